@@ -1,0 +1,225 @@
+"""Models' parameters on disk: what is needed, where it is looked for, and whether it is the right file.
+
+What exists is declared in `datasets_meta/*/files.json`, one folder per Kaggle data set. Nothing here opens
+a network connection: `fetch` installs from a folder or file that the user already has.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import importlib.util
+import os
+import shutil
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+from unprompt.errors import CheckpointError, InputError
+from unprompt.files import read_json, writing
+
+KAGGLE_INPUT = Path("/kaggle/input")
+ENVIRONMENT_VARIABLE = "UNPROMPT_CHECKPOINTS"
+
+
+@dataclass(frozen=True)
+class CheckpointFile:
+    """One file of a checkpoint. `size` in bytes and `sha256` are None where they are not known."""
+
+    name: str
+    size: int | None
+    sha256: str | None
+    source: str
+    licence: str
+
+
+@dataclass(frozen=True)
+class Checkpoint:
+    """One model's parameters: what for, which files, and how to get them."""
+
+    name: str
+    role: str
+    used_by: tuple[str, ...]
+    data_set: str
+    files: tuple[CheckpointFile, ...]
+    get: tuple[str, ...]
+    package: str | None  # import name of an installed package that may carry it
+    package_path: str
+
+    @property
+    def main_file(self) -> CheckpointFile:
+        """The file with the weights: the largest, or the first where sizes are unknown."""
+        return max(self.files, key=lambda file: file.size or 0)
+
+
+@dataclass(frozen=True)
+class Found:
+    """A checkpoint that was located: the folder that holds its files, and which kind of place that is."""
+
+    checkpoint: Checkpoint
+    folder: Path
+    place: str
+
+    @property
+    def main_path(self) -> Path:
+        """Path of the file with the weights."""
+        return self.folder / self.checkpoint.main_file.name
+
+
+def cache_folder() -> Path:
+    """The user's cache folder for unprompt (`$XDG_CACHE_HOME/unprompt`, else `~/.cache/unprompt`)."""
+    base = os.environ.get("XDG_CACHE_HOME")
+    return (Path(base) if base else Path.home() / ".cache") / "unprompt"
+
+
+def meta_folder() -> Path:
+    """`datasets_meta/`: inside the installed package, or beside `src/` in a checkout."""
+    here = Path(__file__).resolve().parent
+    shipped = here / "datasets_meta"
+    return shipped if shipped.is_dir() else here.parents[1] / "datasets_meta"
+
+
+@cache
+def known_checkpoints() -> Mapping[str, Checkpoint]:
+    """All declared checkpoints by name, read from `datasets_meta/*/files.json`."""
+    checkpoints = (_read_declaration(path) for path in sorted(meta_folder().glob("*/files.json")))
+    return {checkpoint.name: checkpoint for checkpoint in checkpoints}
+
+
+def _read_declaration(path: Path) -> Checkpoint:
+    meta: dict[str, Any] = read_json(path)
+    package = meta.get("python_package") or {}
+    files = tuple(
+        CheckpointFile(
+            name=file["file"],
+            size=file["size"],
+            sha256=file["sha256"],
+            source=" ".join(str(part) for part in file["source"].values() if part),
+            licence=file["licence"],
+        )
+        for file in meta["files"]
+    )
+    return Checkpoint(
+        name=meta["checkpoint"],
+        role=meta["role"],
+        used_by=tuple(meta["used_by"]),
+        data_set=path.parent.name,
+        files=files,
+        get=tuple(meta["get"]),
+        package=package.get("import"),
+        package_path=package.get("path", ""),
+    )
+
+
+def declared(name: str) -> Checkpoint:
+    """The declaration of a checkpoint. Raises CheckpointError that lists the known names."""
+    try:
+        return known_checkpoints()[name]
+    except KeyError:
+        raise CheckpointError(
+            f"no checkpoint is called '{name}'; known: {', '.join(known_checkpoints())}"
+        ) from None
+
+
+def places(checkpoint: Checkpoint, explicit: Path | None = None) -> list[tuple[str, Path]]:
+    """Where a checkpoint is looked for, in order: (kind of place, folder)."""
+    found: list[tuple[str, Path]] = []
+    if explicit is not None:
+        folder = explicit if explicit.is_dir() else explicit.parent
+        found.append(("the path in the bundle", folder))
+    if root := os.environ.get(ENVIRONMENT_VARIABLE):
+        found += [
+            (f"${ENVIRONMENT_VARIABLE}", Path(root) / checkpoint.name),
+            (f"${ENVIRONMENT_VARIABLE}", Path(root)),
+        ]
+    if KAGGLE_INPUT.is_dir():
+        for folder in (checkpoint.data_set, checkpoint.name):
+            found.append(("Kaggle input", KAGGLE_INPUT / folder))
+        # Kaggle mounts some data sets deeper (datasets/OWNER/NAME), so other folders are tried after these.
+        found += [("Kaggle input", path) for path in sorted(KAGGLE_INPUT.glob("*")) if path.is_dir()]
+        found += [
+            ("Kaggle input", path) for path in sorted(KAGGLE_INPUT.glob("datasets/*/*")) if path.is_dir()
+        ]
+    found.append(("the user's cache", cache_folder() / "checkpoints" / checkpoint.name))
+    if checkpoint.package and (spec := importlib.util.find_spec(checkpoint.package)):
+        for location in spec.submodule_search_locations or []:
+            found.append((f"the package {checkpoint.package}", Path(location) / checkpoint.package_path))
+    return found
+
+
+def locate(name: str, explicit: Path | None = None) -> Found:
+    """Find a checkpoint's folder without reading its files.
+
+    Raises CheckpointError that says what it is for, where it was looked for and how to get it.
+    """
+    checkpoint = declared(name)
+    tried = places(checkpoint, explicit)
+    for place, folder in tried:
+        if all((folder / file.name).is_file() for file in checkpoint.files):
+            return Found(checkpoint, folder, place)
+    where = "; ".join(dict.fromkeys(f"{place}: {folder}" for place, folder in tried))
+    ways = " or ".join((f"attach the Kaggle data set '{checkpoint.data_set}'", *checkpoint.get))
+    raise CheckpointError(
+        f"checkpoint '{name}' ({checkpoint.role}) not found in {len(tried)} places ({where}); {ways}"
+    )
+
+
+def sha256_of(path: Path) -> str:
+    """The sha256 of a file, as hexadecimal digits."""
+    with path.open("rb") as stream:
+        return (
+            hashlib.file_digest(stream, "sha256").hexdigest()
+            if hasattr(hashlib, "file_digest")
+            else _digest(stream)
+        )
+
+
+def _digest(stream: Any) -> str:
+    digest = hashlib.sha256()
+    while block := stream.read(1 << 20):
+        digest.update(block)
+    return digest.hexdigest()
+
+
+def verify(found: Found, only: Sequence[str] | None = None) -> None:
+    """Check sizes and sha256 of a located checkpoint's files (all, or those named in `only`).
+
+    Raises CheckpointError naming the first file that differs.
+    """
+    for file in found.checkpoint.files:
+        if only is not None and file.name not in only:
+            continue
+        path = found.folder / file.name
+        size = path.stat().st_size
+        if file.size is not None and size != file.size:
+            raise CheckpointError(
+                f"{path} has {size:,} bytes, the checkpoint '{found.checkpoint.name}' has {file.size:,}: "
+                "truncated, or another model; get it again"
+            )
+        if file.sha256 is not None and (actual := sha256_of(path)) != file.sha256:
+            raise CheckpointError(
+                f"{path} is not the checkpoint '{found.checkpoint.name}': sha256 {actual[:12]}…, "
+                f"expected {file.sha256[:12]}…; get it again"
+            )
+
+
+def install(name: str, source: Path) -> Found:
+    """Copy a checkpoint from a folder (or its single file) into the user's cache, and verify it there.
+
+    Raises InputError where a file is missing in `source`, CheckpointError where one is not the right file;
+    the cache is then left as it was.
+    """
+    checkpoint = declared(name)
+    root = source if source.is_dir() else source.parent
+    missing = [file.name for file in checkpoint.files if not (root / file.name).is_file()]
+    if missing:
+        raise InputError(
+            f"{root} lacks {len(missing)} of {len(checkpoint.files)} files of '{name}', first: {missing[0]}"
+        )
+    verify(Found(checkpoint, root, "the given folder"))
+    target = cache_folder() / "checkpoints" / name
+    for file in checkpoint.files:
+        with (root / file.name).open("rb") as original, writing(target / file.name) as copy:
+            shutil.copyfileobj(original, copy, 1 << 20)
+    return Found(checkpoint, target, "the user's cache")

@@ -1,0 +1,42 @@
+"""`unprompt doctor`: one page about this machine."""
+
+from __future__ import annotations
+
+import argparse
+import json
+from pathlib import Path
+
+from unprompt.cli.options import add_json, command
+
+EXAMPLE = """\
+  unprompt doctor
+  unprompt doctor --images 16000
+"""
+
+
+def add(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    """Declare the command."""
+    parser = command(
+        subparsers,
+        "doctor",
+        run,
+        "show versions, devices, checkpoints, disk, and how long a run will take",
+        EXAMPLE,
+    )
+    parser.add_argument(
+        "--images", type=int, default=16000, metavar="N", help="size of the planned run (16000)"
+    )
+    parser.add_argument("--bundle", default="lite", metavar="NAME", help="bundle of the planned run (lite)")
+    parser.add_argument("--out", type=Path, default=Path(), metavar="DIR", help="where it is to go (here)")
+    add_json(parser)
+
+
+def run(options: argparse.Namespace) -> None:
+    """Examine and print."""
+    from unprompt.doctor import examine
+
+    findings = examine(options.bundle, options.images, options.out)
+    if options.json:
+        print(json.dumps(findings.as_dict(), indent=2))
+    else:
+        print("\n".join(findings.lines()))

@@ -1,0 +1,50 @@
+"""What several commands share: how a command is declared, and arguments that mean the same everywhere."""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Callable
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from unprompt.score import Score
+
+Subparsers = "argparse._SubParsersAction[argparse.ArgumentParser]"
+
+
+def command(
+    subparsers: argparse._SubParsersAction[argparse.ArgumentParser],
+    name: str,
+    run: Callable[[argparse.Namespace], None],
+    summary: str,
+    example: str,
+) -> argparse.ArgumentParser:
+    """Declare a command with its summary and example."""
+    parser = subparsers.add_parser(
+        name,
+        help=summary,
+        description=summary[0].upper() + summary[1:] + ".",
+        epilog=f"example:\n{example}",
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.set_defaults(run=run)
+    return parser
+
+
+def add_json(parser: argparse.ArgumentParser) -> None:
+    """`--json`: numbers for programs on stdout, nothing else there."""
+    parser.add_argument("--json", action="store_true", help="print the numbers as JSON")
+
+
+def describe_score(score: Score) -> list[str]:
+    """A score in lines for people."""
+    lines = [
+        f"score {score.mean:.4f}   95% interval {score.low:.4f} to {score.high:.4f}   n = {len(score.ids)}"
+    ]
+    for what, ids in (
+        ("missing (in the truth, not in the guess)", score.missing),
+        ("extra (no truth)", score.extra),
+    ):
+        if ids:
+            lines.append(f"{len(ids)} ids {what}, first: {ids[0]}")
+    return lines

@@ -1,0 +1,98 @@
+"""`unprompt predict`: the main job."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+import time
+from pathlib import Path
+
+from unprompt.cli.options import command, describe_score
+
+EXAMPLE = """\
+  unprompt predict my_images --out RUN
+  unprompt predict my_images --out RUN --truth prompts.csv
+  unprompt predict /kaggle/input/COMPETITION/images --out RUN \\
+      --sample /kaggle/input/COMPETITION/sample_submission.csv --deadline 8h30m
+"""
+
+
+def add(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    """Declare the command."""
+    parser = command(
+        subparsers,
+        "predict",
+        run,
+        "recover the prompts of a folder of images and write a submission",
+        EXAMPLE,
+    )
+    parser.add_argument("images", type=Path, metavar="IMAGES", help="a folder of images, or one image")
+    parser.add_argument("--out", type=Path, required=True, metavar="RUN", help="folder for the results")
+    parser.add_argument("--bundle", default="lite", metavar="NAME", help="shipped bundle or TOML file (lite)")
+    parser.add_argument("--truth", type=Path, metavar="CSV", help="prompts.csv to score against")
+    parser.add_argument("--sample", type=Path, metavar="CSV", help="sample submission: gives ids and order")
+    parser.add_argument(
+        "--deadline", metavar="TIME", help="be done in this time (8h30m, 45m): images get less"
+    )
+    parser.add_argument("--recursive", action="store_true", help="look into nested folders too")
+    parser.add_argument("--overwrite", action="store_true", help="replace a finished run")
+    parser.add_argument("--device", default="auto", help="auto, cpu, cuda or mps (auto)")
+    parser.add_argument("--workers", type=int, default=0, metavar="N", help="threads (one for each core)")
+    parser.add_argument(
+        "--report-images", type=int, default=120, metavar="N", help="images in the report's gallery (120)"
+    )
+
+
+def run(options: argparse.Namespace) -> None:
+    """Predict, then say what was done and where it is."""
+    started = time.monotonic()
+    options.when_interrupted = "run the same command again to go on; what is done is kept"
+
+    from tqdm import tqdm
+
+    from unprompt.deadline import parse_duration
+    from unprompt.predict import PredictConfig, level_notes, predict
+
+    config = PredictConfig(
+        bundle=options.bundle,
+        recursive=options.recursive,
+        device=options.device,
+        workers=options.workers,
+        report_images=options.report_images,
+        deadline=parse_duration(options.deadline) if options.deadline else None,
+        overwrite=options.overwrite,
+    )
+    with tqdm(desc="images", unit="image", disable=None) as bar:
+
+        def progress(done: int, total: int) -> None:
+            bar.total = total
+            if bar.n == 0:
+                bar.initial = done
+            bar.n = done
+            bar.refresh()
+
+        result = predict(
+            options.images, options.out, config, options.truth, options.sample, started, progress
+        )
+    resumed = ", going on from an earlier start" if result.resumed else ""
+    print(f"{result.images} images in {result.seconds:.1f} s with the bundle '{config.bundle}'{resumed}")
+    if result.score:
+        print("\n".join(describe_score(result.score)))
+    print(f"submission  {result.folder / 'submission.csv'}")
+    print(f"prompts     {result.folder / 'prompts.csv'}")
+    print(f"report      {result.folder / 'report.html'}")
+    if result.problems:
+        first = result.problems[0]
+        warn(
+            f"{len(result.problems)} images could not be read and carry the prior embedding "
+            f"(first: {first.file}: {first.problem}); see {result.folder / 'problems.csv'}"
+        )
+    if result.left_out:
+        warn(f"{result.left_out} images are not in the sample and were left out of submission.csv")
+    for note in level_notes(result.levels):
+        warn(note)
+
+
+def warn(text: str) -> None:
+    """Tell the user on stderr."""
+    print(f"unprompt: {text}", file=sys.stderr)

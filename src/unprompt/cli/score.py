@@ -1,0 +1,52 @@
+"""`unprompt score`: how well a guess fits the truth."""
+
+from __future__ import annotations
+
+import argparse
+import json
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from unprompt.cli.options import add_json, command, describe_score
+
+if TYPE_CHECKING:
+    from unprompt.score import Score
+
+EXAMPLE = """\
+  unprompt score RUN/submission.csv prompts.csv
+  unprompt score RUN/prompts.csv prompts.csv --json
+"""
+SHOWN = 10
+
+
+def add(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    """Declare the command."""
+    parser = command(subparsers, "score", run, "compare guesses with true prompts by mean cosine", EXAMPLE)
+    parser.add_argument("guess", type=Path, metavar="GUESS", help="a submission.csv, or a prompts.csv")
+    parser.add_argument("truth", type=Path, metavar="TRUTH", help="a prompts.csv")
+    parser.add_argument("--device", default="auto", help="auto, cpu, cuda or mps (auto)")
+    add_json(parser)
+
+
+def run(options: argparse.Namespace) -> None:
+    """Score and print."""
+    from unprompt.grade import score_files
+
+    result = score_files(options.guess, options.truth, options.device)
+    if options.json:
+        print(json.dumps(result.numbers()))
+        return
+    print("\n".join(describe_score(result)))
+    print("\n".join(best_and_worst(result)))
+
+
+def best_and_worst(score: Score) -> list[str]:
+    """The ten best and ten worst images, each image once."""
+    ranked = score.ranked()
+    best = ranked[:SHOWN]
+    worst = ranked[len(best) :][-SHOWN:][::-1]
+    lines = []
+    for title, rows in (("best", best), ("worst", worst)):
+        if rows:
+            lines += ["", title, *(f"  {similarity:7.4f}  {image_id}" for image_id, similarity in rows)]
+    return lines

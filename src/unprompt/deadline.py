@@ -1,0 +1,82 @@
+"""Finishing in time: how much of the bundle the next images can still have."""
+
+from __future__ import annotations
+
+import re
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+from unprompt.errors import ConfigError
+from unprompt.runs import Level
+
+_DURATION = re.compile(r"(?:(\d+(?:\.\d+)?)h)?(?:(\d+(?:\.\d+)?)m)?(?:(\d+(?:\.\d+)?)s?)?")
+
+
+def parse_duration(text: str) -> float:
+    """ "8h30m", "90m", "45s", "3600" -> seconds. Raises ConfigError for anything else."""
+    match = _DURATION.fullmatch(text.strip().lower())
+    if not match or not any(match.groups()):
+        raise ConfigError(f"'{text}' is not a duration; write it like 8h30m, 90m or 45s")
+    hours, minutes, seconds = (float(part) if part else 0.0 for part in match.groups())
+    return hours * 3600 + minutes * 60 + seconds
+
+
+def choose_level(left: float, chunk: int, after: int, full: float, cheapest: float) -> Level:
+    """The most that the next `chunk` images can have when `after` more must follow.
+
+    `left`: seconds; `full`, `cheapest`: seconds an image. Everything, while there is time to give all later
+    images at least the cheapest member; then the cheapest member; then none.
+    """
+    if left <= 0:
+        return Level.PRIOR
+    if chunk * full + after * cheapest <= left:
+        return Level.FULL
+    return Level.CHEAPEST if chunk * cheapest <= left else Level.PRIOR
+
+
+@dataclass
+class Deadline:
+    """Watches one run's clock and pace.
+
+    `seconds` counts from `started`. `reserve` seconds are kept for what follows the last image: blending
+    and writing. Costs an image are measured as the run goes: wall time for all members, and of that the
+    share that the cheapest member and decoding take.
+    """
+
+    seconds: float | None
+    started: float
+    reserve: float
+    clock: Callable[[], float] = time.monotonic
+    busy: dict[str, float] = field(default_factory=dict)  # by step, over images at Level.FULL
+    _wall: float = 0.0
+    _images: int = 0
+
+    def note(self, images: int, wall: float, busy: dict[str, float]) -> None:
+        """Take in a finished chunk that had all members: `wall` seconds it added to the run."""
+        self._images += images
+        self._wall += wall
+        for step, seconds in busy.items():
+            self.busy[step] = self.busy.get(step, 0.0) + seconds
+
+    def level(
+        self, chunk: int, after: int, under_way: int, steps: dict[str, set[str]]
+    ) -> tuple[Level, str | None]:
+        """What the next chunk may have, and the cheapest member where one is to be alone.
+
+        `steps`: for each member the steps that it needs. `under_way`: images begun but not finished.
+        """
+        if self.seconds is None:
+            return Level.FULL, None
+        left = self.started + self.seconds - self.reserve - self.clock()
+        if not self._images:
+            return (Level.FULL if left > 0 else Level.PRIOR), None
+        full = self._wall / self._images
+        total = sum(self.busy.values()) or 1.0
+        share = {
+            member: sum(self.busy.get(step, 0.0) for step in needed | {"decode"}) / total
+            for member, needed in steps.items()
+        }
+        cheapest = min(share, key=lambda member: share[member])
+        level = choose_level(left - under_way * full, chunk, after, full, full * share[cheapest])
+        return level, cheapest if level is Level.CHEAPEST else None

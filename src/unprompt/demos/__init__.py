@@ -1,0 +1,1 @@
+"""Small programs on the same modules as the pipeline, one file each."""

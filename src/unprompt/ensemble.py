@@ -1,0 +1,48 @@
+"""Members' embeddings -> one blend."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+
+import numpy as np
+
+from unprompt.errors import ConfigError, InputError
+from unprompt.records import Embeddings, unit_rows
+
+
+def check_weights(weights: Sequence[float], members: int) -> None:
+    """Raise ConfigError unless there is one finite weight >= 0 a member and they do not sum to zero."""
+    if len(weights) != members:
+        raise ConfigError(f"{members} members but {len(weights)} weights; give one weight a member")
+    bad = [weight for weight in weights if not math.isfinite(weight) or weight < 0]
+    if bad:
+        raise ConfigError(f"weights must be finite and not negative, got {bad[0]}")
+    if sum(weights) == 0:
+        raise ConfigError("the weights sum to zero; give at least one member a share")
+
+
+def blend(tables: Sequence[Embeddings], weights: Sequence[float]) -> Embeddings:
+    """Weighted mean of unit vectors, matched by image id, scaled back to unit length.
+
+    Each member's rows are scaled to unit length first, so that a weight is a share and not a matter of how
+    long a member's vectors are (measured in the competition: .593 -> .597). Only the ratio of the weights
+    matters. Shapes: k times (N, 384) -> (N, 384), rows in the order of the first table.
+
+    Raises InputError where the members do not cover the same images, or where they cancel out to zero.
+    """
+    if not tables:
+        raise ConfigError("nothing to blend; name at least one member's file")
+    check_weights(weights, len(tables))
+    ids = tables[0].ids
+    for position, table in enumerate(tables[1:], start=2):
+        extra = set(table.ids) - set(ids)
+        if extra:
+            raise InputError(
+                f"member {position} has {len(extra)} images that member 1 lacks, first: {min(extra)}; "
+                "members of a blend must cover the same images"
+            )
+    total = np.zeros((len(ids), tables[0].vectors.shape[1]))
+    for table, weight in zip(tables, weights, strict=True):
+        total += weight * unit_rows(table.at(ids).vectors).astype(np.float64)
+    return Embeddings(ids, unit_rows(total, "blended embeddings"))

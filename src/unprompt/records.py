@@ -1,0 +1,119 @@
+"""The typed records that stages exchange. They check themselves when made; rows are matched by id."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from unprompt.errors import InputError
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    FloatArray = NDArray[np.float32]
+
+DIM = 384  # width of all-MiniLM-L6-v2, and so of every embedding
+
+
+def unit_rows(vectors: NDArray[np.floating], what: str = "embeddings") -> FloatArray:
+    """Scale each row to length 1.
+
+    Shapes: (N, D) -> (N, D) float32. Raises InputError where a row is zero or not finite, since such a row
+    has no direction and a cosine with it means nothing.
+    """
+    rows = np.asarray(vectors, dtype=np.float64)
+    lengths = np.linalg.norm(rows, axis=1)  # (N,)
+    bad = np.flatnonzero(~np.isfinite(lengths) | (lengths == 0))
+    if bad.size:
+        raise InputError(f"{bad.size} of {len(rows)} {what} are zero or not finite, first: row {bad[0]}")
+    unit: FloatArray = (rows / lengths[:, None]).astype(np.float32)
+    return unit
+
+
+def check_unique(ids: Sequence[str], what: str) -> None:
+    """Raise InputError that names the first id standing twice in `ids`."""
+    if len(set(ids)) != len(ids):
+        doubled = [image_id for image_id, count in Counter(ids).items() if count > 1]
+        raise InputError(f"{len(doubled)} ids stand more than once in {what}, first: {doubled[0]}")
+
+
+def rows_of(ids: Sequence[str], wanted: Sequence[str], what: str) -> list[int]:
+    """Positions of the `wanted` ids in `ids`; raises InputError that counts and names the missing."""
+    row_by_id = {image_id: row for row, image_id in enumerate(ids)}
+    missing = [image_id for image_id in wanted if image_id not in row_by_id]
+    if missing:
+        raise InputError(f"{len(missing)} of {len(wanted)} images have no {what}, first: {missing[0]}")
+    return [row_by_id[image_id] for image_id in wanted]
+
+
+@dataclass(frozen=True, eq=False)
+class Embeddings:
+    """Prompt embeddings by image id.
+
+    `ids`: N different strings. `vectors`: (N, 384) float32, finite. Members and encoders make unit rows;
+    files from elsewhere may not have them, so what relies on unit length calls `unit()`.
+    """
+
+    ids: tuple[str, ...]
+    vectors: FloatArray
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "ids", tuple(self.ids))
+        object.__setattr__(self, "vectors", np.asarray(self.vectors, dtype=np.float32))
+        if self.vectors.shape != (len(self.ids), DIM):
+            raise InputError(
+                f"embeddings have shape {self.vectors.shape}, expected ({len(self.ids)}, {DIM}) for "
+                f"{len(self.ids)} ids"
+            )
+        check_unique(self.ids, "the embeddings")
+        bad = np.flatnonzero(~np.isfinite(self.vectors).all(axis=1))
+        if bad.size:
+            raise InputError(
+                f"{bad.size} of {len(self.ids)} embeddings hold NaN or infinity, first: {self.ids[bad[0]]}"
+            )
+
+    def __len__(self) -> int:
+        return len(self.ids)
+
+    def at(self, ids: Sequence[str]) -> Embeddings:
+        """The rows of `ids`, in that order. Raises InputError naming the first missing id."""
+        return Embeddings(tuple(ids), self.vectors[rows_of(self.ids, ids, "embedding")])
+
+    def unit(self) -> Embeddings:
+        """The same rows scaled to length 1."""
+        return Embeddings(self.ids, unit_rows(self.vectors))
+
+
+@dataclass(frozen=True)
+class Prompts:
+    """Prompts by image id: `ids` are N different strings, `texts` N strings."""
+
+    ids: tuple[str, ...]
+    texts: tuple[str, ...]
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "ids", tuple(self.ids))
+        object.__setattr__(self, "texts", tuple(self.texts))
+        if len(self.ids) != len(self.texts):
+            raise InputError(f"{len(self.ids)} ids but {len(self.texts)} prompts")
+        check_unique(self.ids, "the prompts")
+
+    def __len__(self) -> int:
+        return len(self.ids)
+
+    def at(self, ids: Sequence[str]) -> Prompts:
+        """The prompts of `ids`, in that order. Raises InputError naming the first missing id."""
+        return Prompts(tuple(ids), tuple(self.texts[row] for row in rows_of(self.ids, ids, "prompt")))
+
+
+@dataclass(frozen=True)
+class Problem:
+    """One image that could not be read, and why, in words for the person who has to mend it."""
+
+    image_id: str
+    file: str
+    problem: str
