@@ -126,21 +126,15 @@ def places(checkpoint: Checkpoint, explicit: Path | None = None) -> list[tuple[s
     """Where a checkpoint is looked for, in order: (kind of place, folder)."""
     found: list[tuple[str, Path]] = []
     if explicit is not None:
-        folder = explicit if explicit.is_dir() else explicit.parent
-        found.append(("the path in the bundle", folder))
+        found.append(("the path in the bundle", explicit if explicit.is_dir() else explicit.parent))
     if root := os.environ.get(ENVIRONMENT_VARIABLE):
         found += [
-            (f"${ENVIRONMENT_VARIABLE}", Path(root) / checkpoint.name),
-            (f"${ENVIRONMENT_VARIABLE}", Path(root)),
+            (f"${ENVIRONMENT_VARIABLE}", folder) for folder in (Path(root) / checkpoint.name, Path(root))
         ]
-    if KAGGLE_INPUT.is_dir():
-        for folder in (checkpoint.data_set, checkpoint.name):
-            found.append(("Kaggle input", KAGGLE_INPUT / folder))
-        # Kaggle mounts some data sets deeper (datasets/OWNER/NAME), so other folders are tried after these.
-        found += [("Kaggle input", path) for path in sorted(KAGGLE_INPUT.glob("*")) if path.is_dir()]
-        found += [
-            ("Kaggle input", path) for path in sorted(KAGGLE_INPUT.glob("datasets/*/*")) if path.is_dir()
-        ]
+    # Kaggle mounts a data set as NAME or as datasets/OWNER/NAME; the declared name is tried before others.
+    mounted = [path for pattern in ("*", "datasets/*/*") for path in sorted(KAGGLE_INPUT.glob(pattern))]
+    mounted.sort(key=lambda path: path.name not in (checkpoint.data_set, checkpoint.name))
+    found += [("Kaggle input", path) for path in mounted if path.is_dir()]
     found.append(("the user's cache", cache_folder() / "checkpoints" / checkpoint.name))
     if checkpoint.package and (spec := importlib.util.find_spec(checkpoint.package)):
         for location in spec.submodule_search_locations or []:

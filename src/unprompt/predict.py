@@ -189,7 +189,7 @@ def _fill(
     steps = {member.name: {member.backbone.name, member.name} for member in members}
     under_way: deque[tuple[int, Level, str | None, list[Future[Seen]]]] = deque()
     queue = deque(missing)
-    last = time.monotonic()
+    last = deadline.clock()
     while queue or under_way:
         if queue:
             number = queue.popleft()
@@ -206,7 +206,7 @@ def _fill(
         seen = gather(futures) if futures else None
         chunk, busy = _guess(len(chunks[number]), level, alone, members, seen)
         folder.write_chunk(number, chunk)
-        now = time.monotonic()
+        now = deadline.clock()
         if level is Level.FULL:
             deadline.note(len(chunks[number]), now - last, busy)
         last = now

@@ -18,8 +18,8 @@ import importlib.util
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cache
-from itertools import pairwise
 from importlib.resources import files
+from itertools import pairwise
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -169,7 +169,9 @@ def first_alternative(name: str) -> str:
 
 
 def with_article(noun: str) -> str:
-    """ "orange" -> "an orange", "lemon" -> "a lemon"."""
+    """ "orange" -> "an orange", "lemon" -> "a lemon", "sunglasses" -> "sunglasses"."""
+    if noun.endswith("s") and not noun.endswith(("ss", "us", "is", "as")):
+        return noun
     return f"{'an' if noun[:1].lower() in 'aeiou' else 'a'} {noun}"
 
 

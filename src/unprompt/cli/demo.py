@@ -46,7 +46,7 @@ def run(options: argparse.Namespace) -> None:
         print()
         print("\n".join(describe_score(demo.run.score)))
     print(
-        f"done in {time.monotonic() - started:.0f} s. The scenes are flat drawings, which a network trained on\n"
-        "photographs hardly knows: this shows that all works, not how well it does on real images."
+        f"done in {time.monotonic() - started:.0f} s. The scenes are flat drawings, which a network\n"
+        "trained on photographs hardly knows: this shows that all works, not how well it does on real images."
     )
     print(f"report: {(demo.run.folder / 'report.html').resolve()}")

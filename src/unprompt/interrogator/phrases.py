@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 DEFAULT_MEDIUM = "a photo"
 SUBJECTS = 3  # at most this many things are named
 SUBJECT_SHARE = 0.25  # a further subject must be this likely, relative to the first
-SAME_THING = 0.5  # classes nearer than this (cosine of their offsets) are one thing: tabby, Egyptian cat
+SAME_THING = 0.35  # classes nearer than this (cosine of their offsets) are one thing: convertible, sports car
 REDUNDANT = 0.6  # phrases nearer than this to a chosen one say it again: car, cars, car photography
 
 
@@ -100,6 +100,11 @@ class PhraseTable:
         return [self.texts[row] for row in chosen]
 
 
+def listed(things: Sequence[str]) -> str:
+    """["a", "b", "c"] -> "a, b and c"."""
+    return " and ".join(filter(None, (", ".join(things[:-1]), things[-1])))
+
+
 def _words(text: str) -> set[str]:
     """Words without their plural s, for telling whether a phrase says anything new."""
     return {word.removesuffix("s") for word in re.findall(r"\w+", text.lower())}
@@ -134,7 +139,7 @@ class PhrasesMember:
 
     def _compose(self, probabilities: FloatArray, direction: FloatArray) -> str:
         """One image's prompt: medium of subjects, flavors, movement."""
-        subjects = " and ".join(with_article(name) for name in self.subjects(probabilities))
+        subjects = listed([with_article(name) for name in self.subjects(probabilities)])
         medium = self._mediums.nearest(direction, 1, self._config.least) or [DEFAULT_MEDIUM]
         head = f"{medium[0]} of {subjects}"
         flavors = self._flavors.nearest(direction, self._config.count, self._config.least, said=head)

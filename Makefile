@@ -1,0 +1,42 @@
+# Each target does all its own set-up: a virtual environment in .venv with the tested versions.
+PYTHON ?= python3
+VENV ?= .venv
+BIN := $(VENV)/bin
+export HF_HUB_OFFLINE := 1
+
+.PHONY: demo test test-fast lint format notebooks bench clean
+
+$(VENV)/.ready: pyproject.toml constraints.txt
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --upgrade pip
+	$(BIN)/python -m pip install --quiet -c constraints.txt -e '.[lite,generate,dev]'
+	touch $@
+
+demo: $(VENV)/.ready       ## sample images, recovered prompts, a score and a report
+	$(BIN)/unprompt demo
+
+test: $(VENV)/.ready       ## all tests
+	$(BIN)/python -m pytest
+
+test-fast: $(VENV)/.ready  ## tests that take no more than a few seconds each
+	$(BIN)/python -m pytest -m "not slow"
+
+lint: $(VENV)/.ready       ## ruff and mypy
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+
+format: $(VENV)/.ready
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+
+notebooks: $(VENV)/.ready  ## check that .py and .ipynb are in step, then run each notebook
+	$(BIN)/python notebooks/check.py
+
+bench: $(VENV)/.ready      ## speed, as ratios against a named peer in the same run
+	$(BIN)/python benchmarks/startup.py
+	$(BIN)/python benchmarks/submission.py
+	$(BIN)/python benchmarks/predict.py
+
+clean:
+	rm -rf $(VENV) dist build .pytest_cache .mypy_cache .ruff_cache unprompt-demo
