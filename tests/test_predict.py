@@ -69,7 +69,9 @@ class TestWhatARunLeaves:
         }
 
     def test_submission_is_the_blend_of_the_members_files(self, finished: RunResult) -> None:
-        members = [read_embeddings(finished.folder / "members" / f"{name}.npz") for name in ("zeroshot", "phrases")]
+        members = [
+            read_embeddings(finished.folder / "members" / f"{name}.npz") for name in ("zeroshot", "phrases")
+        ]
         submitted = read_submission(finished.folder / "submission.csv")
         expected = blend(members, [0.55, 0.45])
         assert submitted.ids == expected.ids == tuple(sorted(expected.ids))
@@ -139,7 +141,9 @@ class TestBadImages:
         submitted = read_submission(mixed[1].folder / "submission.csv")
         assert len(submitted) == 8
         for problem in mixed[1].problems:
-            np.testing.assert_allclose(submitted.at([problem.image_id]).vectors[0], prior_embedding(), atol=1e-6)
+            np.testing.assert_allclose(
+                submitted.at([problem.image_id]).vectors[0], prior_embedding(), atol=1e-6
+            )
         good = submitted.at(["good-a"]).vectors[0]
         assert float(good @ prior_embedding()) < 0.99
 
@@ -171,7 +175,9 @@ class TestSample:
         submitted = read_submission(tmp_path / "RUN" / "submission.csv")
         assert list(submitted.ids) == wanted
         assert result.left_out == 10
-        assert [(problem.image_id, problem.problem) for problem in result.problems] == [("absent", NOT_IN_FOLDER)]
+        assert [(problem.image_id, problem.problem) for problem in result.problems] == [
+            ("absent", NOT_IN_FOLDER)
+        ]
         np.testing.assert_allclose(submitted.at(["absent"]).vectors[0], prior_embedding(), atol=1e-6)
 
     def test_of_other_images_is_an_error(self, scenes: Path, tmp_path: Path) -> None:
@@ -292,7 +298,9 @@ class TestInterrupted:
         images.mkdir()
         rng = np.random.default_rng(0)
         for number in range(300):
-            Image.fromarray(rng.integers(0, 255, (300, 300, 3), dtype=np.uint8)).save(images / f"{number:03d}.bmp")
+            Image.fromarray(rng.integers(0, 255, (300, 300, 3), dtype=np.uint8)).save(
+                images / f"{number:03d}.bmp"
+            )
         command = [sys.executable, "-m", "unprompt", "predict", str(images), "--out", str(tmp_path / "RUN")]
         process = subprocess.Popen(command, stderr=subprocess.PIPE, text=True)
         wait_for(lambda: (tmp_path / "RUN" / ".work" / "chunk-000000.npz").exists(), process)
@@ -327,7 +335,9 @@ class TestDeadline:
         files = find_images(scenes / "images")
         chunks = [files[first : first + 2] for first in range(0, 12, 2)]
         folder = RunFolder(tmp_path)
-        deadline = Deadline(28.0, 0.0, reserve=1.0, clock=lambda: 10.0 * len(list(folder.work.glob("chunk-*"))))
+        deadline = Deadline(
+            28.0, 0.0, reserve=1.0, clock=lambda: 10.0 * len(list(folder.work.glob("chunk-*")))
+        )
         loader = Loader("cpu")
         with running(1, "cpu") as pipeline:
             members = loader.members(read_bundle("lite"))
@@ -369,7 +379,9 @@ def test_memory_does_not_grow_with_the_number_of_images(tmp_path: Path) -> None:
     peaks = []
     for source in (few, images):
         command = [sys.executable, "-c", program, str(source), str(tmp_path / f"RUN-{source.name}"), ""]
-        peaks.append(int(subprocess.run(command, capture_output=True, text=True, check=True).stdout.split()[-1]))
+        peaks.append(
+            int(subprocess.run(command, capture_output=True, text=True, check=True).stdout.split()[-1])
+        )
     assert peaks[1] - peaks[0] < 150, peaks  # 500 more decoded images would be 1,500 MB
 
 

@@ -24,7 +24,21 @@ from unprompt.submission import (
     write_submission,
 )
 
-TRICKY_IDS = ("b", "a", "a_1", "a_1_2", "20057f34d", "007", "1e5", "nan", "日本 語", "x-y.z", "_", "#a", "'q'")
+TRICKY_IDS = (
+    "b",
+    "a",
+    "a_1",
+    "a_1_2",
+    "20057f34d",
+    "007",
+    "1e5",
+    "nan",
+    "日本 語",
+    "x-y.z",
+    "_",
+    "#a",
+    "'q'",
+)
 
 
 def unit_embeddings(*ids: str, seed: int = 0) -> Embeddings:
@@ -66,7 +80,9 @@ def test_rows_stand_image_by_image_in_the_order_of_the_ids(tmp_path: Path) -> No
     lines = (tmp_path / "s.csv").read_text().splitlines()
     assert len(lines) == 1 + 2 * DIM
     assert lines[0] == "imgId_eId,val"
-    assert [line.split(",")[0] for line in lines[1:]] == [f"{i}_{e}" for i in ("z", "a_1") for e in range(DIM)]
+    assert [line.split(",")[0] for line in lines[1:]] == [
+        f"{i}_{e}" for i in ("z", "a_1") for e in range(DIM)
+    ]
     assert [float(line.split(",")[1]) for line in lines[1:]] == vectors.ravel().tolist()
 
 
@@ -106,7 +122,7 @@ def test_lengths_within_the_tolerance_go_out(tmp_path: Path) -> None:
 @pytest.mark.parametrize("bad", ["a,b", 'a"b', "a\nb", "a\rb", "a\tb", "a\0b", "", "a\udcff"])
 def test_ids_that_break_the_csv_are_refused(tmp_path: Path, bad: str) -> None:
     """The last one is how Python reads a file name that is not UTF-8: it cannot stand in a UTF-8 file."""
-    with pytest.raises(InputError, match="1 of 2 image ids .* rename the file"):
+    with pytest.raises(InputError, match=r"1 of 2 image ids .* rename the file"):
         check_image_ids(["good", bad])
     with pytest.raises(InputError, match="rename the file"):
         write_submission(tmp_path / "s.csv", unit_embeddings("good", bad))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
 from unprompt.errors import ConfigError
@@ -48,19 +48,25 @@ class Deadline:
     started: float
     reserve: float
     clock: Callable[[], float] = time.monotonic
-    busy: dict[str, float] = field(default_factory=dict)  # by step, over images at Level.FULL
-    _wall: float = 0.0
-    _images: int = 0
+    _busy: dict[str, float] = field(default_factory=dict)  # by step, over images at Level.FULL
+    _wall: dict[Level, float] = field(default_factory=dict)  # seconds by level
+    _images: dict[Level, int] = field(default_factory=dict)
 
-    def note(self, images: int, wall: float, busy: dict[str, float]) -> None:
-        """Take in a finished chunk that had all members: `wall` seconds it added to the run."""
-        self._images += images
-        self._wall += wall
-        for step, seconds in busy.items():
-            self.busy[step] = self.busy.get(step, 0.0) + seconds
+    @property
+    def chunks_ahead(self) -> int:
+        """How many chunks may be under way: with a deadline, one until its cost is known, then two."""
+        return 1 if self.seconds is not None and Level.FULL not in self._images else 2
+
+    def note(self, level: Level, images: int, wall: float, busy: dict[str, float]) -> None:
+        """Take in a finished chunk: `wall` seconds it added to the run, `busy` seconds by step."""
+        self._images[level] = self._images.get(level, 0) + images
+        self._wall[level] = self._wall.get(level, 0.0) + wall
+        if level is Level.FULL:
+            for step, seconds in busy.items():
+                self._busy[step] = self._busy.get(step, 0.0) + seconds
 
     def level(
-        self, chunk: int, after: int, under_way: int, steps: dict[str, set[str]]
+        self, chunk: int, after: int, under_way: int, steps: Mapping[str, set[str]]
     ) -> tuple[Level, str | None]:
         """What the next chunk may have, and the cheapest member where one is to be alone.
 
@@ -69,14 +75,21 @@ class Deadline:
         if self.seconds is None:
             return Level.FULL, None
         left = self.started + self.seconds - self.reserve - self.clock()
-        if not self._images:
+        if Level.FULL not in self._images:
             return (Level.FULL if left > 0 else Level.PRIOR), None
-        full = self._wall / self._images
-        total = sum(self.busy.values()) or 1.0
-        share = {
-            member: sum(self.busy.get(step, 0.0) for step in needed | {"decode"}) / total
+        full = self._wall[Level.FULL] / self._images[Level.FULL]
+        alone, share = self._cheapest(steps)
+        cheapest = full * share
+        if Level.CHEAPEST in self._images:
+            cheapest = self._wall[Level.CHEAPEST] / self._images[Level.CHEAPEST]
+        level = choose_level(left - under_way * full, chunk, after, full, cheapest)
+        return level, alone if level is Level.CHEAPEST else None
+
+    def _cheapest(self, steps: Mapping[str, set[str]]) -> tuple[str, float]:
+        """The member whose steps, with decoding, took the least, and what share of all that was."""
+        total = sum(self._busy.values()) or 1.0
+        share_by_member = {
+            member: sum(self._busy.get(step, 0.0) for step in needed | {"decode"}) / total
             for member, needed in steps.items()
         }
-        cheapest = min(share, key=lambda member: share[member])
-        level = choose_level(left - under_way * full, chunk, after, full, full * share[cheapest])
-        return level, cheapest if level is Level.CHEAPEST else None
+        return min(share_by_member.items(), key=lambda item: item[1])

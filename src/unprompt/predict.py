@@ -37,6 +37,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 NOT_IN_FOLDER = "the sample submission lists it, but the folder has no such image"
+FINISHING, FINISHING_IMAGE, FINISHING_TRUTH = 2.0, 0.001, 0.01  # seconds kept for what follows the last image
 VERSIONS_OF = ("numpy", "pillow", "polars", "sentence-transformers", "timm", "torch")
 
 
@@ -48,7 +49,7 @@ class PredictConfig:
     recursive: bool = False
     device: str = "auto"
     workers: int = 0  # 0: one for each core
-    chunk: int = 64  # images between two saves: what a kill can cost
+    chunk: int = 32  # images between two saves: what a kill can cost
     report_images: int = 120
     deadline: float | None = None  # seconds from the start of the command
     overwrite: bool = False
@@ -115,9 +116,10 @@ def predict(
     }
     with opened(out, plan, config.overwrite) as (folder, resumed):
         loader = Loader(device)
-        deadline = Deadline(config.deadline, started, reserve=1.0 + 0.001 * len(files))
+        reserve = FINISHING + FINISHING_IMAGE * len(files) + FINISHING_TRUTH * len(truths or ())
+        deadline = Deadline(config.deadline, started, reserve)
         chunks = [files[first : first + config.chunk] for first in range(0, len(files), config.chunk)]
-        missing = [number for number in range(len(chunks)) if not folder.has_chunk(number)]
+        missing = [number for number in range(len(chunks)) if not folder.has_full_chunk(number)]
         if missing:
             members = loader.members(bundle)
             with running(config.workers or core_count(), device) as pipeline:
@@ -200,15 +202,14 @@ def _fill(
             backbones = list({member.backbone.name: member.backbone for member in active}.values())
             futures = [] if level is Level.PRIOR else pipeline.submit(chunks[number], backbones)
             under_way.append((number, level, alone, futures))
-            if len(under_way) < 2 and queue:
+            if queue and len(under_way) < deadline.chunks_ahead:
                 continue
         number, level, alone, futures = under_way.popleft()
         seen = gather(futures) if futures else None
         chunk, busy = _guess(len(chunks[number]), level, alone, members, seen)
         folder.write_chunk(number, chunk)
         now = deadline.clock()
-        if level is Level.FULL:
-            deadline.note(len(chunks[number]), now - last, busy)
+        deadline.note(level, len(chunks[number]), now - last, busy)
         last = now
         done += len(chunks[number])
         progress(done, total)

@@ -64,9 +64,10 @@ class RunFolder:
     def _chunk_path(self, number: int) -> Path:
         return self.work / f"chunk-{number:06d}.npz"
 
-    def has_chunk(self, number: int) -> bool:
-        """Whether a chunk is done. A file that is there is whole."""
-        return self._chunk_path(number).exists()
+    def has_full_chunk(self, number: int) -> bool:
+        """Whether a chunk is done with all members. What a deadline cut short is worth doing again."""
+        path = self._chunk_path(number)  # a file that is there is whole
+        return path.exists() and not read_arrays(path, ("levels",))["levels"].any()
 
     def write_chunk(self, number: int, chunk: Chunk) -> None:
         """Keep a finished chunk."""
@@ -106,7 +107,8 @@ def opened(path: Path, plan: Mapping[str, Any], overwrite: bool) -> Iterator[tup
     """Open RUN for the work that `plan` describes; yields the folder and whether it goes on from earlier.
 
     Raises RunError where RUN is finished, was begun with another plan, belongs to something else, or is
-    being written by another process. `overwrite` removes what a run left there, and nothing else.
+    being written by another process. `overwrite` removes what another run left there, and nothing else; an
+    unfinished run of the same plan goes on all the same, since it ends with the same bytes.
     """
     if path.exists() and not path.is_dir():
         raise RunError(f"{path} is a file; name a folder for the run with --out")
@@ -118,26 +120,26 @@ def opened(path: Path, plan: Mapping[str, Any], overwrite: bool) -> Iterator[tup
     except OSError as error:
         raise RunError(f"{path} cannot be written: {error.strerror}") from error
     with _locked(path / WORK / "lock", path):
-        if overwrite:
-            _remove_outputs(path)
-        elif (path / FINISHED).exists():
+        folder = RunFolder(path)
+        plan_path = folder.work / "plan.json"
+        finished = (path / FINISHED).exists()
+        begun = _known_fingerprint(plan_path)
+        resumed = begun == fingerprint(plan) and not finished
+        if not overwrite and finished:
             with suppress(OSError):
-                shutil.rmtree(path / WORK)
+                shutil.rmtree(folder.work)
             raise RunError(
                 f"{path} holds a finished run; add --overwrite to replace it, or name another folder"
             )
-        folder = RunFolder(path)
-        folder.work.mkdir(exist_ok=True)
-        plan_path = folder.work / "plan.json"
-        known = _known_fingerprint(plan_path)
-        if known is not None and known != fingerprint(plan):
+        if not overwrite and begun is not None and not resumed:
             raise RunError(
                 f"{path} was begun with other images, another bundle or another version of unprompt; "
                 "run what was begun, or add --overwrite to start anew"
             )
-        if known is None:
+        if not resumed:
+            _remove_outputs(path)
             write_json(plan_path, {"fingerprint": fingerprint(plan), **plan})
-        yield folder, known is not None
+        yield folder, resumed
 
 
 def _known_fingerprint(plan_path: Path) -> str | None:

@@ -35,7 +35,7 @@ def add(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) -> None
         "--deadline", metavar="TIME", help="be done in this time (8h30m, 45m): images get less"
     )
     parser.add_argument("--recursive", action="store_true", help="look into nested folders too")
-    parser.add_argument("--overwrite", action="store_true", help="replace a finished run")
+    parser.add_argument("--overwrite", action="store_true", help="replace another run in RUN")
     parser.add_argument("--device", default="auto", help="auto, cpu, cuda or mps (auto)")
     parser.add_argument("--workers", type=int, default=0, metavar="N", help="threads (one for each core)")
     parser.add_argument(

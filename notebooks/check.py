@@ -1,0 +1,78 @@
+"""Check that every notebook is thin and in step with its .py, then run it from top to bottom.
+
+`python notebooks/check.py` checks and runs; `--sync` first writes each .ipynb anew from its .py.
+"""
+
+from __future__ import annotations
+
+import argparse
+import ast
+import sys
+import tempfile
+import time
+from pathlib import Path
+from typing import Any
+
+import jupytext
+from nbclient import NotebookClient
+
+FOLDER = Path(__file__).parent
+MOST_CODE_CELLS = 15
+NOT_IN_A_CELL = (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef, ast.For, ast.While)
+
+
+def notebooks() -> list[Path]:
+    """The .py side of every notebook."""
+    return sorted(path for path in FOLDER.glob("*.py") if path != Path(__file__))
+
+
+def cells(notebook: Any) -> list[tuple[str, str]]:
+    """What makes two notebooks the same: kinds and sources of their cells."""
+    return [(cell.cell_type, cell.source) for cell in notebook.cells]
+
+
+def complaints(path: Path) -> list[str]:
+    """Why a notebook is not thin or not in step; empty if it is both."""
+    notebook = jupytext.read(path)
+    found = []
+    pair = path.with_suffix(".ipynb")
+    if not pair.exists() or cells(jupytext.read(pair)) != cells(notebook):
+        found.append(f"{pair.name} is not in step with {path.name}; run: python notebooks/check.py --sync")
+    code = [cell.source for cell in notebook.cells if cell.cell_type == "code"]
+    if len(code) > MOST_CODE_CELLS:
+        found.append(f"{path.name} has {len(code)} code cells, at most {MOST_CODE_CELLS}")
+    for source in code:
+        plain = "\n".join(line for line in source.splitlines() if not line.startswith(("%", "!")))
+        for node in ast.walk(ast.parse(plain)):
+            if isinstance(node, NOT_IN_A_CELL):
+                found.append(f"{path.name}: a cell has a {type(node).__name__}; move it into src/unprompt")
+    return found
+
+
+def run(path: Path) -> float:
+    """Execute a notebook in an empty folder; returns its seconds. An error in a cell is raised."""
+    start = time.perf_counter()
+    with tempfile.TemporaryDirectory() as scratch:
+        notebook = jupytext.read(path.with_suffix(".ipynb"))
+        NotebookClient(notebook, timeout=600, resources={"metadata": {"path": scratch}}).execute()
+    return time.perf_counter() - start
+
+
+def main() -> int:
+    """Check all, then run all."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--sync", action="store_true", help="write the .ipynb files from the .py files")
+    if parser.parse_args().sync:
+        for path in notebooks():
+            jupytext.write(jupytext.read(path), path.with_suffix(".ipynb"))
+    found = [complaint for path in notebooks() for complaint in complaints(path)]
+    if found:
+        print("\n".join(found), file=sys.stderr)
+        return 1
+    for path in notebooks():
+        print(f"{path.name}: ran in {run(path):.0f} s")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,178 @@
+"""Bundle files: the shipped one, a user's own, and each thing that can be wrong in one."""
+
+from __future__ import annotations
+
+import math
+from pathlib import Path
+
+import pytest
+
+from unprompt.bundles import Bundle, MemberSpec, read_bundle, settings_of, shipped_bundles
+from unprompt.errors import ConfigError, InputError
+from unprompt.interrogator.phrases import PhrasesConfig
+from unprompt.zeroshot import ZeroshotConfig
+
+OWN = """
+name = "mine"
+description = "words of my own"
+
+[[members]]
+name = "first"
+kind = "zeroshot"
+weight = 2
+gain = 1
+checkpoint = "weights/lite2"
+
+[[members]]
+name = "second"
+kind = "phrases"
+weight = 0.5
+flavors = 100
+least = 0.3
+"""
+
+
+@pytest.fixture
+def own(tmp_path: Path) -> Path:
+    path = tmp_path / "own.toml"
+    path.write_text(OWN, encoding="utf-8")
+    return path
+
+
+def test_lite_is_what_the_design_says() -> None:
+    lite = read_bundle("lite")
+    assert lite.name == "lite"
+    assert {(member.name, member.kind, member.weight) for member in lite.members} == {
+        ("zeroshot", "zeroshot", 0.55),
+        ("phrases", "phrases", 0.45),
+    }
+    assert sum(member.weight for member in lite.members) == pytest.approx(1)
+
+
+def test_every_shipped_bundle_is_read_under_its_name() -> None:
+    assert "lite" in shipped_bundles()
+    for name in shipped_bundles():
+        assert read_bundle(name).name == name
+
+
+def test_a_bundle_of_ones_own(own: Path) -> None:
+    bundle = read_bundle(str(own))
+    first, second = bundle.members
+    assert (bundle.name, bundle.description) == ("mine", "words of my own")
+    assert first == MemberSpec("first", "zeroshot", 2.0, own.parent / "weights" / "lite2", {"gain": 1})
+    assert second == MemberSpec("second", "phrases", 0.5, None, {"flavors": 100, "least": 0.3})
+    assert settings_of(first, ZeroshotConfig) == ZeroshotConfig(gain=1)
+    assert settings_of(second, PhrasesConfig) == PhrasesConfig(flavors=100, least=0.3)
+
+
+def test_a_bundle_without_a_name_has_its_files(own: Path) -> None:
+    own.write_text(OWN.replace('name = "mine"', "", 1))
+    assert read_bundle(str(own)).name == "own"
+
+
+def test_a_bundle_as_json_can_hold_it(own: Path) -> None:
+    first = read_bundle(str(own)).as_dict()["members"][0]
+    assert first == {
+        "name": "first",
+        "kind": "zeroshot",
+        "weight": 2.0,
+        "checkpoint": str(own.parent / "weights/lite2"),
+        "settings": {"gain": 1},
+    }
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "words"),
+    [
+        ('kind = "phrases"', 'kind = "magic"', "'second' is of the unknown kind 'magic'; known: zeroshot"),
+        ('kind = "phrases"', "", "member 2 needs the key 'kind'"),
+        ('kind = "phrases"', "kind = 1", "member 2 .*'kind'"),
+        ('name = "second"', "", "member 2 needs the key 'name'"),
+        ('name = "second"', 'name = "first"', "two members of the same name: first, first"),
+        ('name = "second"', 'name = "../second"', r"'\.\./second' cannot be a member's name"),
+        ('name = "second"', 'name = "a b"', "'a b' cannot be a member's name"),
+        ('name = "second"', 'name = ""', "'' cannot be a member's name"),
+        ("weight = 0.5", "", "member 2 needs the key 'weight'"),
+        ("weight = 0.5", 'weight = "0.5"', "member 2 .*'weight'"),
+        ("weight = 0.5", "weight = true", "member 2 .*'weight'"),
+        ("weight = 0.5", "weight = -0.5", "finite and not negative, got -0.5"),
+        ("weight = 0.5", "weight = nan", "finite and not negative, got nan"),
+        ("weight = 0.5", "weight = inf", "finite and not negative, got inf"),
+        ('checkpoint = "weights/lite2"', "checkpoint = 3", "checkpoint"),
+    ],
+)
+def test_a_mistake_in_a_bundle_is_told_with_the_file(own: Path, old: str, new: str, words: str) -> None:
+    assert old in OWN
+    own.write_text(OWN.replace(old, new))
+    with pytest.raises(ConfigError, match=words) as caught:
+        read_bundle(str(own))
+    assert "own.toml" in str(caught.value)
+
+
+@pytest.mark.parametrize("content", ["", 'name = "empty"', "members = []"])
+def test_a_bundle_without_members(own: Path, content: str) -> None:
+    own.write_text(content)
+    with pytest.raises(ConfigError, match="has no members"):
+        read_bundle(str(own))
+
+
+@pytest.mark.parametrize("content", ['members = "zeroshot"', "members = [1]", '[members]\nname = "a"'])
+def test_members_that_are_no_list_of_tables(own: Path, content: str) -> None:
+    own.write_text(content)
+    with pytest.raises(ConfigError, match=r"list of \[\[members\]\] tables"):
+        read_bundle(str(own))
+
+
+def test_weights_that_are_all_zero(own: Path) -> None:
+    own.write_text(OWN.replace("weight = 2", "weight = 0").replace("weight = 0.5", "weight = 0.0"))
+    with pytest.raises(ConfigError, match="weights sum to zero"):
+        read_bundle(str(own))
+
+
+@pytest.mark.parametrize("content", [b"name = ", b"[[members]\n", b'name = "\xff"', b"\x00\x01"])
+def test_what_is_not_toml(own: Path, content: bytes) -> None:
+    own.write_bytes(content)
+    with pytest.raises(InputError, match=r"own\.toml cannot be read as TOML"):
+        read_bundle(str(own))
+
+
+def test_a_missing_bundle_says_what_there_is(tmp_path: Path) -> None:
+    for name in ("lita", str(tmp_path / "none.toml"), str(tmp_path), ""):
+        with pytest.raises(InputError, match=rf"no bundle is called '{name}' .*shipped: .*lite"):
+            read_bundle(name)
+
+
+def spec(**settings: object) -> MemberSpec:
+    return MemberSpec("mine", "any", 1.0, None, settings)
+
+
+def test_an_unknown_setting_says_which_are_known() -> None:
+    with pytest.raises(ConfigError, match="'mine' has the unknown setting 'gian'; known: gain"):
+        settings_of(spec(gian=1.0), ZeroshotConfig)
+    with pytest.raises(ConfigError, match="known: flavors, count, least"):
+        settings_of(spec(gain=1.0), PhrasesConfig)
+
+
+@pytest.mark.parametrize(
+    ("settings", "kind", "words"),
+    [
+        ({"gain": "1"}, ZeroshotConfig, "setting 'gain' of member 'mine' must be float, got '1'"),
+        ({"gain": True}, ZeroshotConfig, "must be float, got True"),
+        ({"gain": [1.0]}, ZeroshotConfig, "must be float"),
+        ({"flavors": 1.5}, PhrasesConfig, "setting 'flavors' of member 'mine' must be int, got 1.5"),
+        ({"flavors": False}, PhrasesConfig, "must be int, got False"),
+        ({"gain": -1.0}, ZeroshotConfig, "gain must be between 0 and 10, got -1"),
+        ({"gain": math.nan}, ZeroshotConfig, "gain must be between 0 and 10, got nan"),
+        ({"flavors": 0}, PhrasesConfig, "flavors must be at least 1, got 0"),
+        ({"count": -1}, PhrasesConfig, "count must not be negative, got -1"),
+        ({"least": math.nan}, PhrasesConfig, "least"),
+    ],
+)
+def test_settings_that_make_no_sense(settings: dict[str, object], kind: type, words: str) -> None:
+    with pytest.raises(ConfigError, match=words):
+        settings_of(spec(**settings), kind)
+
+
+def test_members_left_out_of_a_bundle_made_by_hand() -> None:
+    with pytest.raises(ConfigError, match="the bundle 'bare' has no members"):
+        Bundle("bare", "", ())

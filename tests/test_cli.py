@@ -1,0 +1,208 @@
+"""The command line as a user meets it: exit codes, one-line errors, help with examples, JSON on stdout."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from tests.real_images import real_folder
+from unprompt.cli import COMMANDS, main
+from unprompt.files import write_embeddings, write_prompts
+from unprompt.records import DIM, Embeddings, Prompts
+from unprompt.submission import read_submission, write_submission
+from unprompt.zeroshot import prior_embedding
+
+VERBS = [command.__name__.rsplit(".", 1)[-1] for command in COMMANDS]
+
+
+def axes(*numbers: int) -> np.ndarray:  # type: ignore[type-arg]
+    """Unit vectors along the given axes."""
+    return np.eye(DIM, dtype=np.float32)[list(numbers)]
+
+
+class TestHelp:
+    @pytest.mark.parametrize("verb", VERBS)
+    def test_each_command_has_an_example(self, verb: str, capsys: pytest.CaptureFixture[str]) -> None:
+        with pytest.raises(SystemExit) as stopped:
+            main([verb, "--help"])
+        assert stopped.value.code == 0
+        text = capsys.readouterr().out
+        assert "example:" in text
+        assert f"unprompt {verb}" in text.split("example:")[1]
+
+    def test_nothing_heavy_is_imported(self) -> None:
+        program = (
+            "import sys; from unprompt.cli import build_parser; build_parser().format_help();"
+            "print([name for name in ('torch', 'numpy', 'polars', 'PIL', 'timm') if name in sys.modules])"
+        )
+        run = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
+        assert run.stdout.strip() == "[]"
+
+    @pytest.mark.parametrize(
+        "arguments", [[], ["nonsense"], ["predict"], ["predict", "x", "--workers", "many"]]
+    )
+    def test_wrong_usage_is_2(self, arguments: list[str]) -> None:
+        with pytest.raises(SystemExit) as stopped:
+            main(arguments)
+        assert stopped.value.code == 2
+
+
+class TestErrors:
+    @pytest.mark.parametrize(
+        ("arguments", "says"),
+        [
+            (["predict", "{tmp}/none", "--out", "{tmp}/RUN"], "does not exist"),
+            (["predict", "{tmp}", "--out", "{tmp}/RUN"], "holds no images"),
+            (["predict", "{tmp}", "--out", "{tmp}/RUN", "--deadline", "soon"], "'soon' is not a duration"),
+            (["predict", "{tmp}", "--out", "{tmp}/RUN", "--bundle", "huge"], "no bundle is called 'huge'"),
+            (["predict", "{tmp}", "--out", "{tmp}/RUN", "--workers", "-1"], "workers must be at least 0"),
+            (["score", "{tmp}/a.csv", "{tmp}/b.csv"], "cannot be read"),
+            (["blend", "{tmp}/a.npz", "--weights", "1", "--out", "{tmp}/s.csv"], "does not exist"),
+            (
+                ["blend", "{tmp}/a.npz", "--weights", "1", "2", "--out", "{tmp}/s.csv"],
+                "1 members but 2 weights",
+            ),
+            (["checkpoints", "fetch", "nonsense"], "no checkpoint is called 'nonsense'"),
+        ],
+    )
+    def test_one_line_and_1(
+        self, arguments: list[str], says: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    ) -> None:
+        assert main([argument.format(tmp=tmp_path) for argument in arguments]) == 1
+        output = capsys.readouterr()
+        assert output.out == ""
+        assert output.err.startswith("unprompt: ")
+        assert output.err.count("\n") == 1
+        assert says in output.err
+
+    def test_a_closed_pipe_is_no_error(self) -> None:
+        run = subprocess.run(
+            f"{sys.executable} -m unprompt checkpoints list | head -1; exit ${{PIPESTATUS[0]}}",
+            shell=True,
+            executable="/bin/bash",
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        assert (run.returncode, run.stderr) == (0, "")
+
+
+class TestBlend:
+    def test_writes_the_weighted_blend(self, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+        write_embeddings(tmp_path / "a.npz", Embeddings(("x", "y"), axes(0, 1)))
+        write_embeddings(tmp_path / "b.npz", Embeddings(("y", "x"), axes(2, 3)))
+        files = [str(tmp_path / "a.npz"), str(tmp_path / "b.npz")]
+        assert main(["blend", *files, "--weights", "3", "4", "--out", str(tmp_path / "s.csv")]) == 0
+        blended = read_submission(tmp_path / "s.csv")
+        np.testing.assert_allclose(
+            blended.at(["x"]).vectors[0], 0.6 * axes(0)[0] + 0.8 * axes(3)[0], atol=1e-6
+        )
+        np.testing.assert_allclose(
+            blended.at(["y"]).vectors[0], 0.6 * axes(1)[0] + 0.8 * axes(2)[0], atol=1e-6
+        )
+
+    def test_takes_the_order_of_a_sample(self, tmp_path: Path) -> None:
+        write_embeddings(tmp_path / "a.npz", Embeddings(("x", "y"), axes(0, 1)))
+        write_submission(tmp_path / "sample.csv", Embeddings(("y", "x"), axes(0, 0)))
+        arguments = [
+            "--weights",
+            "1",
+            "--out",
+            str(tmp_path / "s.csv"),
+            "--sample",
+            str(tmp_path / "sample.csv"),
+        ]
+        assert main(["blend", str(tmp_path / "a.npz"), *arguments]) == 0
+        assert read_submission(tmp_path / "s.csv").ids == ("y", "x")
+
+
+class TestScore:
+    def test_prompts_against_themselves_and_what_is_missing(
+        self, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    ) -> None:
+        write_prompts(
+            tmp_path / "guess.csv", Prompts(("a", "b", "more"), ("a red car", "two cats", "a boat"))
+        )
+        write_prompts(
+            tmp_path / "truth.csv", Prompts(("b", "a", "gone"), ("two cats", "a red car", "a tree"))
+        )
+        assert main(["score", str(tmp_path / "guess.csv"), str(tmp_path / "truth.csv"), "--json"]) == 0
+        numbers = json.loads(capsys.readouterr().out)
+        assert list(numbers) == ["score", "low", "high", "n", "missing", "extra"]
+        assert numbers["score"] == pytest.approx(1, abs=1e-6)
+        assert (numbers["n"], numbers["missing"], numbers["extra"]) == (2, 1, 1)
+
+    def test_for_people_it_names_best_worst_and_missing(
+        self, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    ) -> None:
+        ids = tuple(f"image{number:02d}" for number in range(25))
+        write_prompts(tmp_path / "truth.csv", Prompts((*ids, "gone"), (*["a red car"] * 25, "a boat")))
+        vectors = np.tile(prior_embedding(), (25, 1))
+        write_submission(tmp_path / "guess.csv", Embeddings(ids, vectors))
+        assert main(["score", str(tmp_path / "guess.csv"), str(tmp_path / "truth.csv")]) == 0
+        text = capsys.readouterr().out
+        assert "n = 25" in text
+        assert "1 ids missing" in text
+        assert "first: gone" in text
+        best, worst = text.split("best\n")[1].split("worst\n")
+        assert len(best.split("\n\n")[0].splitlines()) == 10
+        assert len(worst.strip().splitlines()) == 10
+
+    @pytest.mark.real
+    def test_the_official_sample_submission_scores_one(self, capsys: pytest.CaptureFixture[str]) -> None:
+        folder = real_folder() / "kaggle7"
+        files = [str(folder / "sample_submission.csv"), str(folder / "prompts.csv")]
+        assert main(["score", *files, "--json"]) == 0
+        numbers = json.loads(capsys.readouterr().out)
+        assert numbers["score"] == pytest.approx(1, abs=1e-5)
+        assert numbers["n"] == 7
+
+
+class TestCheckpoints:
+    def test_list_names_every_declared_checkpoint(self, capsys: pytest.CaptureFixture[str]) -> None:
+        assert main(["checkpoints", "list", "--json"]) == 0
+        listed = {state["name"]: state for state in json.loads(capsys.readouterr().out)}
+        assert {"all-minilm-l6-v2", "efficientnet-lite2", "clip-vit-h-14", "blip-large"} <= set(listed)
+        assert listed["all-minilm-l6-v2"]["folder"]
+        assert listed["clip-vit-h-14"]["used_by"] == ["kaggle"]
+
+    def test_check_says_the_files_are_right(self, capsys: pytest.CaptureFixture[str]) -> None:
+        assert main(["checkpoints", "check", "all-minilm-l6-v2", "efficientnet-lite2"]) == 0
+        assert capsys.readouterr().out.count("right files in") == 2
+
+    def test_fetch_without_files_says_how_to_get_them(self, capsys: pytest.CaptureFixture[str]) -> None:
+        assert main(["checkpoints", "fetch", "clip-vit-h-14"]) == 0
+        text = capsys.readouterr().out
+        assert "attach the data set 'unprompt-clip-vit-h-14'" in text
+        assert "--from FOLDER" in text
+
+
+@pytest.mark.slow
+def test_doctor_measures_this_machine(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["doctor", "--images", "1000", "--out", str(tmp_path), "--json"]) == 0
+    found = json.loads(capsys.readouterr().out)
+    assert found["trouble"] is None
+    assert found["run_seconds"] == pytest.approx(found["load_seconds"] + 1000 * found["image_seconds"])
+    assert found["free_bytes"] > 0
+    assert found["versions"]["torch"]
+    assert main(["doctor", "--images", "1000", "--out", str(tmp_path)]) == 0
+    page = capsys.readouterr().out
+    assert "1,000 images with the bundle 'lite'" in page
+    assert "clip-vit-h-14" in page
+
+
+@pytest.mark.slow
+def test_demo_makes_24_scenes_and_a_report(tmp_path: Path) -> None:
+    command = [sys.executable, "-m", "unprompt", "demo", "--out", str(tmp_path / "demo")]
+    run = subprocess.run(command, capture_output=True, text=True, check=True, env=dict(os.environ))
+    assert run.stdout.count(" -> ") == 25  # the table's header and 24 rows
+    assert "95% interval" in run.stdout
+    assert len(list((tmp_path / "demo" / "scenes" / "images").glob("*.png"))) == 24
+    report = Path(run.stdout.strip().splitlines()[-1].removeprefix("report: "))
+    assert report.read_text().startswith("<!")
