@@ -13,12 +13,19 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
+from typing import TYPE_CHECKING
 
+import numpy as np
 from PIL import Image, ImageFilter, ImageOps
 
 from unprompt.errors import InputError
 
-SUBJECTS = "🍌🍓🍕🍄🦋🐝🐌🐘🦓🐧🦆🐠🦀🐢🦎🚌🚲🛶⛵🚂🎸🎺🎻🥁☕🔨🕰🌂🍋🍍🥦🌽🦉🦚🦩🐇"
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    Floats = NDArray[np.float64]
+
+SUBJECTS = "🦎🔨🍋⚽🖱💡✉📦👓🪑⏰🕹🧷🖋🎻🚲🐧🕷🐝🍌🐘🌂🍄🦋"
 
 
 @dataclass(frozen=True)
@@ -103,16 +110,47 @@ def sample_scenes(count: int, seed: int = 0) -> list[Scene]:
 
 def draw_scene(scene: Scene, size: int = 512) -> Image.Image:
     """A scene -> RGB image of `size` x `size` pixels; the same scene gives the same pixels."""
-    picture = Image.new("RGB", (size, size), scene.place.sky)
-    horizon = round(0.62 * size)
-    picture.paste(scene.place.ground, (0, horizon, size, size))
-    side = round(size * (0.66 if len(scene.subjects) == 1 else 0.46))
-    bottom = round(0.86 * size)
+    rng = np.random.default_rng(list(scene.prompt.encode()))
+    picture = _backdrop(scene.place, size, rng)
+    side = round(size * (0.74 if len(scene.subjects) == 1 else 0.48))
+    bottom = round(0.9 * size)
     for position, subject in enumerate(scene.subjects, start=1):
-        centre = size * position // (len(scene.subjects) + 1)
-        drawing = _drawing(subject, side)
-        picture.paste(drawing, (centre - side // 2, bottom - side), drawing)
+        left = size * position // (len(scene.subjects) + 1) - side // 2
+        drawing = _lit(_drawing(subject, side), rng)
+        shadow = drawing.getchannel("A").filter(ImageFilter.GaussianBlur(size / 40)).point(lambda a: a // 2)
+        picture.paste((20, 24, 30), (left + size // 40, bottom - side + size // 32), shadow)
+        picture.paste(drawing, (left, bottom - side), drawing)
     return STYLES[scene.style](picture)
+
+
+def _noise(height: int, width: int, cells: int, rng: np.random.Generator) -> Floats:
+    """Smooth noise of mean 0 and about unit size, `cells` grains across: (height, width)."""
+    grains = Image.fromarray(rng.normal(size=(cells, cells)).astype(np.float32))
+    return np.asarray(grains.resize((width, height), Image.Resampling.BICUBIC), dtype=np.float64)
+
+
+def _backdrop(place: Place, size: int, rng: np.random.Generator) -> Image.Image:
+    """Sky over ground with a soft horizon, brighter downwards, with clouds and grain."""
+    down = np.linspace(0, 1, size)[:, None]  # (size, 1)
+    ground_share = 1 / (1 + np.exp(-(down - 0.62) * 60))
+    light = 0.9 + 0.15 * down + 0.02 * _noise(size, size, 8, rng)
+    grain = _noise(size, size, size // 3, rng) * (0.02 + 0.06 * ground_share)
+    colours = (
+        np.array(place.sky) * (1 - ground_share[..., None]) + np.array(place.ground) * ground_share[..., None]
+    )
+    return Image.fromarray(np.clip(colours * (light + grain)[..., None], 0, 255).astype(np.uint8))
+
+
+def _lit(drawing: Image.Image, rng: np.random.Generator) -> Image.Image:
+    """Light a flat drawing from the upper left as if it were a cushion, with a little grain."""
+    side = drawing.width
+    height = drawing.getchannel("A").filter(ImageFilter.GaussianBlur(side / 14))
+    downwards, rightwards = np.gradient(np.asarray(height, dtype=np.float64) / 255)
+    light = np.clip(1 + (0.6 * rightwards + 0.8 * downwards) * side / 15, 0.45, 1.5)
+    light += 0.03 * _noise(side, side, max(2, side // 4), rng)
+    colours = np.asarray(drawing, dtype=np.float64).copy()  # (side, side, 4)
+    colours[..., :3] *= light[..., None]
+    return Image.fromarray(np.clip(colours, 0, 255).astype(np.uint8))
 
 
 @cache
