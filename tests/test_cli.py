@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import os
+import re
+import shlex
 import subprocess
 import sys
 from pathlib import Path
@@ -12,7 +14,7 @@ import numpy as np
 import pytest
 
 from tests.real_images import real_folder
-from unprompt.cli import COMMANDS, main
+from unprompt.cli import COMMANDS, build_parser, main
 from unprompt.files import write_embeddings, write_prompts
 from unprompt.records import DIM, Embeddings, Prompts
 from unprompt.submission import read_submission, write_submission
@@ -181,6 +183,16 @@ class TestCheckpoints:
         text = capsys.readouterr().out
         assert "attach the data set 'unprompt-clip-vit-h-14'" in text
         assert "--from FOLDER" in text
+
+
+def test_every_command_of_the_readme_parses() -> None:
+    readme = (Path(__file__).parents[1] / "README.md").read_text()
+    lines = re.findall(r"^unprompt .*$", readme, flags=re.MULTILINE)
+    cells = re.findall(r"`unprompt (\w+)[^`]*`", readme)
+    assert lines
+    for line in lines:
+        build_parser().parse_args(shlex.split(line, comments=True)[1:])
+    assert set(cells) <= set(VERBS)
 
 
 @pytest.mark.slow

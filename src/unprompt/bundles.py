@@ -24,7 +24,13 @@ if TYPE_CHECKING:
     from unprompt.zeroshot import ConSE, ImageNetClassifier
 
 DEFAULT_BUNDLE = "lite"
-_MEMBER_KEYS = {"name", "kind", "weight", "checkpoint"}  # the rest are settings of the kind
+# The keys that every member has; all others are settings of its kind.
+_MEMBER_KEYS: Mapping[str, type | tuple[type, ...]] = {
+    "name": str,
+    "kind": str,
+    "weight": (int, float),
+    "checkpoint": str,
+}
 
 
 @dataclass(frozen=True)
@@ -104,9 +110,13 @@ def _parse(content: Mapping[str, Any], path: Path) -> Bundle:
         raise ConfigError("'members' must be a list of [[members]] tables")
     members = []
     for position, table in enumerate(tables, start=1):
-        for key, kind in (("name", str), ("kind", str), ("weight", (int, float))):
-            if not isinstance(table.get(key), kind):
-                raise ConfigError(f"member {position} needs the key '{key}'")
+        for key, kind in _MEMBER_KEYS.items():
+            value = table.get(key)
+            if key == "checkpoint" and value is None:
+                continue
+            if not isinstance(value, kind) or isinstance(value, bool):
+                what = "a number" if key == "weight" else "a text"
+                raise ConfigError(f"member {position} needs the key '{key}' with {what}, got {value!r}")
         if table["kind"] not in KINDS:
             raise ConfigError(
                 f"member '{table['name']}' is of the unknown kind '{table['kind']}'; "

@@ -126,7 +126,7 @@ def places(checkpoint: Checkpoint, explicit: Path | None = None) -> list[tuple[s
     """Where a checkpoint is looked for, in order: (kind of place, folder)."""
     found: list[tuple[str, Path]] = []
     if explicit is not None:
-        found.append(("the path in the bundle", explicit if explicit.is_dir() else explicit.parent))
+        found.append(("the path in the bundle", explicit.parent if explicit.is_file() else explicit))
     if root := os.environ.get(ENVIRONMENT_VARIABLE):
         found += [
             (f"${ENVIRONMENT_VARIABLE}", folder) for folder in (Path(root) / checkpoint.name, Path(root))

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from unprompt.checkpoints import cache_folder, locate, verify
-from unprompt.errors import CheckpointError, InputError
+from unprompt.errors import CheckpointError, InputError, RunError
 from unprompt.files import read_arrays, write_arrays
 from unprompt.records import DIM, Embeddings, Prompts
 
@@ -98,8 +98,6 @@ def encode_cached(encoder: PromptEncoder, texts: Sequence[str], what: str) -> Fl
             bar.update(len(rows))
     try:
         write_arrays(path, embeddings=vectors)
-    except OSError as error:
-        warnings.warn(
-            f"{path} cannot be written ({error.strerror}); {what} are embedded anew each run", stacklevel=2
-        )
+    except (OSError, RunError) as error:
+        warnings.warn(f"{path} cannot be written ({error}); {what} are embedded anew each run", stacklevel=2)
     return vectors

@@ -10,6 +10,8 @@ import numpy as np
 from unprompt.errors import ConfigError, InputError
 from unprompt.records import Embeddings, unit_rows
 
+CANCELLED = 1e-6  # a blend shorter than this, relative to its weights, is float32's rounding
+
 
 def check_weights(weights: Sequence[float], members: int) -> None:
     """Raise ConfigError unless there is one finite weight >= 0 a member and they do not sum to zero."""
@@ -42,7 +44,9 @@ def blend(tables: Sequence[Embeddings], weights: Sequence[float]) -> Embeddings:
                 f"member {position} has {len(extra)} images that member 1 lacks, first: {min(extra)}; "
                 "members of a blend must cover the same images"
             )
+    shares = np.asarray(weights, dtype=np.float64) / max(weights)
     total = np.zeros((len(ids), tables[0].vectors.shape[1]))
-    for table, weight in zip(tables, weights, strict=True):
-        total += weight * unit_rows(table.at(ids).vectors).astype(np.float64)
+    for table, share in zip(tables, shares, strict=True):
+        total += share * unit_rows(table.at(ids).vectors).astype(np.float64)
+    total[np.linalg.norm(total, axis=1) < CANCELLED * shares.sum()] = 0
     return Embeddings(ids, unit_rows(total, "blended embeddings"))

@@ -11,9 +11,12 @@ import errno
 import io
 import json
 import os
+import struct
 import zipfile
+import zlib
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from itertools import chain
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any
 
@@ -27,6 +30,23 @@ if TYPE_CHECKING:
 
 PROMPTS_HEADER = ("imgId", "prompt")
 PROBLEMS_HEADER = ("imgId", "file", "problem")
+
+# What zipfile, zlib and numpy raise for an .npz whose bytes are wrong, each seen with single bytes flipped.
+DAMAGED = (
+    OSError,
+    ValueError,
+    EOFError,
+    KeyError,
+    TypeError,
+    SyntaxError,
+    AttributeError,
+    OverflowError,
+    MemoryError,
+    RuntimeError,  # and NotImplementedError
+    struct.error,
+    zlib.error,
+    zipfile.BadZipFile,
+)
 
 
 @contextmanager
@@ -82,11 +102,11 @@ def read_json(path: Path) -> dict[str, Any]:
 def write_table(path: Path, header: Sequence[str], rows: Iterator[Sequence[str]]) -> None:
     """Write a UTF-8 CSV file with `\\n` line ends, quoting only where needed."""
     with writing(path) as stream:
-        text = io.TextIOWrapper(stream, encoding="utf-8", newline="", write_through=True)
-        writer = csv.writer(text, lineterminator="\n")
-        writer.writerow(header)
-        writer.writerows(rows)
-        text.detach()
+        for row in chain([header], rows):
+            # csv quotes the characters of its line end only; "\r\n" makes it quote a bare "\r" too.
+            line = io.StringIO()
+            csv.writer(line, lineterminator="\r\n").writerow(row)
+            stream.write((line.getvalue()[:-2] + "\n").encode())
 
 
 def write_prompts(path: Path, prompts: Prompts) -> None:
@@ -134,7 +154,10 @@ def read_prompts(path: Path) -> Prompts:
         raise InputError(f"{path}, line {reader.line_num}: {error}") from error
     if not ids:
         raise InputError(f"{path} has a header but no prompts")
-    return Prompts(tuple(ids), tuple(texts))
+    try:
+        return Prompts(tuple(ids), tuple(texts))
+    except InputError as error:
+        raise InputError(f"{path}: {error}") from error
 
 
 def write_arrays(path: Path, **arrays: NDArray[Any]) -> None:
@@ -146,9 +169,10 @@ def write_arrays(path: Path, **arrays: NDArray[Any]) -> None:
 def read_arrays(path: Path, names: Sequence[str]) -> dict[str, NDArray[Any]]:
     """Read named arrays of an .npz, never unpickling. Raises InputError where that cannot be done."""
     try:
-        with np.load(path, allow_pickle=False) as archive:
-            if not isinstance(archive, np.lib.npyio.NpzFile):
-                raise InputError(f"{path} is a single array, expected an .npz with {', '.join(names)}")
+        archive = np.load(path, allow_pickle=False)
+        if not isinstance(archive, np.lib.npyio.NpzFile):
+            raise InputError(f"{path} is a single array, expected an .npz with {', '.join(names)}")
+        with archive:
             missing = [name for name in names if name not in archive.files]
             if missing:
                 raise InputError(
@@ -157,7 +181,7 @@ def read_arrays(path: Path, names: Sequence[str]) -> dict[str, NDArray[Any]]:
             return {name: archive[name] for name in names}
     except FileNotFoundError:
         raise InputError(f"{path} does not exist") from None
-    except (OSError, ValueError, EOFError, zipfile.BadZipFile) as error:
+    except DAMAGED as error:
         raise InputError(f"{path} cannot be read as an .npz file: {error}") from error
 
 

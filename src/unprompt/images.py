@@ -6,7 +6,6 @@ UnreadableImageError, which a run turns into a row of problems.csv.
 
 from __future__ import annotations
 
-import os
 import struct
 import warnings
 from collections import defaultdict
@@ -64,23 +63,24 @@ def find_images(source: Path, recursive: bool = False) -> list[ImageFile]:
     return [ImageFile(image_id, paths_by_id[image_id][0]) for image_id in sorted(paths_by_id)]
 
 
-def _walk(folder: Path, recursive: bool) -> list[Path]:
+def _walk(folder: Path, recursive: bool, above: frozenset[Path] = frozenset()) -> list[Path]:
+    """Everything in a folder that is not hidden; a link that leads back to a folder above is not followed."""
+    here = above | {folder.resolve()}
     found = []
-    with os.scandir(folder) as entries:
-        for entry in entries:
-            if entry.name.startswith("."):
-                continue
-            path = Path(entry.path)
-            if recursive and entry.is_dir() and path.suffix.lower() not in EXTENSIONS:
-                found += _walk(path, recursive)
-            else:
-                found.append(path)
+    for path in sorted(folder.iterdir()):
+        if path.name.startswith("."):
+            continue
+        if recursive and path.is_dir() and path.suffix.lower() not in EXTENSIONS:
+            if path.resolve() not in here:
+                found += _walk(path, recursive, here)
+        else:
+            found.append(path)
     return found
 
 
 def _what_else(folder: Path, recursive: bool) -> str:
     kinds = ", ".join(sorted(extension[1:] for extension in EXTENSIONS))
-    if not recursive and any(path.is_dir() for path in folder.iterdir()):
+    if not recursive and any(path.is_dir() for path in _walk(folder, recursive=False)):
         return f"looked for {kinds}; it has folders: add --recursive to look into them"
     return f"looked for {kinds}"
 

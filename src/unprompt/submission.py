@@ -17,7 +17,7 @@ HEADER = ("imgId_eId", "val")
 IMAGES_AT_A_TIME = 1000  # 384,000 rows: large enough for polars, small enough for any machine
 UNIT_TOLERANCE = 1e-3
 _ROW_IDS = "\n".join(f"\0_{element}" for element in range(DIM))  # one image's ids, \0 where its own goes
-_FORBIDDEN = re.compile(r'[\x00-\x1f,"]')
+_FORBIDDEN = re.compile(r'[\x00-\x1f,"\ud800-\udfff]')
 
 
 def check_image_ids(ids: Sequence[str]) -> None:
@@ -25,8 +25,8 @@ def check_image_ids(ids: Sequence[str]) -> None:
     bad = [image_id for image_id in ids if not image_id or _FORBIDDEN.search(image_id)]
     if bad:
         raise InputError(
-            f"{len(bad)} of {len(ids)} image ids hold a comma, a quote or a control character, "
-            f"first: {bad[0]!r}; rename the file"
+            f"{len(bad)} of {len(ids)} image ids hold a comma, a quote, a control character or bytes that "
+            f"are not UTF-8, first: {bad[0]!r}; rename the file"
         )
 
 

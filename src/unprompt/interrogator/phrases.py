@@ -57,6 +57,8 @@ class PhrasesConfig:
             raise ConfigError(f"flavors must be at least 1, got {self.flavors}")
         if self.count < 0:
             raise ConfigError(f"count must not be negative, got {self.count}")
+        if not -1 <= self.least <= 1:
+            raise ConfigError(f"least is a cosine, between -1 and 1, got {self.least}")
 
 
 @dataclass(frozen=True, eq=False)
