@@ -15,8 +15,9 @@ from unprompt.interrogator.phrases import (
     PhraseTable,
     read_phrases,
 )
+from unprompt.members import softmax
 from unprompt.records import DIM, unit_rows
-from unprompt.zeroshot import CLASSES, ConSE, ZeroshotConfig, class_names, with_article
+from unprompt.zeroshot import CLASSES, ConSE, _prior_mean, class_names, with_article
 
 
 @pytest.fixture(scope="module")
@@ -27,7 +28,7 @@ def encoder() -> PromptEncoder:
 
 @pytest.fixture(scope="module")
 def conse(encoder: PromptEncoder) -> ConSE:
-    return ConSE.build(encoder, ZeroshotConfig())
+    return ConSE.build(encoder, 0.5)
 
 
 @pytest.fixture(scope="module")
@@ -93,7 +94,7 @@ def test_the_nearest_come_first_and_none_below_the_threshold() -> None:
     assert three.nearest(E1, 3, least=0.0) == ["ink", "oil", "chalk"]
     assert three.nearest(E1, 3, least=0.55) == ["ink", "oil"]
     assert three.nearest(E1, 1, least=0.55) == ["ink"]
-    assert three.nearest(E1, 3, least=1.1) == []
+    assert three.nearest(E1, 3, least=1.0) == []
     assert three.nearest(E1, 0, least=0.0) == []
     assert three.nearest(E2, 3, least=0.1) == ["oil"]
 
@@ -141,13 +142,14 @@ class Named:
         for row, offset in offset_by_row.items():
             offsets[int(row[1:])] = offset
         self.member = object.__new__(PhrasesMember)
-        self.member._conse = ConSE(np.zeros(DIM, np.float32), offsets, 1.0)
+        nothing = np.zeros(DIM, np.float32)
+        self.member._conse = ConSE(nothing, nothing, offsets, 1.0)
 
     def subjects(self, probability_by_row: dict[int, float]) -> list[str]:
         probabilities = np.zeros(CLASSES, np.float32)
         for row, probability in probability_by_row.items():
             probabilities[row] = probability
-        return list(self.member.subjects(probabilities))
+        return names(*self.member.named_classes(probabilities))
 
 
 def names(*rows: int) -> list[str]:
@@ -211,13 +213,19 @@ def test_prompts_say_what_the_classifier_sees(member: PhrasesMember) -> None:
     assert all(f" of {with_article(class_names()[0])}" not in prompt for prompt in prompts[:4])
 
 
-def test_the_embeddings_are_those_of_the_prompts(member: PhrasesMember, encoder: PromptEncoder) -> None:
+def test_the_embeddings_are_the_prior_moved_by_the_prompts(
+    member: PhrasesMember, encoder: PromptEncoder
+) -> None:
     guess = member.guess(logits_of(*LOGITS))
     assert guess.prompts is not None
     assert guess.embeddings.shape == (len(LOGITS), DIM)
     assert np.linalg.norm(guess.embeddings, axis=1) == pytest.approx(np.ones(len(LOGITS)), abs=1e-5)
     one_by_one = np.concatenate([encoder.encode([prompt]) for prompt in guess.prompts])
-    assert np.abs(guess.embeddings - one_by_one).max() < 1e-5
+    probabilities = softmax(logits_of(*LOGITS))
+    shares = [sum(row[c] for c in member.named_classes(row)) for row in probabilities]
+    sentences = encoder.encode([f"a photo of {with_article(name)}" for name in class_names()])
+    moved = _prior_mean() + 0.5 * np.array(shares)[:, None] * (one_by_one - sentences.mean(axis=0))
+    assert np.abs(guess.embeddings - unit_rows(moved)).max() < 1e-5
 
 
 def test_the_same_images_give_the_same_guess(member: PhrasesMember) -> None:
@@ -247,5 +255,5 @@ def test_a_prompt_repeats_no_phrase(member: PhrasesMember) -> None:
 
 
 def test_where_no_phrase_is_near_enough_it_is_a_photo(encoder: PromptEncoder, conse: ConSE) -> None:
-    strict = PhrasesMember("p", None, conse, encoder, PhrasesConfig(flavors=5, least=1.1))  # type: ignore[arg-type]
+    strict = PhrasesMember("p", None, conse, encoder, PhrasesConfig(flavors=5, least=1.0))  # type: ignore[arg-type]
     assert strict.guess(logits_of({"orange": 14.0})).prompts == ("a photo of an orange",)

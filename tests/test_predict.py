@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import shutil
 import signal
 import subprocess
@@ -78,12 +79,11 @@ class TestWhatARunLeaves:
         np.testing.assert_allclose(submitted.vectors, expected.vectors, atol=1e-7)
         np.testing.assert_allclose(np.linalg.norm(submitted.vectors, axis=1), 1, atol=1e-5)
 
-    def test_phrases_embedding_is_the_embedding_of_its_prompt(self, finished: RunResult) -> None:
+    def test_every_image_has_a_readable_prompt_in_order(self, finished: RunResult) -> None:
         prompts = read_prompts(finished.folder / "prompts.csv")
-        embedded = Loader("cpu").encoder.embed(prompts)
-        phrases = read_embeddings(finished.folder / "members" / "phrases.npz")
-        np.testing.assert_allclose(embedded.vectors, phrases.at(prompts.ids).vectors, atol=1e-5)
-        assert all(text.split() for text in prompts.texts)
+        assert prompts == finished.prompts
+        assert prompts.ids == read_submission(finished.folder / "submission.csv").ids
+        assert all(re.match(r"an? .+ of \w", text) for text in prompts.texts), prompts.texts
 
     def test_record(self, finished: RunResult) -> None:
         record = run_json(finished.folder)

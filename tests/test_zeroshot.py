@@ -24,7 +24,6 @@ from unprompt.zeroshot import (
     INPUT_SIZE,
     ConSE,
     ImageNetClassifier,
-    ZeroshotConfig,
     ZeroshotMember,
     class_names,
     first_alternative,
@@ -56,7 +55,7 @@ def reference() -> Any:
 def conse() -> ConSE:
     from unprompt.embed import PromptEncoder
 
-    return ConSE.build(PromptEncoder.load("cpu"), ZeroshotConfig())
+    return ConSE.build(PromptEncoder.load("cpu"), 0.5)
 
 
 def smooth_picture(seed: int, side: int = 512) -> Image.Image:
@@ -207,7 +206,7 @@ def first_numbers(*numbers: float) -> np.ndarray:
 
 def test_conse_of_a_worked_example() -> None:
     offsets = np.stack([first_numbers(0, 1, 0), first_numbers(0, 0, 2), first_numbers(0, -1, -2)])
-    conse = ConSE(first_numbers(0.4), offsets, gain=0.5)
+    conse = ConSE(first_numbers(0.4), first_numbers(7), offsets, gain=0.5)
     probabilities = np.array([[1, 0, 0], [0.5, 0.25, 0.25], [1 / 3, 1 / 3, 1 / 3]], np.float32)
     # row 1: 0.5 (0, 1, 0) + 0.25 (0, 0, 2) + 0.25 (0, -1, -2) = (0, 0.25, 0)
     assert conse.directions(probabilities)[:, :3] == pytest.approx(
@@ -226,7 +225,7 @@ def test_an_unsure_classifier_gives_the_prior(conse: ConSE) -> None:
 
 def test_gain_zero_gives_the_prior(conse: ConSE) -> None:
     sure = np.eye(CLASSES, dtype=np.float32)[:3]
-    still = ConSE(conse.prior, conse.offsets, gain=0.0)
+    still = ConSE(conse.prior, conse.centre, conse.offsets, gain=0.0)
     assert still.embeddings(sure) == pytest.approx(np.stack([prior_embedding()] * 3), abs=1e-6)
 
 

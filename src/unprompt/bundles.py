@@ -159,11 +159,11 @@ class Loader:
             self._classifiers[folder] = ImageNetClassifier.load(self.device, folder)
         return self._classifiers[folder]
 
-    def conse(self, gain: float | None = None) -> ConSE:
+    def conse(self, gain: float) -> ConSE:
         """The map from class probabilities to MiniLM space."""
-        from unprompt.zeroshot import ConSE, ZeroshotConfig
+        from unprompt.zeroshot import ConSE
 
-        return ConSE.build(self.encoder, ZeroshotConfig() if gain is None else ZeroshotConfig(gain))
+        return ConSE.build(self.encoder, gain)
 
     def members(self, bundle: Bundle) -> list[Member]:
         """Load a bundle's members, in its order."""
@@ -201,7 +201,7 @@ def _phrases(loader: Loader, spec: MemberSpec) -> Member:
 
     config = settings_of(spec, PhrasesConfig)
     return PhrasesMember(
-        spec.name, loader.classifier(spec.checkpoint), loader.conse(), loader.encoder, config
+        spec.name, loader.classifier(spec.checkpoint), loader.conse(config.gain), loader.encoder, config
     )
 
 

@@ -192,6 +192,12 @@ def _prior_mean() -> FloatArray:
     return mean
 
 
+def check_gain(gain: float) -> None:
+    """Raise ConfigError for a gain that is negative or absurd."""
+    if not 0 <= gain <= 10:
+        raise ConfigError(f"gain must be between 0 and 10, got {gain}")
+
+
 @dataclass(frozen=True)
 class ZeroshotConfig:
     """Settings of the zeroshot member."""
@@ -199,8 +205,7 @@ class ZeroshotConfig:
     gain: float = 0.5  # how far a certain classification moves the guess away from the prior
 
     def __post_init__(self) -> None:
-        if not 0 <= self.gain <= 10:
-            raise ConfigError(f"gain must be between 0 and 10, got {self.gain}")
+        check_gain(self.gain)
 
 
 @dataclass(frozen=True, eq=False)
@@ -208,19 +213,21 @@ class ConSE:
     """Class probabilities -> MiniLM space, the formula at the top of this file.
 
     `prior` (384,) is m, not scaled to unit length: its length says how much real prompts have in common.
-    `offsets` (1000, 384) are s_c - mean_c s_c.
+    `centre` (384,) is mean_c s_c, the average class sentence; `offsets` (1000, 384) are s_c - centre.
     """
 
     prior: FloatArray
+    centre: FloatArray
     offsets: FloatArray
     gain: float
 
     @classmethod
-    def build(cls, encoder: PromptEncoder, config: ZeroshotConfig) -> ConSE:
+    def build(cls, encoder: PromptEncoder, gain: float) -> ConSE:
         """Embed the class sentences (once; then from the cache)."""
         sentences = [f"a photo of {with_article(name)}" for name in class_names()]
         embedded = encode_cached(encoder, sentences, "classes")  # (1000, 384)
-        return cls(_prior_mean(), embedded - embedded.mean(axis=0), config.gain)
+        centre = embedded.mean(axis=0)
+        return cls(_prior_mean(), centre, embedded - centre, gain)
 
     def directions(self, probabilities: FloatArray) -> FloatArray:
         """How the images differ from the average class: (B, 1000) -> (B, 384), not unit length."""
@@ -228,7 +235,11 @@ class ConSE:
 
     def embeddings(self, probabilities: FloatArray) -> FloatArray:
         """(B, 1000) -> (B, 384) unit rows."""
-        return unit_rows(self.prior + self.gain * self.directions(probabilities))
+        return self.moved(self.directions(probabilities))
+
+    def moved(self, differences: FloatArray) -> FloatArray:
+        """The prior moved by differences from the average class sentence: (B, 384) -> (B, 384) unit rows."""
+        return unit_rows(self.prior + self.gain * differences)
 
 
 class ZeroshotMember:

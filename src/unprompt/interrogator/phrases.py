@@ -2,6 +2,14 @@
 
 The member `phrases` names what the classifier sees, adds the phrases of clip-interrogator's vocabulary that
 lie nearest to the image's predicted embedding, and embeds the sentence it made.
+
+A sentence names one to three of a thousand classes, and the classifier is seldom sure of them. So its
+embedding is not taken at its word: like a class sentence in ConSE it moves the prior, by the share s(x) of
+the probability that the named classes hold,
+
+    e(x) = unit( m + g * s(x) * (embedding of the prompt - mean_c s_c) )
+
+with m, g and s_c as in zeroshot.py.
 """
 
 from __future__ import annotations
@@ -19,7 +27,7 @@ from unprompt.embed import PromptEncoder, encode_cached
 from unprompt.errors import CheckpointError, ConfigError
 from unprompt.members import Guess, softmax
 from unprompt.records import unit_rows
-from unprompt.zeroshot import ConSE, ImageNetClassifier, class_names, with_article
+from unprompt.zeroshot import ConSE, ImageNetClassifier, check_gain, class_names, with_article
 
 if TYPE_CHECKING:
     from unprompt.records import FloatArray
@@ -50,6 +58,7 @@ class PhrasesConfig:
 
     flavors: int = 6000  # how many of the flavors, which are sorted by how often people write them
     count: int = 2  # flavors in a prompt
+    gain: float = 0.5  # as the zeroshot member's
     least: float = 0.4  # cosine with the image's direction below which a phrase says too little of it
 
     def __post_init__(self) -> None:
@@ -57,6 +66,7 @@ class PhrasesConfig:
             raise ConfigError(f"flavors must be at least 1, got {self.flavors}")
         if self.count < 0:
             raise ConfigError(f"count must not be negative, got {self.count}")
+        check_gain(self.gain)
         if not -1 <= self.least <= 1:
             raise ConfigError(f"least is a cosine, between -1 and 1, got {self.least}")
 
@@ -136,20 +146,24 @@ class PhrasesMember:
         """(B, 1000) logits -> prompts, and their embeddings."""
         probabilities = softmax(features)
         directions = unit_rows(self._conse.directions(probabilities))  # (B, 384)
-        prompts = [self._compose(*row) for row in zip(probabilities, directions, strict=True)]
-        return Guess(self._encoder.encode(prompts), tuple(prompts))
+        named = [self.named_classes(row) for row in probabilities]
+        prompts = [self._compose(*row) for row in zip(named, directions, strict=True)]
+        shares = np.array([row[classes].sum() for row, classes in zip(probabilities, named, strict=True)])
+        differences = shares[:, None] * (self._encoder.encode(prompts) - self._conse.centre)
+        return Guess(self._conse.moved(differences.astype(np.float32)), tuple(prompts))
 
-    def _compose(self, probabilities: FloatArray, direction: FloatArray) -> str:
+    def _compose(self, classes: Sequence[int], direction: FloatArray) -> str:
         """One image's prompt: medium of subjects, flavors, movement."""
-        subjects = listed([with_article(name) for name in self.subjects(probabilities)])
+        names = class_names()
+        subjects = listed([with_article(names[row]) for row in classes])
         medium = self._mediums.nearest(direction, 1, self._config.least) or [DEFAULT_MEDIUM]
         head = f"{medium[0]} of {subjects}"
         flavors = self._flavors.nearest(direction, self._config.count, self._config.least, said=head)
         movement = self._movements.nearest(direction, 1, self._config.least, said=", ".join([head, *flavors]))
         return ", ".join([head, *flavors, *movement])
 
-    def subjects(self, probabilities: FloatArray) -> Sequence[str]:
-        """Names of the likely classes, (1000,) -> 1 to 3 names that mean different things."""
+    def named_classes(self, probabilities: FloatArray) -> list[int]:
+        """The likely classes to name, (1000,) -> 1 to 3 classes that mean different things."""
         offsets = self._conse.offsets
         order = np.argsort(-probabilities, kind="stable")[:10]
         chosen: list[int] = []
@@ -159,5 +173,4 @@ class PhrasesMember:
             known = unit_rows(offsets[chosen]) @ unit_rows(offsets[[row]])[0] if chosen else np.zeros(1)
             if float(known.max()) < SAME_THING:
                 chosen.append(int(row))
-        names = class_names()
-        return [names[row] for row in chosen]
+        return chosen
