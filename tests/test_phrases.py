@@ -94,7 +94,7 @@ def test_the_nearest_come_first_and_none_below_the_threshold() -> None:
     assert three.nearest(E1, 3, least=0.0) == ["ink", "oil", "chalk"]
     assert three.nearest(E1, 3, least=0.55) == ["ink", "oil"]
     assert three.nearest(E1, 1, least=0.55) == ["ink"]
-    assert three.nearest(E1, 3, least=1.0) == []
+    assert three.nearest(E1, 3, least=1.1) == []
     assert three.nearest(E1, 0, least=0.0) == []
     assert three.nearest(E2, 3, least=0.1) == ["oil"]
 
