@@ -22,8 +22,9 @@ from PIL import Image
 
 from timing import median_seconds
 from unprompt.checkpoints import locate
+from unprompt.config import PredictConfig
 from unprompt.generate.scenes import draw_scene, sample_scenes
-from unprompt.predict import PredictConfig, predict
+from unprompt.predict import predict
 from unprompt.zeroshot import ARCHITECTURE, CHECKPOINT, ImageNetClassifier, fold_batch_norms, match_by_order
 
 WORKERS = 2

@@ -28,7 +28,8 @@ from IPython.display import Image, display
 
 from unprompt.files import read_prompts
 from unprompt.kaggle import find_inputs
-from unprompt.predict import PredictConfig, predict
+from unprompt.config import PredictConfig
+from unprompt.predict import predict
 
 # %% [markdown]
 # ## The images

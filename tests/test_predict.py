@@ -20,13 +20,14 @@ from PIL import Image
 
 from tests.real_images import real_folder
 from unprompt.bundles import Loader, read_bundle
+from unprompt.config import PredictConfig
 from unprompt.deadline import Deadline
 from unprompt.ensemble import blend
 from unprompt.errors import InputError, RunError
 from unprompt.files import read_embeddings, read_prompts
-from unprompt.images import find_images
+from unprompt.images import NOT_IN_FOLDER, find_images
 from unprompt.pipeline import running
-from unprompt.predict import NOT_IN_FOLDER, PredictConfig, RunResult, _fill, predict
+from unprompt.predict import RunResult, _fill, predict
 from unprompt.records import DIM, Embeddings
 from unprompt.runs import Level, RunFolder
 from unprompt.submission import read_submission, write_submission
@@ -203,6 +204,15 @@ class TestRunFolder:
         assert read_submission(tmp_path / "RUN" / "submission.csv").ids == ("scene-01",)
         assert (tmp_path / "RUN" / "mine.txt").read_text() == "kept"
 
+    def test_what_a_killed_process_had_begun_to_write_goes(self, scenes: Path, tmp_path: Path) -> None:
+        run = tmp_path / "RUN"
+        kill_after(scenes / "images", run, chunks=1)
+        (run / "members").mkdir()
+        for path in (run / ".submission.csv.123.part", run / "members" / ".phrases.npz.123.part"):
+            path.write_text("half")
+        predict(scenes / "images", run, PredictConfig(chunk=2))
+        assert not list(run.rglob(".*"))
+
     def test_somebody_elses_folder_is_refused(self, scenes: Path, tmp_path: Path) -> None:
         (tmp_path / "thesis.doc").write_text("years of work")
         for overwrite in (False, True):
@@ -233,7 +243,8 @@ class TestRunFolder:
 PROGRAM = """
 import sys
 from pathlib import Path
-from unprompt.predict import PredictConfig, predict
+from unprompt.config import PredictConfig
+from unprompt.predict import predict
 images, out, truth = sys.argv[1:4]
 predict(Path(images), Path(out), PredictConfig(chunk=2), truth=Path(truth) if truth else None)
 """
@@ -367,7 +378,8 @@ def test_memory_does_not_grow_with_the_number_of_images(tmp_path: Path) -> None:
     program = textwrap.dedent("""
         import resource, sys
         from pathlib import Path
-        from unprompt.predict import PredictConfig, predict
+        from unprompt.config import PredictConfig
+from unprompt.predict import predict
         images, out, sample = map(Path, sys.argv[1:4])
         predict(images, out, PredictConfig(report_images=20))
         print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024)

@@ -23,7 +23,6 @@ else:
 if TYPE_CHECKING:
     from unprompt.zeroshot import ConSE, ImageNetClassifier
 
-DEFAULT_BUNDLE = "lite"
 # The keys that every member has; all others are settings of its kind.
 _MEMBER_KEYS: Mapping[str, type | tuple[type, ...]] = {
     "name": str,

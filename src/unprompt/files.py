@@ -28,6 +28,7 @@ from unprompt.records import Embeddings, Problem, Prompts
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
+PARTS = ".*.part"  # names of files that are being written
 PROMPTS_HEADER = ("imgId", "prompt")
 PROBLEMS_HEADER = ("imgId", "file", "problem")
 

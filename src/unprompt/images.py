@@ -20,6 +20,7 @@ from unprompt.errors import InputError, UnreadableImageError
 
 EXTENSIONS = frozenset({".png", ".jpg", ".jpeg", ".webp", ".bmp", ".gif", ".tif", ".tiff"})
 MAX_PIXELS = 89_478_485  # Pillow's own line between a large picture and a decompression bomb (256 MiB of RGB)
+NOT_IN_FOLDER = "the sample submission lists it, but the folder has no such image"
 
 
 @dataclass(frozen=True)
@@ -83,6 +84,13 @@ def _what_else(folder: Path, recursive: bool) -> str:
     if not recursive and any(path.is_dir() for path in _walk(folder, recursive=False)):
         return f"looked for {kinds}; it has folders: add --recursive to look into them"
     return f"looked for {kinds}"
+
+
+def read_file(file: ImageFile) -> Image.Image:
+    """Decode one image of a run. Raises UnreadableImageError, for an absent one too."""
+    if file.absent:
+        raise UnreadableImageError(NOT_IN_FOLDER)
+    return read_image(file.path)
 
 
 def read_image(path: Path) -> Image.Image:

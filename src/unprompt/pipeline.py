@@ -21,7 +21,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from unprompt.errors import UnreadableImageError
-from unprompt.images import ImageFile, read_image
+from unprompt.images import ImageFile, read_file
 from unprompt.members import Backbone
 
 if TYPE_CHECKING:
@@ -51,7 +51,7 @@ def see(files: Sequence[ImageFile], backbones: Sequence[Backbone], turn: Any) ->
     start = time.perf_counter()
     for file in files:
         try:
-            image = read_image(file.path)
+            image = read_file(file)
         except UnreadableImageError as error:
             problems.append(str(error))
             continue

@@ -17,13 +17,14 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from unprompt import __version__
-from unprompt.bundles import DEFAULT_BUNDLE, Bundle, Loader, read_bundle
+from unprompt.bundles import Bundle, Loader, read_bundle
+from unprompt.config import PredictConfig
 from unprompt.deadline import Deadline
 from unprompt.devices import choose_device, core_count
 from unprompt.ensemble import blend
-from unprompt.errors import ConfigError, InputError
+from unprompt.errors import InputError
 from unprompt.files import read_prompts, write_bytes, write_embeddings, write_problems, write_prompts
-from unprompt.images import ImageFile, find_images
+from unprompt.images import NOT_IN_FOLDER, ImageFile, find_images
 from unprompt.members import Member
 from unprompt.pipeline import Pipeline, Seen, gather, running
 from unprompt.records import Embeddings, Problem, Prompts
@@ -36,30 +37,8 @@ from unprompt.zeroshot import prior_embedding
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-NOT_IN_FOLDER = "the sample submission lists it, but the folder has no such image"
 FINISHING, FINISHING_IMAGE, FINISHING_TRUTH = 2.0, 0.001, 0.01  # seconds kept for what follows the last image
 VERSIONS_OF = ("numpy", "pillow", "polars", "sentence-transformers", "timm", "torch")
-
-
-@dataclass(frozen=True)
-class PredictConfig:
-    """Settings of a run; the command line's defaults are these."""
-
-    bundle: str = DEFAULT_BUNDLE
-    recursive: bool = False
-    device: str = "auto"
-    workers: int = 0  # 0: one for each core
-    chunk: int = 32  # images between two saves: what a kill can cost
-    report_images: int = 120
-    deadline: float | None = None  # seconds from the start of the command
-    overwrite: bool = False
-
-    def __post_init__(self) -> None:
-        for name, least in (("workers", 0), ("chunk", 1), ("report_images", 0)):
-            if getattr(self, name) < least:
-                raise ConfigError(f"{name} must be at least {least}, got {getattr(self, name)}")
-        if self.deadline is not None and self.deadline < 0:
-            raise ConfigError(f"deadline must not be negative, got {self.deadline}")
 
 
 @dataclass(frozen=True, eq=False)
@@ -153,7 +132,7 @@ def _size(path: Path) -> int:
 def _match_sample(images: list[ImageFile], sample: Path | None) -> tuple[list[str], list[ImageFile], int]:
     """Ids in the submission's order, the files to look at, and how many images the sample leaves out.
 
-    An id of the sample without an image is looked at too: opening it fails, and its rows carry the prior.
+    An id of the sample without an image counts as a file that cannot be read: its rows carry the prior.
     """
     if sample is None:
         return [image.image_id for image in images], images, 0

@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from unprompt.errors import InputError, RunError
-from unprompt.files import read_arrays, read_json, write_arrays, write_json
+from unprompt.files import PARTS, read_arrays, read_json, write_arrays, write_json
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -136,6 +136,8 @@ def opened(path: Path, plan: Mapping[str, Any], overwrite: bool) -> Iterator[tup
                 f"{path} was begun with other images, another bundle or another version of unprompt; "
                 "run what was begun, or add --overwrite to start anew"
             )
+        for part in path.rglob(PARTS):  # what a killed process had begun to write
+            part.unlink()
         if not resumed:
             _remove_outputs(path)
             write_json(plan_path, {"fingerprint": fingerprint(plan), **plan})

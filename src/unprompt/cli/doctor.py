@@ -7,6 +7,7 @@ import json
 from pathlib import Path
 
 from unprompt.cli.options import add_json, command
+from unprompt.config import DEFAULT_BUNDLE
 
 EXAMPLE = """\
   unprompt doctor
@@ -26,7 +27,9 @@ def add(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) -> None
     parser.add_argument(
         "--images", type=int, default=16000, metavar="N", help="size of the planned run (16000)"
     )
-    parser.add_argument("--bundle", default="lite", metavar="NAME", help="bundle of the planned run (lite)")
+    parser.add_argument(
+        "--bundle", default=DEFAULT_BUNDLE, metavar="NAME", help="bundle of the planned run (%(default)s)"
+    )
     parser.add_argument("--out", type=Path, default=Path(), metavar="DIR", help="where it is to go (here)")
     add_json(parser)
 

@@ -8,6 +8,7 @@ import time
 from pathlib import Path
 
 from unprompt.cli.options import command, describe_score
+from unprompt.config import PredictConfig
 
 EXAMPLE = """\
   unprompt predict my_images --out RUN
@@ -28,7 +29,12 @@ def add(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) -> None
     )
     parser.add_argument("images", type=Path, metavar="IMAGES", help="a folder of images, or one image")
     parser.add_argument("--out", type=Path, required=True, metavar="RUN", help="folder for the results")
-    parser.add_argument("--bundle", default="lite", metavar="NAME", help="shipped bundle or TOML file (lite)")
+    parser.add_argument(
+        "--bundle",
+        default=PredictConfig.bundle,
+        metavar="NAME",
+        help="shipped bundle or TOML file (%(default)s)",
+    )
     parser.add_argument("--truth", type=Path, metavar="CSV", help="prompts.csv to score against")
     parser.add_argument("--sample", type=Path, metavar="CSV", help="sample submission: gives ids and order")
     parser.add_argument(
@@ -36,10 +42,16 @@ def add(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) -> None
     )
     parser.add_argument("--recursive", action="store_true", help="look into nested folders too")
     parser.add_argument("--overwrite", action="store_true", help="replace another run in RUN")
-    parser.add_argument("--device", default="auto", help="auto, cpu, cuda or mps (auto)")
-    parser.add_argument("--workers", type=int, default=0, metavar="N", help="threads (one for each core)")
+    parser.add_argument("--device", default=PredictConfig.device, help="auto, cpu, cuda or mps (%(default)s)")
     parser.add_argument(
-        "--report-images", type=int, default=120, metavar="N", help="images in the report's gallery (120)"
+        "--workers", type=int, default=PredictConfig.workers, metavar="N", help="threads (one for each core)"
+    )
+    parser.add_argument(
+        "--report-images",
+        type=int,
+        default=PredictConfig.report_images,
+        metavar="N",
+        help="images in the report's gallery (%(default)s)",
     )
 
 
@@ -51,7 +63,7 @@ def run(options: argparse.Namespace) -> None:
     from tqdm import tqdm
 
     from unprompt.deadline import parse_duration
-    from unprompt.predict import PredictConfig, level_notes, predict
+    from unprompt.predict import level_notes, predict
 
     config = PredictConfig(
         bundle=options.bundle,

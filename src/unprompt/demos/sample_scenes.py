@@ -6,9 +6,10 @@ import io
 from dataclasses import dataclass
 from pathlib import Path
 
+from unprompt.config import PredictConfig
 from unprompt.files import write_bytes, write_prompts
 from unprompt.generate.scenes import draw_scene, sample_scenes
-from unprompt.predict import PredictConfig, RunResult, predict
+from unprompt.predict import RunResult, predict
 from unprompt.records import Prompts
 
 COUNT = 24
