@@ -74,20 +74,21 @@ def run(options: argparse.Namespace) -> None:
         deadline=parse_duration(options.deadline) if options.deadline else None,
         overwrite=options.overwrite,
     )
-    with tqdm(desc="images", unit="image", disable=None) as bar:
+    with tqdm(desc="loading models", unit="image", disable=None) as bar:
 
         def progress(done: int, total: int) -> None:
-            bar.total = total
-            if bar.n == 0:
-                bar.initial = done
-            bar.n = done
-            bar.refresh()
+            if bar.total is None:  # loaded; images that an earlier start has done do not count for the rate
+                bar.set_description_str("images", refresh=False)
+                bar.reset(total)
+                bar.initial = bar.n = done
+            bar.update(done - bar.n)
 
         result = predict(
             options.images, options.out, config, options.truth, options.sample, started, progress
         )
+    count = f"{result.images} image{'' if result.images == 1 else 's'}"
     resumed = ", going on from an earlier start" if result.resumed else ""
-    print(f"{result.images} images in {result.seconds:.1f} s with the bundle '{config.bundle}'{resumed}")
+    print(f"{count} in {result.seconds:.1f} s with the bundle '{config.bundle}'{resumed}")
     if result.score:
         print("\n".join(describe_score(result.score)))
     print(f"submission  {result.folder / 'submission.csv'}")
