@@ -27,8 +27,9 @@ from unprompt.ensemble import blend
 from unprompt.errors import InputError, RunError
 from unprompt.files import read_embeddings, read_prompts
 from unprompt.images import NOT_IN_FOLDER, find_images
+from unprompt.outputs import RunResult
 from unprompt.pipeline import running
-from unprompt.predict import RunResult, _fill, predict
+from unprompt.predict import _fill, predict
 from unprompt.records import DIM, Embeddings
 from unprompt.runs import Level, RunFolder
 from unprompt.submission import read_submission, write_submission

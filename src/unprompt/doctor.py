@@ -17,8 +17,8 @@ from unprompt.checkpoints import Checkpoint, Found, known_checkpoints, locate
 from unprompt.devices import choose_device, core_count
 from unprompt.errors import CheckpointError
 from unprompt.images import ImageFile
+from unprompt.outputs import installed_versions
 from unprompt.pipeline import gather, running
-from unprompt.predict import installed_versions
 from unprompt.records import DIM
 
 TRIAL_IMAGES = 48

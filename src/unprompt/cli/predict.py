@@ -63,7 +63,8 @@ def run(options: argparse.Namespace) -> None:
     from tqdm import tqdm
 
     from unprompt.deadline import parse_duration
-    from unprompt.predict import level_notes, predict
+    from unprompt.outputs import level_notes
+    from unprompt.predict import predict
 
     config = PredictConfig(
         bundle=options.bundle,

@@ -9,7 +9,8 @@ from pathlib import Path
 from unprompt.config import PredictConfig
 from unprompt.files import write_bytes, write_prompts
 from unprompt.generate.scenes import draw_scene, sample_scenes
-from unprompt.predict import RunResult, predict
+from unprompt.outputs import RunResult
+from unprompt.predict import predict
 from unprompt.records import Prompts
 
 COUNT = 24
