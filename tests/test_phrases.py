@@ -17,7 +17,8 @@ from unprompt.interrogator.phrases import (
 )
 from unprompt.members import softmax
 from unprompt.records import DIM, unit_rows
-from unprompt.zeroshot import CLASSES, ConSE, _prior_mean, class_names, with_article
+from unprompt.words import with_article
+from unprompt.zeroshot import CLASSES, ConSE, _prior_mean, class_names
 
 
 @pytest.fixture(scope="module")

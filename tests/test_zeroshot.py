@@ -30,7 +30,6 @@ from unprompt.zeroshot import (
     fold_batch_norms,
     match_by_order,
     prior_embedding,
-    with_article,
 )
 
 torch = pytest.importorskip("torch")
@@ -282,16 +281,6 @@ def test_there_is_a_name_for_each_class() -> None:
 )
 def test_one_name_is_taken_where_two_are_given(name: str, first: str) -> None:
     assert first_alternative(name) == first
-
-
-def test_articles() -> None:
-    nouns = ("orange", "lemon", "Egyptian cat", "ice cream")
-    assert [with_article(noun) for noun in nouns] == [
-        "an orange",
-        "a lemon",
-        "an Egyptian cat",
-        "an ice cream",
-    ]
 
 
 # --- real images

@@ -32,6 +32,7 @@ from unprompt.errors import CheckpointError, ConfigError
 from unprompt.files import read_json
 from unprompt.members import Guess, softmax
 from unprompt.records import DIM, unit_rows
+from unprompt.words import with_article
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -166,13 +167,6 @@ def first_alternative(name: str) -> str:
     first, _, second = name.partition(" or ") if " or " in name else name.partition(" / ")
     shares_noun = " or " in name and " " not in first and " " in second
     return second if shares_noun else first
-
-
-def with_article(noun: str) -> str:
-    """ "orange" -> "an orange", "lemon" -> "a lemon", "sunglasses" -> "sunglasses"."""
-    if noun.endswith("s") and not noun.endswith(("ss", "us", "is", "as")):
-        return noun
-    return f"{'an' if noun[:1].lower() in 'aeiou' else 'a'} {noun}"
 
 
 def prior_embedding() -> FloatArray:

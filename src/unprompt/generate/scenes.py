@@ -19,6 +19,7 @@ import numpy as np
 from PIL import Image, ImageFilter, ImageOps
 
 from unprompt.errors import InputError
+from unprompt.words import with_article
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -55,11 +56,9 @@ def _as_pixel_art(image: Image.Image) -> Image.Image:
 def _as_pencil_drawing(image: Image.Image) -> Image.Image:
     """Colour dodge of a grey picture with its blurred negative: lines stay, surfaces fade."""
     grey = ImageOps.grayscale(image)
-    blurred = ImageOps.invert(grey).filter(ImageFilter.GaussianBlur(image.width / 60))
-    pixels = zip(grey.getdata(), blurred.getdata(), strict=True)
-    drawn = Image.new("L", image.size)
-    drawn.putdata([min(255, light * 256 // (256 - veil)) for light, veil in pixels])
-    return drawn.convert("RGB")
+    veil = np.asarray(ImageOps.invert(grey).filter(ImageFilter.GaussianBlur(image.width / 60)), np.float64)
+    drawn = np.minimum(255, np.asarray(grey) * 256 / (256 - veil))
+    return Image.fromarray(drawn.astype(np.uint8)).convert("RGB")
 
 
 STYLES: Mapping[str, Callable[[Image.Image], Image.Image]] = {
@@ -80,8 +79,6 @@ class Scene:
     @property
     def prompt(self) -> str:
         """The prompt that the picture shows."""
-        from unprompt.zeroshot import with_article
-
         things = " next to ".join(with_article(name_of(subject)) for subject in self.subjects)
         return f"{self.style} {things} {self.place.words}"
 

@@ -27,7 +27,8 @@ from unprompt.embed import PromptEncoder, encode_cached
 from unprompt.errors import CheckpointError, ConfigError
 from unprompt.members import Guess, softmax
 from unprompt.records import unit_rows
-from unprompt.zeroshot import ConSE, ImageNetClassifier, check_gain, class_names, with_article
+from unprompt.words import listed, with_article
+from unprompt.zeroshot import ConSE, ImageNetClassifier, check_gain, class_names
 
 if TYPE_CHECKING:
     from unprompt.records import FloatArray
@@ -110,11 +111,6 @@ class PhraseTable:
             chosen.append(int(row))
             words |= _words(self.texts[row])
         return [self.texts[row] for row in chosen]
-
-
-def listed(things: Sequence[str]) -> str:
-    """["a", "b", "c"] -> "a, b and c"."""
-    return " and ".join(filter(None, (", ".join(things[:-1]), things[-1])))
 
 
 def _words(text: str) -> set[str]:
