@@ -57,7 +57,7 @@ def _as_pencil_drawing(image: Image.Image) -> Image.Image:
     """Colour dodge of a grey picture with its blurred negative: lines stay, surfaces fade."""
     grey = ImageOps.grayscale(image)
     veil = np.asarray(ImageOps.invert(grey).filter(ImageFilter.GaussianBlur(image.width / 60)), np.float64)
-    drawn = np.minimum(255, np.asarray(grey) * 256 / (256 - veil))
+    drawn = np.minimum(255, np.asarray(grey, np.float64) * 256 / (256 - veil))
     return Image.fromarray(drawn.astype(np.uint8)).convert("RGB")
 
 
