@@ -380,7 +380,7 @@ def test_memory_does_not_grow_with_the_number_of_images(tmp_path: Path) -> None:
         import resource, sys
         from pathlib import Path
         from unprompt.config import PredictConfig
-from unprompt.predict import predict
+        from unprompt.predict import predict
         images, out, sample = map(Path, sys.argv[1:4])
         predict(images, out, PredictConfig(report_images=20))
         print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024)
