@@ -31,7 +31,7 @@ format: $(VENV)/.ready
 	$(BIN)/ruff format .
 
 notebooks: $(VENV)/.ready  ## check that .py and .ipynb are in step, then run each notebook
-	$(BIN)/python notebooks/check.py
+	$(BIN)/python tests/run_notebooks.py
 
 bench: $(VENV)/.ready      ## speed, as ratios against a named peer in the same run
 	$(BIN)/python benchmarks/startup.py

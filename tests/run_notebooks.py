@@ -1,6 +1,6 @@
 """Check that every notebook is thin and in step with its .py, then run it from top to bottom.
 
-`python notebooks/check.py` checks and runs; `--sync` first writes each .ipynb anew from its .py.
+`python tests/run_notebooks.py` checks and runs; `--sync` first writes each .ipynb anew from its .py.
 """
 
 from __future__ import annotations
@@ -16,14 +16,14 @@ from typing import Any
 import jupytext
 from nbclient import NotebookClient
 
-FOLDER = Path(__file__).parent
+FOLDER = Path(__file__).resolve().parents[1] / "notebooks"
 MOST_CODE_CELLS = 15
 NOT_IN_A_CELL = (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef, ast.For, ast.While)
 
 
 def notebooks() -> list[Path]:
     """The .py side of every notebook."""
-    return sorted(path for path in FOLDER.glob("*.py") if path != Path(__file__))
+    return sorted(FOLDER.glob("*.py"))
 
 
 def cells(notebook: Any) -> list[tuple[str, str]]:
@@ -37,7 +37,7 @@ def complaints(path: Path) -> list[str]:
     found = []
     pair = path.with_suffix(".ipynb")
     if not pair.exists() or cells(jupytext.read(pair)) != cells(notebook):
-        found.append(f"{pair.name} is not in step with {path.name}; run: python notebooks/check.py --sync")
+        found.append(f"{pair.name} is not in step with {path.name}; run tests/run_notebooks.py --sync")
     code = [cell.source for cell in notebook.cells if cell.cell_type == "code"]
     if len(code) > MOST_CODE_CELLS:
         found.append(f"{path.name} has {len(code)} code cells, at most {MOST_CODE_CELLS}")
