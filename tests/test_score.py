@@ -45,7 +45,7 @@ def test_the_score_is_the_mean_over_images_matched_by_id() -> None:
 
 
 def test_missing_and_extra_images_are_listed_and_not_scored() -> None:
-    truth = table(a=[1, 0], b=[0, 1], c=[1, 0], d=[1, 0])
+    truth = table(c=[1, 1], a=[1, 0], d=[1, 1], b=[0, 1])
     guess = table(x=[1, 0], b=[0, -1], y=[0, 1], a=[1, 0], z=[1])
     result = score(guess, truth)
     assert result.ids == ("a", "b")
