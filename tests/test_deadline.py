@@ -48,6 +48,8 @@ def test_durations(text: str, seconds: float) -> None:
         "nan",
         "inf",
         "1e3",
+        "1h30",
+        "8h30.5",
         "m5",
     ],
 )

@@ -11,12 +11,16 @@ from unprompt.errors import ConfigError
 from unprompt.runs import Level
 
 _DURATION = re.compile(r"(?:(\d+(?:\.\d+)?)h)?(?:(\d+(?:\.\d+)?)m)?(?:(\d+(?:\.\d+)?)s?)?")
+_UNITLESS_AFTER_HOURS = re.compile(r".*h[\d.]+")
 
 
 def parse_duration(text: str) -> float:
-    """ "8h30m", "90m", "45s", "3600" -> seconds. Raises ConfigError for anything else."""
+    """ "8h30m", "90m", "45s", "3600" -> seconds.
+
+    Raises ConfigError for anything else, and for "1h30", which people mean as minutes.
+    """
     match = _DURATION.fullmatch(text.strip().lower())
-    if not match or not any(match.groups()):
+    if not match or not any(match.groups()) or _UNITLESS_AFTER_HOURS.fullmatch(text.strip().lower()):
         raise ConfigError(f"'{text}' is not a duration; write it like 8h30m, 90m or 45s")
     hours, minutes, seconds = (float(part) if part else 0.0 for part in match.groups())
     return hours * 3600 + minutes * 60 + seconds
