@@ -7,7 +7,6 @@ a network connection: `fetch` installs from a folder or file that the user alrea
 from __future__ import annotations
 
 import hashlib
-import importlib.util
 import os
 import shutil
 from collections.abc import Mapping, Sequence
@@ -18,6 +17,7 @@ from typing import Any
 
 from unprompt.errors import CheckpointError, InputError
 from unprompt.files import read_json, writing
+from unprompt.packages import package_folder
 
 KAGGLE_INPUT = Path("/kaggle/input")
 ENVIRONMENT_VARIABLE = "UNPROMPT_CHECKPOINTS"
@@ -136,9 +136,8 @@ def places(checkpoint: Checkpoint, explicit: Path | None = None) -> list[tuple[s
     mounted.sort(key=lambda path: path.name not in (checkpoint.data_set, checkpoint.name))
     found += [("Kaggle input", path) for path in mounted if path.is_dir()]
     found.append(("the user's cache", cache_folder() / "checkpoints" / checkpoint.name))
-    if checkpoint.package and (spec := importlib.util.find_spec(checkpoint.package)):
-        for location in spec.submodule_search_locations or []:
-            found.append((f"the package {checkpoint.package}", Path(location) / checkpoint.package_path))
+    if checkpoint.package and (folder := package_folder(checkpoint.package)):
+        found.append((f"the package {checkpoint.package}", folder / checkpoint.package_path))
     return found
 
 

@@ -10,8 +10,8 @@ from dataclasses import dataclass, field
 from unprompt.errors import ConfigError
 from unprompt.runs import Level
 
-_DURATION = re.compile(r"(?:(\d+(?:\.\d+)?)h)?(?:(\d+(?:\.\d+)?)m)?(?:(\d+(?:\.\d+)?)s?)?")
-_UNITLESS_AFTER_HOURS = re.compile(r".*h[\d.]+")
+# After hours, a number needs its unit: "1h30" is not taken for one hour and thirty seconds.
+_DURATION = re.compile(r"(?:(\d+(?:\.\d+)?)h(?![\d.]+$))?(?:(\d+(?:\.\d+)?)m)?(?:(\d+(?:\.\d+)?)s?)?")
 
 
 def parse_duration(text: str) -> float:
@@ -20,7 +20,7 @@ def parse_duration(text: str) -> float:
     Raises ConfigError for anything else, and for "1h30", which people mean as minutes.
     """
     match = _DURATION.fullmatch(text.strip().lower())
-    if not match or not any(match.groups()) or _UNITLESS_AFTER_HOURS.fullmatch(text.strip().lower()):
+    if not match or not any(match.groups()):
         raise ConfigError(f"'{text}' is not a duration; write it like 8h30m, 90m or 45s")
     hours, minutes, seconds = (float(part) if part else 0.0 for part in match.groups())
     return hours * 3600 + minutes * 60 + seconds

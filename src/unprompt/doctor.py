@@ -17,6 +17,7 @@ from unprompt.checkpoints import Checkpoint, Found, known_checkpoints, locate
 from unprompt.devices import choose_device, core_count
 from unprompt.errors import CheckpointError
 from unprompt.images import ImageFile
+from unprompt.members import distinct_backbones
 from unprompt.outputs import installed_versions
 from unprompt.pipeline import gather, running
 from unprompt.records import DIM
@@ -181,7 +182,7 @@ def _try(bundle: str, device: str) -> tuple[float, float]:
             noise = Image.frombytes("RGB", (64, 64), os.urandom(64 * 64 * 3))
             noise.resize((512, 512), Image.Resampling.BICUBIC).save(path)
             files.append(ImageFile(path.stem, path))
-        backbones = list({member.backbone.name: member.backbone for member in members}.values())
+        backbones = distinct_backbones(members)
         with running(core_count(), device) as pipeline:
             for chunk in (files[:8], files):  # the first only warms up
                 begun = time.perf_counter()

