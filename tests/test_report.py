@@ -16,6 +16,7 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from unprompt.errors import ConfigError, UnreadableImageError
+from unprompt.images import ImageFile
 from unprompt.records import Problem
 from unprompt.report import (
     Report,
@@ -51,8 +52,9 @@ def make_score(similarities: dict[str, float], **fields: object) -> Score:
     return replace(score, **fields)  # type: ignore[arg-type]
 
 
-def make_image(image_id: str = "a", **fields: object) -> ReportImage:
-    image = ReportImage(image_id, None, f"guess of {image_id}", f"truth of {image_id}", 0.5, None)
+def make_image(image_id: str = "a", file: Path | None = None, **fields: object) -> ReportImage:
+    found = ImageFile(image_id, file) if file else None
+    image = ReportImage(image_id, found, f"guess of {image_id}", f"truth of {image_id}", 0.5, None)
     return replace(image, **fields)  # type: ignore[arg-type]
 
 
@@ -132,7 +134,7 @@ def parse(html: str) -> Page:
 
 def report_with(text: str) -> Report:
     """A report that has `text` in every place that takes text from outside."""
-    image = ReportImage(text, Path("nowhere.png"), text, text, 0.25, text)
+    image = ReportImage(text, ImageFile(text, Path("nowhere.png")), text, text, 0.25, text)
     score = make_score({text: 0.25}, missing=(text,), extra=(text,))
     problem = Problem(text, text, text)
     return Report(text, (image,), 1, score, 0.2, (problem,), {text: text}, (text,))
@@ -203,7 +205,7 @@ def test_cards_keep_their_order_and_their_own_picture(tmp_path: Path) -> None:
 def test_thumbnail_is_a_small_jpeg_without_the_files_comment(tmp_path: Path) -> None:
     path = tmp_path / "large.jpg"
     Image.new("RGB", (900, 450), "teal").save(path, comment=b"the true prompt")
-    with Image.open(BytesIO(thumbnail(path))) as small:
+    with Image.open(BytesIO(thumbnail(ImageFile("x", path)))) as small:
         assert (small.format, small.mode, small.size) == ("JPEG", "RGB", (320, 160))
         assert "true prompt" not in str(small.info)
 
@@ -211,7 +213,7 @@ def test_thumbnail_is_a_small_jpeg_without_the_files_comment(tmp_path: Path) -> 
 def test_thumbnail_never_enlarges(tmp_path: Path) -> None:
     path = tmp_path / "small.png"
     Image.new("RGBA", (20, 10)).save(path)
-    with Image.open(BytesIO(thumbnail(path))) as small:
+    with Image.open(BytesIO(thumbnail(ImageFile("x", path)))) as small:
         assert small.size == (20, 10)
 
 
@@ -219,7 +221,7 @@ def test_unreadable_picture_becomes_a_tile(tmp_path: Path, picture: Path) -> Non
     cut = tmp_path / "cut.png"
     cut.write_bytes(picture.read_bytes()[:60])
     with pytest.raises(UnreadableImageError):
-        thumbnail(cut)
+        thumbnail(ImageFile("x", cut))
     files = (cut, tmp_path / "gone.png", tmp_path, None, picture)
     page = parse(render_report(make_report(*(make_image(str(n), file=f) for n, f in enumerate(files)))))
     assert [tile.text.strip() for tile in page.classed("picture")] == ["No picture"] * 4 + [""]

@@ -50,7 +50,7 @@ class PromptEncoder:
             raise CheckpointError(
                 f"embedding prompts needs sentence-transformers ({error}); run: pip install 'unprompt[lite]'"
             ) from error
-        logging.disable_progress_bar()  # type: ignore[no-untyped-call]
+        logging.disable_progress_bar()
         model = SentenceTransformer(str(found.folder), device=device, local_files_only=True)
         return cls(model, f"{CHECKPOINT}:{weights.sha256}")
 

@@ -1,4 +1,4 @@
-"""The one reader of images: which files a folder holds, and how one becomes RGB.
+"""The one reader of images: which ones a folder or data set holds, and how one becomes RGB.
 
 A folder that cannot be used is an error. A file that cannot be read is not: it raises
 UnreadableImageError, which a run turns into a row of problems.csv.
@@ -6,9 +6,12 @@ UnreadableImageError, which a run turns into a row of problems.csv.
 
 from __future__ import annotations
 
+import io
 import struct
 import warnings
 from collections import defaultdict
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -17,38 +20,61 @@ import numpy as np
 from PIL import Image, ImageOps, UnidentifiedImageError
 
 from unprompt.errors import InputError, UnreadableImageError
+from unprompt.parts import find_parts, read_columns, read_image_bytes
+from unprompt.records import check_unique
 
 EXTENSIONS = frozenset({".png", ".jpg", ".jpeg", ".webp", ".bmp", ".gif", ".tif", ".tiff"})
 MAX_PIXELS = 89_478_485  # Pillow's own line between a large picture and a decompression bomb (256 MiB of RGB)
+DATASET_RECORD = "dataset.json"
 NOT_IN_FOLDER = "the sample submission lists it, but the folder has no such image"
 
 
 @dataclass(frozen=True)
 class ImageFile:
-    """One image of a run: its id (the file's stem) and where it is, or would be where it is `absent`."""
+    """One image: its id and where it is, or would be where it is `absent`.
+
+    `path` is an image file, whose stem is the id, or a parquet part that holds the image in its row `row`.
+    """
 
     image_id: str
     path: Path
     absent: bool = False
+    row: int | None = None
+
+    @property
+    def name(self) -> str:
+        """What to call it in a message."""
+        return self.path.name if self.row is None else f"{self.path.name}, row {self.row}"
 
 
 def find_images(source: Path, recursive: bool = False) -> list[ImageFile]:
-    """List the images of a folder, or take one file, sorted by image id.
+    """List the images of a folder, a data set or one file, sorted by image id.
 
-    A file counts by its extension, in any case; hidden files do not count. Nothing is opened here: what
-    cannot be read shows when it is. Raises InputError for a missing or unreadable folder, one without
-    images, and two files with the same stem, since their rows could not be told apart.
+    A file counts by its extension, in any case; hidden files do not count. No image is opened here: what
+    cannot be read shows when it is. A folder without images but with parquet parts is a data set, and so is
+    one with dataset.json and images/. Raises InputError for a missing or unreadable folder, one without
+    images, a part that is not whole, and two images with the same id, since their rows could not be told
+    apart.
     """
     try:
         if source.is_file():
-            return [ImageFile(source.stem, source)]
+            return (
+                images_in_parts([source]) if source.suffix == ".parquet" else [ImageFile(source.stem, source)]
+            )
         paths = [path for path in _walk(source, recursive) if path.suffix.lower() in EXTENSIONS]
+        if not paths and (source / DATASET_RECORD).exists() and (source / "images").is_dir():
+            paths = [
+                path for path in _walk(source / "images", recursive) if path.suffix.lower() in EXTENSIONS
+            ]
+        parts = [] if paths else find_parts(source)
     except FileNotFoundError:
         raise InputError(f"{source} does not exist; name a folder of images or one image") from None
     except PermissionError as error:
         raise InputError(f"{error.filename} cannot be read: permission denied") from error
     except NotADirectoryError:
         raise InputError(f"{source} is neither a folder nor a regular file") from None
+    if parts:
+        return images_in_parts(parts)
     if not paths:
         raise InputError(f"{source} holds no images ({_what_else(source, recursive)})")
     paths_by_id: dict[str, list[Path]] = defaultdict(list)
@@ -62,6 +88,19 @@ def find_images(source: Path, recursive: bool = False) -> list[ImageFile]:
             f"both have the id '{doubled[0]}'; rename or move one of each"
         )
     return [ImageFile(image_id, paths_by_id[image_id][0]) for image_id in sorted(paths_by_id)]
+
+
+def images_in_parts(parts: Sequence[Path]) -> list[ImageFile]:
+    """The images in the rows of parquet parts, by id. Raises InputError for doubled ids and no rows."""
+    files = [
+        ImageFile(image_id, part, row=row)
+        for part in parts
+        for row, image_id in enumerate(read_columns(part, ("imgId",))["imgId"].cast(str).to_list())
+    ]
+    check_unique([file.image_id for file in files], f"the parts in {parts[0].parent}")
+    if not files:
+        raise InputError(f"{parts[0]} holds no rows")
+    return sorted(files, key=lambda file: file.image_id)
 
 
 def _walk(folder: Path, recursive: bool, above: frozenset[Path] = frozenset()) -> list[Path]:
@@ -90,7 +129,19 @@ def read_file(file: ImageFile) -> Image.Image:
     """Decode one image of a run. Raises UnreadableImageError, for an absent one too."""
     if file.absent:
         raise UnreadableImageError(NOT_IN_FOLDER)
-    return read_image(file.path)
+    return read_image(file.path) if file.row is None else _read_row(file.path, file.row)
+
+
+def _read_row(part: Path, row: int) -> Image.Image:
+    """Decode the image in one row of a parquet part."""
+    try:
+        encoded = read_image_bytes(part, row)
+    except (InputError, OSError) as error:
+        raise UnreadableImageError(str(error)) from error
+    if not encoded:
+        raise UnreadableImageError("the row has no image")
+    with _decoding():
+        return _decode(io.BytesIO(encoded))
 
 
 def read_image(path: Path) -> Image.Image:
@@ -100,17 +151,28 @@ def read_image(path: Path) -> Image.Image:
     converted, 16-bit and float greys scaled to 8 bits. Raises UnreadableImageError whose text is what
     problems.csv says: empty, truncated, not an image, too large, no permission, a folder.
     """
-    try:
+    with _decoding():
         if path.is_dir():
             raise UnreadableImageError("a folder, not an image")
         if path.stat().st_size == 0:
             raise UnreadableImageError("the file is empty")
-        _silence_bomb_warning()
-        with Image.open(path) as image:
-            if image.width * image.height > MAX_PIXELS:
-                raise UnreadableImageError(_too_large(f"{image.width} x {image.height}"))
-            image.load()
-            return _to_rgb(image)
+        return _decode(path)
+
+
+def _decode(source: Path | io.BytesIO) -> Image.Image:
+    _silence_bomb_warning()
+    with Image.open(source) as image:
+        if image.width * image.height > MAX_PIXELS:
+            raise UnreadableImageError(_too_large(f"{image.width} x {image.height}"))
+        image.load()
+        return _to_rgb(image)
+
+
+@contextmanager
+def _decoding() -> Iterator[None]:
+    """Turn what goes wrong in reading and decoding into UnreadableImageError, in words."""
+    try:
+        yield
     except UnidentifiedImageError:
         raise UnreadableImageError("not an image, or one of an unknown format") from None
     except Image.DecompressionBombError:

@@ -80,7 +80,7 @@ def join(chunks: Sequence[Chunk], files: Sequence[ImageFile], bundle: Bundle) ->
         blended=blend(list(tables.values()), [spec.weight for spec in bundle.members]),
         prompts=Prompts(ids, tuple(prompt for chunk in chunks for prompt in chunk.prompts)),
         problems=tuple(
-            Problem(file.image_id, file.path.name, NOT_IN_FOLDER if file.absent else text)
+            Problem(file.image_id, file.name, NOT_IN_FOLDER if file.absent else text)
             for file, text in zip(files, texts, strict=True)
             if text or file.absent
         ),
@@ -132,7 +132,7 @@ def _report(bundle: Bundle, config: PredictConfig, done: Outcome, graded: Grade 
     similarity_by_id = dict(graded.score.ranked()) if graded else {}
     problem_by_id = {problem.image_id: problem.problem for problem in done.problems}
     prompt_by_id = dict(zip(ids, done.prompts.texts, strict=True))
-    file_by_id = {file.image_id: file.path for file in done.files}
+    file_by_id = {file.image_id: file for file in done.files}
     shown = choose_images(ids, graded.score if graded else None, config.report_images)
     return Report(
         bundle=bundle.name,

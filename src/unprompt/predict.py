@@ -63,7 +63,7 @@ def predict(
         "bundle": bundle.as_dict(),
         "device": device,
         "chunk": config.chunk,
-        "images": [[file.image_id, file.path.name, _size(file.path)] for file in files],
+        "images": [[file.image_id, file.name, _size(file.path)] for file in files],
     }
     with opened(out, plan, config.overwrite) as (folder, resumed):
         loader = Loader(device)

@@ -13,14 +13,13 @@ import re
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
 from unprompt.errors import ConfigError, UnreadableImageError
-from unprompt.images import read_image
+from unprompt.images import ImageFile, read_file
 from unprompt.records import Problem
 from unprompt.score import Score
 
@@ -41,7 +40,7 @@ class ReportImage:
     """
 
     image_id: str
-    file: Path | None
+    file: ImageFile | None
     guess: str
     truth: str | None
     similarity: float | None
@@ -128,9 +127,9 @@ def spread(items: Sequence[str], count: int) -> list[str]:
     return [items[(2 * stretch + 1) * len(items) // (2 * count)] for stretch in range(count)]
 
 
-def thumbnail(file: Path, size: int = 320) -> bytes:
+def thumbnail(file: ImageFile, size: int = 320) -> bytes:
     """A JPEG of the image whose longer side has at most `size` pixels. Raises UnreadableImageError."""
-    image = read_image(file)
+    image = read_file(file)
     image.thumbnail((size, size))
     jpeg = io.BytesIO()
     image.save(jpeg, "JPEG", quality=82, optimize=True, comment=b"")  # else the file's own comment goes along
