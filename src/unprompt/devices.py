@@ -29,6 +29,13 @@ def choose_device(wanted: str) -> str:
     return wanted
 
 
+def nth_gpu(number: int) -> str:
+    """The CUDA device of worker `number`, where workers take the GPUs in turn."""
+    import torch
+
+    return f"cuda:{number % torch.cuda.device_count()}"
+
+
 def core_count() -> int:
     """How many cores this process may use."""
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
