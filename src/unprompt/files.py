@@ -60,11 +60,21 @@ def writing(path: Path) -> Iterator[IO[bytes]]:
     path.parent.mkdir(parents=True, exist_ok=True)
     beside = path.with_name(f".{path.name}.{os.getpid()}.part")
     try:
-        with beside.open("wb") as stream:
-            yield stream
-            stream.flush()
-            os.fsync(stream.fileno())
-        beside.replace(path)
+        with full_disk_told(path):
+            with beside.open("wb") as stream:
+                yield stream
+                stream.flush()
+                os.fsync(stream.fileno())
+            beside.replace(path)
+    finally:
+        beside.unlink(missing_ok=True)
+
+
+@contextmanager
+def full_disk_told(path: Path) -> Iterator[None]:
+    """Turn a full disk or quota, met while writing `path`, into a RunError that says what to do."""
+    try:
+        yield
     except OSError as error:
         if error.errno in (errno.ENOSPC, errno.EDQUOT):
             raise RunError(
@@ -72,8 +82,27 @@ def writing(path: Path) -> Iterator[IO[bytes]]:
                 "what is done stays done"
             ) from error
         raise
-    finally:
-        beside.unlink(missing_ok=True)
+
+
+@contextmanager
+def locked(lock: Path, path: Path) -> Iterator[None]:
+    """Hold the lock file `lock` for the writing of `path`; the system drops it when the process ends.
+
+    Raises RunError where another process holds it.
+    """
+    try:
+        import fcntl
+    except ImportError:  # Windows: two runs into one folder are then the user's own care
+        yield
+        return
+    with lock.open("w") as stream:
+        try:
+            fcntl.flock(stream, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            if os.fstat(stream.fileno()).st_nlink == 0:
+                raise BlockingIOError("whoever held it has just finished and removed it")
+        except OSError:
+            raise RunError(f"another unprompt is writing {path}; wait for it or name another --out") from None
+        yield
 
 
 def write_bytes(path: Path, content: bytes) -> None:
@@ -104,10 +133,15 @@ def write_table(path: Path, header: Sequence[str], rows: Iterator[Sequence[str]]
     """Write a UTF-8 CSV file with `\\n` line ends, quoting only where needed."""
     with writing(path) as stream:
         for row in chain([header], rows):
-            # csv quotes the characters of its line end only; "\r\n" makes it quote a bare "\r" too.
-            line = io.StringIO()
-            csv.writer(line, lineterminator="\r\n").writerow(row)
-            stream.write((line.getvalue()[:-2] + "\n").encode())
+            stream.write(csv_line(row))
+
+
+def csv_line(row: Sequence[str]) -> bytes:
+    """One row of a UTF-8 CSV file with its `\\n`, quoted only where needed."""
+    # csv quotes the characters of its line end only; "\r\n" makes it quote a bare "\r" too.
+    line = io.StringIO()
+    csv.writer(line, lineterminator="\r\n").writerow(row)
+    return (line.getvalue()[:-2] + "\n").encode()
 
 
 def write_prompts(path: Path, prompts: Prompts) -> None:
@@ -126,39 +160,62 @@ def read_prompts(path: Path) -> Prompts:
     A byte-order mark is accepted. Raises InputError, with the line, for a missing file, another header, bad
     UTF-8, a row without its prompt, and an id that stands twice.
     """
+    rows = read_table(path, PROMPTS_HEADER)
     try:
-        text = path.read_bytes().decode("utf-8-sig")
-    except FileNotFoundError:
-        raise InputError(f"{path} does not exist") from None
-    except UnicodeDecodeError as error:
-        raise InputError(f"{path} is not UTF-8 (byte {error.start}); save it as UTF-8") from error
-    except OSError as error:
-        raise InputError(f"{path} cannot be read: {error.strerror}") from error
-    reader = csv.DictReader(io.StringIO(text, newline=""))
-    header = reader.fieldnames or []
-    for column in PROMPTS_HEADER:
-        if column not in header:
-            raise InputError(
-                f"{path} has no column '{column}' (its header is '{','.join(header)}'); "
-                "expected a prompts.csv with the header imgId,prompt"
-            )
-    ids, texts = [], []
-    try:
-        for row in reader:
-            if row["imgId"] is None or row["prompt"] is None:
-                raise InputError(
-                    f"{path}, line {reader.line_num}: expected imgId,prompt, found too few fields"
-                )
-            ids.append(row["imgId"].strip())
-            texts.append(row["prompt"])
-    except csv.Error as error:
-        raise InputError(f"{path}, line {reader.line_num}: {error}") from error
-    if not ids:
-        raise InputError(f"{path} has a header but no prompts")
-    try:
-        return Prompts(tuple(ids), tuple(texts))
+        return Prompts(tuple(row["imgId"].strip() for row in rows), tuple(row["prompt"] for row in rows))
     except InputError as error:
         raise InputError(f"{path}: {error}") from error
+
+
+def read_table(path: Path, columns: Sequence[str]) -> list[dict[str, str]]:
+    """Read the rows of a prompts.csv that has at least `columns`; empty lines are passed over.
+
+    Raises InputError, with the line, for what `read_prompts` names, and for a row with more fields than the
+    header: a prompt whose comma is not in quotes would else lose its end.
+    """
+    reader = csv.DictReader(io.StringIO(read_text(path), newline=""))
+    rows: list[dict[str, str]] = []
+    try:
+        header = reader.fieldnames or []
+        for column in columns:
+            if column not in header:
+                raise InputError(
+                    f"{path} has no column '{column}' (its header is '{','.join(header)}'); "
+                    f"expected a prompts.csv with the header {','.join(columns)}"
+                )
+        for row in reader:
+            if any(row[column] is None for column in columns):
+                raise InputError(
+                    f"{path}, line {reader.line_num}: expected {','.join(columns)}, found too few fields"
+                )
+            if any(row.get(None, ())):
+                raise InputError(
+                    f"{path}, line {reader.line_num}: more fields than the header's {len(header)}; "
+                    'put text with commas in quotes ("a cat, a dog")'
+                )
+            rows.append(row)
+    except csv.Error as error:
+        raise InputError(f"{path}, line {reader.line_num}: {error}") from error
+    if not rows:
+        raise InputError(f"{path} has a header but no prompts")
+    return rows
+
+
+def read_text(path: Path) -> str:
+    """Read a UTF-8 text, with or without a byte-order mark. Raises InputError that says where it is not."""
+    try:
+        content = path.read_bytes()
+    except FileNotFoundError:
+        raise InputError(f"{path} does not exist") from None
+    except OSError as error:
+        raise InputError(f"{path} cannot be read: {error.strerror}") from error
+    try:
+        return content.decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        # The codec counts bytes after the mark; the line is found without decoding.
+        start = error.start + len(content) - len(error.object)
+        line = content.count(b"\n", 0, start) + 1
+        raise InputError(f"{path}, line {line}: is not UTF-8 (byte {start}); save it as UTF-8") from error
 
 
 def write_arrays(path: Path, **arrays: NDArray[Any]) -> None:
