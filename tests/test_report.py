@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass, field, replace
-from html.parser import HTMLParser
-from io import BytesIO
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -15,34 +14,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
+from tests.html_pages import HOSTILE, listen, open_browser, parse, readable
 from unprompt.errors import ConfigError, UnreadableImageError
 from unprompt.images import ImageFile
+from unprompt.pages import thumbnail
 from unprompt.records import Problem
-from unprompt.report import (
-    Report,
-    ReportImage,
-    bin_similarities,
-    choose_images,
-    render_report,
-    round_ticks,
-    thumbnail,
-    write_count,
-    write_number,
-)
+from unprompt.report import Report, ReportImage, choose_images, render_report
 from unprompt.score import Score
-
-CHROMIUM = Path("/usr/bin/chromium")
-HOSTILE = (
-    "<script>document.body.textContent = 'taken'</script>",
-    '"><img src=x onerror="alert(1)">\' onload=\'alert(2)',
-    "</style></title></script><iframe src=//example.org></iframe>",
-    "<!-- {{ 7 * 7 }} {% raw %} -->",
-    "&lt;b&gt; &#60;",
-    "\u202eright to left\u202e",
-    "مرحبا بالعالم، قطة تجلس على سجادة",
-    "two\nlines, a\x00nul and half a\ud83d pair",
-    "W" * 600,
-)
 
 
 def make_score(similarities: dict[str, float], **fields: object) -> Score:
@@ -79,69 +57,12 @@ def picture(tmp_path: Path) -> Path:
     return path
 
 
-@dataclass
-class Element:
-    tag: str
-    attributes: dict[str, str | None]
-    text: str = ""
-
-
-@dataclass
-class Page(HTMLParser):
-    """What a browser would see: every element with its attributes and the text inside it."""
-
-    elements: list[Element] = field(default_factory=list)
-    open: list[Element] = field(default_factory=list)
-
-    def __post_init__(self) -> None:
-        super().__init__(convert_charrefs=True)
-
-    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
-        assert len({name for name, _ in attrs}) == len(attrs), f"an attribute stands twice in <{tag}>"
-        element = Element(tag, dict(attrs))
-        self.elements.append(element)
-        if tag not in {"meta", "link", "input", "img"}:
-            self.open.append(element)
-
-    def handle_startendtag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
-        self.elements.append(Element(tag, dict(attrs)))
-
-    def handle_endtag(self, tag: str) -> None:
-        assert self.open.pop().tag == tag, f"</{tag}> closes another element"
-
-    def handle_data(self, data: str) -> None:
-        for element in self.open:
-            element.text += data
-
-    def named(self, tag: str) -> list[Element]:
-        return [element for element in self.elements if element.tag == tag]
-
-    def classed(self, name: str) -> list[Element]:
-        return [e for e in self.elements if name in (e.attributes.get("class") or "").split()]
-
-    @property
-    def shape(self) -> list[tuple[str, tuple[str, ...]]]:
-        return [(element.tag, tuple(element.attributes)) for element in self.elements]
-
-
-def parse(html: str) -> Page:
-    page = Page()
-    page.feed(html)
-    page.close()
-    assert page.open == []
-    return page
-
-
 def report_with(text: str) -> Report:
     """A report that has `text` in every place that takes text from outside."""
     image = ReportImage(text, ImageFile(text, Path("nowhere.png")), text, text, 0.25, text)
     score = make_score({text: 0.25}, missing=(text,), extra=(text,))
     problem = Problem(text, text, text)
     return Report(text, (image,), 1, score, 0.2, (problem,), {text: text}, (text,))
-
-
-def readable(text: str) -> str:
-    return re.sub("[\x00\ud800-\udfff]", "\ufffd", text)
 
 
 @pytest.mark.parametrize("text", HOSTILE)
@@ -200,21 +121,6 @@ def test_cards_keep_their_order_and_their_own_picture(tmp_path: Path) -> None:
     ]
     assert addresses == [page.named("img")[0].attributes["src"] for page in alone]
     assert len(set(addresses)) == 3
-
-
-def test_thumbnail_is_a_small_jpeg_without_the_files_comment(tmp_path: Path) -> None:
-    path = tmp_path / "large.jpg"
-    Image.new("RGB", (900, 450), "teal").save(path, comment=b"the true prompt")
-    with Image.open(BytesIO(thumbnail(ImageFile("x", path)))) as small:
-        assert (small.format, small.mode, small.size) == ("JPEG", "RGB", (320, 160))
-        assert "true prompt" not in str(small.info)
-
-
-def test_thumbnail_never_enlarges(tmp_path: Path) -> None:
-    path = tmp_path / "small.png"
-    Image.new("RGBA", (20, 10)).save(path)
-    with Image.open(BytesIO(thumbnail(ImageFile("x", path)))) as small:
-        assert small.size == (20, 10)
 
 
 def test_unreadable_picture_becomes_a_tile(tmp_path: Path, picture: Path) -> None:
@@ -300,62 +206,10 @@ def test_every_element_id_is_used_once_and_every_reference_is_met() -> None:
     assert len(page.classed("fold")) == 6
 
 
-def test_bars_hold_the_counts_worked_by_hand() -> None:
-    histogram = bin_similarities(np.array([0.0, 0.049, 0.05, 0.5, 0.51, 1.0, 0.999]))
-    counts = {bar.low: bar.count for bar in histogram.bars if bar.count}
-    assert counts == {0.0: 2, 0.05: 1, 0.5: 2, 0.95: 2}
-    assert histogram.similarity_ticks == (0.0, 0.2, 0.4, 0.6, 0.8, 1.0)
-    assert histogram.count_ticks == (0, 1, 2)
-    assert histogram.across(0.25) == 25
-    assert histogram.up(1) == 50
-
-
-def test_axis_reaches_down_to_a_tick_below_the_lowest_similarity() -> None:
-    histogram = bin_similarities(np.array([-0.21, 0.3]))
-    assert histogram.bars[0].low == -0.4
-    assert [bar.low for bar in histogram.bars if bar.count] == [-0.25, 0.3]
-
-
-@settings(max_examples=50, deadline=None)
-@given(st.lists(st.floats(-1.0000001, 1.0000001), min_size=1, max_size=60))
-def test_bar_counts_add_up_and_each_value_lies_in_its_bar(similarities: list[float]) -> None:
-    histogram = bin_similarities(np.array(similarities))
-    assert sum(bar.count for bar in histogram.bars) == len(similarities)
-    assert histogram.bars[-1].high == 1
-    for bar in histogram.bars[:-1]:
-        assert bar.count == sum(bar.low <= max(value, -1) < bar.high for value in similarities)
-
-
 def test_drawn_bars_add_up_to_n() -> None:
     similarities = {f"i{n}": n / 97 for n in range(98)}
     page = parse(render_report(make_report(score=make_score(similarities), baseline=0.3)))
     assert sum(int(bar.attributes["data-count"] or 0) for bar in page.classed("bar")) == 98
-
-
-@pytest.mark.parametrize(
-    ("highest", "ticks"),
-    [
-        (1, (0, 1)),
-        (3, (0, 1, 2, 3)),
-        (5, (0, 1, 2, 3, 4, 5)),
-        (6, (0, 2, 4, 6)),
-        (99, (0, 20, 40, 60, 80, 100)),
-    ],
-)
-def test_count_ticks_are_round(highest: int, ticks: tuple[int, ...]) -> None:
-    assert round_ticks(highest) == ticks
-
-
-@given(st.integers(1, 10**9))
-def test_count_ticks_reach_the_highest_bar_in_few_steps(highest: int) -> None:
-    ticks = round_ticks(highest)
-    assert highest <= ticks[-1] < highest + ticks[1]
-    assert 2 <= len(ticks) <= 6
-
-
-def test_numbers_are_written_with_a_true_minus_and_no_minus_zero() -> None:
-    assert [write_number(v, 2) for v in (0.125, -0.5, -0.001, 1)] == ["0.12", "−0.50", "0.00", "1.00"]
-    assert [write_count(n, "image") for n in (0, 1, 1200)] == ["0 images", "1 image", "1,200 images"]
 
 
 def test_all_ids_are_chosen_up_to_the_limit() -> None:
@@ -401,19 +255,13 @@ def test_choice_has_the_size_asked_for_and_the_extremes(scored: int, unscored: i
 
 
 @pytest.fixture
-def browser() -> Iterator[object]:
-    api = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
-    if not CHROMIUM.exists():
-        pytest.skip(f"no browser at {CHROMIUM}")
-    with api.sync_playwright() as playwright:
-        arguments = ["--no-sandbox", "--disable-gpu", "--disable-background-networking"]
-        browser = playwright.chromium.launch(executable_path=str(CHROMIUM), args=arguments)
+def browser() -> Iterator[Any]:
+    with open_browser() as browser:
         yield browser
-        browser.close()
 
 
 @pytest.mark.slow
-def test_page_sorts_filters_and_fits_a_phone(browser, tmp_path: Path, picture: Path) -> None:  # type: ignore[no-untyped-def]
+def test_page_sorts_filters_and_fits_a_phone(browser: Any, tmp_path: Path, picture: Path) -> None:
     similarities = [0.5, None, -0.2, 0.9, 0.5, 0.05]
     images = [
         make_image(
@@ -428,13 +276,7 @@ def test_page_sorts_filters_and_fits_a_phone(browser, tmp_path: Path, picture: P
     path = tmp_path / "report.html"
     path.write_text(render_report(report), encoding="utf-8")
     page = browser.new_page(viewport={"width": 390, "height": 844})
-    complaints: list[str] = []
-    page.on("console", lambda message: complaints.append(message.text))
-    page.on("pageerror", lambda error: complaints.append(str(error)))
-    page.on(
-        "request",
-        lambda request: request.url.startswith(("file:", "data:")) or complaints.append(request.url),
-    )
+    complaints = listen(page)
     page.goto(path.as_uri())
 
     def shown() -> str:
@@ -466,7 +308,7 @@ def test_page_sorts_filters_and_fits_a_phone(browser, tmp_path: Path, picture: P
 
 
 @pytest.mark.slow
-def test_page_is_whole_without_javascript(browser, tmp_path: Path) -> None:  # type: ignore[no-untyped-def]
+def test_page_is_whole_without_javascript(browser: Any, tmp_path: Path) -> None:
     path = tmp_path / "report.html"
     path.write_text(render_report(make_report(make_image("a"), make_image("b"))), encoding="utf-8")
     page = browser.new_context(java_script_enabled=False).new_page()

@@ -1,0 +1,77 @@
+"""`unprompt describe`: look at a data set before training on it."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+from pathlib import Path
+
+from unprompt.cli.options import add_json, command
+
+EXAMPLE = """\
+  unprompt describe DATASET
+  unprompt describe DATASET --out page.html --images 200
+"""
+
+
+def add(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    """Declare the command."""
+    parser = command(
+        subparsers,
+        "describe",
+        run,
+        "show a data set's images, prompt lengths, words and near-duplicates on one page",
+        EXAMPLE,
+    )
+    parser.add_argument(
+        "dataset", type=Path, metavar="DATASET", help="a data set's folder, or one parquet file"
+    )
+    parser.add_argument(
+        "--out", type=Path, metavar="PAGE", help="the page to write (describe.html in the data set's folder)"
+    )
+    parser.add_argument("--images", type=int, default=60, metavar="N", help="images to show (%(default)s)")
+    parser.add_argument(
+        "--check",
+        type=int,
+        default=2000,
+        metavar="N",
+        help="images to open for their size and damage, spread evenly over the data set (%(default)s)",
+    )
+    parser.add_argument(
+        "--device", default="auto", help="for missing embeddings: auto, cpu, cuda or mps (%(default)s)"
+    )
+    add_json(parser)
+
+
+def run(options: argparse.Namespace) -> None:
+    """Describe, write the page, say where it is."""
+    from unprompt.devices import core_count
+    from unprompt.generate.dataset import read_dataset
+    from unprompt.generate.dataset_page import page_path, write_page
+    from unprompt.generate.describe import DescribeConfig, describe_dataset
+    from unprompt.pages import write_count
+
+    config = DescribeConfig(images=options.images, checked=options.check, device=options.device)
+    page = options.out or page_path(options.dataset)
+    description = describe_dataset(read_dataset(options.dataset), config)
+    write_page(page, description, core_count())
+    if options.json:
+        print(json.dumps(description.numbers()))
+        return
+    print("\n".join(description.lines()))
+    print(f"page        {page}")
+    problems = description.pictures.problems
+    if problems:
+        first = problems[0]
+        warn(
+            f"{len(problems):,} of {write_count(description.pictures.opened, 'image')} could not be read "
+            f"(first: {first.file}: {first.problem}); see the page"
+        )
+    for note in description.notes:
+        warn(note)
+
+
+def warn(text: str) -> None:
+    """Tell the user on stderr."""
+    print(f"unprompt: {text}", file=sys.stderr)
