@@ -1,0 +1,99 @@
+"""`unprompt filter`: a prompt list without its near-duplicates."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from unprompt.cli.options import StepBars, add_json, command
+from unprompt.config import FilterConfig
+
+if TYPE_CHECKING:
+    from unprompt.generate.filter import FilterResult
+
+EXAMPLE = """\
+  unprompt filter prompts.csv --out kept.csv
+  unprompt filter prompts.csv --out kept.csv --threshold 0.9 --against held_out.csv
+"""
+BAR = 32  # characters of the histogram's longest bar
+
+
+def add(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    """Declare the command."""
+    parser = command(
+        subparsers, "filter", run, "drop prompts that are too close to an earlier one of the list", EXAMPLE
+    )
+    parser.add_argument("prompts", type=Path, metavar="PROMPTS", help="prompts as .csv, .txt or .parquet")
+    parser.add_argument("--out", type=Path, required=True, metavar="CSV", help="the prompts that are kept")
+    parser.add_argument(
+        "--threshold",
+        type=float,
+        default=FilterConfig.threshold,
+        metavar="COSINE",
+        help="drop at this cosine of embeddings and above (%(default)s)",
+    )
+    parser.add_argument(
+        "--against",
+        type=Path,
+        nargs="+",
+        default=[],
+        metavar="PROMPTS",
+        help="other lists: what is too close to one of theirs goes too",
+    )
+    parser.add_argument("--column", metavar="NAME", help="column of the prompts (prompt)")
+    parser.add_argument(
+        "--embeddings", type=Path, metavar="NPZ", help="their embeddings, by id, instead of making them"
+    )
+    parser.add_argument("--device", default=FilterConfig.device, help="auto, cpu, cuda or mps (%(default)s)")
+    add_json(parser)
+
+
+def run(options: argparse.Namespace) -> None:
+    """Filter, then print counts and the histogram."""
+    started = time.monotonic()
+    options.when_interrupted = "run the same command again to go on; embeddings that are done are kept"
+
+    from unprompt.generate.filter import filter_prompts
+
+    config = FilterConfig(
+        threshold=options.threshold,
+        against=tuple(options.against),
+        column=options.column,
+        embeddings=options.embeddings,
+        device=options.device,
+    )
+    with StepBars("prompt") as bars:
+        result = filter_prompts(options.prompts, options.out, config, bars.show)
+    if options.json:
+        print(json.dumps(result.numbers()))
+        return
+    print(
+        f"{result.read:,} prompts in {time.monotonic() - started:.0f} s: {result.kept:,} kept, "
+        f"{result.duplicates:,} exact duplicates and {result.near_duplicates:,} near-duplicates "
+        f"(cosine >= {config.threshold}) dropped"
+        + (f", {result.by_against:,} too close to another list" if config.against else "")
+    )
+    print("\n".join(histogram_lines(result)))
+    print(f"kept     {result.out}")
+    print(f"dropped  {result.dropped_file}")
+    print(f"next     unprompt render {result.out} --out DATASET")
+
+
+def histogram_lines(result: FilterResult) -> list[str]:
+    """Two histograms side by side, before and after, from the first to the last stretch that has any."""
+    before, after = result.before, result.after
+    used = [place for place, count in enumerate(before.counts) if count] or [0]
+    bins = len(before.counts)
+    lines = ["", f"nearest neighbour's cosine   {'before':<{BAR + 8}} after"]
+    for place in range(used[0], used[-1] + 1):
+        bars = (
+            f"{share:6.1%} {'█' * round(BAR * share):<{BAR}}"
+            for histogram in (before, after)
+            for share in (histogram.counts[place] / max(1, histogram.sampled),)
+        )
+        lines.append(f"  {place / bins:.2f} to {(place + 1) / bins:.2f}".ljust(27) + "  ".join(bars).rstrip())
+    sampled = f"of {before.sampled:,} and {after.sampled:,} prompts, each among all distinct ones"
+    return [*lines, f"  ({sampled})", ""]

@@ -1,0 +1,241 @@
+"""`unprompt filter`: a prompt list -> the list without near-duplicates, and what was dropped because of what."""
+
+from __future__ import annotations
+
+import platform
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from unprompt import __version__
+from unprompt.config import FilterConfig
+from unprompt.devices import choose_device
+from unprompt.embed import PromptEncoder
+from unprompt.errors import InputError
+from unprompt.files import PROMPTS_HEADER, read_embeddings, read_table, write_json, write_table
+from unprompt.generate.embedded import encode_in_steps, forget_steps, read_beside, write_beside
+from unprompt.generate.near_duplicates import filter_near_duplicates
+from unprompt.generate.neighbours import nearest_rows
+from unprompt.generate.prompt_files import read_any_prompts
+from unprompt.records import Prompts
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from unprompt.records import FloatArray
+
+DROPPED_HEADER = ("imgId", "prompt", "cosine", "closeToId", "closeToPrompt", "closeToList")
+SAMPLE = 2000  # prompts whose nearest neighbours the histogram counts
+BINS = 20  # of the histogram, between 0 and 1
+Progress = Callable[[str, int, int], None]
+
+
+@dataclass(frozen=True)
+class Reason:
+    """Why a prompt was dropped: the kept prompt that it is too close to, and the list which that is from."""
+
+    image_id: str
+    prompt: str
+    cosine: float
+    close_to_id: str
+    close_to: str
+    close_to_list: str
+
+
+@dataclass(frozen=True)
+class NearestHistogram:
+    """How near the nearest neighbours of a sample are: counts of `BINS` stretches between 0 and 1.
+
+    Cosines below 0 count as 0.
+    """
+
+    sampled: int
+    counts: tuple[int, ...]
+
+
+@dataclass(frozen=True)
+class FilterResult:
+    """What `filter_prompts` did: counts, and nearest neighbours before and after."""
+
+    out: Path
+    dropped_file: Path
+    read: int
+    kept: int
+    duplicates: int  # with the very text of an earlier one
+    near_duplicates: int
+    by_against: int  # too close to another list
+    before: NearestHistogram
+    after: NearestHistogram
+    encoded: int  # prompts whose embedding was not known
+
+    def numbers(self) -> dict[str, Any]:
+        """For `--json` and the record."""
+        counts = ("read", "kept", "duplicates", "near_duplicates", "by_against")
+        return {
+            **{name: getattr(self, name) for name in counts},
+            "nearest_before": {"sampled": self.before.sampled, "counts": list(self.before.counts)},
+            "nearest_after": {"sampled": self.after.sampled, "counts": list(self.after.counts)},
+        }
+
+
+def filter_prompts(
+    source: Path, out: Path, config: FilterConfig, progress: Progress = lambda what, done, total: None
+) -> FilterResult:
+    """Write the prompts of `source` that are not too close to an earlier one, nor to those of other lists.
+
+    Leaves `out` (a CSV with the columns of `source`), and beside it, by the same stem, `.npz` (embeddings of
+    the kept prompts, which `render` takes), `.dropped.csv` (what was dropped because of what) and `.json`
+    (counts and settings). Interrupted, it goes on with the embeddings that are done.
+
+    Raises InputError for files that cannot be used, ConfigError for a threshold that is no cosine.
+    """
+    if out.suffix != ".csv":
+        raise InputError(f"{out} must end in .csv")
+    if out.resolve() == source.resolve():
+        raise InputError(f"{out} is the list to be filtered; name another file with --out")
+    prompts = read_any_prompts(source, config.column)
+    others = [read_any_prompts(path, config.column) for path in config.against]
+    header, rows = _table(source, prompts)
+    encoder = PromptEncoder.load(choose_device(config.device))
+    work = out.with_name(f".{out.name}.work")
+
+    first_by_text: dict[str, int] = {}
+    for row, text in enumerate(prompts.texts):
+        first_by_text.setdefault(text, row)
+    distinct = np.fromiter(first_by_text.values(), dtype=np.int64, count=len(first_by_text))
+    vectors, encoded = _embeddings(source, prompts, distinct, encoder, work, config.embeddings, progress)
+    against = _against(config.against, others, encoder, work, progress)
+
+    found = filter_near_duplicates(
+        vectors, config.threshold, against, lambda done, total: progress("comparing", done, total)
+    )
+    kept = distinct[found.kept]
+    other_texts = [
+        (path.name, image_id, text)
+        for path, other in zip(config.against, others, strict=True)
+        for image_id, text in zip(other.ids, other.texts, strict=True)
+    ]
+
+    def reasons() -> Iterator[Reason]:
+        place_by_row = {int(row): place for place, row in enumerate(distinct)}
+        for row, (image_id, text) in enumerate(zip(prompts.ids, prompts.texts, strict=True)):
+            first = first_by_text[text]
+            place = place_by_row[first]
+            cause = int(found.because_of[place])
+            if cause == -1 and first == row:
+                continue  # kept
+            if cause == -1:  # the very text of a kept prompt
+                yield Reason(image_id, text, 1.0, prompts.ids[first], text, source.name)
+            elif cause < -1:
+                name, other_id, other = other_texts[-2 - cause]
+                yield Reason(image_id, text, float(found.cosines[place]), other_id, other, name)
+            else:
+                near = int(distinct[cause])
+                cosine = float(found.cosines[place])
+                yield Reason(image_id, text, cosine, prompts.ids[near], prompts.texts[near], source.name)
+
+    result = FilterResult(
+        out=out,
+        dropped_file=out.with_suffix(".dropped.csv"),
+        read=len(prompts),
+        kept=len(kept),
+        duplicates=len(prompts) - len(distinct),
+        near_duplicates=int((found.because_of >= 0).sum()),
+        by_against=int((found.because_of < -1).sum()),
+        before=nearest_histogram(vectors),
+        after=nearest_histogram(vectors[found.kept]),
+        encoded=encoded,
+    )
+    remaining = prompts.at([prompts.ids[row] for row in kept])
+    write_table(
+        result.dropped_file,
+        DROPPED_HEADER,
+        (
+            (r.image_id, r.prompt, f"{r.cosine:.6f}", r.close_to_id, r.close_to, r.close_to_list)
+            for r in reasons()
+        ),
+    )
+    write_beside(out, remaining, vectors[found.kept], encoder.identity)
+    write_json(out.with_suffix(".json"), _record(result, source, config, encoder))
+    write_table(out, header, (rows[row] for row in kept))
+    forget_steps(work)
+    return result
+
+
+def nearest_histogram(vectors: FloatArray) -> NearestHistogram:
+    """Count the cosines of a spread of up to `SAMPLE` of (N, 384) unit rows with their nearest others."""
+    if len(vectors) < 2:
+        return NearestHistogram(0, (0,) * BINS)
+    queries = np.linspace(0, len(vectors) - 1, min(SAMPLE, len(vectors))).astype(np.intp)
+    _, cosines = nearest_rows(vectors, queries)
+    counts, _ = np.histogram(np.clip(cosines, 0, 1), bins=BINS, range=(0, 1))
+    return NearestHistogram(len(queries), tuple(int(count) for count in counts))
+
+
+def _table(source: Path, prompts: Prompts) -> tuple[tuple[str, ...], list[tuple[str, ...]]]:
+    """The columns and rows to write the kept ones of: all that a CSV has, else ids and prompts."""
+    if source.suffix.lower() != ".csv":
+        return PROMPTS_HEADER, list(zip(prompts.ids, prompts.texts, strict=True))
+    rows = read_table(source, ())
+    more = [name for name in rows[0] if name not in PROMPTS_HEADER]
+    return (*PROMPTS_HEADER, *more), [
+        (image_id, text, *(row[name] or "" for name in more))
+        for image_id, text, row in zip(prompts.ids, prompts.texts, rows, strict=True)
+    ]
+
+
+def _embeddings(
+    source: Path,
+    prompts: Prompts,
+    distinct: NDArray[np.int64],
+    encoder: PromptEncoder,
+    work: Path,
+    given: Path | None,
+    progress: Progress,
+) -> tuple[FloatArray, int]:
+    """Embeddings of the distinct prompts: given, kept beside the list, or made; and how many were made."""
+    if given is not None:
+        return read_embeddings(given).at([prompts.ids[row] for row in distinct]).unit().vectors, 0
+    known = read_beside(source, prompts, encoder.identity)
+    if known is not None:
+        return known[distinct], 0
+    texts = [prompts.texts[row] for row in distinct]
+    made = encode_in_steps(encoder, texts, work, lambda done, total: progress("embedding", done, total))
+    return made, len(texts)
+
+
+def _against(
+    paths: Sequence[Path],
+    others: Sequence[Prompts],
+    encoder: PromptEncoder,
+    work: Path,
+    progress: Progress,
+) -> FloatArray | None:
+    """Embeddings of the other lists, one under another."""
+    if not paths:
+        return None
+    found = []
+    for path, other in zip(paths, others, strict=True):
+        known = read_beside(path, other, encoder.identity)
+
+        def told(done: int, total: int, name: str = path.name) -> None:
+            progress(f"embedding {name}", done, total)
+
+        found.append(encode_in_steps(encoder, other.texts, work, told) if known is None else known)
+    return np.concatenate(found)
+
+
+def _record(
+    result: FilterResult, source: Path, config: FilterConfig, encoder: PromptEncoder
+) -> dict[str, Any]:
+    return {
+        **result.numbers(),
+        "source": source.name,
+        "threshold": config.threshold,
+        "against": [path.name for path in config.against],
+        "encoder": encoder.identity,
+        "versions": {"unprompt": __version__, "python": platform.python_version(), "numpy": np.__version__},
+    }
