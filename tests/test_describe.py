@@ -21,13 +21,13 @@ from PIL import Image
 
 from tests.html_pages import HOSTILE, listen, open_browser, parse, readable
 from unprompt.cli import describe as command
+from unprompt.config import DescribeConfig
 from unprompt.errors import ConfigError, InputError, RunError
 from unprompt.files import write_json, write_prompts
 from unprompt.generate import neighbours as neighbours_module
 from unprompt.generate.dataset import read_dataset
 from unprompt.generate.dataset_page import page_path, render_description, write_page
 from unprompt.generate.describe import (
-    DescribeConfig,
     Description,
     describe_dataset,
     sample_rows,

@@ -216,7 +216,7 @@ class TestCommand:
         assert main(["filter", str(source), "--out", str(tmp_path / "kept.csv"), "--json"]) == 0
         numbers = json.loads(capsys.readouterr().out)
         assert (numbers["read"], numbers["kept"]) == (7, 4)
-        record = json.loads((tmp_path / "kept.json").read_text())
+        record = json.loads((tmp_path / "kept.csv.json").read_text())
         assert record["threshold"] == 0.95
         assert record["kept"] == 4
 
@@ -244,4 +244,4 @@ class TestCommand:
         whole = {path.name: path.read_bytes() for path in (tmp_path / "whole").iterdir()}
         killed = {path.name: path.read_bytes() for path in (tmp_path / "killed").iterdir()}
         assert killed == whole
-        assert set(whole) == {"kept.csv", "kept.npz", "kept.json", "kept.dropped.csv"}
+        assert set(whole) == {"kept.csv", "kept.npz", "kept.csv.json", "kept.dropped.csv"}

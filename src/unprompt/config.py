@@ -94,3 +94,17 @@ class RenderConfig:
                 raise ConfigError(f"{name} must be at least {least}, got {getattr(self, name)}")
         if self.cluster not in (None, "ray"):
             raise ConfigError(f"cluster must be 'ray', got '{self.cluster}'")
+
+
+@dataclass(frozen=True)
+class DescribeConfig:
+    """Settings of `unprompt describe`."""
+
+    images: int = 60  # on the contact sheet
+    checked: int = 2000  # images that are decoded to find sizes and damage, beside those on the sheet
+    device: str = "auto"  # for the embeddings, where the data set has none
+
+    def __post_init__(self) -> None:
+        for name in ("images", "checked"):
+            if getattr(self, name) < 0:
+                raise ConfigError(f"{name} must be at least 0, got {getattr(self, name)}")

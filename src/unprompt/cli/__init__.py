@@ -9,18 +9,35 @@ from __future__ import annotations
 import argparse
 import os
 import sys
-from collections.abc import Sequence
+import warnings
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TextIO
 
 from unprompt import __version__
-from unprompt.cli import blend, checkpoints, demo, doctor, predict, score
+from unprompt.cli import (
+    blend,
+    checkpoints,
+    demo,
+    describe,
+    doctor,
+    filter,
+    predict,
+    prompts,
+    render,
+    score,
+)
+from unprompt.cli.options import warn
 from unprompt.errors import UnpromptError
 
-COMMANDS = (demo, predict, blend, score, checkpoints, doctor)
+COMMANDS = (demo, predict, blend, score, prompts, filter, render, describe, checkpoints, doctor)
 
 EPILOG = """\
 start here:
   unprompt demo                                   sample images, prompts, a score and a report
   unprompt predict IMAGES --out RUN               prompts and a submission for a folder of images
+  unprompt prompts --out prompts.csv --count 1000 the first step of a data set of one's own
   unprompt doctor                                 what is installed, what is missing, how long it will take
 """
 
@@ -46,7 +63,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser = build_parser()
     options = parser.parse_args(arguments)
     try:
-        options.run(options)
+        with _warnings_for_users():
+            options.run(options)
         sys.stdout.flush()
     except UnpromptError as error:
         if options.debug:
@@ -61,3 +79,28 @@ def main(arguments: Sequence[str] | None = None) -> int:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 0
     return 0
+
+
+@contextmanager
+def _warnings_for_users() -> Iterator[None]:
+    """Show our own warnings as one line; those of libraries stay as they are."""
+    show = warnings.showwarning
+
+    def show_ours(
+        message: Warning | str,
+        category: type[Warning],
+        filename: str,
+        lineno: int,
+        file: TextIO | None = None,
+        line: str | None = None,
+    ) -> None:
+        if category is UserWarning and Path(filename).is_relative_to(Path(__file__).parents[1]):
+            warn(str(message))
+        else:
+            show(message, category, filename, lineno, file, line)
+
+    warnings.showwarning = show_ours
+    try:
+        yield
+    finally:
+        warnings.showwarning = show

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import argparse
 import json
-import sys
 from pathlib import Path
 
-from unprompt.cli.options import add_json, command
+from unprompt.cli.options import add_json, command, warn
+from unprompt.config import DescribeConfig
 
 EXAMPLE = """\
   unprompt describe DATASET
@@ -30,33 +30,46 @@ def add(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) -> None
     parser.add_argument(
         "--out", type=Path, metavar="PAGE", help="the page to write (describe.html in the data set's folder)"
     )
-    parser.add_argument("--images", type=int, default=60, metavar="N", help="images to show (%(default)s)")
+    parser.add_argument(
+        "--images",
+        type=int,
+        default=DescribeConfig.images,
+        metavar="N",
+        help="images to show (%(default)s)",
+    )
     parser.add_argument(
         "--check",
         type=int,
-        default=2000,
+        default=DescribeConfig.checked,
         metavar="N",
         help="images to open for their size and damage, spread evenly over the data set (%(default)s)",
     )
     parser.add_argument(
-        "--device", default="auto", help="for missing embeddings: auto, cpu, cuda or mps (%(default)s)"
+        "--device",
+        default=DescribeConfig.device,
+        help="for missing embeddings: auto, cpu, cuda or mps (%(default)s)",
     )
     add_json(parser)
 
 
 def run(options: argparse.Namespace) -> None:
     """Describe, write the page, say where it is."""
+    config = DescribeConfig(images=options.images, checked=options.check, device=options.device)
+    show(options.dataset, options.out, config, options.json)
+
+
+def show(dataset: Path, out: Path | None, config: DescribeConfig, as_json: bool) -> None:
+    """Write the page about a data set and print its numbers."""
     from unprompt.devices import core_count
     from unprompt.generate.dataset import read_dataset
     from unprompt.generate.dataset_page import page_path, write_page
-    from unprompt.generate.describe import DescribeConfig, describe_dataset
+    from unprompt.generate.describe import describe_dataset
     from unprompt.pages import write_count
 
-    config = DescribeConfig(images=options.images, checked=options.check, device=options.device)
-    page = options.out or page_path(options.dataset)
-    description = describe_dataset(read_dataset(options.dataset), config)
+    page = out or page_path(dataset)
+    description = describe_dataset(read_dataset(dataset), config)
     write_page(page, description, core_count())
-    if options.json:
+    if as_json:
         print(json.dumps(description.numbers()))
         return
     print("\n".join(description.lines()))
@@ -70,8 +83,3 @@ def run(options: argparse.Namespace) -> None:
         )
     for note in description.notes:
         warn(note)
-
-
-def warn(text: str) -> None:
-    """Tell the user on stderr."""
-    print(f"unprompt: {text}", file=sys.stderr)

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import argparse
+import sys
 from collections.abc import Callable
+from functools import partial
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from unprompt.score import Score
-
-Subparsers = "argparse._SubParsersAction[argparse.ArgumentParser]"
 
 
 def command(
@@ -34,6 +34,35 @@ def command(
 def add_json(parser: argparse.ArgumentParser) -> None:
     """`--json`: numbers for programs on stdout, nothing else there."""
     parser.add_argument("--json", action="store_true", help="print the numbers as JSON")
+
+
+def warn(text: str) -> None:
+    """Tell the user on stderr."""
+    print(f"unprompt: {text}", file=sys.stderr)
+
+
+class StepBars:
+    """Progress on stderr: one bar for each step of the work, opened when the step begins."""
+
+    def __init__(self, unit: str) -> None:
+        from tqdm import tqdm
+
+        self._new_bar = partial(tqdm, unit=unit, disable=None)
+        self._step = ""
+        self._bar = self._new_bar(total=0, disable=True)
+
+    def __enter__(self) -> StepBars:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._bar.close()
+
+    def show(self, step: str, done: int, total: int) -> None:
+        """Tell how much of a step is done; what is done when it begins does not count for the rate."""
+        if step != self._step:
+            self._bar.close()
+            self._step, self._bar = step, self._new_bar(desc=step, total=total, initial=done)
+        self._bar.update(done - self._bar.n)
 
 
 def describe_score(score: Score) -> list[str]:

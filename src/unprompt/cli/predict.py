@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import argparse
-import sys
 import time
 from pathlib import Path
 
-from unprompt.cli.options import command, describe_score
+from unprompt.cli.options import command, describe_score, warn
 from unprompt.config import PredictConfig
 
 EXAMPLE = """\
@@ -105,8 +104,3 @@ def run(options: argparse.Namespace) -> None:
         warn(f"{result.left_out} images are not in the sample and were left out of submission.csv")
     for note in level_notes(result.levels):
         warn(note)
-
-
-def warn(text: str) -> None:
-    """Tell the user on stderr."""
-    print(f"unprompt: {text}", file=sys.stderr)

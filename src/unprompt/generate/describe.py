@@ -8,9 +8,10 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from unprompt import __version__
+from unprompt.config import DescribeConfig
 from unprompt.devices import choose_device, core_count
 from unprompt.embed import PromptEncoder, encode_cached
-from unprompt.errors import CheckpointError, ConfigError
+from unprompt.errors import CheckpointError
 from unprompt.generate.neighbours import Neighbours, constant_score, study_neighbours
 from unprompt.generate.pictures import PictureCheck, check_pictures
 from unprompt.generate.provenance import read_provenance
@@ -28,20 +29,6 @@ ALL_QUERIES = 5000  # up to so many distinct prompts, each one's nearest neighbo
 SOME_QUERIES = 2000  # beyond, that of so many
 NEAR = (0.9, 0.95)  # cosines from which prompts count as near-duplicates
 QUANTILES = (0.05, 0.25, 0.5, 0.75, 0.95)
-
-
-@dataclass(frozen=True)
-class DescribeConfig:
-    """Settings of `unprompt describe`."""
-
-    images: int = 60  # on the contact sheet
-    checked: int = 2000  # images that are decoded to find sizes and damage, beside those on the sheet
-    device: str = "auto"  # for the embeddings, where the data set has none
-
-    def __post_init__(self) -> None:
-        for name in ("images", "checked"):
-            if getattr(self, name) < 0:
-                raise ConfigError(f"{name} must be at least 0, got {getattr(self, name)}")
 
 
 @dataclass(frozen=True)

@@ -86,8 +86,8 @@ def filter_prompts(
 ) -> FilterResult:
     """Write the prompts of `source` that are not too close to an earlier one, nor to those of other lists.
 
-    Leaves `out` (a CSV with the columns of `source`), and beside it, by the same stem, `.npz` (embeddings of
-    the kept prompts, which `render` takes), `.dropped.csv` (what was dropped because of what) and `.json`
+    Leaves `out` (a CSV with the columns of `source`), and for kept.csv beside it: kept.npz (embeddings of the
+    kept prompts, which `render` takes), kept.dropped.csv (what was dropped because of what) and kept.csv.json
     (counts and settings). Interrupted, it goes on with the embeddings that are done.
 
     Raises InputError for files that cannot be used, ConfigError for a threshold that is no cosine.
@@ -159,7 +159,7 @@ def filter_prompts(
         ),
     )
     write_beside(out, remaining, vectors[found.kept], encoder.identity)
-    write_json(out.with_suffix(".json"), _record(result, source, config, encoder))
+    write_json(out.with_name(f"{out.name}.json"), _record(result, source, config, encoder))
     write_table(out, header, (rows[row] for row in kept))
     forget_steps(work)
     return result

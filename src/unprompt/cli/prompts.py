@@ -1,0 +1,162 @@
+"""`unprompt prompts`: new prompts, as many as are asked for."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import shlex
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from unprompt.cli.options import add_json, command
+from unprompt.config import Gpt2Config
+from unprompt.errors import ConfigError
+
+if TYPE_CHECKING:
+    from unprompt.generate.prompts import PromptEngine
+
+EXAMPLE = """\
+  unprompt prompts --out prompts.csv --count 1000
+  unprompt prompts --out prompts.csv --count 2000         the same 1,000 and 1,000 more
+  unprompt prompts --out prompts.csv --from lines.txt
+  unprompt prompts --out prompts.csv --count 1000 --engine gpt2 --model gpt2_folder \\
+      --start "A picture of" "A painting of"
+"""
+# Options that one engine has and the others do not; none of them has a default of its own.
+ENGINE_OPTIONS = {
+    "gpt2": ("model", "start", "starts_file", "temperature", "top_k", "top_p", "batch", "device"),
+    "pocket": (),
+    "file": ("source", "column", "clean"),
+}
+
+
+def add(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    """Declare the command."""
+    parser = command(subparsers, "prompts", run, "write new prompts", EXAMPLE)
+    parser.add_argument("--out", type=Path, required=True, metavar="CSV", help="the prompts.csv to write")
+    parser.add_argument("--count", type=int, metavar="N", help="how many (all of the file with --from)")
+    parser.add_argument(
+        "--engine",
+        choices=list(ENGINE_OPTIONS),
+        help="gpt2: a language model; pocket: the grammar of the pocket world (the default); "
+        "file: prompts that you have (the default with --from)",
+    )
+    parser.add_argument(
+        "--seed", type=int, metavar="S", help=f"other prompts of the same kind ({Gpt2Config.seed})"
+    )
+    parser.add_argument("--overwrite", action="store_true", help="replace prompts that were made differently")
+    add_json(parser)
+
+    file = parser.add_argument_group("prompts from a file")
+    file.add_argument("--from", dest="source", type=Path, metavar="FILE", help="a .csv, .txt or .parquet")
+    file.add_argument("--column", metavar="C", help="column that holds the prompts (prompt)")
+    file.add_argument("--clean", action="store_const", const=True, help="clean each as a language model's")
+
+    gpt2 = parser.add_argument_group("prompts by GPT-2")
+    gpt2.add_argument("--model", metavar="FOLDER", help=f"folder or checkpoint name ({Gpt2Config.model})")
+    gpt2.add_argument(
+        "--start",
+        action="extend",
+        nargs="+",
+        metavar="PHRASE",
+        help=f'start phrase, taken in turn where there are more ("{Gpt2Config.starts[0]}")',
+    )
+    gpt2.add_argument("--starts-file", type=Path, metavar="TXT", help="start phrases, one a line")
+    gpt2.add_argument(
+        "--temperature", type=float, metavar="T", help=f"higher is wilder ({Gpt2Config.temperature})"
+    )
+    gpt2.add_argument("--top-k", type=int, metavar="K", help=f"from the K likeliest ({Gpt2Config.top_k})")
+    gpt2.add_argument("--top-p", type=float, metavar="P", help=f"that make up P ({Gpt2Config.top_p})")
+    gpt2.add_argument("--batch", type=int, metavar="N", help=f"texts at once ({Gpt2Config.batch})")
+    gpt2.add_argument("--device", help=f"auto, cpu, cuda or mps ({Gpt2Config.device})")
+
+
+def run(options: argparse.Namespace) -> None:
+    """Write, then say what was kept, what was dropped, and what comes next."""
+    options.when_interrupted = "run the same command again to go on; what is done is kept"
+
+    from tqdm import tqdm
+
+    from unprompt.generate.prompts import PATIENCE, describe_rejected, extend_prompts
+
+    name = options.engine or ("file" if options.source else "pocket")
+    if options.count is None and name != "file":
+        raise ConfigError(f"--engine {name} never ends; say how many prompts with --count")
+    if options.count is not None and options.count < 1:
+        raise ConfigError(f"--count must be at least 1, got {options.count}")
+    engine = open_engine(name, options)
+    with tqdm(desc="prompts", unit="prompt", total=options.count, disable=None) as bar:
+
+        def progress(count: int) -> None:
+            if bar.n == 0:  # what an earlier start has made does not count for the rate
+                bar.initial = bar.n = count - 1
+            bar.update(count - bar.n)
+
+        patience = None if name == "file" else PATIENCE
+        result = extend_prompts(
+            options.out, engine, options.count, options.overwrite, patience=patience, progress=progress
+        )
+    if options.json:
+        print(
+            json.dumps(
+                {
+                    "out": str(result.path),
+                    "engine": name,
+                    "count": result.count,
+                    "added": result.added,
+                    "drafts": result.drafts,
+                    "rejected": dict(result.rejected),
+                },
+                indent=2,
+            )
+        )
+        return
+    added = "all there before" if not result.added else f"{result.added} of them new"
+    print(
+        f"{result.count} prompts, {added}, from {result.drafts} drafts ({describe_rejected(result.rejected)})"
+    )
+    for sample in result.samples:
+        print(f"  {sample}")
+    print(f"prompts     {result.path}")
+    kept = result.path.with_name("kept.csv")
+    print(f"next        unprompt filter {shlex.quote(str(result.path))} --out {shlex.quote(str(kept))}")
+
+
+def open_engine(name: str, options: argparse.Namespace) -> PromptEngine:
+    """The engine with its options. Raises ConfigError for options that belong to another."""
+    for other, its_options in ENGINE_OPTIONS.items():
+        foreign = [option for option in its_options if getattr(options, option) is not None]
+        if other != name and foreign:
+            flag = {"source": "from"}.get(foreign[0], foreign[0]).replace("_", "-")
+            raise ConfigError(f"--{flag} belongs to --engine {other}; the engine here is {name}")
+    if name == "file":
+        from unprompt.generate.prompt_files import FilePrompts
+
+        if options.source is None:
+            raise ConfigError("--engine file needs --from FILE")
+        if options.seed is not None:
+            raise ConfigError("--seed has no meaning for prompts from a file; leave it out")
+        return FilePrompts(options.source, options.column, bool(options.clean))
+    seed = Gpt2Config.seed if options.seed is None else options.seed
+    if name == "pocket":
+        from unprompt.generate.pocket.grammar import PocketPrompts
+
+        return PocketPrompts(seed=seed)
+    from unprompt.devices import choose_device
+    from unprompt.generate.gpt2 import Gpt2Prompts
+    from unprompt.generate.prompt_files import read_any_prompts
+
+    starts = list(options.start or ())
+    if options.starts_file is not None:
+        starts += read_any_prompts(options.starts_file).texts
+    given = {
+        "model": options.model,
+        "starts": tuple(starts) or None,
+        "temperature": options.temperature,
+        "top_k": options.top_k,
+        "top_p": options.top_p,
+        "batch": options.batch,
+        "device": options.device,
+    }
+    config = Gpt2Config(seed=seed, **{key: value for key, value in given.items() if value is not None})
+    return Gpt2Prompts.load(config, choose_device(config.device))

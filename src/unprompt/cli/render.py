@@ -1,0 +1,181 @@
+"""`unprompt render`: prompts -> a data set of images."""
+
+from __future__ import annotations
+
+import argparse
+import json
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from unprompt.cli import describe
+from unprompt.cli.options import StepBars, add_json, command
+from unprompt.config import DescribeConfig, RenderConfig
+from unprompt.errors import ConfigError
+
+if TYPE_CHECKING:
+    from unprompt.generate.render.engine import RenderEngine
+
+EXAMPLE = """\
+  unprompt render kept.csv --out DATASET                          the pocket world, 128 px
+  unprompt render kept.csv --out DATASET --size 512 --workers 2
+  unprompt render kept.csv --out DATASET --engine sd2 --model stable-diffusion-2 --preset light
+  unprompt render kept.csv --out DATASET --engine sd2 --scheduler dpmsolver++ --steps 16 --save-size 512
+"""
+# Options that one engine has and the other does not; none of them has a default of its own.
+ENGINE_OPTIONS = {
+    "pocket": (),
+    "sd2": (
+        "model",
+        "preset",
+        "steps",
+        "guidance",
+        "save_size",
+        "scheduler",
+        "negative_prompt",
+        "batch",
+        "dtype",
+    ),
+}
+
+
+def add(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    """Declare the command."""
+    parser = command(subparsers, "render", run, "make an image for every prompt of a list", EXAMPLE)
+    parser.add_argument("prompts", type=Path, metavar="PROMPTS", help="prompts as .csv, .txt or .parquet")
+    parser.add_argument("--out", type=Path, required=True, metavar="DATASET", help="folder for the data set")
+    parser.add_argument(
+        "--engine",
+        choices=list(ENGINE_OPTIONS),
+        help="pocket: OpenMoji scenes (the default); sd2: Stable Diffusion (with --model the default)",
+    )
+    parser.add_argument(
+        "--size",
+        metavar="PIXELS",
+        help="of the images: 128 or 712x712 (128 for pocket; the preset's for sd2)",
+    )
+    parser.add_argument(
+        "--seed",
+        type=int,
+        default=RenderConfig.seed,
+        metavar="S",
+        help="each image's own seed comes from it and from the image's id (%(default)s)",
+    )
+    parser.add_argument(
+        "--as-folder", action="store_true", help="images/*.png and prompts.csv instead of parquet parts"
+    )
+    parser.add_argument(
+        "--workers",
+        type=int,
+        default=RenderConfig.workers,
+        metavar="N",
+        help="processes; of several GPUs each takes one (%(default)s)",
+    )
+    parser.add_argument(
+        "--cluster",
+        choices=["ray"],
+        help="the workers are Ray's, on the cluster of $RAY_ADDRESS or on one that is started here",
+    )
+    parser.add_argument("--column", metavar="C", help="column that holds the prompts (prompt)")
+    parser.add_argument("--device", default=RenderConfig.device, help="auto, cpu, cuda or mps (%(default)s)")
+    parser.add_argument("--overwrite", action="store_true", help="replace another data set in DATASET")
+    parser.add_argument(
+        "--describe", action="store_true", help="then describe the data set, as that command does"
+    )
+    add_json(parser)
+
+    sd2 = parser.add_argument_group("Stable Diffusion")
+    sd2.add_argument(
+        "--model", metavar="FOLDER", help="diffusers folder or checkpoint name (stable-diffusion-2)"
+    )
+    sd2.add_argument(
+        "--preset",
+        metavar="NAME",
+        help="competition: 50 steps, 768 saved at 512 (the default); light: 35 steps at 712",
+    )
+    sd2.add_argument("--steps", type=int, metavar="N", help="of the scheduler")
+    sd2.add_argument("--guidance", type=float, metavar="G", help="how closely to follow the prompt (7.5)")
+    sd2.add_argument("--save-size", type=int, metavar="PIXELS", help="scale the finished image down to this")
+    sd2.add_argument("--scheduler", metavar="NAME", help="ddim, dpmsolver++, euler, pndm, unipc … (ddim)")
+    sd2.add_argument("--negative-prompt", metavar="TEXT", help="what the images should not show")
+    sd2.add_argument("--batch", type=int, metavar="N", help="images at once (by the free memory)")
+    sd2.add_argument("--dtype", metavar="T", help="float16, bfloat16 or float32 (float16 on a GPU)")
+
+
+def run(options: argparse.Namespace) -> None:
+    """Render, then say where the data set is and what comes next."""
+    options.when_interrupted = "run the same command again to go on; what is done is kept"
+
+    from unprompt.generate.render.run import render_prompts
+
+    if options.describe and options.json:
+        raise ConfigError("--describe and --json do not go together; run: unprompt describe DATASET --json")
+    name = options.engine or ("sd2" if options.model else "pocket")
+    engine = open_engine(name, options)
+    config = RenderConfig(
+        seed=options.seed,
+        workers=options.workers,
+        cluster=options.cluster,
+        as_folder=options.as_folder,
+        column=options.column,
+        device=options.device,
+        overwrite=options.overwrite,
+    )
+    with StepBars("image") as bars:
+        result = render_prompts(
+            options.prompts,
+            options.out,
+            engine,
+            config,
+            lambda done, total: bars.show("rendering", done, total),
+        )
+    if options.json:
+        numbers = {"images": result.images, "made": result.made, "seconds": round(result.seconds, 3)}
+        print(json.dumps({"out": str(result.out), "engine": name, **numbers}))
+        return
+    resumed = f", {result.made:,} of them now" if result.resumed else ""
+    print(f"{result.images:,} images in {result.seconds:.0f} s with the engine '{name}'{resumed}")
+    print(f"data set    {result.out}")
+    if options.describe:
+        describe.show(result.out, None, DescribeConfig(device=options.device), as_json=False)
+    else:
+        print(f"next        unprompt describe {result.out}")
+
+
+def open_engine(name: str, options: argparse.Namespace) -> RenderEngine:
+    """The engine with its options. Raises ConfigError for options that belong to the other."""
+    for other, its_options in ENGINE_OPTIONS.items():
+        foreign = [option for option in its_options if getattr(options, option) is not None]
+        if other != name and foreign:
+            flag = foreign[0].replace("_", "-")
+            raise ConfigError(f"--{flag} belongs to --engine {other}; the engine here is {name}")
+    size = parse_size(options.size)
+    if name == "pocket":
+        from unprompt.generate.render.pocket import PocketEngine
+
+        if size and size[0] != size[1]:
+            raise ConfigError(f"pocket images are square, got --size {options.size}")
+        return PocketEngine(size[0]) if size else PocketEngine()
+    from unprompt.generate.render.sd2 import PRESETS, Sd2Engine
+
+    preset = options.preset or "competition"
+    if preset not in PRESETS:
+        raise ConfigError(f"there is no preset '{preset}'; there are: {', '.join(PRESETS)}")
+    given: dict[str, Any] = {
+        option: getattr(options, option)
+        for option in ENGINE_OPTIONS["sd2"]
+        if option != "preset" and getattr(options, option) is not None
+    }
+    if size:
+        given |= {"width": size[0], "height": size[1]}
+        given.setdefault("save_size", None)
+    return Sd2Engine(**{**PRESETS[preset], "device": options.device, **given})
+
+
+def parse_size(text: str | None) -> tuple[int, int] | None:
+    """ "712" -> (712, 712), "768x512" -> (768, 512). Raises ConfigError for anything else."""
+    if text is None:
+        return None
+    sides = text.lower().split("x")
+    if len(sides) > 2 or not all(side.isascii() and side.isdigit() for side in sides):
+        raise ConfigError(f"size must be pixels like 512 or 768x512, got '{text}'")
+    return int(sides[0]), int(sides[-1])
