@@ -37,6 +37,8 @@ bench: $(VENV)/.ready      ## speed, as ratios against a named peer in the same 
 	$(BIN)/python benchmarks/startup.py
 	$(BIN)/python benchmarks/submission.py
 	$(BIN)/python benchmarks/predict.py
+	$(BIN)/python benchmarks/filter.py
+	$(BIN)/python benchmarks/pocket.py
 
 clean:
 	rm -rf $(VENV) dist build .pytest_cache .mypy_cache .ruff_cache unprompt-demo

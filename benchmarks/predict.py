@@ -23,7 +23,8 @@ from PIL import Image
 from timing import median_seconds
 from unprompt.checkpoints import locate
 from unprompt.config import PredictConfig
-from unprompt.generate.scenes import draw_scene, sample_scenes
+from unprompt.demos.sample_scenes import SIZE, sample_scenes
+from unprompt.generate.pocket.draw import draw_scene
 from unprompt.predict import predict
 from unprompt.zeroshot import ARCHITECTURE, CHECKPOINT, ImageNetClassifier, fold_batch_norms, match_by_order
 
@@ -34,7 +35,7 @@ def write_images(folder: Path, count: int) -> None:
     """Grainy scenes of 512 x 512, every second one PNG, the others JPEG."""
     rng = np.random.default_rng(0)
     for number, scene in enumerate(sample_scenes(count)):
-        pixels = np.asarray(draw_scene(scene), dtype=np.float64)
+        pixels = np.asarray(draw_scene(scene, number, SIZE), dtype=np.float64)
         grain = rng.normal(0, 12, (128, 128, 3)).repeat(4, axis=0).repeat(4, axis=1)
         picture = Image.fromarray(np.clip(pixels + grain, 0, 255).astype(np.uint8))
         if number % 2:

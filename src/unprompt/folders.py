@@ -52,7 +52,9 @@ def opened(path: Path, kind: FolderKind, plan: Mapping[str, Any], overwrite: boo
         raise RunError(f"{path} is a file; name a folder for the {kind.noun} with --out")
     mine = any((path / name).exists() for name in (kind.record, WORK))
     if path.is_dir() and not mine and any(path.iterdir()):
-        raise RunError(f"{path} is not empty and not a {kind.noun} of unprompt; name another folder with --out")
+        raise RunError(
+            f"{path} is not empty and not a {kind.noun} of unprompt; name another folder with --out"
+        )
     work = path / WORK
     try:
         work.mkdir(parents=True, exist_ok=True)

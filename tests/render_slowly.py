@@ -1,0 +1,40 @@
+"""Run by test_render: renders pocket prompts with a pause before each picture, so that it can be killed."""
+
+from __future__ import annotations
+
+import sys
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from PIL import Image
+
+from unprompt.config import RenderConfig
+from unprompt.generate.render.engine import Picture, Renderer
+from unprompt.generate.render.pocket import PocketEngine
+from unprompt.generate.render.run import render_prompts
+
+
+@dataclass(frozen=True)
+class SlowRenderer:
+    renderer: Renderer
+    pause: float
+
+    def render(self, pictures: Sequence[Picture]) -> list[Image.Image]:
+        time.sleep(self.pause * len(pictures))
+        return self.renderer.render(pictures)
+
+
+@dataclass(frozen=True)
+class SlowEngine(PocketEngine):
+    pause: float = 0.0
+
+    def open(self, worker: int = 0) -> SlowRenderer:  # type: ignore[override]
+        return SlowRenderer(super().open(worker), self.pause)
+
+
+if __name__ == "__main__":
+    source, out, pause, workers = sys.argv[1:]
+    config = RenderConfig(part=24, chunk=4, workers=int(workers))
+    render_prompts(Path(source), Path(out), SlowEngine(32, float(pause)), config)
