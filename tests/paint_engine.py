@@ -12,7 +12,7 @@ from typing import Any
 
 from PIL import Image
 
-from unprompt.errors import InputError, RunError
+from unprompt.errors import CheckpointError, InputError, RunError
 from unprompt.generate.render.engine import Picture
 
 
@@ -21,7 +21,7 @@ class PaintEngine:
     """Paints the picture's seed as a colour.
 
     `die_at`: the process kills itself before the picture of this id, as long as the file `alive` is absent.
-    `fail_at`: raises RunError before it. `pause`: seconds a picture.
+    `fail_at`: raises RunError before it, likewise. `pause`: seconds a picture. `closed`: it cannot be opened.
     """
 
     name = "paint"
@@ -34,6 +34,7 @@ class PaintEngine:
     fail_at: str = ""
     alive: str = "no such file"
     pause: float = 0.0
+    closed: bool = False
 
     def resolved(self) -> PaintEngine:
         return self
@@ -46,6 +47,8 @@ class PaintEngine:
             raise InputError(f"1 of {len(prompts)} prompts cannot be painted, first: impossible")
 
     def open(self, worker: int = 0) -> PaintEngine:
+        if self.closed:
+            raise CheckpointError("the paint shop is closed")
         return self
 
     def render(self, pictures: Sequence[Picture]) -> list[Image.Image]:

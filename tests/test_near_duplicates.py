@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -187,6 +188,12 @@ def test_no_rows_and_progress() -> None:
     vectors = clustered(2500, 100, 0.5, seed=4)
     filter_near_duplicates(vectors, progress=lambda done, total: seen.append((done, total)))
     assert seen == [(1024, 2500), (2048, 2500), (2500, 2500)]
+
+
+def test_torch_has_its_threads_back() -> None:
+    before = torch.get_num_threads()
+    filter_near_duplicates(clustered(2500, 100, 0.5, seed=4))
+    assert torch.get_num_threads() == before
 
 
 @pytest.mark.parametrize("threshold", [0.0, -0.5, 1.01, float("nan")])

@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import hashlib
 import json
+import multiprocessing
 import os
 import signal
 import subprocess
@@ -21,7 +22,7 @@ from tests.tiny_sd import write_tiny_sd
 from unprompt.cli import main
 from unprompt.config import RenderConfig
 from unprompt.embed import PromptEncoder
-from unprompt.errors import ConfigError, InputError, RunError
+from unprompt.errors import CheckpointError, ConfigError, InputError, RunError
 from unprompt.files import write_prompts
 from unprompt.generate.dataset import read_dataset
 from unprompt.generate.embedded import write_beside
@@ -283,10 +284,11 @@ class TestWorkers:
             render_prompts(
                 prompts, tmp_path / "D", PaintEngine(fail_at="id21"), RenderConfig(workers=2, **SMALL)
             )
-        assert not psutil.Process().children(recursive=True) or all(
-            "spawn_main" not in " ".join(child.cmdline())
-            for child in psutil.Process().children(recursive=True)
-        )
+        assert multiprocessing.active_children() == []
+        with pytest.raises(CheckpointError, match="the paint shop is closed"):
+            render_prompts(
+                prompts, tmp_path / "E", PaintEngine(closed=True), RenderConfig(workers=2, **SMALL)
+            )
 
 
 class TestErrors:

@@ -18,9 +18,10 @@ from PIL import Image
 
 from tests.tiny_sd import LATENT_CHANNELS, SCHEDULER, bins_only, write_tiny_sd
 from unprompt.errors import CheckpointError, ConfigError, InputError, RunError
-from unprompt.generate.render import sd2
 from unprompt.generate.render.engine import Picture, RenderEngine
-from unprompt.generate.render.sd2 import PRESETS, SCHEDULERS, Sd2Engine, Sd2Renderer, batch_for
+from unprompt.generate.render.memory import batch_for, is_out_of_memory
+from unprompt.generate.render.sd2 import PRESETS, Sd2Engine, Sd2Renderer
+from unprompt.generate.render.sd2_model import SCHEDULERS
 
 torch = pytest.importorskip("torch")
 pytest.importorskip("diffusers")
@@ -441,7 +442,7 @@ def test_other_errors_are_not_taken_for_memory(wide: Sd2Renderer) -> None:
 def test_a_real_allocation_that_fails_is_out_of_memory() -> None:
     with pytest.raises((RuntimeError, MemoryError)) as caught:
         torch.empty(2**58)
-    assert sd2.is_out_of_memory(caught.value)
+    assert is_out_of_memory(caught.value)
 
 
 # --- numbers that are not finite

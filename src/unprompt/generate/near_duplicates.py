@@ -163,13 +163,23 @@ class _Search:
         self._kept_first = np.empty_like(self._first)  # of which `_count` rows are filled
         self._kept = np.empty(len(rows), dtype=np.int64)
         self._count = 0
-        self._pool = ThreadPoolExecutor(core_count(), "unprompt-filter")
 
     def __enter__(self) -> _Search:
+        import torch
+
+        # Tiles are what runs side by side, so a product has one thread; MKL knows one number for all workers.
+        self._threads = torch.get_num_threads()
+        torch.set_num_threads(1)
+        self._pool = ThreadPoolExecutor(
+            core_count(), "unprompt-filter", initializer=torch.set_num_threads, initargs=(1,)
+        )
         return self
 
     def __exit__(self, *_: object) -> None:
+        import torch
+
         self._pool.shutdown(cancel_futures=True)
+        torch.set_num_threads(self._threads)
 
     def keep(self, rows: Ints) -> None:
         """Add rows to the kept ones."""
@@ -206,7 +216,6 @@ class _Search:
         """The pairs (earlier, later) that neither the first nor the second bound excludes."""
         import torch
 
-        torch.set_num_threads(1)  # of this worker: the tiles are what runs side by side
         bounds = torch.mm(torch.from_numpy(later_bounds), torch.from_numpy(earlier_bounds).T).numpy()
         places = np.flatnonzero(bounds >= self._least)
         rows, columns = np.divmod(places, len(earlier))

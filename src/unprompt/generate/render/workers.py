@@ -16,6 +16,7 @@ from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
 from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass
+from functools import cache, partial
 from multiprocessing.connection import wait as wait_for
 from typing import TYPE_CHECKING, Any
 
@@ -67,6 +68,7 @@ def render_in_processes(engine: RenderEngine, chunks: Sequence[Chunk], workers: 
     """
     context = multiprocessing.get_context("spawn")
     numbers = context.Value("i", 0)
+    others = multiprocessing.active_children()
     pool = ProcessPoolExecutor(workers, context, initializer=_begin_worker, initargs=(engine, numbers))
     try:
         waiting = deque(chunks)
@@ -85,20 +87,23 @@ def render_in_processes(engine: RenderEngine, chunks: Sequence[Chunk], workers: 
     finally:
         pool.shutdown(wait=False, cancel_futures=True)
         for process in multiprocessing.active_children():
-            process.terminate()
+            if process not in others:
+                process.terminate()
+                process.join()
 
 
-_renderer: Renderer | None = None  # of a worker process
+_open: Callable[[], Renderer]  # of a worker process: the same renderer at every call
 
 
 def _begin_worker(engine: RenderEngine, numbers: Synchronized[int]) -> None:
-    global _renderer
+    global _open
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C goes to the main process, which ends the workers
     threading.Thread(target=_end_with_main_process, daemon=True).start()
     with numbers.get_lock():
         number = numbers.value
         numbers.value += 1
-    _renderer = engine.open(number)
+    # Opened with the first chunk: an error here would only break the pool, and say nothing to the user.
+    _open = cache(partial(engine.open, number))
 
 
 def _end_with_main_process() -> None:
@@ -110,8 +115,7 @@ def _end_with_main_process() -> None:
 
 
 def _render_in_worker(chunk: Chunk) -> Rendered:
-    assert _renderer is not None
-    return render_chunk(_renderer, chunk)
+    return render_chunk(_open(), chunk)
 
 
 def render_with_ray(engine: RenderEngine, chunks: Sequence[Chunk], workers: int) -> Iterator[Rendered]:
