@@ -16,12 +16,13 @@ import pytest
 import torch
 
 from tests.tiny_gpt2 import END, load, write_tiny_gpt2
+from unprompt.checkpoints import folder_of
 from unprompt.cli import prompts as prompts_command
 from unprompt.config import Gpt2Config
 from unprompt.errors import CheckpointError, ConfigError, RunError
 from unprompt.generate.cleaning import is_whole
 from unprompt.generate.gpt2 import NOTHING_NEW, Gpt2Prompts, choose_tokens, token_probabilities, write_on
-from unprompt.generate.gpt2_checkpoint import load_model, model_folder, model_sha256
+from unprompt.generate.gpt2_checkpoint import LAYOUT, load_model, model_sha256
 from unprompt.generate.prompts import Draft, extend_prompts
 from unprompt.generate.seeds import derive_seed
 
@@ -386,9 +387,9 @@ def test_a_missing_checkpoint_says_how_to_get_it(tmp_path: Path, monkeypatch: py
     with pytest.raises(
         CheckpointError, match=r"'gpt2' .* not found .* data set 'unprompt-gpt2' or huggingface-cli .*--model"
     ):
-        model_folder("gpt2")
+        folder_of("gpt2", LAYOUT)
     with pytest.raises(CheckpointError, match=re.escape("no model folder 'nowhere/gpt2', and no checkpoint")):
-        model_folder("nowhere/gpt2")
+        folder_of("nowhere/gpt2", LAYOUT)
 
 
 def test_the_declared_checkpoint_is_found_and_checked(
@@ -398,7 +399,7 @@ def test_the_declared_checkpoint_is_found_and_checked(
     shutil.copytree(tiny, tmp_path / "gpt2")
     monkeypatch.setenv("UNPROMPT_CHECKPOINTS", str(tmp_path))
     with pytest.raises(CheckpointError, match=r"bytes, the checkpoint 'gpt2' has "):
-        model_folder("gpt2")
+        folder_of("gpt2", LAYOUT)
 
 
 # --- the command

@@ -158,6 +158,33 @@ def locate(name: str, explicit: Path | None = None) -> Found:
     )
 
 
+def folder_of(model: str, layout: str) -> Path:
+    """The folder of a model that a user names by its folder or as a declared checkpoint.
+
+    `layout` is a public repository whose files are laid out as the folder's should be. A declared
+    checkpoint's files are verified. Raises CheckpointError that says how to get it.
+    """
+    if Path(model).is_dir():
+        return Path(model)
+    if model not in known_checkpoints():
+        raise CheckpointError(
+            f"there is no model folder '{model}', and no checkpoint of that name; give a folder in the "
+            f"layout of {layout}, or one of the names that `unprompt checkpoints list` prints"
+        )
+    try:
+        found = locate(model)
+    except CheckpointError as error:
+        raise CheckpointError(f"{error}, or name a folder that you have with --model") from None
+    verify(found)
+    return found.folder
+
+
+def sha256_of_files(folder: Path, files: Sequence[Path]) -> str:
+    """One sha256 over the names and contents of files in a folder: the identity of a model."""
+    lines = (f"{path.relative_to(folder).as_posix()} {sha256_of(path)}\n" for path in files)
+    return hashlib.sha256("".join(lines).encode()).hexdigest()
+
+
 def sha256_of(path: Path) -> str:
     """The sha256 of a file, as hexadecimal digits."""
     with path.open("rb") as stream:

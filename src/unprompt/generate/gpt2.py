@@ -13,10 +13,11 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from unprompt.checkpoints import folder_of
 from unprompt.config import Gpt2Config
 from unprompt.errors import CheckpointError, ConfigError, RunError
 from unprompt.generate.cleaning import clean_prompt, is_whole, plain
-from unprompt.generate.gpt2_checkpoint import load_model, load_tokenizer, model_folder, model_sha256
+from unprompt.generate.gpt2_checkpoint import LAYOUT, load_model, load_tokenizer, model_sha256
 from unprompt.generate.prompts import Draft
 from unprompt.generate.seeds import derive_seed
 
@@ -61,7 +62,7 @@ class Gpt2Prompts:
         Raises CheckpointError where it is missing, damaged or another model, ConfigError where it cannot do
         what `config` asks.
         """
-        folder = model_folder(config.model)
+        folder = folder_of(config.model, LAYOUT)
         identity = model_sha256(folder)
         tokenizer = load_tokenizer(folder)
         model = load_model(folder, "float16" if device.startswith("cuda") else "float32").to(device)

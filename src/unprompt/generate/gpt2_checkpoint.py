@@ -1,18 +1,16 @@
-"""A GPT-2 folder on disk: where it is, whether it is one, and loading it. Nothing is ever downloaded."""
+"""A GPT-2 folder on disk: whether it is one, and loading it. Nothing is ever downloaded."""
 
 from __future__ import annotations
 
-import hashlib
 import os
 from pathlib import Path
 from pickle import UnpicklingError
 from typing import Any
 
-from unprompt.checkpoints import known_checkpoints, locate, sha256_of, verify
+from unprompt.checkpoints import sha256_of_files
 from unprompt.errors import CheckpointError
 from unprompt.files import read_json
 
-CHECKPOINT = "gpt2"
 LAYOUT = "openai-community/gpt2"
 WEIGHTS = (
     "model.safetensors",
@@ -24,26 +22,6 @@ VOCABULARY = ("vocab.json", "merges.txt")
 
 # What torch and transformers raise for files whose bytes are wrong; safetensors has an error of its own.
 DAMAGED = (OSError, ValueError, RuntimeError, KeyError, TypeError, AttributeError, EOFError, UnpicklingError)
-
-
-def model_folder(model: str) -> Path:
-    """The folder of a checkpoint that is given as a folder or by its declared name.
-
-    Raises CheckpointError that says how to get it.
-    """
-    if Path(model).is_dir():
-        return Path(model)
-    if model not in known_checkpoints():
-        raise CheckpointError(
-            f"there is no model folder '{model}', and no checkpoint of that name; "
-            f"give a folder in the layout of {LAYOUT}, or the name '{CHECKPOINT}'"
-        )
-    try:
-        found = locate(model)
-    except CheckpointError as error:
-        raise CheckpointError(f"{error}, or name a GPT-2 folder that you have with --model") from None
-    verify(found)
-    return found.folder
 
 
 def model_files(folder: Path) -> list[Path]:
@@ -85,8 +63,7 @@ def model_files(folder: Path) -> list[Path]:
 
 def model_sha256(folder: Path) -> str:
     """One sha256 over the names and contents of the files that loading reads."""
-    lines = "".join(f"{path.name} {sha256_of(path)}\n" for path in model_files(folder))
-    return hashlib.sha256(lines.encode()).hexdigest()
+    return sha256_of_files(folder, model_files(folder))
 
 
 def load_tokenizer(folder: Path) -> Any:

@@ -12,15 +12,15 @@ from dataclasses import dataclass, replace
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
+from unprompt.checkpoints import folder_of
 from unprompt.devices import choose_device, nth_gpu
 from unprompt.errors import ConfigError, InputError, RunError
 from unprompt.generate.render.memory import automatic_batch, empty_cache, is_out_of_memory
 from unprompt.generate.render.sd2_model import (
-    CHECKPOINT,
+    LAYOUT,
     SCHEDULERS,
     load_pipeline,
     load_tokenizer,
-    model_folder,
     model_sha256,
     over_length,
 )
@@ -51,7 +51,7 @@ class Sd2Engine:
     wants_gpu = True
     packages = ("diffusers", "transformers", "torch", "pillow")
 
-    model: str = CHECKPOINT  # a folder, or the name of a declared checkpoint
+    model: str = "stable-diffusion-2"  # a folder, or the name of a declared checkpoint
     steps: int = 50
     guidance: float = 7.5  # 1: no guidance, the negative prompt then has no effect
     width: int = 768  # pixels, multiples of 8
@@ -102,7 +102,7 @@ class Sd2Engine:
         """
         return {
             "engine": self.name,
-            "model_sha256": model_sha256(model_folder(self.model)),
+            "model_sha256": model_sha256(folder_of(self.model, LAYOUT)),
             "steps": self.steps,
             "guidance": self.guidance,
             "width": self.width,
@@ -124,7 +124,7 @@ class Sd2Engine:
             raise InputError(
                 f"{len(empty)} of {len(prompts)} prompts are empty, first: number {empty[0]}; remove them"
             )
-        long = over_length(load_tokenizer(model_folder(self.model)), prompts)
+        long = over_length(load_tokenizer(folder_of(self.model, LAYOUT)), prompts)
         if long:
             warnings.warn(
                 f"{len(long)} of {len(prompts)} prompts are longer than the model reads and will be cut, "
@@ -141,7 +141,9 @@ class Sd2Engine:
         engine = self.resolved()
         if engine.device == "cuda":
             engine = replace(engine, device=nth_gpu(worker))
-        pipeline = load_pipeline(model_folder(engine.model), engine.scheduler, engine.dtype, engine.device)
+        pipeline = load_pipeline(
+            folder_of(engine.model, LAYOUT), engine.scheduler, engine.dtype, engine.device
+        )
         fitting = automatic_batch(engine.device, engine.width, engine.height, engine.dtype)
         return Sd2Renderer(engine, pipeline, engine.batch or fitting)
 

@@ -1,4 +1,4 @@
-"""Stable Diffusion's files: finding a model's folder, naming it by its content, and loading it part by part.
+"""Stable Diffusion's files: naming a model by its content, and loading it part by part.
 
 Each part is loaded by a class named here, so nothing that model_index.json names is run, and nothing is
 unpickled.
@@ -6,7 +6,6 @@ unpickled.
 
 from __future__ import annotations
 
-import hashlib
 import importlib
 import os
 import pickle
@@ -16,12 +15,12 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import Any
 
-from unprompt.checkpoints import known_checkpoints, locate, sha256_of
+from unprompt.checkpoints import sha256_of_files
 from unprompt.errors import CheckpointError, InputError, RunError
 from unprompt.files import read_json
 from unprompt.generate.render.memory import is_out_of_memory
 
-CHECKPOINT = "stable-diffusion-2"
+LAYOUT = "stabilityai/stable-diffusion-2"
 
 # Name -> the class of diffusers and what differs from the model's own scheduler settings. Its noise schedule
 # and prediction type stay as they are. Latents have no fixed range, so DDIM must not clip them to [-1, 1].
@@ -74,21 +73,6 @@ DAMAGED = (
 )
 
 
-def model_folder(model: str) -> Path:
-    """The folder of a model: `model` itself, or where the checkpoint of that name is found.
-
-    Raises CheckpointError that says how to get it.
-    """
-    if Path(model).is_dir():
-        return Path(model)
-    if model in known_checkpoints():
-        return locate(model).folder
-    raise CheckpointError(
-        f"there is no model folder '{model}', and no checkpoint of that name; give a folder in the layout of "
-        f"stabilityai/stable-diffusion-2, or the name '{CHECKPOINT}'"
-    )
-
-
 def model_files(folder: Path) -> tuple[Path, ...]:
     """The files that loading reads, in a fixed order.
 
@@ -108,7 +92,7 @@ def model_files(folder: Path) -> tuple[Path, ...]:
     if missing:
         raise CheckpointError(
             f"{folder} is not a whole Stable Diffusion folder: {len(missing)} files are missing, first: "
-            f"{missing[0]}; expected the layout of stabilityai/stable-diffusion-2"
+            f"{missing[0]}; expected the layout of {LAYOUT}"
         )
     return (*files, *(path for path in sorted(tokenizer.iterdir()) if path.is_file()))
 
@@ -122,8 +106,7 @@ def model_sha256(folder: Path) -> str:
 @cache
 def _model_sha256(folder: Path, _states: tuple[tuple[int, int], ...]) -> str:
     """`_states`, the files' sizes and times, are only there so that a changed file is read again."""
-    lines = (f"{path.relative_to(folder).as_posix()} {sha256_of(path)}\n" for path in model_files(folder))
-    return hashlib.sha256("".join(lines).encode()).hexdigest()
+    return sha256_of_files(folder, model_files(folder))
 
 
 def load_pipeline(folder: Path, scheduler: str, dtype: str, device: str) -> Any:
