@@ -94,7 +94,9 @@ class TestWhatStays:
     def test_against_another_list(self, source: Path, tmp_path: Path) -> None:
         held_out = tmp_path / "held_out.txt"
         held_out.write_text("a dog\nA lighthouse at night, photograph.\n")
-        config = FilterConfig(threshold=0.9, against=(held_out,))
+        (tmp_path / "dogs.txt").write_text("a dog\n")
+        dogs = tmp_path / "dogs.txt"
+        config = FilterConfig(threshold=0.9, against=(dogs, dogs, held_out))
         result = filter_prompts(source, tmp_path / "kept.csv", config)
         assert result.by_against == 1
         assert read_prompts(tmp_path / "kept.csv").ids == ("a", "c", "f")
@@ -134,8 +136,9 @@ class TestWhatStays:
 
 class TestErrors:
     def test_bad_input(self, source: Path, tmp_path: Path) -> None:
-        with pytest.raises(InputError, match="is the list to be filtered"):
-            filter_prompts(source, source, FilterConfig())
+        for config in (FilterConfig(), FilterConfig(against=(source,))):
+            with pytest.raises(InputError, match="is a list that is to be read"):
+                filter_prompts(source if not config.against else tmp_path / "x.csv", source, config)
         with pytest.raises(InputError, match="must end in"):
             filter_prompts(source, tmp_path / "kept.txt", FilterConfig())
         with pytest.raises(InputError, match="does not exist"):

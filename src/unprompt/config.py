@@ -70,6 +70,7 @@ class FilterConfig:
     device: str = "auto"
 
     def __post_init__(self) -> None:
+        object.__setattr__(self, "against", tuple(dict.fromkeys(self.against)))  # each list once
         if not 0 < self.threshold <= 1:
             raise ConfigError(f"threshold is a cosine, above 0 and up to 1, got {self.threshold}")
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import platform
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -17,7 +17,7 @@ from unprompt.embed import PromptEncoder
 from unprompt.errors import InputError
 from unprompt.files import PROMPTS_HEADER, read_embeddings, read_table, write_json, write_table
 from unprompt.generate.embedded import encode_in_steps, forget_steps, read_beside, write_beside
-from unprompt.generate.near_duplicates import filter_near_duplicates
+from unprompt.generate.near_duplicates import Filtered, filter_near_duplicates
 from unprompt.generate.neighbours import nearest_rows
 from unprompt.generate.prompt_files import read_any_prompts
 from unprompt.records import Prompts
@@ -94,18 +94,15 @@ def filter_prompts(
     """
     if out.suffix != ".csv":
         raise InputError(f"{out} must end in .csv")
-    if out.resolve() == source.resolve():
-        raise InputError(f"{out} is the list to be filtered; name another file with --out")
+    if out.resolve() in {path.resolve() for path in (source, *config.against)}:
+        raise InputError(f"{out} is a list that is to be read; name another file with --out")
     prompts = read_any_prompts(source, config.column)
     others = [read_any_prompts(path, config.column) for path in config.against]
     header, rows = _table(source, prompts)
     encoder = PromptEncoder.load(choose_device(config.device))
     work = out.with_name(f".{out.name}.work")
 
-    first_by_text: dict[str, int] = {}
-    for row, text in enumerate(prompts.texts):
-        first_by_text.setdefault(text, row)
-    distinct = np.fromiter(first_by_text.values(), dtype=np.int64, count=len(first_by_text))
+    distinct = _first_of_each(prompts.texts)
     vectors, encoded = _embeddings(source, prompts, distinct, encoder, work, config.embeddings, progress)
     against = _against(config.against, others, encoder, work, progress)
 
@@ -113,30 +110,6 @@ def filter_prompts(
         vectors, config.threshold, against, lambda done, total: progress("comparing", done, total)
     )
     kept = distinct[found.kept]
-    other_texts = [
-        (path.name, image_id, text)
-        for path, other in zip(config.against, others, strict=True)
-        for image_id, text in zip(other.ids, other.texts, strict=True)
-    ]
-
-    def reasons() -> Iterator[Reason]:
-        place_by_row = {int(row): place for place, row in enumerate(distinct)}
-        for row, (image_id, text) in enumerate(zip(prompts.ids, prompts.texts, strict=True)):
-            first = first_by_text[text]
-            place = place_by_row[first]
-            cause = int(found.because_of[place])
-            if cause == -1 and first == row:
-                continue  # kept
-            if cause == -1:  # the very text of a kept prompt
-                yield Reason(image_id, text, 1.0, prompts.ids[first], text, source.name)
-            elif cause < -1:
-                name, other_id, other = other_texts[-2 - cause]
-                yield Reason(image_id, text, float(found.cosines[place]), other_id, other, name)
-            else:
-                near = int(distinct[cause])
-                cosine = float(found.cosines[place])
-                yield Reason(image_id, text, cosine, prompts.ids[near], prompts.texts[near], source.name)
-
     result = FilterResult(
         out=out,
         dropped_file=out.with_suffix(".dropped.csv"),
@@ -155,7 +128,9 @@ def filter_prompts(
         DROPPED_HEADER,
         (
             (r.image_id, r.prompt, f"{r.cosine:.6f}", r.close_to_id, r.close_to, r.close_to_list)
-            for r in reasons()
+            for r in _reasons(
+                source, prompts, distinct, found, dict(zip(config.against, others, strict=True))
+            )
         ),
     )
     write_beside(out, remaining, vectors[found.kept], encoder.identity)
@@ -163,6 +138,40 @@ def filter_prompts(
     write_table(out, header, (rows[row] for row in kept))
     forget_steps(work)
     return result
+
+
+def _first_of_each(texts: Sequence[str]) -> NDArray[np.int64]:
+    """The rows of different texts, each the first that has it."""
+    row_by_text: dict[str, int] = {}
+    for row, text in enumerate(texts):
+        row_by_text.setdefault(text, row)
+    return np.fromiter(row_by_text.values(), dtype=np.int64, count=len(row_by_text))
+
+
+def _reasons(
+    source: Path,
+    prompts: Prompts,
+    distinct: NDArray[np.int64],
+    found: Filtered,
+    others: Mapping[Path, Prompts],
+) -> Iterator[Reason]:
+    """Why each dropped row was dropped. `found` is about the rows `distinct`, against all of `others`."""
+    listed = [
+        (image_id, text, path.name)
+        for path, other in others.items()
+        for image_id, text in zip(other.ids, other.texts, strict=True)
+    ]
+    place_by_text = {prompts.texts[row]: place for place, row in enumerate(distinct)}
+    for row, (image_id, text) in enumerate(zip(prompts.ids, prompts.texts, strict=True)):
+        place = place_by_text[text]
+        first, cause, cosine = int(distinct[place]), int(found.because_of[place]), float(found.cosines[place])
+        if cause < -1:
+            yield Reason(image_id, text, cosine, *listed[-2 - cause])
+        elif cause >= 0:
+            near = int(distinct[cause])
+            yield Reason(image_id, text, cosine, prompts.ids[near], prompts.texts[near], source.name)
+        elif first != row:  # the very text of a kept prompt
+            yield Reason(image_id, text, 1.0, prompts.ids[first], text, source.name)
 
 
 def nearest_histogram(vectors: FloatArray) -> NearestHistogram:
