@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from unprompt.checkpoints import cache_folder, locate, verify
+from unprompt.checkpoints import cache_folder, declared, locate, verify
 from unprompt.errors import CheckpointError, InputError, RunError
 from unprompt.files import read_arrays, write_arrays
 from unprompt.records import DIM, Embeddings, Prompts
@@ -52,7 +52,7 @@ class PromptEncoder:
             ) from error
         logging.disable_progress_bar()
         model = SentenceTransformer(str(found.folder), device=device, local_files_only=True)
-        return cls(model, f"{CHECKPOINT}:{weights.sha256}")
+        return cls(model, encoder_identity())
 
     def encode(self, texts: Sequence[str]) -> FloatArray:
         """N texts -> (N, 384) float32 unit rows. Text beyond the model's 256 tokens has no influence."""
@@ -66,6 +66,11 @@ class PromptEncoder:
     def embed(self, prompts: Prompts) -> Embeddings:
         """Embeddings of prompts, by the same ids."""
         return Embeddings(prompts.ids, self.encode(prompts.texts))
+
+
+def encoder_identity() -> str:
+    """The identity of every PromptEncoder that `load` gives, known without loading one."""
+    return f"{CHECKPOINT}:{declared(CHECKPOINT).main_file.sha256}"
 
 
 def encode_cached(encoder: PromptEncoder, texts: Sequence[str], what: str) -> FloatArray:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib.util
 from pathlib import Path
+from types import ModuleType
 
 
 def package_folder(name: str) -> Path | None:
@@ -11,3 +12,16 @@ def package_folder(name: str) -> Path | None:
     spec = importlib.util.find_spec(name)
     locations = spec.submodule_search_locations if spec else None
     return Path(next(iter(locations))) if locations else None
+
+
+def load_alone(package: str, file: str) -> ModuleType | None:
+    """One module file of an installed package without the package's own import, or None if not installed."""
+    folder = package_folder(package)
+    if folder is None:
+        return None
+    spec = importlib.util.spec_from_file_location(f"_{package}_{Path(file).stem}", folder / file)
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module

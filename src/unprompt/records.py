@@ -41,6 +41,14 @@ def check_unique(ids: Sequence[str], what: str) -> None:
         raise InputError(f"{len(doubled)} ids stand more than once in {what}, first: {doubled[0]}")
 
 
+def first_rows(texts: Sequence[str]) -> NDArray[np.int64]:
+    """The rows of different texts, each the first that has it, in order."""
+    row_by_text: dict[str, int] = {}
+    for row, text in enumerate(texts):
+        row_by_text.setdefault(text, row)
+    return np.fromiter(row_by_text.values(), dtype=np.int64, count=len(row_by_text))
+
+
 def rows_of(ids: Sequence[str], wanted: Sequence[str], what: str) -> list[int]:
     """Positions of the `wanted` ids in `ids`; raises InputError that counts and names the missing."""
     row_by_id = {image_id: row for row, image_id in enumerate(ids)}

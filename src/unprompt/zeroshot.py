@@ -14,7 +14,6 @@ g the gain, by which an unsure classifier's guess shrinks toward the prior.
 from __future__ import annotations
 
 import base64
-import importlib.util
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cache
@@ -31,7 +30,7 @@ from unprompt.embed import PromptEncoder, encode_cached
 from unprompt.errors import CheckpointError, ConfigError
 from unprompt.files import read_json
 from unprompt.members import Guess, softmax
-from unprompt.packages import package_folder
+from unprompt.packages import load_alone
 from unprompt.records import DIM, unit_rows
 from unprompt.words import with_article
 
@@ -145,14 +144,9 @@ def class_names() -> tuple[str, ...]:
     Taken from the installed open_clip without importing it, which would take seconds. Where two names are
     given, the first counts.
     """
-    folder = package_folder("open_clip")
-    if folder is None:
+    module = load_alone("open_clip", "zero_shot_metadata.py")
+    if module is None:
         raise CheckpointError("the class names come from open_clip_torch; run: pip install 'unprompt[lite]'")
-    alone = importlib.util.spec_from_file_location("_class_names", folder / "zero_shot_metadata.py")
-    assert alone is not None
-    assert alone.loader is not None
-    module = importlib.util.module_from_spec(alone)
-    alone.loader.exec_module(module)
     names = tuple(first_alternative(name) for name in module.IMAGENET_CLASSNAMES)
     if len(names) != CLASSES:
         raise CheckpointError(f"open_clip lists {len(names)} ImageNet class names, expected {CLASSES}")

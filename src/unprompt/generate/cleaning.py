@@ -8,7 +8,6 @@ Diffusion's text encoder, CLIP, reads whole. Cleaning a prompt that is clean cha
 from __future__ import annotations
 
 import html
-import importlib.util
 import re
 import unicodedata
 from collections.abc import Sequence
@@ -16,7 +15,7 @@ from functools import cache
 from typing import Any
 
 from unprompt.errors import CheckpointError
-from unprompt.packages import package_folder
+from unprompt.packages import load_alone
 
 LEAST_LETTERS = 10
 CLIP_TOKENS = 75  # CLIP reads 77, and its start and end marks are two of them
@@ -176,16 +175,11 @@ def clip_tokenizer() -> Any:
 
     Raises CheckpointError where the package is not installed.
     """
-    folder = package_folder("open_clip")
-    if folder is None:
+    module = load_alone("open_clip", "tokenizer.py")
+    if module is None:
         raise CheckpointError(
             "CLIP's word list comes from open_clip_torch; run: pip install 'unprompt[generate]'"
         )
-    alone = importlib.util.spec_from_file_location("_clip_tokenizer", folder / "tokenizer.py")
-    assert alone is not None
-    assert alone.loader is not None
-    module = importlib.util.module_from_spec(alone)
-    alone.loader.exec_module(module)
     return module.SimpleTokenizer()
 
 

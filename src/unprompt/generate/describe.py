@@ -19,6 +19,7 @@ from unprompt.generate.seeds import derive_seed
 from unprompt.generate.wording import Wording, study_wording
 from unprompt.images import ImageFile
 from unprompt.pages import write_count
+from unprompt.records import first_rows
 
 if TYPE_CHECKING:
     from unprompt.generate.dataset import Dataset
@@ -170,14 +171,12 @@ def study_distinct(texts: Sequence[str], vectors: FloatArray) -> Neighbours | No
 
     Equal prompts are counted elsewhere. Here they would stand at cosine 1 and hide what is nearly equal.
     """
-    row_by_text: dict[str, int] = {}
-    for row, text in enumerate(texts):
-        row_by_text.setdefault(text, row)
-    if len(row_by_text) == 1:
+    rows = first_rows(texts)
+    if len(rows) == 1:
         return None
-    count = len(row_by_text) if len(row_by_text) <= ALL_QUERIES else SOME_QUERIES
-    queries = sample_rows(len(row_by_text), count, "neighbours")
-    return study_neighbours(list(row_by_text), vectors[list(row_by_text.values())], queries)
+    count = len(rows) if len(rows) <= ALL_QUERIES else SOME_QUERIES
+    queries = sample_rows(len(rows), count, "neighbours")
+    return study_neighbours([texts[row] for row in rows], vectors[rows], queries)
 
 
 def sample_rows(total: int, count: int, purpose: str) -> list[int]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import platform
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -13,14 +14,14 @@ import numpy as np
 from unprompt import __version__
 from unprompt.config import FilterConfig
 from unprompt.devices import choose_device
-from unprompt.embed import PromptEncoder
+from unprompt.embed import PromptEncoder, encoder_identity
 from unprompt.errors import InputError
 from unprompt.files import PROMPTS_HEADER, read_embeddings, read_table, write_json, write_table
 from unprompt.generate.embedded import encode_in_steps, forget_steps, read_beside, write_beside
 from unprompt.generate.near_duplicates import Filtered, filter_near_duplicates
 from unprompt.generate.neighbours import nearest_rows
 from unprompt.generate.prompt_files import read_any_prompts
-from unprompt.records import Prompts
+from unprompt.records import Prompts, first_rows
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -99,12 +100,12 @@ def filter_prompts(
     prompts = read_any_prompts(source, config.column)
     others = [read_any_prompts(path, config.column) for path in config.against]
     header, rows = _table(source, prompts)
-    encoder = PromptEncoder.load(choose_device(config.device))
+    load = cache(lambda: PromptEncoder.load(choose_device(config.device)))  # only if texts are to be embedded
     work = out.with_name(f".{out.name}.work")
 
-    distinct = _first_of_each(prompts.texts)
-    vectors, encoded = _embeddings(source, prompts, distinct, encoder, work, config.embeddings, progress)
-    against = _against(config.against, others, encoder, work, progress)
+    distinct = first_rows(prompts.texts)
+    vectors, encoded = _embeddings(source, prompts, distinct, load, work, config.embeddings, progress)
+    against = _against(config.against, others, load, work, progress)
 
     found = filter_near_duplicates(
         vectors, config.threshold, against, lambda done, total: progress("comparing", done, total)
@@ -133,19 +134,11 @@ def filter_prompts(
             )
         ),
     )
-    write_beside(out, remaining, vectors[found.kept], encoder.identity)
-    write_json(out.with_name(f"{out.name}.json"), _record(result, source, config, encoder))
+    write_beside(out, remaining, vectors[found.kept], encoder_identity())
+    write_json(out.with_name(f"{out.name}.json"), _record(result, source, config))
     write_table(out, header, (rows[row] for row in kept))
     forget_steps(work)
     return result
-
-
-def _first_of_each(texts: Sequence[str]) -> NDArray[np.int64]:
-    """The rows of different texts, each the first that has it."""
-    row_by_text: dict[str, int] = {}
-    for row, text in enumerate(texts):
-        row_by_text.setdefault(text, row)
-    return np.fromiter(row_by_text.values(), dtype=np.int64, count=len(row_by_text))
 
 
 def _reasons(
@@ -200,7 +193,7 @@ def _embeddings(
     source: Path,
     prompts: Prompts,
     distinct: NDArray[np.int64],
-    encoder: PromptEncoder,
+    load: Callable[[], PromptEncoder],
     work: Path,
     given: Path | None,
     progress: Progress,
@@ -208,18 +201,18 @@ def _embeddings(
     """Embeddings of the distinct prompts: given, kept beside the list, or made; and how many were made."""
     if given is not None:
         return read_embeddings(given).at([prompts.ids[row] for row in distinct]).unit().vectors, 0
-    known = read_beside(source, prompts, encoder.identity)
+    known = read_beside(source, prompts, encoder_identity())
     if known is not None:
         return known[distinct], 0
     texts = [prompts.texts[row] for row in distinct]
-    made = encode_in_steps(encoder, texts, work, lambda done, total: progress("embedding", done, total))
+    made = encode_in_steps(load(), texts, work, lambda done, total: progress("embedding", done, total))
     return made, len(texts)
 
 
 def _against(
     paths: Sequence[Path],
     others: Sequence[Prompts],
-    encoder: PromptEncoder,
+    load: Callable[[], PromptEncoder],
     work: Path,
     progress: Progress,
 ) -> FloatArray | None:
@@ -228,23 +221,21 @@ def _against(
         return None
     found = []
     for path, other in zip(paths, others, strict=True):
-        known = read_beside(path, other, encoder.identity)
+        known = read_beside(path, other, encoder_identity())
 
         def told(done: int, total: int, name: str = path.name) -> None:
             progress(f"embedding {name}", done, total)
 
-        found.append(encode_in_steps(encoder, other.texts, work, told) if known is None else known)
+        found.append(encode_in_steps(load(), other.texts, work, told) if known is None else known)
     return np.concatenate(found)
 
 
-def _record(
-    result: FilterResult, source: Path, config: FilterConfig, encoder: PromptEncoder
-) -> dict[str, Any]:
+def _record(result: FilterResult, source: Path, config: FilterConfig) -> dict[str, Any]:
     return {
         **result.numbers(),
         "source": source.name,
         "threshold": config.threshold,
         "against": [path.name for path in config.against],
-        "encoder": encoder.identity,
+        "encoder": encoder_identity(),
         "versions": {"unprompt": __version__, "python": platform.python_version(), "numpy": np.__version__},
     }

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib.util
 import re
 from collections import Counter
 from collections.abc import Iterable, Sequence
@@ -11,6 +10,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from unprompt.generate.cleaning import CLIP_TOKENS, clip_tokenizer
 from unprompt.packages import package_folder
 
 if TYPE_CHECKING:
@@ -19,8 +19,7 @@ if TYPE_CHECKING:
 WORD = re.compile(r"[^\W_]+(?:['’-][^\W_]+)*")  # letters and digits; apostrophes and hyphens inside
 OPENING = 3  # words
 SHOWN = 20  # words and openings that are listed
-TOKENIZER = ("open_clip", "tokenizer.py")
-CLIP_CONTEXT = 77  # tokens that Stable Diffusion's text encoder reads, the marks of start and end among them
+CLIP_MARKS = 2  # of start and end, which count among the 77 tokens that Stable Diffusion's text encoder reads
 _STOP_WORDS = """
     a about above after again all also am among an and any are around as at be because been before being
     below beside between both but by can could did do does down during each few for from had has have he
@@ -112,9 +111,11 @@ def study_wording(texts: Sequence[str]) -> Wording:
         Lengths("words", np.array([len(words_by_text[text]) for text in texts])),
         Lengths("characters", np.array([len(text) for text in texts])),
     ]
-    if package_folder(TOKENIZER[0]):
+    if package_folder("open_clip"):
         tokens_by_text = dict(zip(times_by_text, count_tokens(times_by_text), strict=True))
-        lengths.append(Lengths("tokens", np.array([tokens_by_text[text] for text in texts]), CLIP_CONTEXT))
+        lengths.append(
+            Lengths("tokens", np.array([tokens_by_text[text] for text in texts]), CLIP_TOKENS + CLIP_MARKS)
+        )
     return Wording(
         lengths=tuple(lengths),
         vocabulary=len(prompts_by_word),
@@ -131,17 +132,6 @@ def most_frequent(counts: dict[str, int], total: int) -> tuple[Frequent, ...]:
 
 
 def count_tokens(texts: Iterable[str]) -> list[int]:
-    """How many tokens CLIP makes of each text, start and end marks included, nothing cut off.
-
-    open_clip's tokenizer is loaded alone, since the whole package takes seconds more to import.
-    """
-    package, file = TOKENIZER
-    folder = package_folder(package)
-    assert folder is not None
-    spec = importlib.util.spec_from_file_location("_clip_tokenizer", folder / file)
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    tokenizer = module.SimpleTokenizer()
-    return [len(tokenizer.encode(text)) + 2 for text in texts]
+    """How many tokens CLIP makes of each text, start and end marks included, nothing cut off."""
+    tokenizer = clip_tokenizer()
+    return [len(tokenizer.encode(text)) + CLIP_MARKS for text in texts]

@@ -18,7 +18,7 @@ import numpy as np
 from unprompt import __version__, folders
 from unprompt.config import RenderConfig
 from unprompt.devices import choose_device
-from unprompt.embed import PromptEncoder
+from unprompt.embed import PromptEncoder, encoder_identity
 from unprompt.errors import InputError
 from unprompt.files import full_disk_told, read_arrays, write_arrays, write_embeddings, write_table
 from unprompt.generate.dataset import EMBEDDINGS
@@ -264,14 +264,16 @@ class _Embedder:
 
     def __init__(self, source: Path, prompts: Prompts, device: str) -> None:
         self._texts = prompts.texts
-        self._encoder = PromptEncoder.load(choose_device(device))
-        self._known = read_beside(source, prompts, self._encoder.identity)
+        self._known = read_beside(source, prompts, encoder_identity())
+        # If there is work for it, it is loaded now: what is missing is told before anything is rendered.
+        self._encoder = None if self._known is not None else PromptEncoder.load(choose_device(device))
 
     def rows(self, start: int, end: int) -> FloatArray:
         """(end - start, 384)."""
-        if self._known is not None:
-            return self._known[start:end]
-        return self._encoder.encode(self._texts[start:end])
+        if self._encoder is not None:
+            return self._encoder.encode(self._texts[start:end])
+        assert self._known is not None
+        return self._known[start:end]
 
 
 def _check_file_names(ids: Sequence[str]) -> None:
