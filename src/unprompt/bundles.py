@@ -21,6 +21,7 @@ else:
     import tomli as tomllib
 
 if TYPE_CHECKING:
+    from unprompt.regression.member import RegressionConfig, Regressor
     from unprompt.zeroshot import ConSE, ImageNetClassifier
 
 # The keys that every member has; all others are settings of its kind.
@@ -144,6 +145,7 @@ class Loader:
     def __init__(self, device: str) -> None:
         self.device = device
         self._classifiers: dict[Path | None, ImageNetClassifier] = {}
+        self._regressors: dict[tuple[Path | None, RegressionConfig], Regressor] = {}
 
     @cached_property
     def encoder(self) -> PromptEncoder:
@@ -157,6 +159,14 @@ class Loader:
         if folder not in self._classifiers:
             self._classifiers[folder] = ImageNetClassifier.load(self.device, folder)
         return self._classifiers[folder]
+
+    def regressor(self, checkpoint: Path | None, config: RegressionConfig) -> Regressor:
+        """A fine-tuned network, shared by the members that name the same checkpoint and settings."""
+        from unprompt.regression.member import Regressor
+
+        if (checkpoint, config) not in self._regressors:
+            self._regressors[checkpoint, config] = Regressor.load(self.device, checkpoint, config)
+        return self._regressors[checkpoint, config]
 
     def conse(self, gain: float) -> ConSE:
         """The map from class probabilities to MiniLM space."""
@@ -204,4 +214,15 @@ def _phrases(loader: Loader, spec: MemberSpec) -> Member:
     )
 
 
-KINDS: Mapping[str, Callable[[Loader, MemberSpec], Member]] = {"zeroshot": _zeroshot, "phrases": _phrases}
+def _regression(loader: Loader, spec: MemberSpec) -> Member:
+    from unprompt.regression.member import RegressionConfig, RegressionMember
+
+    config = settings_of(spec, RegressionConfig)
+    return RegressionMember(spec.name, loader.regressor(spec.checkpoint, config))
+
+
+KINDS: Mapping[str, Callable[[Loader, MemberSpec], Member]] = {
+    "zeroshot": _zeroshot,
+    "phrases": _phrases,
+    "regression": _regression,
+}

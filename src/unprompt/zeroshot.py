@@ -100,20 +100,22 @@ class ImageNetClassifier:
         return logits
 
 
-def match_by_order(theirs: dict[str, Any], ours: dict[str, Any]) -> dict[str, Any]:
+def match_by_order(
+    theirs: dict[str, Any], ours: dict[str, Any], architecture: str = ARCHITECTURE
+) -> dict[str, Any]:
     """Give the tensors of one state dict the names of another that has the same order and shapes.
 
     The packaged file comes from an implementation with other names. Raises CheckpointError where a shape
-    differs, so a checkpoint of another model is never loaded by accident.
+    differs, so a checkpoint of another model is never loaded by accident; `architecture` names ours there.
     """
     if len(theirs) != len(ours):
         raise CheckpointError(
-            f"the checkpoint has {len(theirs)} tensors, {ARCHITECTURE} has {len(ours)}: another model"
+            f"the checkpoint has {len(theirs)} tensors, {architecture} has {len(ours)}: another model"
         )
     for (their_name, tensor), (our_name, expected) in zip(theirs.items(), ours.items(), strict=True):
         if tensor.shape != expected.shape:
             raise CheckpointError(
-                f"'{their_name}' has shape {tuple(tensor.shape)}, '{our_name}' of {ARCHITECTURE} has "
+                f"'{their_name}' has shape {tuple(tensor.shape)}, '{our_name}' of {architecture} has "
                 f"{tuple(expected.shape)}: another model"
             )
     return dict(zip(ours, theirs.values(), strict=True))

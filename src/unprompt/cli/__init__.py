@@ -27,11 +27,13 @@ from unprompt.cli import (
     prompts,
     render,
     score,
+    train,
+    tune,
 )
 from unprompt.cli.options import warn
 from unprompt.errors import UnpromptError
 
-COMMANDS = (demo, predict, blend, score, prompts, filter, render, describe, checkpoints, doctor)
+COMMANDS = (demo, predict, blend, score, prompts, filter, render, describe, train, tune, checkpoints, doctor)
 
 EPILOG = """\
 start here:

@@ -1,0 +1,97 @@
+"""`predict` with a ViT-B/16 regression member beside its floor: timm's bare forward pass on decoded batches.
+
+Both in the same run, on as many cores, the floor at its fastest batch size and way to share the cores.
+Loading the network and Python's imports are left out of both; decoding, preparing and writing the results
+are predict's own to hide. The weights are random, which costs the same as trained ones. Target: at least 0.9
+of the floor's images a second.
+"""
+
+from __future__ import annotations
+
+import argparse
+import tempfile
+import time
+from concurrent.futures import ThreadPoolExecutor
+from functools import partial
+from pathlib import Path
+
+import timm
+import torch
+
+from predict import write_images
+from timing import median_seconds
+from unprompt.config import PredictConfig, TrainConfig
+from unprompt.devices import choose_device, core_count
+from unprompt.predict import predict
+from unprompt.regression.checkpoint import save_model
+from unprompt.regression.member import RegressionConfig, Regressor
+from unprompt.regression.model import new_model
+
+BACKBONE = "vit_base_patch16_224"
+TRIAL = 16  # images that the floor's way is chosen on
+
+
+def bare_forward(count: int, cores: int, device: str) -> tuple[float, str]:
+    """Seconds for `count` decoded images through timm's network the fastest way, and which way that was.
+
+    On a CPU the ways are all cores in one forward pass, and a forward pass of its own for each core.
+    """
+    network = timm.create_model(BACKBONE, num_classes=384).eval().to(device)
+    sizes = (1, 2, 4, 8) if device == "cpu" else (32, 64, 128)
+    half = device.startswith("cuda")
+    pixels = torch.randn(max(sizes), 3, 224, 224).to(device)
+
+    def forward(batch: int) -> None:
+        with torch.inference_mode(), torch.autocast("cuda", torch.float16, enabled=half):
+            network(pixels[:batch]).cpu()
+
+    def seconds(batch: int, passes: int, images: int, repeats: int) -> float:
+        torch.set_num_threads(cores // passes)
+        limit = partial(torch.set_num_threads, cores // passes)
+        with ThreadPoolExecutor(passes, initializer=limit) as pool:
+            list(pool.map(forward, [batch] * passes))  # warm
+            work = [min(batch, images - first) for first in range(0, images, batch)]
+            return median_seconds(lambda: list(pool.map(forward, work)), repeats)
+
+    ways = [(batch, passes) for batch in sizes for passes in ({1, cores} if device == "cpu" else {1})]
+    trial = max(TRIAL, *sizes)
+    batch, passes = min(ways, key=lambda way: seconds(*way, trial, 1))
+    return seconds(batch, passes, count, 3), f"{passes} at a time, batches of {batch}"
+
+
+def main() -> None:
+    """Print images a second of both, and the ratio."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--images", type=int, default=96)
+    parser.add_argument("--device", default="auto")
+    arguments = parser.parse_args()
+    count, device, cores = arguments.images, choose_device(arguments.device), core_count()
+    with tempfile.TemporaryDirectory() as scratch:
+        folder = Path(scratch)
+        (folder / "images").mkdir()
+        write_images(folder / "images", count)
+        model = new_model(TrainConfig(backbone=BACKBONE, from_scratch=True))
+        save_model(folder / "best.safetensors", model.spec, model.state_dict(), {})
+        (folder / "bundle.toml").write_text(
+            '[[members]]\nname = "regression"\nkind = "regression"\nweight = 1\n'
+            'checkpoint = "best.safetensors"\n'
+        )
+        floor, way = bare_forward(count, cores, device)
+        config = PredictConfig(
+            bundle=str(folder / "bundle.toml"), overwrite=True, device=device, workers=cores
+        )
+        start = time.perf_counter()
+        Regressor.load(device, folder / "best.safetensors", RegressionConfig())
+        loading = time.perf_counter() - start
+        whole = median_seconds(lambda: predict(folder / "images", folder / "RUN", config))
+
+    ours = whole - loading
+    print(f"{count} images of 512 x 512, {BACKBONE}, {device}, {cores} cores")
+    print(f"  timm's forward pass               {count / floor:7.2f} images/s ({way})")
+    print(f"  predict without loading           {count / ours:7.2f} images/s ({ours:.1f} s)")
+    print(f"  predict with loading              {count / whole:7.2f} images/s (loading {loading:.1f} s)")
+    print(f"predict / forward pass: {floor / ours:.2f}   target: >= 0.9")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,122 @@
+"""`unprompt tune`: many training runs, in search of the settings that train best."""
+
+from __future__ import annotations
+
+import argparse
+import json
+from dataclasses import asdict
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from unprompt.cli.options import StepBars, add_json, command
+from unprompt.config import MachineConfig, TrainConfig, TuneConfig
+
+if TYPE_CHECKING:
+    from unprompt.regression.trials import Trial
+
+EXAMPLE = """\
+  unprompt tune DATASET --out STUDY --trials 20 --epochs 3
+  unprompt tune DATASET --out STUDY --trials 40                   20 more
+  unprompt tune DATASET --out STUDY --config base.toml --learning-rate 1e-5 3e-4 --batch 32 64
+  unprompt train DATASET --out RUN --config STUDY/best.toml
+"""
+
+
+def add(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    """Declare the command."""
+    parser = command(subparsers, "tune", run, "search for the settings that train best", EXAMPLE)
+    parser.add_argument("dataset", type=Path, metavar="DATASET", help="a data set, as train takes it")
+    parser.add_argument("--out", type=Path, required=True, metavar="STUDY", help="folder for the study")
+    parser.add_argument(
+        "--trials",
+        type=int,
+        default=TuneConfig.trials,
+        metavar="N",
+        help="training runs in all, those of earlier calls included (%(default)s)",
+    )
+    parser.add_argument(
+        "--config", type=Path, metavar="TOML", help="settings that are not searched, and the first to try"
+    )
+    parser.add_argument(
+        "--epochs", type=int, metavar="N", help=f"of each run (the config's, or {TrainConfig.epochs})"
+    )
+    parser.add_argument(
+        "--backbone", metavar="NAME", help=f"of timm (the config's, or {TrainConfig.backbone})"
+    )
+    low, high = TuneConfig.learning_rate
+    parser.add_argument(
+        "--learning-rate",
+        type=float,
+        nargs=2,
+        default=TuneConfig.learning_rate,
+        metavar=("LOW", "HIGH"),
+        help=f"range of the learning rate ({low:g} {high:g})",
+    )
+    parser.add_argument(
+        "--batch",
+        type=int,
+        nargs="+",
+        default=TuneConfig.batch,
+        metavar="B",
+        help=f"batch sizes to choose from ({' '.join(map(str, TuneConfig.batch))})",
+    )
+    parser.add_argument(
+        "--patch",
+        type=int,
+        nargs="+",
+        default=TuneConfig.patch,
+        metavar="P",
+        help=f"patch sizes of a ViT to choose from ({' '.join(map(str, TuneConfig.patch))})",
+    )
+    parser.add_argument(
+        "--seed", type=int, default=TuneConfig.seed, metavar="S", help="of the search (%(default)s)"
+    )
+    parser.add_argument("--device", default=MachineConfig.device, help="auto, cpu, cuda or mps (%(default)s)")
+    add_json(parser)
+
+
+def run(options: argparse.Namespace) -> None:
+    """Tune, a line a trial, then say what was best and how to use it."""
+    options.when_interrupted = (
+        "run the same command again to go on; finished trials and finished epochs are kept"
+    )
+
+    from tqdm import tqdm
+
+    from unprompt.regression.trials import describe_trial
+    from unprompt.regression.tune import tune
+    from unprompt.toml_files import read_config
+
+    settings: dict[str, Any] = read_config(options.config, TrainConfig) if options.config else {}
+    given = {name: getattr(options, name) for name in ("epochs", "backbone")}
+    base = TrainConfig(**{**settings, **{name: value for name, value in given.items() if value is not None}})
+    config = TuneConfig(
+        trials=options.trials,
+        learning_rate=tuple(options.learning_rate),
+        batch=tuple(options.batch),
+        patch=tuple(options.patch),
+        seed=options.seed,
+    )
+    with StepBars("trial") as bars:
+
+        def tell(trial: Trial, best: Trial | None) -> None:
+            if not options.json:
+                tqdm.write(describe_trial(trial, best))  # above the bar
+
+        result = tune(
+            options.dataset,
+            options.out,
+            base,
+            config,
+            MachineConfig(device=options.device),
+            lambda done, total: bars.show("tuning", done, total),
+            tell,
+        )
+    if options.json:
+        best = asdict(result.best)
+        print(json.dumps({"out": str(result.out), "best": best, "constant": result.constant}))
+        return
+    print(f"best score {result.best.score:.4f} in trial {result.best.number}, of {len(result.trials)} trials")
+    print(f"settings    {result.out / 'best.toml'}")
+    print(f"trials      {result.out / 'trials.csv'} and trials.png")
+    print(f"next        unprompt train {options.dataset} --out RUN --config {result.out / 'best.toml'}")

@@ -1,0 +1,1 @@
+"""Image -> embedding by a fine-tuned backbone: the `regression` member."""

@@ -1,0 +1,96 @@
+"""What a training run learns from: images at the network's size, their targets, and the split."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from unprompt.checkpoints import cache_folder
+from unprompt.config import MachineConfig, TrainConfig
+from unprompt.devices import choose_device
+from unprompt.generate.dataset import Dataset, read_dataset
+from unprompt.generate.seeds import derive_seed
+from unprompt.regression.pixels import Pixels, open_pixels
+from unprompt.regression.preprocess import Preprocess
+from unprompt.regression.split import split_rows
+from unprompt.regression.targets import embed_targets
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from unprompt.records import FloatArray
+
+
+@dataclass(frozen=True, eq=False)
+class Material:
+    """N images with targets (N, 384), unit rows; `train` and `validation` are rows of them, sorted.
+
+    `groups`: how many groups of near-duplicate prompts the split kept together. `constant`: the validation
+    score of the best constant of the training prompts. `fingerprint`: changes with ids, prompts and split.
+    """
+
+    dataset: Dataset
+    pixels: Pixels
+    targets: FloatArray
+    train: NDArray[np.int64]
+    validation: NDArray[np.int64]
+    groups: int
+    constant: float
+    fingerprint: str
+
+
+def read_material(
+    path: Path,
+    preprocess: Preprocess,
+    config: TrainConfig,
+    machine: MachineConfig,
+    progress: Callable[[str, int, int], None],
+) -> Material:
+    """Read a data set, embed its prompts, split it, and open its images at the network's size.
+
+    Raises InputError for a data set that cannot be read or split, and for images that cannot be decoded.
+    """
+    dataset = read_dataset(path)
+    device = choose_device(machine.device)
+    targets = embed_targets(dataset, device, lambda done, total: progress("embedding prompts", done, total))
+    split = split_rows(targets, config.validation, config.group_cosine, config.seed, device)
+    pixels = open_pixels(
+        dataset,
+        preprocess,
+        machine.decoded,
+        cache_folder() / "pixels",
+        lambda done, total: progress("decoding", done, total),
+    )
+    train = first_of_shuffled(split.train, config.limit, config.seed)
+    digest = hashlib.sha256(targets.tobytes())
+    digest.update("\n".join((*dataset.prompts.ids, *dataset.prompts.texts)).encode("utf-8", "surrogatepass"))
+    digest.update(np.concatenate([train, split.validation]).tobytes())
+    return Material(
+        dataset=dataset,
+        pixels=pixels,
+        targets=targets,
+        train=train,
+        validation=split.validation,
+        groups=split.groups,
+        constant=constant_score(targets[train], targets[split.validation]),
+        fingerprint=digest.hexdigest()[:20],
+    )
+
+
+def first_of_shuffled(rows: NDArray[np.int64], limit: int, seed: int) -> NDArray[np.int64]:
+    """So many rows, chosen at random but sorted; a larger limit (0: none) gives a superset."""
+    if not 0 < limit < len(rows):
+        return rows
+    order = np.random.default_rng(derive_seed(seed, "limit")).permutation(len(rows))
+    return np.sort(rows[order[:limit]])
+
+
+def constant_score(train: FloatArray, validation: FloatArray) -> float:
+    """The score on (m, 384) validation rows of the mean of (n, 384) training rows."""
+    mean = train.mean(axis=0, dtype=np.float64)
+    return float((validation.astype(np.float64) @ (mean / np.linalg.norm(mean))).mean())

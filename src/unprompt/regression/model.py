@@ -1,0 +1,140 @@
+"""The network: an image backbone, and a head that turns its features into the 384 numbers."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass
+from typing import Any
+
+import torch
+
+from unprompt.config import HEADS, TrainConfig
+from unprompt.errors import CheckpointError, ConfigError
+from unprompt.records import DIM
+from unprompt.regression.backbones import (
+    create,
+    fold,
+    load,
+    own_preprocess,
+    patch_of,
+    pretrained_state,
+    width_of,
+)
+from unprompt.regression.preprocess import Preprocess
+
+MLP_FACTOR = 16  # the hidden layer's width, in widths of the features
+
+
+@dataclass(frozen=True)
+class ModelSpec:
+    """All that is needed to build the network again, but its parameters."""
+
+    backbone: str
+    head: str
+    preprocess: Preprocess
+    patch: int = 0  # pixels; 0: the backbone's own
+    fold_norms: bool = False
+
+    def __post_init__(self) -> None:
+        if self.head not in HEADS:
+            raise ConfigError(f"head must be one of {', '.join(HEADS)}, got '{self.head}'")
+        if self.patch < 0:
+            raise ConfigError(f"patch must be at least 0, got {self.patch}")
+
+    def as_dict(self) -> dict[str, Any]:
+        """As JSON can hold it."""
+        return asdict(self)
+
+    @classmethod
+    def from_dict(cls, content: Any) -> ModelSpec:
+        """Read what `as_dict` gave. Raises CheckpointError for what makes no sense as a description."""
+        kinds = {"backbone": str, "head": str, "preprocess": dict, "patch": int, "fold_norms": bool}
+        if not isinstance(content, dict) or set(content) != set(kinds):
+            raise CheckpointError(f"a network is described by {', '.join(kinds)}; got {content!r:.200}")
+        for name, kind in kinds.items():
+            if type(content[name]) is not kind:
+                raise CheckpointError(
+                    f"'{name}' of a network must be {kind.__name__}, got {content[name]!r:.80}"
+                )
+        try:
+            return cls(**{**content, "preprocess": Preprocess(**content["preprocess"])})
+        except (ConfigError, TypeError, ValueError) as error:
+            raise CheckpointError(f"the description of the network makes no sense: {error}") from error
+
+
+class EmbeddingRegressor(torch.nn.Module):  # type: ignore[misc]
+    """(B, 3, S, S) normalised pixels -> (B, 384) embeddings."""
+
+    def __init__(self, spec: ModelSpec, backbone: torch.nn.Module) -> None:
+        super().__init__()
+        self.spec = spec
+        self.backbone = backbone
+        self.width = width_of(spec.backbone, backbone)
+        self.head = _head(spec.head, self.width)
+
+    def features(self, batch: torch.Tensor) -> torch.Tensor:
+        """(B, 3, S, S) -> (B, d): what the backbone puts out."""
+        return self.backbone(batch)
+
+    def raw(self, batch: torch.Tensor) -> torch.Tensor:
+        """(B, 3, S, S) -> (B, 384): the head's output, of any length."""
+        return self.head(self.features(batch))
+
+    def forward(self, batch: torch.Tensor) -> torch.Tensor:
+        """(B, 3, S, S) -> (B, 384) unit rows, scaled in float32 whatever the precision of the layers."""
+        return torch.nn.functional.normalize(self.raw(batch).float(), dim=1)
+
+
+def _head(kind: str, width: int) -> torch.nn.Module:
+    if kind == "linear":
+        return torch.nn.Linear(width, DIM)
+    hidden = MLP_FACTOR * width
+    return torch.nn.Sequential(
+        torch.nn.Linear(width, hidden),
+        torch.nn.BatchNorm1d(hidden),
+        torch.nn.ReLU(),
+        torch.nn.Linear(hidden, DIM),
+    )
+
+
+def new_model(config: TrainConfig) -> EmbeddingRegressor:
+    """The network that training begins with: a backbone with its weights, and a head seeded by `config.seed`.
+
+    torch's own random numbers are left as they were. Raises ConfigError for settings that the backbone was
+    not made for, CheckpointError where its weights are missing or of another model.
+    """
+    spec = ModelSpec(
+        backbone=config.backbone,
+        head=config.head,
+        preprocess=own_preprocess(config.backbone, config.size),
+        patch=config.patch,
+        fold_norms=config.fold_norms,
+    )
+    size = spec.preprocess.size
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(config.seed)
+        if config.from_scratch:
+            backbone = create(spec.backbone, size, spec.patch, config.drop_path)
+        else:
+            state, source = pretrained_state(config.backbone, config.weights)
+            backbone = load(spec.backbone, size, spec.patch, config.drop_path, state, source)
+        if (config.size or config.patch) and size % (patch_of(backbone) or 1):
+            raise ConfigError(
+                f"size {size} is not a multiple of {config.backbone}'s patch of {patch_of(backbone)} pixels"
+            )
+        if spec.fold_norms:
+            fold(backbone, spec.backbone)
+        torch.manual_seed(config.seed)  # so that the head is the same whatever the backbone drew
+        model = EmbeddingRegressor(spec, backbone)
+    model.train()
+    return model
+
+
+def build(spec: ModelSpec) -> EmbeddingRegressor:
+    """The network of a description, with parameters that are still to be loaded, in evaluation mode."""
+    with torch.random.fork_rng(devices=[]):
+        backbone = create(spec.backbone, spec.preprocess.size, spec.patch)
+        if spec.fold_norms:
+            fold(backbone, spec.backbone)
+        model = EmbeddingRegressor(spec, backbone)
+    model.eval()
+    return model

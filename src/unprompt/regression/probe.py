@@ -1,0 +1,92 @@
+"""Linear probing: the head alone, fitted to the features of the frozen backbone.
+
+Fine-tuning then begins with a head that already points the right way, so that its first steps do not undo
+what the backbone has learnt (Kumar et al. 2022, "Fine-Tuning can Distort Pretrained Features"). The features
+are computed once, so this costs one pass over the images.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+
+RIDGE_STRENGTHS = tuple(10.0**exponent for exponent in (-4, -3, -2, -1.5, -1, -0.5, 0, 0.5))
+MLP_BATCH = 256
+MLP_LEARNING_RATE = 1e-3
+
+
+@dataclass(frozen=True, eq=False)
+class Ridge:
+    """A linear map from features to embeddings: `weight` (384, d), `bias` (384,).
+
+    `strength`: the penalty in units of the features' mean variance, a row. `score`: what it was chosen by.
+    """
+
+    weight: torch.Tensor
+    bias: torch.Tensor
+    strength: float
+    score: float
+
+
+def fit_ridge(
+    features: torch.Tensor,
+    targets: torch.Tensor,
+    held_out_features: torch.Tensor,
+    held_out_targets: torch.Tensor,
+) -> Ridge:
+    """Ridge regression in closed form, its strength chosen by the score on held-out rows.
+
+    (n, d) and (n, 384), (m, d) and (m, 384) -> the W of least |(F - f) W' - (Y - y)|^2 + s |W|^2, with the
+    columns' means f and y. One eigendecomposition serves all strengths.
+    """
+    mean, mean_target = features.mean(0, dtype=torch.float64), targets.mean(0, dtype=torch.float64)
+    gram = torch.zeros(features.shape[1], features.shape[1], dtype=torch.float64)
+    product = torch.zeros(features.shape[1], targets.shape[1], dtype=torch.float64)
+    for some, their_targets in zip(features.split(4096), targets.split(4096), strict=True):
+        centred = some.double() - mean
+        gram += centred.T @ centred
+        product += centred.T @ (their_targets.double() - mean_target)
+    values, axes = torch.linalg.eigh(gram)
+    turned = axes.T @ product  # (d, 384)
+    scale = float(values.clamp_min(0).mean()) or 1.0
+    best: Ridge | None = None
+    for strength in RIDGE_STRENGTHS:
+        weight = (axes @ (turned / (values.clamp_min(0) + strength * scale)[:, None])).T
+        bias = mean_target - weight @ mean
+        guess = held_out_features.double() @ weight.T + bias
+        score = float(torch.cosine_similarity(guess, held_out_targets.double()).mean())
+        if best is None or score > best.score:
+            best = Ridge(weight.float(), bias.float(), strength, score)
+    assert best is not None
+    return best
+
+
+def fit_mlp(
+    head: Any,
+    features: torch.Tensor,
+    targets: torch.Tensor,
+    loss: Callable[[torch.Tensor, torch.Tensor], torch.Tensor],
+    epochs: int,
+    seed: int,
+    device: str,
+) -> None:
+    """Train a head in place on (n, d) features and (n, 384) targets, by AdamW with a cosine schedule."""
+    dice = torch.Generator().manual_seed(seed)
+    batch = min(MLP_BATCH, len(features))
+    steps = epochs * (len(features) // batch)
+    optimizer = torch.optim.AdamW(head.parameters(), lr=MLP_LEARNING_RATE, weight_decay=0.02)
+    schedule = torch.optim.lr_scheduler.CosineAnnealingLR(optimizer, max(steps, 1))
+    head.train()
+    for _ in range(epochs):
+        order = torch.randperm(len(features), generator=dice)
+        for rows in order.split(batch):
+            if len(rows) < batch:  # batch norm needs whole batches
+                continue
+            optimizer.zero_grad()
+            loss(head(features[rows].to(device)), targets[rows].to(device)).backward()
+            optimizer.step()
+            schedule.step()
+    head.eval()

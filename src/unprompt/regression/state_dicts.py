@@ -1,0 +1,130 @@
+"""Tensors from a file, by name: safetensors, or torch's own format with nothing unpickled but tensors."""
+
+from __future__ import annotations
+
+import pickle
+import re
+import warnings
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from unprompt.errors import CheckpointError
+
+StateDict = dict[str, torch.Tensor]
+
+WRAPPERS = ("state_dict", "model_state_dict", "model")  # keys under which trainers keep a model's tensors
+PREFIXES = ("module.", "_orig_mod.", "model.")  # what data parallelism, torch.compile and trainers put before
+COUNTERS = ("n_averaged",)  # what torch's AveragedModel keeps beside the tensors
+
+# What torch raises for files whose bytes are wrong, each seen with a file cut short or of another kind.
+DAMAGED = (OSError, EOFError, KeyError, ValueError, TypeError, IndexError, AttributeError, RuntimeError)
+
+
+def read_tensors(path: Path) -> StateDict:
+    """Read a model's tensors on the CPU, taken out of wrappers and with the names as the model has them.
+
+    Raises CheckpointError for a missing or damaged file, for one with code in it (which is never run), and
+    for one that holds no tensors.
+    """
+    content = read_safetensors(path) if is_safetensors(path) else _read_torch(path)
+    state = unwrapped(content)
+    if not state:
+        raise CheckpointError(f"{path} holds no tensors by name, so it is no model's state dict")
+    return state
+
+
+def is_safetensors(path: Path) -> bool:
+    """Whether a file is in the safetensors format, by its first bytes. Raises CheckpointError."""
+    try:
+        with path.open("rb") as stream:
+            return stream.read(9)[8:] == b"{" or path.suffix == ".safetensors"
+    except OSError as error:
+        raise CheckpointError(f"{path} cannot be read: {error.strerror}; name a file of weights") from error
+
+
+def read_safetensors(path: Path) -> StateDict:
+    """All tensors of a safetensors file. Raises CheckpointError where it is cut short or damaged."""
+    from safetensors import SafetensorError
+    from safetensors.torch import load_file
+
+    try:
+        return dict(load_file(path))
+    except (SafetensorError, OSError) as error:
+        raise damaged(path, error) from error
+
+
+def read_metadata(path: Path) -> dict[str, str]:
+    """The texts in the header of a safetensors file, without reading a tensor."""
+    from safetensors import SafetensorError, safe_open
+
+    try:
+        with safe_open(path, framework="pt") as file:
+            return file.metadata() or {}
+    except (SafetensorError, OSError) as error:
+        raise damaged(path, error) from error
+
+
+def damaged(path: Path, error: BaseException) -> CheckpointError:
+    """The error for a file that is not whole."""
+    reason = " ".join(str(error).split())[:160] or type(error).__name__
+    return CheckpointError(f"{path} is cut short, damaged or no file of weights ({reason}); get it again")
+
+
+def _read_torch(path: Path) -> Any:
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # torch warns of foreign pickles just before it refuses them
+            return torch.load(path, map_location="cpu", weights_only=True)
+    except pickle.UnpicklingError as error:
+        asked = re.search(r"GLOBAL (\S+)|Unsupported (?:operand|class) \S+", str(error))
+        if asked is None:
+            raise damaged(path, error) from error
+        raise CheckpointError(
+            f"{path} is a pickle with more than tensors in it ({asked[1] or 'code of its own'}), and code in "
+            "a checkpoint is never run; where you trust the file, save its state_dict alone as .safetensors"
+        ) from error
+    except DAMAGED as error:
+        raise damaged(path, error) from error
+
+
+def unwrapped(content: Any) -> StateDict:
+    """The tensors inside a trainer's record, without PREFIXES before their names."""
+    while isinstance(content, Mapping):
+        inner = next((content[key] for key in WRAPPERS if isinstance(content.get(key), Mapping)), None)
+        if inner is None:
+            break
+        content = inner
+    if not isinstance(content, Mapping):
+        return {}
+    return {
+        without_prefixes(name): tensor
+        for name, tensor in content.items()
+        if isinstance(tensor, torch.Tensor) and name not in COUNTERS
+    }
+
+
+def without_prefixes(name: str) -> str:
+    """`module._orig_mod.head.bias` -> `head.bias`, in any nesting."""
+    while prefix := next((prefix for prefix in PREFIXES if name.startswith(prefix)), None):
+        name = name.removeprefix(prefix)
+    return name
+
+
+def load_strictly(module: torch.nn.Module, state: Mapping[str, torch.Tensor], what: str) -> None:
+    """Load a state dict that fits in every name and shape. Raises CheckpointError naming the first misfit."""
+    own = module.state_dict()
+    missing = [name for name in own if name not in state and not name.endswith("num_batches_tracked")]
+    unknown = [name for name in state if name not in own]
+    for count, kind, names in ((len(missing), "lacks", missing), (len(unknown), "has besides", unknown)):
+        if names:
+            raise CheckpointError(f"{what} {kind} {count} tensors, first: {names[0]}; another model's?")
+    for name, tensor in state.items():
+        if tensor.shape != own[name].shape:
+            raise CheckpointError(
+                f"{what}: {name} has shape {tuple(tensor.shape)}, expected {tuple(own[name].shape)}; "
+                "another model's?"
+            )
+    module.load_state_dict({name: state.get(name, tensor) for name, tensor in own.items()})
