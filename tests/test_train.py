@@ -6,6 +6,7 @@ import csv
 import json
 import math
 import os
+import resource
 import shutil
 import signal
 import subprocess
@@ -38,6 +39,7 @@ from unprompt.regression.material import constant_score, first_of_shuffled
 from unprompt.regression.model import new_model
 from unprompt.regression.objective import Objective, learning_rate_share, loss_of
 from unprompt.regression.probe import fit_ridge
+from unprompt.regression.state import Progress, read_state, write_state
 from unprompt.regression.train import choose_precision, memory_told, train
 
 TINY = TrainConfig(
@@ -167,10 +169,12 @@ def test_two_processes_learn_what_one_does(pairs: Path, tmp_path: Path) -> None:
     config = replace(TINY, drop_path=0.0)
     train(pairs, tmp_path / "ONE", config, CPU)
     settings = tmp_path / "ONE" / "config.toml"
-    command = [sys.executable, "-m", "accelerate.commands.launch", "--cpu", "--num_processes", "2"]
-    command += ["--num_machines", "1", "--mixed_precision", "no", "--dynamo_backend", "no"]
-    command += ["--main_process_port", "0", "-m", "unprompt", "train", str(pairs), "--out"]
-    command += [str(tmp_path / "TWO"), "--config", str(settings), "--device", "cpu", "--json"]
+    # With --cpu, accelerate starts one process only and does not say so.
+    launch = "--multi_gpu --num_processes 2 --num_machines 1 --mixed_precision no --dynamo_backend no"
+    launch += " --main_process_port 0"
+    command = [sys.executable, "-m", "accelerate.commands.launch", *launch.split()]
+    command += ["-m", "unprompt", "train", str(pairs), "--out", str(tmp_path / "TWO")]
+    command += ["--config", str(settings), "--device", "cpu", "--json"]
     done = subprocess.run(command, capture_output=True, text=True, env={**os.environ, "OMP_NUM_THREADS": "1"})
     assert done.returncode == 0, done.stderr[-2000:]
     assert json.loads(done.stdout)["out"] == str(tmp_path / "TWO")  # printed once
@@ -329,6 +333,20 @@ def test_damaged_state_says_so(pairs: Path, tmp_path: Path) -> None:
     state.write_bytes(state.read_bytes()[:1000])
     with pytest.raises(RunError, match=r"state\.pt cannot be read.*--overwrite"):
         train(pairs, tmp_path / "RUN", TINY, CPU)
+
+
+def test_disk_that_takes_no_more_is_told_as_such(tmp_path: Path) -> None:
+    """Here a limit on the size of files; torch alone would say "unexpected pos"."""
+    progress = Progress(1, 0, 0, (0.0, 0.0, 0), (), 0.0, 0.0)
+    limits = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (100_000, limits[1]))
+    try:
+        with pytest.raises(OSError, match="File too large"):
+            write_state(tmp_path, progress, {"network": {"weight": torch.zeros(1_000_000)}})
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, limits)
+    assert read_state(tmp_path) is None
+    assert not list(tmp_path.iterdir())
 
 
 # --- the parts

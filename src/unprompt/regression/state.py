@@ -40,7 +40,12 @@ def write_state(folder: Path, progress: Progress, tensors: Mapping[str, Any]) ->
     """Write where a run stands: `tensors` are state dicts by name."""
     counters = {**asdict(progress), "rows": [asdict(row) for row in progress.rows]}
     with writing(folder / STATE) as stream:
-        torch.save({"progress": counters, **tensors}, stream)
+        try:
+            torch.save({"progress": counters, **tensors}, stream)
+        except RuntimeError as error:
+            if isinstance(error.__context__, OSError):  # a full disk, which torch's own clean-up hides
+                raise error.__context__ from None
+            raise
 
 
 def read_state(folder: Path) -> tuple[Progress, dict[str, Any]] | None:
