@@ -4,7 +4,7 @@ VENV ?= .venv
 BIN := $(VENV)/bin
 export HF_HUB_OFFLINE := 1
 
-.PHONY: demo test test-fast lint format notebooks bench clean
+.PHONY: demo test test-fast lint format notebooks bench bench-train pocket-regression clean
 
 $(VENV)/.ready: pyproject.toml constraints.txt
 	$(PYTHON) -m venv $(VENV)
@@ -39,6 +39,13 @@ bench: $(VENV)/.ready      ## speed, as ratios against a named peer in the same 
 	$(BIN)/python benchmarks/predict.py
 	$(BIN)/python benchmarks/filter.py
 	$(BIN)/python benchmarks/pocket.py
+	$(BIN)/python benchmarks/regression_predict.py
+
+bench-train: $(VENV)/.ready  ## training beside the plain recipe of public notebooks: a quarter of an hour
+	$(BIN)/python benchmarks/train.py
+
+pocket-regression: $(VENV)/.ready  ## a regression member from nothing: pocket scenes, training, held-out score
+	$(BIN)/python benchmarks/pocket_regression.py
 
 clean:
 	rm -rf $(VENV) dist build .pytest_cache .mypy_cache .ruff_cache unprompt-demo

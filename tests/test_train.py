@@ -193,6 +193,7 @@ def test_less_memory_gives_the_same_losses(pairs: Path, tmp_path: Path, machine:
         assert sparing == pytest.approx(plain, abs=1e-5)
 
 
+@pytest.mark.slow
 def test_images_decoded_when_asked_for_give_the_same_run(pairs: Path, whole: Path, tmp_path: Path) -> None:
     train(pairs, tmp_path / "RUN", TINY, replace(CPU, decoded="no", workers=1))
     assert learnt(tmp_path / "RUN") == learnt(whole)

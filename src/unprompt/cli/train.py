@@ -43,7 +43,7 @@ HELP = {
     "clip": "longest gradient (0: any)",
     "mse": "share of the squared error in the loss",
     "probe": "epochs of the head alone before fine-tuning (0: none; a linear head is solved for at once)",
-    "augment": "crop, shift, colour, grey, blur, erase, or flip, which contradicts left and right in prompts",
+    "augment": "crop, shift, colour, blur, erase, or flip, which contradicts left and right in prompts",
     "precision": "fp32, bf16 or fp16 (auto: half on a GPU)",
     "validation": "share of the images kept for validation",
     "group_cosine": "prompts at this cosine or nearer stay on one side of the split",

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from unprompt.regression.trials import Trial
 
 EXAMPLE = """\
-  unprompt tune DATASET --out STUDY --trials 20 --epochs 3
+  unprompt tune DATASET --out STUDY --trials 20 --epochs 3 --backbone tf_efficientnet_lite0
   unprompt tune DATASET --out STUDY --trials 40                   20 more
   unprompt tune DATASET --out STUDY --config base.toml --learning-rate 1e-5 3e-4 --batch 32 64
   unprompt train DATASET --out RUN --config STUDY/best.toml

@@ -125,7 +125,7 @@ def _plot_scores(axes: Axes, rows: Sequence[EpochScores]) -> None:
     axes.axhline(constant, ls="--", color=GREY, zorder=1)
     ends = {f"best constant {constant:.3f}": (constant, GREY)}  # label -> its line's end and colour
     for attribute, label, colour in (
-        ("train", "training (augmented)", BLUE),
+        ("train", "training", BLUE),
         ("validation", "validation", ORANGE),
     ):
         values = [getattr(row, attribute) for row in rows]

@@ -11,6 +11,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, closing, contextmanager, nullcontext
 from dataclasses import asdict, dataclass, replace
+from datetime import timedelta
 from itertools import islice
 from pathlib import Path
 from typing import Any
@@ -27,7 +28,7 @@ from unprompt.generate.seeds import derive_seed
 from unprompt.regression.augment import augment, check_augmentations
 from unprompt.regression.backbones import freeze, parameter_groups, set_checkpointing
 from unprompt.regression.curves import EpochScores, best_epoch
-from unprompt.regression.material import Material, read_material
+from unprompt.regression.material import Material, first_of_shuffled, read_material
 from unprompt.regression.model import EmbeddingRegressor, new_model
 from unprompt.regression.objective import Objective, learning_rate_share, loss_of
 from unprompt.regression.outputs import write_epoch, write_outputs
@@ -51,6 +52,8 @@ KIND = FolderKind(
     inputs="settings, or another data set,",
 )
 CHECK = 25  # steps between two looks at the loss, where processes also agree whether to save
+PROBE_IMAGES = 30_000  # more do not make a better start
+PATIENCE = timedelta(hours=12)  # of processes that wait while the first one decodes or embeds
 LOOK_BATCH = 64  # images that are looked at together where nothing is learnt
 BETAS = (0.9, 0.99)
 OUT_OF_MEMORY = ("out of memory", "can't allocate memory", "not enough memory")
@@ -130,7 +133,7 @@ def train(
 
 def open_accelerator(config: TrainConfig, machine: MachineConfig) -> Any:
     """Accelerate's view of the machine, in the precision that `config` asks for."""
-    from accelerate import Accelerator
+    from accelerate import Accelerator, InitProcessGroupKwargs
     from accelerate.state import AcceleratorState
 
     device = choose_device(machine.device)
@@ -141,6 +144,7 @@ def open_accelerator(config: TrainConfig, machine: MachineConfig) -> Any:
         cpu=device == "cpu",
         mixed_precision={"fp32": "no"}.get(name := choose_precision(config.precision, device), name),
         dynamo_backend="inductor" if machine.compile else None,
+        kwargs_handlers=[InitProcessGroupKwargs(timeout=PATIENCE)],
     )
 
 
@@ -382,7 +386,8 @@ class _Run:
     def _probe(self) -> None:
         """Fit the head to the frozen backbone's features."""
         start = time.monotonic()
-        train, validation = self.material.train, self.material.validation
+        validation = self.material.validation
+        train = first_of_shuffled(self.material.train, PROBE_IMAGES, self.config.seed)
         features = self._over(train, self.network.features, "features")
         held_out = self._over(validation, self.network.features, "features of validation images")
         targets = self.targets[train]

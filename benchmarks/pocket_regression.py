@@ -1,0 +1,413 @@
+"""The pocket world's regression member from nothing: prompts, images, training, and its score on new scenes.
+
+Beside it, on the same 1,000 held-out scenes: the best constant vector of the training prompts, and ridge
+regression on the frozen backbone's features of the same training images. No held-out prompt has a cosine of
+0.95 or more with a training prompt. Targets: 0.25 above the constant, 0.05 above the ridge.
+
+Run again after a kill, it goes on where it was; what is done is not done again. All lies in one folder:
+
+    train/, held-out/     prompt lists, and the DATASET rendered from list.csv
+    run-N/, predicted-N/  training with N images, and its guesses for the held-out ones
+    features/             of the frozen backbone
+    results.json, results.csv, and with --curve: curve.csv, curve.png
+"""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import torch
+from tqdm import tqdm
+
+from unprompt.checkpoints import cache_folder
+from unprompt.cli.options import StepBars
+from unprompt.cli.train import describe_epoch
+from unprompt.config import FilterConfig, MachineConfig, PredictConfig, RenderConfig, TrainConfig
+from unprompt.devices import choose_device
+from unprompt.embed import encoder_identity
+from unprompt.errors import ConfigError, RunError, UnpromptError
+from unprompt.files import read_arrays, read_json, read_prompts, write_arrays, write_json, write_table
+from unprompt.generate.dataset import Dataset, read_dataset
+from unprompt.generate.embedded import read_beside, write_beside
+from unprompt.generate.filter import filter_prompts
+from unprompt.generate.pocket.grammar import PocketPrompts
+from unprompt.generate.prompts import extend_prompts
+from unprompt.generate.render.pocket import PocketEngine
+from unprompt.generate.render.run import render_prompts
+from unprompt.images import DATASET_RECORD
+from unprompt.outputs import installed_versions
+from unprompt.predict import predict
+from unprompt.records import Embeddings
+from unprompt.regression import train as training
+from unprompt.regression.backbones import own_preprocess
+from unprompt.regression.curves import GREEN, GREY, ORANGE, drawn, label_ends, tidy
+from unprompt.regression.material import read_material
+from unprompt.regression.model import new_model
+from unprompt.regression.pixels import open_pixels
+from unprompt.regression.probe import fit_ridge
+from unprompt.regression.sampling import batches
+from unprompt.score import bootstrap_interval, cosines, score
+from unprompt.submission import read_submission
+from unprompt.toml_files import read_config
+
+if TYPE_CHECKING:
+    from unprompt.records import FloatArray
+
+SETTINGS = Path(__file__).with_suffix(".toml")
+TRAIN_SEED, HELD_OUT_SEED = 0, 1
+RENDER_WORKERS = 2
+LOOK_BATCH = 64  # images through the frozen backbone at once
+ABOVE_CONSTANT, ABOVE_RIDGE = 0.25, 0.05  # targets
+
+
+@dataclass(frozen=True)
+class Pairs:
+    """A prompt list and the data set rendered from it."""
+
+    prompts: Path
+    dataset: Path
+
+
+@dataclass(frozen=True, eq=False)
+class Way:
+    """One way to guess: its similarities (n,) on the held-out images, and how far ours is to be above it."""
+
+    name: str
+    similarities: np.ndarray
+    target: float = 0.0
+
+
+# --- the data
+
+
+def make_pairs(folder: Path, count: int, seed: int, against: tuple[Path, ...] = ()) -> Pairs:
+    """`count` pocket prompts without near-duplicates, and none near the lists `against`, and their pictures.
+
+    Raises RunError for a folder with another number of prompts.
+    """
+    pairs = Pairs(folder / "list.csv", folder / "DATASET")
+    if not pairs.prompts.exists():
+        _write_list(pairs.prompts, count, seed, against)
+    there = len(read_prompts(pairs.prompts))
+    if there != count:
+        raise RunError(f"{pairs.prompts} has {there:,} prompts, not {count:,}; name another --out")
+    if not (pairs.dataset / DATASET_RECORD).exists():
+        with StepBars("image") as bars:
+            render_prompts(
+                pairs.prompts,
+                pairs.dataset,
+                PocketEngine(),
+                RenderConfig(workers=RENDER_WORKERS),
+                lambda done, total: bars.show("rendering", done, total),
+            )
+    print(f"{count:,} prompts and their images are in {folder}", flush=True)
+    return pairs
+
+
+def _write_list(path: Path, count: int, seed: int, against: tuple[Path, ...]) -> None:
+    drafts, kept = path.with_name("prompts.csv"), path.with_name("kept.csv")
+    asked = count + 100 + count // 50  # the filter drops 1 in 200, and 1 in 50 against 20,000 others
+    with StepBars("prompt") as bars:
+        extend_prompts(
+            drafts, PocketPrompts(seed), asked, progress=lambda done: bars.show("prompts", done, asked)
+        )
+        filter_prompts(drafts, kept, FilterConfig(against=against), bars.show)
+    found = read_prompts(kept)
+    if len(found) < count:
+        raise RunError(
+            f"the filter left {len(found):,} of {asked:,} prompts in {kept}, and {count:,} are needed"
+        )
+    first = found.at(found.ids[:count])
+    vectors = read_beside(kept, found, encoder_identity())
+    assert vectors is not None  # the filter has just written them
+    write_beside(path, first, vectors[:count], encoder_identity())
+    write_table(path, ("imgId", "prompt"), zip(first.ids, first.texts, strict=True))
+
+
+def embeddings_of(dataset: Dataset) -> Embeddings:
+    """The embeddings that `render` wrote."""
+    assert dataset.embeddings is not None
+    return dataset.embeddings
+
+
+# --- training and prediction
+
+
+def train_once(dataset: Path, run: Path, config: TrainConfig, overwrite: bool) -> dict[str, Any]:
+    """Train unless `run` is finished with these settings; its train.json.
+
+    Raises RunError where it is finished with others, unless `overwrite`.
+    """
+    record = run / training.RECORD
+    done = record.exists() and TrainConfig(**read_config(run / "config.toml", TrainConfig)) == config
+    if not done:
+        with StepBars("image") as bars:
+            training.train(
+                dataset,
+                run,
+                config,
+                overwrite=overwrite,
+                progress=bars.show,
+                on_epoch=lambda scores: tqdm.write(describe_epoch(scores)),
+            )
+    return read_json(record)
+
+
+def predict_once(run: Path, predicted: Path, held_out: Pairs) -> Embeddings:
+    """The guesses of a run's bundle for the held-out images, made anew where the run is newer."""
+    record = predicted / "run.json"
+    if not record.exists() or record.stat().st_mtime < (run / training.RECORD).stat().st_mtime:
+        config = PredictConfig(bundle=str(run / "bundle.toml"), overwrite=True)
+        with StepBars("image") as bars:
+            predict(
+                held_out.dataset,
+                predicted,
+                config,
+                truth=held_out.prompts,
+                progress=lambda done, total: bars.show("predicting", done, total),
+            )
+    return read_submission(predicted / "submission.csv")
+
+
+def measure_curve(
+    sizes: Sequence[int],
+    images: int,
+    config: TrainConfig,
+    out: Path,
+    train: Pairs,
+    held_out: Pairs,
+    overwrite: bool,
+) -> list[dict[str, Any]]:
+    """Train with each number of images, all of them last, and score the held-out ones; a row for each."""
+    truth = embeddings_of(read_dataset(held_out.dataset))
+    rows = []
+    for size in sizes:
+        print(f"training with {size:,} images", flush=True)
+        run = out / f"run-{size}"
+        limited = replace(config, limit=size if size < images else 0)
+        record = train_once(train.dataset, run, limited, overwrite)
+        graded = score(predict_once(run, out / f"predicted-{size}", held_out), truth)
+        rows.append(
+            {
+                "images": record["images"]["train"],
+                "score": graded.mean,
+                "low": graded.low,
+                "high": graded.high,
+                "validation": record["best"]["validation"],
+                "minutes": record["seconds"] / 60,
+            }
+        )
+    return rows
+
+
+# --- what it is compared with
+
+
+def constant_way(train: Dataset, truth: Embeddings) -> Way:
+    """The one vector that is best for the training prompts."""
+    mean = embeddings_of(train).vectors.mean(axis=0, dtype=np.float64)
+    guess = np.tile(mean, (len(truth), 1))
+    return Way("best constant of the training prompts", cosines(guess, truth.vectors), ABOVE_CONSTANT)
+
+
+def ridge_way(train: Dataset, held_out: Dataset, config: TrainConfig, size: int, folder: Path) -> Way:
+    """Ridge regression on the frozen backbone's features; its strength is the best on validation rows."""
+    preprocess = own_preprocess(config.backbone, size)
+    with StepBars("image") as bars:
+        material = read_material(train.path, preprocess, config, MachineConfig(decoded="no"), bars.show)
+        seen, unseen = (
+            frozen_features(
+                dataset, replace(config, size=size), folder / f"{name}-{config.backbone}-{size}.npz", bars
+            )
+            for name, dataset in (("train", train), ("held-out", held_out))
+        )
+    targets = torch.from_numpy(material.targets)
+    ridge = fit_ridge(
+        seen[material.train],
+        targets[material.train],
+        seen[material.validation],
+        targets[material.validation],
+    )
+    guess = unseen @ ridge.weight.T + ridge.bias
+    similarities = cosines(guess.numpy(), embeddings_of(held_out).vectors)
+    return Way(f"ridge on frozen features, {size} px", similarities, ABOVE_RIDGE)
+
+
+def frozen_features(dataset: Dataset, config: TrainConfig, path: Path, bars: StepBars) -> torch.Tensor:
+    """What the backbone gives before any training, (N, d), kept in `path`."""
+    if not path.exists():
+        device = choose_device("auto")
+        network = new_model(config).eval().to(device)
+        preprocess = network.spec.preprocess
+        # Each image is needed once, and in order, which makes a decoded copy of them all a waste.
+        pixels = open_pixels(dataset, preprocess, "no", cache_folder())
+        plan = np.split(np.arange(len(dataset)), range(LOOK_BATCH, len(dataset), LOOK_BATCH))
+        found: list[FloatArray] = []
+        with torch.inference_mode():
+            for rows, images in batches(pixels, plan, workers=0):
+                found.append(network.features(preprocess.normalise(images.to(device))).cpu().numpy())
+                bars.show(f"features of {path.stem}", int(rows[-1]) + 1, len(dataset))
+        write_arrays(path, features=np.concatenate(found))
+    return torch.from_numpy(read_arrays(path, ("features",))["features"])
+
+
+# --- results
+
+
+def compare(ours: Way, others: Sequence[Way]) -> list[dict[str, Any]]:
+    """A row for each way: score and interval; for the others also how far ours is above, image by image."""
+    rows = []
+    for way in (ours, *others):
+        low, high = bootstrap_interval(way.similarities)
+        row: dict[str, Any] = {
+            "way": way.name,
+            "score": float(way.similarities.mean()),
+            "low": low,
+            "high": high,
+        }
+        if way is not ours:
+            gains = ours.similarities - way.similarities
+            low, high = bootstrap_interval(gains)
+            gain = float(gains.mean())
+            row |= {"gain": gain, "gain_low": low, "gain_high": high, "target": way.target}
+            row["met"] = gain >= way.target
+        rows.append(row)
+    return rows
+
+
+def table_lines(rows: Sequence[dict[str, Any]]) -> list[str]:
+    """What `compare` gave, for people."""
+    width = max(len(row["way"]) for row in rows)
+    lines = [f"{'':{width}}   score   95% interval       ours is above by   95% interval        target"]
+    for row in rows:
+        line = f"{row['way']:{width}}  {row['score']:.4f}  {row['low']:.4f} to {row['high']:.4f}"
+        if "gain" in row:
+            line += (
+                f"   {row['gain']:+.4f}            {row['gain_low']:+.4f} to {row['gain_high']:+.4f}"
+                f"   {row['target']:.2f} {'met' if row['met'] else 'missed'}"
+            )
+        lines.append(line)
+    return lines
+
+
+def write_rows(path: Path, rows: Sequence[dict[str, Any]]) -> None:
+    """Rows of the same kind as CSV; what a row lacks stays empty."""
+    header = list(dict.fromkeys(name for row in rows for name in row))
+    write_table(path, header, ([str(row.get(name, "")) for name in header] for row in rows))
+
+
+def plot_curve(path: Path, curve: Sequence[dict[str, Any]], others: Sequence[Way]) -> None:
+    """Draw the held-out score against the number of training images, and the other ways with all of them."""
+    with drawn(path, 9, 5) as figure:
+        axes = figure.subplots()
+        images = [row["images"] for row in curve]
+        ends = {}
+        for way, colour in zip(others, [GREY] + [GREEN] * len(others), strict=False):
+            mean = float(way.similarities.mean())
+            axes.axhline(mean, ls="--", lw=1.2, color=colour, zorder=1)
+            ends[f"{way.name.split(' of ')[0]} {mean:.3f}"] = (mean, colour)
+        axes.fill_between(
+            images,
+            [row["low"] for row in curve],
+            [row["high"] for row in curve],
+            color=ORANGE,
+            alpha=0.15,
+            lw=0,
+        )
+        scores = [row["score"] for row in curve]
+        axes.plot(images, scores, color=ORANGE, marker="o", ms=5)
+        ends[f"fine-tuned {scores[-1]:.3f}"] = (scores[-1], ORANGE)
+        axes.set_title(
+            "held-out score (band: 95% interval; dashed: learnt from all images)", loc="left", fontsize=11
+        )
+        axes.set_xlabel("training images")
+        axes.set_ylabel("mean cosine")
+        axes.set_xscale("log")
+        axes.set_xticks(images, [f"{count:,}" for count in images])
+        axes.minorticks_off()
+        tidy(axes)
+        label_ends(axes, ends)
+
+
+def run(options: argparse.Namespace) -> None:
+    """Do what is not done yet, then write and print the results."""
+    config = TrainConfig(**read_config(options.config, TrainConfig))
+    if options.curve and max(options.curve) > options.images:
+        raise ConfigError(f"--curve asks for {max(options.curve):,} images, --images is {options.images:,}")
+    out = options.out
+    train = make_pairs(out / "train", options.images, TRAIN_SEED)
+    held_out = make_pairs(out / "held-out", options.held_out, HELD_OUT_SEED, (train.prompts,))
+    sizes = sorted({*options.curve, options.images})
+    curve = measure_curve(sizes, options.images, config, out, train, held_out, options.overwrite)
+
+    known, new = read_dataset(train.dataset), read_dataset(held_out.dataset)
+    truth = embeddings_of(new)
+    guesses = read_submission(out / f"predicted-{options.images}" / "submission.csv").at(truth.ids)
+    ours = Way(f"{config.backbone}, fine-tuned", cosines(guesses.vectors, truth.vectors))
+    own_size = own_preprocess(config.backbone, config.size).size
+    others = [constant_way(known, truth)] + [
+        ridge_way(known, new, config, size, out / "features")
+        for size in dict.fromkeys((own_size, *options.ridge_size))
+    ]
+    rows = compare(ours, others)
+    write_rows(out / "results.csv", rows)
+    last = curve[-1]
+    write_json(
+        out / "results.json",
+        {
+            "training_images": last["images"],
+            "held_out_images": len(truth),
+            "minutes": last["minutes"],
+            "validation": last["validation"],
+            "ways": rows,
+            "curve": curve,
+            "settings": {**asdict(config), "weights": str(config.weights) if config.weights else None},
+            "threads": torch.get_num_threads(),
+            "versions": installed_versions(),
+        },
+    )
+    print(
+        f"{len(truth):,} held-out pocket scenes; trained on {last['images']:,} in {last['minutes']:.1f} "
+        f"minutes (validation score {last['validation']:.4f})"
+    )
+    print("\n".join(table_lines(rows)))
+    if len(curve) > 1:
+        write_rows(out / "curve.csv", curve)
+        plot_curve(out / "curve.png", curve, others)
+        for row in curve:
+            print(
+                f"{row['images']:>8,} images  {row['score']:.4f}  {row['low']:.4f} to {row['high']:.4f}  "
+                f"{row['minutes']:.1f} minutes"
+            )
+    print(f"results  {out / 'results.json'}")
+
+
+def main() -> None:
+    """Parse and run."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else "")
+    parser.add_argument("--out", type=Path, default=Path("pocket-regression"), metavar="FOLDER")
+    parser.add_argument("--images", type=int, default=20_000, metavar="N", help="to train with (%(default)s)")
+    parser.add_argument("--held-out", type=int, default=1000, metavar="N", help="to score on (%(default)s)")
+    parser.add_argument(
+        "--curve", type=int, nargs="+", default=[], metavar="N", help="train with so many images, too"
+    )
+    parser.add_argument(
+        "--ridge-size", type=int, nargs="+", default=[], metavar="PIXELS", help="also a ridge at this size"
+    )
+    parser.add_argument(
+        "--config", type=Path, default=SETTINGS, metavar="TOML", help="settings of the training"
+    )
+    parser.add_argument("--overwrite", action="store_true", help="train anew where settings have changed")
+    try:
+        run(parser.parse_args())
+    except UnpromptError as error:
+        raise SystemExit(f"pocket_regression: {error}") from None
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,51 @@
+"""What the benchmarks compute from their measurements, with numbers by hand."""
+
+from __future__ import annotations
+
+import importlib
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+BENCHMARKS = Path(__file__).resolve().parents[1] / "benchmarks"
+
+
+@pytest.fixture
+def benchmark_named(monkeypatch: pytest.MonkeyPatch) -> Any:
+    """Import a benchmark by its file's name, as its neighbours do."""
+    monkeypatch.syspath_prepend(str(BENCHMARKS))
+    return importlib.import_module
+
+
+def test_score_is_reached_between_two_points(benchmark_named: Any) -> None:
+    train = benchmark_named("train")
+    points = [train.Point(10, 0.40), train.Point(30, 0.50), train.Point(50, 0.45), train.Point(70, 0.60)]
+    assert train.seconds_to_reach(points, 0.475) == pytest.approx(25)
+    assert train.seconds_to_reach(points, 0.50) == pytest.approx(30)
+    assert train.seconds_to_reach(points, 0.55) == pytest.approx(50 + 20 * 2 / 3)  # after the dip
+    assert train.seconds_to_reach(points, 0.30) == 10  # nothing is known of the time before
+    assert train.seconds_to_reach(points, 0.61) is None
+
+
+def test_verdict_is_the_share_of_the_plain_recipes_time(benchmark_named: Any) -> None:
+    train = benchmark_named("train")
+    plain = [train.Point(50, 0.3), train.Point(100, 0.5)]
+    assert "0.25 of its time" in train.verdict([train.Point(20, 0.45), train.Point(30, 0.55)], plain)
+    assert "never reached" in train.verdict([train.Point(20, 0.45)], plain)
+
+
+def test_gain_is_taken_image_by_image(benchmark_named: Any) -> None:
+    pocket = benchmark_named("pocket_regression")
+    spread = np.array([0.1, 0.5, 0.9])
+    ours = pocket.Way("ours", spread + 0.06)
+    row, ridge, constant = pocket.compare(
+        ours, [pocket.Way("ridge", spread, 0.05), pocket.Way("constant", spread - 0.1, 0.25)]
+    )
+    assert row == {"way": "ours", "score": pytest.approx(0.56), "low": row["low"], "high": row["high"]}
+    assert ridge["gain"] == pytest.approx(0.06)
+    assert ridge["gain_low"] == pytest.approx(0.06)  # every image gains as much
+    assert ridge["met"]
+    assert constant["gain"] == pytest.approx(0.16)
+    assert not constant["met"]
