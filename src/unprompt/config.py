@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import Any
 
 from unprompt.errors import ConfigError
 
@@ -185,6 +186,10 @@ class TrainConfig:
             raise ConfigError(f"clip must not be negative, got {self.clip}")
         if self.from_scratch and self.weights:
             raise ConfigError("from_scratch and weights exclude each other")
+
+    def as_dict(self) -> dict[str, Any]:
+        """The settings as JSON can hold them."""
+        return {**asdict(self), "weights": str(self.weights) if self.weights else None}
 
 
 @dataclass(frozen=True)

@@ -103,7 +103,7 @@ def train(
         material = read_material(dataset, network.spec.preprocess, config, machine, report)
     plan = {
         "unprompt": __version__,
-        "config": {**asdict(config), "weights": str(config.weights) if config.weights else None},
+        "config": config.as_dict(),
         "precision": accelerator.mixed_precision,
         "data": material.fingerprint,
     }
@@ -461,7 +461,7 @@ def _record(
         "unprompt": __version__,
         "torch": torch.__version__,
         "dataset": str(material.dataset.path),
-        "config": {**asdict(config), "weights": str(config.weights) if config.weights else None},
+        "config": config.as_dict(),
         "machine": {
             **asdict(machine),
             "device": device_of(accelerator),

@@ -146,14 +146,9 @@ def _plan(data: Dataset, base: TrainConfig, config: TuneConfig) -> dict[str, Any
     return {
         "unprompt": __version__,
         "data": fingerprint({"ids": data.prompts.ids, "prompts": data.prompts.texts}),
-        "base": _settings(base),
+        "base": base.as_dict(),
         "search": search,
     }
-
-
-def _settings(config: TrainConfig) -> dict[str, Any]:
-    """Settings as JSON can hold them."""
-    return {**asdict(config), "weights": str(config.weights) if config.weights else None}
 
 
 @contextmanager
@@ -366,6 +361,6 @@ def _record(result: TuneResult, dataset: Path, base: TrainConfig, config: TuneCo
         "best": asdict(result.best),
         "constant": result.constant,
         "seconds": round(sum(trial.seconds for trial in result.trials), 3),
-        "base": _settings(base),
+        "base": base.as_dict(),
         "search": asdict(config),
     }
