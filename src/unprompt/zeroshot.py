@@ -23,12 +23,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from PIL import Image
 
 from unprompt.checkpoints import locate, verify
 from unprompt.embed import PromptEncoder, encode_cached
 from unprompt.errors import CheckpointError, ConfigError
 from unprompt.files import read_json
+from unprompt.images import central_square
 from unprompt.members import Guess, softmax
 from unprompt.packages import load_alone
 from unprompt.records import DIM, unit_rows
@@ -36,6 +36,7 @@ from unprompt.words import with_article
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
+    from PIL import Image
 
     from unprompt.records import FloatArray
 
@@ -80,14 +81,8 @@ class ImageNetClassifier:
         return cls(network.to(device), device)
 
     def prepare(self, image: Image.Image) -> NDArray[np.uint8]:
-        """The central square, scaled to the network's input: RGB image -> (260, 260, 3) uint8.
-
-        One resampling straight from the source square, so that a 20,000 x 10 image costs no more than any.
-        """
-        side = CROP * min(image.size)
-        left, top = (image.width - side) / 2, (image.height - side) / 2
-        box = (left, top, left + side, top + side)
-        return np.asarray(image.resize((INPUT_SIZE, INPUT_SIZE), Image.Resampling.BICUBIC, box=box))
+        """The central square at the network's input size: RGB image -> (260, 260, 3) uint8."""
+        return central_square(image, INPUT_SIZE, CROP)
 
     def features(self, prepared: Sequence[NDArray[Any]]) -> FloatArray:
         """B times (260, 260, 3) uint8 -> (B, 1000) float32 logits."""

@@ -73,7 +73,7 @@ def filter_near_duplicates(
     if not 0 < threshold <= 1:
         raise ConfigError(f"threshold is a cosine, above 0 and up to 1, got {threshold}")
     rows = vectors if against is None else np.concatenate([against, vectors])
-    _check_unit(rows)
+    check_unit(rows)
     fixed, total = len(rows) - len(vectors), len(vectors)
     kept = np.ones(len(rows), dtype=bool)
     because_of = np.full(len(rows), -1, dtype=np.int64)
@@ -94,7 +94,8 @@ def filter_near_duplicates(
     return Filtered(kept[fixed:], shifted[fixed:], cosines[fixed:])
 
 
-def _check_unit(rows: FloatArray) -> None:
+def check_unit(rows: FloatArray) -> None:
+    """Raise InputError that names the first of rows (N, D) that is not of unit length."""
     lengths = np.sqrt(np.einsum("nd,nd->n", rows, rows))
     wrong = np.flatnonzero(~(np.abs(lengths - 1) < 1e-3))
     if wrong.size:

@@ -17,7 +17,7 @@ from unprompt.generate.dataset import Dataset, read_dataset
 from unprompt.generate.seeds import derive_seed
 from unprompt.regression.pixels import Pixels, open_pixels
 from unprompt.regression.preprocess import Preprocess
-from unprompt.regression.split import split_rows
+from unprompt.regression.split import random_order, split_rows
 from unprompt.regression.targets import embed_targets
 
 if TYPE_CHECKING:
@@ -86,8 +86,7 @@ def first_of_shuffled(rows: NDArray[np.int64], limit: int, seed: int) -> NDArray
     """So many rows, chosen at random but sorted; a larger limit (0: none) gives a superset."""
     if not 0 < limit < len(rows):
         return rows
-    order = np.random.default_rng(derive_seed(seed, "limit")).permutation(len(rows))
-    return np.sort(rows[order[:limit]])
+    return np.sort(rows[random_order(len(rows), derive_seed(seed, "limit"))[:limit]])
 
 
 def constant_score(train: FloatArray, validation: FloatArray) -> float:

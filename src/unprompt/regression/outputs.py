@@ -15,13 +15,13 @@ from unprompt.records import Embeddings
 from unprompt.regression.checkpoint import load_model, save_model
 from unprompt.regression.curves import EpochScores, best_epoch, plot_curves, write_events, write_metrics
 from unprompt.regression.gallery import choose_shown, draw_gallery
+from unprompt.regression.member import MODEL_FILE
 from unprompt.toml_files import write_config
 
 if TYPE_CHECKING:
     from unprompt.regression.material import Material
     from unprompt.regression.model import EmbeddingRegressor
 
-BEST = "best.safetensors"
 LAST = "last.safetensors"
 GALLERY_IMAGES = 24
 GALLERY_BATCH = 32
@@ -34,7 +34,7 @@ description = "{backbone}, validation score {score:.4f}"
 name = "regression"
 kind = "regression"
 weight = 1.0
-checkpoint = "best.safetensors"
+checkpoint = "{checkpoint}"
 """
 
 
@@ -43,7 +43,7 @@ def write_epoch(out: Path, rows: tuple[EpochScores, ...], average: EmbeddingRegr
     row = rows[-1]
     save_model(out / LAST, average.spec, average.state_dict(), asdict(row))
     if row.validation > max((earlier.validation for earlier in rows[:-1]), default=float("-inf")):
-        save_model(out / BEST, average.spec, average.state_dict(), asdict(row))
+        save_model(out / MODEL_FILE, average.spec, average.state_dict(), asdict(row))
     write_metrics(out / "metrics.csv", rows)
     write_events(out / "tensorboard", rows)
     plot_curves(out / "curves.png", rows, average.spec.backbone)
@@ -55,12 +55,14 @@ def write_outputs(
     """Write what comes once, at the end: the bundle, the settings and the gallery of the best checkpoint."""
     best = best_epoch(rows)
     name = "".join(letter if letter.isalnum() or letter in "-_" else "-" for letter in out.resolve().name)
-    bundle = BUNDLE.format(name=name or "run", backbone=config.backbone, score=best.validation)
+    bundle = BUNDLE.format(
+        name=name or "run", backbone=config.backbone, score=best.validation, checkpoint=MODEL_FILE
+    )
     write_bytes(out / "bundle.toml", bundle.encode())
     write_config(
         out / "config.toml", config, f"Settings of this run; its validation score: {best.validation:.4f}"
     )
-    network = load_model(out / BEST).model.to(device)
+    network = load_model(out / MODEL_FILE).model.to(device)
     rows_shown = material.validation
     found = []
     with torch.inference_mode():

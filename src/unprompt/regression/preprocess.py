@@ -5,13 +5,13 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
-from PIL import Image
-
 from unprompt.errors import ConfigError
+from unprompt.images import central_square
 
 if TYPE_CHECKING:
+    import numpy as np
     from numpy.typing import NDArray
+    from PIL import Image
 
 
 @dataclass(frozen=True)
@@ -38,17 +38,8 @@ class Preprocess:
             raise ConfigError(f"mean and std need three values, std above 0; got {self.mean}, {self.std}")
 
     def fit(self, image: Image.Image) -> NDArray[np.uint8]:
-        """The central square at the network's size: RGB image -> (size, size, 3) uint8.
-
-        One bicubic resampling straight from the source square, so that a 20,000 x 10 image costs no more
-        than any.
-        """
-        side = self.crop * min(image.size)
-        left, top = (image.width - side) / 2, (image.height - side) / 2
-        box = (left, top, left + side, top + side)
-        if box == (0, 0, self.size, self.size):
-            return np.asarray(image)
-        return np.asarray(image.resize((self.size, self.size), Image.Resampling.BICUBIC, box=box))
+        """The central square at the network's size: RGB image -> (size, size, 3) uint8."""
+        return central_square(image, self.size, self.crop)
 
     def normalise(self, pixels: Any) -> Any:
         """Tensor (B, size, size, 3) uint8 -> (B, 3, size, size) float32, channels last in memory."""

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from unprompt.errors import ConfigError, InputError
-from unprompt.generate.near_duplicates import GATHERED, SLACK, dot_rows
+from unprompt.generate.near_duplicates import GATHERED, SLACK, check_unit, dot_rows
 from unprompt.generate.seeds import derive_seed
 
 if TYPE_CHECKING:
@@ -124,12 +124,7 @@ def group_rows(
     """
     if not 0 < cosine <= 1:
         raise ConfigError(f"group_cosine is a cosine, above 0 and up to 1, got {cosine}")
-    lengths = np.sqrt(np.einsum("nd,nd->n", vectors, vectors))
-    wrong = np.flatnonzero(~(np.abs(lengths - 1) < 1e-3))
-    if wrong.size:
-        raise InputError(
-            f"{wrong.size} of {len(vectors)} vectors are not of unit length, first: row {wrong[0]}"
-        )
+    check_unit(vectors)
     import torch
 
     labels = np.arange(len(vectors))

@@ -137,12 +137,13 @@ def open_accelerator(config: TrainConfig, machine: MachineConfig) -> Any:
     from accelerate.state import AcceleratorState
 
     device = choose_device(machine.device)
+    precision = choose_precision(config.precision, device)
     if device.startswith("cuda:"):
         torch.cuda.set_device(device)
     AcceleratorState._reset_state()  # of an earlier run in this process: it would insist on its precision
     return Accelerator(
         cpu=device == "cpu",
-        mixed_precision={"fp32": "no"}.get(name := choose_precision(config.precision, device), name),
+        mixed_precision="no" if precision == "fp32" else precision,
         dynamo_backend="inductor" if machine.compile else None,
         kwargs_handlers=[InitProcessGroupKwargs(timeout=PATIENCE)],
     )
