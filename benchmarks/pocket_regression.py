@@ -242,7 +242,7 @@ def frozen_features(dataset: Dataset, config: TrainConfig, path: Path, bars: Ste
     """What the backbone gives before any training, (N, d), kept in `path`."""
     if not path.exists():
         device = choose_device("auto")
-        network = new_model(config).eval().to(device)
+        network = new_model(replace(config, head="linear")).eval().to(device)
         preprocess = network.spec.preprocess
         # Each image is needed once, and in order, which makes a decoded copy of them all a waste.
         pixels = open_pixels(dataset, preprocess, "no", cache_folder())
@@ -391,7 +391,7 @@ def main() -> None:
     """Parse and run."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else "")
     parser.add_argument("--out", type=Path, default=Path("pocket-regression"), metavar="FOLDER")
-    parser.add_argument("--images", type=int, default=20_000, metavar="N", help="to train with (%(default)s)")
+    parser.add_argument("--images", type=int, default=100_000, metavar="N", help="to train with (%(default)s)")
     parser.add_argument("--held-out", type=int, default=1000, metavar="N", help="to score on (%(default)s)")
     parser.add_argument(
         "--curve", type=int, nargs="+", default=[], metavar="N", help="train with so many images, too"

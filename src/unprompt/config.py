@@ -112,7 +112,7 @@ class DescribeConfig:
                 raise ConfigError(f"{name} must be at least 0, got {getattr(self, name)}")
 
 
-HEADS = ("linear", "mlp")
+HEADS = ("linear", "mlp", "words")
 PRECISIONS = ("auto", "fp32", "bf16", "fp16")
 
 
@@ -124,7 +124,8 @@ class TrainConfig:
     backbone: str = "vit_base_patch16_224"  # a timm name, or open_clip:NAME for a CLIP image tower
     weights: Path | None = None  # file with the backbone's weights; None: where they are found by name
     from_scratch: bool = False  # random weights instead
-    head: str = "linear"  # linear, or mlp: d -> 16d, batch norm, ReLU, 384
+    head: str = "linear"  # linear; mlp: d -> 16d, batch norm, ReLU, 384; words: d -> words -> 384
+    word_count: int = 10  # a words head knows the words of so many training prompts
     size: int = 0  # side of the input in pixels (0: the backbone's own)
     patch: int = 0  # side of a ViT's patch in pixels (0: the backbone's own)
     drop_path: float = 0.0  # stochastic depth
@@ -143,6 +144,7 @@ class TrainConfig:
     ema: float = 0.999  # decay of the weights' moving average (0: none)
     clip: float = 1.0  # longest gradient (0: any)
     mse: float = 0.0  # share of the squared error in the loss; the rest is cosine
+    word_share: float = 0.02  # of a words head's cross entropy, in nats an image, added to the loss
     probe: int = (
         20  # epochs of the head alone on the frozen backbone's features, before fine-tuning (0: none)
     )
@@ -161,6 +163,7 @@ class TrainConfig:
             object.__setattr__(self, name, tuple(dict.fromkeys(getattr(self, name))))
         for name, least in (
             ("size", 0), ("patch", 0), ("epochs", 1), ("batch", 2), ("probe", 0), ("limit", 0), ("seed", 0),
+            ("word_count", 1),
         ):  # fmt: skip
             if getattr(self, name) < least:
                 raise ConfigError(f"{name} must be at least {least}, got {getattr(self, name)}")
@@ -174,7 +177,7 @@ class TrainConfig:
             raise ConfigError(
                 f"head_learning_rate must be at least 0 and below 1, got {self.head_learning_rate}"
             )
-        for name in ("drop_path", "warmup", "mse", "ema", "weight_decay"):
+        for name in ("drop_path", "warmup", "mse", "ema", "weight_decay", "word_share"):
             if not 0 <= getattr(self, name) < 1:
                 raise ConfigError(f"{name} must be at least 0 and below 1, got {getattr(self, name)}")
         for name in ("layer_decay", "group_cosine"):

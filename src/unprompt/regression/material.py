@@ -43,6 +43,10 @@ class Material:
     constant: float
     fingerprint: str
 
+    def texts(self, rows: NDArray[np.int64]) -> list[str]:
+        """The prompts of some rows."""
+        return [self.dataset.prompts.texts[row] for row in rows]
+
 
 def read_material(
     path: Path,

@@ -1,4 +1,4 @@
-"""The loss: one minus the cosine, the competition's metric, with a share of squared error if wanted."""
+"""The loss: one minus the cosine, the competition's metric; with shares of squared error and of words."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ import math
 import torch
 
 from unprompt.regression.model import EmbeddingRegressor
+from unprompt.regression.words import word_loss
 
 
 def loss_of(raw: torch.Tensor, targets: torch.Tensor, mse: float) -> torch.Tensor:
@@ -25,18 +26,31 @@ def loss_of(raw: torch.Tensor, targets: torch.Tensor, mse: float) -> torch.Tenso
 class Objective(torch.nn.Module):  # type: ignore[misc]
     """A network with its loss, so that every wrapper (DDP, compile) sees one forward pass."""
 
-    def __init__(self, network: EmbeddingRegressor, mse: float, channels_last: bool) -> None:
+    def __init__(
+        self, network: EmbeddingRegressor, mse: float, word_share: float, channels_last: bool
+    ) -> None:
         super().__init__()
         self.network = network
         self._mse = mse
+        self._word_share = word_share
         self._channels_last = channels_last
 
-    def forward(self, pixels: torch.Tensor, targets: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
-        """(B, S, S, 3) uint8, (B, 384) unit rows -> losses (B,), cosines (B,) without gradient."""
+    def forward(
+        self, pixels: torch.Tensor, targets: torch.Tensor, words: torch.Tensor | None
+    ) -> tuple[torch.Tensor, torch.Tensor]:
+        """(B, S, S, 3) uint8, (B, 384) unit rows -> losses (B,), cosines (B,) without gradient.
+
+        `words`: (B, L) as `word_rows` gives them, for a words head.
+        """
         images = self.network.spec.preprocess.normalise(pixels)  # (B, 3, S, S), channels last
-        raw = self.network.raw(images if self._channels_last else images.contiguous())
-        cosines = torch.cosine_similarity(raw.detach().float(), targets)
-        return loss_of(raw, targets, self._mse), cosines
+        features = self.network.features(images if self._channels_last else images.contiguous())
+        head = self.network.head
+        logits = None if words is None else head.logits(features)
+        raw = head(features) if logits is None else head.meaning(logits)
+        losses = loss_of(raw, targets, self._mse)
+        if words is not None:
+            losses = losses + self._word_share * word_loss(logits, words)
+        return losses, torch.cosine_similarity(raw.detach().float(), targets)
 
 
 def learning_rate_share(step: int, steps: int, warmup: float) -> float:

@@ -13,10 +13,14 @@ from typing import Any
 
 import torch
 
+from unprompt.regression.model import WordsHead
+from unprompt.regression.words import presence, word_loss
+
 # The strongest leave little but the mean target: the right guess where images are few.
 RIDGE_STRENGTHS = tuple(10.0**exponent for exponent in (-4, -3, -2, -1.5, -1, -0.5, 0, 0.5, 1, 2, 3))
-MLP_BATCH = 256
+PROBE_BATCH = 256
 MLP_LEARNING_RATE = 1e-3
+WORDS_LEARNING_RATE, WORDS_WEIGHT_DECAY = 2e-3, 0.05
 
 
 @dataclass(frozen=True, eq=False)
@@ -75,19 +79,74 @@ def fit_mlp(
     device: str,
 ) -> None:
     """Train a head in place on (n, d) features and (n, 384) targets, by AdamW with a cosine schedule."""
-    dice = torch.Generator().manual_seed(seed)
-    batch = min(MLP_BATCH, len(features))
-    steps = epochs * (len(features) // batch)
     optimizer = torch.optim.AdamW(head.parameters(), lr=MLP_LEARNING_RATE, weight_decay=0.02)
-    schedule = torch.optim.lr_scheduler.CosineAnnealingLR(optimizer, max(steps, 1))
+
+    def loss_at(rows: torch.Tensor) -> torch.Tensor:
+        return loss(head(features[rows].to(device)), targets[rows].to(device))
+
     head.train()
+    _descend(optimizer, loss_at, len(features), epochs, seed)
+    head.eval()
+
+
+def fit_words(
+    head: WordsHead,
+    features: torch.Tensor,
+    targets: torch.Tensor,
+    words: torch.Tensor,
+    held_out_features: torch.Tensor,
+    held_out_targets: torch.Tensor,
+    epochs: int,
+    seed: int,
+    device: str,
+) -> None:
+    """Train a words head in place: first which words are there, then what they mean together.
+
+    (n, d) features, (n, 384) targets, (n, L) words as `word_rows` gives them; held-out rows choose the
+    strength of the ridge regression.
+    """
+    count = len(head.words.bias)
+    found = torch.stack([presence(rows, count).sum(0) for rows in words.split(4096)]).sum(0)
+    share = (found + 0.5) / (len(words) + 1)
+    with torch.no_grad():
+        head.mean.copy_(features.mean(0))
+        head.scale.copy_(1 / (features.std(0) + 1e-3))
+        head.words.weight.zero_()
+        head.words.bias.copy_(torch.logit(share))
+    optimizer = torch.optim.AdamW(
+        head.words.parameters(), lr=WORDS_LEARNING_RATE, weight_decay=WORDS_WEIGHT_DECAY
+    )
+
+    def loss_at(rows: torch.Tensor) -> torch.Tensor:
+        return word_loss(head.logits(features[rows].to(device)), words[rows].to(device)).mean()
+
+    _descend(optimizer, loss_at, len(features), epochs, seed)
+    with torch.no_grad():
+        likely, likely_held_out = (
+            torch.cat([head.logits(part.to(device)).sigmoid().cpu() for part in rows.split(4096)])
+            for rows in (features, held_out_features)
+        )
+        ridge = fit_ridge(likely, targets, likely_held_out, held_out_targets)
+        head.embedding.weight.copy_(ridge.weight)
+        head.embedding.bias.copy_(ridge.bias)
+
+
+def _descend(
+    optimizer: torch.optim.Optimizer,
+    loss_at: Callable[[torch.Tensor], torch.Tensor],
+    count: int,
+    epochs: int,
+    seed: int,
+) -> None:
+    """Some epochs over `count` rows in whole batches, with a cosine schedule."""
+    dice = torch.Generator().manual_seed(seed)
+    batch = min(PROBE_BATCH, count)
+    schedule = torch.optim.lr_scheduler.CosineAnnealingLR(optimizer, max(epochs * (count // batch), 1))
     for _ in range(epochs):
-        order = torch.randperm(len(features), generator=dice)
-        for rows in order.split(batch):
+        for rows in torch.randperm(count, generator=dice).split(batch):
             if len(rows) < batch:  # batch norm needs whole batches
                 continue
             optimizer.zero_grad()
-            loss(head(features[rows].to(device)), targets[rows].to(device)).backward()
+            loss_at(rows).backward()
             optimizer.step()
             schedule.step()
-    head.eval()

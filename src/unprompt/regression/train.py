@@ -26,15 +26,16 @@ from unprompt.errors import RunError
 from unprompt.folders import WORK, FolderKind, finish, opened
 from unprompt.generate.seeds import derive_seed
 from unprompt.regression.augment import augment, check_augmentations
-from unprompt.regression.backbones import freeze, parameter_groups, set_checkpointing
+from unprompt.regression.backbones import freeze, own_preprocess, parameter_groups, set_checkpointing
 from unprompt.regression.curves import EpochScores, best_epoch
 from unprompt.regression.material import Material, first_of_shuffled, read_material
-from unprompt.regression.model import EmbeddingRegressor, new_model
+from unprompt.regression.model import EmbeddingRegressor, new_backbone, with_head
 from unprompt.regression.objective import Objective, learning_rate_share, loss_of
 from unprompt.regression.outputs import write_epoch, write_outputs
-from unprompt.regression.probe import fit_mlp, fit_ridge
+from unprompt.regression.probe import fit_mlp, fit_ridge, fit_words
 from unprompt.regression.sampling import batches, epoch_batches, share_of
 from unprompt.regression.state import Progress, read_state, write_state
+from unprompt.regression.words import vocabulary_of, word_rows
 
 RECORD = "train.json"
 KIND = FolderKind(
@@ -98,9 +99,14 @@ def train(
     accelerator = open_accelerator(config, machine)
     main = accelerator.is_main_process
     report = progress if main else _silent
-    network = new_model(config)
+    backbone = new_backbone(config)
     with accelerator.local_main_process_first():
-        material = read_material(dataset, network.spec.preprocess, config, machine, report)
+        seen = own_preprocess(config.backbone, config.size)
+        material = read_material(dataset, seen, config, machine, report)
+    words: tuple[str, ...] = ()
+    if config.head == "words":
+        words = vocabulary_of(material.texts(material.train), config.word_count)
+    network = with_head(config, backbone, words)
     plan = {
         "unprompt": __version__,
         "config": config.as_dict(),
@@ -209,6 +215,9 @@ class _Run:
         self.batch = min(config.batch, len(material.train))
         self.steps = config.epochs * len(epoch_batches(material.train, self.batch, config.seed, 1))
         self.targets = torch.from_numpy(material.targets)
+        self.words: torch.Tensor | None = None
+        if network.spec.words:
+            self.words = torch.from_numpy(word_rows(material.dataset.prompts.texts, network.spec.words))
         self.progress = Progress(1, 0, 0, (0.0, 0.0, 0), (), 0.0, 0.0)
         self._saved = self._began = time.monotonic()
         if machine.channels_last:
@@ -235,7 +244,9 @@ class _Run:
         )
         self._peaks = [group["lr"] for group in groups]
         optimizer = torch.optim.AdamW(groups, betas=BETAS, fused=self.accelerator.device.type != "mps")
-        objective = Objective(self.network, self.config.mse, self.machine.channels_last)
+        objective = Objective(
+            self.network, self.config.mse, self.config.word_share, self.machine.channels_last
+        )
         self._objective, self._optimizer = self.accelerator.prepare(objective, optimizer)
         if found is None:
             if self.accelerator.is_main_process and self.progress.rows:
@@ -315,9 +326,10 @@ class _Run:
                 rows,
             )
             targets = self.targets[rows].to(accelerator.device, non_blocking=True)
+            words = None if self.words is None else self.words[rows].to(accelerator.device, non_blocking=True)
             last = number == len(parts)
             with nullcontext() if last else accelerator.no_sync(self._objective):
-                losses, cosines = self._objective(seen, targets)
+                losses, cosines = self._objective(seen, targets, words)
                 # Gradients are averaged over processes, and this is to be the mean over all the images.
                 accelerator.backward(losses.sum() * (accelerator.num_processes / images))
             sums += torch.stack([losses.detach().sum(), cosines.sum(), losses.new_tensor(len(rows))])
@@ -398,6 +410,18 @@ class _Run:
             with torch.no_grad():
                 head.weight.copy_(ridge.weight)
                 head.bias.copy_(ridge.bias)
+        elif self.words is not None:
+            fit_words(
+                head,
+                features,
+                targets,
+                self.words[train],
+                held_out,
+                self.targets[validation],
+                self.config.probe,
+                derive_seed(self.config.seed, "probe"),
+                device_of(self.accelerator),
+            )
         else:
             fit_mlp(
                 head,
