@@ -6,12 +6,14 @@ import hashlib
 import json
 import re
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from unprompt import checkpoints
 from unprompt.checkpoints import (
+    Alternative,
     Checkpoint,
     CheckpointFile,
     declared,
@@ -246,6 +248,76 @@ def test_a_file_whose_sha256_is_not_known_passes(tmp_path: Path, tiny: Checkpoin
     object.__setattr__(found.checkpoint, "files", unknown)
     (tmp_path / "explicit" / "weights.bin").write_bytes(b"trained at home")
     verify(found)
+
+
+# --- alternatives
+
+FOLDER = {"model.safetensors": b"abc" * 100, "config.json": b"{}"}
+
+
+@pytest.fixture
+def either(tiny: Checkpoint, monkeypatch: pytest.MonkeyPatch) -> Checkpoint:
+    """`tiny`, whose parameters may also come as the files of FOLDER."""
+    files = tuple(
+        CheckpointFile(name, len(content), hashlib.sha256(content).hexdigest(), "there", "MIT")
+        for name, content in FOLDER.items()
+    )
+    checkpoint = replace(tiny, alternatives=(Alternative("a folder", files, ("unzip tiny.zip",)),))
+    monkeypatch.setattr(checkpoints, "known_checkpoints", lambda: {"tiny": checkpoint})
+    return checkpoint
+
+
+def write_folder(folder: Path, **changed: bytes) -> Path:
+    folder.mkdir(parents=True)
+    for name, content in FOLDER.items():
+        (folder / name).write_bytes(changed.get(name.partition(".")[0], content))
+    return folder
+
+
+def test_alternatives_are_read_from_the_declaration() -> None:
+    (folder,) = declared("blip-large").alternatives
+    assert folder.format == "transformers folder"
+    assert {"model.safetensors", "config.json", "tokenizer.json"} <= {file.name for file in folder.files}
+    assert folder.get
+    assert declared("all-minilm-l6-v2").alternatives == ()
+
+
+def test_a_complete_alternative_will_do_and_found_tells_which(tmp_path: Path, either: Checkpoint) -> None:
+    folder = write_folder(tmp_path / "variable" / "tiny")
+    found = locate("tiny")
+    assert (found.folder, found.alternative) == (folder, either.alternatives[0])
+    assert found.main_path == folder / "model.safetensors"
+    verify(found)
+    write_files(folder)
+    assert locate("tiny").alternative is None  # its own files are taken where both are
+    assert locate("tiny").main_path == folder / "weights.bin"
+
+
+def test_an_incomplete_alternative_is_passed_over(tmp_path: Path, either: Checkpoint) -> None:
+    (write_folder(tmp_path / "variable" / "tiny") / "config.json").unlink()
+    with pytest.raises(CheckpointError, match=r"or pip install tiny-weights or unzip tiny\.zip$"):
+        locate("tiny")
+    later = write_files(tmp_path / "cache/unprompt/checkpoints/tiny")
+    assert locate("tiny").folder == later
+
+
+def test_another_models_folder_does_not_hide_the_right_one(tmp_path: Path, either: Checkpoint) -> None:
+    """Every model in such a format has files of these names, and Kaggle mounts them side by side."""
+    others = write_folder(tmp_path / "kaggle" / "another", model=b"longer" * 100)
+    with pytest.raises(CheckpointError, match=r"another/model\.safetensors has 600 bytes, .* has 300"):
+        verify(locate("tiny"))
+    right = write_folder(tmp_path / "kaggle" / "blip")
+    assert others.name < right.name
+    assert locate("tiny").folder == right
+
+
+def test_an_alternative_is_verified_and_installed(tmp_path: Path, either: Checkpoint) -> None:
+    wrong = write_folder(tmp_path / "wrong", model=b"abd" * 100)
+    with pytest.raises(CheckpointError, match="is not the checkpoint 'tiny'"):
+        install("tiny", wrong)
+    installed = install("tiny", write_folder(tmp_path / "download"))
+    assert installed == locate("tiny")
+    assert sorted(path.name for path in installed.folder.iterdir()) == sorted(FOLDER)
 
 
 # --- installing

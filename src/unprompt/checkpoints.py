@@ -35,6 +35,15 @@ class CheckpointFile:
 
 
 @dataclass(frozen=True)
+class Alternative:
+    """The same parameters in another format: a complete set of these files will do as well."""
+
+    format: str
+    files: tuple[CheckpointFile, ...]
+    get: tuple[str, ...]
+
+
+@dataclass(frozen=True)
 class Checkpoint:
     """One model's parameters: what for, which files, and how to get them."""
 
@@ -46,25 +55,40 @@ class Checkpoint:
     get: tuple[str, ...]
     package: str | None  # import name of an installed package that may carry it
     package_path: str
+    alternatives: tuple[Alternative, ...] = ()
 
     @property
     def main_file(self) -> CheckpointFile:
         """The file with the weights: the largest, or the first where sizes are unknown."""
-        return max(self.files, key=lambda file: file.size or 0)
+        return largest(self.files)
 
 
 @dataclass(frozen=True)
 class Found:
-    """A checkpoint that was located: the folder that holds its files, and which kind of place that is."""
+    """A checkpoint that was located: the folder that holds its files, and which kind of place that is.
+
+    `alternative` is None where they are the checkpoint's own files, else says which others they are.
+    """
 
     checkpoint: Checkpoint
     folder: Path
     place: str
+    alternative: Alternative | None = None
+
+    @property
+    def files(self) -> tuple[CheckpointFile, ...]:
+        """The files that were found."""
+        return self.alternative.files if self.alternative else self.checkpoint.files
 
     @property
     def main_path(self) -> Path:
         """Path of the file with the weights."""
-        return self.folder / self.checkpoint.main_file.name
+        return self.folder / largest(self.files).name
+
+
+def largest(files: Sequence[CheckpointFile]) -> CheckpointFile:
+    """The largest file, or the first where sizes are unknown."""
+    return max(files, key=lambda file: file.size or 0)
 
 
 def cache_folder() -> Path:
@@ -90,25 +114,32 @@ def known_checkpoints() -> Mapping[str, Checkpoint]:
 def _read_declaration(path: Path) -> Checkpoint:
     meta: dict[str, Any] = read_json(path)
     package = meta.get("python_package") or {}
-    files = tuple(
-        CheckpointFile(
-            name=file["file"],
-            size=file["size"],
-            sha256=file["sha256"],
-            source=" ".join(str(part) for part in file["source"].values() if part),
-            licence=file["licence"],
-        )
-        for file in meta["files"]
-    )
     return Checkpoint(
         name=meta["checkpoint"],
         role=meta["role"],
         used_by=tuple(meta["used_by"]),
         data_set=path.parent.name,
-        files=files,
+        files=_read_files(meta["files"]),
         get=tuple(meta["get"]),
         package=package.get("import"),
         package_path=package.get("path", ""),
+        alternatives=tuple(
+            Alternative(other["format"], _read_files(other["files"]), tuple(other["get"]))
+            for other in meta.get("alternatives", ())
+        ),
+    )
+
+
+def _read_files(entries: Sequence[Mapping[str, Any]]) -> tuple[CheckpointFile, ...]:
+    return tuple(
+        CheckpointFile(
+            name=entry["file"],
+            size=entry["size"],
+            sha256=entry["sha256"],
+            source=" ".join(str(part) for part in entry["source"].values() if part),
+            licence=entry["licence"],
+        )
+        for entry in entries
     )
 
 
@@ -142,20 +173,40 @@ def places(checkpoint: Checkpoint, explicit: Path | None = None) -> list[tuple[s
 
 
 def locate(name: str, explicit: Path | None = None) -> Found:
-    """Find a checkpoint's folder without reading its files.
+    """Find the folder with a checkpoint's own files or a complete alternative, without reading them.
 
     Raises CheckpointError that says what it is for, where it was looked for and how to get it.
     """
     checkpoint = declared(name)
     tried = places(checkpoint, explicit)
+    others: list[Found] = []
     for place, folder in tried:
-        if all((folder / file.name).is_file() for file in checkpoint.files):
-            return Found(checkpoint, folder, place)
+        found = found_in(checkpoint, folder, place)
+        if found and (found.alternative is None or _sizes_agree(found)):
+            return found
+        if found:  # files of the same names, which every model in that format has: maybe another's
+            others.append(found)
+    if others:
+        return others[0]
     where = "; ".join(dict.fromkeys(f"{place}: {folder}" for place, folder in tried))
-    ways = " or ".join((f"attach the Kaggle data set '{checkpoint.data_set}'", *checkpoint.get))
+    more = (way for alternative in checkpoint.alternatives for way in alternative.get)
+    ways = " or ".join((f"attach the Kaggle data set '{checkpoint.data_set}'", *checkpoint.get, *more))
     raise CheckpointError(
         f"checkpoint '{name}' ({checkpoint.role}) not found in {len(tried)} places ({where}); {ways}"
     )
+
+
+def found_in(checkpoint: Checkpoint, folder: Path, place: str) -> Found | None:
+    """The checkpoint's own files in a folder, else a complete alternative, else None. By name only."""
+    for candidate in (None, *checkpoint.alternatives):
+        found = Found(checkpoint, folder, place, candidate)
+        if all((folder / file.name).is_file() for file in found.files):
+            return found
+    return None
+
+
+def _sizes_agree(found: Found) -> bool:
+    return all(file.size in (None, (found.folder / file.name).stat().st_size) for file in found.files)
 
 
 def folder_of(model: str, layout: str) -> Path:
@@ -207,7 +258,7 @@ def verify(found: Found, only: Sequence[str] | None = None) -> None:
 
     Raises CheckpointError naming the first file that differs.
     """
-    for file in found.checkpoint.files:
+    for file in found.files:
         if only is not None and file.name not in only:
             continue
         path = found.folder / file.name
@@ -232,14 +283,15 @@ def install(name: str, source: Path) -> Found:
     """
     checkpoint = declared(name)
     root = source if source.is_dir() else source.parent
-    missing = [file.name for file in checkpoint.files if not (root / file.name).is_file()]
-    if missing:
+    given = found_in(checkpoint, root, "the given folder")
+    if given is None:
+        missing = [file.name for file in checkpoint.files if not (root / file.name).is_file()]
         raise InputError(
             f"{root} lacks {len(missing)} of {len(checkpoint.files)} files of '{name}', first: {missing[0]}"
         )
-    verify(Found(checkpoint, root, "the given folder"))
+    verify(given)
     target = cache_folder() / "checkpoints" / name
-    for file in checkpoint.files:
+    for file in given.files:
         with (root / file.name).open("rb") as original, writing(target / file.name) as copy:
             shutil.copyfileobj(original, copy, 1 << 20)
-    return Found(checkpoint, target, "the user's cache")
+    return Found(checkpoint, target, "the user's cache", given.alternative)

@@ -1,0 +1,64 @@
+"""Image files -> captions, one file after the other, and the table of them."""
+
+from __future__ import annotations
+
+import json
+from collections import deque
+from collections.abc import Iterable, Iterator, Sequence
+from concurrent.futures import Future
+from dataclasses import dataclass
+from pathlib import Path
+
+from unprompt.files import write_table, writing
+from unprompt.images import ImageFile, find_images
+from unprompt.interrogator.caption import HEADER, Captioner
+from unprompt.pipeline import Seen, running
+from unprompt.records import check_unique
+
+LINES = ".jsonl"  # ending of a file with one JSON object a line
+
+
+@dataclass(frozen=True)
+class Captioned:
+    """What came of one file: its caption, or, where that is None, why it could not be read."""
+
+    file: ImageFile
+    caption: str | None
+    problem: str | None
+
+
+def images_of(sources: Sequence[Path], recursive: bool = False) -> list[ImageFile]:
+    """The images of several folders and files, in their order. Raises InputError, for a doubled id too."""
+    files = [file for source in sources for file in find_images(source, recursive)]
+    check_unique([file.image_id for file in files], "the images")
+    return files
+
+
+def caption_files(
+    files: Sequence[ImageFile], captioner: Captioner, device: str, workers: int
+) -> Iterator[Captioned]:
+    """Caption image files, in their order, each as soon as it and those before it are done."""
+    batches = deque(files[first : first + captioner.batch] for first in range(0, len(files), captioner.batch))
+    under_way: deque[tuple[Sequence[ImageFile], Future[Seen]]] = deque()
+    with running(workers, device) as pipeline:
+        while batches or under_way:
+            while batches and len(under_way) <= workers:  # one more than can be worked on: none waits
+                batch = batches.popleft()
+                (future,) = pipeline.submit(batch, [captioner])
+                under_way.append((batch, future))
+            batch, future = under_way.popleft()
+            seen = future.result()
+            captions = iter(seen.features.get(captioner.name, ()))
+            for file, problem in zip(batch, seen.problems, strict=True):
+                yield Captioned(file, None if problem else str(next(captions)), problem)
+
+
+def write_captions(path: Path, captions: Iterable[tuple[str, str]]) -> None:
+    """Write (id, caption) pairs as they come, as CSV `imgId,caption`, or as JSON lines where so named."""
+    if path.suffix != LINES:
+        write_table(path, HEADER, iter(captions))
+        return
+    with writing(path) as stream:
+        for pair in captions:
+            record = dict(zip(HEADER, pair, strict=True))
+            stream.write((json.dumps(record, ensure_ascii=False) + "\n").encode())
