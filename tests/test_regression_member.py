@@ -164,8 +164,8 @@ def test_members_share_a_network_only_with_the_same_file_and_settings(tmp_path: 
         'name = "other"\nweight = 1\ncheckpoint = "b.safetensors"',
     )
     members = Loader("cpu").members(read_bundle(path))
-    assert members[0].backbone is members[1].backbone
-    assert len(distinct_backbones(members)) == len({member.backbone.name for member in members}) == 3
+    assert members[0].backbones[0] is members[1].backbones[0]
+    assert len(distinct_backbones(members)) == len({member.backbones[0].name for member in members}) == 3
 
 
 def test_where_a_network_is_looked_for(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -17,7 +17,7 @@ from unprompt.checkpoints import Checkpoint, Found, known_checkpoints, locate
 from unprompt.devices import choose_device, core_count
 from unprompt.errors import CheckpointError
 from unprompt.images import ImageFile
-from unprompt.members import distinct_backbones
+from unprompt.members import distinct_backbones, guess_from
 from unprompt.outputs import installed_versions
 from unprompt.pipeline import gather, running
 from unprompt.records import DIM
@@ -188,6 +188,6 @@ def _try(bundle: str, device: str) -> tuple[float, float]:
                 begun = time.perf_counter()
                 seen = gather(pipeline.submit(chunk, backbones))
                 for member in members:
-                    member.guess(seen.features[member.backbone.name])
+                    guess_from(member, seen.features)
                 took = time.perf_counter() - begun
     return loaded - start, took / TRIAL_IMAGES

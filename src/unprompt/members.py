@@ -1,12 +1,12 @@
 """What a member of an ensemble is: images in, embeddings (and maybe prompts) out.
 
-Members do not read files and do not share state. What they look at is a backbone's features; a backbone
-that two members name is run once.
+Members do not read files and do not share state. What they look at is what backbones make of the image:
+features, or a caption. A backbone that two members name is run once.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Protocol
 
@@ -41,8 +41,8 @@ class Backbone(Protocol):
     def prepare(self, image: Image.Image) -> NDArray[Any]:
         """One RGB image -> the array that `features` stacks."""
 
-    def features(self, prepared: Sequence[NDArray[Any]]) -> FloatArray:
-        """B prepared images -> (B, D) features."""
+    def features(self, prepared: Sequence[NDArray[Any]]) -> NDArray[Any]:
+        """B prepared images -> B rows: features (B, D), or a captioner's texts (B,)."""
 
 
 class Member(Protocol):
@@ -53,16 +53,22 @@ class Member(Protocol):
         """Its name in the bundle, in members/NAME.npz and in the report."""
 
     @property
-    def backbone(self) -> Backbone:
-        """Whose features it takes."""
+    def backbones(self) -> tuple[Backbone, ...]:
+        """Through which it looks at an image."""
 
-    def guess(self, features: FloatArray) -> Guess:
-        """(B, D) features -> a guess for each of the B images. Row i depends on image i alone."""
+    @property
+    def guess(self) -> Callable[..., Guess]:
+        """B rows from each of its backbones, in their order -> B guesses. Guess i depends on image i alone."""
 
 
 def distinct_backbones(members: Sequence[Member]) -> list[Backbone]:
     """The backbones that members look through, each name once, in the members' order."""
-    return list({member.backbone.name: member.backbone for member in members}.values())
+    return list({backbone.name: backbone for member in members for backbone in member.backbones}.values())
+
+
+def guess_from(member: Member, seen: Mapping[str, NDArray[Any]]) -> Guess:
+    """A member's guesses from what was seen, by backbones' names."""
+    return member.guess(*(seen[backbone.name] for backbone in member.backbones))
 
 
 def softmax(logits: NDArray[np.floating]) -> FloatArray:

@@ -27,19 +27,17 @@ from unprompt.members import Backbone
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    from unprompt.records import FloatArray
-
 
 @dataclass(frozen=True)
 class Seen:
     """What came of a batch of files.
 
     `problems`: why each file could not be read, None for those that could. `features`: for each backbone's
-    name (B_ok, D), rows of the readable files in their order. `seconds`: busy time by step.
+    name B_ok rows, those of the readable files in their order. `seconds`: busy time by step.
     """
 
     problems: tuple[str | None, ...]
-    features: dict[str, FloatArray]
+    features: dict[str, NDArray[Any]]
     seconds: dict[str, float]
 
 

@@ -18,7 +18,7 @@ from unprompt.devices import choose_device, core_count
 from unprompt.errors import InputError
 from unprompt.files import read_prompts
 from unprompt.images import ImageFile, find_images
-from unprompt.members import Member, distinct_backbones
+from unprompt.members import Member, distinct_backbones, guess_from
 from unprompt.outputs import RunResult, grade, join, record, write_outputs
 from unprompt.pipeline import Pipeline, Seen, gather, running
 from unprompt.runs import Chunk, Level, RunFolder, opened
@@ -139,7 +139,7 @@ def _fill(
     total = sum(len(chunk) for chunk in chunks)
     done = total - sum(len(chunks[number]) for number in missing)
     progress(done, total)
-    steps = {member.name: {member.backbone.name, member.name} for member in members}
+    steps = {m.name: {m.name, *(backbone.name for backbone in m.backbones)} for m in members}
     under_way: deque[tuple[int, Level, str | None, list[Future[Seen]]]] = deque()
     queue = deque(missing)
     last = deadline.clock()
@@ -181,7 +181,7 @@ def _guess(
             if level is Level.CHEAPEST and member.name != alone:
                 continue
             start = time.perf_counter()
-            guess = member.guess(seen.features[member.backbone.name])
+            guess = guess_from(member, seen.features)
             busy[member.name] = time.perf_counter() - start
             embeddings[member.name][readable] = guess.embeddings
             if guess.prompts is not None:

@@ -232,7 +232,7 @@ class ZeroshotMember:
 
     def __init__(self, name: str, backbone: ImageNetClassifier, conse: ConSE) -> None:
         self.name = name
-        self.backbone = backbone
+        self.backbones = (backbone,)
         self._conse = conse
 
     def guess(self, features: FloatArray) -> Guess:

@@ -14,7 +14,6 @@ with m, g and s_c as in zeroshot.py.
 
 from __future__ import annotations
 
-import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -22,9 +21,9 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from unprompt.embed import PromptEncoder, encode_cached
-from unprompt.errors import CheckpointError, ConfigError
+from unprompt.errors import ConfigError
+from unprompt.interrogator.vocabulary import read_phrases, words_of
 from unprompt.members import Guess, softmax
-from unprompt.packages import package_folder
 from unprompt.records import unit_rows
 from unprompt.words import listed, with_article
 from unprompt.zeroshot import ConSE, ImageNetClassifier, check_gain, class_names
@@ -37,19 +36,6 @@ SUBJECTS = 3  # at most this many things are named
 SUBJECT_SHARE = 0.25  # a further subject must be this likely, relative to the first
 SAME_THING = 0.35  # classes nearer than this (cosine of their offsets) are one thing: convertible, sports car
 REDUNDANT = 0.6  # phrases nearer than this to a chosen one say it again: car, cars, car photography
-
-
-def read_phrases(kind: str) -> list[str]:
-    """One of clip-interrogator's lists (`mediums`, `movements`, `flavors` …), in its order, without repeats.
-
-    The package is located, not imported: importing it loads two deep learning libraries.
-    """
-    folder = package_folder("clip_interrogator")
-    if folder is None:
-        raise CheckpointError("phrase lists come from clip-interrogator; run: pip install 'unprompt[lite]'")
-    path = folder / "data" / f"{kind}.txt"
-    lines = path.read_text(encoding="utf-8-sig").splitlines()
-    return list(dict.fromkeys(line.strip() for line in lines if line.strip()))
 
 
 @dataclass(frozen=True)
@@ -98,23 +84,18 @@ class PhraseTable:
         """
         cosines = self.directions @ direction  # (P,)
         chosen: list[int] = []
-        words = _words(said)
+        words = words_of(said)
         for row in np.argsort(-cosines, kind="stable"):
             if len(chosen) == count or cosines[row] < least:
                 break
             redundant = (
                 bool(chosen) and float((self.embeddings[chosen] @ self.embeddings[row]).max()) > REDUNDANT
             )
-            if redundant or _words(self.texts[row]) <= words:
+            if redundant or words_of(self.texts[row]) <= words:
                 continue
             chosen.append(int(row))
-            words |= _words(self.texts[row])
+            words |= words_of(self.texts[row])
         return [self.texts[row] for row in chosen]
-
-
-def _words(text: str) -> set[str]:
-    """Words without their plural s, for telling whether a phrase says anything new."""
-    return {word.removesuffix("s") for word in re.findall(r"\w+", text.lower())}
 
 
 class PhrasesMember:
@@ -129,7 +110,7 @@ class PhrasesMember:
         config: PhrasesConfig,
     ) -> None:
         self.name = name
-        self.backbone = backbone
+        self.backbones = (backbone,)
         self._conse = conse
         self._encoder = encoder
         self._config = config

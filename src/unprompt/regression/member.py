@@ -146,7 +146,7 @@ class RegressionMember:
 
     def __init__(self, name: str, backbone: Regressor) -> None:
         self.name = name
-        self.backbone = backbone
+        self.backbones = (backbone,)
 
     def guess(self, features: FloatArray) -> Guess:
         """(B, 384) embeddings -> the same as unit rows; no prompts."""

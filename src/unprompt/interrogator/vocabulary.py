@@ -1,0 +1,157 @@
+"""The phrases that an interrogator chooses from: clip-interrogator's lists, and a user's own.
+
+A list is a text file with one entry a line. Two kinds are written out from shorter entries: an artist X
+gives "by X" and "inspired by X"; a site gives its name, "trending on", "featured on" and "contest winner".
+"""
+
+from __future__ import annotations
+
+import re
+import warnings
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from unprompt.errors import CheckpointError, ConfigError, InputError
+from unprompt.files import read_text
+from unprompt.packages import package_folder
+
+KINDS = ("artists", "flavors", "mediums", "movements", "trendings", "negative")
+
+# No file of the package's: clip-interrogator has these in its code.
+SITES = (
+    *("Artstation", "behance", "cg society", "cgsociety", "deviantart", "dribble", "flickr", "instagram"),
+    *("pexels", "pinterest", "pixabay", "pixiv", "polycount", "reddit", "shutterstock", "tumblr", "unsplash"),
+    "zbrush central",
+)
+
+BESIDES = ".more"  # artists.more.txt is added to the package's artists, artists.txt stands instead of them
+
+
+def kind_named(name: str) -> str:
+    """One of KINDS, by its name or the name's singular. Raises ConfigError that lists the kinds."""
+    for kind in KINDS:
+        if name in (kind, kind.removesuffix("s")):
+            return kind
+    raise ConfigError(f"there is no list of phrases called '{name}'; there are: {', '.join(KINDS)}")
+
+
+@dataclass(frozen=True)
+class OwnLists:
+    """A user's files by kind: read `instead` of the package's list, or `besides` it."""
+
+    instead: Mapping[str, Path] = field(default_factory=dict)
+    besides: Mapping[str, Path] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        for name in ("instead", "besides"):
+            files = getattr(self, name)
+            by_kind = {kind_named(kind): path for kind, path in files.items()}
+            if len(by_kind) < len(files):
+                raise ConfigError(f"a list of phrases is named twice: {', '.join(sorted(files))}")
+            object.__setattr__(self, name, by_kind)
+
+    @classmethod
+    def in_folder(cls, folder: Path) -> OwnLists:
+        """The NAME.txt (instead) and NAME.more.txt (besides) of a folder; only files ending in .txt are read.
+
+        Raises InputError where the folder is missing or has no such file, ConfigError for another NAME.
+        """
+        if not folder.is_dir():
+            raise InputError(f"{folder} is not a folder; name the one that holds your lists of phrases")
+        instead: dict[str, Path] = {}
+        besides: dict[str, Path] = {}
+        for path in sorted(folder.glob("*.txt")):
+            name = path.stem.removesuffix(BESIDES)
+            try:
+                kind_named(name)
+            except ConfigError as error:
+                raise ConfigError(f"{path}: {error}") from error
+            (besides if path.stem.endswith(BESIDES) else instead)[name] = path
+        if not instead and not besides:
+            known = ", ".join(f"{kind}.txt" for kind in KINDS)
+            raise InputError(f"{folder} has no list of phrases; expected one of {known}")
+        return cls(instead, besides)
+
+
+NO_OWN_LISTS = OwnLists()
+
+
+def read_vocabulary(kinds: Iterable[str] = KINDS, own: OwnLists = NO_OWN_LISTS) -> dict[str, tuple[str, ...]]:
+    """The phrases of each kind, in the order of `kinds`.
+
+    Without a user's files these are clip-interrogator's labels as it makes them, doubles and an empty one
+    included. A user's file is cleaned as `read_list` says. Raises InputError for a file that cannot be used,
+    CheckpointError where clip-interrogator is needed and not installed.
+    """
+    return {kind: tuple(written_out(kind, _entries(kind, own))) for kind in kinds}
+
+
+def _entries(kind: str, own: OwnLists) -> list[str]:
+    entries = read_list(own.instead[kind]) if kind in own.instead else package_entries(kind)
+    if kind in own.besides:
+        path = own.besides[kind]
+        entries += _without_doubles(read_list(path), known=entries, path=path)
+    return entries
+
+
+def written_out(kind: str, entries: Sequence[str]) -> list[str]:
+    """The phrases that the entries of a list stand for, in clip-interrogator's order."""
+    if kind == "artists":
+        return [f"{how} {artist}" for how in ("by", "inspired by") for artist in entries]
+    if kind == "trendings":
+        forms = ("{}", "trending on {}", "featured on {}", "{} contest winner")
+        return [form.format(site) for form in forms for site in entries]
+    return list(entries)
+
+
+def package_entries(kind: str) -> list[str]:
+    """The lines of one of clip-interrogator's files, all of them, or SITES.
+
+    The package is located, not imported: importing it loads two deep learning libraries.
+    """
+    if kind == "trendings":
+        return list(SITES)
+    folder = package_folder("clip_interrogator")
+    if folder is None:
+        raise CheckpointError("phrase lists come from clip-interrogator; run: pip install 'unprompt[lite]'")
+    with (folder / "data" / f"{kind}.txt").open(encoding="utf-8") as stream:
+        return [line.strip() for line in stream]
+
+
+def read_phrases(kind: str) -> list[str]:
+    """One of clip-interrogator's files (`mediums`, `flavors` …), in its order, without repeats and blanks."""
+    return list(dict.fromkeys(filter(None, package_entries(kind))))
+
+
+def read_list(path: Path) -> list[str]:
+    """The entries of a user's file, one a line, without blank lines and spaces around.
+
+    A byte-order mark and any line ends are accepted; an entry that stands again is left out, which a warning
+    counts. Raises InputError for a missing or empty file and, with the line, for one that is not UTF-8.
+    """
+    lines = [line.strip() for line in read_text(path).splitlines()]
+    entries = [line for line in lines if line]
+    if not entries:
+        raise InputError(f"{path} has no phrases; write one a line, or remove the file")
+    return _without_doubles(entries, known=(), path=path)
+
+
+def _without_doubles(entries: Sequence[str], known: Sequence[str], path: Path) -> list[str]:
+    """The entries that are new, each once, with a warning that counts the others."""
+    new = list(dict.fromkeys([*known, *entries]))[len(set(known)) :]
+    if len(new) < len(entries):
+        counts = Counter([*set(known), *entries])
+        first = next(entry for entry in entries if counts[entry] > 1)
+        warnings.warn(
+            f"{path}: {len(entries) - len(new)} of {len(entries)} phrases stand twice and count once, "
+            f"first: {first}",
+            stacklevel=2,
+        )
+    return new
+
+
+def words_of(text: str) -> set[str]:
+    """Words without their plural s, for telling whether a phrase says anything new."""
+    return {word.removesuffix("s") for word in re.findall(r"\w+", text.lower())}
