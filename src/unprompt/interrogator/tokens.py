@@ -1,0 +1,79 @@
+"""Texts -> token ids: exactly those of a model's own tokenizer, fast on long lists of short texts.
+
+CLIP's tokenizer mends a text (mojibake, HTML entities), folds its white space, makes it lower case and
+splits what is left into pieces, none of which reaches over a space. So a text's ids are its words' ids, one
+after the other, and a word is split once. The mending looks at the whole text and takes ten times longer
+than all else; it leaves printable ASCII without "&" as it is, and is done for other texts only.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from functools import lru_cache
+from itertools import chain
+from typing import Any
+
+WORDS_KEPT = 1 << 18
+
+
+class Tokens:
+    """Ids by CLIP's tokenizer: start, the text's, end; cut to the context, with the end in last place."""
+
+    def __init__(self, tokenizer: Any, context: int) -> None:
+        from open_clip.tokenizer import get_clean_fn
+
+        self.context = context
+        self.start = int(tokenizer.sot_token_id)
+        self.end = int(tokenizer.eot_token_id)
+        self.highest = max(tokenizer.encoder.values())
+        self._tokenizer = tokenizer
+        self._word = lru_cache(maxsize=WORDS_KEPT)(self._split)
+        self._only_lowers = tokenizer.clean_fn is get_clean_fn("lower")  # beside mending and white space
+
+    @staticmethod
+    def suits(tokenizer: Any) -> bool:
+        """Whether a tokenizer's ids can be had word by word: CLIP's own, cutting long texts at the end."""
+        import open_clip
+
+        return isinstance(tokenizer, open_clip.SimpleTokenizer) and tokenizer.reduction_fn is None
+
+    def rows(self, texts: Sequence[str]) -> list[list[int]]:
+        """N texts -> N rows of ids, none longer than the context."""
+        return [self._row(self._ids(text)) for text in texts]
+
+    def continued(self, prefix: str, phrases: Sequence[str]) -> tuple[list[int], list[list[int]]]:
+        """The rows of f"{prefix}, {phrase}", and the ids from the start on that most of them share.
+
+        The comma stands in the prefix's last word and a space follows it, so the ids of plain texts are
+        those of f"{prefix}," and then the phrase's. Others are mended and split as one text.
+        """
+        head = f"{prefix},"
+        shared = self._ids(head)
+        plain = is_plain(prefix)
+        parts = (
+            shared + self._ids(phrase) if plain and is_plain(phrase) else self._ids(f"{head} {phrase}")
+            for phrase in phrases
+        )
+        return [self.start, *shared][: self.context - 1], [self._row(ids) for ids in parts]
+
+    def _row(self, ids: list[int]) -> list[int]:
+        return [self.start, *ids[: self.context - 2], self.end]
+
+    def _ids(self, text: str) -> list[int]:
+        if self._only_lowers and is_plain(text):
+            words = text.lower().split()
+        else:
+            words = self._tokenizer.clean_fn(text).split(" ")
+        return list(chain.from_iterable(map(self._word, words)))
+
+    def _split(self, word: str) -> tuple[int, ...]:
+        """The ids of one word of a cleaned text."""
+        tokenizer = self._tokenizer
+        signs = tokenizer.byte_encoder
+        pieces = ("".join(signs[byte] for byte in piece.encode()) for piece in tokenizer.pat.findall(word))
+        return tuple(tokenizer.encoder[part] for piece in pieces for part in tokenizer.bpe(piece).split(" "))
+
+
+def is_plain(text: str) -> bool:
+    """Whether nothing in a text can need mending: printable ASCII, and no "&" that may begin an entity."""
+    return text.isascii() and text.isprintable() and "&" not in text
