@@ -123,6 +123,87 @@ class TestBlend:
         assert main(["blend", str(tmp_path / "a.npz"), *arguments]) == 0
         assert read_submission(tmp_path / "s.csv").ids == ("y", "x")
 
+    @pytest.fixture
+    def fit_arguments(self, tmp_path: Path) -> list[str]:
+        """Two members that are perpendicular, and a truth at 3 : 4 between them for three of four images."""
+        write_embeddings(tmp_path / "a.npz", Embeddings(("x", "y", "z", "more"), axes(0, 0, 0, 0)))
+        write_embeddings(tmp_path / "b.npz", Embeddings(("z", "y", "x", "more"), axes(1, 1, 1, 1)))
+        truth = Embeddings(("y", "x", "z"), 3 * axes(0, 0, 0) + 4 * axes(1, 1, 1))
+        write_embeddings(tmp_path / "truth.npz", truth)
+        files = [str(tmp_path / name) for name in ("a.npz", "b.npz", "truth.npz")]
+        return ["blend", *files[:2], "--fit", files[2]]
+
+    def test_fits_weights_and_blends_with_them(
+        self, fit_arguments: list[str], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    ) -> None:
+        assert main([*fit_arguments, "--json", "--out", str(tmp_path / "s.csv")]) == 0
+        numbers = json.loads(capsys.readouterr().out)
+        weights = [member["weight"]["value"] for member in numbers["members"]]
+        assert weights == pytest.approx([3 / 7, 4 / 7], abs=1e-6)
+        assert [member["alone"]["value"] for member in numbers["members"]] == pytest.approx([0.6, 0.8])
+        given = (0.45 * 0.6 + 0.55 * 0.8) / np.hypot(0.45, 0.55)
+        assert numbers["given_weights"] == [0.45, 0.55]
+        assert numbers["given"]["value"] == pytest.approx(given)
+        assert numbers["best_gain"]["value"] == pytest.approx(1 - given)
+        assert numbers["held_out"]["value"] == pytest.approx(1)
+        assert (numbers["images"], numbers["without_truth"], numbers["blended"]) == (3, 1, 4)
+        blended = read_submission(tmp_path / "s.csv").at(["more"]).vectors[0]
+        np.testing.assert_allclose(blended, 0.6 * axes(0)[0] + 0.8 * axes(1)[0], atol=1e-6)
+
+    def test_a_fit_for_people_says_how_far_to_trust_it(
+        self, fit_arguments: list[str], capsys: pytest.CaptureFixture[str]
+    ) -> None:
+        assert main([*fit_arguments, "--weights", "1", "3"]) == 0
+        text = capsys.readouterr().out
+        given = (0.6 + 3 * 0.8) / 10**0.5
+        assert re.search(rf"weights 1 3 +{given:.4f} ", text)
+        assert re.search(rf"best weights +1\.0000 .* \+{1 - given:.4f} ", text)
+        assert re.search(r"3-fold held out +1\.0000", text)
+        assert re.search(r"a\.npz +0\.429 +0\.429 to 0\.429 +0\.6000", text)
+        assert "With 3 images the intervals are wide" in text
+        assert "1 images of the members have no truth" in text
+
+    def test_fits_to_a_prompts_csv(self, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+        from unprompt.embed import PromptEncoder
+
+        prompts = Prompts(("p", "q"), ("a red car", "two cats"))
+        write_prompts(tmp_path / "truth.csv", prompts)
+        write_embeddings(tmp_path / "a.npz", PromptEncoder.load().embed(prompts))
+        write_embeddings(tmp_path / "b.npz", Embeddings(("p", "q"), axes(0, 1)))
+        files = [str(tmp_path / name) for name in ("a.npz", "b.npz", "truth.csv")]
+        assert main(["blend", *files[:2], "--fit", files[2], "--json"]) == 0
+        numbers = json.loads(capsys.readouterr().out)
+        assert numbers["members"][0]["weight"]["value"] == pytest.approx(1, abs=1e-3)
+        assert numbers["best"]["value"] == pytest.approx(1, abs=1e-5)
+
+    @pytest.mark.parametrize(
+        ("arguments", "says"),
+        [
+            (["--out", "{tmp}/s.csv"], "give the members' --weights, or --fit TRUTH"),
+            (["--weights", "1", "2"], "name the submission to write with --out"),
+            (["--fit", "{tmp}/truth.npz", "--sample", "{tmp}/sample.csv"], "--sample orders a submission"),
+            (["--fit", "{tmp}/truth.npz", "--weights", "1"], "2 members but 1 weights"),
+            (["--fit", "{tmp}/other.npz"], "share no image id"),
+            (
+                ["--fit", "{tmp}/larger.npz"],
+                "1 of 2 images of {tmp}/larger.npz are not in {tmp}/a.npz, first: w",
+            ),
+        ],
+    )
+    def test_what_is_missing_for_a_fit_or_a_blend(
+        self,
+        arguments: list[str],
+        says: str,
+        fit_arguments: list[str],
+        tmp_path: Path,
+        capsys: pytest.CaptureFixture[str],
+    ) -> None:
+        write_embeddings(tmp_path / "other.npz", Embeddings(("u", "v"), axes(0, 1)))
+        write_embeddings(tmp_path / "larger.npz", Embeddings(("x", "w"), axes(0, 1)))
+        given = [argument.format(tmp=tmp_path) for argument in arguments]
+        assert main([*fit_arguments[:3], *given]) == 1
+        assert says.format(tmp=tmp_path) in capsys.readouterr().err
+
 
 class TestScore:
     def test_prompts_against_themselves_and_what_is_missing(

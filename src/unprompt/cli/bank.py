@@ -1,0 +1,79 @@
+"""`unprompt bank`: data sets -> a bank of image features and prompts, for the member `retrieval`."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import time
+from pathlib import Path
+
+from unprompt.cli.options import StepBars, add_json, command, warn
+
+EXAMPLE = """\
+  unprompt bank DATASET --out BANK
+  unprompt bank DATASET MORE --out BANK --clip ViT-L-14 --checkpoint vit_l_14.safetensors --limit 100000
+"""
+
+
+def add(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    """Declare the command."""
+    parser = command(
+        subparsers,
+        "bank",
+        run,
+        "keep a CLIP's features of images with known prompts, to look up others",
+        EXAMPLE,
+    )
+    parser.add_argument("datasets", type=Path, nargs="+", metavar="DATASET", help="images with prompts")
+    parser.add_argument("--out", type=Path, required=True, metavar="BANK", help="folder for the bank")
+    parser.add_argument("--clip", metavar="MODEL", help="open_clip's name of the CLIP (ViT-H-14)")
+    parser.add_argument(
+        "--checkpoint", type=Path, metavar="PATH", help="its file or folder (where it is found)"
+    )
+    parser.add_argument(
+        "--statistics", default="", metavar="NAME", help="of the channels: half (the model's own)"
+    )
+    parser.add_argument("--limit", type=int, default=0, metavar="N", help="so many images at most (all)")
+    parser.add_argument("--device", default="auto", help="auto, cpu, cuda or mps (auto)")
+    parser.add_argument("--workers", type=int, default=0, metavar="N", help="threads (one for each core)")
+    parser.add_argument("--overwrite", action="store_true", help="replace another bank in BANK")
+    add_json(parser)
+
+
+def run(options: argparse.Namespace) -> None:
+    """Make the bank, then say what is in it."""
+    started = time.monotonic()
+    options.when_interrupted = "run the same command again to go on; what is done is kept"
+
+    from unprompt.bank import build_bank
+    from unprompt.devices import choose_device
+    from unprompt.interrogator.clip import MODEL, Clip
+
+    device = choose_device(options.device)
+    clip = Clip.load(device, options.clip or MODEL, options.checkpoint, options.statistics)
+    with StepBars("image") as bars:
+        result = build_bank(
+            options.datasets,
+            options.out,
+            clip,
+            device,
+            options.workers,
+            options.limit,
+            options.overwrite,
+            bars.show,
+        )
+    seconds = time.monotonic() - started
+    if options.json:
+        numbers = {"images": result.images, "width": result.width, "problems": len(result.problems)}
+        print(json.dumps({"out": str(result.folder), **numbers, "seconds": round(seconds, 3)}))
+    else:
+        resumed = ", going on from an earlier start" if result.resumed else ""
+        print(
+            f"{result.images:,} images x {result.width} features in {seconds:.1f} s{resumed}: {result.folder}"
+        )
+    if result.problems:
+        first = result.problems[0]
+        warn(
+            f"{len(result.problems)} images could not be read and are not in the bank "
+            f"(first: {first.file}: {first.problem}); see {result.folder / 'bank.json'}"
+        )
