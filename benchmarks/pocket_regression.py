@@ -391,7 +391,9 @@ def main() -> None:
     """Parse and run."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else "")
     parser.add_argument("--out", type=Path, default=Path("pocket-regression"), metavar="FOLDER")
-    parser.add_argument("--images", type=int, default=100_000, metavar="N", help="to train with (%(default)s)")
+    parser.add_argument(
+        "--images", type=int, default=100_000, metavar="N", help="to train with (%(default)s)"
+    )
     parser.add_argument("--held-out", type=int, default=1000, metavar="N", help="to score on (%(default)s)")
     parser.add_argument(
         "--curve", type=int, nargs="+", default=[], metavar="N", help="train with so many images, too"

@@ -24,7 +24,7 @@ from unprompt.config import PredictConfig, TrainConfig
 from unprompt.devices import choose_device, core_count
 from unprompt.predict import predict
 from unprompt.regression.checkpoint import save_model
-from unprompt.regression.member import RegressionConfig, Regressor
+from unprompt.regression.member import MODEL_FILE, RegressionConfig, Regressor
 from unprompt.regression.model import new_model
 
 BACKBONE = "vit_base_patch16_224"
@@ -71,17 +71,17 @@ def main() -> None:
         (folder / "images").mkdir()
         write_images(folder / "images", count)
         model = new_model(TrainConfig(backbone=BACKBONE, from_scratch=True))
-        save_model(folder / "best.safetensors", model.spec, model.state_dict(), {})
+        save_model(folder / MODEL_FILE, model.spec, model.state_dict(), {})
         (folder / "bundle.toml").write_text(
             '[[members]]\nname = "regression"\nkind = "regression"\nweight = 1\n'
-            'checkpoint = "best.safetensors"\n'
+            f'checkpoint = "{MODEL_FILE}"\n'
         )
         floor, way = bare_forward(count, cores, device)
         config = PredictConfig(
             bundle=str(folder / "bundle.toml"), overwrite=True, device=device, workers=cores
         )
         start = time.perf_counter()
-        Regressor.load(device, folder / "best.safetensors", RegressionConfig())
+        Regressor.load(device, folder / MODEL_FILE, RegressionConfig())
         loading = time.perf_counter() - start
         whole = median_seconds(lambda: predict(folder / "images", folder / "RUN", config))
 

@@ -5,6 +5,8 @@
 #     text_representation:
 #       extension: .py
 #       format_name: percent
+#       format_version: '1.3'
+#       jupytext_version: 1.19.6
 #   kernelspec:
 #     display_name: Python 3
 #     language: python
@@ -193,6 +195,8 @@ Image("held_out.png")
 # - `--head mlp`: d -> 16d, batch norm, ReLU, 384, fitted by `--probe` epochs first; worth a try with 100,000s
 #   of images. Its batch norm sees one part of a batch on one GPU at a time, so with it `--accumulate` and the
 #   number of GPUs do change the result a little.
+# - `--head words`: first how likely each word is to be in the prompt, then what such words mean together. On
+#   pocket scenes by far the best head, with the backbone's early stages frozen (docs/RESULTS.md).
 # - `--augment crop shift colour`: small changes that leave the prompt true. None by default. `flip` is there
 #   too, but a mirrored picture contradicts "on the left" and every word written in it.
 # - `--patch`, `--size`: a ViT's weights are resampled to other patches and inputs.

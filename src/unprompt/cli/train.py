@@ -128,6 +128,7 @@ def run(options: argparse.Namespace) -> None:
 
     from tqdm import tqdm
 
+    from unprompt.regression.member import MODEL_FILE
     from unprompt.regression.train import train
 
     def show(scores: EpochScores) -> None:
@@ -152,7 +153,7 @@ def run(options: argparse.Namespace) -> None:
         f"{result.train_images:,} training and {result.validation_images:,} validation images, "
         f"{result.seconds:.0f} s"
     )
-    print(f"checkpoint  {result.out / 'best.safetensors'}")
+    print(f"checkpoint  {result.out / MODEL_FILE}")
     print(f"curves      {result.out / 'curves.png'}")
     print(f"next        unprompt predict IMAGES --out PREDICTED --bundle {result.out / 'bundle.toml'}")
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -45,7 +46,10 @@ def write_epoch(out: Path, rows: tuple[EpochScores, ...], average: EmbeddingRegr
     if row.validation > max((earlier.validation for earlier in rows[:-1]), default=float("-inf")):
         save_model(out / MODEL_FILE, average.spec, average.state_dict(), asdict(row))
     write_metrics(out / "metrics.csv", rows)
-    write_events(out / "tensorboard", rows)
+    if not write_events(out / "tensorboard", rows):
+        warnings.warn(
+            "nothing for TensorBoard, which is not installed (pip install tensorboard)", stacklevel=2
+        )
     plot_curves(out / "curves.png", rows, average.spec.backbone)
 
 
