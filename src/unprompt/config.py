@@ -133,6 +133,7 @@ class TrainConfig:
         False  # batch norms become part of the convolutions: a third faster, no batch statistics
     )
     freeze: tuple[str, ...] = ()  # patterns of backbone parameters that stay as they are, like blocks.0.*
+    keep_frozen: bool = False  # run frozen first stages once and keep what they make, in float16, on disk
     # Learning.
     epochs: int = 5
     batch: int = 64  # images an optimiser's step, over all processes and accumulated parts
@@ -187,6 +188,8 @@ class TrainConfig:
             raise ConfigError(f"validation is a share of the images between 0 and 1, got {self.validation}")
         if self.clip < 0:
             raise ConfigError(f"clip must not be negative, got {self.clip}")
+        if self.keep_frozen and self.augment:
+            raise ConfigError("keep_frozen looks at each image once, as it is; leave out it or augment")
         if self.from_scratch and self.weights:
             raise ConfigError("from_scratch and weights exclude each other")
 

@@ -33,6 +33,7 @@ HELP = {
     "drop_path": "stochastic depth",
     "fold_norms": "make batch norms part of the convolutions: a third faster on a CPU",
     "freeze": "patterns of backbone parameters that stay as they are: 'blocks.0.*' '*.conv_dw.weight'",
+    "keep_frozen": "run frozen first stages once, and keep what they make of each image",
     "epochs": "how often each image is seen",
     "batch": "images a step, over all processes",
     "learning_rate": "peak, after the warm-up",

@@ -20,6 +20,7 @@ from unprompt.regression.backbones import (
     width_of,
 )
 from unprompt.regression.preprocess import Preprocess
+from unprompt.regression.stages import later_stages
 
 MLP_FACTOR = 16  # the hidden layer's width, in widths of the features
 
@@ -91,17 +92,24 @@ class EmbeddingRegressor(torch.nn.Module):  # type: ignore[misc]
         self.width = width_of(spec.backbone, backbone)
         self.head = _head(spec, self.width)
 
-    def features(self, batch: torch.Tensor) -> torch.Tensor:
-        """(B, 3, S, S) -> (B, d): what the backbone puts out."""
-        return self.backbone(batch)
+    def features(self, batch: torch.Tensor, stages: int = 0) -> torch.Tensor:
+        """(B, 3, S, S) -> (B, d): what the backbone puts out.
 
-    def raw(self, batch: torch.Tensor) -> torch.Tensor:
-        """(B, 3, S, S) -> (B, 384): the head's output, of any length."""
-        return self.head(self.features(batch))
+        With `stages`, the batch is what so many first stages have made of images, (B, C, h, w).
+        """
+        return later_stages(self.backbone, stages, batch) if stages else self.backbone(batch)
 
-    def forward(self, batch: torch.Tensor) -> torch.Tensor:
-        """(B, 3, S, S) -> (B, 384) unit rows, scaled in float32 whatever the precision of the layers."""
-        return torch.nn.functional.normalize(self.raw(batch).float(), dim=1)
+    def raw(self, batch: torch.Tensor, stages: int = 0) -> torch.Tensor:
+        """A batch as for `features` -> (B, 384): the head's output, of any length."""
+        return self.head(self.features(batch, stages))
+
+    def forward(self, batch: torch.Tensor, stages: int = 0) -> torch.Tensor:
+        """A batch as for `features` -> (B, 384) unit rows, scaled in float32 whatever the precision."""
+        return torch.nn.functional.normalize(self.raw(batch, stages).float(), dim=1)
+
+    def inputs(self, loaded: torch.Tensor, stages: int = 0) -> torch.Tensor:
+        """(B, S, S, 3) uint8, or (B, h, w, C) float16 of `stages` -> a batch, channels last."""
+        return loaded.permute(0, 3, 1, 2).float() if stages else self.spec.preprocess.normalise(loaded)
 
 
 class WordsHead(torch.nn.Module):  # type: ignore[misc]

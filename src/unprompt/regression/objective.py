@@ -27,23 +27,29 @@ class Objective(torch.nn.Module):  # type: ignore[misc]
     """A network with its loss, so that every wrapper (DDP, compile) sees one forward pass."""
 
     def __init__(
-        self, network: EmbeddingRegressor, mse: float, word_share: float, channels_last: bool
+        self,
+        network: EmbeddingRegressor,
+        mse: float,
+        word_share: float,
+        channels_last: bool,
+        stages: int = 0,
     ) -> None:
         super().__init__()
         self.network = network
         self._mse = mse
         self._word_share = word_share
         self._channels_last = channels_last
+        self._stages = stages
 
     def forward(
-        self, pixels: torch.Tensor, targets: torch.Tensor, words: torch.Tensor | None
+        self, loaded: torch.Tensor, targets: torch.Tensor, words: torch.Tensor | None
     ) -> tuple[torch.Tensor, torch.Tensor]:
-        """(B, S, S, 3) uint8, (B, 384) unit rows -> losses (B,), cosines (B,) without gradient.
+        """Images as `network.inputs` takes them, (B, 384) unit rows -> losses (B,), cosines (B,).
 
-        `words`: (B, L) as `word_rows` gives them, for a words head.
+        `words`: (B, L) as `word_rows` gives them, for a words head. The cosines have no gradient.
         """
-        images = self.network.spec.preprocess.normalise(pixels)  # (B, 3, S, S), channels last
-        features = self.network.features(images if self._channels_last else images.contiguous())
+        batch = self.network.inputs(loaded, self._stages)
+        features = self.network.features(batch if self._channels_last else batch.contiguous(), self._stages)
         head = self.network.head
         logits = None if words is None else head.logits(features)
         raw = head(features) if logits is None else head.meaning(logits)

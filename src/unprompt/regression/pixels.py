@@ -122,7 +122,7 @@ def open_pixels(
     encoded = EncodedPixels(dataset.path, dataset.images, preprocess)
     if where == "no":
         return encoded
-    array = cache / f"{preprocess.size}px-{_fingerprint(dataset, preprocess)}.npy"
+    array = cache / f"{preprocess.size}px-{images_fingerprint(dataset, preprocess)}.npy"
     if not array.exists():
         if where == "auto" and not _has_room(array, encoded):
             return encoded
@@ -130,8 +130,8 @@ def open_pixels(
     return DecodedPixels(array)
 
 
-def _fingerprint(dataset: Dataset, preprocess: Preprocess) -> str:
-    """Names the array that holds these images, so mean and std have no part in it."""
+def images_fingerprint(dataset: Dataset, preprocess: Preprocess) -> str:
+    """Names arrays that are made of these images as they are seen; mean and std have no part in it."""
     states = {path: _state(path) for path in {file.path for file in dataset.images}}
     images = [[file.image_id, file.path.name, file.row, *states[file.path]] for file in dataset.images]
     return fingerprint({"images": images, "size": preprocess.size, "crop": preprocess.crop, "format": FORMAT})

@@ -20,6 +20,7 @@ import numpy as np
 import torch
 
 from unprompt import __version__
+from unprompt.checkpoints import cache_folder
 from unprompt.config import MachineConfig, TrainConfig
 from unprompt.devices import choose_device, core_count
 from unprompt.errors import RunError
@@ -32,8 +33,10 @@ from unprompt.regression.material import Material, first_of_shuffled, read_mater
 from unprompt.regression.model import EmbeddingRegressor, new_backbone, with_head
 from unprompt.regression.objective import Objective, learning_rate_share, loss_of
 from unprompt.regression.outputs import write_epoch, write_outputs
+from unprompt.regression.pixels import Pixels, images_fingerprint
 from unprompt.regression.probe import fit_mlp, fit_ridge, fit_words
 from unprompt.regression.sampling import batches, epoch_batches, share_of
+from unprompt.regression.stages import frozen_stages, open_activations
 from unprompt.regression.state import Progress, read_state, write_state
 from unprompt.regression.words import vocabulary_of, word_rows
 
@@ -218,6 +221,10 @@ class _Run:
         self.words: torch.Tensor | None = None
         if network.spec.words:
             self.words = torch.from_numpy(word_rows(material.dataset.prompts.texts, network.spec.words))
+        self.stages = 0  # of the backbone, that are run once for each image
+        if config.keep_frozen:
+            self.stages = frozen_stages(config.backbone, network.backbone, config.freeze)
+        self.loaded: Pixels = material.pixels  # what batches are made of
         self.progress = Progress(1, 0, 0, (0.0, 0.0, 0), (), 0.0, 0.0)
         self._saved = self._began = time.monotonic()
         if machine.channels_last:
@@ -227,6 +234,8 @@ class _Run:
         """Take up an earlier start's work where there is one, else fit the head; says which it was."""
         from timm.utils import ModelEmaV3
 
+        if self.stages:
+            self._keep_frozen()
         found = read_state(self.out / WORK)
         if found is None and self.config.probe:
             self._probe()
@@ -245,7 +254,7 @@ class _Run:
         self._peaks = [group["lr"] for group in groups]
         optimizer = torch.optim.AdamW(groups, betas=BETAS, fused=self.accelerator.device.type != "mps")
         objective = Objective(
-            self.network, self.config.mse, self.config.word_share, self.machine.channels_last
+            self.network, self.config.mse, self.config.word_share, self.machine.channels_last, self.stages
         )
         self._objective, self._optimizer = self.accelerator.prepare(objective, optimizer)
         if found is None:
@@ -299,7 +308,7 @@ class _Run:
         self._objective.train()
         self.report(f"epoch {epoch}", first * self.batch, len(whole) * self.batch)
         every = 1 if self.machine.save_minutes == 0 else CHECK
-        with closing(batches(self.material.pixels, plan, self._workers())) as loader:
+        with closing(batches(self.loaded, plan, self._workers())) as loader:
             for number, parts in enumerate(mine, start=first + 1):
                 sums += self._step(list(islice(loader, len(parts))), len(whole[number - 1]))
                 self.progress = replace(self.progress, batches=number, step=self.progress.step + 1)
@@ -396,6 +405,22 @@ class _Run:
         truth = self.targets[self.material.validation]
         return float(torch.cosine_similarity(raw.double(), truth.double()).mean())
 
+    def _keep_frozen(self) -> None:
+        """Load what the frozen stages make of images, from now on, instead of images; its time counts."""
+        start = time.monotonic()
+        with self.accelerator.local_main_process_first():
+            self.loaded = open_activations(
+                self.material.pixels,
+                images_fingerprint(self.material.dataset, self.network.spec.preprocess),
+                self.network.backbone,
+                self.stages,
+                self.network.spec.preprocess,
+                cache_folder() / "pixels",
+                self._workers(),
+                lambda done, total: self.report("frozen stages", done, total),
+            )
+        self.progress = replace(self.progress, seconds=self.progress.seconds + time.monotonic() - start)
+
     def _probe(self) -> None:
         """Fit the head to the frozen backbone's features."""
         start = time.monotonic()
@@ -438,7 +463,8 @@ class _Run:
                 torch.cat([head(part.to(self.accelerator.device)).cpu() for part in rows.split(4096)])
                 for rows in (features, held_out)
             )
-        seconds = time.monotonic() - start
+        spent = time.monotonic() - start
+        seconds = self.progress.seconds + spent
         row = EpochScores(
             epoch=0,
             step=0,
@@ -447,13 +473,13 @@ class _Run:
             validation=self._validation_score(raw_held_out),
             constant=self.material.constant,
             learning_rate=0.0,
-            images_per_second=(len(train) + len(validation)) / seconds,
+            images_per_second=(len(train) + len(validation)) / spent,
             seconds=seconds,
         )
         self.progress = replace(self.progress, rows=(row,), seconds=seconds)
 
     def _over(
-        self, rows: np.ndarray, look: Callable[[torch.Tensor], torch.Tensor], step: str
+        self, rows: np.ndarray, look: Callable[[torch.Tensor, int], torch.Tensor], step: str
     ) -> torch.Tensor:
         """What `look` gives for images as they are: (n,) rows -> (n, D) float32 on the CPU.
 
@@ -467,16 +493,16 @@ class _Run:
         found = []
         self.network.eval()
         with torch.inference_mode(), accelerator.autocast():
-            for _, pixels in batches(self.material.pixels, plan, self._workers()):
-                images = self.network.spec.preprocess.normalise(pixels.to(accelerator.device))
-                found.append(look(images).float())
+            for _, loaded in batches(self.loaded, plan, self._workers()):
+                batch = self.network.inputs(loaded.to(accelerator.device), self.stages)
+                found.append(look(batch, self.stages).float())
                 self.report(step, sum(map(len, found)), stretch)
         return accelerator.gather(torch.cat(found)).cpu()[: len(rows)]
 
     def _workers(self) -> int:
         if self.machine.workers >= 0:
             return self.machine.workers
-        return 0 if self.material.pixels.decoded else core_count()
+        return 0 if self.loaded.decoded else core_count()
 
 
 def _record(
