@@ -9,7 +9,7 @@ export HF_HUB_OFFLINE := 1
 $(VENV)/.ready: pyproject.toml constraints.txt
 	$(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip install --quiet --upgrade pip
-	$(BIN)/python -m pip install --quiet -c constraints.txt -e '.[lite,generate,train,dev]'
+	$(BIN)/python -m pip install --quiet -c constraints.txt -e '.[lite,generate,train,interrogate,dev]'
 	touch $@
 
 demo: $(VENV)/.ready       ## sample images, recovered prompts, a score and a report

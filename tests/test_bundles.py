@@ -7,9 +7,20 @@ from pathlib import Path
 
 import pytest
 
-from unprompt.bundles import Bundle, MemberSpec, read_bundle, settings_of, shipped_bundles
-from unprompt.errors import ConfigError, InputError
+from unprompt import checkpoints
+from unprompt.bundles import (
+    Bundle,
+    Loader,
+    MemberSpec,
+    declared_checkpoints,
+    read_bundle,
+    settings_of,
+    shipped_bundles,
+)
+from unprompt.errors import CheckpointError, ConfigError, InputError
+from unprompt.interrogator.member import CaptionerConfig, ClipConfig, MemberConfig
 from unprompt.interrogator.phrases import PhrasesConfig
+from unprompt.retrieval import RetrievalConfig
 from unprompt.zeroshot import ZeroshotConfig
 
 OWN = """
@@ -47,6 +58,54 @@ def test_lite_is_what_the_design_says() -> None:
         ("phrases", "phrases", 0.45),
     }
     assert sum(member.weight for member in lite.members) == pytest.approx(1)
+
+
+def test_kaggle_is_what_the_design_says() -> None:
+    kaggle = read_bundle("kaggle")
+    assert [(member.kind, member.weight) for member in kaggle.members] == [
+        ("regression", 0.55),
+        ("interrogator", 0.45),
+    ]
+    interrogator = kaggle.members[1]
+    assert settings_of(interrogator, MemberConfig).mode == "kaggle"
+    assert interrogator.checkpoint is None
+    needed = [name for member in kaggle.members for name in declared_checkpoints(member)]
+    assert needed == ["vit-b16-regression", "clip-vit-h-14", "blip-large", "all-minilm-l6-v2"]
+
+
+@pytest.fixture
+def nowhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A folder that is the only place for checkpoints but the installed packages."""
+    monkeypatch.setenv(checkpoints.ENVIRONMENT_VARIABLE, str(tmp_path))
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    monkeypatch.setattr(checkpoints, "KAGGLE_INPUT", tmp_path / "input")
+    return tmp_path
+
+
+def test_all_missing_checkpoints_are_told_at_once(nowhere: Path) -> None:
+    with pytest.raises(CheckpointError) as caught:
+        Loader("cpu").members(read_bundle("kaggle"))
+    message = str(caught.value)
+    assert message.startswith("the bundle 'kaggle' lacks 3 checkpoints: vit-b16-regression (image regressor")
+    assert "attach the Kaggle data sets 'unprompt-vit-b16-regression', 'unprompt-clip-vit-h-14'," in message
+    assert "\n" not in message
+    for name in ("clip-vit-h-14", "blip-large"):
+        (nowhere / name).mkdir()
+        (nowhere / name / checkpoints.declared(name).main_file.name).touch()
+    with pytest.raises(CheckpointError, match=r"^checkpoint 'vit-b16-regression' \(.*\) not found in"):
+        Loader("cpu").members(read_bundle("kaggle"))
+
+
+def test_what_a_table_names_itself_need_not_be_found() -> None:
+    def needed(kind: str, checkpoint: Path | None = None, **settings: object) -> list[str]:
+        return declared_checkpoints(MemberSpec("mine", kind, 1.0, checkpoint, settings))
+
+    own = Path("clip.bin")
+    assert needed("interrogator", own) == ["blip-large", "all-minilm-l6-v2"]
+    assert needed("interrogator", own, captioner="blip") == ["all-minilm-l6-v2"]
+    assert needed("interrogator", own, mode="negative") == ["all-minilm-l6-v2"]
+    assert needed("retrieval") == ["clip-vit-h-14"]
+    assert needed("regression", own) == needed("retrieval", own) == []
 
 
 def test_every_shipped_bundle_is_read_under_its_name() -> None:
@@ -146,6 +205,50 @@ def spec(**settings: object) -> MemberSpec:
     return MemberSpec("mine", "any", 1.0, None, settings)
 
 
+def test_paths_are_relative_to_the_bundles_file(own: Path) -> None:
+    own.write_text(
+        """
+        [[members]]
+        name = "first"
+        kind = "interrogator"
+        weight = 1
+        captioner = "blip"
+        phrases = "../lists"
+        vocabulary = "/words"
+        [[members]]
+        name = "second"
+        kind = "retrieval"
+        weight = 1
+        bank = "BANK"
+        [[members]]
+        name = "third"
+        kind = "interrogator"
+        weight = 1
+        captioner = ""
+        """
+    )
+    first, second, third = (member.settings for member in read_bundle(str(own)).members)
+    folder = own.parent
+    assert first == {
+        "captioner": str(folder / "blip"),
+        "phrases": str(folder / "../lists"),
+        "vocabulary": "/words",
+    }
+    assert second == {"bank": str(folder / "BANK")}
+    assert third == {"captioner": ""}
+
+
+def test_one_table_gives_the_settings_of_several_things() -> None:
+    kinds = (MemberConfig, ClipConfig, CaptionerConfig)
+    mine = spec(clip="ViT-L-14", captioner="blip", without=["artists"], max_flavors=4, repeats=False)
+    assert settings_of(mine, ClipConfig, kinds) == ClipConfig(clip="ViT-L-14")
+    assert settings_of(mine, CaptionerConfig, kinds) == CaptionerConfig(captioner="blip")
+    expected = MemberConfig(mode="kaggle", without=("artists",), max_flavors=4, repeats=False)
+    assert settings_of(mine, MemberConfig, kinds) == expected
+    with pytest.raises(ConfigError, match=r"unknown setting 'captioner'; known: bank, .*clip, statistics"):
+        settings_of(mine, RetrievalConfig, (RetrievalConfig, ClipConfig))
+
+
 def test_an_unknown_setting_says_which_are_known() -> None:
     with pytest.raises(ConfigError, match="'mine' has the unknown setting 'gian'; known: gain"):
         settings_of(spec(gian=1.0), ZeroshotConfig)
@@ -166,6 +269,11 @@ def test_an_unknown_setting_says_which_are_known() -> None:
         ({"flavors": 0}, PhrasesConfig, "flavors must be at least 1, got 0"),
         ({"count": -1}, PhrasesConfig, "count must not be negative, got -1"),
         ({"least": math.nan}, PhrasesConfig, "least"),
+        ({"without": "artists"}, MemberConfig, "setting 'without' of member 'mine' must be a list of str"),
+        ({"without": [1]}, MemberConfig, r"must be a list of str, got \[1\]"),
+        ({"max_flavors": 1.5}, MemberConfig, "setting 'max_flavors' of member 'mine' must be int, got 1.5"),
+        ({"max_flavors": 0}, MemberConfig, "max_flavors must be at least 1"),
+        ({"repeats": 1}, MemberConfig, "setting 'repeats' of member 'mine' must be bool, got 1"),
     ],
 )
 def test_settings_that_make_no_sense(settings: dict[str, object], kind: type, words: str) -> None:

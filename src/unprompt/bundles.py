@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable, Mapping
-from dataclasses import asdict, dataclass, field, fields
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict, dataclass, field
 from functools import cached_property
 from importlib.resources import files
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeVar
+from types import NoneType
+from typing import TYPE_CHECKING, Any, TypeVar, get_args, get_origin, get_type_hints
 
+from unprompt.checkpoints import declared, locate
 from unprompt.embed import PromptEncoder
 from unprompt.ensemble import check_weights
-from unprompt.errors import ConfigError, InputError
+from unprompt.errors import CheckpointError, ConfigError, InputError
 from unprompt.members import Member
 
 if sys.version_info >= (3, 11):
@@ -21,6 +23,9 @@ else:
     import tomli as tomllib
 
 if TYPE_CHECKING:
+    from unprompt.interrogator.caption import Captioner
+    from unprompt.interrogator.clip import Clip
+    from unprompt.interrogator.member import CaptionerConfig, ClipConfig
     from unprompt.regression.member import RegressionConfig, Regressor
     from unprompt.zeroshot import ConSE, ImageNetClassifier
 
@@ -31,11 +36,13 @@ _MEMBER_KEYS: Mapping[str, type | tuple[type, ...]] = {
     "weight": (int, float),
     "checkpoint": str,
 }
+# The settings that name files and folders, relative to the bundle's file as the checkpoint is.
+_PATHS = ("bank", "captioner", "phrases", "vocabulary")
 
 
 @dataclass(frozen=True)
 class MemberSpec:
-    """One `[[members]]` table: `settings` are the keys that belong to its kind."""
+    """One `[[members]]` table: `settings` are the keys that belong to its kind, paths in them made whole."""
 
     name: str
     kind: str
@@ -82,7 +89,7 @@ def shipped_bundles() -> list[str]:
 def read_bundle(name: str) -> Bundle:
     """Read a bundle by the name of a shipped one or by the path of a TOML file.
 
-    Checkpoint paths in a file are relative to that file. Raises InputError where there is no such bundle,
+    Paths in a file are relative to that file. Raises InputError where there is no such bundle,
     ConfigError where its content makes no sense.
     """
     if name in shipped_bundles():
@@ -133,10 +140,58 @@ def _parse(content: Mapping[str, Any], path: Path) -> Bundle:
                 kind=table["kind"],
                 weight=float(table["weight"]),
                 checkpoint=path.parent / checkpoint if checkpoint else None,
-                settings={key: value for key, value in table.items() if key not in _MEMBER_KEYS},
+                settings={
+                    key: str(path.parent / value)
+                    if key in _PATHS and value and isinstance(value, str)
+                    else value
+                    for key, value in table.items()
+                    if key not in _MEMBER_KEYS
+                },
             )
         )
     return Bundle(str(content.get("name", path.stem)), str(content.get("description", "")), tuple(members))
+
+
+def declared_checkpoints(spec: MemberSpec) -> list[str]:
+    """The declared checkpoints that a member takes, as its table names no files of its own in their place."""
+    from unprompt import embed, zeroshot
+    from unprompt.interrogator import caption_checkpoint, clip
+    from unprompt.regression import member as regression
+
+    images = {
+        "zeroshot": zeroshot.CHECKPOINT,
+        "phrases": zeroshot.CHECKPOINT,
+        "regression": regression.CHECKPOINT,
+        "interrogator": clip.CHECKPOINT,
+        "retrieval": clip.CHECKPOINT,
+    }
+    names = [] if spec.checkpoint else [images[spec.kind]]
+    captions = spec.kind == "interrogator" and spec.settings.get("mode") != "negative"
+    if captions and not spec.settings.get("captioner"):
+        names.append(caption_checkpoint.CHECKPOINT)
+    if spec.kind in ("zeroshot", "phrases", "interrogator"):
+        names.append(embed.CHECKPOINT)
+    return names
+
+
+def check_checkpoints(bundle: Bundle) -> None:
+    """Raise one CheckpointError for all declared checkpoints that a bundle needs and that are not found."""
+    missing: dict[str, CheckpointError] = {}
+    for name in dict.fromkeys(name for spec in bundle.members for name in declared_checkpoints(spec)):
+        try:
+            locate(name)
+        except CheckpointError as error:
+            missing[name] = error
+    if len(missing) == 1:
+        raise next(iter(missing.values()))
+    if missing:
+        which = ", ".join(f"{name} ({declared(name).role})" for name in missing)
+        data_sets = ", ".join(f"'{declared(name).data_set}'" for name in missing)
+        raise CheckpointError(
+            f"the bundle '{bundle.name}' lacks {len(missing)} checkpoints: {which}; attach the Kaggle data "
+            f"sets {data_sets}, or ask `unprompt checkpoints fetch NAME` how to get each; "
+            "`unprompt checkpoints list` says where they are looked for"
+        )
 
 
 class Loader:
@@ -146,6 +201,8 @@ class Loader:
         self.device = device
         self._classifiers: dict[Path | None, ImageNetClassifier] = {}
         self._regressors: dict[tuple[Path | None, RegressionConfig], Regressor] = {}
+        self._clips: dict[tuple[Path | None, ClipConfig], Clip] = {}
+        self._captioners: dict[CaptionerConfig, Captioner] = {}
 
     @cached_property
     def encoder(self) -> PromptEncoder:
@@ -168,6 +225,27 @@ class Loader:
             self._regressors[checkpoint, config] = Regressor.load(self.device, checkpoint, config)
         return self._regressors[checkpoint, config]
 
+    def clip(self, checkpoint: Path | None, config: ClipConfig) -> Clip:
+        """A CLIP, shared by the members that name the same model, checkpoint and statistics."""
+        from unprompt.interrogator.clip import Clip
+
+        if (checkpoint, config) not in self._clips:
+            self._clips[checkpoint, config] = Clip.load(
+                self.device, config.clip, checkpoint, config.statistics
+            )
+        return self._clips[checkpoint, config]
+
+    def captioner(self, config: CaptionerConfig) -> Captioner:
+        """A captioner, shared by the members that name the same one."""
+        from unprompt.interrogator.caption import Captioner
+
+        if config not in self._captioners:
+            model, vocabulary = (
+                Path(path) if path else None for path in (config.captioner, config.vocabulary)
+            )
+            self._captioners[config] = Captioner.load(self.device, model, vocabulary=vocabulary)
+        return self._captioners[config]
+
     def conse(self, gain: float) -> ConSE:
         """The map from class probabilities to MiniLM space."""
         from unprompt.zeroshot import ConSE
@@ -175,27 +253,59 @@ class Loader:
         return ConSE.build(self.encoder, gain)
 
     def members(self, bundle: Bundle) -> list[Member]:
-        """Load a bundle's members, in its order."""
+        """Load a bundle's members, in its order.
+
+        Raises CheckpointError for what is missing or damaged, ConfigError for settings that make no sense.
+        """
+        check_checkpoints(bundle)
         return [KINDS[spec.kind](self, spec) for spec in bundle.members]
 
 
 Settings = TypeVar("Settings")
 
 
-def settings_of(spec: MemberSpec, kind: Callable[..., Settings]) -> Settings:
-    """A member's settings as its kind's dataclass. Raises ConfigError for unknown keys and wrong types."""
-    known = {item.name: type(item.default) for item in fields(kind)}  # type: ignore[arg-type]
+def settings_of(
+    spec: MemberSpec, kind: Callable[..., Settings], sharing: Sequence[Callable[..., Any]] = ()
+) -> Settings:
+    """A member's settings as a dataclass. Raises ConfigError for unknown keys and wrong types.
+
+    `sharing`: dataclasses that take their settings from the same table; what is theirs is no unknown key.
+    """
+    own = get_type_hints(kind)
+    known = {name: hint for one in (kind, *sharing) for name, hint in get_type_hints(one).items()}
     for key, value in spec.settings.items():
         if key not in known:
             raise ConfigError(
                 f"member '{spec.name}' has the unknown setting '{key}'; known: {', '.join(known)}"
             )
-        expected = (int, float) if known[key] is float else known[key]
-        if not isinstance(value, expected) or isinstance(value, bool) is not (known[key] is bool):
+        if not _fits(value, known[key]):
             raise ConfigError(
-                f"setting '{key}' of member '{spec.name}' must be {known[key].__name__}, got {value!r}"
+                f"setting '{key}' of member '{spec.name}' must be {_described(known[key])}, got {value!r}"
             )
-    return kind(**spec.settings)
+    return kind(
+        **{
+            key: tuple(value) if isinstance(value, list) else value
+            for key, value in spec.settings.items()
+            if key in own
+        }
+    )
+
+
+def _fits(value: Any, kind: Any) -> bool:
+    """Whether a TOML value can stand for a field of a type: plain, X | None or tuple[X, ...]."""
+    if get_origin(kind) is tuple:
+        return isinstance(value, list) and all(_fits(item, get_args(kind)[0]) for item in value)
+    if NoneType in get_args(kind):  # TOML has no null: such a field is left out instead
+        return any(_fits(value, one) for one in get_args(kind) if one is not NoneType)
+    expected = (int, float) if kind is float else kind
+    return isinstance(value, expected) and isinstance(value, bool) is (kind is bool)
+
+
+def _described(kind: Any) -> str:
+    """A field's type in a message."""
+    if get_origin(kind) is tuple:
+        return f"a list of {_described(get_args(kind)[0])}"
+    return " or ".join(one.__name__ for one in get_args(kind) or [kind] if one is not NoneType)
 
 
 def _zeroshot(loader: Loader, spec: MemberSpec) -> Member:
@@ -221,8 +331,40 @@ def _regression(loader: Loader, spec: MemberSpec) -> Member:
     return RegressionMember(spec.name, loader.regressor(spec.checkpoint, config))
 
 
+def _interrogator(loader: Loader, spec: MemberSpec) -> Member:
+    from unprompt.interrogator.member import (
+        CaptionerConfig,
+        ClipConfig,
+        InterrogatorMember,
+        MemberConfig,
+        own_lists,
+    )
+    from unprompt.interrogator.modes import Interrogator
+
+    kinds = (MemberConfig, ClipConfig, CaptionerConfig)
+    config = settings_of(spec, MemberConfig, kinds)
+    clip = loader.clip(spec.checkpoint, settings_of(spec, ClipConfig, kinds))
+    interrogator = Interrogator.build(clip.texts, config, own_lists(config.phrases))
+    captioner = None
+    if interrogator.needs_captions:
+        captioner = loader.captioner(settings_of(spec, CaptionerConfig, kinds))
+    return InterrogatorMember(spec.name, clip, captioner, interrogator, loader.encoder)
+
+
+def _retrieval(loader: Loader, spec: MemberSpec) -> Member:
+    from unprompt.interrogator.member import ClipConfig
+    from unprompt.retrieval import RetrievalConfig, RetrievalMember
+
+    kinds = (RetrievalConfig, ClipConfig)
+    config = settings_of(spec, RetrievalConfig, kinds)
+    clip = loader.clip(spec.checkpoint, settings_of(spec, ClipConfig, kinds))
+    return RetrievalMember.load(spec.name, clip, config)
+
+
 KINDS: Mapping[str, Callable[[Loader, MemberSpec], Member]] = {
     "zeroshot": _zeroshot,
     "phrases": _phrases,
     "regression": _regression,
+    "interrogator": _interrogator,
+    "retrieval": _retrieval,
 }

@@ -17,12 +17,15 @@ from typing import TextIO
 
 from unprompt import __version__
 from unprompt.cli import (
+    bank,
     blend,
+    caption,
     checkpoints,
     demo,
     describe,
     doctor,
     filter,
+    interrogate,
     predict,
     prompts,
     render,
@@ -33,12 +36,29 @@ from unprompt.cli import (
 from unprompt.cli.options import warn
 from unprompt.errors import UnpromptError
 
-COMMANDS = (demo, predict, blend, score, prompts, filter, render, describe, train, tune, checkpoints, doctor)
+COMMANDS = (
+    demo,
+    predict,
+    interrogate,
+    caption,
+    blend,
+    score,
+    prompts,
+    filter,
+    render,
+    describe,
+    train,
+    tune,
+    bank,
+    checkpoints,
+    doctor,
+)
 
 EPILOG = """\
 start here:
   unprompt demo                                   sample images, prompts, a score and a report
   unprompt predict IMAGES --out RUN               prompts and a submission for a folder of images
+  unprompt interrogate IMAGES --out prompts.csv   prompts by CLIP and a captioner, in five modes
   unprompt prompts --out prompts.csv --count 1000 the first step of a data set of one's own
   unprompt doctor                                 what is installed, what is missing, how long it will take
 """

@@ -1,0 +1,219 @@
+"""The command `interrogate`: images -> captions and phrases -> prompts, batch by batch as they come."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from concurrent.futures import Future
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from unprompt import __version__
+from unprompt.bundles import Loader
+from unprompt.checkpoints import sha256_of
+from unprompt.devices import choose_device, core_count
+from unprompt.errors import ConfigError, InputError
+from unprompt.images import ImageFile
+from unprompt.interrogator.caption import read_captions
+from unprompt.interrogator.caption_files import images_of
+from unprompt.interrogator.cores import cores_for
+from unprompt.interrogator.member import CaptionerConfig, ClipConfig, own_lists
+from unprompt.interrogator.modes import Interrogation, Interrogator, InterrogatorConfig
+from unprompt.interrogator.prompt_files import Progress, PromptRow, opened, output_for
+from unprompt.pipeline import Pipeline, Seen, running
+from unprompt.records import Problem, rows_of
+from unprompt.submission import check_image_ids
+
+if TYPE_CHECKING:
+    from unprompt.members import Backbone
+
+
+@dataclass(frozen=True)
+class InterrogateConfig:
+    """Settings of `unprompt interrogate`. A captioner, `caption` and `captions` exclude each other."""
+
+    prompts: InterrogatorConfig = field(default_factory=InterrogatorConfig)
+    clip: ClipConfig = field(default_factory=ClipConfig)
+    checkpoint: str = ""  # the CLIP's file or folder; "" for the declared one
+    captioner: CaptionerConfig = field(default_factory=CaptionerConfig)
+    caption: str = ""  # of every image, where no captioner is to say it
+    captions: str = ""  # file with imgId,caption, likewise
+    phrases: str = ""  # folder with lists of one's own
+    batch: int = 0  # images a forward pass of the CLIP, and ranked together; 0: by the device
+    device: str = "auto"
+    workers: int = 0  # threads; 0: one for each core
+    recursive: bool = False
+    overwrite: bool = False
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "caption", " ".join(self.caption.split()))
+        for name in ("batch", "workers"):
+            if getattr(self, name) < 0:
+                raise ConfigError(f"{name} must be at least 0, got {getattr(self, name)}")
+        given = [name for name in ("caption", "captions") if getattr(self, name)]
+        given += ["captioner"] if self.captioner.captioner else []
+        if len(given) > 1:
+            raise ConfigError(f"{' and '.join(given)} exclude each other; give one of them")
+        if given and not self.has_captions:
+            raise ConfigError(f"the mode {self.prompts.mode} takes no captions; leave out {given[0]}")
+
+    @property
+    def has_captions(self) -> bool:
+        """Whether prompts begin with a caption."""
+        return self.prompts.mode != "negative"
+
+    @property
+    def needs_captioner(self) -> bool:
+        """Whether captions have to be made."""
+        return self.has_captions and not (self.caption or self.captions)
+
+
+@dataclass(frozen=True)
+class InterrogateResult:
+    """What a finished run tells its caller. `problems`: the images without a prompt, listed in their file."""
+
+    path: Path
+    images: int
+    problems: tuple[Problem, ...]
+    problems_path: Path
+    resumed: bool
+
+
+def interrogate(
+    sources: Sequence[Path],
+    out: Path | None,
+    beside: bool = False,
+    config: InterrogateConfig | None = None,
+    progress: Callable[[int, int], None] = lambda done, total: None,
+) -> InterrogateResult:
+    """Write a prompt for each image of some folders and files.
+
+    `out`: a .csv or .jsonl, which gets rows as they come, or a folder for text files; None with `beside`
+    puts each text beside its image. `progress` is told images done and in all. Work that was interrupted
+    goes on when called again with the same arguments, and ends with the same bytes as work that was not. An
+    image that cannot be read has no row; it is listed in a problems.csv beside the results.
+
+    Raises InputError for unusable images, captions and lists of phrases, and where no image can be read;
+    CheckpointError for models; ConfigError for settings; RunError for a place that holds something else.
+    """
+    config = config or InterrogateConfig()
+    files = images_of(sources, config.recursive)
+    check_image_ids([file.image_id for file in files])
+    captions = captions_of(files, config)
+    device = choose_device(config.device)
+    output = output_for(out, beside, files)
+    with opened(output, _plan(files, captions, device, config), config.overwrite) as done:
+        if done.done < len(files):
+            _interrogate(files, captions, device, config, done, progress)
+        done.finish()
+        if len(done.problems) == len(files):
+            first = done.problems[0]
+            raise InputError(
+                f"none of {len(files)} images can be read, first: {first.file}: {first.problem}; "
+                f"see {output.problems}"
+            )
+        return InterrogateResult(output.path, len(files), done.problems, output.problems, done.resumed)
+
+
+def captions_of(files: Sequence[ImageFile], config: InterrogateConfig) -> dict[str, str] | None:
+    """The captions that were given, by image id; None where a captioner is to make them, or nobody.
+
+    Raises InputError where an image has none in the file.
+    """
+    ids = [file.image_id for file in files]
+    if config.caption:
+        return dict.fromkeys(ids, config.caption)
+    if not config.captions:
+        return None
+    captions = read_captions(Path(config.captions))
+    rows_of(tuple(captions), ids, f"caption in {config.captions}")
+    return {image_id: captions[image_id] for image_id in ids}
+
+
+def _plan(
+    files: Sequence[ImageFile], captions: Mapping[str, str] | None, device: str, config: InterrogateConfig
+) -> dict[str, Any]:
+    """All that decides the results."""
+    lists = own_lists(config.phrases)
+    return {
+        "unprompt": __version__,
+        "prompts": asdict(config.prompts),
+        "clip": [*asdict(config.clip).values(), config.checkpoint],
+        "captioner": asdict(config.captioner),
+        "captions": captions,
+        "phrases": {
+            f"{how} {kind}": sha256_of(path)
+            for how, paths in (("instead", lists.instead), ("besides", lists.besides))
+            for kind, path in paths.items()
+        },
+        "batch": config.batch,
+        "device": device,
+        "images": [[file.image_id, file.name, _size(file.path)] for file in files],
+    }
+
+
+def _size(path: Path) -> int:
+    try:
+        return path.stat().st_size
+    except OSError:
+        return -1
+
+
+def _interrogate(
+    files: Sequence[ImageFile],
+    captions: Mapping[str, str] | None,
+    device: str,
+    config: InterrogateConfig,
+    done: Progress,
+    progress: Callable[[int, int], None],
+) -> None:
+    """Do the images that are not done yet."""
+    loader = Loader(device)
+    clip = loader.clip(Path(config.checkpoint) if config.checkpoint else None, config.clip)
+    clip.batch = config.batch or clip.batch
+    captioner = loader.captioner(config.captioner) if config.needs_captioner else None
+    interrogator = Interrogator.build(clip.texts, config.prompts, own_lists(config.phrases))
+    backbones: list[Backbone] = [clip] if captioner is None else [clip, captioner]
+    workers = config.workers or core_count()
+    done.start()
+    progress(done.done, len(files))
+    with running(workers, device) as pipeline:
+        for batch, seen in _looked_at(files[done.done :], backbones, pipeline, workers):
+            whys = list(zip(batch, seen.problems, strict=True))
+            readable = [file for file, why in whys if why is None]
+            said: Sequence[str] = [""] * len(readable)
+            if captions is not None:
+                said = [captions[file.image_id] for file in readable]
+            elif captioner is not None and readable:
+                said = seen.features[captioner.name].tolist()
+            found: list[Interrogation] = []
+            if readable:
+                with cores_for(interrogator):
+                    found = interrogator.prompts(seen.features[clip.name], said)
+            done.add(
+                [
+                    PromptRow(file, one.prompt, caption, one.similarity)
+                    for file, one, caption in zip(readable, found, said, strict=True)
+                ],
+                [Problem(file.image_id, file.name, why) for file, why in whys if why is not None],
+            )
+            progress(done.done, len(files))
+
+
+def _looked_at(
+    files: Sequence[ImageFile], backbones: Sequence[Backbone], pipeline: Pipeline, workers: int
+) -> Iterator[tuple[Sequence[ImageFile], Seen]]:
+    """Files batch by batch, in order, with what is seen of them; others are under way meanwhile."""
+    step = max(backbone.batch for backbone in backbones)
+    under_way: deque[tuple[Sequence[ImageFile], Future[Seen]]] = deque()
+    for first in range(0, len(files), step):
+        batch = files[first : first + step]
+        (future,) = pipeline.submit(batch, backbones)
+        under_way.append((batch, future))
+        if len(under_way) > workers:  # one more than can be worked on: none waits
+            batch, future = under_way.popleft()
+            yield batch, future.result()
+    while under_way:
+        batch, future = under_way.popleft()
+        yield batch, future.result()
