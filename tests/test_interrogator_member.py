@@ -49,7 +49,7 @@ name = "regression"
 kind = "regression"
 weight = 0.5
 checkpoint = "best.safetensors"
-
+{INTERROGATOR}
 [[members]]
 name = "retrieval"
 kind = "retrieval"
@@ -57,7 +57,6 @@ weight = 0.2
 checkpoint = "clip"
 bank = "BANK"
 neighbours = 3
-{INTERROGATOR}
 """
 
 
@@ -145,7 +144,7 @@ def test_negative_prompts_need_no_captioner(world: Path) -> None:
 def test_members_share_a_clip_and_a_captioner(world: Path) -> None:
     content = ALL + INTERROGATOR.replace('"interrogator"\nkind', '"second"\nkind') + 'mode = "fast"\n'
     members = Loader("cpu").members(read_bundle(bundle_in(world, "shared", content)))
-    _, retrieval, first, second = members
+    _, first, retrieval, second = members
     assert retrieval.backbones[0] is first.backbones[0] is second.backbones[0]
     assert first.backbones[1] is second.backbones[1]
     assert len(distinct_backbones(members)) == 3

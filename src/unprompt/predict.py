@@ -186,7 +186,7 @@ def _guess(
             embeddings[member.name][readable] = guess.embeddings
             if guess.prompts is not None:
                 for row, prompt in zip(readable, guess.prompts, strict=True):
-                    prompts[row] = prompt
+                    prompts[row] = prompts[row] or prompt  # the first member that has one is believed
         if alone is not None:  # the one that guessed stands in for the others, so that blends stay complete
             embeddings = dict.fromkeys(embeddings, embeddings[alone])
     levels = np.full(count, level, dtype=np.int8)
