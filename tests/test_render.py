@@ -63,6 +63,15 @@ def hashes(folder: Path) -> dict[str, str]:
     }
 
 
+def is_there(pid: int | None) -> bool:
+    """Whether a process exists. One that two threads have waited for at once counts as alive in Python."""
+    try:
+        os.kill(pid or 0, 0)
+    except ProcessLookupError:
+        return False
+    return True
+
+
 class TestTheDataSet:
     def test_parts_hold_everything(self, prompts: Path, tmp_path: Path) -> None:
         out = tmp_path / "D"
@@ -284,7 +293,7 @@ class TestWorkers:
             render_prompts(
                 prompts, tmp_path / "D", PaintEngine(fail_at="id21"), RenderConfig(workers=2, **SMALL)
             )
-        assert multiprocessing.active_children() == []
+        assert not [child for child in multiprocessing.active_children() if is_there(child.pid)]
         with pytest.raises(CheckpointError, match="the paint shop is closed"):
             render_prompts(
                 prompts, tmp_path / "E", PaintEngine(closed=True), RenderConfig(workers=2, **SMALL)

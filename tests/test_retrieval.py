@@ -106,11 +106,14 @@ class TestNearest:
         assert np.isneginf(cosines[:, -1]).all()  # a sixteenth of the lists does not hold all rows
 
     def test_settings_of_faiss_stay(self) -> None:
+        threads, before = faiss.omp_get_max_threads(), faiss.cvar.distance_compute_blas_threshold
         faiss.omp_set_num_threads(1)
-        before = faiss.cvar.distance_compute_blas_threshold
-        Search(np.eye(4)).rows(np.eye(4, dtype=np.float32), 2)
-        assert faiss.omp_get_max_threads() == 1
-        assert faiss.cvar.distance_compute_blas_threshold == before
+        try:
+            Search(np.eye(4)).rows(np.eye(4, dtype=np.float32), 2)
+            assert faiss.omp_get_max_threads() == 1
+            assert faiss.cvar.distance_compute_blas_threshold == before
+        finally:
+            faiss.omp_set_num_threads(threads)  # torch's are the same ones
 
 
 class TestRefused:
