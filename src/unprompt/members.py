@@ -58,7 +58,7 @@ class Member(Protocol):
 
     @property
     def guess(self) -> Callable[..., Guess]:
-        """B rows from each of its backbones, in their order -> B guesses. Guess i depends on image i alone."""
+        """B rows from each of its backbones, in order -> B guesses. Guess i depends on image i alone."""
 
 
 def distinct_backbones(members: Sequence[Member]) -> list[Backbone]:
