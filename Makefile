@@ -4,7 +4,7 @@ VENV ?= .venv
 BIN := $(VENV)/bin
 export HF_HUB_OFFLINE := 1
 
-.PHONY: demo test test-fast lint format notebooks bench bench-train pocket-regression clean
+.PHONY: demo test test-fast lint format notebooks bench bench-train pocket-regression pocket kaggle kaggle-dry-run drill clean
 
 $(VENV)/.ready: pyproject.toml constraints.txt
 	$(PYTHON) -m venv $(VENV)
@@ -46,6 +46,18 @@ bench-train: $(VENV)/.ready  ## training beside the plain recipe of public noteb
 
 pocket-regression: $(VENV)/.ready  ## a regression member from nothing: pocket scenes, training, held-out score
 	$(BIN)/python benchmarks/pocket_regression.py
+
+pocket: $(VENV)/.ready     ## the bundle kaggle in small, every member trained on pocket scenes, and their scores
+	$(BIN)/python benchmarks/pocket_bundle.py --install
+
+kaggle: $(VENV)/.ready     ## the wheels that Kaggle's image lacks, ours among them, as a data set
+	$(BIN)/python datasets_meta/build_wheels.py
+
+kaggle-dry-run: kaggle     ## notebook 03 offline from these wheels, on 7 images and on 500 others
+	$(BIN)/python tests/kaggle_dry_run.py
+
+drill: $(VENV)/.ready      ## the bundle kaggle at full size with random weights: seconds and memory
+	$(BIN)/python benchmarks/kaggle_drill.py
 
 clean:
 	rm -rf $(VENV) dist build .pytest_cache .mypy_cache .ruff_cache unprompt-demo

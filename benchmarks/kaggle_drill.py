@@ -19,7 +19,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
 from unprompt.checkpoints import declared, locate
@@ -66,12 +66,19 @@ phrases = "phrases"
 
 @dataclass(frozen=True)
 class Step:
-    """One process: what it did, its wall time with all imports, its greatest resident memory, its file."""
+    """One process: what it did, its time with all imports, its greatest resident memory, its file."""
 
     name: str
-    seconds: float
+    seconds: float  # wall time
+    cpu_seconds: float  # of all cores, which other work on the machine changes little
     peak_gib: float
     file_gib: float | None = None
+
+    def line(self) -> str:
+        """For people."""
+        times = f"{self.seconds:7.1f} s, {self.cpu_seconds:7.1f} s of CPU"
+        file = "" if self.file_gib is None else f", file {self.file_gib:.2f} GiB"
+        return f"{self.name:26} {times}, {self.peak_gib:5.2f} GiB{file}"
 
 
 def data_set(folder: Path, name: str) -> Path:
@@ -196,7 +203,8 @@ def measure(name: str, command: list[str], folder: Path) -> Step:
     _, status, usage = os.wait4(process, 0)
     if status:
         raise RunError(f"'{name}' ended with {os.waitstatus_to_exitcode(status)}; see above")
-    return Step(name, time.perf_counter() - start, usage.ru_maxrss / 2**20)  # Linux counts KiB
+    cpu = usage.ru_utime + usage.ru_stime
+    return Step(name, time.perf_counter() - start, cpu, usage.ru_maxrss / 2**20)  # Linux counts KiB
 
 
 def drill(folder: Path, images: Path) -> list[Step]:
@@ -210,21 +218,19 @@ def drill(folder: Path, images: Path) -> list[Step]:
             continue
         path.parent.mkdir(parents=True, exist_ok=True)
         command = [sys.executable, __file__, "--step", name, "--keep", str(folder)]
-        step = measure(name, command, folder)
-        size = path.stat().st_size / 2**30
-        steps.append(Step(step.name, step.seconds, step.peak_gib, size))
-        print(
-            f"{step.name:26} {step.seconds:7.1f} s {step.peak_gib:6.2f} GiB, file {size:.2f} GiB", flush=True
-        )
+        steps.append(measure(name, command, folder))
+        steps[-1] = replace(steps[-1], file_gib=path.stat().st_size / 2**30)
+        print(steps[-1].line(), flush=True)
     bundle = folder / "kaggle-drill.toml"
     arguments = ["--bundle", str(bundle), "--out", str(folder / "RUN"), "--overwrite"]
     command = [sys.executable, "-m", "unprompt", "predict", str(images), *arguments]
-    step = measure("predict", command, folder)
-    submission = read_submission(folder / "RUN" / "submission.csv")
-    print(
-        f"{step.name:26} {step.seconds:7.1f} s {step.peak_gib:6.2f} GiB, {len(submission)} images", flush=True
-    )
-    return [*steps, step]
+    steps.append(measure("predict", command, folder))
+    print(steps[-1].line(), flush=True)
+    guesses = read_submission(folder / "RUN" / "submission.csv")
+    full = read_json(folder / "RUN" / "run.json")["levels"]["full"]
+    if len(guesses) != full:
+        raise RunError(f"{full} of {len(guesses)} images were seen by all members")
+    return steps
 
 
 def main() -> int:

@@ -122,7 +122,7 @@ def is_current(made: Path, *sources: Path) -> bool:
 
 def is_trained(record: Path, config: ClipTraining | CaptionerTraining, *sources: Path) -> bool:
     """Whether a training is finished, with these settings and from these sources."""
-    return is_current(record, *sources) and read_json(record)["config"] == asdict(config)
+    return is_current(record, *sources) and read_json(record)["config"] == config.deciding()
 
 
 @contextmanager

@@ -5,6 +5,8 @@
 #     text_representation:
 #       extension: .py
 #       format_name: percent
+#       format_version: '1.3'
+#       jupytext_version: 1.19.6
 #   kernelspec:
 #     display_name: Python 3
 #     language: python
@@ -14,21 +16,23 @@
 # %% [markdown]
 # # From images back to prompts: the offline submission
 #
-# Finds the competition's images (or draws sample scenes where it is not attached), runs a bundle over them
-# and leaves `submission.csv` in the working folder. No internet is used. All of the work is in the package
-# `unprompt`; on Kaggle its wheels come from the attached data set `unprompt-wheels`.
+# Finds the competition's images (or, outside Kaggle, draws sample scenes), runs a bundle over them and leaves
+# `submission.csv` in the working folder. No internet is used. All of the work is in the package `unprompt`;
+# on Kaggle its wheels come from the attached data set `unprompt-wheels`. docs/KAGGLE.md says step by step how
+# to submit.
 
 # %%
-# %pip install --quiet --no-index --find-links /kaggle/input/unprompt-wheels "unprompt[lite,generate]"
+# %pip install --quiet --no-index --find-links /kaggle/input/unprompt-wheels "unprompt[lite,interrogate]"
 
 # %%
+from itertools import chain
 from pathlib import Path
+from shutil import copyfile
 
-from IPython.display import Image, display
+from IPython.display import display
 
-from unprompt.files import read_prompts
-from unprompt.kaggle import find_inputs
 from unprompt.config import PredictConfig
+from unprompt.kaggle import choose_bundle, find_inputs, first_guesses
 from unprompt.predict import predict
 
 # %% [markdown]
@@ -39,13 +43,26 @@ inputs = find_inputs(scratch=Path("sample"))
 inputs
 
 # %% [markdown]
-# ## The run
+# ## The bundle
 #
-# Killed or timed out, the same call goes on where it stopped. With a deadline the submission is complete in
-# time: images that do not fit in get the cheapest member, and then the prior.
+# Left empty, it is `kaggle` where all of its checkpoints are attached, else `lite`, and `why` says what is
+# missing. Named here, it has to be complete: then a missing checkpoint stops the notebook.
+
+# %% tags=["parameters"]
+bundle = ""
 
 # %%
-config = PredictConfig(bundle="lite", deadline=8.5 * 3600, overwrite=True)
+choice = choose_bundle(bundle)
+print(f"bundle {choice.bundle}: {choice.why}")
+
+# %% [markdown]
+# ## The run
+#
+# With a deadline the submission is complete in time: images that do not fit in get the cheapest member, and
+# then the prior. A run that is finished is done anew, one that was interrupted goes on where it stopped.
+
+# %%
+config = PredictConfig(bundle=choice.bundle, deadline=8.5 * 3600, overwrite=True)
 result = predict(inputs.images, Path("RUN"), config, truth=inputs.truth, sample=inputs.sample)
 result.images, result.levels, len(result.problems)
 
@@ -53,7 +70,7 @@ result.images, result.levels, len(result.problems)
 # ## The submission, where the competition looks for it
 
 # %%
-Path("submission.csv").write_bytes((result.folder / "submission.csv").read_bytes())
+copyfile(result.folder / "submission.csv", "submission.csv")
 
 # %% [markdown]
 # ## A look at what came out
@@ -62,6 +79,4 @@ Path("submission.csv").write_bytes((result.folder / "submission.csv").read_bytes
 result.score and result.score.numbers()
 
 # %%
-shown = result.prompts.ids[:3]
-display(*(Image(str(next(inputs.images.glob(f"{image_id}.*"))), width=256) for image_id in shown))
-read_prompts(result.folder / "prompts.csv").at(shown).texts
+display(*chain.from_iterable(first_guesses(inputs.images, result.prompts)))

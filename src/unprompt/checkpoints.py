@@ -19,7 +19,7 @@ from unprompt.errors import CheckpointError, InputError
 from unprompt.files import read_json, writing
 from unprompt.packages import package_folder
 
-KAGGLE_INPUT = Path("/kaggle/input")
+KAGGLE_INPUT = Path(os.environ.get("UNPROMPT_KAGGLE_INPUT", "/kaggle/input"))  # elsewhere in rehearsals
 ENVIRONMENT_VARIABLE = "UNPROMPT_CHECKPOINTS"
 
 

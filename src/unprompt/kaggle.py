@@ -4,11 +4,21 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
+from unprompt.bundles import check_checkpoints, read_bundle
 from unprompt.checkpoints import KAGGLE_INPUT
-from unprompt.errors import InputError
+from unprompt.config import DEFAULT_BUNDLE
+from unprompt.errors import CheckpointError, InputError, UnreadableImageError
+
+if TYPE_CHECKING:
+    from PIL.Image import Image
+
+    from unprompt.records import Prompts
 
 COMPETITION = "stable-diffusion-image-to-prompts"
+BEST_BUNDLE = "kaggle"
+PREVIEW_SIDE = 256  # pixels
 
 
 @dataclass(frozen=True)
@@ -24,14 +34,26 @@ class Inputs:
     truth: Path | None
 
 
-def find_inputs(scratch: Path) -> Inputs:
-    """The competition's data where it is attached, else sample scenes drawn into `scratch`.
+@dataclass(frozen=True)
+class BundleChoice:
+    """The bundle that a kernel runs, by name or path, and why that one."""
 
-    Raises InputError where the competition is attached but has no images.
+    bundle: str
+    why: str
+
+
+def find_inputs(scratch: Path) -> Inputs:
+    """The competition's data where it is attached; outside Kaggle, sample scenes drawn into `scratch`.
+
+    Raises InputError on Kaggle where the competition is not attached, and where it has no images.
     """
     for folder in (KAGGLE_INPUT / COMPETITION, KAGGLE_INPUT / "competitions" / COMPETITION):
         if folder.is_dir():
             return _competition(folder)
+    if KAGGLE_INPUT.is_dir():
+        raise InputError(
+            f"{KAGGLE_INPUT} has no {COMPETITION}; attach the competition to the notebook (Add Input)"
+        )
     from unprompt.demos.sample_scenes import write_scenes
 
     write_scenes(scratch)
@@ -53,3 +75,40 @@ def _fitting(truth: Path, images: Path) -> Path | None:
         return None
     known = {path.stem for path in images.iterdir()}
     return truth if known & set(read_prompts(truth).ids) else None
+
+
+def choose_bundle(wanted: str = "") -> BundleChoice:
+    """The bundle that is asked for; else the best one, if all its checkpoints are found; else the default.
+
+    The files are looked for, not read: a damaged one shows when the bundle is loaded.
+    """
+    if wanted:
+        return BundleChoice(wanted, "it was asked for")
+    try:
+        check_checkpoints(read_bundle(BEST_BUNDLE))
+    except CheckpointError as error:
+        return BundleChoice(DEFAULT_BUNDLE, str(error))
+    return BundleChoice(BEST_BUNDLE, "all its checkpoints are attached")
+
+
+def first_guesses(images: Path, prompts: Prompts, count: int = 3) -> list[tuple[Image, str]]:
+    """Small copies of the first images that can be read, with their recovered prompts.
+
+    What cannot be read is left out: a look at the results must not stop a kernel whose submission is done.
+    """
+    from unprompt.images import find_images, read_file
+
+    file_by_id = {file.image_id: file for file in find_images(images)}
+    shown: list[tuple[Image, str]] = []
+    for image_id, prompt in zip(prompts.ids, prompts.texts, strict=True):
+        if len(shown) == count:
+            break
+        if image_id not in file_by_id:
+            continue
+        try:
+            image = read_file(file_by_id[image_id])
+        except UnreadableImageError:
+            continue
+        image.thumbnail((PREVIEW_SIDE, PREVIEW_SIDE))
+        shown.append((image, prompt))
+    return shown

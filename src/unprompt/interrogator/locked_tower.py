@@ -1,0 +1,120 @@
+"""An image tower that stays as it is while a text tower learns to match it.
+
+Zhai et al. 2022, "LiT: Zero-Shot Transfer with Locked-image text Tuning". Its features are then made once,
+so that many epochs cost a CPU little more than one.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from dataclasses import dataclass
+from itertools import pairwise
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from unprompt.errors import ConfigError
+
+if TYPE_CHECKING:
+    from unprompt.records import FloatArray
+    from unprompt.regression.pixels import Pixels
+    from unprompt.regression.preprocess import Preprocess
+    from unprompt.regression.state_dicts import StateDict
+
+LOOK_BATCH = 64
+
+
+@dataclass(frozen=True, eq=False)
+class LockedTower:
+    """A network of timm's, by its name, and how it wants images. `network`: (B, 3, S, S) -> (B, d)."""
+
+    name: str
+    preprocess: Preprocess
+    network: Any
+
+    @classmethod
+    def of_regression(cls, path: Path) -> LockedTower:
+        """The backbone of a file that `unprompt train` left.
+
+        Raises CheckpointError for another file, ConfigError for what is not one of timm's as timm makes it.
+        """
+        from unprompt.regression.backbones import CLIP
+        from unprompt.regression.checkpoint import load_model
+
+        model = load_model(path).model
+        if model.spec.backbone.startswith(CLIP) or model.spec.patch:
+            raise ConfigError(
+                f"{path} is of {model.spec.backbone} with a patch of {model.spec.patch}; "
+                "a locked tower is one of timm's, with its own patch"
+            )
+        return cls(model.spec.backbone, model.spec.preprocess, model.backbone.requires_grad_(False))
+
+    @classmethod
+    def of_timm(cls, name: str, size: int = 0, weights: Path | None = None) -> LockedTower:
+        """A pretrained network, from a file or where its weights are found by name (0: at its own size).
+
+        Raises CheckpointError where the weights are missing or another's, ConfigError for an unknown name.
+        """
+        from unprompt.regression.backbones import load, own_preprocess, pretrained_state
+
+        preprocess = own_preprocess(name, size)
+        state, source = pretrained_state(name, weights)
+        network = load(name, preprocess.size, 0, 0.0, state, source)
+        return cls(name, preprocess, network.eval().requires_grad_(False))
+
+    def features(
+        self,
+        pixels: Pixels,
+        device: str = "cpu",
+        progress: Callable[[int, int], None] = lambda done, total: None,
+    ) -> FloatArray:
+        """What the tower makes of N images, (N, d). `progress` is told images done and in all."""
+        import torch
+
+        from unprompt.regression.sampling import batches
+
+        self.network.to(device)
+        plan = np.split(np.arange(len(pixels)), range(LOOK_BATCH, len(pixels), LOOK_BATCH))
+        found: list[FloatArray] = []
+        with torch.inference_mode():
+            for rows, images in batches(pixels, plan, workers=0):
+                found.append(self.network(self.preprocess.normalise(images.to(device))).cpu().numpy())
+                progress(int(rows[-1]) + 1, len(pixels))
+        return np.concatenate(found)
+
+    def state(self) -> StateDict:
+        """The tower's tensors as timm names them, also where norms were folded into convolutions.
+
+        A folded norm comes back as one that adds the convolution's bias and does nothing else.
+        """
+        import timm
+        import torch
+
+        state = {name: tensor.cpu() for name, tensor in self.network.state_dict().items()}
+        with torch.device("meta"):
+            own = timm.create_model(self.name, num_classes=0)
+        for parent, module in own.named_modules():
+            for (conv_name, conv), (norm_name, norm) in pairwise(module.named_children()):
+                where = [".".join(filter(None, (parent, name))) for name in (conv_name, norm_name)]
+                folded = f"{where[1]}.weight" not in state
+                if folded and isinstance(conv, torch.nn.Conv2d) and isinstance(norm, torch.nn.BatchNorm2d):
+                    bias = state.pop(f"{where[0]}.bias")
+                    state |= {
+                        f"{where[1]}.{name}": tensor for name, tensor in _plain_norm(norm, bias).items()
+                    }
+        return state
+
+
+def _plain_norm(norm: Any, bias: Any) -> StateDict:
+    """Tensors with which a batch norm only adds `bias`."""
+    import torch
+
+    return {
+        "weight": torch.full_like(bias, math.sqrt(1 + norm.eps)),
+        "bias": bias,
+        "running_mean": torch.zeros_like(bias),
+        "running_var": torch.ones_like(bias),
+        "num_batches_tracked": torch.tensor(0),
+    }

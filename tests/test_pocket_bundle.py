@@ -1,0 +1,190 @@
+"""The pocket bundle: what its interrogator learns and chooses from, and all of it made at a tiny size."""
+
+from __future__ import annotations
+
+import csv
+import importlib
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from unprompt.config import PredictConfig, TrainConfig
+from unprompt.errors import InputError
+from unprompt.files import read_json, read_prompts
+from unprompt.generate.pocket.interrogation import caption_of, phrase_lists
+from unprompt.interrogator.vocabulary import OwnLists, read_vocabulary
+
+BENCHMARKS = Path(__file__).resolve().parents[1] / "benchmarks"
+
+
+@pytest.fixture
+def pocket(monkeypatch: pytest.MonkeyPatch) -> Any:
+    """The benchmark, imported as its neighbours do."""
+    monkeypatch.syspath_prepend(str(BENCHMARKS))
+    return importlib.import_module("pocket_bundle")
+
+
+@pytest.mark.parametrize(
+    ("prompt", "caption"),
+    [
+        (
+            "a hovering bullet train, in front of a sunburst, spray paint street art",
+            "a hovering bullet train",
+        ),
+        (
+            "a close-up of a crowd of spectral human hearts with elevator at dusk",
+            "a crowd of spectral human hearts with elevator",
+        ),
+        ("on the red planet, monorail, VHS screenshot", "monorail"),
+        (
+            "a watercolor of a bubble tea underneath hamsa, with birds overhead",
+            "a bubble tea underneath hamsa",
+        ),
+    ],
+)
+def test_caption_is_what_is_to_be_seen(prompt: str, caption: str) -> None:
+    assert caption_of(prompt) == caption
+
+
+def test_other_prompts_have_no_such_caption() -> None:
+    with pytest.raises(InputError, match="does not understand"):
+        caption_of("masterpiece, trending on artstation")
+
+
+def test_phrases_are_read_as_lists(tmp_path: Path) -> None:
+    lists = phrase_lists()
+    for kind, phrases in lists.items():
+        (tmp_path / f"{kind}.txt").write_text("\n".join(phrases), encoding="utf-8")
+    assert read_vocabulary(lists, OwnLists.in_folder(tmp_path)) == dict(lists)  # so none stands twice
+    assert "a pencil sketch" in lists["mediums"]
+    assert not [phrase for phrases in lists.values() for phrase in phrases if phrase.endswith(" of")]
+
+
+def test_fitted_blend_is_scored_on_other_scenes(pocket: Any) -> None:
+    from unprompt.fit_weights import agreement, best_weights
+    from unprompt.records import DIM, Embeddings
+
+    rng = np.random.default_rng(0)
+    ids = tuple(f"scene{number}" for number in range(40))
+    truth = Embeddings(ids, rng.normal(size=(40, DIM))).unit()
+    guesses = {
+        name: Embeddings(ids, truth.vectors + rng.normal(0, noise / DIM**0.5, (40, DIM))).unit()
+        for name, noise in (("regression", 1.0), ("retrieval", 1.3), ("interrogator", 2.0))
+    }
+    known = type("Known", (), {"embeddings": truth})()
+    rows, fitted = pocket.ways(guesses, known, truth)
+    assert [way.name for way in rows] == [
+        "best constant of the training prompts",
+        "interrogator alone",
+        "retrieval alone",
+        "regression alone",
+        "0.45 interrogator, 0.55 regression",
+        "fitted weights, regression and interrogator",
+        "fitted weights, all three",
+    ]
+    assert pocket.best_member(rows).name == "regression alone"
+    images = agreement([guesses[name] for name in pocket.MEMBERS], truth)
+    on_its_own = images.similarities(best_weights(images)).mean()
+    assert rows[3].similarities.mean() < rows[-1].similarities.mean() < on_its_own
+    assert sum(fitted["all three"].values()) == pytest.approx(1)
+    assert fitted["all three"]["regression"] == max(fitted["all three"].values())
+
+
+def test_bundle_text_is_a_bundle(pocket: Any, tmp_path: Path) -> None:
+    from unprompt.bundles import read_bundle
+
+    path = tmp_path / "pocket.toml"
+    path.write_text(pocket.bundle_text({"regression": 0.6123456, "interrogator": 0.3876544}))
+    bundle = read_bundle(str(path))
+    assert [(member.name, member.weight) for member in bundle.members] == [
+        ("regression", 0.6123),
+        ("retrieval", 0.0),
+        ("interrogator", 0.3877),
+    ]
+    assert bundle.members[1].checkpoint == tmp_path / "clip"
+    assert bundle.members[2].settings["captioner"] == str(tmp_path / "captioner")
+
+
+def tiny(pocket: Any, out: Path) -> Any:
+    """A recipe of seconds."""
+    return pocket.Recipe(
+        out=out,
+        images=60,
+        held_out=12,
+        regression=TrainConfig(
+            backbone="tf_efficientnet_lite0",
+            size=32,
+            fold_norms=True,
+            head="words",
+            word_count=2,
+            freeze=("conv_stem.*", "blocks.*"),
+            probe=1,
+            epochs=1,
+            batch=16,
+            validation=0.2,
+        ),
+        clip=pocket.ClipTraining(epochs=2, batch=16, width=32, text_width=64, text_layers=1),
+        captioner=pocket.CaptionerTraining(
+            epochs=2, batch=16, size=32, patch=16, width=64, image_layers=1, text_layers=1
+        ),
+    )
+
+
+@pytest.mark.slow
+def test_whole_bundle_is_made_scored_and_used(
+    pocket: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from unprompt.bank import build_bank, read_bank
+    from unprompt.interrogator.clip import Clip
+    from unprompt.predict import predict
+
+    out = tmp_path / "pocket"
+    recipe = tiny(pocket, out)
+    said: list[str] = []
+    results = pocket.run(recipe, said.append)
+    assert results["held_out_images"] == 12
+    assert results["ways"][0]["way"] == "fitted weights, all three"
+    assert len(results["ways"]) == 7
+    assert all(-1 <= row["low"] <= row["score"] <= row["high"] <= 1 for row in results["ways"])
+    assert read_json(out / "results.json")["ways"] == results["ways"]
+    with (out / "results.csv").open() as stream:
+        assert [row["way"] for row in csv.DictReader(stream)] == [row["way"] for row in results["ways"]]
+    assert str(out / "bundle" / "pocket.toml") in "\n".join(said)
+
+    bank = read_bank(out / "bundle" / "bank")
+    clip = Clip.load("cpu", checkpoint=out / "bundle" / "clip")
+    build_bank([out / "train" / "DATASET"], tmp_path / "bank", clip)
+    again = read_bank(tmp_path / "bank")
+    assert (bank.prompts, bank.clip, bank.encoder) == (again.prompts, again.clip, again.encoder)
+    np.testing.assert_allclose(bank.features.astype(np.float32), again.features.astype(np.float32), atol=3e-3)
+    np.testing.assert_array_equal(bank.embeddings, again.embeddings)
+
+    before = {path: path.stat().st_mtime_ns for path in made_of(out)}
+    pocket.run(recipe, said.append)  # nothing is done twice
+    assert {path: path.stat().st_mtime_ns for path in made_of(out)} == before
+    pocket.run(replace(recipe, clip=replace(recipe.clip, epochs=1)), said.append)
+    changed = {path.relative_to(out).as_posix() for path in before if path.stat().st_mtime_ns > before[path]}
+    assert "bundle/clip/open_clip_model.safetensors" in changed
+    assert "bundle/bank/bank.npz" in changed
+    assert not any(name.startswith(("bundle/captioner", "train/", "run-", "features")) for name in changed)
+
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    installed = pocket.install(recipe)
+    assert installed == tmp_path / "cache" / "unprompt" / "bundles" / "pocket" / "pocket.toml"
+    predict(out / "held-out" / "DATASET", tmp_path / "run", PredictConfig(bundle=str(installed)))
+    prompts = read_prompts(tmp_path / "run" / "prompts.csv")
+    assert len(prompts.ids) == 12
+    known = read_prompts(out / "train" / "list.csv")
+    assert not set(prompts.texts) & set(known.texts)  # they are the interrogator's, not the bank's
+
+
+def made_of(out: Path) -> list[Path]:
+    """The files that steps leave, but for those that each run writes anew."""
+    return [
+        path
+        for path in sorted(out.rglob("*"))
+        if path.is_file() and path.name not in ("results.json", "results.csv", "seconds.json", "pocket.toml")
+    ]
