@@ -77,9 +77,10 @@ if TYPE_CHECKING:
 
 NAME = "pocket.toml"
 GIVEN = {"regression": 0.55, "interrogator": 0.45}  # weights of the bundle `kaggle`
-MEMBERS: Mapping[str, Mapping[str, Any]] = {  # in this order: the prompts are those of the last
+MEMBERS: Mapping[
+    str, Mapping[str, Any]
+] = {  # the prompts are those of the first that has any: the interrogator's
     "regression": {"kind": "regression", "checkpoint": "regression.safetensors"},
-    "retrieval": {"kind": "retrieval", "checkpoint": "clip", "bank": "bank"},
     "interrogator": {
         "kind": "interrogator",
         "checkpoint": "clip",
@@ -87,6 +88,7 @@ MEMBERS: Mapping[str, Mapping[str, Any]] = {  # in this order: the prompts are t
         "phrases": "phrases",
         "mode": "kaggle",
     },
+    "retrieval": {"kind": "retrieval", "checkpoint": "clip", "bank": "bank"},
 }
 
 

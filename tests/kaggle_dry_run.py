@@ -65,7 +65,8 @@ BUNDLE_DATA_SET = "unprompt-bundle"
 IN_OWN_ROOT = """
 set -e
 tree=$1; shift
-root=$(mktemp -d)
+root=$tree/root
+mkdir -p "$root"
 mount -t tmpfs none "$root"
 for entry in /*; do
     if [ -L "$entry" ]; then cp -P "$entry" "$root/"

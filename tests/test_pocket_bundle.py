@@ -101,11 +101,11 @@ def test_bundle_text_is_a_bundle(pocket: Any, tmp_path: Path) -> None:
     bundle = read_bundle(str(path))
     assert [(member.name, member.weight) for member in bundle.members] == [
         ("regression", 0.6123),
-        ("retrieval", 0.0),
         ("interrogator", 0.3877),
+        ("retrieval", 0.0),
     ]
-    assert bundle.members[1].checkpoint == tmp_path / "clip"
-    assert bundle.members[2].settings["captioner"] == str(tmp_path / "captioner")
+    assert bundle.members[1].settings["captioner"] == str(tmp_path / "captioner")
+    assert bundle.members[2].checkpoint == tmp_path / "clip"
 
 
 def tiny(pocket: Any, out: Path) -> Any:
