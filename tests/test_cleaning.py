@@ -203,6 +203,7 @@ TEXTS = st.one_of(st.text(), st.lists(SNIPPETS, max_size=120).map("".join))
 @given(TEXTS, st.booleans())
 @example("AAAABAAA*A$A/", False)
 @example("AAAABAAAAB<!'", False)
+@example("AAAABAAAA,$A\x1b.A", False)
 def test_a_prompt_keeps_what_is_promised_and_cleaning_it_again_changes_nothing(text: str, cut: bool) -> None:
     prompt, rejected = clean_prompt(text, cut_off=cut)
     again, rejected_again = clean_prompt(prompt)

@@ -79,7 +79,11 @@ def clean_prompt(text: str, cut_off: bool = False) -> tuple[str, str]:
     sentence = line[:end]
     if cut_off and end is None and not broken:
         sentence = without_loose_end(sentence.rpartition(" ")[0])
-    sentence = within_clip(before_loop(sentence)).strip(_EDGES)
+    before = None
+    while sentence != before:  # a word that goes brings together what stood around it
+        before = sentence
+        sentence = before_loop(_tidied(sentence))
+    sentence = within_clip(sentence).strip(_EDGES)
     if _letters(sentence) < LEAST_LETTERS:
         return sentence, TOO_SHORT
     return sentence, REPEATS if _STAMMER.search(sentence) else ""
