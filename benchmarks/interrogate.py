@@ -157,13 +157,71 @@ def measure_ours(work: Path, clip: str, images: int, chains: int, shortened: boo
             for chunk in chunks:
                 features = gather(chunk).features[backbone.name]
                 with cores_for(interrogator):
-                    prompts += [
-                        one.prompt for one in interrogator.prompts(features, [CAPTION] * len(features))
-                    ]
+                    done = interrogator.prompts(features, [CAPTION] * len(features), measured=False)
+                prompts += [one.prompt for one in done]
             found[mode] = count / (time.perf_counter() - start)
         found["prompts"][mode] = prompts
     found["tower"] = bare_tower_rate(backbone, work / "images", images)
+    found["floors"] = floors(backbone, tables, files, chains)
     return found
+
+
+def floors(backbone: Any, tables: Any, files: Any, chains: int) -> dict[str, float]:
+    """Seconds that the products of an exact answer alone would take at the speed of large matrix products.
+
+    For the tables, and for an image in the modes with chains: keys, values, queries and the two-layer network
+    of each distinct beginning of a text, once, and what its attention reads; nothing for all that is not a
+    product.
+    """
+    from unprompt.images import read_file
+    from unprompt.interrogator.modes import Interrogator, InterrogatorConfig
+
+    counted = count_operations(backbone.texts)
+    found = {}
+    for table in tables.values():
+        backbone.texts.encode(table.phrases)
+    speed = product_speed(backbone.texts)
+    found["tables"] = counted.pop("operations") / speed
+    if chains:
+        images = [read_file(file) for file in files[:chains]]
+        features = backbone.features([backbone.prepare(image) for image in images])
+        for mode in ("best", "negative"):
+            interrogator = Interrogator(backbone.texts, tables, InterrogatorConfig(mode=mode))
+            interrogator.prompts(features, [CAPTION] * len(features))
+            found[mode] = counted.pop("operations") / speed / chains
+    return found
+
+
+def count_operations(texts: Any) -> dict[str, float]:
+    """A record to whose entry `operations` the tower's products are added from now on."""
+    tower = texts._causal
+    evaluated, counted = tower._evaluated, {"operations": 0.0}
+    width, layers = tower.embedding.embedding_dim, len(tower._layers)
+
+    def counting(prefix: Any, trie: Any) -> Any:
+        nodes, ends = len(trie.ids), len(np.unique(trie.leaves))
+        asked = (layers - 1) * nodes + ends  # queries in all layers
+        read = layers * float((trie.depths + 1 + len(prefix.ids)).sum())  # keys that they are compared with
+        products = 2 * layers * nodes + 10 * asked  # of W x W, for one token
+        counted["operations"] = counted.get("operations", 0.0) + 2 * products * width**2 + 4 * read * width
+        return evaluated(prefix, trie)
+
+    tower._evaluated = counting
+    return counted
+
+
+def product_speed(texts: Any) -> float:
+    """Operations a second of one product the size of a layer's largest, with all cores."""
+    import torch
+
+    width = texts._causal.embedding.embedding_dim
+    left, right = torch.randn(8192, width), torch.randn(width, 4 * width)
+    taken = []
+    for _ in range(9):
+        start = time.perf_counter()
+        torch.mm(left, right)
+        taken.append(time.perf_counter() - start)
+    return 2 * 8192 * width * 4 * width / float(np.median(taken))
 
 
 def bare_tower_rate(backbone: Any, folder: Path, count: int) -> float:
@@ -228,8 +286,13 @@ def compare(options: argparse.Namespace) -> None:
     for name, their, our, ratio, note in rows:
         target = targets[name.split(",")[0]]
         print(f"{name:13} {their:15.3f} {our:12.3f} {ratio:7.1f} {target:7.0f}   {note}")
-    share = ours["classic"] / ours["tower"]
-    print(f"bare image tower {ours['tower']:.1f} images/s; classic has {share:.2f} of it")
+    shares = ", ".join(f"{mode} {ours[mode] / ours['tower']:.2f}" for mode in ("classic", "fast"))
+    print(f"bare image tower {ours['tower']:.1f} images/s; of it have: {shares}")
+    for name, floor in ours["floors"].items():
+        taken = ours["tables"] if name == "tables" else 1 / ours[name]
+        print(
+            f"{name:10} {taken:9.2f} s; its products alone {floor:.2f} s: {taken / floor:.1f} times the floor"
+        )
     print(f"peak memory {theirs['megabytes']:.0f} MB beside {ours['megabytes']:.0f} MB")
 
 

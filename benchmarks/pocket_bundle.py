@@ -47,6 +47,7 @@ from pocket_regression import (
 )
 from unprompt import __version__
 from unprompt import bank as banks
+from unprompt.bundles import bundles_folder
 from unprompt.checkpoints import cache_folder
 from unprompt.cli.options import StepBars
 from unprompt.config import PredictConfig, TrainConfig
@@ -360,7 +361,7 @@ def run(recipe: Recipe, say: Callable[[str], None] = print) -> dict[str, Any]:
 
 def install(recipe: Recipe) -> Path:
     """Copy the bundle to where `unprompt predict --bundle pocket` looks for it; its TOML file goes last."""
-    target = cache_folder() / "bundles" / "pocket"
+    target = bundles_folder() / "pocket"
     (target / NAME).unlink(missing_ok=True)
     shutil.copytree(recipe.bundle, target, ignore=shutil.ignore_patterns(NAME, ".work"), dirs_exist_ok=True)
     write_bytes(target / NAME, (recipe.bundle / NAME).read_bytes())

@@ -191,6 +191,18 @@ def test_similarities_are_cosines_by_the_same_clip(
 
 
 @pytest.mark.parametrize("mode", MODES)
+def test_prompts_are_the_same_where_their_similarity_is_not_wanted(
+    tower: TextTower, tables: dict[str, Table], mode: str
+) -> None:
+    interrogator = Interrogator(tower, tables, InterrogatorConfig(mode=mode))
+    found = interrogator.prompts(random_features(), CAPTIONS)
+    bare = interrogator.prompts(random_features(), CAPTIONS, measured=False)
+    assert [one.prompt for one in bare] == [one.prompt for one in found]
+    assert [one.choices for one in bare] == [one.choices for one in found]
+    assert all(np.isnan(one.similarity) for one in bare) == (mode not in ("best", "negative"))
+
+
+@pytest.mark.parametrize("mode", MODES)
 def test_the_phrases_are_those_in_the_prompt_in_its_order(
     tower: TextTower, tables: dict[str, Table], mode: str
 ) -> None:

@@ -22,8 +22,10 @@ from unprompt.interrogator.train_clip import (
     encode_texts,
     image_features,
     model_config,
+    run_of_words,
     token_rows,
     train_clip,
+    word_ends,
 )
 from unprompt.regression.backbones import fold
 from unprompt.regression.pixels import Pixels
@@ -181,6 +183,28 @@ def test_texts_of_unlike_lengths_are_encoded_as_one_by_one(tower: LockedTower) -
     assert text.attn_mask is mask
 
 
+def test_a_run_of_words_is_some_neighbouring_words_of_a_prompt() -> None:
+    prompt = "a magenta teleporter, right of twins"
+    words = ["a", "magenta", "teleporter", ",", "right", "of", "twins"]
+    (ids,) = token_rows([prompt], CONFIG.context).numpy()
+    tokenizer = open_clip.SimpleTokenizer()
+    dice = np.random.default_rng(0)
+    shown = set()
+    for _ in range(500):
+        row = run_of_words(ids, word_ends(), 3, dice)
+        stop = int(row.argmax())
+        assert (row[0], row[stop]) == (ids[0], ids.max())
+        assert not row[stop + 1 :].any()
+        shown.add(tuple(tokenizer.decode(row[1:stop].tolist()).split()))
+    every = [words[a : a + n] for n in (1, 2, 3) for a in range(len(words) - n + 1)]
+    assert shown == {tuple(run) for run in every}
+
+
+def test_a_prompt_without_words_stays_as_it_is() -> None:
+    (ids,) = token_rows([""], CONFIG.context).numpy()
+    assert run_of_words(ids, word_ends(), 3, np.random.default_rng(0)).tolist() == ids.tolist()
+
+
 def test_what_makes_no_sense_is_told(
     tower: LockedTower, pairs: tuple[np.ndarray, list[str]], tmp_path: Path
 ) -> None:
@@ -191,6 +215,8 @@ def test_what_makes_no_sense_is_told(
         replace(CONFIG, text_width=100)
     with pytest.raises(ConfigError, match="epochs must be at least 1, got 0"):
         replace(CONFIG, epochs=0)
+    with pytest.raises(ConfigError, match="runs is a share, between 0 and 1, got 2"):
+        replace(CONFIG, runs=2)
     with pytest.raises(ConfigError, match="learning_rate must be above 0"):
         replace(CONFIG, learning_rate=0)
     with pytest.raises(RunError, match="the loss is not a number"):

@@ -11,7 +11,7 @@ from pathlib import Path
 from types import NoneType
 from typing import TYPE_CHECKING, Any, TypeVar, get_args, get_origin, get_type_hints
 
-from unprompt.checkpoints import declared, locate
+from unprompt.checkpoints import cache_folder, declared, locate
 from unprompt.embed import PromptEncoder
 from unprompt.ensemble import check_weights
 from unprompt.errors import CheckpointError, ConfigError, InputError
@@ -86,21 +86,37 @@ def shipped_bundles() -> list[str]:
     )
 
 
-def read_bundle(name: str) -> Bundle:
-    """Read a bundle by the name of a shipped one or by the path of a TOML file.
+def bundles_folder() -> Path:
+    """Where bundles of the user's own making are installed, each in a folder of its name."""
+    return cache_folder() / "bundles"
 
-    Paths in a file are relative to that file. Raises InputError where there is no such bundle,
-    ConfigError where its content makes no sense.
-    """
+
+def known_bundles() -> list[str]:
+    """Names of the bundles that came with the package or were installed."""
+    installed = [path.stem for path in bundles_folder().glob("*/*.toml") if path.stem == path.parent.name]
+    return sorted({*shipped_bundles(), *installed})
+
+
+def _bundle_file(name: str) -> Path:
     if name in shipped_bundles():
-        path = Path(str(files("unprompt") / "data" / "bundles" / f"{name}.toml"))
-    else:
-        path = Path(name)
-        if not path.is_file():
-            raise InputError(
-                f"no bundle is called '{name}' and no file is there; "
-                f"shipped: {', '.join(shipped_bundles())}; your own: name its .toml file"
-            )
+        return Path(str(files("unprompt") / "data" / "bundles" / f"{name}.toml"))
+    installed = bundles_folder() / name / f"{name}.toml"
+    return installed if name.isidentifier() and installed.is_file() else Path(name)
+
+
+def read_bundle(name: str) -> Bundle:
+    """Read a bundle by the name of a shipped or an installed one, or by the path of a TOML file.
+
+    `make pocket` installs one. Paths in a file are relative to that file. Raises InputError where there is no
+    such bundle, ConfigError where its content makes no sense.
+    """
+    path = _bundle_file(name)
+    if not path.is_file():
+        made = "; `make pocket` makes the bundle pocket" if name == "pocket" else ""
+        raise InputError(
+            f"no bundle is called '{name}' and no file is there{made}; "
+            f"here are {', '.join(known_bundles())}; your own: name its .toml file"
+        )
     try:
         content = tomllib.loads(path.read_text(encoding="utf-8"))
     except (OSError, ValueError) as error:
@@ -344,11 +360,12 @@ def _interrogator(loader: Loader, spec: MemberSpec) -> Member:
     kinds = (MemberConfig, ClipConfig, CaptionerConfig)
     config = settings_of(spec, MemberConfig, kinds)
     clip = loader.clip(spec.checkpoint, settings_of(spec, ClipConfig, kinds))
-    interrogator = Interrogator.build(clip.texts, config, own_lists(config.phrases))
+    lists = own_lists(config.phrases)
+    interrogator = Interrogator.build(clip.texts, config, lists)
     captioner = None
     if interrogator.needs_captions:
         captioner = loader.captioner(settings_of(spec, CaptionerConfig, kinds))
-    return InterrogatorMember(spec.name, clip, captioner, interrogator, loader.encoder)
+    return InterrogatorMember(spec.name, clip, captioner, interrogator, loader.encoder, lists)
 
 
 def _retrieval(loader: Loader, spec: MemberSpec) -> Member:

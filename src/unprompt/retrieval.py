@@ -82,7 +82,7 @@ class RetrievalMember:
             )
         self.name = name
         self.backbones = (backbone,)
-        self._bank = bank
+        self.bank = bank
         self._config = config
         self._search = Search(bank.features)
 
@@ -98,16 +98,16 @@ class RetrievalMember:
         (features,) = outputs
         rows, likeness = nearest(
             self._search,
-            self._bank.features,
+            self.bank.features,
             unit_rows(features, "image features"),
             self._config.neighbours,
             COPY if self._config.leave_out_copies else math.inf,
         )
         shares = softmax(likeness / self._config.temperature)  # (B, k)
-        theirs = self._bank.embeddings[rows].astype(np.float32)  # (B, k, 384)
+        theirs = self.bank.embeddings[rows].astype(np.float32)  # (B, k, 384)
         return Guess(
             embeddings=unit_rows(np.einsum("bk,bkd->bd", shares, theirs)),
-            prompts=tuple(self._bank.prompts[row] for row in rows[:, 0]),
+            prompts=tuple(self.bank.prompts[row] for row in rows[:, 0]),
         )
 
 

@@ -53,6 +53,7 @@ class ImageNetClassifier:
     """EfficientNet-Lite2 as a backbone: its features are the 1,000 ImageNet logits."""
 
     name = CHECKPOINT
+    title = "EfficientNet-Lite2, a classifier of 1,000 kinds of things"
 
     def __init__(self, network: Any, device: str) -> None:
         self._network = network

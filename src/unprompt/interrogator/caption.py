@@ -77,6 +77,13 @@ class Captioner:
         lines = (f"{path.name} {sha256_of(path)}\n" for path in self._files)
         return hashlib.sha256("".join(lines).encode()).hexdigest()
 
+    @property
+    def title(self) -> str:
+        """What people call it: the kind of model, and the folder or file that it is from."""
+        kind = str(self._network.config.model_type).upper()
+        first = self._files[0]
+        return f"{kind} ({first.name if first.suffix == '.pth' else first.parent.name})"
+
     def prepare(self, image: Image.Image) -> NDArray[np.float32]:
         """What the model's own image processor makes of an RGB image: (3, S, S) float32."""
         if getattr(self._image_processor, "do_center_crop", False):

@@ -15,6 +15,8 @@ from unprompt.members import Guess
 
 if TYPE_CHECKING:
     from unprompt.embed import PromptEncoder
+    from unprompt.interrogator.caption import Captioner
+    from unprompt.interrogator.clip import Clip
     from unprompt.members import Backbone
     from unprompt.records import FloatArray
 
@@ -49,12 +51,17 @@ class InterrogatorMember:
     def __init__(
         self,
         name: str,
-        clip: Backbone,
-        captioner: Backbone | None,
+        clip: Clip,
+        captioner: Captioner | None,
         interrogator: Interrogator,
         encoder: PromptEncoder,
+        lists: OwnLists = NO_OWN_LISTS,
     ) -> None:
+        """`lists`: the phrases of one's own that the interrogator was built with."""
         self.name = name
+        self.clip = clip
+        self.captioner = captioner
+        self.lists = lists
         self.backbones: tuple[Backbone, ...] = (clip,) if captioner is None else (clip, captioner)
         self._interrogator = interrogator
         self._encoder = encoder
@@ -62,7 +69,7 @@ class InterrogatorMember:
     def guess(self, features: FloatArray, captions: Sequence[str] | None = None) -> Guess:
         """(B, D) features and B captions -> B prompts, and their embeddings (B, 384)."""
         with cores_for(self._interrogator):
-            found = self._interrogator.prompts(features, captions)
+            found = self._interrogator.prompts(features, captions, measured=False)
         prompts = tuple(one.prompt for one in found)
         return Guess(self._encoder.encode(prompts), prompts)
 

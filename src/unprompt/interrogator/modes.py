@@ -13,6 +13,7 @@ Interrogator) but for equals: where it iterates over a set, the better ranked ph
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import chain
@@ -78,7 +79,8 @@ class InterrogatorConfig:
 class Interrogation:
     """What an image gave: the prompt, its similarity to the image, and its phrases in the prompt's order.
 
-    Similarities are cosines of CLIP's features of text and image.
+    Similarities are cosines of CLIP's features of text and image. The prompt's own is NaN where it was not
+    asked for.
     """
 
     prompt: str
@@ -138,10 +140,13 @@ class Interrogator:
         """Whether the mode begins its prompts with a caption."""
         return self.config.mode != "negative"
 
-    def prompts(self, features: FloatArray, captions: Sequence[str] | None = None) -> list[Interrogation]:
+    def prompts(
+        self, features: FloatArray, captions: Sequence[str] | None = None, measured: bool = True
+    ) -> list[Interrogation]:
         """Interrogate B images by their CLIP features (B, D), unit rows, and captions (B; not for negative).
 
-        Row i depends on image i alone, up to rounding.
+        Row i depends on image i alone, up to rounding. `measured`: whether each prompt's own similarity is
+        wanted; in classic, kaggle and fast it takes the text tower once more, some tenths of an image's time.
         """
         import torch
 
@@ -153,10 +158,10 @@ class Interrogator:
         done: list[Interrogation] = []
         for start in range(0, len(images), block):
             ranking = Ranking.of(images[start : start + block], self._tables)
-            done += self._interrogated(ranking, said[start : start + block])
+            done += self._interrogated(ranking, said[start : start + block], measured)
         return done
 
-    def _interrogated(self, ranking: Ranking, captions: Sequence[str]) -> list[Interrogation]:
+    def _interrogated(self, ranking: Ranking, captions: Sequence[str], measured: bool) -> list[Interrogation]:
         """The images of one ranking, by the mode."""
         mode = self.config.mode
         if mode == "negative":
@@ -164,10 +169,8 @@ class Interrogator:
         if mode == "best":
             return self._best(ranking, captions)
         drafts = self._fast(ranking, captions) if mode == "fast" else self._classic(ranking, captions)
-        return [
-            draft.finished(cosine)
-            for draft, cosine in zip(drafts, self._cosines(ranking.images, drafts), strict=True)
-        ]
+        cosines = self._cosines(ranking.images, drafts) if measured else [math.nan] * len(drafts)
+        return [draft.finished(cosine) for draft, cosine in zip(drafts, cosines, strict=True)]
 
     def _classic(self, ranking: Ranking, captions: Sequence[str]) -> list[_Draft]:
         kinds = [kind for kind in CLASSIC if kind in self.config.kinds]

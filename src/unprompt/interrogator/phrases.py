@@ -14,7 +14,7 @@ with m, g and s_c as in zeroshot.py.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -22,6 +22,8 @@ import numpy as np
 
 from unprompt.embed import PromptEncoder, encode_cached
 from unprompt.errors import ConfigError
+from unprompt.interrogator.modes import Interrogation
+from unprompt.interrogator.tables import Choice
 from unprompt.interrogator.vocabulary import read_phrases, words_of
 from unprompt.members import Guess, softmax
 from unprompt.records import unit_rows
@@ -98,6 +100,19 @@ class PhraseTable:
         return [self.texts[row] for row in chosen]
 
 
+@dataclass(frozen=True)
+class _Sentence:
+    """A prompt and, by kind, the phrases in it that are not subjects."""
+
+    prompt: str
+    phrases: Mapping[str, Sequence[str]]
+
+
+def plain_sentence(subjects: Sequence[str]) -> str:
+    """Names of things as one phrase: "a tabby cat and a cardigan"."""
+    return listed([with_article(name) for name in subjects])
+
+
 class PhrasesMember:
     """The member `phrases`: a sentence from classes and vocabulary, and its embedding."""
 
@@ -118,25 +133,50 @@ class PhrasesMember:
         self._movements = PhraseTable.build(encoder, "movements")
         self._flavors = PhraseTable.build(encoder, "flavors", config.flavors)
 
+    def interrogate(self, features: FloatArray) -> list[Interrogation]:
+        """(B, 1000) logits -> prompts with their phrases, the classes as the kind `subjects`.
+
+        Similarities are cosines in MiniLM's space with the image's place there.
+        """
+        probabilities = softmax(features)
+        places = self._conse.embeddings(probabilities)  # (B, 384)
+        directions = unit_rows(self._conse.directions(probabilities))  # (B, 384)
+        names = class_names()
+        found = []
+        for row, place, direction in zip(probabilities, places, directions, strict=True):
+            sentence = self._compose(self.named_classes(row), direction)
+            subjects = [names[number] for number in self.named_classes(row)]
+            phrases = [(kind, phrase) for kind, some in sentence.phrases.items() for phrase in some]
+            phrases += [("subjects", subject) for subject in subjects]
+            texts = [sentence.prompt, *(phrase for _, phrase in phrases)]
+            whole, *each = (self._encoder.encode(texts) @ place).tolist()
+            choices = [Choice(*phrase, cosine) for phrase, cosine in zip(phrases, each, strict=True)]
+            order = sorted(choices, key=lambda choice: sentence.prompt.find(choice.phrase))
+            found.append(Interrogation(sentence.prompt, whole, tuple(order)))
+        return found
+
     def guess(self, features: FloatArray) -> Guess:
         """(B, 1000) logits -> prompts, and their embeddings."""
         probabilities = softmax(features)
         directions = unit_rows(self._conse.directions(probabilities))  # (B, 384)
         named = [self.named_classes(row) for row in probabilities]
-        prompts = [self._compose(*row) for row in zip(named, directions, strict=True)]
+        prompts = [self._compose(*row).prompt for row in zip(named, directions, strict=True)]
         shares = np.array([row[classes].sum() for row, classes in zip(probabilities, named, strict=True)])
         differences = shares[:, None] * (self._encoder.encode(prompts) - self._conse.centre)
         return Guess(self._conse.moved(differences.astype(np.float32)), tuple(prompts))
 
-    def _compose(self, classes: Sequence[int], direction: FloatArray) -> str:
+    def _compose(self, classes: Sequence[int], direction: FloatArray) -> _Sentence:
         """One image's prompt: medium of subjects, flavors, movement."""
         names = class_names()
-        subjects = listed([with_article(names[row]) for row in classes])
+        subjects = plain_sentence([names[row] for row in classes])
         medium = self._mediums.nearest(direction, 1, self._config.least) or [DEFAULT_MEDIUM]
         head = f"{medium[0]} of {subjects}"
         flavors = self._flavors.nearest(direction, self._config.count, self._config.least, said=head)
         movement = self._movements.nearest(direction, 1, self._config.least, said=", ".join([head, *flavors]))
-        return ", ".join([head, *flavors, *movement])
+        return _Sentence(
+            prompt=", ".join([head, *flavors, *movement]),
+            phrases={"mediums": medium, "flavors": flavors, "movements": movement},
+        )
 
     def named_classes(self, probabilities: FloatArray) -> list[int]:
         """The likely classes to name, (1000,) -> 1 to 3 classes that mean different things."""

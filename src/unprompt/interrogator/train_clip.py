@@ -52,17 +52,21 @@ class ClipTraining(Schedule):
     batch: int = 512
     learning_rate: float = 1e-3
     width: int = 256  # of the features
-    text_width: int = 256
+    text_width: int = 128
     text_layers: int = 2
     context: int = 77  # tokens
+    runs: float = 0.5  # share of the prompts of which only a run of words is shown
+    run_words: int = 4  # at most so many
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        for name, least in (("width", 1), ("text_layers", 1), ("context", 3)):
+        for name, least in (("width", 1), ("text_layers", 1), ("context", 3), ("run_words", 1)):
             if getattr(self, name) < least:
                 raise ConfigError(f"{name} must be at least {least}, got {getattr(self, name)}")
         if self.text_width < 1 or self.text_width % HEAD_WIDTH:
             raise ConfigError(f"text_width must be a multiple of {HEAD_WIDTH}, got {self.text_width}")
+        if not 0 <= self.runs <= 1:
+            raise ConfigError(f"runs is a share, between 0 and 1, got {self.runs}")
 
 
 def train_clip(
@@ -98,7 +102,7 @@ def train_clip(
             network = new_clip(tower, config)
             # Features of one size each are learnt from best; the head takes the scaling over at the end.
             mean, scale = features.mean(0), features.std(0) + 1e-3
-            objective = _Objective(network, (features - mean) / scale, prompts, device)
+            objective = _Objective(network, (features - mean) / scale, prompts, config, device)
             learnt = learn(network, objective.loss_at, len(prompts), config, out / WORK, progress)
         network.cpu().eval()
         with torch.no_grad():
@@ -173,9 +177,20 @@ def write_clip(out: Path, network: Any, tower: LockedTower, config: ClipTraining
 
 
 class _Objective:
-    """open_clip's contrastive loss of rows of scaled features (N, d) and N prompts."""
+    """open_clip's contrastive loss of rows of scaled features (N, d) and N prompts.
 
-    def __init__(self, network: Any, features: FloatArray, prompts: Sequence[str], device: str) -> None:
+    A phrase alone is read at the same place as a whole prompt, but a tower that has only read whole prompts
+    ranks phrases badly. So of some prompts a run of words is shown in their place.
+    """
+
+    def __init__(
+        self,
+        network: Any,
+        features: FloatArray,
+        prompts: Sequence[str],
+        config: ClipTraining,
+        device: str,
+    ) -> None:
         import open_clip
         import torch
 
@@ -183,6 +198,8 @@ class _Objective:
         self._features = torch.from_numpy(features)
         self._ids = token_rows(prompts, network.context_length)
         self._loss = open_clip.ClipLoss()
+        self._word_ends = word_ends()
+        self._config = config
         self._device = device
 
     def loss_at(self, rows: NDArray[np.int64]) -> Tensor:
@@ -190,9 +207,44 @@ class _Objective:
 
         network = self._network
         images = normalize(network.visual.head(self._features[rows].to(self._device)), dim=1)  # (B, D)
-        texts = normalize(encode_texts(network.text, self._ids[rows].to(self._device)), dim=1)  # (B, D)
+        ids = self._shown(rows).to(self._device)
+        texts = normalize(encode_texts(network.text, ids), dim=1)  # (B, D)
         loss: Tensor = self._loss(images, texts, network.logit_scale.clamp(0, HIGHEST_SCALE).exp())
         return loss
+
+    def _shown(self, rows: NDArray[np.int64]) -> Tensor:
+        """The ids of the prompts at `rows`, of some a run of words; which, depends on the rows alone."""
+        import torch
+
+        dice = np.random.default_rng([self._config.seed, *rows[:8]])
+        ids = self._ids[rows].numpy().copy()
+        for place in np.flatnonzero(dice.random(len(ids)) < self._config.runs):
+            ids[place] = run_of_words(ids[place], self._word_ends, self._config.run_words, dice)
+        return torch.from_numpy(ids)
+
+
+def word_ends() -> NDArray[np.bool_]:
+    """Which ids of CLIP's tokenizer are the last of a word, (VOCABULARY,)."""
+    from unprompt.generate.cleaning import clip_tokenizer
+
+    pieces = clip_tokenizer().decoder
+    return np.array([pieces[number].endswith("</w>") for number in range(VOCABULARY)])
+
+
+def run_of_words(
+    ids: NDArray[np.int32], ends: NDArray[np.bool_], most: int, dice: np.random.Generator
+) -> NDArray[np.int32]:
+    """A row of ids (T,) with 1 to `most` neighbouring words of its own between the signs of begin and end."""
+    stop = int(ids.argmax())  # the end has the highest id
+    borders = [1, *(np.flatnonzero(ends[ids[1:stop]]) + 2)]  # where words begin, and where the last is over
+    count = min(int(dice.integers(1, most + 1)), len(borders) - 1)
+    if count < 1:
+        return ids
+    first = int(dice.integers(len(borders) - count))
+    kept = ids[borders[first] : borders[first + count]]
+    shown = np.zeros_like(ids)
+    shown[0], shown[1 : 1 + len(kept)], shown[1 + len(kept)] = ids[0], kept, ids[stop]
+    return shown
 
 
 def token_rows(texts: Sequence[str], context: int) -> Tensor:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import pickle
 import re
 import warnings
+import zipfile
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -77,7 +78,9 @@ def _read_torch(path: Path) -> Any:
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # torch warns of foreign pickles just before it refuses them
-            return torch.load(path, map_location="cpu", weights_only=True)
+            # Mapped, a large file need not stay in memory beside the network that is filled from it.
+            mapped = zipfile.is_zipfile(path)  # files from before torch 1.6 cannot be
+            return torch.load(path, map_location="cpu", weights_only=True, mmap=mapped)
     except pickle.UnpicklingError as error:
         asked = re.search(r"GLOBAL (\S+)|Unsupported (?:operand|class) \S+", str(error))
         if asked is None:
