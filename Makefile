@@ -9,7 +9,7 @@ export HF_HUB_OFFLINE := 1
 $(VENV)/.ready: pyproject.toml constraints.txt
 	$(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip install --quiet --upgrade pip
-	$(BIN)/python -m pip install --quiet -c constraints.txt -e '.[lite,generate,train,interrogate,dev]'
+	$(BIN)/python -m pip install --quiet -c constraints.txt -e '.[lite,generate,train,interrogate,app,serve,dev]'
 	touch $@
 
 demo: $(VENV)/.ready       ## sample images, recovered prompts, a score and a report
@@ -40,6 +40,8 @@ bench: $(VENV)/.ready      ## speed, as ratios against a named peer in the same 
 	$(BIN)/python benchmarks/filter.py
 	$(BIN)/python benchmarks/pocket.py
 	$(BIN)/python benchmarks/regression_predict.py
+	$(BIN)/python benchmarks/interrogate.py
+	$(BIN)/python benchmarks/serve.py
 
 bench-train: $(VENV)/.ready  ## training beside the plain recipe of public notebooks: a quarter of an hour
 	$(BIN)/python benchmarks/train.py

@@ -67,8 +67,9 @@ from unprompt.interrogator.train_clip import ClipTraining, image_features, train
 from unprompt.outputs import installed_versions
 from unprompt.predict import predict
 from unprompt.regression.member import MODEL_FILE
-from unprompt.regression.pixels import Pixels, open_pixels
+from unprompt.regression.pixels import Pixels, images_fingerprint, open_pixels
 from unprompt.regression.preprocess import Preprocess
+from unprompt.regression.stages import frozen_stages, open_activations
 from unprompt.regression.train import RECORD as TRAINED
 from unprompt.score import cosines
 from unprompt.toml_files import read_config
@@ -159,8 +160,22 @@ def make_features(recipe: Recipe, known: Dataset, tower: LockedTower) -> FloatAr
     path = recipe.out / "features.npz"
     if not is_current(path, recipe.run / TRAINED):
         with timed(recipe.out, "features"), StepBars("image") as bars:
-            pixels = pixels_of(known, tower.preprocess.size, bars)
-            features = tower.features(pixels, progress=lambda done, total: bars.show("features", done, total))
+            pixels, config, stages = pixels_of(known, tower.preprocess.size, bars), recipe.regression, 0
+            if config.keep_frozen:  # then training has left what the first stages make
+                stages = frozen_stages(tower.name, tower.network, config.freeze)
+                pixels = open_activations(
+                    pixels,
+                    images_fingerprint(known, tower.preprocess),
+                    tower.network,
+                    stages,
+                    tower.preprocess,
+                    cache_folder() / "pixels",
+                    workers=0,
+                    progress=lambda done, total: bars.show("frozen stages", done, total),
+                )
+            features = tower.features(
+                pixels, progress=lambda done, total: bars.show("features", done, total), stages=stages
+            )
             write_arrays(path, features=features.astype(np.float16))
     found: FloatArray = read_arrays(path, ("features",))["features"].astype(np.float32)
     return found

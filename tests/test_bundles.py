@@ -13,6 +13,7 @@ from unprompt.bundles import (
     Loader,
     MemberSpec,
     declared_checkpoints,
+    known_bundles,
     read_bundle,
     settings_of,
     shipped_bundles,
@@ -197,8 +198,21 @@ def test_what_is_not_toml(own: Path, content: bytes) -> None:
 
 def test_a_missing_bundle_says_what_there_is(tmp_path: Path) -> None:
     for name in ("lita", str(tmp_path / "none.toml"), str(tmp_path), ""):
-        with pytest.raises(InputError, match=rf"no bundle is called '{name}' .*shipped: .*lite"):
+        with pytest.raises(InputError, match=rf"no bundle is called '{name}' .*here are .*lite"):
             read_bundle(name)
+
+
+def test_an_installed_bundle_is_read_by_its_name(
+    own: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    with pytest.raises(InputError, match="`make pocket` makes the bundle pocket; here are kaggle, lite"):
+        read_bundle("pocket")
+    folder = tmp_path / "cache" / "unprompt" / "bundles" / "pocket"
+    folder.mkdir(parents=True)
+    (folder / "pocket.toml").write_bytes(own.read_bytes())
+    assert read_bundle("pocket").members
+    assert known_bundles() == ["kaggle", "lite", "pocket"]
 
 
 def spec(**settings: object) -> MemberSpec:

@@ -20,7 +20,7 @@ from unprompt.records import DIM, Embeddings, Prompts
 from unprompt.submission import read_submission, write_submission
 from unprompt.zeroshot import prior_embedding
 
-VERBS = [command.__name__.rsplit(".", 1)[-1] for command in COMMANDS]
+VERBS = [command.__name__.rsplit(".", 1)[-1].replace("_", "-") for command in COMMANDS]
 
 
 def axes(*numbers: int) -> np.ndarray:  # type: ignore[type-arg]

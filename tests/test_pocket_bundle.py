@@ -121,6 +121,7 @@ def tiny(pocket: Any, out: Path) -> Any:
             head="words",
             word_count=2,
             freeze=("conv_stem.*", "blocks.*"),
+            keep_frozen=True,
             probe=1,
             epochs=1,
             batch=16,

@@ -17,6 +17,7 @@ from typing import TextIO
 
 from unprompt import __version__
 from unprompt.cli import (
+    app,
     bank,
     blend,
     caption,
@@ -24,12 +25,14 @@ from unprompt.cli import (
     demo,
     describe,
     doctor,
+    easy_diffuser,
     filter,
     interrogate,
     predict,
     prompts,
     render,
     score,
+    serve,
     train,
     tune,
 )
@@ -50,6 +53,9 @@ COMMANDS = (
     train,
     tune,
     bank,
+    app,
+    serve,
+    easy_diffuser,
     checkpoints,
     doctor,
 )

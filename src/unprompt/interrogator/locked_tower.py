@@ -69,18 +69,28 @@ class LockedTower:
         pixels: Pixels,
         device: str = "cpu",
         progress: Callable[[int, int], None] = lambda done, total: None,
+        stages: int = 0,
     ) -> FloatArray:
-        """What the tower makes of N images, (N, d). `progress` is told images done and in all."""
+        """What the tower makes of N images, (N, d). `progress` is told images done and in all.
+
+        With `stages`, `pixels` are what so many first stages made of the images, see regression/stages.py.
+        """
         import torch
 
         from unprompt.regression.sampling import batches
+        from unprompt.regression.stages import later_stages
 
         self.network.to(device)
         plan = np.split(np.arange(len(pixels)), range(LOOK_BATCH, len(pixels), LOOK_BATCH))
         found: list[FloatArray] = []
         with torch.inference_mode():
             for rows, images in batches(pixels, plan, workers=0):
-                found.append(self.network(self.preprocess.normalise(images.to(device))).cpu().numpy())
+                seen = images.to(device)
+                if stages:
+                    made = later_stages(self.network, stages, seen.permute(0, 3, 1, 2).float())
+                else:
+                    made = self.network(self.preprocess.normalise(seen))
+                found.append(made.cpu().numpy())
                 progress(int(rows[-1]) + 1, len(pixels))
         return np.concatenate(found)
 

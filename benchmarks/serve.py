@@ -1,0 +1,252 @@
+"""The HTTP API under load and under bad treatment, on loopback, beside the bare model in the same run.
+
+Load: embed requests of one prompt each, by 1, 8 and 32 clients with connections of their own, against a real
+`unprompt serve`. A server that answers one request after the other cannot be faster than the bare model with
+one prompt a call; targets: 0.7 of that with one client, 1.2 times that with 32, since those who wait together
+are answered together.
+
+Faults: malformed requests in a row, clients that hang up in the middle of a txt2img, and SIGTERM in the
+middle of another. Clients and server share the machine's cores.
+"""
+
+from __future__ import annotations
+
+import argparse
+import base64
+import http.client
+import json
+import signal
+import socket
+import statistics
+import subprocess
+import sys
+import threading
+import time
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from itertools import cycle, islice
+from pathlib import Path
+from typing import Any
+
+from timing import median_seconds
+from unprompt.demos.sample_scenes import sample_scenes
+from unprompt.devices import choose_device
+from unprompt.embed import PromptEncoder
+
+sys.path.append(str(Path(__file__).resolve().parents[1]))  # for the requests that the tests send too
+from tests.api_malformed import requests as malformed_requests
+
+CLIENTS = (1, 8, 32)
+TARGETS = {1: 0.7, 32: 1.2}
+PATIENCE = 120.0  # seconds for any one answer
+JSON = {"Content-Type": "application/json"}
+
+
+@dataclass(frozen=True)
+class Load:
+    """What clients saw: requests a second of all together, and seconds until an answer."""
+
+    clients: int
+    rate: float
+    p50: float
+    p99: float
+
+
+@dataclass(frozen=True)
+class Server:
+    """A running `unprompt serve`."""
+
+    process: subprocess.Popen[str]
+    host: str
+    port: int
+
+    def ask(
+        self, method: str, path: str, body: bytes | None = None, headers: Mapping[str, str] = JSON
+    ) -> Any:
+        """One request on a connection of its own: status and JSON."""
+        line = http.client.HTTPConnection(self.host, self.port, timeout=PATIENCE)
+        try:
+            line.request(method, path, body, headers)
+            answer = line.getresponse()
+            return answer.status, json.loads(answer.read())
+        finally:
+            line.close()
+
+    def taken(self) -> int:
+        """Requests that wait or are at work."""
+        return int(self.ask("GET", "/healthz")[1]["requests"])
+
+
+@contextmanager
+def served(bundle: str) -> Iterator[Server]:
+    """A server on a free port, killed at the end if it is still there."""
+    command = [sys.executable, "-m", "unprompt", "serve", "--port", "0", "--bundle", bundle]
+    process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
+    assert process.stdout is not None
+    try:
+        told = process.stdout.readline()
+        if not told.startswith("serving"):
+            raise SystemExit("the server did not start; see above")
+        host, port = told.split()[1].removeprefix("http://").split(":")
+        yield Server(process, host, int(port))
+    finally:
+        if process.poll() is None:
+            process.kill()
+        process.wait()
+
+
+# --- load
+
+
+def prompts(count: int) -> list[str]:
+    """Prompts of ordinary length, none the same as its neighbour."""
+    return [scene.prompt for scene in sample_scenes(count)]
+
+
+def load(server: Server, clients: int, seconds: float, texts: Sequence[str]) -> Load:
+    """Have clients ask for one embedding after the other for some seconds, after a second to warm up."""
+    waits: list[list[float]] = [[] for _ in range(clients)]
+    begin = time.perf_counter() + 1
+    end = begin + seconds
+
+    def client(number: int) -> None:
+        line = http.client.HTTPConnection(server.host, server.port, timeout=PATIENCE)
+        for text in islice(cycle(texts), number, None):
+            start = time.perf_counter()
+            if start >= end:
+                break
+            line.request("POST", "/v1/embed", json.dumps({"texts": [text]}), JSON)
+            answer = line.getresponse()
+            body = answer.read()
+            if answer.status != 200:
+                raise SystemExit(f"status {answer.status}: {body[:200]!r}")
+            if start >= begin:
+                waits[number].append(time.perf_counter() - start)
+        line.close()
+
+    threads = [threading.Thread(target=client, args=(number,)) for number in range(clients)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    return summary([wait for own in waits for wait in own], clients, seconds)
+
+
+def summary(waits: Sequence[float], clients: int, seconds: float) -> Load:
+    """Rate, median and 99th percentile of what all clients waited."""
+    cuts = statistics.quantiles(waits, n=100, method="inclusive")
+    return Load(clients, len(waits) / seconds, cuts[49], cuts[98])
+
+
+def bare_rates(texts: Sequence[str]) -> tuple[float, float]:
+    """Prompts a second of the model alone, by one and by 32 prompts a call."""
+    encoder = PromptEncoder.load(choose_device("auto"))
+    encoder.encode(texts)
+
+    def one_by_one() -> None:
+        for text in texts:
+            encoder.encode([text])
+
+    def together() -> None:
+        for start in range(0, len(texts), 32):
+            encoder.encode(texts[start : start + 32])
+
+    return len(texts) / median_seconds(one_by_one), len(texts) / median_seconds(together)
+
+
+# --- faults
+
+
+def wait_until(condition: Any, what: str) -> float:
+    """Seconds until a condition holds."""
+    start = time.perf_counter()
+    while not condition():
+        if time.perf_counter() - start > PATIENCE:
+            raise SystemExit(f"waited in vain until {what}")
+        time.sleep(0.005)
+    return time.perf_counter() - start
+
+
+def malformed(server: Server, count: int) -> Counter[int]:
+    """Statuses of malformed requests in a row."""
+    return Counter(
+        server.ask("POST", one.path, one.body, one.headers)[0] for one in malformed_requests(count)
+    )
+
+
+def paint_request(side: int) -> bytes:
+    """16 pictures, which take some seconds."""
+    body = {"prompt": prompts(1)[0], "width": side, "height": side, "batch_size": 16}
+    return json.dumps(body).encode()
+
+
+def hang_up(server: Server) -> float:
+    """Seconds from a client's hanging up, in the middle of its pictures, until the model's thread is free."""
+    body = paint_request(2048)
+    with socket.create_connection((server.host, server.port)) as line:
+        head = "POST /sdapi/v1/txt2img HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\n"
+        line.sendall(f"{head}Content-Length: {len(body)}\r\n\r\n".encode() + body)
+        wait_until(lambda: running(server) == "txt2img", "it paints")
+    return wait_until(lambda: server.taken() == 0 and running(server) == "", "the slot is free")
+
+
+def running(server: Server) -> str:
+    """What the model works on."""
+    return str(server.ask("GET", "/sdapi/v1/progress")[1]["state"]["job"])
+
+
+def terminate(server: Server) -> tuple[int, int, float]:
+    """SIGTERM in the middle of 16 pictures: how many came, the exit code, and seconds to the end."""
+    answers: list[Any] = []
+    body = paint_request(512)
+    asking = threading.Thread(target=lambda: answers.append(server.ask("POST", "/sdapi/v1/txt2img", body)[1]))
+    asking.start()
+    wait_until(lambda: running(server) == "txt2img", "it paints")
+    start = time.perf_counter()
+    server.process.send_signal(signal.SIGTERM)
+    asking.join()
+    code = server.process.wait(PATIENCE)
+    whole = sum(base64.b64decode(image).endswith(b"IEND\xaeB`\x82") for image in answers[0]["images"])
+    return whole, code, time.perf_counter() - start
+
+
+# --- the table
+
+
+def main() -> None:
+    """Parse and run."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else "")
+    parser.add_argument("--bundle", default="lite", help="(%(default)s)")
+    parser.add_argument(
+        "--seconds", type=float, default=10.0, metavar="S", help="for each number of clients (%(default)s)"
+    )
+    parser.add_argument("--prompts", type=int, default=256, metavar="N", help="different ones (%(default)s)")
+    parser.add_argument("--malformed", type=int, default=500, metavar="N", help="(%(default)s)")
+    options = parser.parse_args()
+    texts = prompts(options.prompts)
+    one, many = bare_rates(texts)
+    print(f"bare model: {one:.0f} prompts/s one by one, {many:.0f} by 32")
+    with served(options.bundle) as server:
+        print(f"{'clients':>7} {'requests/s':>11} {'p50, ms':>9} {'p99, ms':>9} {'/ one':>13} {'/ by 32':>8}")
+        for clients in CLIENTS:
+            seen = load(server, clients, options.seconds, texts)
+            target = f"   target: >= {TARGETS[clients]}" if clients in TARGETS else ""
+            print(
+                f"{clients:7} {seen.rate:11.0f} {1e3 * seen.p50:9.1f} {1e3 * seen.p99:9.1f} "
+                f"{seen.rate / one:13.2f} {seen.rate / many:8.2f}{target}"
+            )
+        statuses = malformed(server, options.malformed)
+        told = ", ".join(f"{count} x {status}" for status, count in sorted(statuses.items()))
+        after = server.ask("GET", "/healthz")[0]
+        print(f"{options.malformed} malformed requests: {told}; then /healthz: {after}")
+        freed = [hang_up(server) for _ in range(3)]
+        free = 1e3 * statistics.median(freed)
+        print(f"hung up in the middle of a txt2img: free after {free:.0f} ms (median of 3)")
+        whole, code, seconds = terminate(server)
+        print(f"SIGTERM in the middle of 16 pictures: {whole} came whole, exit code {code}, {seconds:.1f} s")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,1 @@
+"""The HTTP API: the Stable Diffusion web UI's own contract, so that its clients work, and embeddings."""

@@ -1,0 +1,271 @@
+"""What requests and answers look like: the web UI's API of version 1, and ours. Pydantic checks them.
+
+Keys that a model does not have are refused by name, and no text stands for a number or the other way round.
+Defaults of txt2img are the web UI's own.
+"""
+
+from __future__ import annotations
+
+from difflib import get_close_matches
+from typing import Annotated, Any
+
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, FiniteFloat, model_validator
+
+from unprompt.api.config import (
+    MOST_BODY,
+    MOST_CHARACTERS,
+    MOST_IMAGES,
+    MOST_PICTURES,
+    MOST_STEPS,
+    MOST_TEXTS,
+    SIDES,
+)
+
+SEEDS = 1 << 32  # seeds are from 0 to this, exclusive
+MOST_NAMED = 5  # unknown keys that an error names
+LONGEST_KEY = 60  # characters of an unknown key that are said back
+
+
+def _whole(value: object) -> object:
+    """512.0 is a whole number in JSON, which has only one kind of number."""
+    return int(value) if isinstance(value, float) and value.is_integer() else value
+
+
+Whole = Annotated[int, BeforeValidator(_whole)]
+Number = FiniteFloat
+Text = Annotated[str, Field(max_length=MOST_CHARACTERS)]
+ImageText = Annotated[
+    str,
+    Field(
+        min_length=1,
+        max_length=MOST_BODY,
+        description="a PNG, JPEG or WebP file as base64, with or without data:image/png;base64, before it",
+    ),
+]
+
+
+class Given(BaseModel):
+    """What all request bodies have in common."""
+
+    model_config = ConfigDict(extra="forbid", strict=True)
+
+    @model_validator(mode="before")
+    @classmethod
+    def _only_known_keys(cls, given: Any) -> Any:
+        """Name all unknown keys in one error, each with the nearest that there is."""
+        unknown = [key for key in given if key not in cls.model_fields] if isinstance(given, dict) else []
+        if unknown:
+            more = f" and {len(unknown) - MOST_NAMED} more" if len(unknown) > MOST_NAMED else ""
+            raise ValueError(f"unknown keys: {', '.join(map(cls._named, unknown[:MOST_NAMED]))}{more}")
+        return given
+
+    @classmethod
+    def _named(cls, key: str) -> str:
+        # JSON can hold half a surrogate pair, which no error's text can.
+        said = key[:LONGEST_KEY].encode("utf-8", "backslashreplace").decode()
+        close = get_close_matches(said, cls.model_fields, n=1)
+        return f"'{said}'" + (f" (did you mean '{close[0]}'?)" if close else "")
+
+
+# --- the web UI's
+
+
+class InterrogateRequest(Given):
+    """An image whose prompt is wanted."""
+
+    image: ImageText
+    model: Text = Field(
+        "clip", description="clip: the bundle's own way; or one of the interrogator's modes that it has"
+    )
+
+
+class InterrogateAnswer(BaseModel):
+    """The prompt, under the web UI's name for it."""
+
+    caption: str
+
+
+class Txt2ImgRequest(Given):
+    """The web UI's fields for txt2img, with its defaults.
+
+    Fields that ask for what this server cannot do are there so that clients can send their usual values;
+    values that would change the picture are refused.
+    """
+
+    prompt: Text = Field("", description="taken as it is: no weights in brackets, no <lora:…>")
+    negative_prompt: Text = ""
+    seed: Whole = Field(-1, ge=-1, lt=SEEDS, description="of the first picture; the next one's is 1 more")
+    steps: Whole = Field(50, ge=1, le=MOST_STEPS)
+    cfg_scale: Number = Field(
+        7.0, ge=1, le=100, description="how closely to follow the prompt; 1: no guidance"
+    )
+    width: Whole = Field(512, ge=SIDES[0], le=SIDES[1])
+    height: Whole = Field(512, ge=SIDES[0], le=SIDES[1])
+    batch_size: Whole = Field(1, ge=1, le=MOST_PICTURES, description="pictures at a time")
+    n_iter: Whole = Field(1, ge=1, le=MOST_PICTURES, description="how many times batch_size pictures")
+    sampler_name: Text | None = Field(None, description="one of /sdapi/v1/samplers, by name or alias")
+    sampler_index: Text | None = Field("Euler", description="the sampler where sampler_name is missing")
+    scheduler: Text | None = Field(None, description="automatic: as the sampler's name says")
+    eta: Number | None = Field(None, ge=0, le=1, description="noise that DDIM adds at each step")
+    send_images: bool = Field(True, description="false: only parameters and info are answered")
+    override_settings: dict[str, Any] | None = Field(
+        None, description="may name this server's model as sd_model_checkpoint, nothing else"
+    )
+    # They must be at a value that changes nothing.
+    enable_hr: bool = False
+    restore_faces: bool | None = None
+    tiling: bool | None = None
+    styles: list[Any] | None = None
+    subseed_strength: Number = 0.0
+    seed_resize_from_h: Whole = -1
+    seed_resize_from_w: Whole = -1
+    s_min_uncond: Number | None = None
+    s_churn: Number | None = None
+    s_noise: Number | None = None
+    refiner_checkpoint: Text | None = None
+    firstpass_image: Text | None = None
+    script_name: Text | None = None
+    script_args: list[Any] = Field(default_factory=list)
+    alwayson_scripts: dict[str, Any] = Field(default_factory=dict)
+    infotext: Text | None = None
+    save_images: bool = False
+    # They mean nothing without those above, or concern files that this server does not write.
+    subseed: Whole = Field(-1, ge=-1, lt=SEEDS)
+    denoising_strength: Number | None = None
+    s_tmax: Number | None = None
+    s_tmin: Number | None = None
+    refiner_switch_at: Number | None = None
+    firstphase_width: Whole = 0
+    firstphase_height: Whole = 0
+    hr_scale: Number = 2.0
+    hr_upscaler: Text | None = None
+    hr_second_pass_steps: Whole = 0
+    hr_resize_x: Whole = 0
+    hr_resize_y: Whole = 0
+    hr_checkpoint_name: Text | None = None
+    hr_sampler_name: Text | None = None
+    hr_scheduler: Text | None = None
+    hr_prompt: Text = ""
+    hr_negative_prompt: Text = ""
+    do_not_save_samples: bool = False
+    do_not_save_grid: bool = False
+    override_settings_restore_afterwards: bool = True
+    disable_extra_networks: bool = False
+    comments: None = None
+    force_task_id: Text | None = None
+
+
+class Txt2ImgAnswer(BaseModel):
+    """Pictures, what was asked for, and how they were made."""
+
+    images: list[str] = Field(description="PNG files as base64, nothing before it")
+    parameters: dict[str, Any] = Field(description="the request with its defaults filled in")
+    info: str = Field(description="a JSON text: seeds, sampler, model, and what had no effect")
+
+
+class ProgressState(BaseModel):
+    """The web UI's state of its work."""
+
+    skipped: bool = False
+    interrupted: bool = False
+    stopping_generation: bool = False
+    job: str = Field(description="what the model works on: txt2img, interrogate, predict, embed; or empty")
+    job_count: int = Field(description="requests that wait or are at work")
+    job_no: int = 0
+    sampling_step: int
+    sampling_steps: int
+
+
+class ProgressAnswer(BaseModel):
+    """How far the running work is."""
+
+    progress: float = Field(description="from 0 to 1; 0 for work without steps")
+    eta_relative: float = Field(description="seconds left, by the pace so far")
+    state: ProgressState
+    current_image: None = None
+    textinfo: None = None
+
+
+class SamplerItem(BaseModel):
+    """A sampler by the web UI's name."""
+
+    name: str
+    aliases: list[str]
+    options: dict[str, str]
+
+
+class ModelItem(BaseModel):
+    """What txt2img paints with."""
+
+    title: str
+    model_name: str
+    hash: str | None = None
+    sha256: str | None = None
+    filename: str
+    config: str | None = None
+
+
+class Options(BaseModel):
+    """The one of the web UI's options that means something here."""
+
+    sd_model_checkpoint: str | None = Field(description="the title of what txt2img paints with")
+
+
+class OptionsRequest(Given):
+    """Options to be set. This server has one model, so only its own name is taken."""
+
+    sd_model_checkpoint: Text | None = None
+
+
+# --- ours
+
+
+class EmbedRequest(Given):
+    """Texts whose embeddings are wanted."""
+
+    texts: list[Text] = Field(max_length=MOST_TEXTS)
+
+
+class EmbedAnswer(BaseModel):
+    """Embeddings by all-MiniLM-L6-v2, in the order of the texts."""
+
+    embeddings: list[list[float]] = Field(description="one row of 384 numbers a text, of unit length")
+
+
+class PredictRequest(Given):
+    """Images whose prompts are wanted."""
+
+    images: list[ImageText] = Field(max_length=MOST_IMAGES)
+
+
+class Prediction(BaseModel):
+    """What the bundle makes of one image."""
+
+    prompt: str = Field(description="empty where no member makes any")
+    embedding: list[float] = Field(description="the blend's 384 numbers, of unit length")
+    members: dict[str, list[float]] = Field(description="each member's own embedding")
+    prompts: dict[str, str] = Field(description="those of the members that make any")
+
+
+class PredictAnswer(BaseModel):
+    """A prediction an image, in their order."""
+
+    bundle: str
+    predictions: list[Prediction]
+
+
+class Health(BaseModel):
+    """A server that answers has its models loaded."""
+
+    status: str = "ready"
+    bundle: str
+    painter: str | None
+    requests: int = Field(description="that wait or are at work")
+    queue: int = Field(description="how many there may be")
+
+
+class Refusal(BaseModel):
+    """Why a request was not answered, and what to do."""
+
+    error: str
+    detail: str

@@ -1,0 +1,86 @@
+"""Errors as JSON of the web UI's shape, `error` and `detail`: what was wrong and what to do, no traceback."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from fastapi import FastAPI, Request
+from fastapi.exceptions import RequestValidationError
+from starlette.exceptions import HTTPException
+from starlette.responses import Response
+
+from unprompt.api.worker import BusyError
+from unprompt.errors import CheckpointError, RunError, UnpromptError
+
+HUNG_UP = 499  # what nginx writes in its log for clients that did not wait; nobody reads it
+MOST_COMPLAINTS = 5
+LONGEST_NAME = 60  # characters of a client's own words that are said back
+
+
+class NotHereError(UnpromptError):
+    """A model, sampler or painter that this server does not have."""
+
+
+class HungUpError(Exception):
+    """The client has gone; there is nobody to answer."""
+
+
+def refusal(status: int, error: str, detail: str, headers: Mapping[str, str] | None = None) -> Response:
+    """An error's answer, all in ASCII: even half a surrogate pair that a client sent can be said back."""
+    body = json.dumps({"error": error, "detail": detail})
+    return Response(body, status, headers=headers, media_type="application/json")
+
+
+def status_of(error: UnpromptError) -> int:
+    """The HTTP status of an error that a user can mend: 4xx where it is the request's, else 5xx."""
+    if isinstance(error, BusyError):
+        return 503
+    if isinstance(error, NotHereError):
+        return 404
+    return 500 if isinstance(error, (CheckpointError, RunError)) else 422
+
+
+def shortened(text: str, length: int = LONGEST_NAME) -> str:
+    """A client's own words, short enough to be said back."""
+    return text if len(text) <= length else text[: length - 1] + "…"
+
+
+def complaints(errors: Sequence[Mapping[str, Any]]) -> str:
+    """Pydantic's errors in a line: each with the place where it is, never with the value."""
+    told = []
+    for error in errors[:MOST_COMPLAINTS]:
+        place = ".".join(shortened(str(part)) for part in error["loc"] if part != "body")
+        message = str(error["msg"]).removeprefix("Value error, ")
+        told.append(f"{place}: {message}" if place else message)
+    more = f"; and {len(errors) - len(told)} more" if len(errors) > len(told) else ""
+    return "; ".join(told) + more
+
+
+def add_handlers(app: FastAPI) -> None:
+    """Answer every error of the app with `refusal`."""
+
+    @app.exception_handler(UnpromptError)
+    async def ours(_: Request, error: UnpromptError) -> Response:
+        headers = {"Retry-After": str(error.retry_after)} if isinstance(error, BusyError) else None
+        return refusal(status_of(error), type(error).__name__, str(error), headers)
+
+    @app.exception_handler(RequestValidationError)
+    async def invalid(_: Request, error: RequestValidationError) -> Response:
+        return refusal(422, "RequestValidationError", complaints(error.errors()))
+
+    @app.exception_handler(HTTPException)
+    async def http(_: Request, error: HTTPException) -> Response:
+        return refusal(error.status_code, "HTTPException", error.detail, error.headers)
+
+    @app.exception_handler(HungUpError)
+    async def hung_up(_: Request, error: HungUpError) -> Response:
+        return Response(status_code=HUNG_UP)
+
+    @app.exception_handler(Exception)
+    async def bug(_: Request, error: Exception) -> Response:
+        """Only the type is told; the server's own log has the traceback."""
+        return refusal(
+            500, "InternalError", f"a fault in the server ({type(error).__name__}); its log says more"
+        )

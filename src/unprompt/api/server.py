@@ -1,0 +1,365 @@
+"""The server: its endpoints around one worker, and how it starts and ends.
+
+The bundle and the painter are loaded before the server listens: a server that answers is ready.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import signal
+import socket
+from collections.abc import AsyncIterator, Callable, Coroutine, Sequence
+from contextlib import asynccontextmanager
+from functools import partial
+from typing import Any, TypeVar
+
+import uvicorn
+from fastapi import APIRouter, FastAPI, Request
+from fastapi.responses import HTMLResponse, RedirectResponse
+from PIL import Image
+
+from unprompt import __version__
+from unprompt.api import contract, txt2img
+from unprompt.api.auth import BasicAuth, Credentials
+from unprompt.api.bodies import BodyLimit
+from unprompt.api.config import MOST_BODY, MOST_IMAGES, MOST_TEXTS, ServeConfig
+from unprompt.api.description import describe
+from unprompt.api.errors import HungUpError, NotHereError, add_handlers, shortened
+from unprompt.api.painters import SAMPLERS, Order, Painter, open_painter
+from unprompt.api.pictures import bytes_of, decode
+from unprompt.api.worker import Kind, Tell, Worker
+from unprompt.errors import ConfigError, UnreadableImageError
+from unprompt.interrogator.modes import Interrogation
+from unprompt.reading import Reader, Reading
+
+T = TypeVar("T")
+CLIP = "clip"  # the web UI's name for its interrogator
+MODES_TOGETHER = 4  # images of several requests that one call interrogates; a mode can take seconds an image
+
+STATUSES = {
+    400: "the body cannot be read as JSON",
+    401: "user and password are missing or wrong",
+    404: "a model, sampler or mode that is not here",
+    413: "the body is too large",
+    422: "a value or key that cannot be taken, or an image that cannot be read",
+    503: "too many requests are waiting; see Retry-After",
+}
+REFUSALS: dict[int | str, dict[str, Any]] = {
+    status: {"model": contract.Refusal, "description": text} for status, text in STATUSES.items()
+}
+
+
+class Service:
+    """What the endpoints have in common: a loaded bundle, a painter or none, and the worker for both."""
+
+    def __init__(self, reader: Reader, painter: Painter | None, queue: int) -> None:
+        self.reader = reader
+        self.painter = painter
+        self.worker = Worker(queue)
+        self._embed = Kind("embed", self._embedded, MOST_TEXTS)
+        self._read = Kind("predict", partial(self._of_images, reader.read), MOST_IMAGES)
+        self._modes = {
+            mode: Kind(
+                "interrogate",
+                partial(self._of_images, partial(reader.interrogate, mode=mode)),
+                MODES_TOGETHER,
+            )
+            for mode in reader.modes
+        }
+        self._paint = Kind("txt2img", self._painted)
+
+    async def embed(self, texts: Sequence[str]) -> Sequence[list[float]]:
+        """N texts -> N rows of 384 numbers."""
+        return await self.worker.run(self._embed, texts)
+
+    async def read(self, images: Sequence[str]) -> list[Reading]:
+        """Base64 images -> what the bundle makes of them. Raises UnreadableImageError that says which."""
+        return await self._look(self._read, images)
+
+    async def interrogate(self, image: str, model: str) -> str:
+        """A base64 image -> its prompt, by the bundle's own way or by a mode."""
+        if model == CLIP:
+            [reading] = await self.read([image])
+            if not reading.prompt:
+                raise NotHereError(
+                    f"the bundle '{self.reader.bundle.name}' makes only embeddings; they are at /v1/predict"
+                )
+            return str(reading.prompt)
+        if model not in self._modes:
+            here = ", ".join((CLIP, *self._modes))
+            raise NotHereError(f"there is no model '{shortened(model)}' to interrogate with; here are {here}")
+        found: list[Interrogation] = await self._look(self._modes[model], [image])
+        return found[0].prompt
+
+    async def paint(self, request: contract.Txt2ImgRequest) -> contract.Txt2ImgAnswer:
+        """Paint what the web UI's request asks for."""
+        if self.painter is None:
+            raise NotHereError("txt2img is off: start the server with --sd FOLDER or --painter pocket")
+        order = txt2img.read_order(request, self.painter)
+        [painted] = await self.worker.run(self._paint, [order])
+        # Packing PNG files takes a while, and others want to be answered.
+        return await asyncio.to_thread(txt2img.answer, request, order, painted, self.painter)
+
+    async def _look(self, kind: Kind, images: Sequence[str]) -> list[Any]:
+        contents = []
+        for number, text in enumerate(images, start=1):
+            try:
+                contents.append(bytes_of(text))
+            except UnreadableImageError as error:
+                raise UnreadableImageError(f"image {number} is {error}") from None
+        found = await self.worker.run(kind, contents)
+        for number, one in enumerate(found, start=1):
+            if isinstance(one, UnreadableImageError):
+                raise UnreadableImageError(f"image {number} cannot be read: {one}")
+        return list(found)
+
+    # --- in the model's thread
+
+    def _embedded(self, texts: Sequence[str], _: Tell) -> list[list[float]]:
+        rows: list[list[float]] = self.reader.embed(texts).tolist()
+        return rows
+
+    @staticmethod
+    def _of_images(
+        look: Callable[[Sequence[Image.Image]], Sequence[Any]], contents: Sequence[bytes], _: Tell
+    ) -> list[Any]:
+        """Decode here, so that few images are in memory at a time, and look; a bad one harms no other."""
+        decoded = [_decoded(content) for content in contents]
+        found = iter(look([image for image in decoded if isinstance(image, Image.Image)]))
+        return [next(found) if isinstance(image, Image.Image) else image for image in decoded]
+
+    def _painted(self, orders: Sequence[Order], tell: Tell) -> list[txt2img.Painted]:
+        assert self.painter is not None  # else nothing is ordered
+        return [
+            txt2img.Painted(self.painter.paint(order, tell), self.painter.notes(order)) for order in orders
+        ]
+
+
+def _decoded(content: bytes) -> Image.Image | UnreadableImageError:
+    try:
+        return decode(content)
+    except UnreadableImageError as error:
+        return error
+
+
+# --- the endpoints
+
+
+async def unless_gone(request: Request, work: Coroutine[Any, Any, T]) -> T:
+    """The work's result; but where the client hangs up first, cancel the work and raise HungUpError."""
+    task, gone = asyncio.ensure_future(work), asyncio.ensure_future(_hang_up(request))
+    try:
+        await asyncio.wait({task, gone}, return_when=asyncio.FIRST_COMPLETED)
+        if not task.done():
+            raise HungUpError
+        return task.result()
+    finally:
+        task.cancel()
+        gone.cancel()
+
+
+async def _hang_up(request: Request) -> None:
+    """Return when the client has gone."""
+    while (await request.receive())["type"] != "http.disconnect":
+        pass
+
+
+def web_ui(service: Service) -> APIRouter:
+    """The web UI's endpoints."""
+    router = APIRouter(prefix="/sdapi/v1", tags=["the web UI's"], responses=REFUSALS)
+
+    @router.post("/interrogate")
+    async def interrogate(request: Request, body: contract.InterrogateRequest) -> contract.InterrogateAnswer:
+        """The prompt of an image."""
+        caption = await unless_gone(request, service.interrogate(body.image, body.model))
+        return contract.InterrogateAnswer(caption=caption)
+
+    @router.post("/txt2img")
+    async def paint(request: Request, body: contract.Txt2ImgRequest) -> contract.Txt2ImgAnswer:
+        """Pictures of a prompt."""
+        return await unless_gone(request, service.paint(body))
+
+    @router.get("/progress")
+    async def progress(skip_current_image: bool = False) -> contract.ProgressAnswer:
+        """How far the model is with what it works on. There is never a current image."""
+        course = service.worker.course
+        return contract.ProgressAnswer(
+            progress=course.share if course else 0.0,
+            eta_relative=course.seconds_left if course else 0.0,
+            state=contract.ProgressState(
+                job=course.name if course else "",
+                job_count=service.worker.taken,
+                sampling_step=course.done if course else 0,
+                sampling_steps=course.total if course else 0,
+            ),
+        )
+
+    @router.get("/samplers")
+    async def samplers() -> list[contract.SamplerItem]:
+        """The samplers that txt2img takes."""
+        return [
+            contract.SamplerItem(
+                name=one.name, aliases=list(one.aliases), options={"scheduler": one.scheduler}
+            )
+            for one in SAMPLERS
+        ]
+
+    @router.get("/sd-models")
+    async def models() -> list[contract.ModelItem]:
+        """What txt2img paints with; an empty list where it is off."""
+        painter = service.painter
+        if painter is None:
+            return []
+        return [contract.ModelItem(title=painter.title, model_name=painter.title, filename=painter.title)]
+
+    @router.get("/options")
+    async def options() -> contract.Options:
+        """The name of the model."""
+        return contract.Options(sd_model_checkpoint=service.painter.title if service.painter else None)
+
+    @router.post("/options")
+    async def set_options(body: contract.OptionsRequest) -> None:
+        """Taken where it asks for what is so already: this server has one model and keeps no settings."""
+        txt2img.check_model(body.sd_model_checkpoint, service.painter)
+
+    return router
+
+
+def ours(service: Service) -> APIRouter:
+    """The endpoints that the web UI does not have."""
+    router = APIRouter(tags=["unprompt's"], responses=REFUSALS)
+
+    @router.post("/v1/embed")
+    async def embed(request: Request, body: contract.EmbedRequest) -> contract.EmbedAnswer:
+        """Embeddings of texts."""
+        rows = await unless_gone(request, service.embed(body.texts)) if body.texts else []
+        return contract.EmbedAnswer.model_construct(embeddings=list(rows))
+
+    @router.post("/v1/predict")
+    async def predict(request: Request, body: contract.PredictRequest) -> contract.PredictAnswer:
+        """Prompts and embeddings of images."""
+        readings = await unless_gone(request, service.read(body.images)) if body.images else []
+        return contract.PredictAnswer(
+            bundle=service.reader.bundle.name,
+            predictions=[
+                contract.Prediction(
+                    prompt=one.prompt,
+                    embedding=one.embedding.tolist(),
+                    members={name: row.tolist() for name, row in one.members.items()},
+                    prompts=dict(one.prompts),
+                )
+                for one in readings
+            ],
+        )
+
+    @router.get("/healthz")
+    async def health() -> contract.Health:
+        """Whether the server answers, and what it has. Needs no password."""
+        return contract.Health(
+            bundle=service.reader.bundle.name,
+            painter=service.painter.title if service.painter else None,
+            requests=service.worker.taken,
+            queue=service.worker.capacity,
+        )
+
+    return router
+
+
+def create_app(
+    reader: Reader,
+    painter: Painter | None = None,
+    queue: int = ServeConfig.queue,
+    credentials: Credentials | None = None,
+) -> FastAPI:
+    """The whole app around a loaded bundle and painter."""
+    service = Service(reader, painter, queue)
+
+    @asynccontextmanager
+    async def lifespan(_: FastAPI) -> AsyncIterator[None]:
+        yield
+        await service.worker.close()
+
+    app = FastAPI(
+        title="unprompt",
+        version=__version__,
+        summary="Stable Diffusion images back to prompts and their embeddings",
+        docs_url=None,  # FastAPI's own pages load their scripts from elsewhere
+        redoc_url=None,
+        lifespan=lifespan,
+    )
+    app.include_router(web_ui(service))
+    app.include_router(ours(service))
+
+    @app.get("/docs", include_in_schema=False)
+    async def docs() -> HTMLResponse:
+        """The OpenAPI description as a page."""
+        return HTMLResponse(describe(app.openapi()))
+
+    @app.get("/", include_in_schema=False)
+    async def start() -> RedirectResponse:
+        """Whoever opens the address in a browser wants to know what is here."""
+        return RedirectResponse("docs")
+
+    add_handlers(app)
+    app.add_middleware(BodyLimit, most=MOST_BODY)
+    if credentials:  # added last, so asked first
+        app.add_middleware(BasicAuth, credentials=credentials)
+    return app
+
+
+# --- the process
+
+
+def bind(host: str, port: int) -> socket.socket:
+    """A socket at an address, not yet listening. Raises ConfigError where that address cannot be had."""
+    try:
+        family, kind, protocol, _, address = socket.getaddrinfo(
+            host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
+        )[0]
+        bound = socket.socket(family, kind, protocol)
+        bound.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        bound.bind(address)
+    except (OSError, UnicodeError) as error:
+        raise ConfigError(
+            f"cannot listen on {host}, port {port}: {error}; if another server has it, such as "
+            "the web UI, give another --port, or 0 for a free one"
+        ) from error
+    return bound
+
+
+def serve(
+    config: ServeConfig, credentials: Credentials | None, when_ready: Callable[[str, int], None]
+) -> None:
+    """Load, then answer until SIGTERM or Ctrl-C: then finish what was begun, take no more, and return.
+
+    `when_ready` is told host and port once clients can connect. Raises ConfigError for an address that cannot
+    be had, before anything is loaded, and what loading raises. Ctrl-C raises KeyboardInterrupt at the end.
+    """
+    listening = bind(config.host, config.port)
+    with listening:
+        reader = Reader.load(config.bundle, config.device)
+        painter = open_painter(config.painter, config.sd, config.device)
+        server = uvicorn.Server(
+            uvicorn.Config(
+                create_app(reader, painter, config.queue, credentials),
+                log_level="info" if config.access_log else "warning",
+                access_log=config.access_log,
+                timeout_graceful_shutdown=config.grace,
+                lifespan="on",
+                ws="none",
+                server_header=False,
+            )
+        )
+
+        def end(*_: object) -> None:
+            server.should_exit = True
+
+        # uvicorn has its own handler while it runs. When it has finished what was begun, it raises the signal
+        # again for the handler from before; that must not be the one that kills: to end so is no failure.
+        before = signal.signal(signal.SIGTERM, end)
+        try:
+            listening.listen()  # who connects from here on waits at most for the event loop to start
+            when_ready(config.host, listening.getsockname()[1])
+            server.run(sockets=[listening])
+        finally:
+            signal.signal(signal.SIGTERM, before)

@@ -1,0 +1,103 @@
+"""How a page asks the models: it stays alive meanwhile, can be told to stop, and asks nothing twice.
+
+A visitor's answers are kept in the visitor's session, so that going back to a page shows what was there.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Hashable
+from concurrent.futures import wait
+from pathlib import Path
+from typing import TYPE_CHECKING, TypeVar
+
+import streamlit as st
+
+from unprompt.app.looks import note, plain, trouble
+from unprompt.app.models import Models
+from unprompt.app.settings import current_settings
+from unprompt.demos.batch_runs import BatchRuns
+from unprompt.errors import UnpromptError
+from unprompt.files import read_prompts
+
+if TYPE_CHECKING:
+    from unprompt.reading import Reader
+
+Answer = TypeVar("Answer")
+
+KEPT = 100  # answers in a session
+STEP = 0.2  # seconds within which a click is noticed
+
+
+@st.cache_resource(show_spinner=False)
+def _models(bundle: str, device: str, known: str | None) -> Models:
+    def load() -> Reader:
+        from unprompt.reading import Reader  # here: it imports torch, and pages are shown before
+
+        return Reader.load(bundle, device, read_prompts(Path(known)) if known else None)
+
+    return Models(load)
+
+
+def models() -> Models:
+    """The models that all visitors share."""
+    settings = current_settings()
+    return _models(settings.bundle, settings.device, str(settings.known) if settings.known else None)
+
+
+@st.cache_resource(show_spinner=False)
+def _batch_runs(out: str, bundle: str, device: str) -> BatchRuns:
+    return BatchRuns(Path(out), bundle, device)
+
+
+def batch_runs() -> BatchRuns:
+    """The runs that all visitors share."""
+    settings = current_settings()
+    return _batch_runs(str(settings.out), settings.bundle, settings.device)
+
+
+def ask(key: Hashable, doing: str, question: Callable[[Reader], Answer]) -> Answer | None:
+    """The answer to a question, from the session where it has been asked before under this `key`.
+
+    Meanwhile the page says what it is `doing` and has a button to stop. None where the visitor pressed it:
+    then the page shows a button to go on. An UnpromptError becomes a message, and ends the page.
+    """
+    answers: dict[Hashable, Answer] = st.session_state.setdefault("answers", {})
+    if key in answers:
+        return answers[key]
+    stopped: set[Hashable] = st.session_state.setdefault("stopped", set())
+    place = st.empty()
+    if key in stopped:
+        with place.container(horizontal=True, vertical_alignment="center"):
+            st.button("Go on", key=f"go-on-{key}", on_click=stopped.discard, args=(key,))
+            note("Stopped.")
+        return None
+    with place.container(horizontal=True, vertical_alignment="center"):
+        st.button("Stop", key=f"stop-{key}", on_click=stopped.add, args=(key,))
+        answer = await_answer(doing, question)
+    place.empty()
+    answers[key] = answer
+    while len(answers) > KEPT:
+        del answers[next(iter(answers))]
+    return answer
+
+
+def await_answer(doing: str, question: Callable[[Reader], Answer]) -> Answer:
+    """The answer to a question that is quick and not worth keeping; others are for `ask`.
+
+    The wait is cut into steps, and Streamlit can end this script between two of them: with a click, or when
+    the page is closed. A question whose turn has not come by then is dropped.
+    """
+    if not models().are_loaded:
+        doing = f"{doing} The models are loaded first, once for all visitors."
+    future = models().ask(question)
+    pulse = st.empty()
+    try:
+        with st.spinner(plain(doing), show_time=True):
+            while not wait([future], timeout=STEP).done:
+                pulse.empty()
+        return future.result()
+    except UnpromptError as error:
+        trouble(str(error))
+        st.stop()
+    finally:
+        future.cancel()

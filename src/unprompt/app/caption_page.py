@@ -1,0 +1,63 @@
+"""Pictures -> captions in three tones, to copy and to keep as a table."""
+
+from __future__ import annotations
+
+from dataclasses import fields
+from functools import partial
+from typing import TYPE_CHECKING
+
+import streamlit as st
+
+from unprompt.app.asking import ask
+from unprompt.app.looks import empty, head, note, spoken, text_to_copy
+from unprompt.app.pictures import Picture, pick_pictures
+from unprompt.demos.captions import Captioned, caption_image, captions_csv, speaker
+from unprompt.demos.tones import Tones
+
+if TYPE_CHECKING:
+    from unprompt.reading import Reader
+
+
+def show() -> None:
+    """The page."""
+    head("Caption", "Upload or paste pictures. Each gets a caption, and the same in three tones to copy.")
+    pictures = pick_pictures("caption")
+    if not pictures:
+        empty("Captions appear here. PNG, JPEG or WebP; several at once are fine.")
+        return
+    done: list[Captioned] = []
+    for number, picture in enumerate(pictures, start=1):
+        doing = f"Captioning {number} of {len(pictures)}: {picture.name}."
+        captioned = ask(("caption", picture.digest), doing, partial(_question, picture))
+        if captioned is None:
+            break
+        show_caption(picture, captioned)
+        done.append(captioned)
+    if done:
+        st.download_button(
+            "Download all as CSV" if len(done) > 1 else "Download as CSV",
+            captions_csv(done),
+            "captions.csv",
+            "text/csv",
+            on_click="ignore",
+            icon=":material/download:",
+        )
+
+
+def _question(picture: Picture, reader: Reader) -> Captioned:
+    return caption_image(reader, picture.name, picture.image())
+
+
+def show_caption(picture: Picture, captioned: Captioned) -> None:
+    """One picture beside its caption and tones."""
+    with st.container(border=True):
+        left, right = st.columns([2, 3], gap="medium")
+        left.image(picture.small, width="stretch", alt=captioned.caption.text)
+        with right:
+            note(picture.name)
+            spoken(captioned.caption.text, speaker(captioned.caption))
+            for tone in fields(Tones):
+                text_to_copy(tone.name.capitalize(), getattr(captioned.tones, tone.name))
+
+
+show()

@@ -1,0 +1,116 @@
+"""Two pictures or prompts side by side: how near they are, and what differs."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import partial
+from typing import TYPE_CHECKING
+
+import streamlit as st
+
+from unprompt.app.asking import ask
+from unprompt.app.looks import bars, big_number, chips, empty, head, label, note, text_to_copy
+from unprompt.app.pictures import Picture, pick_picture
+from unprompt.demos.compare import (
+    Comparison,
+    Difference,
+    Side,
+    compare,
+    image_side,
+    prompt_side,
+    similarity_in_words,
+)
+
+if TYPE_CHECKING:
+    from unprompt.reading import Reader
+
+PICTURE, PROMPT = "Picture", "Prompt"
+
+
+@dataclass(frozen=True)
+class Chosen:
+    """What a visitor put on one side: a picture, or a text."""
+
+    picture: Picture | None
+    text: str
+
+    @property
+    def key(self) -> tuple[str, str]:
+        """The same for the same content."""
+        return (PICTURE, self.picture.digest) if self.picture else (PROMPT, self.text)
+
+
+def show() -> None:
+    """The page."""
+    head("Compare", "Put two pictures or prompts beside each other and see how near they are.")
+    columns = st.columns(2, gap="large")
+    chosen = []
+    for position, (column, name) in enumerate(zip(columns, ("First", "Second"), strict=True)):
+        with column:
+            chosen.append(choose(name, first_sample=position))
+    sides: list[Side] = []
+    for column, one in zip(columns, chosen, strict=True):
+        if one is None:
+            continue
+        with column:
+            side = ask(("side", *one.key), "Looking.", partial(_side, one))
+            if side is None:
+                return
+            sides.append(side)
+            if one.picture:
+                text_to_copy("Recovered prompt", side.prompt)
+    if len(sides) < 2:
+        empty("The comparison appears here when there is something on both sides.")
+        return
+    show_comparison(compare(*sides))
+
+
+def choose(name: str, first_sample: int) -> Chosen | None:
+    """One side's widgets."""
+    key = f"compare-{name.lower()}"
+    kind = st.segmented_control(name, (PICTURE, PROMPT), default=PICTURE, required=True, key=f"{key}-kind")
+    if kind == PROMPT:
+        text = st.text_area("Prompt", key=f"{key}-text", max_chars=2000, label_visibility="collapsed",
+                            placeholder="a watercolor of a penguin on a snowy field")  # fmt: skip
+        return Chosen(None, " ".join(text.split())) if text and text.strip() else None
+    picture = pick_picture(key, first_sample)
+    if picture is None:
+        return None
+    st.image(picture.small, width="stretch", alt=picture.name)
+    return Chosen(picture, "")
+
+
+def show_comparison(found: Comparison) -> None:
+    """The numbers and the differences."""
+    with st.container(border=True):
+        left, right = st.columns([2, 3], gap="large")
+        with left:
+            big_number(found.texts, "Similarity of the prompts", similarity_in_words(found.texts))
+        with right:
+            if found.members:
+                label("Where the bundle places the pictures")
+                bars([("all members together", found.similarity), *found.members.items()])
+                note("A picture is placed with caution, near to the middle of all prompts.")
+    for title, difference in (("Phrases", found.phrases), ("Words", found.words)):
+        show_difference(title, difference)
+
+
+def show_difference(title: str, difference: Difference) -> None:
+    """What is only in the first, in both, only in the second."""
+    st.subheader(title, anchor=False)
+    first, both, second = st.columns(3, gap="medium")
+    with first:
+        chips("Only in the first", difference.only_first)
+    with both:
+        chips("In both", difference.both, kind="both")
+    with second:
+        chips("Only in the second", difference.only_second)
+
+
+def _side(chosen: Chosen, reader: Reader) -> Side:
+    if chosen.picture:
+        return image_side(reader, chosen.picture.image())
+    return prompt_side(reader, chosen.text)
+
+
+show()

@@ -1,0 +1,26 @@
+"""The web app's frame: Streamlit runs this file, and the page that is open, for every visitor and click."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import streamlit as st
+
+from unprompt.app.looks import set_style
+from unprompt.app.pictures import accept_pasted
+
+ICON = Path(__file__).with_name("icon.svg")  # a Material icon here would be fetched from the network
+PAGES = {"caption": "Caption", "prompt": "Prompt", "compare": "Compare", "run": "Run"}
+
+st.set_page_config(page_title="unprompt", page_icon=str(ICON), layout="wide")
+set_style()
+pages = [
+    st.Page(f"{name}_page.py", title=title, url_path=name, default=name == "caption")
+    for name, title in PAGES.items()
+]
+page = st.navigation(pages, position="hidden")
+with st.container(horizontal=True, key="pages", gap="xsmall"):
+    for one in pages:
+        st.page_link(one)
+    accept_pasted()
+page.run()

@@ -1,0 +1,149 @@
+"""A picture -> its prompt in phrases, the nearest known prompts, and how near one's own wording comes."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from functools import partial
+from typing import TYPE_CHECKING
+
+import streamlit as st
+
+from unprompt.app.asking import ask, await_answer
+from unprompt.app.looks import bars, big_number, chips, empty, head, label, note, text_to_copy
+from unprompt.app.pictures import Picture, pick_picture
+from unprompt.demos.compare import similarity_in_words
+from unprompt.demos.edits import (
+    KIND_NAMES,
+    NEGATIVE,
+    Place,
+    Wording,
+    find_place,
+    measure,
+    positive_modes,
+    recover,
+    with_wording,
+)
+from unprompt.pages import write_number
+
+if TYPE_CHECKING:
+    from unprompt.interrogator.modes import Interrogation
+    from unprompt.reading import Reader
+
+
+def show() -> None:
+    """The page."""
+    head("Prompt", "Which prompt may have made this picture? See it in its phrases, then try your own words.")
+    picture = pick_picture("prompt")
+    if picture is None:
+        empty("The prompt appears here, with what it is made of.")
+        return
+    left, right = st.columns([2, 3], gap="large")
+    left.image(picture.small, width="stretch", alt=picture.name)
+    with right:
+        modes = ask("modes", "Looking which modes the bundle has.", lambda reader: reader.modes)
+        if modes is None:
+            return
+        mode = choose_mode(positive_modes(modes))
+        doing = f"Looking at {picture.name} in the mode {mode}."
+        found = ask(("prompt", mode, picture.digest), doing, partial(_recover, picture, mode))
+        if found is None:
+            return
+        show_prompt(found)
+        show_negative(picture, NEGATIVE in modes)
+    place = ask(
+        ("place", picture.digest), "Looking where the whole bundle places it.", partial(_place, picture)
+    )
+    if place is None:
+        return
+    left, right = st.columns(2, gap="large")
+    with left:
+        show_wordings(f"{mode}-{picture.digest}", found.prompt, place)
+    with right:
+        show_known(place)
+
+
+def choose_mode(modes: tuple[str, ...]) -> str:
+    """One of the modes; where there is a single one, no widget."""
+    if len(modes) == 1:
+        return modes[0]
+    return st.segmented_control("Mode", modes, default=modes[0], required=True, key="prompt-mode") or modes[0]
+
+
+def show_prompt(found: Interrogation) -> None:
+    """The prompt, and its phrases by kind."""
+    text_to_copy("Recovered prompt", found.prompt)
+    for kind, choices in found.by_kind().items():
+        chips(KIND_NAMES.get(kind, kind), [(choice.phrase, choice.similarity) for choice in choices])
+    note(f"Similarity of the whole prompt with the picture: {write_number(found.similarity, 2)}")
+
+
+def show_negative(picture: Picture, can: bool) -> None:
+    """The negative prompt, made when asked for: it takes as long as the prompt."""
+    if not can:
+        label("Negative prompt")
+        note("This bundle cannot make one: that takes a CLIP. A bundle with an interrogator has one.")
+        return
+    wanted: set[str] = st.session_state.setdefault("negatives", set())
+    if picture.digest not in wanted:
+        st.button("Find a negative prompt", on_click=wanted.add, args=(picture.digest,))
+        return
+    doing = "Looking for what the picture is not."
+    found = ask(("prompt", NEGATIVE, picture.digest), doing, partial(_recover, picture, NEGATIVE))
+    if found is not None:
+        text_to_copy("Negative prompt", found.prompt)
+
+
+def show_known(place: Place) -> None:
+    """The nearest known prompts."""
+    st.subheader("Nearest known prompts", anchor=False)
+    if place.known:
+        bars(place.known)
+    else:
+        note("No prompts are known here: start the app with --known prompts.csv, or a bundle with a bank.")
+
+
+@st.fragment
+def show_wordings(state: str, start: str, place: Place) -> None:
+    """A field for one's own wording, its similarity as it changes, and the wordings that were kept."""
+    st.subheader("Your own words", anchor=False)
+    text = st.text_input(
+        "Edit the prompt",
+        value=start,
+        max_chars=2000,
+        live="300ms",
+        key=f"wording-{state}",
+        label_visibility="collapsed",
+    )
+    if not text or not text.strip():
+        note("Write something to see how near it comes.")
+        return
+    first, now = await_answer("Measuring.", partial(_measure, (start, text), place))
+    kept: tuple[Wording, ...] = st.session_state.setdefault(f"kept-{state}", (first,))
+    says = similarity_in_words(now.similarity)
+    if now.text != first.text:
+        says += f"; {write_number(now.similarity - first.similarity, 3)} against the recovered prompt"
+    big_number(now.similarity, "Similarity with where the bundle places the picture", says)
+    if now.text not in [one.text for one in kept]:
+
+        def keep() -> None:
+            st.session_state[f"kept-{state}"] = with_wording(kept, now)
+
+        st.button("Keep this wording", key="keep-wording", on_click=keep)
+    if len(kept) > 1:
+        label("Wordings so far")
+        bars([(one.text, one.similarity) for one in sorted(kept, key=lambda one: -one.similarity)])
+
+
+def _recover(picture: Picture, mode: str, reader: Reader) -> Interrogation:
+    return recover(reader, picture.image(), mode)
+
+
+def _place(picture: Picture, reader: Reader) -> Place:
+    return find_place(reader, picture.image())
+
+
+def _measure(texts: Sequence[str], place: Place, reader: Reader) -> list[Wording]:
+    return measure(reader, texts, place.embedding)
+
+
+show()

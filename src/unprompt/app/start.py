@@ -1,0 +1,156 @@
+"""Start Streamlit's server for the pages, in this process, until Ctrl-C or SIGTERM.
+
+Streamlit itself stops on these signals. It is told to send no statistics and to ask nothing of the network;
+its scripts and fonts come from its own package.
+"""
+
+from __future__ import annotations
+
+import os
+import socket
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from typing import Any
+
+from unprompt.app.settings import VARIABLE, AppSettings
+from unprompt.bundles import check_checkpoints, read_bundle
+from unprompt.demos.server_folders import resolved_root
+from unprompt.errors import ConfigError
+from unprompt.files import read_prompts
+
+MAIN = Path(__file__).with_name("main.py")
+STREAMLIT = (1, 67)  # whose text fields tell each change, not only the last
+LOCAL = ("127.0.0.1", "localhost", "::1")
+
+LIGHT = {
+    "primaryColor": "#0b6b75",
+    "backgroundColor": "#f5f6f7",
+    "secondaryBackgroundColor": "#ffffff",
+    "textColor": "#15191d",
+    "linkColor": "#0b6b75",
+    "borderColor": "#dde1e4",
+    "codeBackgroundColor": "#eceef0",
+    "codeTextColor": "#15191d",
+}
+DARK = {
+    "primaryColor": "#3d9aa4",
+    "backgroundColor": "#111416",
+    "secondaryBackgroundColor": "#191d20",
+    "textColor": "#e9ecee",
+    "linkColor": "#62c3cd",
+    "borderColor": "#2d3338",
+    "codeBackgroundColor": "#22272b",
+    "codeTextColor": "#e9ecee",
+}
+
+
+@dataclass(frozen=True)
+class ServerConfig:
+    """Where the server listens. `open_browser`: show the app in this machine's browser."""
+
+    host: str = "127.0.0.1"
+    port: int = 8501
+    open_browser: bool = False
+
+    def __post_init__(self) -> None:
+        if not 1 <= self.port <= 65535:
+            raise ConfigError(f"port must be between 1 and 65535, got {self.port}")
+
+    @property
+    def is_local(self) -> bool:
+        """Whether only this machine can reach it."""
+        return self.host in LOCAL
+
+    @property
+    def address(self) -> str:
+        """What to type into a browser on this machine."""
+        host = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(self.host, self.host)
+        return f"http://{f'[{host}]' if ':' in host else host}:{self.port}"
+
+
+def checked(settings: AppSettings) -> AppSettings:
+    """The settings with whole paths. Raises for a bundle, prompts or a root that cannot be used.
+
+    The models themselves are loaded when the first visitor asks something of them.
+    """
+    check_checkpoints(read_bundle(settings.bundle))
+    if settings.known is not None:
+        read_prompts(settings.known)
+    return replace(
+        settings,
+        known=settings.known.resolve() if settings.known else None,
+        root=resolved_root(settings.root) if settings.root else None,
+        out=settings.out.resolve(),
+    )
+
+
+def check_streamlit() -> None:
+    """Raise ConfigError where Streamlit is missing or too old for the pages."""
+    try:
+        found = version("streamlit")
+    except PackageNotFoundError:
+        raise ConfigError("the web app needs Streamlit; run: pip install 'unprompt[app]'") from None
+    if tuple(map(int, found.split(".")[:2])) < STREAMLIT:
+        raise ConfigError(
+            f"the web app needs Streamlit {'.'.join(map(str, STREAMLIT))} or later, here is {found}; "
+            "with Python 3.11 or later, run: pip install -U 'unprompt[app]'"
+        )
+
+
+def check_port(server: ServerConfig) -> None:
+    """Raise ConfigError where the server could not listen."""
+    family = socket.AF_INET6 if ":" in server.host else socket.AF_INET
+    with socket.socket(family, socket.SOCK_STREAM) as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind((server.host, server.port))
+        except (OSError, UnicodeError) as error:
+            reason = getattr(error, "strerror", None) or error
+            raise ConfigError(
+                f"cannot listen on {server.host}, port {server.port}: {reason}; choose another --port"
+            ) from error
+
+
+def streamlit_options(settings: AppSettings, server: ServerConfig) -> dict[str, Any]:
+    """Streamlit's own settings. A config.toml of the user's cannot change these."""
+    options: dict[str, Any] = {
+        "server.address": server.host,
+        "server.port": server.port,
+        "server.headless": not server.open_browser,
+        "server.maxUploadSize": settings.limit_mb,
+        "server.allowedHosts": [*LOCAL] if server.is_local else [],  # no site can reach in by its own name
+        "server.enableCORS": True,
+        "server.enableXsrfProtection": True,
+        "server.enableStaticServing": False,
+        "server.enableAgentApi": False,
+        "server.fileWatcherType": "none",
+        "server.showEmailPrompt": False,
+        "browser.gatherUsageStats": False,
+        "client.toolbarMode": "minimal",
+        "client.showErrorDetails": "none",
+        "client.showErrorLinks": False,
+        "logger.hideWelcomeMessage": True,
+        "runner.magicEnabled": False,
+    }
+    for name, colours in (("light", LIGHT), ("dark", DARK)):
+        options |= {f"theme.{name}.{key}": value for key, value in colours.items()}
+    options |= {"theme.baseRadius": "0.625rem", "theme.showWidgetBorder": True}
+    return options
+
+
+def start(settings: AppSettings, server: ServerConfig, ready: Callable[[], None] = lambda: None) -> None:
+    """Serve the pages until the process is told to stop; `ready` is called just before it listens.
+
+    Raises ConfigError where Streamlit is missing or too old or the port is taken, and what `checked` raises.
+    """
+    check_streamlit()
+    from streamlit.web import bootstrap
+
+    os.environ[VARIABLE] = checked(settings).to_json()
+    check_port(server)
+    options = streamlit_options(settings, server)
+    bootstrap.load_config_options(options)
+    ready()
+    bootstrap.run(str(MAIN), False, [], options)

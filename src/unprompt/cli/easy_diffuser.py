@@ -1,0 +1,238 @@
+"""`unprompt easy-diffuser`: an image's positive and negative prompt, and how related tags are to images."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+from dataclasses import asdict
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from unprompt.cli.options import StepBars, add_json, command, warn
+from unprompt.config import DEFAULT_BUNDLE
+from unprompt.easy_diffuser.config import ANSWER_SECONDS, STEPS, FitConfig
+from unprompt.errors import ConfigError
+
+if TYPE_CHECKING:
+    from unprompt.easy_diffuser.fit import Fitted
+    from unprompt.easy_diffuser.grading import Share
+
+EXAMPLE = """\
+  unprompt easy-diffuser run image.jpg
+  unprompt easy-diffuser run IMAGES --send http://127.0.0.1:7860 --steps 20 --out PICTURES
+  unprompt easy-diffuser fit DATASET --out relatedness.json
+"""
+AUTH = "UNPROMPT_WEBUI_AUTH"  # an environment variable, since other users see a command's arguments
+_TAGS = "tags to choose from: common, pocket, or a file with one a line"
+
+
+def add(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    """Declare the command and its two actions."""
+    parser = command(
+        subparsers,
+        "easy-diffuser",
+        run,
+        "an image's positive and negative prompt, and on to a Stable Diffusion web UI",
+        EXAMPLE,
+    )
+    actions = parser.add_subparsers(title="actions", metavar="ACTION", required=True)
+    running = command(
+        actions,
+        "run",
+        run,
+        "print the prompts of images, and have a web UI make pictures of them",
+        "  unprompt easy-diffuser run image.jpg",
+    )
+    running.add_argument("images", type=Path, nargs="+", metavar="IMAGE", help="images, or folders of them")
+    running.add_argument("--recursive", action="store_true", help="look into folders inside the folders too")
+    running.add_argument(
+        "--relatedness", type=Path, metavar="FILE", help="a file of `fit` (the bundle's own)"
+    )
+    running.add_argument("--tags", metavar="LIST", help=f"{_TAGS} (those of the fit)")
+    running.add_argument(
+        "--count", type=int, default=1, metavar="N", help="tags in a negative prompt at most (%(default)s)"
+    )
+    running.add_argument(
+        "--send",
+        metavar="URL",
+        help=f"the web UI to send the prompts to; user and password: ${AUTH}, as USER:PASSWORD",
+    )
+    running.add_argument("--steps", type=int, default=STEPS, metavar="N", help="for the web UI (%(default)s)")
+    running.add_argument(
+        "--timeout",
+        type=float,
+        default=ANSWER_SECONDS,
+        metavar="SECONDS",
+        help="to wait for the web UI to answer (%(default)g)",
+    )
+    running.add_argument(
+        "--out",
+        type=Path,
+        default=Path(),
+        metavar="FOLDER",
+        help="where its pictures go, as IMAGE.png (here)",
+    )
+    fitting = command(
+        actions,
+        "fit",
+        run_fit,
+        "learn from images with prompts how related a tag is to an image, and grade it on others",
+        "  unprompt easy-diffuser fit DATASET --out relatedness.json --tags pocket",
+    )
+    fitting.add_argument("dataset", type=Path, metavar="DATASET", help="images with their prompts")
+    fitting.add_argument("--out", type=Path, required=True, metavar="FILE", help="the JSON file to write")
+    fitting.add_argument("--tags", default=FitConfig.tags, metavar="LIST", help=f"{_TAGS} (%(default)s)")
+    fitting.add_argument(
+        "--limit",
+        type=int,
+        default=FitConfig.limit,
+        metavar="N",
+        help="images to look at, 0 for all (%(default)s)",
+    )
+    fitting.add_argument(
+        "--held-out",
+        type=float,
+        default=FitConfig.held_out,
+        metavar="SHARE",
+        help="of images that grade (%(default)s)",
+    )
+    fitting.add_argument(
+        "--group-cosine",
+        type=float,
+        default=FitConfig.group_cosine,
+        metavar="COSINE",
+        help="prompts this near are not divided between fitting and grading (%(default)s)",
+    )
+    fitting.add_argument(
+        "--seed", type=int, default=FitConfig.seed, metavar="N", help="of draw and split (%(default)s)"
+    )
+    for parser in (running, fitting):
+        parser.add_argument("--bundle", default=DEFAULT_BUNDLE, metavar="NAME", help="(%(default)s)")
+        parser.add_argument("--device", default="auto", help="auto, cpu, cuda or mps (%(default)s)")
+        add_json(parser)
+
+
+def run(options: argparse.Namespace) -> None:
+    """Print the prompts of each image, and send them on where that is asked."""
+    from tqdm import tqdm
+
+    from unprompt.easy_diffuser import start
+    from unprompt.errors import InputError, UnreadableImageError
+    from unprompt.images import read_file
+    from unprompt.interrogator.caption_files import images_of
+
+    auth = _auth() if options.send else None
+    images = images_of(options.images, options.recursive)
+    session = start(
+        None,
+        options.bundle,
+        options.device,
+        tags=options.tags,
+        relatedness=options.relatedness,
+        count=options.count,
+    )
+    rows = []
+    unreadable = 0
+    for file in tqdm(images, desc="easy-diffuser", unit="image", disable=None):
+        try:
+            session.input_img(read_file(file))
+        except UnreadableImageError as error:
+            unreadable += 1
+            with tqdm.external_write_mode():
+                warn(f"{file.name}: {error}")
+            continue
+        result = session.run()
+        row = {"image": file.image_id, **asdict(result)}
+        if not options.json:
+            tqdm.write(f"{file.image_id}\n  positive: {result.positive}\n  negative: {result.negative}")
+        if options.send:
+            pictures = session.send2ui(
+                options.send,
+                options.steps,
+                options.out / f"{file.image_id}.png",
+                options.timeout,
+                auth,
+            )
+            row["pictures"] = [str(picture) for picture in pictures]
+            if not options.json:
+                tqdm.write(f"  pictures: {', '.join(row['pictures'])}")
+        rows.append(row)
+    if not rows:
+        raise InputError(f"none of {len(images)} images could be read; see the lines above")
+    if options.json:
+        print(json.dumps({"images": rows, "unreadable": unreadable}, ensure_ascii=False))
+
+
+def _auth() -> tuple[str, str] | None:
+    """User and password of the web UI's, from the environment."""
+    given = os.environ.get(AUTH)
+    if not given:
+        return None
+    user, colon, password = given.partition(":")
+    if not colon:
+        raise ConfigError(f"${AUTH} must be USER:PASSWORD, and has no ':'")
+    return user, password
+
+
+def run_fit(options: argparse.Namespace) -> None:
+    """Fit with a progress bar, write the file, say how good it is."""
+    from unprompt.easy_diffuser.fit import fit
+    from unprompt.easy_diffuser.relatedness import write_relatedness
+
+    if options.out.is_dir():
+        raise ConfigError(f"{options.out} is a folder; name a file in it with --out")
+    config = FitConfig(
+        bundle=options.bundle,
+        device=options.device,
+        tags=options.tags,
+        limit=options.limit,
+        held_out=options.held_out,
+        group_cosine=options.group_cosine,
+        seed=options.seed,
+    )
+    with StepBars("image") as bars:
+        fitted = fit(options.dataset, config, bars.show)
+    numbers = asdict(fitted.grade)
+    write_relatedness(options.out, fitted.relatedness, numbers)
+    if options.json:
+        learned = fitted.relatedness
+        where = {"out": str(options.out), "a": learned.a, "b": learned.b, "threshold": learned.threshold}
+        print(json.dumps({**where, "held_out": numbers, "unreadable": len(fitted.problems)}))
+    else:
+        print("\n".join(describe_fit(fitted)))
+        print(f"written     {options.out}")
+    if fitted.problems:
+        first = fitted.problems[0]
+        warn(f"{len(fitted.problems):,} images could not be read, first: {first.file}: {first.problem}")
+
+
+def describe_fit(fitted: Fitted) -> list[str]:
+    """A fit in lines for people."""
+    learned, grade = fitted.relatedness, fitted.grade
+    lines = [
+        f"relatedness sigmoid({learned.a:.3f} * cosine {learned.b:+.3f}), related from "
+        f"{learned.threshold:.4f}",
+        f"fitted on   {learned.fitted_on['images']:,} images x {len(learned.tags):,} tags, "
+        f"{learned.fitted_on['in_prompt']:,} pairs of them in the prompts",
+        "",
+        f"On {grade.images:,} images whose prompts are far from those, {grade.share:.2%} of the pairs in the "
+        "prompts:",
+        f"AUC                        {grade.auc:.4f}",
+        f"calibration error, {len(grade.bins)} bins {grade.calibration_error:.5f}",
+        f"called related             precision {_share(grade.precision)}, recall {_share(grade.recall)}",
+        f"chosen tag in the prompt   {_share(grade.chosen)}",
+        f"least similar tag in it    {_share(grade.naive_there)} on the same images, "
+        f"{_share(grade.naive)} on all",
+        "",
+        "relatedness            pairs  predicted   observed",
+    ]
+    lines += [
+        f"{f'{one.low:.5f} to {one.high:.5f}':20} {one.pairs:7,}    {one.predicted:.5f}    {one.observed:.5f}"
+        for one in grade.bins
+    ]
+    return lines
+
+
+def _share(share: Share) -> str:
+    return f"{share.value:.3f} ({share.low:.3f} to {share.high:.3f}, {share.right:,} of {share.count:,})"

@@ -1,0 +1,81 @@
+"""An image's recovered prompt, and how near other wordings come to where the bundle places the image."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from PIL import Image
+
+    from unprompt.interrogator.modes import Interrogation
+    from unprompt.reading import Reader
+    from unprompt.records import FloatArray
+
+KNOWN = 5  # nearest known prompts that are looked up
+MOST_WORDINGS = 12
+NEGATIVE = "negative"
+
+KIND_NAMES = {
+    "subjects": "Subjects",
+    "mediums": "Medium",
+    "artists": "Artist",
+    "trendings": "Site",
+    "movements": "Movement",
+    "flavors": "Flavors",
+    "negative": "Negative",
+}
+
+
+@dataclass(frozen=True, eq=False)
+class Place:
+    """Where a bundle places an image's prompt: its `embedding` (384,), and the known prompts near it.
+
+    `known`: prompts and their similarities; empty where none are known.
+    """
+
+    embedding: FloatArray
+    known: tuple[tuple[str, float], ...]
+
+
+@dataclass(frozen=True)
+class Wording:
+    """A text and its similarity to an image's predicted embedding."""
+
+    text: str
+    similarity: float
+
+
+def positive_modes(modes: Sequence[str]) -> tuple[str, ...]:
+    """The modes that describe an image; `negative` says what it is not."""
+    return tuple(mode for mode in modes if mode != NEGATIVE)
+
+
+def recover(reader: Reader, image: Image.Image, mode: str) -> Interrogation:
+    """An image's prompt by a mode. Raises ConfigError for one that the bundle does not have."""
+    (interrogation,) = reader.interrogate([image], mode)
+    return interrogation
+
+
+def find_place(reader: Reader, image: Image.Image) -> Place:
+    """Where all members of the bundle together place an image; the same in every mode."""
+    (reading,) = reader.read([image])
+    return Place(reading.embedding, tuple(reader.known(reading.embedding, KNOWN)))
+
+
+def measure(reader: Reader, texts: Sequence[str], embedding: FloatArray) -> list[Wording]:
+    """How near texts come to a predicted embedding (384,)."""
+    wordings = [" ".join(text.split()) for text in texts]
+    cosines = reader.embed(wordings) @ embedding  # (N,)
+    return [Wording(text, float(cosine)) for text, cosine in zip(wordings, cosines, strict=True)]
+
+
+def with_wording(kept: Sequence[Wording], wording: Wording) -> tuple[Wording, ...]:
+    """The kept wordings with one more; one that is there already changes nothing.
+
+    The first, the recovered prompt, always stays. Of the others the earliest go beyond MOST_WORDINGS.
+    """
+    if wording.text in [one.text for one in kept]:
+        return tuple(kept)
+    return (*kept[:1], *(*kept[1:], wording)[-(MOST_WORDINGS - 1) :])

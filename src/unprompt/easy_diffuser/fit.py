@@ -1,0 +1,104 @@
+"""`unprompt easy-diffuser fit`: images with prompts -> a relatedness, and its grade on held-out images."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from unprompt import __version__
+from unprompt.easy_diffuser.config import FitConfig
+from unprompt.easy_diffuser.grading import Grade, grade
+from unprompt.easy_diffuser.relatedness import Relatedness, best_threshold, fit_sigmoid
+from unprompt.easy_diffuser.round_trips import RoundTrips, make_round_trips
+from unprompt.easy_diffuser.space import space_of
+from unprompt.easy_diffuser.tags import read_tags
+from unprompt.generate.dataset import read_dataset
+from unprompt.generate.seeds import derive_seed
+from unprompt.reading import Reader
+from unprompt.records import Problem
+from unprompt.regression.split import random_order, split_rows
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from unprompt.generate.dataset import Dataset
+    from unprompt.records import FloatArray
+
+
+@dataclass(frozen=True, eq=False)
+class Fitted:
+    """A relatedness, how it did on held-out images, and the images that could not be read."""
+
+    relatedness: Relatedness
+    grade: Grade
+    problems: tuple[Problem, ...]
+
+
+def fit(
+    dataset: Path, config: FitConfig, progress: Callable[[str, int, int], None] = lambda *_: None
+) -> Fitted:
+    """Look at a data set's images, fit on one part of them, and grade on the rest.
+
+    Near prompts stay on one side, so that no image is graded whose prompt was fitted on in other words. The
+    same data set and settings give the same answer. `progress` is told the step, done and in all. Raises
+    InputError for a data set that cannot be read or divided, or in which nothing can be learned.
+    """
+    data = read_dataset(dataset)
+    tags = read_tags(config.tags)
+    reader = Reader.load(config.bundle, config.device)
+    rows = drawn(len(data), config)
+    prompts = data.prompts.at([data.prompts.ids[row] for row in rows])
+    trips, problems = make_round_trips(
+        [data.images[row] for row in rows],
+        prompts,
+        tags,
+        reader,
+        lambda done, total: progress("looking", done, total),
+    )
+    vectors = embeddings_of(data, trips.ids, reader)
+    sides = split_rows(vectors, config.held_out, config.group_cosine, config.seed, reader.device)
+    learn, test = trips.at(sides.train), trips.at(sides.validation)
+    relatedness = learned(learn, tags, reader.bundle.name, space_of(reader))
+    facts = {"data": dataset.resolve().name, **relatedness.fitted_on}
+    return Fitted(replace(relatedness, fitted_on=facts), grade(relatedness, test), problems)
+
+
+def drawn(count: int, config: FitConfig) -> Sequence[int]:
+    """The rows of a data set that are looked at, sorted: all, or `limit` drawn by the seed."""
+    if not config.limit or config.limit >= count:
+        return range(count)
+    order = random_order(count, derive_seed(config.seed, "easy diffuser"))
+    rows: list[int] = np.sort(order[: config.limit]).tolist()
+    return rows
+
+
+def embeddings_of(data: Dataset, ids: Sequence[str], reader: Reader) -> FloatArray:
+    """The prompts' embeddings (N, 384), unit rows: the data set's own, or made now."""
+    if data.embeddings is not None:
+        return data.embeddings.at(ids).unit().vectors
+    return reader.embed(data.prompts.at(ids).texts)
+
+
+def learned(trips: RoundTrips, tags: Sequence[str], bundle: str, space: Sequence[float]) -> Relatedness:
+    """Fit sigmoid and threshold on round trips. Raises InputError where nothing can be learned."""
+    a, b = fit_sigmoid(trips.cosines.ravel(), trips.there.ravel())
+    fitted = Relatedness(
+        a=a,
+        b=b,
+        threshold=0.5,
+        bundle=bundle,
+        space=tuple(space),
+        tags=tuple(tags),
+        fitted_on={
+            "unprompt": __version__,
+            "images": len(trips.ids),
+            "pairs": trips.there.size,
+            "in_prompt": int(trips.there.sum()),
+        },
+    )
+    threshold = best_threshold(fitted.of(trips.cosines).ravel(), trips.there.ravel())
+    return replace(fitted, threshold=threshold)

@@ -1,0 +1,77 @@
+"""Round trips: images whose prompts are known -> the tags' cosines, and which tags the prompts name."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from unprompt.easy_diffuser.tags import mentioned
+from unprompt.errors import InputError, UnreadableImageError
+from unprompt.images import ImageFile, read_file
+from unprompt.records import Problem, Prompts
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from unprompt.reading import Reader
+
+    Bools = NDArray[np.bool_]
+
+BATCH = 64  # images in memory; the tags are embedded anew for each batch
+
+
+@dataclass(frozen=True, eq=False)
+class RoundTrips:
+    """N images and T tags: `cosines` (N, T) float32 of image and tag, `there` (N, T): whether the prompt
+    names the tag's concept. `ids`: of the images, in the order of the rows."""
+
+    ids: tuple[str, ...]
+    cosines: NDArray[np.float32]
+    there: Bools
+
+    def __post_init__(self) -> None:
+        if self.cosines.shape != self.there.shape or len(self.cosines) != len(self.ids):
+            raise InputError(
+                f"{len(self.ids)} images have cosines of shape {self.cosines.shape} and truths of shape "
+                f"{self.there.shape}"
+            )
+
+    def at(self, rows: NDArray[np.int64]) -> RoundTrips:
+        """Some of the images."""
+        return RoundTrips(tuple(self.ids[row] for row in rows), self.cosines[rows], self.there[rows])
+
+
+def make_round_trips(
+    images: Sequence[ImageFile],
+    prompts: Prompts,
+    tags: Sequence[str],
+    reader: Reader,
+    progress: Callable[[int, int], None] = lambda done, total: None,
+) -> tuple[RoundTrips, tuple[Problem, ...]]:
+    """Look at images with known prompts, matched by id; those that cannot be read become problems.
+
+    `progress` is told images done and in all. Raises InputError where none can be read, and for an image
+    without a prompt.
+    """
+    ids: list[str] = []
+    rows: list[NDArray[np.float32]] = []
+    problems: list[Problem] = []
+    for start in range(0, len(images), BATCH):
+        decoded = []
+        for file in images[start : start + BATCH]:
+            try:
+                decoded.append(read_file(file))
+                ids.append(file.image_id)
+            except UnreadableImageError as error:
+                problems.append(Problem(file.image_id, file.name, str(error)))
+        if decoded:
+            rows.append(reader.likeness(decoded, tags))
+        progress(min(start + BATCH, len(images)), len(images))
+    if not rows:
+        first = f", first: {problems[0].file}: {problems[0].problem}" if problems else ""
+        raise InputError(f"none of {len(images)} images could be read{first}")
+    there = mentioned(prompts.at(ids).texts, tags)
+    return RoundTrips(tuple(ids), np.concatenate(rows), there), tuple(problems)

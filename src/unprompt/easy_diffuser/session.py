@@ -1,0 +1,176 @@
+"""A session: one image at a time, its two prompts, and the way to a web UI."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from importlib.resources import files
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from PIL import Image
+
+from unprompt.config import DEFAULT_BUNDLE
+from unprompt.easy_diffuser import webui
+from unprompt.easy_diffuser.config import ANSWER_SECONDS, STEPS, URL
+from unprompt.easy_diffuser.errors import OrderError
+from unprompt.easy_diffuser.relatedness import Relatedness, read_relatedness, related
+from unprompt.errors import ConfigError, InputError, UnreadableImageError
+from unprompt.images import read_image
+
+if TYPE_CHECKING:
+    from unprompt.reading import Reader
+
+# What a CLIP's bundle names is then seen in the picture; an artist or a site would be a guess.
+MODE = "kaggle"
+
+
+@dataclass(frozen=True)
+class RelatedTag:
+    """A tag that is related to an image, its similarity to it, and its relatedness, from 0 to 1."""
+
+    tag: str
+    similarity: float
+    relatedness: float
+
+
+@dataclass(frozen=True)
+class Result:
+    """The two prompts of an image. `related`: its related tags, the most related first.
+
+    The negative prompt is made of the last of them; it is empty where there are none.
+    """
+
+    positive: str
+    negative: str
+    related: tuple[RelatedTag, ...]
+
+
+@dataclass(frozen=True)
+class SessionConfig:
+    """How a session makes its prompts.
+
+    `tags`: to choose from; None: those that the relatedness was fitted with. `relatedness`: None: the
+    bundle's own. `count`: tags in the negative prompt at most. `mode`: how the interrogator makes the
+    positive prompt; "": `kaggle`, or the one mode of a bundle without a CLIP.
+    """
+
+    bundle: str = DEFAULT_BUNDLE
+    device: str = "auto"
+    tags: Sequence[str] | None = None
+    relatedness: Relatedness | None = None
+    count: int = 1
+    mode: str = ""
+
+    def __post_init__(self) -> None:
+        if self.count < 1:
+            raise ConfigError(f"count must be at least 1, got {self.count}")
+        if self.tags is not None and (isinstance(self.tags, str) or not self.tags):
+            raise ConfigError(f"tags must be a list with at least one text, got {self.tags!r}")
+
+
+class Session:
+    """One image at a time. `result`: its two prompts; None before `run` and after a new image."""
+
+    def __init__(self, config: SessionConfig, reader: Reader | None = None) -> None:
+        """`reader`: a bundle that is loaded already, in place of the one that `config` names."""
+        self.config = config
+        self.result: Result | None = None
+        self._image: Image.Image | None = None
+        self._loaded = reader
+
+    def input_img(self, image: str | Path | Image.Image) -> None:
+        """Take another image, and forget what the last one gave. Raises InputError for an unreadable file."""
+        if isinstance(image, Image.Image):
+            read = image.convert("RGB")
+        else:
+            try:
+                read = read_image(Path(image))
+            except UnreadableImageError as error:
+                raise InputError(f"{image} cannot be used: {error}") from error
+        self._image, self.result = read, None
+
+    def run(self) -> Result:
+        """Make the image's prompts, which are also kept as `result`.
+
+        Raises OrderError where there is no image, ConfigError where there is no relatedness for the bundle or
+        one of another bundle, and what `Reader.load` raises.
+        """
+        if self._image is None:
+            raise OrderError('there is no image yet: call input_img("image.jpg"), or start("image.jpg")')
+        tags = self.tags
+        mode = self.config.mode or (MODE if MODE in self.reader.modes else self.reader.modes[0])
+        positive = self.reader.interrogate([self._image], mode)[0].prompt
+        cosines = self.reader.likeness([self._image], tags)[0]  # (T,)
+        r = self.relatedness.of(cosines)  # (T,)
+        rows = related(r, self.relatedness.threshold)
+        self.result = Result(
+            positive=positive,
+            negative=", ".join(tags[row] for row in rows[: self.config.count]),
+            related=tuple(
+                RelatedTag(tags[row], float(cosines[row]), float(r[row])) for row in reversed(rows)
+            ),
+        )
+        return self.result
+
+    def print_caption(self) -> None:
+        """Print both prompts. Raises OrderError before `run`."""
+        if self.result is None:
+            raise OrderError("this image has no prompts yet: call run() before print_caption()")
+        print(f"positive prompt: {self.result.positive}")  # noqa: T201 - what it is for
+        print(f"negative prompt: {self.result.negative}")  # noqa: T201
+
+    def send2ui(
+        self,
+        url: str = URL,
+        steps: int = STEPS,
+        out: str | Path = "output.png",
+        timeout: float = ANSWER_SECONDS,
+        auth: tuple[str, str] | None = None,
+        **options: Any,
+    ) -> list[Path]:
+        """Have a web UI make images of both prompts; returns the PNG files. See `webui.send`.
+
+        Runs first where the image is new. Raises OrderError where there is none, and what `run` and
+        `webui.send` raise.
+        """
+        result = self.result or self.run()
+        return webui.send(result.positive, result.negative, url, steps, out, timeout, auth, **options)
+
+    @property
+    def tags(self) -> Sequence[str]:
+        """The tags that the negative prompt is chosen from."""
+        return self.relatedness.tags if self.config.tags is None else self.config.tags
+
+    @cached_property
+    def reader(self) -> Reader:
+        """The bundle, loaded."""
+        from unprompt.reading import Reader
+
+        return self._loaded or Reader.load(self.config.bundle, self.config.device)
+
+    @cached_property
+    def relatedness(self) -> Relatedness:
+        """The given relatedness, or the bundle's own, once it is sure that it is for this bundle."""
+        from unprompt.easy_diffuser.space import check_space
+
+        relatedness = self.config.relatedness or relatedness_of(self.reader.bundle.name)
+        check_space(relatedness, self.reader)
+        return relatedness
+
+
+def relatedness_of(bundle: str) -> Relatedness:
+    """What lies in a bundle's folder, or came with the package for it; ConfigError where nothing is."""
+    from unprompt.bundles import bundles_folder
+
+    for path in (
+        bundles_folder() / bundle / "relatedness.json",
+        Path(str(files("unprompt") / "data" / "easy_diffuser" / f"{bundle}.json")),
+    ):
+        if bundle.isidentifier() and path.is_file():
+            return read_relatedness(path)
+    raise ConfigError(
+        f"there is no relatedness of tags for the bundle '{bundle}'; make one with "
+        f"`unprompt easy-diffuser fit DATASET --bundle {bundle} --out FILE.json` and name it as relatedness"
+    )

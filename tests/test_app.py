@@ -1,0 +1,229 @@
+"""The web app: settings, the server's options, the models' thread, and the pages without a browser."""
+
+from __future__ import annotations
+
+import io
+import os
+import socket
+import threading
+from pathlib import Path
+from typing import Any
+
+import pytest
+from PIL import Image
+
+from unprompt.app.models import Models
+from unprompt.app.settings import VARIABLE, AppSettings, current_settings
+from unprompt.app.start import MAIN, ServerConfig, check_port, checked, streamlit_options
+from unprompt.errors import ConfigError, InputError
+
+PATIENCE = 240  # seconds; what is awaited takes a few on a machine with nothing else to do
+
+
+class TestSettings:
+    def test_reach_the_pages(self, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+        settings = AppSettings(bundle="b", known=tmp_path / "k.csv", root=None, out=tmp_path, limit_mb=3)
+        monkeypatch.setenv(VARIABLE, settings.to_json())
+        assert current_settings() == settings
+        monkeypatch.delenv(VARIABLE)
+        assert current_settings() == AppSettings()
+
+    @pytest.mark.parametrize("name", ["limit_mb", "most_files"])
+    def test_check_themselves(self, name: str) -> None:
+        with pytest.raises(ConfigError, match=f"{name} must be at least 1"):
+            AppSettings(**{name: 0})  # type: ignore[arg-type]
+
+    def test_are_checked_before_anything_is_served(self, tmp_path: Path) -> None:
+        with pytest.raises(InputError, match="no bundle is called 'none'"):
+            checked(AppSettings(bundle="none"))
+        with pytest.raises(InputError, match="does not exist"):
+            checked(AppSettings(known=tmp_path / "none.csv"))
+        with pytest.raises(InputError, match="not a folder"):
+            checked(AppSettings(root=tmp_path / "none"))
+
+    def test_get_whole_paths(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.chdir(tmp_path)
+        (tmp_path / "pictures").mkdir()
+        (tmp_path / "link").symlink_to("pictures")
+        whole = checked(AppSettings(root=Path("link"), out=Path("runs")))
+        assert whole.root == (tmp_path / "pictures").resolve()
+        assert whole.out == (tmp_path / "runs").resolve()
+
+
+class TestServer:
+    def test_listens_on_this_machine_and_tells_nobody(self) -> None:
+        options = streamlit_options(AppSettings(limit_mb=7), ServerConfig())
+        assert options["server.address"] == "127.0.0.1"
+        assert options["server.allowedHosts"] == ["127.0.0.1", "localhost", "::1"]
+        assert options["browser.gatherUsageStats"] is False
+        assert options["server.maxUploadSize"] == 7
+        assert streamlit_options(AppSettings(), ServerConfig(host="0.0.0.0"))["server.allowedHosts"] == []
+
+    def test_has_only_options_that_streamlit_knows(self) -> None:
+        config = pytest.importorskip("streamlit.config")
+        known = config.get_config_options()
+        assert set(streamlit_options(AppSettings(), ServerConfig())) <= set(known)
+
+    @pytest.mark.parametrize(
+        ("host", "address"),
+        [
+            ("127.0.0.1", "http://127.0.0.1:80"),
+            ("0.0.0.0", "http://127.0.0.1:80"),
+            ("::1", "http://[::1]:80"),
+        ],
+    )
+    def test_says_where_it_is(self, host: str, address: str) -> None:
+        assert ServerConfig(host, 80).address == address
+
+    def test_says_that_a_port_is_taken(self) -> None:
+        with socket.socket() as other:
+            other.bind(("127.0.0.1", 0))
+            other.listen()
+            with pytest.raises(ConfigError, match="choose another --port"):
+                check_port(ServerConfig(port=other.getsockname()[1]))
+        with pytest.raises(ConfigError, match="port must be"):
+            ServerConfig(port=0)
+
+
+class TestModels:
+    """What is loaded here is a text: the thread does not look at it."""
+
+    def test_are_loaded_with_the_first_question_and_once(self) -> None:
+        loads: list[int] = []
+        models = Models(lambda: loads.append(1) or "reader")  # type: ignore[arg-type, func-returns-value]
+        assert not models.are_loaded
+        answers = [models.ask(lambda reader: f"{reader}!").result(PATIENCE) for _ in range(3)]
+        assert (answers, loads, models.are_loaded) == (["reader!"] * 3, [1], True)
+
+    def test_what_goes_wrong_is_raised_where_it_is_awaited(self) -> None:
+        tries = iter([ConfigError("not yet"), None])
+
+        def load() -> Any:
+            if error := next(tries):
+                raise error
+            return "reader"
+
+        models = Models(load)
+        with pytest.raises(ConfigError, match="not yet"):
+            models.ask(str).result(PATIENCE)
+        with pytest.raises(ZeroDivisionError):
+            models.ask(lambda reader: 1 / 0).result(PATIENCE)
+        assert models.ask(str).result(PATIENCE) == "reader"
+
+    def test_a_question_that_nobody_waits_for_any_more_is_not_asked(self) -> None:
+        begun, go_on = threading.Event(), threading.Event()
+        asked: list[str] = []
+        models = Models(lambda: "reader")  # type: ignore[arg-type, return-value]
+
+        def long(reader: Any) -> None:
+            begun.set()
+            assert go_on.wait(PATIENCE)
+
+        first = models.ask(long)
+        assert begun.wait(PATIENCE)
+        dropped, last = models.ask(lambda reader: asked.append("dropped")), models.ask(lambda reader: None)
+        assert dropped.cancel()
+        go_on.set()
+        first.result(PATIENCE), last.result(PATIENCE)
+        assert asked == []
+
+
+def png(colour: str) -> tuple[str, bytes, str]:
+    """A picture as an uploader takes it."""
+    stream = io.BytesIO()
+    Image.new("RGB", (64, 64), colour).save(stream, "PNG")
+    return f"{colour}.png", stream.getvalue(), "image/png"
+
+
+@pytest.fixture(scope="module")
+def known(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Known prompts; the same file for all tests, so that the bundle is loaded once."""
+    path = tmp_path_factory.mktemp("known") / "known.csv"
+    path.write_text("imgId,prompt\na,a red wall\nb,a cat\n")
+    return path
+
+
+@pytest.fixture
+def app(tmp_path: Path, known: Path, monkeypatch: pytest.MonkeyPatch) -> Any:
+    """The app with lite, known prompts and a root with pictures; at the caption page."""
+    testing = pytest.importorskip("streamlit.testing.v1")
+    root = tmp_path / "root"
+    (root / "pictures").mkdir(parents=True)
+    (root / "pictures" / "red.png").write_bytes(png("red")[1])
+    settings = checked(AppSettings(device="cpu", root=root, out=tmp_path / "out", known=known, limit_mb=1))
+    monkeypatch.setenv(VARIABLE, settings.to_json())
+    at = testing.AppTest.from_file(str(MAIN), default_timeout=PATIENCE).run()
+    assert not at.exception
+    return at
+
+
+def html(at: Any) -> str:
+    """All texts that the page shows as HTML."""
+    return "\n".join(element.proto.body for element in at.get("html"))
+
+
+@pytest.mark.parametrize("page", ["caption", "prompt", "compare", "run"])
+def test_every_page_says_what_it_is_for_before_anything_is_asked(app: Any, page: str) -> None:
+    at = app.switch_page(f"{page}_page.py").run()
+    assert not at.exception
+    assert f"<h1>{page.capitalize()}</h1>" in html(at)
+    assert 'class="empty"' in html(at)
+
+
+def test_what_is_no_picture_gets_a_sentence(app: Any) -> None:
+    heavy = ("heavy.png", b"\x89PNG\r\n\x1a\n" + os.urandom(2 << 20), "image/png")
+    at = app.file_uploader[0].set_value([("bad.png", b"nothing", "image/png"), heavy]).run()
+    said = [warning.value.replace("\\", "") for warning in at.warning]
+    assert said[0].startswith("**bad.png** cannot be used: not a PNG, JPEG or WebP picture")
+    assert said[1].startswith("**heavy.png** cannot be used: 2.0 MB; the limit here is 1 MB")
+    assert not at.exception
+
+
+def test_without_a_root_the_run_page_says_how_to_give_one(app: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv(VARIABLE, AppSettings().to_json())
+    at = app.switch_page("run_page.py").run()
+    assert at.code[0].value == "unprompt app --root my_images"
+
+
+def test_a_folder_outside_the_root_is_refused(app: Any) -> None:
+    app.session_state["run-folder"] = "../.."  # as typed: the test's select box takes offered options only
+    at = app.switch_page("run_page.py").run()
+    said = [error.value.replace("\\", "") for error in at.error]
+    assert said == ["there is no folder '../..' below the root"]
+    assert "Begin" not in [button.label for button in at.button]
+
+
+@pytest.mark.slow
+class TestWithLite:
+    @pytest.fixture(autouse=True)
+    def _installed(self) -> None:
+        pytest.importorskip("torch")
+
+    def test_captions_are_told_once_and_in_three_tones(self, app: Any) -> None:
+        at = app.file_uploader[0].set_value([png("red"), png("blue"), png("red")]).run()
+        assert not at.exception
+        assert len(at.code) == 2 * 3
+        assert html(at).count("Labels, not a caption") == 2
+        assert at.code[2].value.startswith(at.code[0].value)
+        assert "#" in at.code[2].value
+
+    def test_the_prompt_with_phrases_known_prompts_and_an_edit(self, app: Any) -> None:
+        at = app.switch_page("prompt_page.py").run()
+        at = at.file_uploader[0].set_value(png("red")).run()
+        assert not at.exception
+        prompt = at.code[0].value
+        assert at.text_input[0].value == prompt
+        shown = html(at)
+        assert "a red wall" in shown
+        assert "This bundle cannot make one" in shown
+        at = at.text_input[0].set_value("a red wall").run()
+        assert "against the recovered prompt" in html(at)
+
+    def test_two_prompts_are_compared(self, app: Any) -> None:
+        at = app.switch_page("compare_page.py").run()
+        for side in ("first", "second"):
+            at = at.segmented_control(key=f"compare-{side}-kind").set_value("Prompt").run()
+        at = at.text_area(key="compare-first-text").set_value("a red bus, oil painting").run()
+        at = at.text_area(key="compare-second-text").set_value("a blue bus, oil painting").run()
+        assert not at.exception
+        assert '<ul class="chips both"><li>oil painting</li></ul>' in html(at)
