@@ -2,6 +2,7 @@
 PYTHON ?= python3
 VENV ?= .venv
 BIN := $(VENV)/bin
+WORKERS ?= 2
 export HF_HUB_OFFLINE := 1
 
 .PHONY: demo test test-fast lint format notebooks bench bench-train pocket-regression pocket kaggle kaggle-dry-run drill clean
@@ -15,8 +16,8 @@ $(VENV)/.ready: pyproject.toml constraints.txt
 demo: $(VENV)/.ready       ## sample images, recovered prompts, a score and a report
 	$(BIN)/unprompt demo
 
-test: $(VENV)/.ready       ## all tests
-	$(BIN)/python -m pytest
+test: $(VENV)/.ready       ## all tests, files side by side, each worker with one core
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n $(WORKERS) --dist loadfile
 
 test-fast: $(VENV)/.ready  ## tests that take no more than a few seconds each
 	$(BIN)/python -m pytest -m "not slow"

@@ -75,6 +75,8 @@ def test_activations_are_those_of_each_image_and_are_made_once(pairs: Path) -> N
     preprocess, dataset = model.spec.preprocess, read_dataset(pairs)
     pixels = open_pixels(dataset, preprocess, "no", cache_folder())
     seen: list[tuple[int, int]] = []
+    with torch.no_grad():
+        model.backbone.conv_stem.weight[0] = -0.0
 
     def again(progress: object) -> object:
         return open_activations(
@@ -98,8 +100,14 @@ def test_activations_are_those_of_each_image_and_are_made_once(pairs: Path) -> N
     assert np.allclose(taken, expected.permute(0, 2, 3, 1).half().numpy(), atol=1e-2, rtol=1e-2)
     assert np.array_equal(kept[5], taken[0])  # type: ignore[index]
     seen.clear()
+    with torch.no_grad():
+        model.backbone.conv_stem.weight[0] = 0.0  # as a moving average leaves it
     again(lambda done, total: seen.append((done, total)))
     assert not seen
+    with torch.no_grad():
+        model.backbone.conv_stem.weight[0] = 0.1
+    again(lambda done, total: seen.append((done, total)))
+    assert seen
 
 
 def test_activations_go_on_after_a_kill(pairs: Path, monkeypatch: pytest.MonkeyPatch) -> None:  # noqa: F811

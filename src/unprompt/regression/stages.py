@@ -114,7 +114,8 @@ def open_activations(
     digest = hashlib.sha256(f"{images} {preprocess} {count}".encode())
     front = (backbone.conv_stem, backbone.bn1, *backbone.blocks[:count])
     for tensor in (tensor for part in front for tensor in part.state_dict().values()):
-        digest.update(tensor.detach().cpu().contiguous().numpy().tobytes())
+        positive = tensor.detach().cpu() + 0  # a moving average makes 0.0 of -0.0
+        digest.update(positive.contiguous().numpy().tobytes())
     path = cache / f"stages-{digest.hexdigest()[:20]}.npy"
     if not path.exists():
         was_training = backbone.training
