@@ -78,6 +78,7 @@ class Reader:
         self._given = known
         self._turn = threading.RLock()
         self._interrogators: dict[str, Interrogator] = {}
+        self._compared: tuple[tuple[str, ...], FloatArray] | None = None
 
     @classmethod
     def load(cls, bundle: str, device: str = "auto", known: Prompts | None = None) -> Reader:
@@ -174,10 +175,20 @@ class Reader:
             return np.zeros((len(images), len(texts)), dtype=np.float32)
         with self._turn:
             if self._clip is not None:
-                rows = self._clip.texts.encode(list(texts)).cpu().numpy()  # (T, D)
-                return np.asarray(_features(self._clip, images) @ rows.T, dtype=np.float32)
-            placed = np.stack([reading.embedding for reading in self.read(images)])  # (B, 384)
-            return np.asarray(placed @ self.embed(texts).T, dtype=np.float32)
+                seen = _features(self._clip, images)  # (B, D)
+            else:
+                seen = np.stack([reading.embedding for reading in self.read(images)])  # (B, 384)
+            return np.asarray(seen @ self._rows_of(tuple(texts)).T, dtype=np.float32)
+
+    def _rows_of(self, texts: tuple[str, ...]) -> FloatArray:
+        """T texts -> (T, D) unit rows where `likeness` compares; the last ones are kept, as lists repeat."""
+        if self._compared is None or self._compared[0] != texts:
+            if self._clip is not None:
+                rows = self._clip.texts.encode(texts).cpu().numpy()
+            else:
+                rows = self.embed(texts)
+            self._compared = (texts, rows)
+        return self._compared[1]
 
     def known(self, embedding: FloatArray, count: int = 5) -> list[tuple[str, float]]:
         """The known prompts nearest to an embedding (384,), and their similarities; [] without a bank."""
