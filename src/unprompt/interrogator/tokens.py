@@ -14,6 +14,7 @@ from itertools import chain
 from typing import Any
 
 WORDS_KEPT = 1 << 18
+PHRASES_KEPT = 1 << 15  # a chain asks for the same few thousand at each of its steps
 
 
 class Tokens:
@@ -28,6 +29,7 @@ class Tokens:
         self.highest = max(tokenizer.encoder.values())
         self._tokenizer = tokenizer
         self._word = lru_cache(maxsize=WORDS_KEPT)(self._split)
+        self._phrase = lru_cache(maxsize=PHRASES_KEPT)(self._behind_comma)
         self._only_lowers = tokenizer.clean_fn is get_clean_fn("lower")  # beside mending and white space
 
     @staticmethod
@@ -45,16 +47,27 @@ class Tokens:
         """The rows of f"{prefix}, {phrase}", and the ids from the start on that most of them share.
 
         The comma stands in the prefix's last word and a space follows it, so the ids of plain texts are
-        those of f"{prefix}," and then the phrase's. Others are mended and split as one text.
+        those of f"{prefix}," and then the phrase's. So they are where one of the two is plain and the other
+        is mended alike alone and beside a comma. Others are mended and split as one text.
         """
         head = f"{prefix},"
         shared = self._ids(head)
+        mend = self._tokenizer.clean_fn
         plain = is_plain(prefix)
-        parts = (
-            shared + self._ids(phrase) if plain and is_plain(phrase) else self._ids(f"{head} {phrase}")
-            for phrase in phrases
-        )
-        return [self.start, *shared][: self.context - 1], [self._row(ids) for ids in parts]
+        alike = plain or mend(f"{head} a") == f"{mend(prefix)}, a"
+        rows = []
+        for phrase in phrases:
+            ids = self._phrase(phrase) if plain or (alike and is_plain(phrase)) else None
+            rows.append(self._row(self._ids(f"{head} {phrase}") if ids is None else [*shared, *ids]))
+        return [self.start, *shared][: self.context - 1], rows
+
+    def _behind_comma(self, phrase: str) -> tuple[int, ...] | None:
+        """A phrase's ids behind a plain text and a comma; None where they may depend on that text."""
+        if not is_plain(phrase):
+            mend = self._tokenizer.clean_fn
+            if mend(f"a, {phrase}") != f"a, {mend(phrase)}":
+                return None
+        return tuple(self._ids(phrase))
 
     def _row(self, ids: list[int]) -> list[int]:
         return [self.start, *ids[: self.context - 2], self.end]
