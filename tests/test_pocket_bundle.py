@@ -160,7 +160,8 @@ def test_whole_bundle_is_made_scored_and_used(
     build_bank([out / "train" / "DATASET"], tmp_path / "bank", clip)
     again = read_bank(tmp_path / "bank")
     assert (bank.prompts, bank.clip, bank.encoder) == (again.prompts, again.clip, again.encoder)
-    np.testing.assert_allclose(bank.features.astype(np.float32), again.features.astype(np.float32), atol=3e-3)
+    # The bundle's were computed from what training has kept of its frozen stages, in 16 bits.
+    np.testing.assert_allclose(bank.features.astype(np.float32), again.features.astype(np.float32), atol=1e-2)
     np.testing.assert_array_equal(bank.embeddings, again.embeddings)
 
     before = {path: path.stat().st_mtime_ns for path in made_of(out)}

@@ -34,7 +34,15 @@ from unprompt.regression.preprocess import Preprocess
 SIZE = 32
 NAME = "test_efficientnet"
 CONFIG = ClipTraining(
-    epochs=30, batch=16, learning_rate=3e-3, width=32, text_width=64, text_layers=1, save_minutes=60
+    epochs=30,
+    batch=16,
+    learning_rate=3e-3,
+    width=32,
+    text_width=64,
+    text_layers=1,
+    runs=0.2,
+    run_words=2,
+    save_minutes=60,
 )
 COLOURS = ("red", "green", "blue", "yellow", "black", "white", "cyan", "magenta")
 SHAPES = ("square", "disc", "cross", "ring")
