@@ -158,7 +158,13 @@ def measure_theirs(work: Path, clip: str, images: int, chains: int, shortened: b
                 prompts.append(ways[mode](opened.convert("RGB")))
         found[mode] = count / (time.perf_counter() - start)
         found["prompts"][mode] = prompts
+    found["megabytes"] = peak_megabytes()
     return found
+
+
+def peak_megabytes() -> float:
+    """The most memory that this process had at a time."""
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
 
 
 def measure_ours(work: Path, clip: str, images: int, chains: int, shortened: bool) -> dict[str, Any]:
@@ -199,6 +205,7 @@ def measure_ours(work: Path, clip: str, images: int, chains: int, shortened: boo
             found[mode] = count / (time.perf_counter() - start)
         found["prompts"][mode] = prompts
     found["tower"] = bare_tower_rate(backbone, work / "images", images)
+    found["megabytes"] = peak_megabytes()  # before the count, which encodes all over again
     if not lent:
         found["floors"] = floors(backbone, tables, files, chains)
     return found
@@ -285,7 +292,6 @@ def child(options: argparse.Namespace) -> None:
     warnings.filterwarnings("ignore")
     side = measure_theirs if options.side == "theirs" else measure_ours
     found = side(options.work, options.clip, options.images, options.chains, bool(options.phrases))
-    found["megabytes"] = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
     (options.work / f"{options.side}.json").write_text(json.dumps(found))
 
 
