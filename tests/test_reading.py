@@ -13,7 +13,7 @@ torch = pytest.importorskip("torch")
 pytest.importorskip("open_clip")
 pytest.importorskip("transformers")
 
-from tests.test_interrogator_member import ALL, one_thread, world  # noqa: E402, F401
+from tests.test_interrogator_member import ALL, world  # noqa: E402, F401
 from unprompt.config import PredictConfig  # noqa: E402
 from unprompt.errors import ConfigError  # noqa: E402
 from unprompt.files import read_embeddings, read_prompts  # noqa: E402
@@ -23,6 +23,8 @@ from unprompt.predict import predict  # noqa: E402
 from unprompt.reading import PHRASES, Reader  # noqa: E402
 from unprompt.records import Prompts  # noqa: E402
 from unprompt.zeroshot import class_names  # noqa: E402
+
+pytestmark = pytest.mark.usefixtures("one_thread")
 
 
 @pytest.fixture(scope="module")
