@@ -30,6 +30,7 @@ if TYPE_CHECKING:
 EXTENSIONS = frozenset({".png", ".jpg", ".jpeg", ".webp", ".bmp", ".gif", ".tif", ".tiff"})
 MAX_PIXELS = 89_478_485  # Pillow's own line between a large picture and a decompression bomb (256 MiB of RGB)
 DATASET_RECORD = "dataset.json"
+NO_IMAGE = "not an image, or one of an unknown format"
 NOT_IN_FOLDER = "the sample submission lists it, but the folder has no such image"
 
 
@@ -144,8 +145,7 @@ def _read_row(part: Path, row: int) -> Image.Image:
         raise UnreadableImageError(str(error)) from error
     if not encoded:
         raise UnreadableImageError("the row has no image")
-    with _decoding():
-        return _decode(io.BytesIO(encoded))
+    return decode_image(encoded)
 
 
 def read_image(path: Path) -> Image.Image:
@@ -163,6 +163,20 @@ def read_image(path: Path) -> Image.Image:
         return _decode(path)
 
 
+def decode_image(
+    content: bytes, formats: tuple[str, ...] | None = None, unknown: str = NO_IMAGE
+) -> Image.Image:
+    """Decode an image file's bytes to RGB as `read_image` does.
+
+    `formats`: those that are taken, by Pillow's names; None: all that it knows. `unknown`: what to say of
+    others. Raises UnreadableImageError.
+    """
+    with _decoding(unknown):
+        if not content:
+            raise UnreadableImageError("the file is empty")
+        return _decode(io.BytesIO(content), formats)
+
+
 def central_square(image: Image.Image, size: int, crop: float = 1.0) -> NDArray[np.uint8]:
     """The middle of an image at one size: RGB image -> (size, size, 3) uint8.
 
@@ -177,9 +191,9 @@ def central_square(image: Image.Image, size: int, crop: float = 1.0) -> NDArray[
     return np.asarray(image.resize((size, size), Image.Resampling.BICUBIC, box=box))
 
 
-def _decode(source: Path | io.BytesIO) -> Image.Image:
+def _decode(source: Path | io.BytesIO, formats: tuple[str, ...] | None = None) -> Image.Image:
     _silence_bomb_warning()
-    with Image.open(source) as image:
+    with Image.open(source, formats=formats) as image:
         if image.width * image.height > MAX_PIXELS:
             raise UnreadableImageError(_too_large(f"{image.width} x {image.height}"))
         image.load()
@@ -187,12 +201,12 @@ def _decode(source: Path | io.BytesIO) -> Image.Image:
 
 
 @contextmanager
-def _decoding() -> Iterator[None]:
+def _decoding(unknown: str = NO_IMAGE) -> Iterator[None]:
     """Turn what goes wrong in reading and decoding into UnreadableImageError, in words."""
     try:
         yield
     except UnidentifiedImageError:
-        raise UnreadableImageError("not an image, or one of an unknown format") from None
+        raise UnreadableImageError(unknown) from None
     except Image.DecompressionBombError:
         raise UnreadableImageError(_too_large("over twice as many")) from None
     except PermissionError:

@@ -4,15 +4,14 @@ from __future__ import annotations
 
 import hashlib
 import io
-import tempfile
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from PIL import Image, UnidentifiedImageError
+from PIL import Image
 
 from unprompt.errors import UnreadableImageError
-from unprompt.images import read_image
+from unprompt.images import decode_image
 
 EXTENSIONS = ("png", "jpg", "jpeg", "webp")
 FORMATS = ("PNG", "JPEG", "WEBP")  # Pillow knows many more, and some of them run programs
@@ -35,34 +34,15 @@ class Upload:
 
 
 def read_upload(upload: Upload, limit_mb: float) -> Image.Image:
-    """Decode an upload to RGB as `read_image` does.
+    """Decode an upload to RGB as `decode_image` does.
 
     Raises UnreadableImageError, in words for whoever sent it: too large a file, another format than FORMATS
-    whatever its name says, and all that `read_image` refuses.
+    whatever its name says, and all that `decode_image` refuses.
     """
     if len(upload.content) > limit_mb * MEGABYTE:
         size = len(upload.content) / MEGABYTE
         raise UnreadableImageError(f"{size:.1f} MB; the limit here is {limit_mb:g} MB, send a smaller file")
-    if not upload.content:
-        raise UnreadableImageError("the file is empty")
-    _check_format(upload.content)
-    with tempfile.TemporaryDirectory(prefix="unprompt-") as folder:
-        path = Path(folder) / "upload"
-        path.write_bytes(upload.content)
-        return read_image(path)
-
-
-def _check_format(content: bytes) -> None:
-    """Raise UnreadableImageError for what is not one of FORMATS; only the header is looked at."""
-    try:
-        with Image.open(io.BytesIO(content), formats=FORMATS):
-            pass
-    except UnidentifiedImageError:
-        raise UnreadableImageError("not a PNG, JPEG or WebP picture, or a damaged one") from None
-    except Image.DecompressionBombError:
-        pass  # `read_image` says how large it may be
-    except (OSError, ValueError, SyntaxError) as error:
-        raise UnreadableImageError(f"damaged or truncated: {error}") from error
+    return decode_image(upload.content, FORMATS, "not a PNG, JPEG or WebP picture, or a damaged one")
 
 
 def preview(image: Image.Image, size: int = PREVIEW) -> bytes:

@@ -144,8 +144,9 @@ class PhrasesMember:
         names = class_names()
         found = []
         for row, place, direction in zip(probabilities, places, directions, strict=True):
-            sentence = self._compose(self.named_classes(row), direction)
-            subjects = [names[number] for number in self.named_classes(row)]
+            classes = self.named_classes(row)
+            sentence = self._compose(classes, direction)
+            subjects = [names[number] for number in classes]
             phrases = [(kind, phrase) for kind, some in sentence.phrases.items() for phrase in some]
             phrases += [("subjects", subject) for subject in subjects]
             texts = [sentence.prompt, *(phrase for _, phrase in phrases)]
