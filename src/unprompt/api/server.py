@@ -9,6 +9,7 @@ import asyncio
 import signal
 import socket
 from collections.abc import AsyncIterator, Callable, Coroutine, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager
 from functools import partial
 from typing import Any, TypeVar
@@ -27,7 +28,7 @@ from unprompt.api.description import describe
 from unprompt.api.errors import HungUpError, NotHereError, add_handlers, shortened
 from unprompt.api.painters import SAMPLERS, Order, Painter, open_painter
 from unprompt.api.pictures import bytes_of, decode
-from unprompt.api.worker import Kind, Tell, Worker
+from unprompt.api.worker import Kind, Tell, Worker, model_thread
 from unprompt.errors import ConfigError, UnreadableImageError
 from unprompt.interrogator.modes import Interrogation
 from unprompt.reading import Reader, Reading
@@ -52,10 +53,10 @@ REFUSALS: dict[int | str, dict[str, Any]] = {
 class Service:
     """What the endpoints have in common: a loaded bundle, a painter or none, and the worker for both."""
 
-    def __init__(self, reader: Reader, painter: Painter | None, queue: int) -> None:
+    def __init__(self, reader: Reader, painter: Painter | None, worker: Worker) -> None:
         self.reader = reader
         self.painter = painter
-        self.worker = Worker(queue)
+        self.worker = worker
         self._embed = Kind("embed", self._embedded, MOST_TEXTS)
         self._read = Kind("predict", partial(self._of_images, reader.read), MOST_IMAGES)
         self._modes = {
@@ -270,9 +271,10 @@ def create_app(
     painter: Painter | None = None,
     queue: int = ServeConfig.queue,
     credentials: Credentials | None = None,
+    thread: ThreadPoolExecutor | None = None,
 ) -> FastAPI:
-    """The whole app around a loaded bundle and painter."""
-    service = Service(reader, painter, queue)
+    """The whole app around a bundle and a painter that are loaded, best in the `model_thread` given here."""
+    service = Service(reader, painter, Worker(queue, thread))
 
     @asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
@@ -337,11 +339,12 @@ def serve(
     """
     listening = bind(config.host, config.port)
     with listening:
-        reader = Reader.load(config.bundle, config.device)
-        painter = open_painter(config.painter, config.sd, config.device)
+        thread = model_thread()
+        reader = thread.submit(Reader.load, config.bundle, config.device).result()
+        painter = thread.submit(open_painter, config.painter, config.sd, config.device).result()
         server = uvicorn.Server(
             uvicorn.Config(
-                create_app(reader, painter, config.queue, credentials),
+                create_app(reader, painter, config.queue, credentials, thread),
                 log_level="info" if config.access_log else "warning",
                 access_log=config.access_log,
                 timeout_graceful_shutdown=config.grace,
