@@ -24,7 +24,7 @@ from unprompt.generate.pocket.grammar import (
 from unprompt.generate.pocket.lights import LIGHTS
 from unprompt.generate.pocket.places import PLACES
 from unprompt.generate.pocket.relations import RELATIONS
-from unprompt.generate.pocket.scene import AMOUNTS, LEADING, Scene, Thing, article
+from unprompt.generate.pocket.scene import AMOUNTS, LEADING, Scene, Thing
 from unprompt.generate.pocket.styles import STYLES
 from unprompt.generate.pocket.views import VIEWS
 from unprompt.generate.pocket.vocabulary import countries, nouns
@@ -56,14 +56,6 @@ class TestWords:
         assert (
             Scene((FOX,), view="a close-up of", style="pixel art").prompt == "a close-up of a fox, pixel art"
         )
-
-    @pytest.mark.parametrize(
-        ("word", "first"),
-        [("owl", "an"), ("unicorn", "a"), ("hourglass", "an"), ("house", "a"), ("UFO", "a"), ("x-ray", "an"),
-         ("umbrella", "an"), ("LED", "an"), ("onion", "an"), ("one-piece", "a"), ("ukulele", "a")],
-    )  # fmt: skip
-    def test_articles(self, word: str, first: str) -> None:
-        assert article(word) == first
 
     def test_amounts(self) -> None:
         words = {amount: Thing("wolf", amount).words for amount in AMOUNTS}

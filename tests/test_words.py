@@ -4,7 +4,18 @@ from __future__ import annotations
 
 import pytest
 
-from unprompt.words import listed, with_article
+from unprompt.words import article, listed, with_article
+
+
+@pytest.mark.parametrize(
+    ("word", "first"),
+    [("owl", "an"), ("unicorn", "a"), ("hourglass", "an"), ("house", "a"), ("UFO", "a"), ("x-ray", "an"),
+     ("umbrella", "an"), ("LED", "an"), ("ledge", "a"), ("onion", "an"), ("one-piece", "a"), ("ukulele", "a"),
+     ("European polecat", "a"), ("unimpressed cat", "an"), ("university", "a"), ("ewe", "a"),
+     ("heirloom", "an")],
+)  # fmt: skip
+def test_the_article_goes_by_how_a_word_is_spoken(word: str, first: str) -> None:
+    assert article(word) == first
 
 
 @pytest.mark.parametrize(
@@ -14,6 +25,7 @@ from unprompt.words import listed, with_article
         ("lemon", "a lemon"),
         ("Egyptian cat", "an Egyptian cat"),
         ("ice cream", "an ice cream"),
+        ("hourglass", "an hourglass"),
         ("sunglasses", "sunglasses"),
         ("binoculars", "binoculars"),
         ("bus", "a bus"),

@@ -4,12 +4,28 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+_SILENT_H = ("hour", "honest", "honor", "honour", "heir")
+_SPOKEN_LETTERS = ("x-ray", "led", "suv")  # whole words whose first letter is spoken as its name
+# Beginnings with a vowel letter but a consonant's sound: "you", or the "w" of "one".
+_SPOKEN_AS_YOU_OR_W = (
+    "eu", "ewe", "ufo", "ukulele", "unic", "unif", "unio", "uniq", "unis", "unit", "univ", "usb", "use",
+    "usual", "utensil", "utopia", "one", "once",
+)  # fmt: skip
+
+
+def article(following: str) -> str:
+    """ "a" or "an", by how the word that follows is spoken."""
+    word = following.lower()
+    if word.startswith(_SILENT_H) or word.partition(" ")[0] in _SPOKEN_LETTERS:
+        return "an"
+    return "an" if word.startswith(tuple("aeiou")) and not word.startswith(_SPOKEN_AS_YOU_OR_W) else "a"
+
 
 def with_article(noun: str) -> str:
-    """ "orange" -> "an orange", "lemon" -> "a lemon", "sunglasses" -> "sunglasses"."""
+    """ "orange" -> "an orange", "unicycle" -> "a unicycle", "sunglasses" -> "sunglasses"."""
     if noun.endswith("s") and not noun.endswith(("ss", "us", "is", "as")):
         return noun
-    return f"{'an' if noun[:1].lower() in 'aeiou' else 'a'} {noun}"
+    return f"{article(noun)} {noun}"
 
 
 def listed(things: Sequence[str]) -> str:

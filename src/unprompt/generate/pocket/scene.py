@@ -12,6 +12,7 @@ from unprompt.generate.pocket.relations import RELATIONS
 from unprompt.generate.pocket.styles import STYLES
 from unprompt.generate.pocket.views import VIEWS
 from unprompt.generate.pocket.vocabulary import Noun, nouns
+from unprompt.words import article
 
 
 @dataclass(frozen=True)
@@ -46,20 +47,6 @@ AMOUNTS = {
     "a pile of": Amount("a pile of", 6, 6, "pile"),
     "a circle of": Amount("a circle of", 8, 8, "circle"),
 }
-
-SILENT_H = ("hourglass",)
-SPOKEN_AS_YOU = ("uni", "ufo", "usb", "euro", "one", "ukulele", "unis")
-SPOKEN_LETTER = ("x-", "led", "suv", "rv")
-
-
-def article(following: str) -> str:
-    """ "a" or "an", by how the following word is spoken."""
-    word = following.lower()
-    if word.startswith(SILENT_H) or (
-        word.startswith(SPOKEN_LETTER) and word.split()[0] in ("x-ray", "led", "suv")
-    ):
-        return "an"
-    return "an" if word[0] in "aeiou" and not word.startswith(SPOKEN_AS_YOU) else "a"
 
 
 @dataclass(frozen=True)
