@@ -217,7 +217,7 @@ class TestWithLite:
         assert "a red wall" in shown
         assert "This bundle cannot make one" in shown
         at = at.text_input[0].set_value("a red wall").run()
-        assert "against the recovered prompt" in html(at)
+        assert "below the recovered prompt" in html(at)
 
     def test_two_prompts_are_compared(self, app: Any) -> None:
         at = app.switch_page("compare_page.py").run()

@@ -154,7 +154,7 @@ def test_the_prompt_and_an_edit_of_it(visitor: Visitor, scenes: Path) -> None:
     visitor.sees("Your own words")
     visitor.sees("Nearest known prompts")
     visitor.page.locator('input[type="text"]').fill("a hammer on a white background")
-    visitor.sees("against the recovered prompt")
+    visitor.sees("the recovered prompt")
     visitor.page.get_by_role("button", name="Keep this wording").click()
     visitor.sees("Wordings so far")
 

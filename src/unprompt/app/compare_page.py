@@ -88,9 +88,12 @@ def show_comparison(found: Comparison) -> None:
             big_number(found.texts, "Similarity of the prompts", similarity_in_words(found.texts))
         with right:
             if found.members:
-                label("Where the bundle places the pictures")
+                label("Similarity of the predicted embeddings")
                 bars([("all members together", found.similarity), *found.members.items()])
-                note("A picture is placed with caution, near to the middle of all prompts.")
+                note(
+                    "Predicted embeddings keep near to the mean of all prompts, "
+                    "so pictures look more alike here than their prompts do."
+                )
     for title, difference in (("Phrases", found.phrases), ("Words", found.words)):
         show_difference(title, difference)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from base64 import b64encode
 from collections.abc import Sequence
 from html import escape
 from pathlib import Path
@@ -12,6 +13,7 @@ from unprompt.pages import write_number
 
 MARKDOWN = frozenset("\\`*_{}[]()#+-.!~|<>:$")
 STYLE = Path(__file__).with_name("style.css")
+ICON = Path(__file__).with_name("icon.svg")
 
 
 def set_style() -> None:
@@ -22,6 +24,20 @@ def set_style() -> None:
 def head(title: str, says: str) -> None:
     """A page's title, and what one can do on it."""
     st.html(f'<header class="head"><h1>{escape(title)}</h1><p>{escape(says)}</p></header>')
+
+
+def brand() -> None:
+    """The name of the app, beside its pages."""
+    mark = b64encode(ICON.read_bytes()).decode()
+    st.html(f'<p class="brand"><img src="data:image/svg+xml;base64,{mark}" alt="">unprompt</p>')
+
+
+def foot(bundle: str) -> None:
+    """What stands under every page."""
+    st.html(
+        f"<footer>Bundle {escape(bundle)}. Everything is computed on the machine that serves this page; "
+        "no picture is sent on.</footer>"
+    )
 
 
 def plain(text: str) -> str:

@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 import streamlit as st
 
-from unprompt.app.looks import set_style
+from unprompt.app.looks import ICON, brand, foot, set_style
 from unprompt.app.pictures import accept_pasted
+from unprompt.app.settings import current_settings
 
-ICON = Path(__file__).with_name("icon.svg")  # a Material icon here would be fetched from the network
 PAGES = {"caption": "Caption", "prompt": "Prompt", "compare": "Compare", "run": "Run"}
 
+# A Material icon as page_icon would be fetched from the network.
 st.set_page_config(page_title="unprompt", page_icon=str(ICON), layout="wide")
 set_style()
 pages = [
@@ -19,8 +18,10 @@ pages = [
     for name, title in PAGES.items()
 ]
 page = st.navigation(pages, position="hidden")
-with st.container(horizontal=True, key="pages", gap="xsmall"):
+with st.container(horizontal=True, key="pages", gap="xsmall", vertical_alignment="center"):
+    brand()
     for one in pages:
         st.page_link(one)
     accept_pasted()
 page.run()
+foot(current_settings().bundle)

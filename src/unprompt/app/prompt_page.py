@@ -50,9 +50,7 @@ def show() -> None:
             return
         show_prompt(found)
         show_negative(picture, NEGATIVE in modes)
-    place = ask(
-        ("place", picture.digest), "Looking where the whole bundle places it.", partial(_place, picture)
-    )
+    place = ask(("place", picture.digest), "Predicting its embedding.", partial(_place, picture))
     if place is None:
         return
     left, right = st.columns(2, gap="large")
@@ -80,8 +78,7 @@ def show_prompt(found: Interrogation) -> None:
 def show_negative(picture: Picture, can: bool) -> None:
     """The negative prompt, made when asked for: it takes as long as the prompt."""
     if not can:
-        label("Negative prompt")
-        note("This bundle cannot make one: that takes a CLIP. A bundle with an interrogator has one.")
+        chips("Negative prompt", (), none="This bundle makes none: that takes an interrogator with its CLIP.")
         return
     wanted: set[str] = st.session_state.setdefault("negatives", set())
     if picture.digest not in wanted:
@@ -121,8 +118,8 @@ def show_wordings(state: str, start: str, place: Place) -> None:
     kept: tuple[Wording, ...] = st.session_state.setdefault(f"kept-{state}", (first,))
     says = similarity_in_words(now.similarity)
     if now.text != first.text:
-        says += f"; {write_number(now.similarity - first.similarity, 3)} against the recovered prompt"
-    big_number(now.similarity, "Similarity with where the bundle places the picture", says)
+        says += f"; {beside(now.similarity - first.similarity)} the recovered prompt"
+    big_number(now.similarity, "Similarity to the picture's predicted embedding", says)
     if now.text not in [one.text for one in kept]:
 
         def keep() -> None:
@@ -132,6 +129,13 @@ def show_wordings(state: str, start: str, place: Place) -> None:
     if len(kept) > 1:
         label("Wordings so far")
         bars([(one.text, one.similarity) for one in sorted(kept, key=lambda one: -one.similarity)])
+
+
+def beside(difference: float) -> str:
+    """A difference of similarities, as it is said before what it is a difference to."""
+    if abs(difference) < 0.0005:
+        return "as near as"
+    return f"{write_number(abs(difference), 3)} {'above' if difference > 0 else 'below'}"
 
 
 def _recover(picture: Picture, mode: str, reader: Reader) -> Interrogation:
