@@ -11,6 +11,7 @@ About 90 minutes on two cores. Run again after a kill, it goes on where it was. 
     train/, held-out/, run-N/        as pocket_regression.py leaves them
     features.npz                     of the training scenes, by the regression's own backbone
     bundle/pocket.toml               the bundle, and what it names beside it
+    bundle/relatedness.json          Easy Diffuser's, fitted to and graded on two parts of held-out/
     predicted/                       the RUN of all members for the held-out scenes
     results.json, results.csv        the table; seconds.json: how long each step took
 
@@ -51,6 +52,10 @@ from unprompt.bundles import bundles_folder
 from unprompt.checkpoints import cache_folder
 from unprompt.cli.options import StepBars
 from unprompt.config import PredictConfig, TrainConfig
+from unprompt.easy_diffuser.config import POCKET, FitConfig
+from unprompt.easy_diffuser.fit import fit
+from unprompt.easy_diffuser.relatedness import write_relatedness
+from unprompt.easy_diffuser.session import RELATEDNESS
 from unprompt.embed import encoder_identity
 from unprompt.ensemble import blend
 from unprompt.errors import InputError, UnpromptError
@@ -249,6 +254,22 @@ def make_phrases(recipe: Recipe) -> None:
             write_bytes(path, content)
 
 
+def make_relatedness(recipe: Recipe, held_out: Pairs, say: Callable[[str], None]) -> None:
+    """BUNDLE/relatedness.json, from its CLIP and the grammar's nouns; none where nothing is learnt."""
+    path = recipe.bundle / RELATEDNESS
+    if not is_current(path, recipe.bundle / "clip" / clipping.KIND.record):
+        path.unlink(missing_ok=True)
+        config = FitConfig(bundle=str(recipe.bundle / NAME), device="cpu", tags=POCKET)
+        with timed(recipe.out, "relatedness"), StepBars("image") as bars:
+            try:
+                fitted = fit(held_out.dataset, config, bars.show)
+            except InputError as error:
+                say(f"no relatedness for Easy Diffuser: {error}")
+                return
+            write_relatedness(path, fitted.relatedness, asdict(fitted.grade))
+    say(f"relatedness of tags for Easy Diffuser: AUC {read_json(path)['held_out']['auc']:.3f}")
+
+
 def bundle_text(weight_by_member: Mapping[str, float]) -> str:
     """A bundle's TOML; members without a weight have 0, and so only show what they can do alone."""
     lines = [
@@ -370,6 +391,7 @@ def run(recipe: Recipe, say: Callable[[str], None] = print) -> dict[str, Any]:
         say(f"weights, {label}: " + ", ".join(f"{name} {weight:.3f}" for name, weight in weights.items()))
     verdict = "beats" if beats else "does not surely beat"
     say(f"the fitted blend of all three {verdict} its best member, {best.name}")
+    make_relatedness(recipe, held_out, say)
     say(f"bundle   {bundle / NAME}\nresults  {out / 'results.json'}")
     return results
 

@@ -154,6 +154,9 @@ def test_whole_bundle_is_made_scored_and_used(
     with (out / "results.csv").open() as stream:
         assert [row["way"] for row in csv.DictReader(stream)] == [row["way"] for row in results["ways"]]
     assert str(out / "bundle" / "pocket.toml") in "\n".join(said)
+    # So small a CLIP may have nothing to learn from, and the bundle is made all the same.
+    fitted = (out / "bundle" / "relatedness.json").exists()
+    assert [line.startswith("no ") for line in said if "relatedness" in line] == [not fitted]
 
     bank = read_bank(out / "bundle" / "bank")
     clip = Clip.load("cpu", checkpoint=out / "bundle" / "clip")

@@ -22,6 +22,7 @@ from unprompt.images import read_image
 if TYPE_CHECKING:
     from unprompt.reading import Reader
 
+RELATEDNESS = "relatedness.json"  # in the folder of an installed bundle
 # What a CLIP's bundle names is then seen in the picture; an artist or a site would be a guess.
 MODE = "kaggle"
 
@@ -165,7 +166,7 @@ def relatedness_of(bundle: str) -> Relatedness:
     from unprompt.bundles import bundles_folder
 
     for path in (
-        bundles_folder() / bundle / "relatedness.json",
+        bundles_folder() / bundle / RELATEDNESS,
         Path(str(files("unprompt") / "data" / "easy_diffuser" / f"{bundle}.json")),
     ):
         if bundle.isidentifier() and path.is_file():
