@@ -21,7 +21,7 @@
 # positive and a negative prompt, and new pictures from a web UI's API. No internet is used.
 
 # %%
-# %pip install --quiet --no-index --find-links /kaggle/input/unprompt-wheels "unprompt[lite,serve]"
+# %pip install -q --no-index --find-links /kaggle/input/unprompt-wheels "unprompt[lite,generate,app,serve]"
 
 # %%
 import sys
