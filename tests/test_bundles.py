@@ -273,21 +273,33 @@ def test_an_unknown_setting_says_which_are_known() -> None:
 @pytest.mark.parametrize(
     ("settings", "kind", "words"),
     [
-        ({"gain": "1"}, ZeroshotConfig, "setting 'gain' of member 'mine' must be float, got '1'"),
-        ({"gain": True}, ZeroshotConfig, "must be float, got True"),
-        ({"gain": [1.0]}, ZeroshotConfig, "must be float"),
-        ({"flavors": 1.5}, PhrasesConfig, "setting 'flavors' of member 'mine' must be int, got 1.5"),
-        ({"flavors": False}, PhrasesConfig, "must be int, got False"),
+        ({"gain": "1"}, ZeroshotConfig, "setting 'gain' of member 'mine' must be a number, got '1'"),
+        ({"gain": True}, ZeroshotConfig, "must be a number, got True"),
+        ({"gain": [1.0]}, ZeroshotConfig, "must be a number"),
+        (
+            {"flavors": 1.5},
+            PhrasesConfig,
+            "setting 'flavors' of member 'mine' must be a whole number, got 1.5",
+        ),
+        ({"flavors": False}, PhrasesConfig, "must be a whole number, got False"),
         ({"gain": -1.0}, ZeroshotConfig, "gain must be between 0 and 10, got -1"),
         ({"gain": math.nan}, ZeroshotConfig, "gain must be between 0 and 10, got nan"),
         ({"flavors": 0}, PhrasesConfig, "flavors must be at least 1, got 0"),
         ({"count": -1}, PhrasesConfig, "count must not be negative, got -1"),
         ({"least": math.nan}, PhrasesConfig, "least"),
-        ({"without": "artists"}, MemberConfig, "setting 'without' of member 'mine' must be a list of str"),
-        ({"without": [1]}, MemberConfig, r"must be a list of str, got \[1\]"),
-        ({"max_flavors": 1.5}, MemberConfig, "setting 'max_flavors' of member 'mine' must be int, got 1.5"),
+        (
+            {"without": "artists"},
+            MemberConfig,
+            "setting 'without' of member 'mine' must be an array, each a text",
+        ),
+        ({"without": [1]}, MemberConfig, r"must be an array, each a text, got \[1\]"),
+        (
+            {"max_flavors": 1.5},
+            MemberConfig,
+            "setting 'max_flavors' of member 'mine' must be a whole number, got 1.5",
+        ),
         ({"max_flavors": 0}, MemberConfig, "max_flavors must be at least 1"),
-        ({"repeats": 1}, MemberConfig, "setting 'repeats' of member 'mine' must be bool, got 1"),
+        ({"repeats": 1}, MemberConfig, "setting 'repeats' of member 'mine' must be true or false, got 1"),
     ],
 )
 def test_settings_that_make_no_sense(settings: dict[str, object], kind: type, words: str) -> None:

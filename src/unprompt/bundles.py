@@ -8,14 +8,14 @@ from dataclasses import asdict, dataclass, field
 from functools import cached_property
 from importlib.resources import files
 from pathlib import Path
-from types import NoneType
-from typing import TYPE_CHECKING, Any, TypeVar, get_args, get_origin, get_type_hints
+from typing import TYPE_CHECKING, Any, TypeVar, get_type_hints
 
 from unprompt.checkpoints import cache_folder, declared, locate
 from unprompt.embed import PromptEncoder
 from unprompt.ensemble import check_weights
 from unprompt.errors import CheckpointError, ConfigError, InputError
 from unprompt.members import Member
+from unprompt.toml_files import typed
 
 if sys.version_info >= (3, 11):
     import tomllib
@@ -289,39 +289,19 @@ def settings_of(
     """
     own = get_type_hints(kind)
     known = {name: hint for one in (kind, *sharing) for name, hint in get_type_hints(one).items()}
+    settings = {}
     for key, value in spec.settings.items():
         if key not in known:
             raise ConfigError(
                 f"member '{spec.name}' has the unknown setting '{key}'; known: {', '.join(known)}"
             )
-        if not _fits(value, known[key]):
+        try:
+            settings[key] = typed(value, known[key])
+        except TypeError as error:
             raise ConfigError(
-                f"setting '{key}' of member '{spec.name}' must be {_described(known[key])}, got {value!r}"
-            )
-    return kind(
-        **{
-            key: tuple(value) if isinstance(value, list) else value
-            for key, value in spec.settings.items()
-            if key in own
-        }
-    )
-
-
-def _fits(value: Any, kind: Any) -> bool:
-    """Whether a TOML value can stand for a field of a type: plain, X | None or tuple[X, ...]."""
-    if get_origin(kind) is tuple:
-        return isinstance(value, list) and all(_fits(item, get_args(kind)[0]) for item in value)
-    if NoneType in get_args(kind):  # TOML has no null: such a field is left out instead
-        return any(_fits(value, one) for one in get_args(kind) if one is not NoneType)
-    expected = (int, float) if kind is float else kind
-    return isinstance(value, expected) and isinstance(value, bool) is (kind is bool)
-
-
-def _described(kind: Any) -> str:
-    """A field's type in a message."""
-    if get_origin(kind) is tuple:
-        return f"a list of {_described(get_args(kind)[0])}"
-    return " or ".join(one.__name__ for one in get_args(kind) or [kind] if one is not NoneType)
+                f"setting '{key}' of member '{spec.name}' must be {error}, got {value!r}"
+            ) from None
+    return kind(**{key: value for key, value in settings.items() if key in own})
 
 
 def _zeroshot(loader: Loader, spec: MemberSpec) -> Member:
