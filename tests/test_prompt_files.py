@@ -76,7 +76,7 @@ def test_another_column(tmp_path: Path) -> None:
         ("p.csv", "imgId,text\nx1,a cat\n", r"no column 'prompt' \(its header is 'imgId,text'\)"),
         ("p.csv", "a cat\na dog\n", r"no column 'prompt' \(its header is 'a cat'\)"),
         ("p.csv", "", "no column 'prompt'"),
-        ("p.csv", "imgId,prompt\n", "has a header but no prompts"),
+        ("p.csv", "imgId,prompt\n", "has a header but no rows"),
         ("p.csv", "imgId,prompt\nx1,a cat\nx2\n", "line 3: expected prompt, found too few fields"),
         (
             "p.csv",

@@ -168,7 +168,7 @@ def read_prompts(path: Path) -> Prompts:
 
 
 def read_table(path: Path, columns: Sequence[str]) -> list[dict[str, str]]:
-    """Read the rows of a prompts.csv that has at least `columns`; empty lines are passed over.
+    """Read the rows of a CSV file that has at least `columns`; empty lines are passed over.
 
     Raises InputError, with the line, for what `read_prompts` names, and for a row with more fields than the
     header: a prompt whose comma is not in quotes would else lose its end.
@@ -181,7 +181,7 @@ def read_table(path: Path, columns: Sequence[str]) -> list[dict[str, str]]:
             if column not in header:
                 raise InputError(
                     f"{path} has no column '{column}' (its header is '{','.join(header)}'); "
-                    f"expected a prompts.csv with the header {','.join(columns)}"
+                    f"expected a CSV file with the header {','.join(columns)}"
                 )
         for row in reader:
             if any(row[column] is None for column in columns):
@@ -197,7 +197,7 @@ def read_table(path: Path, columns: Sequence[str]) -> list[dict[str, str]]:
     except csv.Error as error:
         raise InputError(f"{path}, line {reader.line_num}: {error}") from error
     if not rows:
-        raise InputError(f"{path} has a header but no prompts")
+        raise InputError(f"{path} has a header but no rows")
     return rows
 
 

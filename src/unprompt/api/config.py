@@ -9,6 +9,7 @@ from unprompt.errors import ConfigError
 
 # What one request may ask for. They stand in the OpenAPI description too.
 MOST_BODY = 32 << 20  # bytes
+PATIENCE = 30.0  # seconds to wait for the next piece of a body
 MOST_IMAGES = 16
 MOST_IMAGE_MB = 20.0  # millions of bytes of one image, decoded from base64
 MOST_PIXELS = 1 << 24  # of one image: 4096 x 4096

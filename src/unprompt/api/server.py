@@ -41,6 +41,7 @@ STATUSES = {
     400: "the body cannot be read as JSON",
     401: "user and password are missing or wrong",
     404: "a model, sampler or mode that is not here",
+    408: "the body stopped coming",
     413: "the body is too large",
     422: "a value or key that cannot be taken, or an image that cannot be read",
     503: "too many requests are waiting; see Retry-After",
