@@ -164,17 +164,20 @@ def read_image(path: Path) -> Image.Image:
 
 
 def decode_image(
-    content: bytes, formats: tuple[str, ...] | None = None, unknown: str = NO_IMAGE
+    content: bytes,
+    formats: tuple[str, ...] | None = None,
+    unknown: str = NO_IMAGE,
+    most: int = MAX_PIXELS,
 ) -> Image.Image:
     """Decode an image file's bytes to RGB as `read_image` does.
 
     `formats`: those that are taken, by Pillow's names; None: all that it knows. `unknown`: what to say of
-    others. Raises UnreadableImageError.
+    others. `most`: pixels, counted before they are decoded. Raises UnreadableImageError.
     """
     with _decoding(unknown):
         if not content:
             raise UnreadableImageError("the file is empty")
-        return _decode(io.BytesIO(content), formats)
+        return _decode(io.BytesIO(content), formats, most)
 
 
 def central_square(image: Image.Image, size: int, crop: float = 1.0) -> NDArray[np.uint8]:
@@ -191,11 +194,13 @@ def central_square(image: Image.Image, size: int, crop: float = 1.0) -> NDArray[
     return np.asarray(image.resize((size, size), Image.Resampling.BICUBIC, box=box))
 
 
-def _decode(source: Path | io.BytesIO, formats: tuple[str, ...] | None = None) -> Image.Image:
+def _decode(
+    source: Path | io.BytesIO, formats: tuple[str, ...] | None = None, most: int = MAX_PIXELS
+) -> Image.Image:
     _silence_bomb_warning()
     with Image.open(source, formats=formats) as image:
-        if image.width * image.height > MAX_PIXELS:
-            raise UnreadableImageError(_too_large(f"{image.width} x {image.height}"))
+        if image.width * image.height > most:
+            raise UnreadableImageError(_too_large(f"{image.width} x {image.height}", most))
         image.load()
         return _to_rgb(image)
 
@@ -226,8 +231,8 @@ def _silence_bomb_warning() -> None:
     warnings.simplefilter("ignore", Image.DecompressionBombWarning)
 
 
-def _too_large(size: str) -> str:
-    return f"too large to be decoded safely: {size} pixels, the limit is {MAX_PIXELS:,}; scale it down"
+def _too_large(size: str, most: int = MAX_PIXELS) -> str:
+    return f"too large to be decoded safely: {size} pixels, the limit is {most:,}; scale it down"
 
 
 def _to_rgb(image: Image.Image) -> Image.Image:

@@ -11,7 +11,7 @@ from pathlib import Path
 from PIL import Image
 
 from unprompt.errors import UnreadableImageError
-from unprompt.images import decode_image
+from unprompt.images import MAX_PIXELS, decode_image
 
 EXTENSIONS = ("png", "jpg", "jpeg", "webp")
 FORMATS = ("PNG", "JPEG", "WEBP")  # Pillow knows many more, and some of them run programs
@@ -33,8 +33,8 @@ class Upload:
         return cls(Path(name).name or "picture", content, hashlib.sha256(content).hexdigest())
 
 
-def read_upload(upload: Upload, limit_mb: float) -> Image.Image:
-    """Decode an upload to RGB as `decode_image` does.
+def read_upload(upload: Upload, limit_mb: float, most: int = MAX_PIXELS) -> Image.Image:
+    """Decode an upload of at most `most` pixels to RGB as `decode_image` does.
 
     Raises UnreadableImageError, in words for whoever sent it: too large a file, another format than FORMATS
     whatever its name says, and all that `decode_image` refuses.
@@ -42,7 +42,7 @@ def read_upload(upload: Upload, limit_mb: float) -> Image.Image:
     if len(upload.content) > limit_mb * MEGABYTE:
         size = len(upload.content) / MEGABYTE
         raise UnreadableImageError(f"{size:.1f} MB; the limit here is {limit_mb:g} MB, send a smaller file")
-    return decode_image(upload.content, FORMATS, "not a PNG, JPEG or WebP picture, or a damaged one")
+    return decode_image(upload.content, FORMATS, "not a PNG, JPEG or WebP picture, or a damaged one", most)
 
 
 def preview(image: Image.Image, size: int = PREVIEW) -> bytes:
