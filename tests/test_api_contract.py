@@ -214,9 +214,7 @@ def test_what_is_not_base64_is_told(text: str, told: str) -> None:
 def test_pixels_are_counted_before_they_are_decoded() -> None:
     bomb = png(5000, 4000)
     assert len(bomb) < 100_000
-    with pytest.raises(
-        UnreadableImageError, match="5000 x 4000 pixels, the limit is 16,777,216; scale"
-    ):
+    with pytest.raises(UnreadableImageError, match="5000 x 4000 pixels, the limit is 16,777,216; scale"):
         decode(bomb)
 
 

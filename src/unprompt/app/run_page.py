@@ -105,13 +105,15 @@ def describe(run: BatchRun, ahead: int) -> str:
     if run.state is State.WAITING:
         return f"{count}; waiting for {write_count(ahead, 'run')} before it" if ahead else f"{count}; waiting"
     if run.state is State.RUNNING:
-        return f"{run.done:,} of {count}" if run.done else f"{count}; the models are being loaded"
+        if not run.done:
+            return f"{count}; the models are being loaded"
+        return f"{run.done:,} of {count}" if run.done < run.total else f"{count}; the results are written"
     if run.state is State.DONE:
         bad = f"; {write_count(run.problems, 'image')} could not be read" if run.problems else ""
         return f"{count} in {run.seconds:.0f} s{bad}"
     if run.state is State.FAILED:
         return f"failed: {run.message}"
-    return f"cancelled at {run.done:,} of {count}; what is done is kept"
+    return f"cancelled after {run.done:,} of {count}; what is done is kept"
 
 
 def show_cancel(run: BatchRun) -> None:
