@@ -215,7 +215,7 @@ class TestWithLite:
         assert at.text_input[0].value == prompt
         shown = html(at)
         assert "a red wall" in shown
-        assert "This bundle cannot make one" in shown
+        assert "Negative prompt" in shown
         at = at.text_input[0].set_value("a red wall").run()
         assert "below the recovered prompt" in html(at)
 

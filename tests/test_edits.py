@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
 from unprompt.demos.edits import (
     MOST_WORDINGS,
     NEGATIVE,
     Wording,
+    find_negative,
     find_place,
     measure,
     positive_modes,
@@ -60,7 +63,27 @@ class TestWithLite:
         assert start.similarity > other.similarity
         assert start.similarity == pytest.approx(float(reader.embed([reading.prompt])[0] @ reading.embedding))
 
-    def test_without_a_clip_there_is_no_negative_prompt(self, reader) -> None:  # type: ignore[no-untyped-def]
+    def test_the_negative_prompt_is_easy_diffusers(self, reader, scenes) -> None:  # type: ignore[no-untyped-def]
+        from unprompt import easy_diffuser
+        from unprompt.images import read_image
+
+        image = read_image(next(iter(sorted((scenes / "images").iterdir()))))
+        found = find_negative(reader, image)
+        result = easy_diffuser.start(image, "lite").run()
+        assert found.text == result.negative == result.related[-1].tag
+
+    def test_a_bundle_without_relatedness_says_so(  # type: ignore[no-untyped-def]
+        self, reader, scenes, monkeypatch
+    ) -> None:
+        from unprompt.images import read_image
+
+        image = read_image(next(iter(sorted((scenes / "images").iterdir()))))
+        monkeypatch.setattr(reader, "bundle", replace(reader.bundle, name="mine"))
+        found = find_negative(reader, image)
+        assert found.text == ""
+        assert "a fit of Easy Diffuser" in found.why_not
+
+    def test_without_a_clip_there_is_no_negative_mode(self, reader) -> None:  # type: ignore[no-untyped-def]
         from PIL import Image
 
         from unprompt.errors import ConfigError

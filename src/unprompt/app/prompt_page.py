@@ -15,8 +15,10 @@ from unprompt.demos.compare import similarity_in_words
 from unprompt.demos.edits import (
     KIND_NAMES,
     NEGATIVE,
+    Negative,
     Place,
     Wording,
+    find_negative,
     find_place,
     measure,
     positive_modes,
@@ -75,19 +77,20 @@ def show_prompt(found: Interrogation) -> None:
     note(f"Similarity of the whole prompt with the picture: {write_number(found.similarity, 2)}")
 
 
-def show_negative(picture: Picture, can: bool) -> None:
-    """The negative prompt, made when asked for: it takes as long as the prompt."""
-    if not can:
-        chips("Negative prompt", (), none="This bundle makes none: that takes an interrogator with its CLIP.")
-        return
+def show_negative(picture: Picture, slow: bool) -> None:
+    """The negative prompt; one that is `slow`, as it takes as long as the prompt, is made when asked for."""
     wanted: set[str] = st.session_state.setdefault("negatives", set())
-    if picture.digest not in wanted:
+    if slow and picture.digest not in wanted:
         st.button("Find a negative prompt", on_click=wanted.add, args=(picture.digest,))
         return
     doing = "Looking for what the picture is not."
-    found = ask(("prompt", NEGATIVE, picture.digest), doing, partial(_recover, picture, NEGATIVE))
-    if found is not None:
-        text_to_copy("Negative prompt", found.prompt)
+    found = ask(("negative", picture.digest), doing, partial(_negative, picture))
+    if found is None:
+        return
+    if found.text:
+        text_to_copy("Negative prompt", found.text)
+    else:
+        chips("Negative prompt", (), none=found.why_not)
 
 
 def show_known(place: Place) -> None:
@@ -140,6 +143,10 @@ def beside(difference: float) -> str:
 
 def _recover(picture: Picture, mode: str, reader: Reader) -> Interrogation:
     return recover(reader, picture.image(), mode)
+
+
+def _negative(picture: Picture, reader: Reader) -> Negative:
+    return find_negative(reader, picture.image())
 
 
 def _place(picture: Picture, reader: Reader) -> Place:

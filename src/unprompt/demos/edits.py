@@ -6,6 +6,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from unprompt import easy_diffuser
+from unprompt.errors import ConfigError
+
 if TYPE_CHECKING:
     from PIL import Image
 
@@ -40,6 +43,14 @@ class Place:
 
 
 @dataclass(frozen=True)
+class Negative:
+    """A negative prompt; where `text` is empty, `why_not` says why."""
+
+    text: str
+    why_not: str = ""
+
+
+@dataclass(frozen=True)
 class Wording:
     """A text and its similarity to an image's predicted embedding."""
 
@@ -56,6 +67,17 @@ def recover(reader: Reader, image: Image.Image, mode: str) -> Interrogation:
     """An image's prompt by a mode. Raises ConfigError for one that the bundle does not have."""
     (interrogation,) = reader.interrogate([image], mode)
     return interrogation
+
+
+def find_negative(reader: Reader, image: Image.Image) -> Negative:
+    """The interrogator's negative prompt, or Easy Diffuser's where the bundle has no interrogator."""
+    if NEGATIVE in reader.modes:
+        return Negative(recover(reader, image, NEGATIVE).prompt)
+    try:
+        text = easy_diffuser.start(image, reader=reader).run().negative
+    except ConfigError:  # no relatedness has been fitted for this bundle
+        return Negative("", "This bundle makes none: that takes an interrogator, or a fit of Easy Diffuser.")
+    return Negative(text, "" if text else "None: no tag is related to this picture.")
 
 
 def find_place(reader: Reader, image: Image.Image) -> Place:
