@@ -161,9 +161,9 @@ def test_the_prompt_and_an_edit_of_it(visitor: Visitor, scenes: Path) -> None:
 
 def test_a_comparison(visitor: Visitor) -> None:
     visitor.open("compare")
-    for _ in range(2):
+    for taken in range(2):  # the first side's button has then another name
         visitor.page.get_by_role("button", name="Take a sample").first.click()
-        visitor.settle()
+        visitor.page.get_by_role("button", name="Take another sample").nth(taken).wait_for()
     visitor.sees("all members together")
     visitor.sees("Only in the second")
 
@@ -174,12 +174,15 @@ def test_a_run_of_one_is_seen_by_another(visitor: Visitor, browser: Any, address
     visitor.page.get_by_role("option", name="images").click()
     visitor.page.get_by_role("button", name="Begin").click()
     visitor.page.get_by_role("button", name="Cancel").first.wait_for()
+    seen = visitor.page.get_by_role("button", name="Submission").count()  # of earlier runs
     context = browser.new_context()
     other = Visitor(context.new_page(), address)
     other.open("run")
     other.page.get_by_role("button", name="Submission").first.wait_for()
     other.check()
     context.close()
+    # A page that is drawn anew ends its downloads, so not before this run is over.
+    visitor.page.get_by_role("button", name="Submission").nth(seen).wait_for()
     with visitor.page.expect_download() as download:
         visitor.page.get_by_role("button", name="Submission").first.click()
     assert Path(download.value.path()).read_text().startswith("imgId_eId,val\nscene-01_0,")

@@ -68,15 +68,24 @@ def begin() -> None:
 def show_runs() -> None:
     """All runs, the newest first; the open ones are looked at again and again."""
     over = [run for run in batch_runs().runs() if not run.is_open]
-    show_open_runs([run.name for run in over])
-    for run in over[:SHOWN]:
-        with st.container(border=True):
-            name(run.label)
-            note(f"{run.name}: {describe(run, ahead=0)}")
-            if run.can_go_on:
-                st.button("Go on", key=f"go-on-{run.name}", on_click=batch_runs().go_on, args=(run.name,))
-            elif run.state is State.DONE:
-                show_results(run)
+    # Each list has a place of its own. Without, what a fragment is still drawing when a run moves from one to
+    # the other is mixed into what stands there now.
+    with st.container(key="runs-open"):
+        show_open_runs([run.name for run in over])
+    with st.container(key="runs-over"):
+        for run in over[:SHOWN]:
+            show_run_over(run)
+
+
+def show_run_over(run: BatchRun) -> None:
+    """A run that is done, failed or cancelled."""
+    with st.container(border=True, key=f"over-{run.name}"):
+        name(run.label)
+        note(f"{run.name}: {describe(run, ahead=0)}")
+        if run.can_go_on:
+            st.button("Go on", key=f"go-on-{run.name}", on_click=batch_runs().go_on, args=(run.name,))
+        elif run.state is State.DONE:
+            show_results(run)
 
 
 @st.fragment(run_every=EVERY)
@@ -90,7 +99,7 @@ def show_open_runs(known_over: Sequence[str]) -> None:
     for run in runs:
         if not run.is_open:
             continue
-        with st.container(border=True):
+        with st.container(border=True, key=f"open-{run.name}"):
             name(run.label)
             ahead = sum(other.is_open and other.name < run.name for other in runs)
             note(f"{run.name}: {describe(run, ahead)}")
