@@ -36,12 +36,12 @@ from unprompt.devices import choose_device
 from unprompt.embed import PromptEncoder
 
 sys.path.append(str(Path(__file__).resolve().parents[1]))  # for the requests that the tests send too
+from tests.api_malformed import JSON
 from tests.api_malformed import requests as malformed_requests
 
 CLIENTS = (1, 8, 32)
 TARGETS = {1: 0.7, 32: 1.2}
 PATIENCE = 120.0  # seconds for any one answer
-JSON = {"Content-Type": "application/json"}
 
 
 @dataclass(frozen=True)
