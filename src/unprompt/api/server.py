@@ -9,7 +9,6 @@ import asyncio
 import signal
 import socket
 from collections.abc import AsyncIterator, Callable, Coroutine, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager
 from functools import partial
 from typing import Any, TypeVar
@@ -28,9 +27,10 @@ from unprompt.api.description import describe
 from unprompt.api.errors import HungUpError, NotHereError, add_handlers, shortened
 from unprompt.api.painters import SAMPLERS, Order, Painter, open_painter
 from unprompt.api.pictures import bytes_of, decode
-from unprompt.api.worker import Kind, Tell, Worker, model_thread
+from unprompt.api.worker import Kind, Tell, Worker
 from unprompt.errors import ConfigError, UnreadableImageError
 from unprompt.interrogator.modes import Interrogation
+from unprompt.one_thread import OneThread
 from unprompt.reading import Reader, Reading
 
 T = TypeVar("T")
@@ -272,9 +272,9 @@ def create_app(
     painter: Painter | None = None,
     queue: int = ServeConfig.queue,
     credentials: Credentials | None = None,
-    thread: ThreadPoolExecutor | None = None,
+    thread: OneThread | None = None,
 ) -> FastAPI:
-    """The whole app around a bundle and a painter that are loaded, best in the `model_thread` given here."""
+    """The whole app around a bundle and a painter; `thread`: the one in which they were loaded."""
     service = Service(reader, painter, Worker(queue, thread))
 
     @asynccontextmanager
@@ -340,7 +340,7 @@ def serve(
     """
     listening = bind(config.host, config.port)
     with listening:
-        thread = model_thread()
+        thread = OneThread("model")
         reader = thread.submit(Reader.load, config.bundle, config.device).result()
         painter = thread.submit(open_painter, config.painter, config.sd, config.device).result()
         server = uvicorn.Server(

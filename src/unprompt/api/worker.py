@@ -11,12 +11,12 @@ import asyncio
 import math
 import time
 from collections.abc import Callable, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
 from unprompt.errors import UnpromptError
+from unprompt.one_thread import OneThread
 
 LONGEST_RETRY = 600  # seconds that Retry-After says at most
 PACE_MEMORY = 0.8  # of the seconds a job takes: the share that older jobs have in the mean
@@ -88,23 +88,18 @@ class _Job:
     answers: asyncio.Future[Sequence[Any]]
 
 
-def model_thread() -> ThreadPoolExecutor:
-    """A thread to load models in and to run them.
-
-    Where another thread has used the models before, OpenMP keeps a team of threads for each: more than there
-    are cores, so that they no longer wait by spinning, and one prompt takes a third longer.
-    """
-    return ThreadPoolExecutor(1, "model")
-
-
 class Worker:
     """Runs jobs one call after another, first come, first served. `course`: of the call that runs now."""
 
-    def __init__(self, capacity: int, thread: ThreadPoolExecutor | None = None) -> None:
-        """`thread`: the one thread of `model_thread`, where the models were loaded in it."""
+    def __init__(self, capacity: int, thread: OneThread | None = None) -> None:
+        """`thread`: the one in which the models were loaded, if they were not loaded in the main thread.
+
+        Where two threads have used the models, OpenMP keeps a team of threads for each: more than there are
+        cores, so that they no longer wait by spinning, and one prompt takes a third longer.
+        """
         self.capacity = capacity
         self.course: Course | None = None
-        self._thread = thread or model_thread()
+        self._thread = thread or OneThread("model")
         self._waiting: list[_Job] = []
         self._running: list[_Job] = []
         self._taken = 0

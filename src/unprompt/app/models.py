@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import queue
-import threading
 from collections.abc import Callable
 from concurrent.futures import Future
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, TypeVar
+
+from unprompt.one_thread import OneThread
 
 if TYPE_CHECKING:
     from unprompt.reading import Reader
@@ -24,8 +24,7 @@ class Models:
         """`load` is called until it once succeeds; what it raises is the answer to the question."""
         self._load = load
         self._reader: Reader | None = None
-        self._questions: queue.SimpleQueue[tuple[Future[Any], Callable[[Reader], Any]]] = queue.SimpleQueue()
-        threading.Thread(target=self._work, name="unprompt-models", daemon=True).start()
+        self._thread = OneThread("unprompt-models")
 
     @property
     def are_loaded(self) -> bool:
@@ -34,18 +33,9 @@ class Models:
 
     def ask(self, question: Callable[[Reader], Answer]) -> Future[Answer]:
         """Queue a question. A future that is cancelled before its turn costs nothing."""
-        future: Future[Answer] = Future()
-        self._questions.put((future, question))
-        return future
+        return self._thread.submit(self._answer, question)
 
-    def _work(self) -> None:
-        while True:
-            future, question = self._questions.get()
-            if not future.set_running_or_notify_cancel():
-                continue
-            try:
-                if self._reader is None:
-                    self._reader = self._load()
-                future.set_result(question(self._reader))
-            except BaseException as error:  # noqa: BLE001  raised again where the answer is awaited
-                future.set_exception(error)
+    def _answer(self, question: Callable[[Reader], Answer]) -> Answer:
+        if self._reader is None:
+            self._reader = self._load()
+        return question(self._reader)
