@@ -58,6 +58,9 @@ def test_shutting_down_waits_for_what_is_queued_or_drops_it(cancel: bool) -> Non
     thread.shutdown(cancel_futures=cancel)
     assert first.result() == "done"
     assert second.cancelled() is cancel
+    with pytest.raises(RuntimeError, match="takes no more calls"):
+        thread.submit(str)
+    thread.shutdown()  # once more is no harm
 
 
 def test_a_process_does_not_wait_for_it() -> None:

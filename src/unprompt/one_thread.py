@@ -20,21 +20,35 @@ class OneThread(Executor):
 
     def __init__(self, name: str) -> None:
         self._calls: queue.SimpleQueue[tuple[Future[Any], Callable[[], Any]] | None] = queue.SimpleQueue()
+        self._order = threading.Lock()  # nothing is queued behind the sign to end
+        self._ended = False
         self._thread = threading.Thread(target=self._work, name=name, daemon=True)
         self._thread.start()
 
     def submit(self, call: Callable[..., Answer], /, *arguments: Any, **named: Any) -> Future[Answer]:
-        """Queue a call. A future that is cancelled before its turn costs nothing."""
+        """Queue a call; a future that is cancelled before its turn costs nothing.
+
+        Raises RuntimeError after `shutdown`, as executors do.
+        """
         future: Future[Answer] = Future()
-        self._calls.put((future, partial(call, *arguments, **named)))
+        with self._order:
+            if self._ended:
+                raise RuntimeError(f"the thread '{self._thread.name}' takes no more calls")
+            self._calls.put((future, partial(call, *arguments, **named)))
         return future
 
     def shutdown(self, wait: bool = True, *, cancel_futures: bool = False) -> None:
         """End the thread when all that is queued is done, or, with `cancel_futures`, the call in hand."""
-        while cancel_futures and not self._calls.empty():
-            if waiting := self._calls.get():
-                waiting[0].cancel()
-        self._calls.put(None)
+        with self._order:
+            self._ended = True
+            while cancel_futures:
+                try:
+                    waiting = self._calls.get_nowait()
+                except queue.Empty:  # or the thread was quicker
+                    break
+                if waiting:
+                    waiting[0].cancel()
+            self._calls.put(None)
         if wait:
             self._thread.join()
 
