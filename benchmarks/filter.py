@@ -23,9 +23,9 @@ import numpy as np
 import torch
 from sentence_transformers.util import paraphrase_mining_embeddings
 
-from unprompt.embed import PromptEncoder, encode_cached
-from unprompt.generate.near_duplicates import THRESHOLD, filter_near_duplicates
-from unprompt.interrogator.phrases import read_phrases
+from unprompt.datasets.near_duplicates import THRESHOLD, filter_near_duplicates
+from unprompt.members.phrases import read_phrases
+from unprompt.networks.minilm import PromptEncoder, encode_cached
 from unprompt.records import unit_rows
 
 BLOCK = 2048

@@ -58,7 +58,7 @@ def write_images(folder: Path, count: int) -> None:
 
 def write_lists(folder: Path, most: int) -> None:
     """clip-interrogator's lists, or the first `most` phrases of each."""
-    from unprompt.packages import package_folder
+    from unprompt.storage.packages import package_folder
 
     package = package_folder("clip_interrogator")
     assert package is not None
@@ -169,14 +169,14 @@ def peak_megabytes() -> float:
 
 def measure_ours(work: Path, clip: str, images: int, chains: int, shortened: bool) -> dict[str, Any]:
     """unprompt, from files to prompts by its pipeline of two workers; its own way to the lists if whole."""
-    from unprompt.devices import core_count
-    from unprompt.images import find_images
-    from unprompt.interrogator.clip import Clip
     from unprompt.interrogator.cores import cores_for
     from unprompt.interrogator.modes import Interrogator, InterrogatorConfig
     from unprompt.interrogator.tables import build_tables
     from unprompt.interrogator.vocabulary import KINDS, OwnLists, read_vocabulary
-    from unprompt.pipeline import gather, running
+    from unprompt.networks.clip import Clip
+    from unprompt.networks.devices import core_count
+    from unprompt.networks.pipeline import gather, running
+    from unprompt.storage.images import find_images
 
     backbone = Clip.of(make_clip(clip))
     start = time.perf_counter()
@@ -218,8 +218,8 @@ def floors(backbone: Any, tables: Any, files: Any, chains: int) -> dict[str, flo
     of each distinct beginning of a text, once, and what its attention reads; nothing for all that is not a
     product.
     """
-    from unprompt.images import read_file
     from unprompt.interrogator.modes import Interrogator, InterrogatorConfig
+    from unprompt.storage.images import read_file
 
     counted = count_operations(backbone.texts)
     found = {}

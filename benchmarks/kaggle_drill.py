@@ -22,13 +22,13 @@ from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
-from unprompt.checkpoints import declared, locate
-from unprompt.demos.sample_scenes import write_scenes
 from unprompt.errors import RunError, UnpromptError
-from unprompt.files import read_json, write_json
-from unprompt.interrogator.blip_names import COUNTER, salesforce_name
 from unprompt.interrogator.vocabulary import package_entries
-from unprompt.submission import read_submission
+from unprompt.networks.blip_names import COUNTER, salesforce_name
+from unprompt.networks.checkpoints import declared, locate
+from unprompt.pocket.samples import write_scenes
+from unprompt.storage.files import read_json, write_json
+from unprompt.storage.submission import read_submission
 
 VIT, CLIP, BLIP, MINILM = "vit-b16-regression", "clip-vit-h-14", "blip-large", "all-minilm-l6-v2"
 KINDS = ("mediums", "movements", "flavors")  # the lists that the mode kaggle reads
@@ -148,28 +148,28 @@ def write_small_files(folder: Path) -> None:
 
 def load_vit(folder: Path) -> None:
     """The regression member's network."""
-    from unprompt.regression.member import RegressionConfig, Regressor
+    from unprompt.members.regression import RegressionConfig, Regressor
 
     Regressor.load(device(), data_set(folder, VIT), RegressionConfig())
 
 
 def load_clip(folder: Path) -> None:
     """The interrogator's CLIP."""
-    from unprompt.interrogator.clip import Clip
+    from unprompt.networks.clip import Clip
 
     Clip.load(device(), checkpoint=data_set(folder, CLIP))
 
 
 def load_blip(folder: Path) -> None:
     """The interrogator's captioner."""
-    from unprompt.interrogator.caption import Captioner
+    from unprompt.networks.captioner import Captioner
 
     Captioner.load(device(), data_set(folder, BLIP))
 
 
 def device() -> str:
     """The device that predict chooses."""
-    from unprompt.devices import choose_device
+    from unprompt.networks.devices import choose_device
 
     return choose_device("auto")
 

@@ -18,11 +18,11 @@ import resvg_py
 from PIL import Image
 
 from timing import median_seconds
-from unprompt.generate.pocket.dice import Dice
-from unprompt.generate.pocket.draw import draw_scene, placed_in, subjects
-from unprompt.generate.pocket.grammar import sample_scene
-from unprompt.generate.pocket.scene import Scene
-from unprompt.packages import package_folder
+from unprompt.pocket.dice import Dice
+from unprompt.pocket.draw import draw_scene, placed_in, subjects
+from unprompt.pocket.grammar import sample_scene
+from unprompt.pocket.scene import Scene
+from unprompt.storage.packages import package_folder
 
 SIZE = 128
 

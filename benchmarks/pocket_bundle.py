@@ -47,37 +47,45 @@ from pocket_regression import (
     write_rows,
 )
 from unprompt import __version__
-from unprompt import bank as banks
-from unprompt.bundles import bundles_folder
-from unprompt.checkpoints import cache_folder
+from unprompt.bundle.bundles import bundles_folder
 from unprompt.cli.options import StepBars
-from unprompt.config import PredictConfig, TrainConfig
+from unprompt.datasets.dataset import Dataset, read_dataset
+from unprompt.datasets.pixels import Pixels, images_fingerprint, open_pixels
 from unprompt.easy_diffuser.config import POCKET, FitConfig
 from unprompt.easy_diffuser.fit import fit
 from unprompt.easy_diffuser.relatedness import write_relatedness
 from unprompt.easy_diffuser.session import RELATEDNESS
-from unprompt.embed import encoder_identity
-from unprompt.ensemble import blend
+from unprompt.ensemble.blend import blend
+from unprompt.ensemble.fit_weights import agreement, best_weights, cross_fitted
+from unprompt.ensemble.score import cosines
 from unprompt.errors import InputError, UnpromptError
-from unprompt.files import read_arrays, read_embeddings, read_json, write_arrays, write_bytes, write_json
-from unprompt.fit_weights import agreement, best_weights, cross_fitted
-from unprompt.generate.dataset import Dataset, read_dataset
-from unprompt.generate.pocket.interrogation import caption_of, phrase_lists
-from unprompt.interrogator import train_captioner as captioning
-from unprompt.interrogator import train_clip as clipping
-from unprompt.interrogator.clip import Clip
-from unprompt.interrogator.locked_tower import LockedTower
-from unprompt.interrogator.train_captioner import CaptionerTraining, train_captioner
-from unprompt.interrogator.train_clip import ClipTraining, image_features, train_clip
-from unprompt.outputs import installed_versions
-from unprompt.predict import predict
-from unprompt.regression.member import MODEL_FILE
-from unprompt.regression.pixels import Pixels, images_fingerprint, open_pixels
-from unprompt.regression.preprocess import Preprocess
-from unprompt.regression.stages import frozen_stages, open_activations
+from unprompt.learning import train_captioner as captioning
+from unprompt.learning import train_clip as clipping
+from unprompt.learning.frozen_stages import frozen_stages, open_activations
+from unprompt.learning.locked_tower import LockedTower
+from unprompt.learning.train_captioner import CaptionerTraining, train_captioner
+from unprompt.learning.train_clip import ClipTraining, image_features, train_clip
+from unprompt.members import bank as banks
+from unprompt.networks.checkpoints import cache_folder
+from unprompt.networks.clip import Clip
+from unprompt.networks.minilm import encoder_identity
+from unprompt.networks.preprocess import Preprocess
+from unprompt.pocket.interrogation import caption_of, phrase_lists
+from unprompt.regression.checkpoint import MODEL_FILE, locked_tower
+from unprompt.regression.config import TrainConfig
 from unprompt.regression.train import RECORD as TRAINED
-from unprompt.score import cosines
-from unprompt.toml_files import read_config
+from unprompt.runs.config import PredictConfig
+from unprompt.runs.outputs import installed_versions
+from unprompt.runs.predict import predict
+from unprompt.storage.files import (
+    read_arrays,
+    read_embeddings,
+    read_json,
+    write_arrays,
+    write_bytes,
+    write_json,
+)
+from unprompt.storage.toml_files import read_config
 
 if TYPE_CHECKING:
     from unprompt.records import Embeddings, FloatArray
@@ -351,7 +359,7 @@ def run(recipe: Recipe, say: Callable[[str], None] = print) -> dict[str, Any]:
     if not is_current(regression, recipe.run / TRAINED):
         write_bytes(regression, (recipe.run / MODEL_FILE).read_bytes())
     known, new = read_dataset(train.dataset), read_dataset(held_out.dataset)
-    tower = LockedTower.of_regression(regression)
+    tower = locked_tower(regression)
     features = make_features(recipe, known, tower)
     make_clip(recipe, known, tower, features)
     make_captioner(recipe, known, features)

@@ -24,36 +24,38 @@ import numpy as np
 import torch
 from tqdm import tqdm
 
-from unprompt.checkpoints import cache_folder
 from unprompt.cli.options import StepBars
 from unprompt.cli.train import describe_epoch
-from unprompt.config import FilterConfig, MachineConfig, PredictConfig, RenderConfig, TrainConfig
-from unprompt.devices import choose_device
-from unprompt.embed import encoder_identity
+from unprompt.datasets.batches import batches
+from unprompt.datasets.dataset import Dataset, read_dataset
+from unprompt.datasets.embedded import read_beside, write_beside
+from unprompt.datasets.pixels import open_pixels
+from unprompt.ensemble.score import bootstrap_interval, cosines, score
 from unprompt.errors import ConfigError, RunError, UnpromptError
-from unprompt.files import read_arrays, read_json, read_prompts, write_arrays, write_json, write_table
-from unprompt.generate.dataset import Dataset, read_dataset
-from unprompt.generate.embedded import read_beside, write_beside
+from unprompt.generate.config import FilterConfig, RenderConfig
 from unprompt.generate.filter import filter_prompts
-from unprompt.generate.pocket.grammar import PocketPrompts
+from unprompt.generate.pocket_prompts import PocketPrompts
 from unprompt.generate.prompts import extend_prompts
-from unprompt.generate.render.pocket import PocketEngine
 from unprompt.generate.render.run import render_prompts
-from unprompt.images import DATASET_RECORD
-from unprompt.outputs import installed_versions
-from unprompt.predict import predict
+from unprompt.learning.curves import GREEN, GREY, ORANGE, drawn, label_ends, tidy
+from unprompt.networks.backbones import own_preprocess
+from unprompt.networks.checkpoints import cache_folder
+from unprompt.networks.devices import choose_device
+from unprompt.networks.minilm import encoder_identity
+from unprompt.pocket.engine import PocketEngine
 from unprompt.records import Embeddings
 from unprompt.regression import train as training
-from unprompt.regression.backbones import own_preprocess
-from unprompt.regression.curves import GREEN, GREY, ORANGE, drawn, label_ends, tidy
+from unprompt.regression.config import MachineConfig, TrainConfig
 from unprompt.regression.material import read_material
 from unprompt.regression.model import new_model
-from unprompt.regression.pixels import open_pixels
 from unprompt.regression.probe import fit_ridge
-from unprompt.regression.sampling import batches
-from unprompt.score import bootstrap_interval, cosines, score
-from unprompt.submission import read_submission
-from unprompt.toml_files import read_config
+from unprompt.runs.config import PredictConfig
+from unprompt.runs.outputs import installed_versions
+from unprompt.runs.predict import predict
+from unprompt.storage.files import read_arrays, read_json, read_prompts, write_arrays, write_json, write_table
+from unprompt.storage.images import DATASET_RECORD
+from unprompt.storage.submission import read_submission
+from unprompt.storage.toml_files import read_config
 
 if TYPE_CHECKING:
     from unprompt.records import FloatArray

@@ -21,12 +21,13 @@ import torch
 from PIL import Image
 
 from timing import median_seconds
-from unprompt.checkpoints import locate
-from unprompt.config import PredictConfig
-from unprompt.demos.sample_scenes import SIZE, sample_scenes
-from unprompt.generate.pocket.draw import draw_scene
-from unprompt.predict import predict
-from unprompt.zeroshot import ARCHITECTURE, CHECKPOINT, ImageNetClassifier, fold_batch_norms, match_by_order
+from unprompt.networks.checkpoints import locate
+from unprompt.networks.folding import fold_batch_norms, match_by_order
+from unprompt.networks.imagenet import ARCHITECTURE, CHECKPOINT, ImageNetClassifier
+from unprompt.pocket.draw import draw_scene
+from unprompt.pocket.samples import SIZE, sample_scenes
+from unprompt.runs.config import PredictConfig
+from unprompt.runs.predict import predict
 
 WORKERS = 2
 

@@ -20,12 +20,13 @@ import torch
 
 from predict import write_images
 from timing import median_seconds
-from unprompt.config import PredictConfig, TrainConfig
-from unprompt.devices import choose_device, core_count
-from unprompt.predict import predict
-from unprompt.regression.checkpoint import save_model
-from unprompt.regression.member import MODEL_FILE, RegressionConfig, Regressor
+from unprompt.members.regression import RegressionConfig, Regressor
+from unprompt.networks.devices import choose_device, core_count
+from unprompt.regression.checkpoint import MODEL_FILE, save_model
+from unprompt.regression.config import TrainConfig
 from unprompt.regression.model import new_model
+from unprompt.runs.config import PredictConfig
+from unprompt.runs.predict import predict
 
 BACKBONE = "vit_base_patch16_224"
 TRIAL = 16  # images that the floor's way is chosen on

@@ -31,9 +31,9 @@ from pathlib import Path
 from typing import Any
 
 from timing import median_seconds
-from unprompt.demos.sample_scenes import sample_scenes
-from unprompt.devices import choose_device
-from unprompt.embed import PromptEncoder
+from unprompt.networks.devices import choose_device
+from unprompt.networks.minilm import PromptEncoder
+from unprompt.pocket.samples import sample_scenes
 
 sys.path.append(str(Path(__file__).resolve().parents[1]))  # for the requests that the tests send too
 from tests.api_malformed import JSON

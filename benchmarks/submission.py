@@ -13,7 +13,7 @@ import pandas as pd
 
 from timing import line, median_seconds
 from unprompt.records import DIM, Embeddings, unit_rows
-from unprompt.submission import read_submission, write_submission
+from unprompt.storage.submission import read_submission, write_submission
 
 IMAGES = 16_000
 

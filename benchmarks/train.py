@@ -30,22 +30,22 @@ from torch.utils.data import DataLoader, Dataset
 from torchvision import transforms
 
 from pocket_regression import SETTINGS, TRAIN_SEED, make_pairs
-from unprompt.checkpoints import cache_folder
 from unprompt.cli.options import StepBars
-from unprompt.config import MachineConfig, TrainConfig
-from unprompt.devices import choose_device
+from unprompt.datasets.dataset import Dataset as Images
+from unprompt.datasets.dataset import read_dataset
+from unprompt.datasets.pixels import open_pixels
 from unprompt.errors import UnpromptError
-from unprompt.files import write_table
-from unprompt.generate.dataset import Dataset as Images
-from unprompt.generate.dataset import read_dataset
-from unprompt.parts import read_image_bytes
+from unprompt.learning.curves import BLUE, GREY, ORANGE, drawn, label_ends, tidy
+from unprompt.networks.backbones import own_preprocess, pretrained_state
+from unprompt.networks.checkpoints import cache_folder
+from unprompt.networks.devices import choose_device
 from unprompt.records import DIM
-from unprompt.regression.backbones import own_preprocess, pretrained_state
-from unprompt.regression.curves import BLUE, GREY, ORANGE, drawn, label_ends, tidy
+from unprompt.regression.config import MachineConfig, TrainConfig
 from unprompt.regression.material import Material, read_material
-from unprompt.regression.pixels import open_pixels
 from unprompt.regression.train import train
-from unprompt.toml_files import read_config
+from unprompt.storage.files import write_table
+from unprompt.storage.parts import read_image_bytes
+from unprompt.storage.toml_files import read_config
 
 VALIDATION = 0.05  # share of the images: enough for a steady score where there are few thousand
 LOOKS = 8  # how often the plain recipe is scored

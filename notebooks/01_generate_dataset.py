@@ -27,17 +27,17 @@ from pathlib import Path
 
 from IPython.display import display
 
-from unprompt.config import FilterConfig, RenderConfig
-from unprompt.devices import core_count
-from unprompt.generate.dataset import read_dataset
-from unprompt.generate.dataset_page import write_page
-from unprompt.generate.describe import describe_dataset
+from unprompt.generate.config import FilterConfig, RenderConfig
+from unprompt.networks.devices import core_count
+from unprompt.datasets.dataset import read_dataset
+from unprompt.datasets.page import write_page
+from unprompt.datasets.describe import describe_dataset
 from unprompt.generate.filter import filter_prompts
-from unprompt.generate.pocket.grammar import PocketPrompts
+from unprompt.generate.pocket_prompts import PocketPrompts
 from unprompt.generate.prompts import extend_prompts
-from unprompt.generate.render.pocket import PocketEngine
+from unprompt.pocket.engine import PocketEngine
 from unprompt.generate.render.run import render_prompts
-from unprompt.images import read_file
+from unprompt.storage.images import read_file
 
 # %% [markdown]
 # ## Prompts

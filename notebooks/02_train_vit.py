@@ -5,8 +5,6 @@
 #     text_representation:
 #       extension: .py
 #       format_name: percent
-#       format_version: '1.3'
-#       jupytext_version: 1.19.6
 #   kernelspec:
 #     display_name: Python 3
 #     language: python
@@ -31,16 +29,18 @@ from pathlib import Path
 import polars as pl
 from IPython.display import Image
 
-from unprompt.config import FilterConfig, PredictConfig, RenderConfig, TrainConfig
-from unprompt.devices import core_count
-from unprompt.files import read_embeddings
-from unprompt.generate.dataset import read_dataset
+from unprompt.generate.config import FilterConfig, RenderConfig
+from unprompt.runs.config import PredictConfig
+from unprompt.regression.config import TrainConfig
+from unprompt.networks.devices import core_count
+from unprompt.storage.files import read_embeddings
+from unprompt.datasets.dataset import read_dataset
 from unprompt.generate.filter import filter_prompts
-from unprompt.generate.pocket.grammar import PocketPrompts
+from unprompt.generate.pocket_prompts import PocketPrompts
 from unprompt.generate.prompts import extend_prompts
-from unprompt.generate.render.pocket import PocketEngine
+from unprompt.pocket.engine import PocketEngine
 from unprompt.generate.render.run import render_prompts
-from unprompt.predict import predict
+from unprompt.runs.predict import predict
 from unprompt.regression.gallery import choose_shown, draw_gallery
 from unprompt.regression.train import train
 

@@ -5,8 +5,6 @@
 #     text_representation:
 #       extension: .py
 #       format_name: percent
-#       format_version: '1.3'
-#       jupytext_version: 1.19.6
 #   kernelspec:
 #     display_name: Python 3
 #     language: python
@@ -31,9 +29,9 @@ from shutil import copyfile
 
 from IPython.display import display
 
-from unprompt.config import PredictConfig
-from unprompt.kaggle import choose_bundle, find_inputs, first_guesses
-from unprompt.predict import predict
+from unprompt.runs.config import PredictConfig
+from unprompt.runs.kaggle import choose_bundle, find_inputs, first_guesses
+from unprompt.runs.predict import predict
 
 # %% [markdown]
 # ## The images

@@ -5,8 +5,6 @@
 #     text_representation:
 #       extension: .py
 #       format_name: percent
-#       format_version: '1.3'
-#       jupytext_version: 1.19.6
 #   kernelspec:
 #     display_name: Python 3
 #     language: python
@@ -37,9 +35,9 @@ from unprompt.demos.captions import caption_image, captions_csv
 from unprompt.demos.compare import compare, image_side
 from unprompt.demos.edits import find_place, measure, positive_modes, recover
 from unprompt.easy_diffuser.webui import send
-from unprompt.images import find_images, read_file
-from unprompt.kaggle import find_inputs
-from unprompt.reading import Reader
+from unprompt.storage.images import find_images, read_file
+from unprompt.runs.kaggle import find_inputs
+from unprompt.bundle.loaded import Reader
 
 # %% [markdown]
 # ## Pictures and a bundle

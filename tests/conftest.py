@@ -44,7 +44,7 @@ def no_network(monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.fixture(scope="session")
 def scenes(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A folder with images/ (12 sample scenes, PNG) and their prompts.csv."""
-    from unprompt.demos.sample_scenes import write_scenes
+    from unprompt.pocket.samples import write_scenes
 
     folder = tmp_path_factory.mktemp("scenes")
     write_scenes(folder, 12)
@@ -60,3 +60,26 @@ def one_thread() -> Iterator[None]:
     torch.set_num_threads(1)
     yield
     torch.set_num_threads(before)
+
+
+@pytest.fixture(scope="module")
+def world(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Tiny CLIP, captioner, regression and bank in the real formats, pictures, and the bundle all.toml."""
+    from tests.whole_world import write_whole_world
+
+    return write_whole_world(tmp_path_factory.mktemp("world"))
+
+
+@pytest.fixture(scope="session")
+def pairs(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A data set of 64 pocket scenes, 64 pixels wide."""
+    from unprompt.generate.config import RenderConfig
+    from unprompt.generate.pocket_prompts import PocketPrompts
+    from unprompt.generate.prompts import extend_prompts
+    from unprompt.generate.render.run import render_prompts
+    from unprompt.pocket.engine import PocketEngine
+
+    folder = tmp_path_factory.mktemp("pairs")
+    extend_prompts(folder / "prompts.csv", PocketPrompts(seed=3), count=64)
+    render_prompts(folder / "prompts.csv", folder / "DATASET", PocketEngine(size=64), RenderConfig())
+    return folder / "DATASET"

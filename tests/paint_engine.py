@@ -13,7 +13,7 @@ from typing import Any
 from PIL import Image
 
 from unprompt.errors import CheckpointError, InputError, RunError
-from unprompt.generate.render.engine import Picture
+from unprompt.painting.engine import Picture
 
 
 @dataclass(frozen=True)

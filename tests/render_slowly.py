@@ -10,10 +10,10 @@ from pathlib import Path
 
 from PIL import Image
 
-from unprompt.config import RenderConfig
-from unprompt.generate.render.engine import Picture, Renderer
-from unprompt.generate.render.pocket import PocketEngine
+from unprompt.generate.config import RenderConfig
 from unprompt.generate.render.run import render_prompts
+from unprompt.painting.engine import Picture, Renderer
+from unprompt.pocket.engine import PocketEngine
 
 
 @dataclass(frozen=True)

@@ -11,11 +11,12 @@ from typing import Any
 import numpy as np
 import pytest
 
-from unprompt.config import PredictConfig, TrainConfig
 from unprompt.errors import InputError
-from unprompt.files import read_json, read_prompts
-from unprompt.generate.pocket.interrogation import caption_of, phrase_lists
 from unprompt.interrogator.vocabulary import OwnLists, read_vocabulary
+from unprompt.pocket.interrogation import caption_of, phrase_lists
+from unprompt.regression.config import TrainConfig
+from unprompt.runs.config import PredictConfig
+from unprompt.storage.files import read_json, read_prompts
 
 BENCHMARKS = Path(__file__).resolve().parents[1] / "benchmarks"
 
@@ -64,7 +65,7 @@ def test_phrases_are_read_as_lists(tmp_path: Path) -> None:
 
 
 def test_fitted_blend_is_scored_on_other_scenes(pocket: Any) -> None:
-    from unprompt.fit_weights import agreement, best_weights
+    from unprompt.ensemble.fit_weights import agreement, best_weights
     from unprompt.records import DIM, Embeddings
 
     rng = np.random.default_rng(0)
@@ -94,7 +95,7 @@ def test_fitted_blend_is_scored_on_other_scenes(pocket: Any) -> None:
 
 
 def test_bundle_text_is_a_bundle(pocket: Any, tmp_path: Path) -> None:
-    from unprompt.bundles import read_bundle
+    from unprompt.bundle.bundles import read_bundle
 
     path = tmp_path / "pocket.toml"
     path.write_text(pocket.bundle_text({"regression": 0.6123456, "interrogator": 0.3876544}))
@@ -138,9 +139,9 @@ def tiny(pocket: Any, out: Path) -> Any:
 def test_whole_bundle_is_made_scored_and_used(
     pocket: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from unprompt.bank import build_bank, read_bank
-    from unprompt.interrogator.clip import Clip
-    from unprompt.predict import predict
+    from unprompt.members.bank import build_bank, read_bank
+    from unprompt.networks.clip import Clip
+    from unprompt.runs.predict import predict
 
     out = tmp_path / "pocket"
     recipe = tiny(pocket, out)

@@ -14,7 +14,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 
 from unprompt.api.errors import refusal
 from unprompt.errors import ConfigError
-from unprompt.files import read_text
+from unprompt.storage.files import read_text
 
 VARIABLE = "UNPROMPT_AUTH"
 OPEN = "/healthz"

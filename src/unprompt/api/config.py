@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from unprompt.config import DEFAULT_BUNDLE
+from unprompt.bundle.config import DEFAULT_BUNDLE
 from unprompt.errors import ConfigError
 
 # What one request may ask for. They stand in the OpenAPI description too.

@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from unprompt.pages import render_page
+from unprompt.html.kit import render_page
 
 JSON = "application/json"
 Schema = Mapping[str, Any]

@@ -11,16 +11,13 @@ from fastapi.exceptions import RequestValidationError
 from starlette.exceptions import HTTPException
 from starlette.responses import Response
 
-from unprompt.api.worker import BusyError
 from unprompt.errors import CheckpointError, RunError, UnpromptError
+from unprompt.serving.painters import NotHereError
+from unprompt.serving.worker import BusyError
 
 HUNG_UP = 499  # what nginx writes in its log for clients that did not wait; nobody reads it
 MOST_COMPLAINTS = 5
 LONGEST_NAME = 60  # characters of a client's own words that are said back
-
-
-class NotHereError(UnpromptError):
-    """A model, sampler or painter that this server does not have."""
 
 
 class HungUpError(Exception):

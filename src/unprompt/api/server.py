@@ -21,17 +21,17 @@ from PIL import Image
 from unprompt import __version__
 from unprompt.api import contract, txt2img
 from unprompt.api.auth import BasicAuth, Credentials
+from unprompt.api.base64_pictures import bytes_of, decode
 from unprompt.api.bodies import BodyLimit
 from unprompt.api.config import MOST_BODY, MOST_IMAGES, MOST_TEXTS, ServeConfig
 from unprompt.api.description import describe
-from unprompt.api.errors import HungUpError, NotHereError, add_handlers, shortened
-from unprompt.api.painters import SAMPLERS, Order, Painter, open_painter
-from unprompt.api.pictures import bytes_of, decode
-from unprompt.api.worker import Kind, Tell, Worker
+from unprompt.api.errors import HungUpError, add_handlers, shortened
+from unprompt.bundle.loaded import Reader, Reading
 from unprompt.errors import ConfigError, UnreadableImageError
 from unprompt.interrogator.modes import Interrogation
-from unprompt.one_thread import OneThread
-from unprompt.reading import Reader, Reading
+from unprompt.serving.one_thread import OneThread
+from unprompt.serving.painters import SAMPLERS, NotHereError, Order, Painter, open_painter
+from unprompt.serving.worker import Kind, Tell, Worker
 
 T = TypeVar("T")
 CLIP = "clip"  # the web UI's name for its interrogator

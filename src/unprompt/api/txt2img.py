@@ -9,12 +9,12 @@ from dataclasses import dataclass
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
+from unprompt.api.base64_pictures import encode
 from unprompt.api.config import MOST_PICTURES
 from unprompt.api.contract import SEEDS, Txt2ImgAnswer, Txt2ImgRequest
-from unprompt.api.errors import NotHereError, shortened
-from unprompt.api.painters import Order, Painter, find_sampler
-from unprompt.api.pictures import encode
+from unprompt.api.errors import shortened
 from unprompt.errors import ConfigError
+from unprompt.serving.painters import NotHereError, Order, Painter, find_sampler
 
 if TYPE_CHECKING:
     from PIL import Image

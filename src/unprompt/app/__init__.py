@@ -1,1 +1,4 @@
-"""The web app: pages of widgets around functions of the package. Started by `start.py`."""
+"""The web app: pages of widgets around functions of the package. Started by `start.py`.
+
+May import every room but the other faces.
+"""

@@ -15,12 +15,12 @@ import streamlit as st
 from unprompt.app.looks import note, plain, trouble
 from unprompt.app.models import Models
 from unprompt.app.settings import current_settings
-from unprompt.demos.batch_runs import BatchRuns
 from unprompt.errors import UnpromptError
-from unprompt.files import read_prompts
+from unprompt.serving.batch_runs import BatchRuns
+from unprompt.storage.files import read_prompts
 
 if TYPE_CHECKING:
-    from unprompt.reading import Reader
+    from unprompt.bundle.loaded import Reader
 
 Answer = TypeVar("Answer")
 
@@ -31,7 +31,7 @@ STEP = 0.2  # seconds within which a click is noticed
 @st.cache_resource(show_spinner=False)
 def _models(bundle: str, device: str, known: str | None) -> Models:
     def load() -> Reader:
-        from unprompt.reading import Reader  # here: it imports torch, and pages are shown before
+        from unprompt.bundle.loaded import Reader  # here: it imports torch, and pages are shown before
 
         return Reader.load(bundle, device, read_prompts(Path(known)) if known else None)
 

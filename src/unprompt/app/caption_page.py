@@ -10,12 +10,12 @@ import streamlit as st
 
 from unprompt.app.asking import ask
 from unprompt.app.looks import empty, head, note, spoken, text_to_copy
-from unprompt.app.pictures import Picture, pick_pictures
+from unprompt.app.picture_inputs import Picture, pick_pictures
 from unprompt.demos.captions import Captioned, caption_image, captions_csv, speaker
 from unprompt.demos.tones import Tones
 
 if TYPE_CHECKING:
-    from unprompt.reading import Reader
+    from unprompt.bundle.loaded import Reader
 
 
 def show() -> None:

@@ -10,7 +10,7 @@ import streamlit as st
 
 from unprompt.app.asking import ask
 from unprompt.app.looks import bars, big_number, chips, empty, head, label, note, text_to_copy
-from unprompt.app.pictures import Picture, pick_picture
+from unprompt.app.picture_inputs import Picture, pick_picture
 from unprompt.demos.compare import (
     Comparison,
     Difference,
@@ -22,7 +22,7 @@ from unprompt.demos.compare import (
 )
 
 if TYPE_CHECKING:
-    from unprompt.reading import Reader
+    from unprompt.bundle.loaded import Reader
 
 PICTURE, PROMPT = "Picture", "Prompt"
 

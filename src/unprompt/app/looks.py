@@ -9,7 +9,7 @@ from pathlib import Path
 
 import streamlit as st
 
-from unprompt.pages import write_number
+from unprompt.html.kit import write_number
 
 MARKDOWN = frozenset("\\`*_{}[]()#+-.!~|<>:$")
 STYLE = Path(__file__).with_name("style.css")

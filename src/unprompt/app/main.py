@@ -5,7 +5,7 @@ from __future__ import annotations
 import streamlit as st
 
 from unprompt.app.looks import ICON, brand, foot, set_style
-from unprompt.app.pictures import accept_pasted
+from unprompt.app.picture_inputs import accept_pasted
 from unprompt.app.settings import current_settings
 
 PAGES = {"caption": "Caption", "prompt": "Prompt", "compare": "Compare", "run": "Run"}

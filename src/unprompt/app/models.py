@@ -6,10 +6,10 @@ from collections.abc import Callable
 from concurrent.futures import Future
 from typing import TYPE_CHECKING, TypeVar
 
-from unprompt.one_thread import OneThread
+from unprompt.serving.one_thread import OneThread
 
 if TYPE_CHECKING:
-    from unprompt.reading import Reader
+    from unprompt.bundle.loaded import Reader
 
 Answer = TypeVar("Answer")
 

@@ -10,7 +10,7 @@ import streamlit as st
 
 from unprompt.app.asking import ask, await_answer
 from unprompt.app.looks import bars, big_number, chips, empty, head, label, note, text_to_copy
-from unprompt.app.pictures import Picture, pick_picture
+from unprompt.app.picture_inputs import Picture, pick_picture
 from unprompt.demos.compare import similarity_in_words
 from unprompt.demos.edits import (
     KIND_NAMES,
@@ -25,11 +25,11 @@ from unprompt.demos.edits import (
     recover,
     with_wording,
 )
-from unprompt.pages import write_number
+from unprompt.html.kit import write_number
 
 if TYPE_CHECKING:
+    from unprompt.bundle.loaded import Reader
     from unprompt.interrogator.modes import Interrogation
-    from unprompt.reading import Reader
 
 
 def show() -> None:

@@ -11,10 +11,10 @@ import streamlit as st
 from unprompt.app.asking import batch_runs
 from unprompt.app.looks import empty, head, name, note, trouble
 from unprompt.app.settings import current_settings
-from unprompt.demos.batch_runs import BatchRun, State
-from unprompt.demos.server_folders import folder_below, folders_with_images, images_below
 from unprompt.errors import UnpromptError
-from unprompt.pages import write_count
+from unprompt.html.kit import write_count
+from unprompt.serving.batch_runs import BatchRun, State
+from unprompt.serving.server_folders import folder_below, folders_with_images, images_below
 
 EVERY = 1.0  # seconds between two looks at the open runs
 SHOWN = 20

@@ -7,7 +7,7 @@ import os
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-from unprompt.config import DEFAULT_BUNDLE
+from unprompt.bundle.config import DEFAULT_BUNDLE
 from unprompt.errors import ConfigError
 
 VARIABLE = "UNPROMPT_APP"

@@ -15,10 +15,10 @@ from pathlib import Path
 from typing import Any
 
 from unprompt.app.settings import VARIABLE, AppSettings
-from unprompt.bundles import check_checkpoints, read_bundle
-from unprompt.demos.server_folders import resolved_root
+from unprompt.bundle.bundles import check_checkpoints, read_bundle
 from unprompt.errors import ConfigError
-from unprompt.files import read_prompts
+from unprompt.serving.server_folders import resolved_root
+from unprompt.storage.files import read_prompts
 
 MAIN = Path(__file__).with_name("main.py")
 STREAMLIT = (1, 67)  # whose text fields tell each change, not only the last

@@ -45,9 +45,9 @@ def run(options: argparse.Namespace) -> None:
     started = time.monotonic()
     options.when_interrupted = "run the same command again to go on; what is done is kept"
 
-    from unprompt.bank import build_bank
-    from unprompt.devices import choose_device
-    from unprompt.interrogator.clip import MODEL, Clip
+    from unprompt.members.bank import build_bank
+    from unprompt.networks.clip import MODEL, Clip
+    from unprompt.networks.devices import choose_device
 
     device = choose_device(options.device)
     clip = Clip.load(device, options.clip or MODEL, options.checkpoint, options.statistics)

@@ -12,8 +12,8 @@ from unprompt.cli.options import add_json, command
 from unprompt.errors import ConfigError
 
 if TYPE_CHECKING:
-    from unprompt.blend_files import FilesFit
-    from unprompt.fit_weights import Estimate
+    from unprompt.ensemble.blend_files import FilesFit
+    from unprompt.ensemble.fit_weights import Estimate
 
 EXAMPLE = """\
   unprompt blend RUN/members/phrases.npz RUN/members/zeroshot.npz --weights 0.45 0.55 --out submission.csv
@@ -46,7 +46,7 @@ def add(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) -> None
 
 def run(options: argparse.Namespace) -> None:
     """Fit where that is asked, blend where a file is named, say what came of it."""
-    from unprompt.blend_files import blend_files
+    from unprompt.ensemble.blend_files import blend_files
 
     if not options.fit and not options.weights:
         raise ConfigError("give the members' --weights, or --fit TRUTH to find them")
@@ -73,8 +73,8 @@ def run(options: argparse.Namespace) -> None:
 
 def fit(options: argparse.Namespace) -> FilesFit:
     """Fit with a progress bar."""
-    from unprompt.blend_files import fit_files
     from unprompt.cli.options import StepBars
+    from unprompt.ensemble.blend_files import fit_files
 
     with StepBars("sample") as bars:
 
@@ -97,7 +97,7 @@ def fit_numbers(fitted: FilesFit) -> dict[str, Any]:
 
 def describe_fit(fitted: FilesFit) -> list[str]:
     """A fit in two small tables: the members, and the ways to weigh them."""
-    from unprompt.fit_weights import FEW
+    from unprompt.ensemble.fit_weights import FEW
 
     fit = fitted.fit
     given = " ".join(f"{weight:g}" for weight in fit.given_weights)

@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from unprompt.cli.options import add_json, command, warn
-from unprompt.interrogator.caption_config import CaptionConfig
+from unprompt.networks.captioner_config import CaptionConfig
 
 EXAMPLE = """\
   unprompt caption IMAGES
@@ -69,10 +69,10 @@ def run(options: argparse.Namespace) -> None:
 
     from tqdm import tqdm
 
-    from unprompt.devices import choose_device, core_count
     from unprompt.errors import InputError
-    from unprompt.interrogator.caption import Captioner
     from unprompt.interrogator.caption_files import caption_files, images_of, write_captions
+    from unprompt.networks.captioner import Captioner
+    from unprompt.networks.devices import choose_device, core_count
 
     files = images_of(options.images, options.recursive)
     device = choose_device(options.device)

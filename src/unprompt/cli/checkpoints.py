@@ -46,7 +46,7 @@ def add(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) -> None
 
 def run_list(options: argparse.Namespace) -> None:
     """Print each checkpoint, what uses it, and where it is."""
-    from unprompt.doctor import checkpoint_states
+    from unprompt.runs.doctor import checkpoint_states
 
     states = checkpoint_states()
     if options.json:
@@ -64,8 +64,8 @@ def run_list(options: argparse.Namespace) -> None:
 
 def run_check(options: argparse.Namespace) -> None:
     """Verify the named checkpoints, or all that were found."""
-    from unprompt.checkpoints import declared, locate, verify
-    from unprompt.doctor import checkpoint_states
+    from unprompt.networks.checkpoints import declared, locate, verify
+    from unprompt.runs.doctor import checkpoint_states
 
     names = [declared(name).name for name in options.names] or [
         state.checkpoint.name for state in checkpoint_states() if state.found
@@ -80,7 +80,7 @@ def run_check(options: argparse.Namespace) -> None:
 
 def run_fetch(options: argparse.Namespace) -> None:
     """Install from the user's files, or print how to get them."""
-    from unprompt.checkpoints import declared, install
+    from unprompt.networks.checkpoints import declared, install
 
     checkpoint = declared(options.name)
     if options.source is None:

@@ -7,7 +7,7 @@ import json
 from pathlib import Path
 
 from unprompt.cli.options import add_json, command, warn
-from unprompt.config import DescribeConfig
+from unprompt.datasets.config import DescribeConfig
 
 EXAMPLE = """\
   unprompt describe DATASET
@@ -60,11 +60,11 @@ def run(options: argparse.Namespace) -> None:
 
 def show(dataset: Path, out: Path | None, config: DescribeConfig, as_json: bool) -> None:
     """Write the page about a data set and print its numbers."""
-    from unprompt.devices import core_count
-    from unprompt.generate.dataset import read_dataset
-    from unprompt.generate.dataset_page import page_path, write_page
-    from unprompt.generate.describe import describe_dataset
-    from unprompt.pages import write_count
+    from unprompt.datasets.dataset import read_dataset
+    from unprompt.datasets.describe import describe_dataset
+    from unprompt.datasets.page import page_path, write_page
+    from unprompt.html.kit import write_count
+    from unprompt.networks.devices import core_count
 
     page = out or page_path(dataset)
     description = describe_dataset(read_dataset(dataset), config)

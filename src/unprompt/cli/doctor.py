@@ -6,8 +6,8 @@ import argparse
 import json
 from pathlib import Path
 
+from unprompt.bundle.config import DEFAULT_BUNDLE
 from unprompt.cli.options import add_json, command
-from unprompt.config import DEFAULT_BUNDLE
 
 EXAMPLE = """\
   unprompt doctor
@@ -36,7 +36,7 @@ def add(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) -> None
 
 def run(options: argparse.Namespace) -> None:
     """Examine and print."""
-    from unprompt.doctor import examine
+    from unprompt.runs.doctor import examine
 
     findings = examine(options.bundle, options.images, options.out)
     if options.json:

@@ -9,8 +9,8 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from unprompt.bundle.config import DEFAULT_BUNDLE
 from unprompt.cli.options import StepBars, add_json, command, warn
-from unprompt.config import DEFAULT_BUNDLE
 from unprompt.easy_diffuser.config import ANSWER_SECONDS, STEPS, FitConfig
 from unprompt.errors import ConfigError
 
@@ -119,8 +119,8 @@ def run(options: argparse.Namespace) -> None:
 
     from unprompt.easy_diffuser import start
     from unprompt.errors import InputError, UnreadableImageError
-    from unprompt.images import read_file
     from unprompt.interrogator.caption_files import images_of
+    from unprompt.storage.images import read_file
 
     auth = _auth() if options.send else None
     images = images_of(options.images, options.recursive)

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from unprompt.cli.options import StepBars, add_json, command
-from unprompt.config import FilterConfig
+from unprompt.generate.config import FilterConfig
 
 if TYPE_CHECKING:
     from unprompt.generate.filter import FilterResult

@@ -93,10 +93,10 @@ def run(options: argparse.Namespace) -> None:
     options.when_interrupted = "run the same command again to go on; what is done is kept"
 
     from unprompt.cli.options import StepBars
-    from unprompt.interrogator.clip import MODEL
-    from unprompt.interrogator.member import CaptionerConfig, ClipConfig
     from unprompt.interrogator.modes import InterrogatorConfig
     from unprompt.interrogator.run import InterrogateConfig, interrogate
+    from unprompt.networks.captioner_config import CaptionerConfig
+    from unprompt.networks.clip import MODEL, ClipConfig
 
     config = InterrogateConfig(
         prompts=InterrogatorConfig(

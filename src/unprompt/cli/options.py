@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from unprompt.errors import ConfigError
 
 if TYPE_CHECKING:
-    from unprompt.score import Score
+    from unprompt.ensemble.score import Score
 
 
 def command(

@@ -7,7 +7,7 @@ import time
 from pathlib import Path
 
 from unprompt.cli.options import command, describe_score, warn
-from unprompt.config import PredictConfig
+from unprompt.runs.config import PredictConfig
 
 EXAMPLE = """\
   unprompt predict my_images --out RUN
@@ -61,9 +61,9 @@ def run(options: argparse.Namespace) -> None:
 
     from tqdm import tqdm
 
-    from unprompt.deadline import parse_duration
-    from unprompt.outputs import level_notes
-    from unprompt.predict import predict
+    from unprompt.runs.deadline import parse_duration
+    from unprompt.runs.outputs import level_notes
+    from unprompt.runs.predict import predict
 
     config = PredictConfig(
         bundle=options.bundle,

@@ -9,8 +9,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from unprompt.cli.options import add_json, command, refuse_foreign
-from unprompt.config import Gpt2Config
 from unprompt.errors import ConfigError
+from unprompt.generate.config import Gpt2Config
 
 if TYPE_CHECKING:
     from unprompt.generate.prompts import PromptEngine
@@ -135,12 +135,12 @@ def open_engine(name: str, options: argparse.Namespace) -> PromptEngine:
         return FilePrompts(options.source, options.column, bool(options.clean))
     seed = Gpt2Config.seed if options.seed is None else options.seed
     if name == "pocket":
-        from unprompt.generate.pocket.grammar import PocketPrompts
+        from unprompt.generate.pocket_prompts import PocketPrompts
 
         return PocketPrompts(seed=seed)
-    from unprompt.devices import choose_device
     from unprompt.generate.gpt2 import Gpt2Prompts
     from unprompt.generate.prompt_files import read_any_prompts
+    from unprompt.networks.devices import choose_device
 
     starts = list(options.start or ())
     if options.starts_file is not None:

@@ -9,11 +9,12 @@ from typing import TYPE_CHECKING, Any
 
 from unprompt.cli import describe
 from unprompt.cli.options import StepBars, add_json, command, refuse_foreign
-from unprompt.config import DescribeConfig, RenderConfig
+from unprompt.datasets.config import DescribeConfig
 from unprompt.errors import ConfigError
+from unprompt.generate.config import RenderConfig
 
 if TYPE_CHECKING:
-    from unprompt.generate.render.engine import RenderEngine
+    from unprompt.painting.engine import RenderEngine
 
 EXAMPLE = """\
   unprompt render kept.csv --out DATASET                          the pocket world, 128 px
@@ -146,12 +147,12 @@ def open_engine(name: str, options: argparse.Namespace) -> RenderEngine:
     refuse_foreign(options, name, ENGINE_OPTIONS)
     size = parse_size(options.size)
     if name == "pocket":
-        from unprompt.generate.render.pocket import PocketEngine
+        from unprompt.pocket.engine import PocketEngine
 
         if size and size[0] != size[1]:
             raise ConfigError(f"pocket images are square, got --size {options.size}")
         return PocketEngine(size[0]) if size else PocketEngine()
-    from unprompt.generate.render.sd2 import PRESETS, Sd2Engine
+    from unprompt.diffusion.engine import PRESETS, Sd2Engine
 
     preset = options.preset or "competition"
     if preset not in PRESETS:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from unprompt.cli.options import add_json, command, describe_score
 
 if TYPE_CHECKING:
-    from unprompt.score import Score
+    from unprompt.ensemble.score import Score
 
 EXAMPLE = """\
   unprompt score RUN/submission.csv prompts.csv
@@ -30,7 +30,7 @@ def add(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) -> None
 
 def run(options: argparse.Namespace) -> None:
     """Score and print."""
-    from unprompt.grade import score_files
+    from unprompt.ensemble.score_files import score_files
 
     result = score_files(options.guess, options.truth, options.device)
     if options.json:

@@ -10,10 +10,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from unprompt.cli.options import StepBars, add_json, command
-from unprompt.config import HEADS, PRECISIONS, MachineConfig, TrainConfig
+from unprompt.regression.config import HEADS, PRECISIONS, MachineConfig, TrainConfig
 
 if TYPE_CHECKING:
-    from unprompt.regression.curves import EpochScores
+    from unprompt.learning.curves import EpochScores
 
 EXAMPLE = """\
   unprompt train DATASET --out RUN --backbone tf_efficientnet_lite0 --fold-norms --size 128
@@ -103,7 +103,7 @@ def add_settings(group: argparse._ArgumentGroup, kind: type[TrainConfig] | type[
 
 def read_settings(options: argparse.Namespace) -> tuple[TrainConfig, MachineConfig]:
     """The settings of a command: defaults, then those of `--config`, then the options."""
-    from unprompt.toml_files import read_config
+    from unprompt.storage.toml_files import read_config
 
     given: dict[str, Any] = read_config(options.config, TrainConfig) if options.config else {}
     given |= _given(options, TrainConfig)
@@ -129,7 +129,7 @@ def run(options: argparse.Namespace) -> None:
 
     from tqdm import tqdm
 
-    from unprompt.regression.member import MODEL_FILE
+    from unprompt.regression.checkpoint import MODEL_FILE
     from unprompt.regression.train import train
 
     def show(scores: EpochScores) -> None:

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from unprompt.cli.options import StepBars, add_json, command
-from unprompt.config import MachineConfig, TrainConfig, TuneConfig
+from unprompt.regression.config import MachineConfig, TrainConfig, TuneConfig
 
 if TYPE_CHECKING:
     from unprompt.regression.trials import Trial
@@ -85,7 +85,7 @@ def run(options: argparse.Namespace) -> None:
 
     from unprompt.regression.trials import describe_trial
     from unprompt.regression.tune import tune
-    from unprompt.toml_files import read_config
+    from unprompt.storage.toml_files import read_config
 
     settings: dict[str, Any] = read_config(options.config, TrainConfig) if options.config else {}
     given = {name: getattr(options, name) for name in ("epochs", "backbone")}

@@ -1,1 +1,4 @@
-"""Small programs on the same modules as the pipeline, one file each."""
+"""Small programs on the same modules as the pipeline, one file each: what the app's pages call.
+
+May import bundles, runs, serving and what stands before them.
+"""

@@ -7,12 +7,12 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from unprompt.demos.tones import Tones, tones_of
-from unprompt.files import csv_line
+from unprompt.storage.files import csv_line
 
 if TYPE_CHECKING:
     from PIL import Image
 
-    from unprompt.reading import Caption, Reader
+    from unprompt.bundle.loaded import Caption, Reader
 
 HEADER = ("file", "caption", "short", "plain", "social", "model", "captioned")
 

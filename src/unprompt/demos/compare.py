@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from PIL import Image
 
-    from unprompt.reading import Reader
+    from unprompt.bundle.loaded import Reader
     from unprompt.records import FloatArray
 
 BORDERS = ((0.98, "the same"), (0.8, "very near"), (0.6, "near"), (0.3, "loosely related"))

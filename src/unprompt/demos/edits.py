@@ -12,8 +12,8 @@ from unprompt.errors import ConfigError
 if TYPE_CHECKING:
     from PIL import Image
 
+    from unprompt.bundle.loaded import Reader
     from unprompt.interrogator.modes import Interrogation
-    from unprompt.reading import Reader
     from unprompt.records import FloatArray
 
 KNOWN = 5  # nearest known prompts that are looked up

@@ -9,33 +9,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
-from unprompt.config import PredictConfig
-from unprompt.files import write_bytes, write_prompts
-from unprompt.generate.pocket.dice import Dice
-from unprompt.generate.pocket.draw import draw_scene
-from unprompt.generate.pocket.scene import Scene, Thing
-from unprompt.generate.pocket.vocabulary import nouns
-from unprompt.generate.render.engine import encode_png
-from unprompt.outputs import RunResult
-from unprompt.predict import predict
+from unprompt.pocket.samples import write_scenes
 from unprompt.records import Prompts
-
-COUNT = 24
-SIZE = 512
-SEED = 0
-
-SUBJECTS = (
-    "lizard", "hammer", "lemon", "soccer ball", "computer mouse", "light bulb", "envelope", "cardboard box",
-    "sunglasses", "chair", "alarm clock", "joystick", "safety pin", "fountain pen", "violin", "bicycle",
-    "penguin", "spider", "honeybee", "banana", "elephant", "umbrella", "mushroom", "butterfly",
-)  # fmt: skip
-RELATIONS = ("next to", "to the left of", "and")
-PLACES = (
-    "on a white background", "on a green meadow", "on a sandy beach", "on a snowy field", "in the desert",
-    "on a wooden table", "in a library", "on a city street",
-)  # fmt: skip
-LIGHTS = ("", "", "", "at sunset", "at night", "in the rain")
-STYLES = ("", "", "a pencil sketch of", "a watercolor of", "an oil painting of", "pixel art of")
+from unprompt.runs.config import PredictConfig
+from unprompt.runs.outputs import RunResult
+from unprompt.runs.predict import predict
 
 
 @dataclass(frozen=True, eq=False)
@@ -44,44 +22,6 @@ class Demo:
 
     truths: Prompts
     run: RunResult
-
-
-def sample_scenes(count: int, seed: int = SEED) -> list[Scene]:
-    """`count` scenes of one or two subjects, none of which comes again before all have come.
-
-    The same seed gives the same scenes.
-    """
-    dice = Dice(seed)
-    left: list[str] = []
-    scenes = []
-    for number in range(count):
-        things: list[Thing] = []
-        for _ in range(1 if number % 3 else 2):
-            left = left or list(SUBJECTS)
-            noun = left.pop(dice.below(len(left)))
-            things.append(Thing(noun, "a" if nouns()[noun].plural else "bare"))
-        relations = tuple(dice.pick(RELATIONS) for _ in things[1:])
-        scenes.append(
-            Scene(
-                tuple(things),
-                relations,
-                dice.pick(PLACES),
-                dice.pick(LIGHTS),
-                style=STYLES[number % len(STYLES)],
-            )
-        )
-    return scenes
-
-
-def write_scenes(folder: Path, count: int = COUNT) -> Prompts:
-    """Draw `count` scenes as PNG files into `folder`/images, with `folder`/prompts.csv."""
-    scenes = sample_scenes(count)
-    ids = tuple(f"scene-{number:02d}" for number in range(1, count + 1))
-    for number, (image_id, scene) in enumerate(zip(ids, scenes, strict=True)):
-        write_bytes(folder / "images" / f"{image_id}.png", encode_png(draw_scene(scene, number, SIZE)))
-    truths = Prompts(ids, tuple(scene.prompt for scene in scenes))
-    write_prompts(folder / "prompts.csv", truths)
-    return truths
 
 
 def run_demo(out: Path) -> Demo:

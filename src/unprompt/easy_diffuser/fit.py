@@ -10,22 +10,22 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from unprompt import __version__
+from unprompt.bundle.loaded import Reader
+from unprompt.datasets.dataset import read_dataset
+from unprompt.datasets.seeds import derive_seed
+from unprompt.datasets.split import random_order, split_rows
 from unprompt.easy_diffuser.config import FitConfig
 from unprompt.easy_diffuser.grading import Grade, grade
 from unprompt.easy_diffuser.relatedness import Relatedness, best_threshold, fit_sigmoid
 from unprompt.easy_diffuser.round_trips import RoundTrips, make_round_trips
 from unprompt.easy_diffuser.space import space_of
 from unprompt.easy_diffuser.tags import read_tags
-from unprompt.generate.dataset import read_dataset
-from unprompt.generate.seeds import derive_seed
-from unprompt.reading import Reader
 from unprompt.records import Problem
-from unprompt.regression.split import random_order, split_rows
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from unprompt.generate.dataset import Dataset
+    from unprompt.datasets.dataset import Dataset
     from unprompt.records import FloatArray
 
 

@@ -21,7 +21,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from unprompt.errors import InputError, RunError
-from unprompt.files import read_json, write_json
+from unprompt.storage.files import read_json, write_json
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray

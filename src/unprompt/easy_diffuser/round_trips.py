@@ -10,13 +10,13 @@ import numpy as np
 
 from unprompt.easy_diffuser.tags import mentioned
 from unprompt.errors import InputError, UnreadableImageError
-from unprompt.images import ImageFile, read_file
 from unprompt.records import Problem, Prompts
+from unprompt.storage.images import ImageFile, read_file
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    from unprompt.reading import Reader
+    from unprompt.bundle.loaded import Reader
 
     Bools = NDArray[np.bool_]
 

@@ -11,16 +11,16 @@ from typing import TYPE_CHECKING, Any
 
 from PIL import Image
 
-from unprompt.config import DEFAULT_BUNDLE
+from unprompt.bundle.config import DEFAULT_BUNDLE
 from unprompt.easy_diffuser import webui
 from unprompt.easy_diffuser.config import ANSWER_SECONDS, STEPS, URL
 from unprompt.easy_diffuser.errors import OrderError
 from unprompt.easy_diffuser.relatedness import Relatedness, read_relatedness, related
 from unprompt.errors import ConfigError, InputError, UnreadableImageError
-from unprompt.images import read_image
+from unprompt.storage.images import read_image
 
 if TYPE_CHECKING:
-    from unprompt.reading import Reader
+    from unprompt.bundle.loaded import Reader
 
 RELATEDNESS = "relatedness.json"  # in the folder of an installed bundle
 # What a CLIP's bundle names is then seen in the picture; an artist or a site would be a guess.
@@ -147,7 +147,7 @@ class Session:
     @cached_property
     def reader(self) -> Reader:
         """The bundle, loaded."""
-        from unprompt.reading import Reader
+        from unprompt.bundle.loaded import Reader
 
         return self._loaded or Reader.load(self.config.bundle, self.config.device)
 
@@ -163,7 +163,7 @@ class Session:
 
 def relatedness_of(bundle: str) -> Relatedness:
     """What lies in a bundle's folder, or came with the package for it; ConfigError where nothing is."""
-    from unprompt.bundles import bundles_folder
+    from unprompt.bundle.bundles import bundles_folder
 
     for path in (
         bundles_folder() / bundle / RELATEDNESS,

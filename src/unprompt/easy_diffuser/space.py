@@ -14,8 +14,8 @@ from PIL import Image
 from unprompt.errors import ConfigError
 
 if TYPE_CHECKING:
+    from unprompt.bundle.loaded import Reader
     from unprompt.easy_diffuser.relatedness import Relatedness
-    from unprompt.reading import Reader
 
 TEXTS = ("a dog", "a city at night", "an abstract painting", "a red circle", "a photo of food")
 SIDE = 224

@@ -17,9 +17,9 @@ import numpy as np
 
 from unprompt.easy_diffuser.config import COMMON, POCKET
 from unprompt.errors import InputError
-from unprompt.files import read_text
-from unprompt.generate.pocket.grammar import read_scene
-from unprompt.generate.pocket.vocabulary import Noun, nouns
+from unprompt.pocket.grammar import read_scene
+from unprompt.pocket.vocabulary import Noun, nouns
+from unprompt.storage.files import read_text
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray

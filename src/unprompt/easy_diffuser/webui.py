@@ -17,9 +17,9 @@ from typing import TYPE_CHECKING, Any
 
 from unprompt.easy_diffuser.config import ANSWER_SECONDS, STEPS, URL
 from unprompt.easy_diffuser.errors import WebUIError
-from unprompt.easy_diffuser.pictures import as_png, cut, images_in
+from unprompt.easy_diffuser.webui_images import as_png, cut, images_in
 from unprompt.errors import ConfigError, RunError
-from unprompt.files import write_bytes
+from unprompt.storage.files import write_bytes
 
 if TYPE_CHECKING:
     import httpx

@@ -1,1 +1,4 @@
-"""The data set factory: prompts, and images made from them."""
+"""The data set factory: prompts from a language model, the grammar or files; the filter; rendering.
+
+May import data sets, the pocket world, diffusion and what stands before them.
+"""

@@ -12,16 +12,16 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from unprompt import __version__
-from unprompt.config import FilterConfig
-from unprompt.devices import choose_device
-from unprompt.embed import PromptEncoder, encoder_identity
+from unprompt.datasets.embedded import encode_in_steps, forget_steps, read_beside, write_beside
+from unprompt.datasets.near_duplicates import Filtered, filter_near_duplicates
+from unprompt.datasets.neighbours import nearest_rows
 from unprompt.errors import InputError
-from unprompt.files import PROMPTS_HEADER, read_embeddings, read_table, write_json, write_table
-from unprompt.generate.embedded import encode_in_steps, forget_steps, read_beside, write_beside
-from unprompt.generate.near_duplicates import Filtered, filter_near_duplicates
-from unprompt.generate.neighbours import nearest_rows
+from unprompt.generate.config import FilterConfig
 from unprompt.generate.prompt_files import read_any_prompts
+from unprompt.networks.devices import choose_device
+from unprompt.networks.minilm import PromptEncoder, encoder_identity
 from unprompt.records import Prompts, first_rows
+from unprompt.storage.files import PROMPTS_HEADER, read_embeddings, read_table, write_json, write_table
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray

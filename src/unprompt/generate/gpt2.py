@@ -13,13 +13,13 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from unprompt.checkpoints import folder_of
-from unprompt.config import Gpt2Config
+from unprompt.datasets.seeds import derive_seed
 from unprompt.errors import CheckpointError, ConfigError, RunError
-from unprompt.generate.cleaning import clean_prompt, is_whole, plain
-from unprompt.generate.gpt2_checkpoint import LAYOUT, load_model, load_tokenizer, model_sha256
+from unprompt.generate.config import Gpt2Config
 from unprompt.generate.prompts import Draft
-from unprompt.generate.seeds import derive_seed
+from unprompt.networks.checkpoints import folder_of
+from unprompt.networks.gpt2_checkpoint import LAYOUT, load_model, load_tokenizer, model_sha256
+from unprompt.text.cleaning import clean_prompt, is_whole, plain
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray

@@ -8,12 +8,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from unprompt.checkpoints import sha256_of
 from unprompt.errors import InputError
-from unprompt.files import read_table, read_text
-from unprompt.generate.cleaning import clean_prompt, plain_spaces
 from unprompt.generate.prompts import Draft
+from unprompt.networks.checkpoints import sha256_of
 from unprompt.records import Prompts, check_unique
+from unprompt.storage.files import read_table, read_text
+from unprompt.text.cleaning import clean_prompt, plain_spaces
 
 ID, PROMPT = "imgId", "prompt"
 EMPTY = "empty"

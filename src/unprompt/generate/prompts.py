@@ -21,9 +21,9 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from unprompt import __version__
-from unprompt.checkpoints import sha256_of
 from unprompt.errors import InputError, RunError
-from unprompt.files import (
+from unprompt.networks.checkpoints import sha256_of
+from unprompt.storage.files import (
     PARTS,
     csv_line,
     full_disk_told,

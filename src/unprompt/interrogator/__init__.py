@@ -1,1 +1,4 @@
-"""Image -> caption -> phrases -> prompt."""
+"""Image -> caption -> phrases -> prompt: clip-interrogator's modes, tables of phrases, the command's work.
+
+May import networks, data sets and what stands before them.
+"""

@@ -9,11 +9,11 @@ from concurrent.futures import Future
 from dataclasses import dataclass
 from pathlib import Path
 
-from unprompt.files import write_table, writing
-from unprompt.images import ImageFile, find_images
-from unprompt.interrogator.caption import HEADER, Captioner
-from unprompt.pipeline import Seen, running
+from unprompt.networks.captioner import HEADER, Captioner
+from unprompt.networks.pipeline import Seen, running
 from unprompt.records import check_unique
+from unprompt.storage.files import write_table, writing
+from unprompt.storage.images import ImageFile, find_images
 
 LINES = ".jsonl"  # ending of a file with one JSON object a line
 

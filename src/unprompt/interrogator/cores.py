@@ -10,8 +10,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from unprompt.devices import core_count
 from unprompt.interrogator.modes import Interrogator
+from unprompt.networks.devices import core_count
 
 CHAINS = ("best", "negative")
 

@@ -27,7 +27,7 @@ from unprompt.interrogator.vocabulary import NO_OWN_LISTS, OwnLists, kind_named,
 if TYPE_CHECKING:
     from torch import Tensor
 
-    from unprompt.interrogator.text_tower import TextTower
+    from unprompt.networks.text_tower import TextTower
     from unprompt.records import FloatArray
 
 MODES = ("classic", "kaggle", "fast", "best", "negative")

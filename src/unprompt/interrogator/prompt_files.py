@@ -18,7 +18,8 @@ from pathlib import Path
 from typing import Any
 
 from unprompt.errors import ConfigError, InputError, RunError
-from unprompt.files import (
+from unprompt.records import Problem
+from unprompt.storage.files import (
     PARTS,
     csv_line,
     full_disk_told,
@@ -28,9 +29,8 @@ from unprompt.files import (
     write_json,
     write_problems,
 )
-from unprompt.folders import fingerprint
-from unprompt.images import ImageFile
-from unprompt.records import Problem
+from unprompt.storage.images import ImageFile
+from unprompt.storage.resumable import fingerprint
 
 HEADER = ("imgId", "prompt", "caption", "similarity")
 LINES = ".jsonl"

@@ -10,23 +10,25 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from unprompt import __version__
-from unprompt.bundles import Loader
-from unprompt.checkpoints import sha256_of
-from unprompt.devices import choose_device, core_count
 from unprompt.errors import ConfigError, InputError
-from unprompt.images import ImageFile
-from unprompt.interrogator.caption import read_captions
 from unprompt.interrogator.caption_files import images_of
 from unprompt.interrogator.cores import cores_for
-from unprompt.interrogator.member import CaptionerConfig, ClipConfig, own_lists
 from unprompt.interrogator.modes import Interrogation, Interrogator, InterrogatorConfig
 from unprompt.interrogator.prompt_files import Progress, PromptRow, opened, output_for
-from unprompt.pipeline import Pipeline, Seen, running
+from unprompt.interrogator.vocabulary import own_lists
+from unprompt.networks.captioner import load_captioner_of, read_captions
+from unprompt.networks.captioner_config import CaptionerConfig
+from unprompt.networks.checkpoints import sha256_of
+from unprompt.networks.clip import Clip, ClipConfig
+from unprompt.networks.devices import choose_device, core_count
+from unprompt.networks.loader import Loader
+from unprompt.networks.pipeline import Pipeline, Seen, running
 from unprompt.records import Problem, rows_of
-from unprompt.submission import check_image_ids
+from unprompt.storage.images import ImageFile
+from unprompt.storage.submission import check_image_ids
 
 if TYPE_CHECKING:
-    from unprompt.members import Backbone
+    from unprompt.networks.pipeline import Backbone
 
 
 @dataclass(frozen=True)
@@ -170,9 +172,10 @@ def _interrogate(
 ) -> None:
     """Do the images that are not done yet."""
     loader = Loader(device)
-    clip = loader.clip(Path(config.checkpoint) if config.checkpoint else None, config.clip)
+    checkpoint = Path(config.checkpoint) if config.checkpoint else None
+    clip = loader.once(Clip.load, config.clip.clip, checkpoint, config.clip.statistics)
     clip.batch = config.batch or clip.batch
-    captioner = loader.captioner(config.captioner) if config.needs_captioner else None
+    captioner = load_captioner_of(loader, config.captioner) if config.needs_captioner else None
     interrogator = Interrogator.build(clip.texts, config.prompts, own_lists(config.phrases))
     backbones: list[Backbone] = [clip] if captioner is None else [clip, captioner]
     workers = config.workers or core_count()

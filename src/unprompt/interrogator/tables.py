@@ -16,14 +16,14 @@ from itertools import accumulate
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from unprompt.checkpoints import cache_folder
 from unprompt.errors import CheckpointError, RunError
-from unprompt.files import writing
+from unprompt.networks.checkpoints import cache_folder
+from unprompt.storage.files import writing
 
 if TYPE_CHECKING:
     from torch import Tensor
 
-    from unprompt.interrogator.text_tower import TextTower
+    from unprompt.networks.text_tower import TextTower
 
 ENTRY = "unprompt"  # the header's one entry: the whole key, of which the file's name has the beginning
 ROWS = 1 << 14  # rows of a table that are turned from float16 to float32 at a time
@@ -100,7 +100,7 @@ def _read(path: Path, key: str, shape: tuple[int, int]) -> Tensor:
     """The float16 features in a file. Raises CheckpointError where they cannot be those of `key`."""
     import torch
 
-    from unprompt.regression.state_dicts import read_metadata, read_safetensors
+    from unprompt.networks.state_dicts import read_metadata, read_safetensors
 
     if read_metadata(path).get(ENTRY) != key:
         raise CheckpointError(f"{path} belongs to other phrases or another CLIP")

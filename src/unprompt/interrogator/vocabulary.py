@@ -14,8 +14,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from unprompt.errors import CheckpointError, ConfigError, InputError
-from unprompt.files import read_text
-from unprompt.packages import package_folder
+from unprompt.storage.files import read_text
+from unprompt.storage.packages import package_folder
 
 KINDS = ("artists", "flavors", "mediums", "movements", "trendings", "negative")
 
@@ -155,3 +155,8 @@ def _without_doubles(entries: Sequence[str], known: Sequence[str], path: Path) -
 def words_of(text: str) -> set[str]:
     """Words without their plural s, for telling whether a phrase says anything new."""
     return {word.removesuffix("s") for word in re.findall(r"\w+", text.lower())}
+
+
+def own_lists(folder: str | Path) -> OwnLists:
+    """The lists of phrases in a folder; without one, none. Raises as `OwnLists.in_folder` does."""
+    return OwnLists.in_folder(Path(folder)) if folder else NO_OWN_LISTS

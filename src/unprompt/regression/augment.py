@@ -13,8 +13,8 @@ import numpy as np
 import torch
 import torch.nn.functional as F
 
+from unprompt.datasets.seeds import derive_seed
 from unprompt.errors import ConfigError
-from unprompt.generate.seeds import derive_seed
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray

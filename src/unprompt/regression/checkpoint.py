@@ -17,11 +17,9 @@ from typing import Any
 import torch
 
 from unprompt.errors import CheckpointError, ConfigError
-from unprompt.files import writing
-from unprompt.records import DIM
-from unprompt.regression.backbones import CLASSIFIERS, CLIP, classifiers_of, create, load, own_preprocess
-from unprompt.regression.model import EmbeddingRegressor, ModelSpec, build
-from unprompt.regression.state_dicts import (
+from unprompt.learning.locked_tower import LockedTower
+from unprompt.networks.backbones import CLASSIFIERS, CLIP, classifiers_of, create, load, own_preprocess
+from unprompt.networks.state_dicts import (
     StateDict,
     is_safetensors,
     load_strictly,
@@ -29,7 +27,11 @@ from unprompt.regression.state_dicts import (
     read_safetensors,
     read_tensors,
 )
+from unprompt.records import DIM
+from unprompt.regression.model import EmbeddingRegressor, ModelSpec, build
+from unprompt.storage.files import writing
 
+MODEL_FILE = "best.safetensors"  # in a folder that training left
 ENTRY = "unprompt"
 FORMAT = "unprompt-regression"
 VERSION = 1
@@ -214,3 +216,17 @@ def _stored_sizes(state: StateDict, backbone: str) -> tuple[int, int]:
     if (positions.shape[1], patch) == (own_positions.shape[1], own_patch):
         return 0, 0
     return isqrt(positions.shape[1]) * patch, 0 if patch == own_patch else patch
+
+
+def locked_tower(path: Path) -> LockedTower:
+    """The backbone of a file that `unprompt train` left, as an image tower that stays as it is.
+
+    Raises CheckpointError for another file, ConfigError for what is not one of timm's as timm makes it.
+    """
+    model = load_model(path).model
+    if model.spec.backbone.startswith(CLIP) or model.spec.patch:
+        raise ConfigError(
+            f"{path} is of {model.spec.backbone} with a patch of {model.spec.patch}; "
+            "a locked tower is one of timm's, with its own patch"
+        )
+    return LockedTower(model.spec.backbone, model.spec.preprocess, model.backbone.requires_grad_(False))

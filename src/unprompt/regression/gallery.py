@@ -13,9 +13,9 @@ import numpy as np
 from PIL import Image, ImageOps
 
 from unprompt.errors import UnreadableImageError
-from unprompt.images import ImageFile, read_file
+from unprompt.learning.curves import BLUE, GREY, drawn
 from unprompt.records import Embeddings, Prompts
-from unprompt.regression.curves import BLUE, GREY, drawn
+from unprompt.storage.images import ImageFile, read_file
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

@@ -10,15 +10,14 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from unprompt.checkpoints import cache_folder
-from unprompt.config import MachineConfig, TrainConfig
-from unprompt.devices import choose_device
-from unprompt.generate.dataset import Dataset, read_dataset
-from unprompt.generate.seeds import derive_seed
-from unprompt.regression.pixels import Pixels, open_pixels
-from unprompt.regression.preprocess import Preprocess
-from unprompt.regression.split import random_order, split_rows
-from unprompt.regression.targets import embed_targets
+from unprompt.datasets.dataset import Dataset, read_dataset
+from unprompt.datasets.pixels import Pixels, open_pixels
+from unprompt.datasets.split import first_of_shuffled, split_rows
+from unprompt.datasets.targets import embed_targets
+from unprompt.networks.checkpoints import cache_folder
+from unprompt.networks.devices import choose_device
+from unprompt.networks.preprocess import Preprocess
+from unprompt.regression.config import MachineConfig, TrainConfig
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -84,13 +83,6 @@ def read_material(
         constant=constant_score(targets[train], targets[split.validation]),
         fingerprint=digest.hexdigest()[:20],
     )
-
-
-def first_of_shuffled(rows: NDArray[np.int64], limit: int, seed: int) -> NDArray[np.int64]:
-    """So many rows, chosen at random but sorted; a larger limit (0: none) gives a superset."""
-    if not 0 < limit < len(rows):
-        return rows
-    return np.sort(rows[random_order(len(rows), derive_seed(seed, "limit"))[:limit]])
 
 
 def constant_score(train: FloatArray, validation: FloatArray) -> float:

@@ -7,10 +7,9 @@ from typing import Any
 
 import torch
 
-from unprompt.config import HEADS, TrainConfig
 from unprompt.errors import CheckpointError, ConfigError
-from unprompt.records import DIM
-from unprompt.regression.backbones import (
+from unprompt.learning.frozen_stages import later_stages
+from unprompt.networks.backbones import (
     create,
     fold,
     load,
@@ -19,8 +18,9 @@ from unprompt.regression.backbones import (
     pretrained_state,
     width_of,
 )
-from unprompt.regression.preprocess import Preprocess
-from unprompt.regression.stages import later_stages
+from unprompt.networks.preprocess import Preprocess
+from unprompt.records import DIM
+from unprompt.regression.config import HEADS, TrainConfig
 
 MLP_FACTOR = 16  # the hidden layer's width, in widths of the features
 

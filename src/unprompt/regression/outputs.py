@@ -10,14 +10,13 @@ from typing import TYPE_CHECKING
 import numpy as np
 import torch
 
-from unprompt.config import TrainConfig
-from unprompt.files import write_bytes
+from unprompt.learning.curves import EpochScores, best_epoch, plot_curves, write_events, write_metrics
 from unprompt.records import Embeddings
-from unprompt.regression.checkpoint import load_model, save_model
-from unprompt.regression.curves import EpochScores, best_epoch, plot_curves, write_events, write_metrics
+from unprompt.regression.checkpoint import MODEL_FILE, load_model, save_model
+from unprompt.regression.config import TrainConfig
 from unprompt.regression.gallery import choose_shown, draw_gallery
-from unprompt.regression.member import MODEL_FILE
-from unprompt.toml_files import write_config
+from unprompt.storage.files import write_bytes
+from unprompt.storage.toml_files import write_config
 
 if TYPE_CHECKING:
     from unprompt.regression.material import Material

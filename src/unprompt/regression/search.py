@@ -6,9 +6,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
-from unprompt.config import HEADS, TrainConfig, TuneConfig
+from unprompt.datasets.seeds import derive_seed
 from unprompt.errors import ConfigError
-from unprompt.generate.seeds import derive_seed
+from unprompt.regression.config import HEADS, TrainConfig, TuneConfig
 
 if TYPE_CHECKING:
     from optuna.distributions import BaseDistribution
@@ -38,7 +38,7 @@ def vision_transformer(config: TrainConfig) -> VisionTransformer | None:
     import torch
     from timm.models.vision_transformer import VisionTransformer as TimmViT
 
-    from unprompt.regression.backbones import create, own_preprocess, patch_of
+    from unprompt.networks.backbones import create, own_preprocess, patch_of
 
     side = own_preprocess(config.backbone, config.size).size
     with torch.device("meta"):  # shapes without numbers

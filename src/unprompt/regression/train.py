@@ -20,25 +20,27 @@ import numpy as np
 import torch
 
 from unprompt import __version__
-from unprompt.checkpoints import cache_folder
-from unprompt.config import MachineConfig, TrainConfig
-from unprompt.devices import choose_device, core_count
+from unprompt.datasets.batches import batches, epoch_batches, share_of
+from unprompt.datasets.pixels import Pixels, images_fingerprint
+from unprompt.datasets.seeds import derive_seed
+from unprompt.datasets.split import first_of_shuffled
 from unprompt.errors import RunError
-from unprompt.folders import WORK, FolderKind, finish, opened
-from unprompt.generate.seeds import derive_seed
+from unprompt.learning.curves import EpochScores, best_epoch
+from unprompt.learning.frozen_stages import frozen_stages, open_activations
+from unprompt.learning.schedule import learning_rate_share
+from unprompt.learning.state import Progress, read_state, write_state
+from unprompt.networks.backbones import freeze, own_preprocess, parameter_groups, set_checkpointing
+from unprompt.networks.checkpoints import cache_folder
+from unprompt.networks.devices import choose_device, core_count
 from unprompt.regression.augment import augment, check_augmentations
-from unprompt.regression.backbones import freeze, own_preprocess, parameter_groups, set_checkpointing
-from unprompt.regression.curves import EpochScores, best_epoch
-from unprompt.regression.material import Material, first_of_shuffled, read_material
+from unprompt.regression.config import MachineConfig, TrainConfig
+from unprompt.regression.material import Material, read_material
 from unprompt.regression.model import EmbeddingRegressor, new_backbone, with_head
-from unprompt.regression.objective import Objective, learning_rate_share, loss_of
+from unprompt.regression.objective import Objective, loss_of
 from unprompt.regression.outputs import write_epoch, write_outputs
-from unprompt.regression.pixels import Pixels, images_fingerprint
 from unprompt.regression.probe import fit_mlp, fit_ridge, fit_words
-from unprompt.regression.sampling import batches, epoch_batches, share_of
-from unprompt.regression.stages import frozen_stages, open_activations
-from unprompt.regression.state import Progress, read_state, write_state
 from unprompt.regression.words import vocabulary_of, word_rows
+from unprompt.storage.resumable import WORK, FolderKind, finish, opened
 
 RECORD = "train.json"
 KIND = FolderKind(

@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from unprompt.files import write_table
-from unprompt.regression.curves import BLUE, GREY, ORANGE, drawn, label_ends, tidy
+from unprompt.learning.curves import BLUE, GREY, ORANGE, drawn, label_ends, tidy
+from unprompt.storage.files import write_table
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

@@ -20,21 +20,21 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from unprompt import __version__
-from unprompt.config import MachineConfig, TrainConfig, TuneConfig
+from unprompt.datasets.dataset import read_dataset
 from unprompt.errors import CheckpointError, ConfigError, RunError
-from unprompt.files import PARTS, locked, read_json, write_bytes, write_json
-from unprompt.folders import WORK, fingerprint
-from unprompt.generate.dataset import read_dataset
+from unprompt.learning.curves import EpochScores, read_metrics
 from unprompt.regression import trials as trial_states
-from unprompt.regression.curves import EpochScores, read_metrics
+from unprompt.regression.config import MachineConfig, TrainConfig, TuneConfig
 from unprompt.regression.search import next_parameters, search_space, start_of, vision_transformer
 from unprompt.regression.trials import Trial, best_trial, plot_trials, write_trials
-from unprompt.toml_files import write_config
+from unprompt.storage.files import PARTS, locked, read_json, write_bytes, write_json
+from unprompt.storage.resumable import WORK, fingerprint
+from unprompt.storage.toml_files import write_config
 
 if TYPE_CHECKING:
     import optuna
 
-    from unprompt.generate.dataset import Dataset
+    from unprompt.datasets.dataset import Dataset
     from unprompt.regression.search import Space
 
 RECORD = "tune.json"  # written last

@@ -15,16 +15,13 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from unprompt import __version__, folders
-from unprompt.config import RenderConfig
-from unprompt.devices import choose_device
-from unprompt.embed import PromptEncoder, encoder_identity
+from unprompt import __version__
+from unprompt.datasets.dataset import EMBEDDINGS
+from unprompt.datasets.embedded import read_beside
+from unprompt.datasets.seeds import derive_seed
 from unprompt.errors import InputError
-from unprompt.files import full_disk_told, read_arrays, write_arrays, write_embeddings, write_table
-from unprompt.generate.dataset import EMBEDDINGS
-from unprompt.generate.embedded import read_beside
+from unprompt.generate.config import RenderConfig
 from unprompt.generate.prompt_files import read_any_prompts
-from unprompt.generate.render.engine import Picture, RenderEngine
 from unprompt.generate.render.workers import (
     Chunk,
     Rendered,
@@ -32,11 +29,15 @@ from unprompt.generate.render.workers import (
     render_in_processes,
     render_with_ray,
 )
-from unprompt.generate.seeds import derive_seed
-from unprompt.images import DATASET_RECORD
-from unprompt.parts import Part, part_name, write_part
+from unprompt.networks.devices import choose_device
+from unprompt.networks.minilm import PromptEncoder, encoder_identity
+from unprompt.painting.engine import Picture, RenderEngine
 from unprompt.records import Embeddings, Prompts
-from unprompt.submission import check_image_ids
+from unprompt.storage import resumable as folders
+from unprompt.storage.files import full_disk_told, read_arrays, write_arrays, write_embeddings, write_table
+from unprompt.storage.images import DATASET_RECORD
+from unprompt.storage.parts import Part, part_name, write_part
+from unprompt.storage.submission import check_image_ids
 
 if TYPE_CHECKING:
     from unprompt.records import FloatArray

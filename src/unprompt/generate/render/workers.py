@@ -20,9 +20,9 @@ from functools import cache, partial
 from multiprocessing.connection import wait as wait_for
 from typing import TYPE_CHECKING, Any
 
-from unprompt.devices import core_count
 from unprompt.errors import ConfigError, RunError
-from unprompt.generate.render.engine import Picture, RenderEngine, Renderer, encode_png
+from unprompt.networks.devices import core_count
+from unprompt.painting.engine import Picture, RenderEngine, Renderer, encode_png
 
 if TYPE_CHECKING:
     from multiprocessing.sharedctypes import Synchronized

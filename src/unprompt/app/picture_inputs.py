@@ -1,0 +1,133 @@
+"""The widgets by which pictures come to a page: an uploader, pasting, samples."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import streamlit as st
+
+from unprompt.app.looks import plain
+from unprompt.app.settings import current_settings
+from unprompt.demos.sample_uploads import COUNT, sample_uploads, samples_can_be_drawn
+from unprompt.errors import UnreadableImageError
+from unprompt.serving.uploads import EXTENSIONS, Upload, preview, read_upload, without_doubles
+
+if TYPE_CHECKING:
+    from PIL import Image
+
+PASTE = Path(__file__).with_name("paste.js")
+
+
+@dataclass(frozen=True)
+class Picture:
+    """An upload that can be read, and a small JPEG of it for the page."""
+
+    upload: Upload
+    small: bytes
+
+    @property
+    def name(self) -> str:
+        """The file's name."""
+        return self.upload.name
+
+    @property
+    def digest(self) -> str:
+        """The same for the same bytes."""
+        return self.upload.digest
+
+    def image(self) -> Image.Image:
+        """The whole picture as RGB, decoded anew: a session holds no decoded pictures."""
+        return read_upload(self.upload, current_settings().limit_mb)
+
+
+def pick_pictures(key: str) -> list[Picture]:
+    """An uploader for several pictures, and samples to take one after the other. Says what cannot be read."""
+    settings = current_settings()
+    files = st.file_uploader(
+        "Pictures",
+        EXTENSIONS,
+        accept_multiple_files=True,
+        key=f"{key}-files",
+        max_upload_size=settings.limit_mb,
+        label_visibility="collapsed",
+    )
+    count = _samples_taken(key)
+    uploads = [Upload.of(file.name, file.getvalue()) for file in files]
+    if count:
+        uploads += sample_uploads()[:count]
+    return _readable(_limited(without_doubles(uploads), settings.most_files))
+
+
+def pick_picture(key: str, first_sample: int = 0) -> Picture | None:
+    """An uploader for one picture; where it is empty, a sample can be taken. Says what cannot be read."""
+    file = st.file_uploader(
+        "Picture",
+        EXTENSIONS,
+        key=f"{key}-file",
+        max_upload_size=current_settings().limit_mb,
+        label_visibility="collapsed",
+    )
+    if file is not None:
+        uploads = [Upload.of(file.name, file.getvalue())]
+    else:
+        count = _samples_taken(key)
+        uploads = [sample_uploads()[(first_sample + count - 1) % COUNT]] if count else []
+    pictures = _readable(uploads)
+    return pictures[0] if pictures else None
+
+
+def accept_pasted() -> None:
+    """Let pictures that are pasted anywhere on the page go to its uploaders."""
+    st.components.v2.component("unprompt_paste", js=PASTE.read_text(encoding="utf-8"))(key="paste")
+
+
+def _samples_taken(key: str) -> int:
+    """Buttons to take samples and to put them away; returns how many have been taken."""
+    state = f"{key}-samples"
+    count = int(st.session_state.setdefault(state, 0))
+    if not samples_can_be_drawn():
+        return 0
+
+    def take() -> None:
+        st.session_state[state] = count + 1
+
+    def put_away() -> None:
+        st.session_state[state] = 0
+
+    with st.container(horizontal=True, vertical_alignment="center", key=f"{key}-sampling"):
+        label = "Take another sample" if count else "Take a sample"
+        st.button(label, key=f"{key}-take", on_click=take, icon=":material/auto_awesome:", type="tertiary")
+        if count:
+            st.button(
+                "Remove samples" if count > 1 else "Remove the sample",
+                key=f"{key}-put-away",
+                on_click=put_away,
+                type="tertiary",
+            )
+    return count
+
+
+def _limited(uploads: Sequence[Upload], most: int) -> Sequence[Upload]:
+    if len(uploads) > most:
+        st.warning(f"{most} pictures at a time: the last {len(uploads) - most} are left out.")
+    return uploads[:most]
+
+
+def _readable(uploads: Sequence[Upload]) -> list[Picture]:
+    """The uploads that can be read; for each of the others a message."""
+    pictures = []
+    for upload in uploads:
+        try:
+            pictures.append(Picture(upload, _small(upload.digest, upload)))
+        except UnreadableImageError as error:
+            st.warning(f"**{plain(upload.name)}** cannot be used: {plain(str(error))}.")
+    return pictures
+
+
+@st.cache_data(max_entries=100, show_spinner=False)
+def _small(digest: str, _upload: Upload) -> bytes:
+    """A preview, made once for the same bytes, which `digest` stands for."""
+    return preview(read_upload(_upload, current_settings().limit_mb))

@@ -1,0 +1,176 @@
+"""Bundle files -> members. A bundle is a named ensemble: members, their checkpoints, their weights."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+from importlib.resources import files
+from pathlib import Path
+from typing import Any
+
+from unprompt.bundle.kinds import kind_named, known_kinds
+from unprompt.ensemble.blend import check_weights
+from unprompt.ensemble.kinds import MemberSpec
+from unprompt.ensemble.members import Member
+from unprompt.errors import CheckpointError, ConfigError, InputError
+from unprompt.networks.checkpoints import cache_folder, declared, locate
+from unprompt.networks.loader import Loader
+
+if sys.version_info >= (3, 11):
+    import tomllib
+else:
+    import tomli as tomllib
+
+
+# The keys that every member has; all others are settings of its kind.
+_MEMBER_KEYS: Mapping[str, type | tuple[type, ...]] = {
+    "name": str,
+    "kind": str,
+    "weight": (int, float),
+    "checkpoint": str,
+}
+
+
+@dataclass(frozen=True)
+class Bundle:
+    """A named ensemble as its file says it."""
+
+    name: str
+    description: str
+    members: tuple[MemberSpec, ...]
+
+    def __post_init__(self) -> None:
+        if not self.members:
+            raise ConfigError(f"the bundle '{self.name}' has no members")
+        names = [member.name for member in self.members]
+        if len(set(names)) != len(names):
+            raise ConfigError(
+                f"the bundle '{self.name}' has two members of the same name: {', '.join(names)}"
+            )
+        check_weights([member.weight for member in self.members], len(self.members))
+
+    def as_dict(self) -> dict[str, Any]:
+        """The bundle as JSON can hold it, for run.json."""
+        members = [
+            {**asdict(member), "checkpoint": str(member.checkpoint) if member.checkpoint else None}
+            for member in self.members
+        ]
+        return {"name": self.name, "members": members}
+
+
+def shipped_bundles() -> list[str]:
+    """Names of the bundles that come with the package."""
+    folder = files("unprompt") / "data" / "bundles"
+    return sorted(
+        entry.name.removesuffix(".toml") for entry in folder.iterdir() if entry.name.endswith(".toml")
+    )
+
+
+def bundles_folder() -> Path:
+    """Where bundles of the user's own making are installed, each in a folder of its name."""
+    return cache_folder() / "bundles"
+
+
+def known_bundles() -> list[str]:
+    """Names of the bundles that came with the package or were installed."""
+    installed = [path.stem for path in bundles_folder().glob("*/*.toml") if path.stem == path.parent.name]
+    return sorted({*shipped_bundles(), *installed})
+
+
+def _bundle_file(name: str) -> Path:
+    if name in shipped_bundles():
+        return Path(str(files("unprompt") / "data" / "bundles" / f"{name}.toml"))
+    installed = bundles_folder() / name / f"{name}.toml"
+    return installed if name.isidentifier() and installed.is_file() else Path(name)
+
+
+def read_bundle(name: str) -> Bundle:
+    """Read a bundle by the name of a shipped or an installed one, or by the path of a TOML file.
+
+    `make pocket` installs one. Paths in a file are relative to that file. Raises InputError where there is no
+    such bundle, ConfigError where its content makes no sense.
+    """
+    path = _bundle_file(name)
+    if not path.is_file():
+        made = "; `make pocket` makes the bundle pocket" if name == "pocket" else ""
+        raise InputError(
+            f"no bundle is called '{name}' and no file is there{made}; "
+            f"here are {', '.join(known_bundles())}; your own: name its .toml file"
+        )
+    try:
+        content = tomllib.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise InputError(f"{path} cannot be read as TOML: {error}") from error
+    try:
+        return _parse(content, path)
+    except ConfigError as error:
+        raise ConfigError(f"{path}: {error}") from error
+
+
+def _parse(content: Mapping[str, Any], path: Path) -> Bundle:
+    tables = content.get("members", [])
+    if not isinstance(tables, list) or not all(isinstance(table, dict) for table in tables):
+        raise ConfigError("'members' must be a list of [[members]] tables")
+    members = []
+    for position, table in enumerate(tables, start=1):
+        for key, kind in _MEMBER_KEYS.items():
+            value = table.get(key)
+            if key == "checkpoint" and value is None:
+                continue
+            if not isinstance(value, kind) or isinstance(value, bool):
+                what = "a number" if key == "weight" else "a text"
+                raise ConfigError(f"member {position} needs the key '{key}' with {what}, got {value!r}")
+        if table["kind"] not in known_kinds():
+            raise ConfigError(
+                f"member '{table['name']}' is of the unknown kind '{table['kind']}'; "
+                f"known: {', '.join(known_kinds())}"
+            )
+        if not table["name"].isidentifier():
+            raise ConfigError(
+                f"'{table['name']}' cannot be a member's name: it becomes a file name, use letters"
+            )
+        checkpoint = table.get("checkpoint")
+        spec = MemberSpec(
+            name=table["name"],
+            kind=table["kind"],
+            weight=float(table["weight"]),
+            checkpoint=path.parent / checkpoint if checkpoint else None,
+            settings={key: value for key, value in table.items() if key not in _MEMBER_KEYS},
+        )
+        members.append(kind_named(spec.kind).parse(spec, path.parent))
+    return Bundle(str(content.get("name", path.stem)), str(content.get("description", "")), tuple(members))
+
+
+def declared_checkpoints(spec: MemberSpec) -> Sequence[str]:
+    """The declared checkpoints that a member takes, as its table names no files of its own in their place."""
+    return kind_named(spec.kind).checkpoints(spec)
+
+
+def check_checkpoints(bundle: Bundle) -> None:
+    """Raise one CheckpointError for all declared checkpoints that a bundle needs and that are not found."""
+    missing: dict[str, CheckpointError] = {}
+    for name in dict.fromkeys(name for spec in bundle.members for name in declared_checkpoints(spec)):
+        try:
+            locate(name)
+        except CheckpointError as error:
+            missing[name] = error
+    if len(missing) == 1:
+        raise next(iter(missing.values()))
+    if missing:
+        which = ", ".join(f"{name} ({declared(name).role})" for name in missing)
+        data_sets = ", ".join(f"'{declared(name).data_set}'" for name in missing)
+        raise CheckpointError(
+            f"the bundle '{bundle.name}' lacks {len(missing)} checkpoints: {which}; attach the Kaggle data "
+            f"sets {data_sets}, or ask `unprompt checkpoints fetch NAME` how to get each; "
+            "`unprompt checkpoints list` says where they are looked for"
+        )
+
+
+def load_members(bundle: Bundle, loader: Loader) -> list[Member]:
+    """Load a bundle's members, in its order.
+
+    Raises CheckpointError for what is missing or damaged, ConfigError for settings that make no sense.
+    """
+    check_checkpoints(bundle)
+    return [kind_named(spec.kind).build(loader, spec) for spec in bundle.members]

@@ -1,0 +1,4 @@
+"""Data sets of prompts and images: reading, targets, pixels, splits, seeds, near-duplicates, their page.
+
+May import storage, text, networks and html.
+"""

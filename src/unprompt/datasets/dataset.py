@@ -1,0 +1,137 @@
+"""Data sets of prompts and images: the three forms that can be read, and their record.
+
+- parts: part-00000.parquet … as `unprompt render` writes them, or parquet files by others with the columns
+  imgId, prompt and image;
+- folder: images/ and prompts.csv, as the competition's and `render --as-folder`;
+- train: train.csv and train_images/, as the public 80,000-image set of the competition.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+import polars as pl
+
+from unprompt.errors import InputError
+from unprompt.records import DIM, Embeddings, Prompts
+from unprompt.storage.files import read_embeddings, read_prompts
+from unprompt.storage.images import ImageFile, find_images, images_in_parts
+from unprompt.storage.parts import find_parts, read_columns
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+IMAGE_COLUMNS = ("image_name", "image", "file_name", "filename", "image_id", "imgId", "image_path", "path")
+PROMPT_COLUMNS = ("prompt", "caption", "text")
+EMBEDDINGS = "embeddings.npz"  # beside prompts.csv in the folder form
+
+
+@dataclass(frozen=True, eq=False)
+class Dataset:
+    """N images with their prompts, in the order of their ids.
+
+    `images`: where each is, decoded by `images.read_file`. `prompts`: of the same ids, in the same order.
+    `embeddings`: the same, or None where the data set has none.
+    """
+
+    path: Path
+    images: tuple[ImageFile, ...]
+    prompts: Prompts
+    embeddings: Embeddings | None
+
+    def __len__(self) -> int:
+        return len(self.images)
+
+
+def read_dataset(path: Path) -> Dataset:
+    """Read a data set of any of the three forms; images are only listed, not decoded.
+
+    Raises InputError for another kind of folder, a part that is not whole, images without prompts, prompts
+    without images and doubled ids.
+    """
+    if path.is_file() and path.suffix == ".parquet":
+        return _read_parts(path, [path])
+    if not path.is_dir():
+        raise InputError(f"{path} does not exist; name a data set's folder")
+    parts = find_parts(path)
+    if parts:
+        return _read_parts(path, parts)
+    if (path / "prompts.csv").exists() and (path / "images").is_dir():
+        return _read_folder(path)
+    if (path / "train.csv").exists() and (path / "train_images").is_dir():
+        return _read_train(path)
+    raise InputError(
+        f"{path} is no data set: expected part-00000.parquet …, or prompts.csv with images/, "
+        "or train.csv with train_images/"
+    )
+
+
+def _read_parts(path: Path, parts: Sequence[Path]) -> Dataset:
+    images = images_in_parts(parts)
+    with_embeddings = all("embedding" in pl.read_parquet_schema(part) for part in parts)
+    columns = ["imgId", "prompt", *(["embedding"] if with_embeddings else [])]
+    tables = [read_columns(part, columns) for part in parts]
+    table = pl.concat([rows.select("imgId", "prompt").cast(pl.String) for rows in tables])
+    prompts = Prompts(tuple(table["imgId"]), tuple(text or "" for text in table["prompt"]))
+    ids = [image.image_id for image in images]
+    embeddings = None
+    if with_embeddings:
+        vectors = np.concatenate(
+            [rows["embedding"].cast(pl.Array(pl.Float32, DIM)).to_numpy() for rows in tables]
+        )
+        embeddings = Embeddings(prompts.ids, vectors).at(ids)
+    return Dataset(path, tuple(images), prompts.at(ids), embeddings)
+
+
+def _read_folder(path: Path) -> Dataset:
+    prompts = read_prompts(path / "prompts.csv")
+    images = _paired(find_images(path / "images"), prompts, path)
+    ids = [image.image_id for image in images]
+    embeddings = read_embeddings(path / EMBEDDINGS).at(ids) if (path / EMBEDDINGS).exists() else None
+    return Dataset(path, images, prompts.at(ids), embeddings)
+
+
+def _read_train(path: Path) -> Dataset:
+    prompts = _read_train_csv(path / "train.csv")
+    images = _paired(find_images(path / "train_images"), prompts, path)
+    return Dataset(path, images, prompts.at([image.image_id for image in images]), None)
+
+
+def _read_train_csv(path: Path) -> Prompts:
+    """A table of image names (with or without folder and extension) and prompts, by whatever they call it."""
+    try:
+        table = pl.read_csv(path, infer_schema=False)
+    except (OSError, pl.exceptions.PolarsError) as error:
+        raise InputError(f"{path} cannot be read as CSV: {str(error).splitlines()[0]}") from error
+    named = {}
+    for what, columns in (("image", IMAGE_COLUMNS), ("prompt", PROMPT_COLUMNS)):
+        there = [column for column in columns if column in table.columns]
+        if not there:
+            raise InputError(
+                f"{path} has no column for the {what} (its header is '{','.join(table.columns)}'); "
+                f"expected one of: {', '.join(columns)}"
+            )
+        named[what] = table[there[0]]
+    if named["image"].null_count() or named["prompt"].null_count():
+        raise InputError(f"{path} has rows without an image name or without a prompt")
+    try:
+        return Prompts(tuple(Path(name).stem for name in named["image"]), tuple(named["prompt"]))
+    except InputError as error:
+        raise InputError(f"{path}: {error}") from error
+
+
+def _paired(images: Sequence[ImageFile], prompts: Prompts, path: Path) -> tuple[ImageFile, ...]:
+    """The images, once it is sure that each has a prompt and each prompt an image."""
+    image_ids, prompt_ids = {image.image_id for image in images}, set(prompts.ids)
+    lonely = sorted(image_ids - prompt_ids)
+    if lonely:
+        raise InputError(
+            f"{len(lonely)} of {len(images)} images in {path} have no prompt, first: {lonely[0]}"
+        )
+    lost = sorted(prompt_ids - image_ids)
+    if lost:
+        raise InputError(f"{len(lost)} of {len(prompts)} prompts in {path} have no image, first: {lost[0]}")
+    return tuple(images)

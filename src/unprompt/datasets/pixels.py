@@ -1,0 +1,266 @@
+"""A data set's images at the size that the network sees, as bytes.
+
+Decoding costs more than training a small network does, so images are decoded once where the disk has room:
+into one array in the user's cache folder, which every later training of the same data set and size reads.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from itertools import groupby
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from unprompt.errors import InputError, RunError, UnreadableImageError
+from unprompt.networks.devices import core_count
+from unprompt.storage.files import full_disk_told, locked, read_json, write_json
+from unprompt.storage.images import ImageFile, read_file
+from unprompt.storage.parts import ROW_GROUP
+from unprompt.storage.resumable import fingerprint
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from unprompt.datasets.dataset import Dataset
+    from unprompt.networks.preprocess import Preprocess
+
+    Bytes = NDArray[np.uint8]
+
+SAVE = 512  # images between two saves: what a kill can cost
+FORMAT = 1  # of the cached arrays
+
+
+class Pixels(ABC):
+    """N images of S x S pixels, by row of their data set. It can be sent to other processes."""
+
+    decoded: bool  # whether reading a row costs no decoding
+
+    @abstractmethod
+    def __len__(self) -> int: ...
+
+    @abstractmethod
+    def __getitem__(self, row: int) -> Bytes:
+        """One image, (S, S, 3) uint8. Raises InputError where it cannot be read."""
+
+    def take(self, rows: Sequence[int] | NDArray[np.int64]) -> Bytes:
+        """Some images, (B, S, S, 3) uint8, in the order of `rows`. Raises InputError as `[]` does."""
+        return np.stack([self[int(row)] for row in rows])
+
+
+class DecodedPixels(Pixels):
+    """Images in an .npy file of shape (N, S, S, 3), of which the system keeps in memory what fits."""
+
+    decoded = True
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._array = np.load(path, mmap_mode="r")
+
+    def __reduce__(self) -> tuple[type[DecodedPixels], tuple[Path]]:
+        return DecodedPixels, (self._path,)  # a pickled memory map would carry all of its bytes
+
+    def __len__(self) -> int:
+        return len(self._array)
+
+    def __getitem__(self, row: int) -> Bytes:
+        return np.array(self._array[row])
+
+    def take(self, rows: Sequence[int] | NDArray[np.int64]) -> Bytes:
+        some: Bytes = self._array[np.asarray(rows, dtype=np.int64)]
+        return some
+
+
+@dataclass(frozen=True)
+class EncodedPixels(Pixels):
+    """Images that are decoded each time they are asked for.
+
+    Slow for parts in random order: each image costs the reading of its row group.
+    """
+
+    dataset: Path
+    files: tuple[ImageFile, ...]
+    preprocess: Preprocess
+    decoded = False
+
+    def __len__(self) -> int:
+        return len(self.files)
+
+    def __getitem__(self, row: int) -> Bytes:
+        fitted = _fitted(self.files[row], self.preprocess)
+        if isinstance(fitted, str):
+            raise _unreadable(self.dataset, len(self), [f"{self.files[row].image_id} ({fitted})"])
+        return fitted
+
+
+def open_pixels(
+    dataset: Dataset,
+    preprocess: Preprocess,
+    where: str,
+    cache: Path,
+    progress: Callable[[int, int], None] = lambda done, total: None,
+) -> Pixels:
+    """The images of a data set at the size of `preprocess`, row by row.
+
+    `where`: "yes" decodes all into the folder `cache` first, "no" decodes each when it is asked for, "auto"
+    decodes all where that takes at most half the free space of the cache's disk. The array is
+    `cache/{size}px-{fingerprint}.npy`; the fingerprint is that of ids, file names, sizes and times, and of
+    what is seen of each image. Arrays of data sets that have changed or gone stay there until somebody
+    deletes them. A call that is killed goes on where it was. `progress` is told images done and in all.
+
+    Where several processes train together, the first one opens and the others follow when it has.
+
+    Raises InputError where images cannot be read, RunError where the cache cannot be written, the disk is
+    full, or another process is filling the same array.
+    """
+    encoded = EncodedPixels(dataset.path, dataset.images, preprocess)
+    if where == "no":
+        return encoded
+    array = cache / f"{preprocess.size}px-{images_fingerprint(dataset, preprocess)}.npy"
+    if not array.exists():
+        if where == "auto" and not _has_room(array, encoded):
+            return encoded
+        _fill(array, encoded, progress)
+    return DecodedPixels(array)
+
+
+def images_fingerprint(dataset: Dataset, preprocess: Preprocess) -> str:
+    """Names arrays that are made of these images as they are seen; mean and std have no part in it."""
+    states = {path: _state(path) for path in {file.path for file in dataset.images}}
+    images = [[file.image_id, file.path.name, file.row, *states[file.path]] for file in dataset.images]
+    return fingerprint({"images": images, "size": preprocess.size, "crop": preprocess.crop, "format": FORMAT})
+
+
+def _state(path: Path) -> tuple[int, int]:
+    """Size and time of a file; of one that is gone, what no file has."""
+    try:
+        state = path.stat()
+    except OSError:
+        return -1, -1
+    return state.st_size, state.st_mtime_ns
+
+
+def _has_room(array: Path, encoded: EncodedPixels) -> bool:
+    """Whether what is left to decode takes at most half the free space. No folder to write to has none."""
+    folder = array.parent
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError:
+        return False
+    left = len(encoded) - _read_progress(_work(array))[0]
+    return os.access(folder, os.W_OK) and 2 * left * _bytes_each(encoded) <= shutil.disk_usage(folder).free
+
+
+def _work(array: Path) -> Path:
+    """The folder of an array that is being filled: the array, its progress and its lock."""
+    return array.with_suffix(".filling")
+
+
+def _bytes_each(encoded: EncodedPixels) -> int:
+    return 3 * encoded.preprocess.size**2
+
+
+def _read_progress(work: Path) -> tuple[int, list[str]]:
+    """How many images are done, in the order of filling, and what was wrong with which of them."""
+    try:
+        record = read_json(work / "progress.json")
+        return int(record["done"]), list(record["problems"])
+    except (InputError, KeyError, TypeError, ValueError):
+        return 0, []
+
+
+def _fill(array: Path, encoded: EncodedPixels, progress: Callable[[int, int], None]) -> None:
+    """Decode all images into `array`, which gets its name when it is whole."""
+    work = _work(array)
+    try:
+        work.mkdir(parents=True, exist_ok=True)
+        with locked(work / "lock", array), full_disk_told(array):
+            finished = array.exists()  # by another process, just now
+            problems = [] if finished else _fill_rows(work, encoded, progress)
+            if not finished and not problems:
+                (work / "pixels.npy").replace(array)
+            # Images that are mended have another fingerprint, so nobody would go on from here.
+            shutil.rmtree(work)
+    except OSError as error:
+        raise RunError(
+            f"{array} cannot be written: {error.strerror}; set XDG_CACHE_HOME to a folder that can, or "
+            "decode images as they are needed (decoded no)"
+        ) from error
+    if problems:
+        raise _unreadable(encoded.dataset, len(encoded), problems)
+
+
+def _fill_rows(work: Path, encoded: EncodedPixels, progress: Callable[[int, int], None]) -> list[str]:
+    """Decode into `work`/pixels.npy what is not there yet; what was wrong with which images.
+
+    Bytes are written to the file and not through a memory map: on a full disk that would end the process.
+    """
+    path, side, total = work / "pixels.npy", encoded.preprocess.size, len(encoded)
+    done, problems = _read_progress(work)
+    if not done or not path.exists():
+        done, problems = 0, []
+        (work / "progress.json").unlink(missing_ok=True)  # it may speak of an array that is gone
+        np.lib.format.open_memmap(path, "w+", np.uint8, (total, side, side, 3))
+    start = path.stat().st_size - total * _bytes_each(encoded)  # the header's length
+    order = sorted(range(total), key=lambda row: (str(encoded.files[row].path), encoded.files[row].row or 0))
+    progress(done, total)
+    with path.open("r+b") as stream:
+        for row, fitted in _decoded(encoded, order[done:]):
+            if isinstance(fitted, str):
+                problems.append(f"{encoded.files[row].image_id} ({fitted})")
+            else:
+                stream.seek(start + row * _bytes_each(encoded))
+                stream.write(fitted.tobytes())
+            done += 1
+            if done % SAVE == 0 or done == total:
+                stream.flush()
+                os.fsync(stream.fileno())
+                write_json(work / "progress.json", {"done": done, "problems": problems})
+            progress(done, total)
+    return problems
+
+
+def _decoded(encoded: EncodedPixels, rows: Sequence[int]) -> Iterator[tuple[int, Bytes | str]]:
+    """Each of `rows` with its image or what is wrong with it, in order, decoded by all cores."""
+
+    def group_of(numbered: tuple[int, int]) -> tuple[Any, ...]:
+        number, row = numbered
+        file = encoded.files[row]
+        return (number // ROW_GROUP,) if file.row is None else (file.path, file.row // ROW_GROUP)
+
+    def decode(row: int) -> Bytes | str:
+        return _fitted(encoded.files[row], encoded.preprocess)
+
+    with ThreadPoolExecutor(core_count(), "unprompt-decode") as pool:
+        under_way: Iterator[tuple[int, Bytes | str]] = iter(())
+        for _, group in groupby(enumerate(rows), group_of):
+            first, *others = (row for _, row in group)
+            # The first image of a part's row group loads the group; decoded here, while the threads are at
+            # the group before, it lets none of them load it a second time.
+            image = decode(first)
+            yield from under_way
+            yield first, image
+            under_way = zip(others, pool.map(decode, others), strict=True)
+        yield from under_way
+
+
+def _fitted(file: ImageFile, preprocess: Preprocess) -> Bytes | str:
+    """What the network sees of an image, or why it cannot be read."""
+    try:
+        return preprocess.fit(read_file(file))
+    except UnreadableImageError as error:
+        return str(error)
+
+
+def _unreadable(dataset: Path, total: int, problems: Sequence[str]) -> InputError:
+    them = "it" if len(problems) == 1 else "them"
+    return InputError(
+        f"{len(problems):,} of {total:,} images of {dataset} cannot be read, first: {problems[0]}; "
+        f"remove {them} from the data set"
+    )

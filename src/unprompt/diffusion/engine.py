@@ -1,0 +1,257 @@
+"""The engine `sd2`: Stable Diffusion through diffusers, from a folder on this machine.
+
+The folder has the layout of stabilityai/stable-diffusion-2 (`model_index.json`, `unet/`, `vae/` …); see
+sd2_model.py for how it is loaded, memory.py for how many pictures are made at once.
+"""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from types import MappingProxyType
+from typing import TYPE_CHECKING, Any
+
+from unprompt.diffusion.memory import automatic_batch, empty_cache, is_out_of_memory
+from unprompt.diffusion.model import (
+    LAYOUT,
+    SCHEDULERS,
+    load_pipeline,
+    load_tokenizer,
+    model_sha256,
+    over_length,
+)
+from unprompt.errors import ConfigError, InputError, RunError
+from unprompt.networks.checkpoints import folder_of
+from unprompt.networks.devices import choose_device, nth_gpu
+
+if TYPE_CHECKING:
+    from PIL import Image
+
+    from unprompt.painting.engine import Picture
+
+DTYPES = ("float16", "bfloat16", "float32")
+
+# What a run changes: `light` takes about 0.6 times the work of `competition` (steps times pixels).
+PRESETS: Mapping[str, Mapping[str, Any]] = MappingProxyType(
+    {
+        "competition": MappingProxyType({"steps": 50, "width": 768, "height": 768, "save_size": 512}),
+        "light": MappingProxyType({"steps": 35, "width": 712, "height": 712, "save_size": None}),
+    }
+)
+
+
+@dataclass(frozen=True)
+class Sd2Engine:
+    """Settings of the Stable Diffusion engine. The defaults are the competition's."""
+
+    # No fields: every engine of this class has them.
+    name = "sd2"
+    chunk = 16
+    wants_gpu = True
+    packages = ("diffusers", "transformers", "torch", "pillow")
+
+    model: str = "stable-diffusion-2"  # a folder, or the name of a declared checkpoint
+    steps: int = 50
+    guidance: float = 7.5  # 1: no guidance, the negative prompt then has no effect
+    width: int = 768  # pixels, multiples of 8
+    height: int = 768
+    save_size: int | None = 512  # pixels; a picture whose longer side is larger is scaled down to it
+    scheduler: str = "ddim"
+    negative_prompt: str = ""
+    batch: int = 0  # pictures at once; 0: as many as the free memory of a GPU takes, 1 on a CPU
+    device: str = "auto"
+    dtype: str = "auto"  # "auto": float16 on a CUDA device, else float32
+
+    def __post_init__(self) -> None:
+        if self.steps < 1:
+            raise ConfigError(f"steps must be at least 1, got {self.steps}")
+        if not 1 <= self.guidance <= 100:
+            raise ConfigError(f"guidance must be between 1 (none) and 100, got {self.guidance}")
+        for side in ("width", "height"):
+            pixels = getattr(self, side)
+            if pixels < 64 or pixels % 8:
+                raise ConfigError(f"{side} must be a multiple of 8 and at least 64, got {pixels}")
+        if self.save_size is not None and self.save_size < 1:
+            raise ConfigError(f"save_size must be at least 1, got {self.save_size}")
+        if self.scheduler not in SCHEDULERS:
+            raise ConfigError(f"there is no scheduler '{self.scheduler}'; there are: {', '.join(SCHEDULERS)}")
+        if self.negative_prompt and self.guidance == 1:
+            raise ConfigError("a negative prompt has no effect with guidance 1; raise the guidance")
+        if self.batch < 0:
+            raise ConfigError(f"batch must be at least 1, or 0 for what the memory takes, got {self.batch}")
+        if self.dtype not in ("auto", *DTYPES):
+            raise ConfigError(f"dtype must be auto or one of {', '.join(DTYPES)}, got '{self.dtype}'")
+
+    def resolved(self) -> Sd2Engine:
+        """The same engine with device and dtype chosen, so that other processes choose no others.
+
+        Raises ConfigError for a device that this machine does not have.
+        """
+        device = choose_device(self.device)
+        dtype = self.dtype
+        if dtype == "auto":
+            dtype = "float16" if device.startswith("cuda") else "float32"
+        return replace(self, device=device, dtype=dtype)
+
+    def settings(self) -> Mapping[str, Any]:
+        """All that decides the pictures, as JSON. The model is named by what is in its files.
+
+        The batch and the device are left out: they change a picture by rounding at most. Reads the whole
+        model once per process; raises CheckpointError where it is not there.
+        """
+        return {
+            "engine": self.name,
+            "model_sha256": model_sha256(folder_of(self.model, LAYOUT)),
+            "steps": self.steps,
+            "guidance": self.guidance,
+            "width": self.width,
+            "height": self.height,
+            "save_size": self.save_size,
+            "scheduler": self.scheduler,
+            "negative_prompt": self.negative_prompt,
+            "dtype": self.resolved().dtype,
+        }
+
+    def check(self, prompts: Sequence[str]) -> None:
+        """Raise InputError where prompts are empty; warn, once for all, where the model will cut some.
+
+        The model reads the first 75 tokens between its start and end marks; what follows changes nothing.
+        Raises CheckpointError where the model is not there.
+        """
+        empty = [number for number, prompt in enumerate(prompts, start=1) if not prompt.strip()]
+        if empty:
+            raise InputError(
+                f"{len(empty)} of {len(prompts)} prompts are empty, first: number {empty[0]}; remove them"
+            )
+        long = over_length(load_tokenizer(folder_of(self.model, LAYOUT)), prompts)
+        if long:
+            warnings.warn(
+                f"{len(long)} of {len(prompts)} prompts are longer than the model reads and will be cut, "
+                f"first: number {long[0] + 1}",
+                stacklevel=2,
+            )
+
+    def open(self, worker: int = 0) -> Sd2Renderer:
+        """Load the model onto its device; where there are several GPUs, onto that of the worker.
+
+        Raises CheckpointError for a model that is missing or damaged, RunError where it does not fit into
+        the memory.
+        """
+        engine = self.resolved()
+        if engine.device == "cuda":
+            engine = replace(engine, device=nth_gpu(worker))
+        pipeline = load_pipeline(
+            folder_of(engine.model, LAYOUT), engine.scheduler, engine.dtype, engine.device
+        )
+        fitting = automatic_batch(engine.device, engine.width, engine.height, engine.dtype)
+        return Sd2Renderer(engine, pipeline, engine.batch or fitting)
+
+
+class Sd2Renderer:
+    """A loaded model. `batch` is how many pictures it makes at once; it falls where memory runs out.
+
+    A picture's noise comes from its own generator, seeded with its seed, on the CPU: it is the same on every
+    device and whatever else is in the batch. With a batch of 1, the same machine gives the same bytes. Larger
+    batches are added up in another order: in float32 on a CPU, single pixels then differ by one level of 255.
+    On a GPU nothing was measured; there, count on the same picture, not on the same bytes.
+    """
+
+    def __init__(self, engine: Sd2Engine, pipeline: Any, batch: int) -> None:
+        self.engine = engine
+        self.pipeline = pipeline
+        self.batch = batch
+
+    def render(self, pictures: Sequence[Picture]) -> list[Image.Image]:
+        """One RGB image a picture, in order.
+
+        A batch that does not fit into the memory is halved, with a warning, and made again; later batches
+        have the smaller size. Raises RunError where a single picture does not fit, and where the model gives
+        numbers that are not finite, which would be saved as a black image.
+        """
+        images: list[Image.Image] = []
+        while len(images) < len(pictures):
+            batch = pictures[len(images) : len(images) + self.batch]
+            drawn = self._drawn_if_it_fits(batch)
+            if drawn is None:
+                # Only here, after the error and the tensors that it held are gone, is there memory to free.
+                empty_cache(self.engine.device)
+                self.batch = len(batch) // 2
+                warnings.warn(
+                    f"out of memory with {len(batch)} pictures of {self._size} at once; going on with "
+                    f"{self.batch}",
+                    stacklevel=2,
+                )
+            else:
+                images += drawn
+        return images
+
+    @property
+    def _size(self) -> str:
+        return f"{self.engine.width} x {self.engine.height} pixels"
+
+    def _drawn_if_it_fits(self, batch: Sequence[Picture]) -> list[Image.Image] | None:
+        """The images of one batch, or None where memory ran out and a smaller batch can help."""
+        try:
+            return self._draw(batch)
+        except (RuntimeError, MemoryError) as error:
+            if not is_out_of_memory(error):
+                raise
+            if len(batch) == 1:
+                half = " dtype float16," if self.engine.dtype == "float32" and self._on_gpu else ""
+                raise RunError(
+                    f"one picture of {self._size} does not fit into the memory of {self.engine.device} in "
+                    f"{self.engine.dtype}; use{half} a smaller width and height, the preset 'light', or a "
+                    "device with more free memory"
+                ) from error
+        return None
+
+    @property
+    def _on_gpu(self) -> bool:
+        return self.engine.device.startswith("cuda")
+
+    def _draw(self, batch: Sequence[Picture]) -> list[Image.Image]:
+        import torch
+
+        engine, pipeline = self.engine, self.pipeline
+        scale = pipeline.vae_scale_factor
+        shape = (1, pipeline.unet.config.in_channels, engine.height // scale, engine.width // scale)
+        generators = [torch.Generator("cpu").manual_seed(picture.seed) for picture in batch]
+        noise = [torch.randn(shape, generator=generator) for generator in generators]
+        with torch.no_grad():
+            latents = pipeline(
+                prompt=[picture.prompt for picture in batch],
+                negative_prompt=[engine.negative_prompt] * len(batch),
+                height=engine.height,
+                width=engine.width,
+                num_inference_steps=engine.steps,
+                guidance_scale=engine.guidance,
+                generator=generators,  # some schedulers add noise at every step
+                latents=torch.cat(noise).to(engine.device, pipeline.unet.dtype),  # (B, 4, H / 8, W / 8)
+                output_type="latent",
+            ).images
+            # One by one: decoding a picture takes more memory than a step, and gains nothing by company.
+            return [self._decode(latents[row : row + 1], picture) for row, picture in enumerate(batch)]
+
+    def _decode(self, latent: Any, picture: Picture) -> Image.Image:
+        """One picture's latent (1, 4, H / 8, W / 8) -> its image, scaled down where that was asked."""
+        import torch
+        from PIL import Image
+
+        vae = self.pipeline.vae
+        pixels = vae.decode(latent / vae.config.scaling_factor, return_dict=False)[0]  # (1, 3, H, W)
+        # Before they are clamped to [0, 1], which would hide an infinity.
+        if not torch.isfinite(pixels).all():
+            mend = "use dtype float32"
+            if self.engine.dtype == "float32":
+                mend = "the model's parameters are damaged, get them again"
+            raise RunError(
+                f"'{picture.image_id}' has pixels that are not finite, made in {self.engine.dtype}; {mend}"
+            )
+        image: Image.Image = self.pipeline.image_processor.postprocess(pixels, output_type="pil")[0]
+        limit = self.engine.save_size
+        if limit is None or max(image.size) <= limit:
+            return image
+        factor = limit / max(image.size)
+        size = tuple(max(1, round(side * factor)) for side in image.size)
+        return image.resize((size[0], size[1]), Image.Resampling.LANCZOS)

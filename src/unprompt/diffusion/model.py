@@ -1,0 +1,242 @@
+"""Stable Diffusion's files: naming a model by its content, and loading it part by part.
+
+Each part is loaded by a class named here, so nothing that model_index.json names is run, and nothing is
+unpickled.
+"""
+
+from __future__ import annotations
+
+import importlib
+import os
+import pickle
+from collections.abc import Mapping, Sequence
+from functools import cache
+from pathlib import Path
+from types import MappingProxyType
+from typing import Any
+
+from unprompt.diffusion.memory import is_out_of_memory
+from unprompt.errors import CheckpointError, InputError, RunError
+from unprompt.networks.checkpoints import sha256_of_files
+from unprompt.storage.files import read_json
+
+LAYOUT = "stabilityai/stable-diffusion-2"
+
+# Name -> the class of diffusers and what differs from the model's own scheduler settings. Its noise schedule
+# and prediction type stay as they are. Latents have no fixed range, so DDIM must not clip them to [-1, 1].
+SCHEDULERS: Mapping[str, tuple[str, Mapping[str, Any]]] = MappingProxyType(
+    {
+        "ddim": ("DDIMScheduler", {"clip_sample": False}),
+        "dpmsolver++": ("DPMSolverMultistepScheduler", {"algorithm_type": "dpmsolver++"}),
+        "dpmsolver++-karras": (
+            "DPMSolverMultistepScheduler",
+            {"algorithm_type": "dpmsolver++", "use_karras_sigmas": True},
+        ),
+        "euler": ("EulerDiscreteScheduler", {}),
+        "euler-a": ("EulerAncestralDiscreteScheduler", {}),
+        "heun": ("HeunDiscreteScheduler", {}),
+        "pndm": ("PNDMScheduler", {"skip_prk_steps": True}),
+        "unipc": ("UniPCMultistepScheduler", {}),
+    }
+)
+
+# Part -> the class that loads it, and the files that may hold its parameters, the preferred first.
+NETWORKS: Mapping[str, tuple[str, str, tuple[str, str]]] = MappingProxyType(
+    {
+        "text_encoder": ("transformers", "CLIPTextModel", ("model.safetensors", "pytorch_model.bin")),
+        "unet": (
+            "diffusers",
+            "UNet2DConditionModel",
+            ("diffusion_pytorch_model.safetensors", "diffusion_pytorch_model.bin"),
+        ),
+        "vae": (
+            "diffusers",
+            "AutoencoderKL",
+            ("diffusion_pytorch_model.safetensors", "diffusion_pytorch_model.bin"),
+        ),
+    }
+)
+
+VOCABULARY = ("vocab.json", "merges.txt")
+UNMERGED = 2 * 256 + 2  # words of CLIP's vocabulary that need no merge: bytes, bytes at a word's end, marks
+
+# What the loaders of torch, safetensors, diffusers and transformers raise for files whose bytes are wrong.
+DAMAGED = (
+    OSError,
+    ValueError,  # and JSONDecodeError, UnicodeDecodeError
+    RuntimeError,
+    KeyError,
+    TypeError,
+    AttributeError,
+    EOFError,
+    pickle.UnpicklingError,
+)
+
+
+def model_files(folder: Path) -> tuple[Path, ...]:
+    """The files that loading reads, in a fixed order.
+
+    Raises CheckpointError, with a count and the first, where some are missing.
+    """
+    files = [folder / "scheduler" / "scheduler_config.json"]
+    missing: list[str] = []
+    for part, (_, _, weights) in NETWORKS.items():
+        files.append(folder / part / "config.json")
+        there = [folder / part / name for name in weights if (folder / part / name).is_file()]
+        files += there[:1]
+        missing += [] if there else [f"{part}/{weights[0]} (or {weights[1]})"]
+    missing = [str(file.relative_to(folder)) for file in files if not file.is_file()] + missing
+    tokenizer = folder / "tokenizer"
+    if not (tokenizer / "tokenizer.json").is_file():  # the newer form, which holds both
+        missing += [f"tokenizer/{name}" for name in VOCABULARY if not (tokenizer / name).is_file()]
+    if missing:
+        raise CheckpointError(
+            f"{folder} is not a whole Stable Diffusion folder: {len(missing)} files are missing, first: "
+            f"{missing[0]}; expected the layout of {LAYOUT}"
+        )
+    return (*files, *(path for path in sorted(tokenizer.iterdir()) if path.is_file()))
+
+
+def model_sha256(folder: Path) -> str:
+    """One sha256 over the names and contents of the files that loading reads."""
+    states = (path.stat() for path in model_files(folder))
+    return _model_sha256(folder, tuple((state.st_size, state.st_mtime_ns) for state in states))
+
+
+@cache
+def _model_sha256(folder: Path, _states: tuple[tuple[int, int], ...]) -> str:
+    """`_states`, the files' sizes and times, are only there so that a changed file is read again."""
+    return sha256_of_files(folder, model_files(folder))
+
+
+def load_pipeline(folder: Path, scheduler: str, dtype: str, device: str) -> Any:
+    """The StableDiffusionPipeline of a folder, with no safety checker and no progress bars.
+
+    Raises CheckpointError for missing and damaged files, RunError where it does not fit into the memory.
+    """
+    model_files(folder)
+    tokenizer = load_tokenizer(folder)
+    diffusers = _library("diffusers")
+    # Both would write a line for every picture whose prompt is cut; `check` tells it once for all.
+    diffusers.utils.logging.set_verbosity_error()
+    _library("transformers").utils.logging.set_verbosity_error()
+    try:
+        pipeline = diffusers.StableDiffusionPipeline(
+            tokenizer=tokenizer,
+            scheduler=_load_scheduler(folder, scheduler),
+            **{part: _load_network(folder, part, dtype) for part in NETWORKS},
+            safety_checker=None,
+            feature_extractor=None,
+            requires_safety_checker=False,
+        ).to(device)
+    except (RuntimeError, MemoryError) as error:
+        if not is_out_of_memory(error):
+            raise
+        raise RunError(
+            f"the model in {folder} does not fit into the memory of {device} in {dtype}; close what else "
+            "uses it, or use a device with more free memory"
+        ) from error
+    pipeline.set_progress_bar_config(disable=True)
+    return pipeline
+
+
+def load_tokenizer(folder: Path) -> Any:
+    """The tokenizer of a model folder. Raises CheckpointError where it is missing or damaged."""
+    model_files(folder)
+    check_vocabulary(folder / "tokenizer")
+    transformers = _library("transformers")
+    try:
+        return transformers.CLIPTokenizer.from_pretrained(str(folder / "tokenizer"), local_files_only=True)
+    except DAMAGED as error:
+        raise _damaged(folder / "tokenizer", error) from error
+
+
+def check_vocabulary(folder: Path) -> None:
+    """Raise CheckpointError for a vocabulary that is damaged or ends too early.
+
+    For the first the library raises a bare Exception, for the second nothing: it splits words wrongly.
+    """
+    try:
+        contents = {path.name: read_json(path) for path in sorted(folder.glob("*.json"))}
+    except InputError as error:
+        raise CheckpointError(f"{folder} cannot be loaded ({error}); get it again") from error
+    words, merges = (folder / name for name in VOCABULARY)
+    if not (words.is_file() and merges.is_file()):
+        return
+    known = contents[words.name]
+    lines = merges.read_text("utf-8", errors="replace").splitlines()
+    pairs = [line.split() for line in lines if line and not line.startswith("#version")]
+    wrong = next((pair for pair in pairs if len(pair) != 2 or "".join(pair) not in known), None)
+    if wrong is not None or len(pairs) < len(known) - UNMERGED:
+        raise CheckpointError(
+            f"{folder} cannot be loaded ({merges.name} has {len(pairs)} merges for {len(known)} words"
+            + (f", one of them is '{' '.join(wrong)}'" if wrong else "")
+            + "); get it again"
+        )
+
+
+def over_length(tokenizer: Any, prompts: Sequence[str]) -> list[int]:
+    """Positions of the prompts that have more tokens than the model reads."""
+    long: list[int] = []
+    for start in range(0, len(prompts), 1000):
+        # `truncation` off makes the tokenizer itself warn, once, about something that is told here.
+        rows = tokenizer(list(prompts[start : start + 1000]), verbose=False).input_ids
+        long += [start + row for row, ids in enumerate(rows) if len(ids) > tokenizer.model_max_length]
+    return long
+
+
+def _load_scheduler(folder: Path, name: str) -> Any:
+    class_name, changes = SCHEDULERS[name]
+    kind = getattr(_library("diffusers"), class_name)
+    try:
+        return kind.from_config(kind.load_config(str(folder / "scheduler"), local_files_only=True), **changes)
+    except DAMAGED as error:
+        raise _damaged(folder / "scheduler", error) from error
+
+
+def _load_network(folder: Path, part: str, dtype: str) -> Any:
+    """One network, from safetensors where there is such a file, else from a .bin with `weights_only`.
+
+    Both libraries pass `weights_only=True` to torch.load, so nothing is unpickled.
+    """
+    import torch
+    from safetensors import SafetensorError
+
+    library, class_name, weights = NETWORKS[part]
+    try:
+        network, report = getattr(_library(library), class_name).from_pretrained(
+            str(folder / part),
+            dtype=getattr(torch, dtype),
+            use_safetensors=(folder / part / weights[0]).is_file(),
+            local_files_only=True,
+            output_loading_info=True,
+        )
+    except (*DAMAGED, SafetensorError) as error:
+        if is_out_of_memory(error):
+            raise
+        raise _damaged(folder / part, error) from error
+    if report["missing_keys"]:  # they would be left as random numbers
+        missing = sorted(report["missing_keys"])
+        raise CheckpointError(
+            f"{folder / part} lacks {len(missing)} of the network's parameters, first: {missing[0]}; "
+            "another model's, or incomplete: get them again"
+        )
+    return network.eval().requires_grad_(False)
+
+
+def _damaged(path: Path, error: BaseException) -> CheckpointError:
+    reason = " ".join(str(error).split())[:200]
+    return CheckpointError(f"{path} cannot be loaded ({type(error).__name__}: {reason}); get it again")
+
+
+def _library(name: str) -> Any:
+    os.environ.setdefault("HF_HUB_OFFLINE", "1")  # a local folder must never make it ask a server
+    try:
+        module = importlib.import_module(name)
+    except ImportError as error:
+        raise CheckpointError(
+            f"Stable Diffusion needs {error.name}; run: pip install 'unprompt[generate]'"
+        ) from error
+    if name == "transformers":
+        module.utils.logging.disable_progress_bar()
+    return module

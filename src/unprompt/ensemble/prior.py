@@ -1,0 +1,34 @@
+"""The prior: what to guess when nothing is known of an image."""
+
+from __future__ import annotations
+
+import base64
+from functools import cache
+from importlib.resources import files
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from unprompt.records import DIM, unit_rows
+from unprompt.storage.files import read_json
+
+if TYPE_CHECKING:
+    from unprompt.records import FloatArray
+
+
+def prior_embedding() -> FloatArray:
+    """The embedding to guess when nothing is known of an image: (384,) float32, unit length.
+
+    It is the mean of the embeddings of a public prompt list; `data/prior.json` says which.
+    """
+    prior: FloatArray = unit_rows(_prior_mean()[None])[0]
+    return prior
+
+
+@cache
+def _prior_mean() -> FloatArray:
+    record = read_json(Path(str(files("unprompt") / "data" / "prior.json")))
+    mean = np.frombuffer(base64.b64decode(record["embedding_float32_base64"]), dtype="<f4")
+    assert mean.shape == (DIM,)
+    return mean

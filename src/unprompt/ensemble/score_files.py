@@ -1,0 +1,39 @@
+"""Score files: a submission.csv or a prompts.csv against a prompts.csv."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from unprompt.ensemble.score import Score, score
+from unprompt.errors import InputError
+from unprompt.networks.devices import choose_device
+from unprompt.networks.minilm import PromptEncoder
+from unprompt.records import Embeddings
+from unprompt.storage.files import PROMPTS_HEADER, read_prompts
+from unprompt.storage.submission import HEADER, read_submission
+
+
+def file_kind(path: Path) -> str:
+    """ "submission" or "prompts", by the file's first line. Raises InputError for anything else."""
+    try:
+        with path.open("rb") as stream:
+            first = stream.readline(4096)
+    except OSError as error:
+        raise InputError(f"{path} cannot be read: {error.strerror}") from error
+    header = first.decode("utf-8-sig", errors="replace").strip()
+    if header.split(",")[:2] == list(HEADER):
+        return "submission"
+    if set(PROMPTS_HEADER) <= set(header.split(",")):
+        return "prompts"
+    raise InputError(
+        f"{path} begins with '{header[:60]}'; expected a submission (imgId_eId,val) or imgId,prompt"
+    )
+
+
+def score_files(guess: Path, truth: Path, device: str = "auto") -> Score:
+    """Score a guess file against a prompts.csv. Raises InputError for unusable files or no shared ids."""
+    guessed = read_submission(guess) if file_kind(guess) == "submission" else read_prompts(guess)
+    truths = read_prompts(truth)
+    encoder = PromptEncoder.load(choose_device(device))
+    embeddings = guessed if isinstance(guessed, Embeddings) else encoder.embed(guessed)
+    return score(embeddings, encoder.embed(truths))

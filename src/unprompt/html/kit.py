@@ -1,0 +1,72 @@
+"""What the HTML pages share: the templates' environment, thumbnails, and how numbers are written.
+
+A page is one file that asks nothing of the network, and the same content always gives the same bytes.
+Prompts, ids and file names are hostile input: the templates escape all of them and their scripts see none.
+"""
+
+from __future__ import annotations
+
+import base64
+import io
+import re
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
+
+from jinja2 import Environment, PackageLoader, StrictUndefined
+
+from unprompt.errors import UnreadableImageError
+from unprompt.storage.images import ImageFile, read_file
+
+UNPRINTABLE = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\ud800-\udfff]")  # not allowed in an HTML file
+
+
+def render_page(template: str, **content: Any) -> str:
+    """Fill one of the package's templates; what no HTML file may hold becomes U+FFFD."""
+    environment = Environment(
+        loader=PackageLoader("unprompt", "data"),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    environment.filters["number"] = write_number
+    environment.filters["count_of"] = write_count
+    return UNPRINTABLE.sub("\N{REPLACEMENT CHARACTER}", environment.get_template(template).render(**content))
+
+
+def thumbnail(file: ImageFile, size: int = 320) -> bytes:
+    """A JPEG of the image whose longer side has at most `size` pixels. Raises UnreadableImageError."""
+    image = read_file(file)
+    image.thumbnail((size, size))
+    jpeg = io.BytesIO()
+    image.save(jpeg, "JPEG", quality=82, optimize=True, comment=b"")  # else the file's own comment goes along
+    return jpeg.getvalue()
+
+
+def thumbnail_addresses(files: Sequence[ImageFile | None], workers: int) -> list[str | None]:
+    """Each image's thumbnail as a `data:` address, or None where there is no picture to show."""
+    with ThreadPoolExecutor(workers) as pool:
+        return list(pool.map(_address, files))
+
+
+def _address(file: ImageFile | None) -> str | None:
+    if file is None:
+        return None
+    try:
+        return "data:image/jpeg;base64," + base64.b64encode(thumbnail(file)).decode("ascii")
+    except UnreadableImageError:
+        return None
+
+
+def write_number(value: float, places: int) -> str:
+    """A number with a fixed count of decimals and a true minus sign; never a minus zero."""
+    text = f"{value:.{places}f}"
+    if not text.strip("-0."):
+        return text.lstrip("-")
+    return text.replace("-", "\N{MINUS SIGN}")
+
+
+def write_count(count: int, noun: str, plural: str | None = None) -> str:
+    """A count with its noun: "1 image", "12,000 images"."""
+    return f"{count:,} {noun if count == 1 else plural or noun + 's'}"

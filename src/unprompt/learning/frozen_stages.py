@@ -1,0 +1,197 @@
+"""Frozen first stages of a backbone: run once for each image, and not in every epoch.
+
+In an EfficientNet the stem and the early stages take a third to a half of a training step even where nothing
+in them is learnt. What they make of an image never changes then, so it is kept on disk, in float16, and
+training goes on from there. Nothing that changes images (augmentation) or depends on the batch (batch norms)
+can be in front of that.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import shutil
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import closing
+from fnmatch import fnmatch
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+import torch
+
+from unprompt.datasets.batches import batches
+from unprompt.datasets.pixels import Pixels
+from unprompt.errors import ConfigError, InputError, RunError
+from unprompt.networks.preprocess import Preprocess
+from unprompt.storage.files import full_disk_told, locked, read_json, write_json
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+LOOK_BATCH = 64
+SAVE = 64  # batches between two saves: what a kill can cost
+STEM = ("conv_stem.", "bn1.")
+
+
+def frozen_stages(name: str, backbone: torch.nn.Module, patterns: Sequence[str]) -> int:
+    """How many stages of an EfficientNet stay as they are altogether, by patterns of frozen parameters.
+
+    Raises ConfigError for another backbone, where none does, and for batch norms among them.
+    """
+    from timm.models.efficientnet import EfficientNet
+
+    if not isinstance(backbone, EfficientNet):
+        raise ConfigError(f"what frozen stages make can be kept for EfficientNets only, not for {name}")
+
+    def stays(prefix: str) -> bool:
+        names = [key for key, _ in backbone.named_parameters() if key.startswith(prefix)]
+        return all(any(fnmatch(key, pattern) for pattern in patterns) for key in names)
+
+    count = 0
+    while count < len(backbone.blocks) and stays(f"blocks.{count}."):
+        count += 1
+    if not count or not all(map(stays, STEM)):
+        raise ConfigError(
+            f"no stage of {name} is frozen from the image on, so there is nothing to keep; "
+            "freeze conv_stem.* and blocks.0.*, or leave out keep_frozen"
+        )
+    front = (backbone.bn1, *backbone.blocks[:count])
+    if any(isinstance(module, torch.nn.BatchNorm2d) for part in front for module in part.modules()):
+        raise ConfigError(f"frozen stages of {name} have batch norms, which see the batch; use fold_norms")
+    return count
+
+
+def first_stages(backbone: torch.nn.Module, count: int, images: torch.Tensor) -> torch.Tensor:
+    """(B, 3, S, S) -> (B, C, h, w): the stem and the first `count` stages."""
+    return backbone.blocks[:count](backbone.bn1(backbone.conv_stem(images)))
+
+
+def later_stages(backbone: torch.nn.Module, count: int, activations: torch.Tensor) -> torch.Tensor:
+    """(B, C, h, w) -> (B, d): all that follows the first `count` stages."""
+    x = backbone.blocks[count:](activations)
+    return backbone.forward_head(backbone.bn2(backbone.conv_head(x)))
+
+
+class Activations(Pixels):
+    """What first stages made of N images, in an .npy file of shape (N, h, w, C) float16, by row."""
+
+    decoded = True
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._array = np.load(path, mmap_mode="r")
+
+    def __reduce__(self) -> tuple[type[Activations], tuple[Path]]:
+        return Activations, (self._path,)  # a pickled memory map would carry all of its bytes
+
+    def __len__(self) -> int:
+        return len(self._array)
+
+    def __getitem__(self, row: int) -> NDArray[np.float16]:  # type: ignore[override]
+        return np.array(self._array[row])
+
+    def take(self, rows: Sequence[int] | NDArray[np.int64]) -> NDArray[np.float16]:  # type: ignore[override]
+        some: NDArray[np.float16] = self._array[np.asarray(rows, dtype=np.int64)]
+        return some
+
+
+def open_activations(
+    pixels: Pixels,
+    images: str,
+    backbone: torch.nn.Module,
+    count: int,
+    preprocess: Preprocess,
+    cache: Path,
+    workers: int,
+    progress: Callable[[int, int], None] = lambda done, total: None,
+) -> Activations:
+    """What the first `count` stages make of all `pixels`, computed where the backbone is.
+
+    The array is `cache/stages-{hash of the images' fingerprint, the preprocessing and the parameters}.npy`
+    and stays there until somebody deletes it. A call that is killed goes on where it was. Raises RunError
+    where the cache cannot be written or the disk is full.
+    """
+    digest = hashlib.sha256(f"{images} {preprocess} {count}".encode())
+    front = (backbone.conv_stem, backbone.bn1, *backbone.blocks[:count])
+    for tensor in (tensor for part in front for tensor in part.state_dict().values()):
+        positive = tensor.detach().cpu() + 0  # a moving average makes 0.0 of -0.0
+        digest.update(positive.contiguous().numpy().tobytes())
+    path = cache / f"stages-{digest.hexdigest()[:20]}.npy"
+    if not path.exists():
+        was_training = backbone.training
+        backbone.eval()
+        try:
+            _fill(path, _made(pixels, backbone, count, preprocess, workers), len(pixels), progress)
+        finally:
+            backbone.train(was_training)
+    return Activations(path)
+
+
+Make = Callable[[int], Iterator["NDArray[np.float16]"]]
+
+
+def _made(
+    pixels: Pixels, backbone: torch.nn.Module, count: int, preprocess: Preprocess, workers: int
+) -> Make:
+    """A function that gives the activations from some row on, batch by batch."""
+    device = next(backbone.parameters()).device
+
+    def make(start: int) -> Iterator[NDArray[np.float16]]:
+        rows = np.arange(start, len(pixels))
+        plan = [rows[first : first + LOOK_BATCH] for first in range(0, len(rows), LOOK_BATCH)]
+        with closing(batches(pixels, plan, workers)) as loader:
+            for _, loaded in loader:
+                with torch.inference_mode():
+                    made = first_stages(backbone, count, preprocess.normalise(loaded.to(device)))
+                    yield made.permute(0, 2, 3, 1).half().cpu().numpy()
+
+    return make
+
+
+def _fill(path: Path, make: Make, total: int, progress: Callable[[int, int], None]) -> None:
+    """Write an array that gets its name when it is whole."""
+    work = path.with_suffix(".filling")
+    try:
+        work.mkdir(parents=True, exist_ok=True)
+        with locked(work / "lock", path), full_disk_told(path):
+            if not path.exists():  # by another process, just now
+                _fill_rows(work, make, total, progress)
+                (work / "array.npy").replace(path)
+            shutil.rmtree(work)
+    except OSError as error:
+        raise RunError(
+            f"{path} cannot be written: {error.strerror}; set XDG_CACHE_HOME to a folder that can, or leave "
+            "out keep_frozen"
+        ) from error
+
+
+def _fill_rows(work: Path, make: Make, total: int, progress: Callable[[int, int], None]) -> None:
+    """Write what is not there yet. Not through a memory map: on a full disk that would end the process."""
+    array, record = work / "array.npy", work / "progress.json"
+    done = _rows_done(record) if array.exists() else 0
+    progress(done, total)
+    stream = None
+    try:
+        for number, made in enumerate(make(done), start=1):
+            if stream is None:
+                if not done:
+                    record.unlink(missing_ok=True)  # it may speak of an array that is gone
+                    np.lib.format.open_memmap(array, "w+", np.float16, (total, *made.shape[1:]))
+                stream = array.open("r+b")
+                stream.seek(array.stat().st_size - (total - done) * made[0].nbytes)
+            stream.write(made.tobytes())
+            done += len(made)
+            if number % SAVE == 0 or done == total:
+                stream.flush()
+                write_json(record, {"done": done})
+            progress(done, total)
+    finally:
+        if stream is not None:
+            stream.close()
+
+
+def _rows_done(record: Path) -> int:
+    try:
+        return int(read_json(record)["done"])
+    except (InputError, KeyError, TypeError, ValueError):
+        return 0

@@ -1,0 +1,258 @@
+"""A BLIP captioner of one's own images, from nothing, by transformers' own classes.
+
+    OUT/
+      config.json, model.safetensors, preprocessor_config.json, vocab.txt …   as transformers lays them out
+      train.json      written last: settings, loss, seconds
+
+BLIP's image encoder is a vision transformer, which learns to see far more slowly than a pretrained
+convolutional network can be made to see. So it may be given a teacher: while it learns to write captions, its
+class token also learns to say what the teacher's features of the image are (Hinton et al. 2015,
+"Distilling the Knowledge in a Neural Network", with features in place of logits). What reads the class token
+for that is thrown away at the end.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from unprompt import __version__
+from unprompt.errors import CheckpointError, ConfigError, InputError
+from unprompt.learning.loop import Learnt, Schedule, StepProgress, learn
+from unprompt.storage.files import write_bytes
+from unprompt.storage.resumable import WORK, FolderKind, finish, opened
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+    from torch import Tensor
+
+    from unprompt.datasets.pixels import Pixels
+    from unprompt.records import FloatArray
+
+KIND = FolderKind(
+    noun="captioner",
+    record="train.json",
+    outputs=("*.json", "model.safetensors", "vocab.txt"),
+    inputs="settings, or other images or captions,",
+)
+SPECIAL = ("[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]")
+PAD, SEP = SPECIAL.index("[PAD]"), SPECIAL.index("[SEP]")
+EXTRA = 2  # [DEC], which begins a caption, and [ENC] follow the vocabulary, as in Salesforce's files
+HEAD_WIDTH = 64
+LONGEST = 64  # tokens of a caption, its begin and end among them
+NOT_LEARNT = -100  # a label that the loss leaves out
+
+
+@dataclass(frozen=True)
+class CaptionerTraining(Schedule):
+    """Sizes and schedule. The defaults are for minutes on two cores."""
+
+    epochs: int = 2
+    batch: int = 64
+    learning_rate: float = 1e-3
+    size: int = 128  # side of the images in pixels
+    patch: int = 32  # side of a patch
+    width: int = 192
+    image_layers: int = 6
+    text_layers: int = 3
+    guidance: float = 1.0  # share of the squared error against the teacher's features in the loss
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        for name in ("patch", "image_layers", "text_layers"):
+            if getattr(self, name) < 1:
+                raise ConfigError(f"{name} must be at least 1, got {getattr(self, name)}")
+        if self.width < 1 or self.width % HEAD_WIDTH:
+            raise ConfigError(f"width must be a multiple of {HEAD_WIDTH}, got {self.width}")
+        if self.size < 1 or self.size % self.patch:
+            raise ConfigError(f"size {self.size} is not a multiple of the patch of {self.patch} pixels")
+        if self.guidance < 0:
+            raise ConfigError(f"guidance must be at least 0, got {self.guidance}")
+
+
+def train_captioner(
+    pixels: Pixels,
+    captions: Sequence[str],
+    out: Path,
+    config: CaptionerTraining | None = None,
+    teacher: FloatArray | None = None,
+    device: str = "cpu",
+    overwrite: bool = False,
+    progress: StepProgress = lambda step, done, total: None,
+) -> Learnt:
+    """Teach a BLIP to write the captions of N images.
+
+    `pixels`: the images at `config.size`. `captions`: theirs, in their order. `teacher`: (N, d) features of
+    another network, which the image encoder learns to tell as well. A call that was killed goes on where it
+    was. Raises InputError where the three do not belong together, RunError for a folder that is finished or
+    something else's.
+    """
+    import torch
+
+    config = config or CaptionerTraining()
+    counts = {len(pixels), len(captions), len(captions) if teacher is None else len(teacher)}
+    if len(counts) > 1 or not captions:
+        raise InputError(f"a captioner needs a caption for each image, got {len(pixels)} and {len(captions)}")
+    plan = {
+        "unprompt": __version__,
+        "config": config.deciding(),
+        "data": _fingerprint(pixels, captions, teacher),
+    }
+    with opened(out, KIND, plan, overwrite):
+        write_bytes(out / "vocab.txt", "".join(f"{piece}\n" for piece in vocabulary_of(captions)).encode())
+        tokenizer = _transformers().BertTokenizerFast(vocab=str(out / "vocab.txt"))
+        with torch.random.fork_rng(devices=[]):
+            torch.manual_seed(config.seed)
+            network = new_captioner(config, len(tokenizer))
+            objective = _objective(network, config, pixels, token_rows(tokenizer, captions), teacher, device)
+            learnt = learn(objective, objective.loss_at, len(captions), config, out / WORK, progress)
+        network.cpu().eval().save_pretrained(out)
+        image_processor(config).save_pretrained(out)
+        tokenizer.save_pretrained(out)
+        finish(
+            out,
+            KIND,
+            {"unprompt": __version__, **asdict(learnt), "images": len(captions), "config": config.deciding()},
+        )
+    return learnt
+
+
+def vocabulary_of(captions: Sequence[str]) -> list[str]:
+    """A WordPiece vocabulary in BERT's order: signs, then the captions' words, the most frequent first.
+
+    Single characters follow, so that a word which no caption has can still be spelt.
+    """
+    from tokenizers.normalizers import BertNormalizer
+    from tokenizers.pre_tokenizers import BertPreTokenizer
+
+    normalise, split = BertNormalizer(lowercase=True), BertPreTokenizer()
+    counts = Counter(
+        word for caption in captions for word, _ in split.pre_tokenize_str(normalise.normalize_str(caption))
+    )
+    words = sorted(counts, key=lambda word: (-counts[word], word))
+    letters = sorted(set("".join(words)))
+    return list(dict.fromkeys([*SPECIAL, *words, *letters, *(f"##{letter}" for letter in letters)]))
+
+
+def new_captioner(config: CaptionerTraining, vocabulary: int) -> Any:
+    """A BLIP with random weights, for `vocabulary` pieces and the two that follow them."""
+    transformers = _transformers()
+    shared = {
+        "hidden_size": config.width,
+        "intermediate_size": 4 * config.width,
+        "num_attention_heads": config.width // HEAD_WIDTH,
+        "initializer_range": 0.02,  # the image encoder's default is next to nothing, as it expects weights
+    }
+    return transformers.BlipForConditionalGeneration(
+        transformers.BlipConfig(
+            text_config={
+                **shared,
+                "num_hidden_layers": config.text_layers,
+                "max_position_embeddings": LONGEST,
+                "vocab_size": vocabulary + EXTRA,
+                "bos_token_id": vocabulary,
+                "pad_token_id": PAD,
+                "sep_token_id": SEP,
+                "eos_token_id": SEP,
+            },
+            vision_config={
+                **shared,
+                "num_hidden_layers": config.image_layers,
+                "image_size": config.size,
+                "patch_size": config.patch,
+            },
+        )
+    )
+
+
+def image_processor(config: CaptionerTraining) -> Any:
+    """What makes images into the network's input, with BLIP's own means and deviations."""
+    return _transformers().BlipImageProcessor(size={"height": config.size, "width": config.size})
+
+
+def token_rows(tokenizer: Any, captions: Sequence[str]) -> NDArray[np.int64]:
+    """N captions -> (N, T) ids: a sign that begins the caption, its pieces, one that ends it, then pads."""
+    pieces = tokenizer(list(captions), add_special_tokens=False).input_ids
+    rows = [[len(tokenizer), *row[: LONGEST - 2], SEP] for row in pieces]
+    ids = np.full((len(rows), max(map(len, rows))), PAD, dtype=np.int64)
+    for row, numbers in zip(ids, rows, strict=True):
+        row[: len(numbers)] = numbers
+    return ids
+
+
+def _objective(
+    network: Any,
+    config: CaptionerTraining,
+    pixels: Pixels,
+    ids: NDArray[np.int64],
+    teacher: FloatArray | None,
+    device: str,
+) -> Any:
+    """A module whose parameters are those that learn, with the loss at some rows of the data."""
+    import torch
+
+    from unprompt.networks.preprocess import Preprocess
+
+    processor = image_processor(config)
+    preprocess = Preprocess(config.size, mean=tuple(processor.image_mean), std=tuple(processor.image_std))
+    wanted = None
+    if teacher is not None and config.guidance:
+        wanted = torch.from_numpy((teacher - teacher.mean(0)) / (teacher.std(0) + 1e-3))
+
+    class Objective(torch.nn.Module):  # type: ignore[misc]
+        def __init__(self) -> None:
+            super().__init__()
+            self.captioner = network
+            if wanted is not None:
+                self.guide = torch.nn.Linear(config.width, wanted.shape[1])
+
+        def loss_at(self, rows: NDArray[np.int64]) -> Tensor:
+            images = torch.from_numpy(pixels.take(rows)).to(device)
+            tokens = torch.from_numpy(_cut(ids[rows])).to(device)
+            there = (tokens != PAD).long()
+            said = self.captioner(
+                pixel_values=preprocess.normalise(images).contiguous(),
+                input_ids=tokens,
+                attention_mask=there,
+                labels=tokens.masked_fill(there == 0, NOT_LEARNT),
+            )
+            loss: Tensor = said.loss
+            if wanted is not None:
+                told = self.guide(said.image_embeds[:, 0])  # (B, d), of the class token
+                loss = loss + config.guidance * (told - wanted[rows].to(device)).square().mean()
+            return loss
+
+    return Objective().to(device)
+
+
+def _cut(ids: NDArray[np.int64]) -> NDArray[np.int64]:
+    """Rows without the columns that are nothing but pads."""
+    return ids[:, : int((ids != PAD).sum(axis=1).max())]
+
+
+def _fingerprint(pixels: Pixels, captions: Sequence[str], teacher: FloatArray | None) -> str:
+    """By the captions, the teacher and a few of the images."""
+    digest = hashlib.sha256(json.dumps(list(captions)).encode())
+    if teacher is not None:
+        digest.update(np.ascontiguousarray(teacher).tobytes())
+    for row in np.unique(np.linspace(0, len(pixels) - 1, 8).astype(int)):
+        digest.update(pixels[int(row)].tobytes())
+    return digest.hexdigest()[:20]
+
+
+def _transformers() -> Any:
+    try:
+        import transformers
+    except ImportError as error:
+        raise CheckpointError(
+            f"training a captioner needs {error.name}; run: pip install 'unprompt[interrogate]'"
+        ) from error
+    transformers.utils.logging.disable_progress_bar()  # of writing one small file
+    return transformers

@@ -1,0 +1,327 @@
+"""Banks: the image features of data sets with their prompts, in which the member `retrieval` looks things up.
+
+    BANK/
+      bank.npz    features (N, D) and embeddings (N, 384) of the prompts, both float16; texts (bytes) and
+                  ends (N,): the prompts in UTF-8, one after the other, and where each ends
+      bank.json   written last: by which CLIP and encoder, how many images, which could not be read
+
+float16 halves the file and the memory, and is enough: it moves the cosine of two unit rows by less than
+1e-4, and the prompts' embeddings by less than 1e-6 in cosine. Nothing in a bank depends on when or in how
+many steps it was made.
+"""
+
+from __future__ import annotations
+
+import warnings
+from collections import deque
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import Future
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Protocol
+
+import numpy as np
+
+from unprompt import __version__
+from unprompt.datasets.dataset import Dataset, read_dataset
+from unprompt.datasets.split import first_of_shuffled
+from unprompt.datasets.targets import embed_targets
+from unprompt.ensemble.score import cosines
+from unprompt.errors import ConfigError, InputError
+from unprompt.networks.devices import core_count
+from unprompt.networks.minilm import PromptEncoder, encoder_identity
+from unprompt.networks.pipeline import Backbone, Pipeline, Seen, gather, running
+from unprompt.records import DIM, Problem, unit_rows
+from unprompt.storage import resumable as folders
+from unprompt.storage.files import read_arrays, read_json, write_arrays
+from unprompt.storage.images import ImageFile
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from unprompt.records import FloatArray
+
+KIND = folders.FolderKind(
+    noun="bank", record="bank.json", outputs=("bank.npz",), inputs="data sets, another CLIP, another limit"
+)
+CHUNK = 64  # images between two saves: what a kill can cost (two minutes of ViT-H-14 on a CPU)
+CHECKED = 8  # prompts of a data set that are embedded to see whether its own embeddings are MiniLM's …
+SAME = 0.999  # … which they are at this cosine
+
+
+class IdentifiedBackbone(Backbone, Protocol):
+    """A backbone that says which network with which parameters it is."""
+
+    @property
+    def identity(self) -> str:
+        """The same for the same network, wherever its files are and on whatever device it runs."""
+
+
+@dataclass(frozen=True, eq=False)
+class Bank:
+    """N images seen by a CLIP, with their prompts.
+
+    `features`: (N, D) float16 unit rows. `embeddings`: (N, 384) float16 unit rows of the prompts.
+    `clip` and `encoder`: identities of what made either.
+    """
+
+    features: NDArray[np.float16]
+    embeddings: NDArray[np.float16]
+    prompts: tuple[str, ...]
+    clip: str
+    encoder: str
+
+    def __post_init__(self) -> None:
+        count = len(self.prompts)
+        if not count:
+            raise InputError("a bank needs at least one image")
+        if (
+            self.features.ndim != 2
+            or len(self.features) != count
+            or self.embeddings.shape != (count, DIM)
+            or self.features.dtype != np.float16
+            or self.embeddings.dtype != np.float16
+        ):
+            raise InputError(
+                f"a bank of {count} prompts needs float16 features ({count}, D) and embeddings "
+                f"({count}, {DIM}), got {self.features.dtype} {self.features.shape} and "
+                f"{self.embeddings.dtype} {self.embeddings.shape}"
+            )
+
+    def __len__(self) -> int:
+        return len(self.prompts)
+
+
+def write_bank(folder: Path, bank: Bank) -> None:
+    """Write BANK/bank.npz, without its record. The same bank gives the same bytes."""
+    encoded = [prompt.encode() for prompt in bank.prompts]
+    write_arrays(
+        folder / "bank.npz",
+        features=bank.features,
+        embeddings=bank.embeddings,
+        texts=np.frombuffer(b"".join(encoded), dtype=np.uint8),
+        ends=np.cumsum([len(text) for text in encoded], dtype=np.int64),
+    )
+
+
+def read_bank(folder: Path) -> Bank:
+    """Read a bank. Raises InputError where there is none, or it is not finished, damaged or not whole."""
+    if not (folder / KIND.record).exists():
+        unfinished = (folder / folders.WORK).exists()
+        raise InputError(
+            f"the bank {folder} is not finished; run the same `unprompt bank` again"
+            if unfinished
+            else f"there is no bank {folder}; make one: unprompt bank DATASET --out {folder}"
+        )
+    record = read_json(folder / KIND.record)
+    arrays = read_arrays(folder / "bank.npz", ("features", "embeddings", "texts", "ends"))
+    try:
+        texts, ends = arrays["texts"].tobytes(), arrays["ends"].tolist()
+        return Bank(
+            features=arrays["features"],
+            embeddings=arrays["embeddings"],
+            prompts=tuple(texts[a:b].decode() for a, b in zip([0, *ends[:-1]], ends, strict=True)),
+            clip=str(record["clip"]),
+            encoder=str(record["encoder"]),
+        )
+    except KeyError as error:
+        raise InputError(f"{folder / KIND.record} has no {error}; make the bank again") from error
+    except (InputError, ValueError, TypeError) as error:
+        raise InputError(f"{folder} is no bank that this version reads: {error}; make it again") from error
+
+
+@dataclass(frozen=True, eq=False)
+class BankResult:
+    """What making a bank tells its caller. `images` are those in the bank; `problems` are left out of it."""
+
+    folder: Path
+    images: int
+    width: int  # of the features
+    problems: tuple[Problem, ...]
+    resumed: bool
+
+
+def build_bank(
+    sources: Sequence[Path],
+    out: Path,
+    backbone: IdentifiedBackbone,
+    device: str = "cpu",
+    workers: int = 0,
+    limit: int = 0,
+    overwrite: bool = False,
+    progress: Callable[[str, int, int], None] = lambda step, done, total: None,
+) -> BankResult:
+    """Look at the images of data sets and keep features and prompts in the folder `out`.
+
+    `workers`: threads, 0 for one a core. `limit`: so many images at most, drawn at random but always the
+    same (0: all). `progress` is told the step, images done and in all. Interrupted work goes on when called
+    again with the same arguments, and leaves the same bytes as work that was not.
+
+    Embeddings are the data sets' own where a few of their prompts, embedded anew, have the same; all others
+    are made once and kept in the user's cache. An image that cannot be read is left out.
+
+    Raises InputError for unusable data sets, and where no image can be read; RunError for a folder that
+    holds something else.
+    """
+    for name, value in (("workers", workers), ("limit", limit)):
+        if value < 0:
+            raise ConfigError(f"{name} must be at least 0, got {value}")
+    datasets = limited([read_dataset(path) for path in dict.fromkeys(sources)], limit)
+    files = [image for dataset in datasets for image in dataset.images]
+    texts = [text for dataset in datasets for text in dataset.prompts.texts]
+    plan = {
+        "unprompt": __version__,
+        "clip": backbone.identity,
+        "encoder": encoder_identity(),
+        "device": device,
+        "chunk": CHUNK,
+        "images": folders.fingerprint(
+            {"images": [[file.image_id, file.name, _size(file.path)] for file in files], "prompts": texts}
+        ),
+    }
+    with folders.opened(out, KIND, plan, overwrite) as resumed:
+        embeddings = _embed(datasets, device, progress)  # (N, 384)
+        chunks = [files[start : start + CHUNK] for start in range(0, len(files), CHUNK)]
+        paths = [out / folders.WORK / f"chunk-{number:06d}.npz" for number in range(len(chunks))]
+        with running(workers or core_count(), device) as pipeline:
+            _look(chunks, paths, backbone, pipeline, workers or core_count(), progress)
+        done = [read_arrays(path, ("features", "problems")) for path in paths]
+        whys = [str(why) for chunk in done for why in chunk["problems"]]
+        problems = tuple(
+            Problem(file.image_id, file.name, why) for file, why in zip(files, whys, strict=True) if why
+        )
+        if len(problems) == len(files):
+            raise InputError(
+                f"none of {len(files)} images can be read, first: {problems[0].file}: {problems[0].problem}"
+            )
+        readable = [row for row, why in enumerate(whys) if not why]
+        bank = Bank(
+            features=np.concatenate([chunk["features"] for chunk in done if chunk["features"].size]),
+            embeddings=embeddings[readable].astype(np.float16),
+            prompts=tuple(texts[row] for row in readable),
+            clip=backbone.identity,
+            encoder=encoder_identity(),
+        )
+        write_bank(out, bank)
+        folders.finish(out, KIND, _record(bank, datasets, problems))
+    return BankResult(out, len(bank), bank.features.shape[1], problems, resumed)
+
+
+def _record(bank: Bank, datasets: Sequence[Dataset], problems: Sequence[Problem]) -> dict[str, Any]:
+    """What bank.json says. It has no date, so that the same images give the same bytes."""
+    return {
+        "unprompt": __version__,
+        "images": len(bank),
+        "width": bank.features.shape[1],
+        "clip": bank.clip,
+        "encoder": bank.encoder,
+        "data_sets": [{"name": data.path.resolve().name, "images": len(data)} for data in datasets],
+        "unreadable": [{"imgId": p.image_id, "file": p.file, "problem": p.problem} for p in problems],
+    }
+
+
+def _size(path: Path) -> int:
+    try:
+        return path.stat().st_size
+    except OSError:
+        return -1
+
+
+def limited(datasets: Sequence[Dataset], limit: int) -> list[Dataset]:
+    """Data sets with `limit` images in all (0: all of them), each as many as chance gives it."""
+    total = sum(len(dataset) for dataset in datasets)
+    rows = first_of_shuffled(np.arange(total), limit, seed=0)
+    some = []
+    start = 0
+    for dataset in datasets:
+        own = rows[(rows >= start) & (rows < start + len(dataset))] - start
+        ids = [dataset.images[row].image_id for row in own]
+        if ids:
+            some.append(
+                Dataset(
+                    path=dataset.path,
+                    images=tuple(dataset.images[row] for row in own),
+                    prompts=dataset.prompts.at(ids),
+                    embeddings=dataset.embeddings.at(ids) if dataset.embeddings else None,
+                )
+            )
+        start += len(dataset)
+    return some
+
+
+def _embed(datasets: Sequence[Dataset], device: str, progress: Callable[[str, int, int], None]) -> FloatArray:
+    """The unit rows of all prompts, in order: (N, 384)."""
+    encoder = PromptEncoder.load(device) if any(data.embeddings is not None for data in datasets) else None
+    rows = []
+    for dataset in datasets:
+
+        def show(done: int, total: int, name: str = dataset.path.name) -> None:
+            progress(f"embedding prompts of {name}", done, total)
+
+        if encoder is not None and not has_own_embeddings(dataset, encoder):
+            dataset = replace(dataset, embeddings=None)
+        rows.append(embed_targets(dataset, device, show))
+    return np.concatenate(rows)
+
+
+def has_own_embeddings(dataset: Dataset, encoder: PromptEncoder) -> bool:
+    """Whether a data set has embeddings that are the encoder's, by a few of its prompts.
+
+    Data sets do not say what their embeddings are of. Warns where they are something else's.
+    """
+    if dataset.embeddings is None:
+        return False
+    rows = np.unique(np.linspace(0, len(dataset) - 1, CHECKED).astype(int))
+    again = encoder.encode([dataset.prompts.texts[row] for row in rows])  # (at most 8, 384)
+    cosine = cosines(dataset.embeddings.vectors[rows], again)
+    if cosine.min() >= SAME:
+        return True
+    row = rows[cosine.argmin()]
+    warnings.warn(
+        f"the embeddings of {dataset.path} are not all-MiniLM-L6-v2's (cosine {cosine.min():.3f} for "
+        f"{dataset.images[row].image_id}); its prompts are embedded anew",
+        stacklevel=2,
+    )
+    return False
+
+
+def _look(
+    chunks: Sequence[Sequence[ImageFile]],
+    paths: Sequence[Path],
+    backbone: Backbone,
+    pipeline: Pipeline,
+    workers: int,
+    progress: Callable[[str, int, int], None],
+) -> None:
+    """Write the features of each chunk whose file is not there yet (a file that is there is whole)."""
+    total = sum(len(chunk) for chunk in chunks)
+    missing = [number for number, path in enumerate(paths) if not path.exists()]
+    done = total - sum(len(chunks[number]) for number in missing)
+    progress("looking at images", done, total)
+    ahead = 1 + -(-workers * backbone.batch // CHUNK)  # so many chunks keep every worker busy
+    for number, seen in _seen(chunks, missing, backbone, pipeline, ahead):
+        features = seen.features.get(backbone.name)
+        rows = np.empty((0, 0), np.float16) if features is None else unit_rows(features, "image features")
+        problems = np.array([problem or "" for problem in seen.problems], dtype=np.str_)
+        write_arrays(paths[number], features=rows.astype(np.float16), problems=problems)
+        done += len(chunks[number])
+        progress("looking at images", done, total)
+
+
+def _seen(
+    chunks: Sequence[Sequence[ImageFile]],
+    missing: Sequence[int],
+    backbone: Backbone,
+    pipeline: Pipeline,
+    ahead: int,
+) -> Iterator[tuple[int, Seen]]:
+    """What is seen of the missing chunks, in order, with `ahead` of them under way beside the one awaited."""
+    under_way: deque[tuple[int, list[Future[Seen]]]] = deque()
+    for number in missing:
+        under_way.append((number, pipeline.submit(chunks[number], [backbone])))
+        if len(under_way) > ahead:
+            number, futures = under_way.popleft()
+            yield number, gather(futures)
+    while under_way:
+        number, futures = under_way.popleft()
+        yield number, gather(futures)

@@ -1,0 +1,95 @@
+"""The member `interrogator`: caption and phrases made into a prompt, and the prompt's embedding."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from unprompt.ensemble.kinds import MemberKind, MemberSpec
+from unprompt.ensemble.members import Guess
+from unprompt.interrogator.cores import cores_for
+from unprompt.interrogator.modes import Interrogator, InterrogatorConfig
+from unprompt.interrogator.vocabulary import NO_OWN_LISTS, OwnLists, own_lists
+from unprompt.networks import captioner_files, clip, minilm
+from unprompt.networks.captioner import load_captioner_of
+from unprompt.networks.captioner_config import CaptionerConfig
+from unprompt.networks.clip import Clip, ClipConfig
+from unprompt.networks.loader import Loader
+
+if TYPE_CHECKING:
+    from unprompt.networks.captioner import Captioner
+    from unprompt.networks.minilm import PromptEncoder
+    from unprompt.networks.pipeline import Backbone
+    from unprompt.records import FloatArray
+
+
+@dataclass(frozen=True)
+class MemberConfig(InterrogatorConfig):
+    """How the interrogator member makes its prompts."""
+
+    mode: str = "kaggle"
+    phrases: str = ""  # folder with lists of one's own
+
+
+class InterrogatorMember:
+    """The member `interrogator`: one CLIP, its phrases, and a captioner, which the mode negative has not."""
+
+    def __init__(
+        self,
+        name: str,
+        clip: Clip,
+        captioner: Captioner | None,
+        interrogator: Interrogator,
+        encoder: PromptEncoder,
+        lists: OwnLists = NO_OWN_LISTS,
+    ) -> None:
+        """`lists`: the phrases of one's own that the interrogator was built with."""
+        self.name = name
+        self.clip = clip
+        self.captioner = captioner
+        self.lists = lists
+        self.backbones: tuple[Backbone, ...] = (clip,) if captioner is None else (clip, captioner)
+        self._interrogator = interrogator
+        self._encoder = encoder
+
+    def guess(self, features: FloatArray, captions: Sequence[str] | None = None) -> Guess:
+        """(B, D) features and B captions -> B prompts, and their embeddings (B, 384)."""
+        with cores_for(self._interrogator):
+            found = self._interrogator.prompts(features, captions, measured=False)
+        prompts = tuple(one.prompt for one in found)
+        return Guess(self._encoder.encode(prompts), prompts)
+
+
+def build(loader: Loader, spec: MemberSpec) -> InterrogatorMember:
+    """The member of a table in a bundle."""
+    config = spec.read(MemberConfig)
+    seen_by = clip_of(loader, spec)
+    lists = own_lists(config.phrases)
+    interrogator = Interrogator.build(seen_by.texts, config, lists)
+    captioner = None
+    if interrogator.needs_captions:
+        captioner = load_captioner_of(loader, spec.read(CaptionerConfig))
+    return InterrogatorMember(spec.name, seen_by, captioner, interrogator, loader.encoder, lists)
+
+
+def clip_of(loader: Loader, spec: MemberSpec) -> Clip:
+    """The CLIP that a table names, shared by the members that name the same one."""
+    which = spec.read(ClipConfig)
+    return loader.once(Clip.load, which.clip, spec.checkpoint, which.statistics)
+
+
+def checkpoints(spec: MemberSpec) -> list[str]:
+    """The declared checkpoints of what the table names no files of: CLIP, captioner, and MiniLM."""
+    names = [] if spec.checkpoint else [clip.CHECKPOINT]
+    if spec.settings.get("mode") != "negative" and not spec.settings.get("captioner"):
+        names.append(captioner_files.CHECKPOINT)
+    return [*names, minilm.CHECKPOINT]
+
+
+KIND = MemberKind(
+    (MemberConfig, ClipConfig, CaptionerConfig),
+    build,
+    checkpoints,
+    paths=("captioner", "phrases", "vocabulary"),
+)

@@ -1,0 +1,256 @@
+"""Captioners on disk: transformers folders of BLIP, BLIP-2 and GIT, and Salesforce's own `.pth` of BLIP.
+
+Nothing is ever downloaded, and no code in a file is run.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from unprompt.errors import CheckpointError, InputError
+from unprompt.networks.blip_names import COUNTER, PARTS, SHAPES_READ, TIED, blip_sizes, transformers_name
+from unprompt.networks.checkpoints import locate, verify
+from unprompt.storage.files import read_json
+
+CHECKPOINT = "blip-large"
+MINILM = "all-minilm-l6-v2"  # which has BERT's vocabulary too
+NETWORKS = {  # model_type in config.json -> transformers' class
+    "blip": "BlipForConditionalGeneration",
+    "blip-2": "Blip2ForConditionalGeneration",
+    "git": "GitForCausalLM",
+}
+LAYOUTS = "Salesforce/blip-image-captioning-large, Salesforce/blip2-opt-2.7b or microsoft/git-large-coco"
+WEIGHTS = (
+    "model.safetensors",
+    "model.safetensors.index.json",
+    "pytorch_model.bin",
+    "pytorch_model.bin.index.json",
+)
+TOKENIZERS = ("tokenizer.json", "vocab.txt", "vocab.json", "spiece.model")
+PREPROCESSORS = ("preprocessor_config.json", "processor_config.json")
+VOCABULARY = "vocab.txt"
+IMAGE_TOKEN = "<image>"
+EXTRA_ROWS = 2  # [DEC], which begins a caption, and [ENC] follow BERT's vocabulary
+
+
+@dataclass(frozen=True, eq=False)
+class CaptionNetwork:
+    """A loaded captioner: transformers' network, image processor and tokenizer, and the files they are from.
+
+    `kind` is a key of NETWORKS.
+    """
+
+    kind: str
+    network: Any
+    image_processor: Any
+    tokenizer: Any
+    files: tuple[Path, ...]
+
+
+def load_captioner(path: Path | None, vocabulary: Path | None, half: bool) -> CaptionNetwork:
+    """Load a captioner on the CPU from a folder, a `.pth`, or where the declared checkpoint is found.
+
+    `vocabulary`: folder of BERT's vocab.txt, for a `.pth`. `half`: in half precision, but GIT never is.
+    Raises CheckpointError where something is missing, damaged or no captioner.
+    """
+    if path is None:
+        found = locate(CHECKPOINT)
+        verify(found)
+        path = found.folder if found.alternative else found.main_path
+    if path.is_dir() and not (path / "config.json").exists() and len(single := list(path.glob("*.pth"))) == 1:
+        (path,) = single  # a data set that holds Salesforce's file and nothing else
+    if path.is_dir():
+        return _load_folder(path, half)
+    if not path.is_file():
+        raise CheckpointError(
+            f"there is no captioner {path}; name a folder in the layout of {LAYOUTS}, or Salesforce's "
+            f"model_large_caption.pth, or attach what `unprompt checkpoints fetch {CHECKPOINT}` says"
+        )
+    return _load_salesforce(path, vocabulary, half)
+
+
+def folder_files(folder: Path) -> tuple[str, list[Path]]:
+    """The kind of captioner in a transformers folder, and the files that loading reads, config.json first.
+
+    Raises CheckpointError for a folder of another model, and where the weights, the tokenizer or the image
+    processor are missing.
+    """
+    config_file = folder / "config.json"
+    if not config_file.is_file():
+        raise CheckpointError(
+            f"{folder} has no config.json, so it is no model folder; expected the layout of {LAYOUTS}"
+        )
+    try:
+        config = read_json(config_file)
+    except InputError as error:
+        raise CheckpointError(f"{error}; get it again") from error
+    kind = config.get("model_type")
+    if kind not in NETWORKS:
+        raise CheckpointError(
+            f"{folder} holds a model of the type '{kind}', captioners are {', '.join(NETWORKS)}; "
+            f"give a folder in the layout of {LAYOUTS}"
+        )
+    architectures = config.get("architectures") or [NETWORKS[kind]]
+    if NETWORKS[kind] not in architectures:
+        raise CheckpointError(
+            f"{folder} holds a {architectures[0]}, which writes no captions; the one that does is "
+            f"{NETWORKS[kind]}"
+        )
+    weights = [folder / name for name in WEIGHTS if (folder / name).is_file()][:1]
+    if weights and weights[0].suffix == ".json":
+        weights += [folder / name for name in sorted({*read_json(weights[0]).get("weight_map", {}).values()})]
+    tokenizers = [folder / name for name in TOKENIZERS if (folder / name).is_file()][:1]
+    preprocessors = [folder / name for name in PREPROCESSORS if (folder / name).is_file()][:1]
+    for what, found, names in (
+        ("weights", weights, WEIGHTS),
+        ("tokenizer", tokenizers, TOKENIZERS),
+        ("image processor's settings", preprocessors, PREPROCESSORS),
+    ):
+        missing = [path.name for path in found if not path.is_file()] if found else [" or ".join(names)]
+        if missing:
+            raise CheckpointError(
+                f"{folder} lacks the {what} ({missing[0]}); copy that from where its config.json is from"
+            )
+    return str(kind), [config_file, *weights, *tokenizers, *preprocessors]
+
+
+def _load_folder(folder: Path, half: bool) -> CaptionNetwork:
+    kind, files = folder_files(folder)
+    transformers = _transformers()
+    where = str(folder)
+    processor = _read(
+        folder, "image processor or tokenizer", transformers.AutoProcessor.from_pretrained, where
+    )
+    network = _network(folder, kind, half, where)
+    tokenizer = processor.tokenizer
+    if kind == "blip-2":
+        # Where the picture goes among the words; older files do not say it.
+        network.config.image_token_index = tokenizer.convert_tokens_to_ids(IMAGE_TOKEN)
+    rows = network.get_input_embeddings().num_embeddings
+    if len(tokenizer) > rows:
+        raise CheckpointError(
+            f"{folder}: the tokenizer has {len(tokenizer)} tokens, the model {rows}; they belong to "
+            "different checkpoints, get both from one"
+        )
+    return CaptionNetwork(kind, network, processor.image_processor, tokenizer, tuple(files))
+
+
+def _load_salesforce(path: Path, vocabulary: Path | None, half: bool) -> CaptionNetwork:
+    transformers = _transformers()
+    from unprompt.networks.state_dicts import read_tensors
+
+    state = read_tensors(path)
+    _check_salesforce(path, state)
+    sizes = blip_sizes(state)
+    rows = sizes["text_config"]["vocab_size"]
+    words = vocabulary_file(path, vocabulary)
+    tokenizer = _read(words, "vocabulary", transformers.BertTokenizerFast.from_pretrained, str(words.parent))
+    if len(tokenizer) + EXTRA_ROWS != rows:
+        raise CheckpointError(
+            f"{words} has {len(tokenizer):,} tokens, but {path} was trained with {rows - EXTRA_ROWS:,} "
+            f"and {EXTRA_ROWS} of its own; give the vocab.txt of bert-base-uncased (30,522 lines)"
+        )
+    sizes["text_config"] |= {
+        "bos_token_id": rows - EXTRA_ROWS,
+        "pad_token_id": tokenizer.pad_token_id,
+        "sep_token_id": tokenizer.sep_token_id,
+    }
+    named = {transformers_name(name): tensor for name, tensor in state.items()}
+    network = _network(path, "blip", half, None, config=transformers.BlipConfig(**sizes), state_dict=named)
+    side = sizes["vision_config"]["image_size"]
+    image_processor = transformers.BlipImageProcessor(size={"height": side, "width": side})
+    return CaptionNetwork("blip", network, image_processor, tokenizer, (path, words))
+
+
+def vocabulary_file(checkpoint: Path, given: Path | None) -> Path:
+    """BERT's vocab.txt: in the folder that is given, else beside the checkpoint, else with MiniLM.
+
+    Raises CheckpointError that says where to get it.
+    """
+    places = [given if given.is_dir() else given.parent] if given else [checkpoint.parent]
+    if not given:
+        try:
+            found = locate(MINILM)
+            verify(found, only=[VOCABULARY])
+            places.append(found.folder)
+        except CheckpointError:
+            pass  # then MiniLM is not installed, and the error below says what will do
+    for folder in places:
+        if (folder / VOCABULARY).is_file():
+            return folder / VOCABULARY
+    raise CheckpointError(
+        f"{checkpoint} holds weights but no vocabulary, and there is no {places[0] / VOCABULARY}; put the "
+        "vocab.txt of bert-base-uncased there (30,522 lines; all-MiniLM-L6-v2 and "
+        "Salesforce/blip-image-captioning-large have the same file)"
+    )
+
+
+def _check_salesforce(path: Path, state: dict[str, Any]) -> None:
+    """Leave each of a captioner's parameters once. Raises CheckpointError for another model's."""
+    missing = [name for name in SHAPES_READ if name not in state]
+    if missing:
+        raise CheckpointError(
+            f"{path} is no BLIP captioner as Salesforce published them (it lacks {missing[0]}, and begins "
+            f"with {next(iter(state))}); name model_large_caption.pth, "
+            f"model_base_caption_capfilt_large.pth or a folder in the layout of {LAYOUTS}"
+        )
+    foreign = [name for name in state if not name.startswith(PARTS)]
+    if foreign:
+        raise CheckpointError(
+            f"{path} has {len(foreign)} tensors that a BLIP captioner has not, first: {foreign[0]}; it is a "
+            "BLIP for another task, name model_large_caption.pth or model_base_caption_capfilt_large.pth"
+        )
+    state.pop(COUNTER, None)
+    for name, shared in TIED.items():
+        tensor = state.pop(name, state[shared])
+        if not tensor.equal(state[shared]):
+            raise CheckpointError(
+                f"{path}: {name} differs from {shared}, which it is in BLIP; another model's file, or damaged"
+            )
+
+
+def _network(path: Path, kind: str, half: bool, where: str | None, **more: Any) -> Any:
+    """A network from a folder, or from `config` and `state_dict` in `more`: for use, in its precision."""
+    import torch
+
+    network, report = _read(
+        path,
+        "model",
+        getattr(_transformers(), NETWORKS[kind]).from_pretrained,
+        where,
+        dtype=torch.float16 if half and kind != "git" else torch.float32,
+        output_loading_info=True,
+        **more,
+    )
+    if missing := sorted(report["missing_keys"]):  # transformers fills them with random numbers
+        raise CheckpointError(
+            f"the weights in {path} lack {len(missing)} tensors of a {NETWORKS[kind]}, first: {missing[0]}; "
+            "get them again"
+        )
+    return network.eval().requires_grad_(False)
+
+
+def _read(path: Path, what: str, load: Callable[..., Any], *arguments: Any, **more: Any) -> Any:
+    """Call one of transformers' loaders for what is in `path`; raises CheckpointError where it fails."""
+    try:
+        return load(*arguments, local_files_only=True, **more)
+    except Exception as error:  # tokenizers and its like know no other kind for files whose bytes are wrong
+        first = " ".join(str(error).split())[:200] or type(error).__name__
+        raise CheckpointError(f"the {what} in {path} cannot be loaded ({first}); get it again") from error
+
+
+def _transformers() -> Any:
+    os.environ.setdefault("HF_HUB_OFFLINE", "1")  # a local folder must never make it ask a server
+    try:
+        import transformers
+    except ImportError as error:
+        raise CheckpointError(
+            f"captions need {error.name}; run: pip install 'unprompt[interrogate]'"
+        ) from error
+    transformers.utils.logging.set_verbosity_error()
+    transformers.utils.logging.disable_progress_bar()
+    return transformers

@@ -1,0 +1,297 @@
+"""Models' parameters on disk: what is needed, where it is looked for, and whether it is the right file.
+
+What exists is declared in `datasets_meta/*/files.json`, one folder per Kaggle data set. Nothing here opens
+a network connection: `fetch` installs from a folder or file that the user already has.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import shutil
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+from unprompt.errors import CheckpointError, InputError
+from unprompt.storage.files import read_json, writing
+from unprompt.storage.packages import package_folder
+
+KAGGLE_INPUT = Path(os.environ.get("UNPROMPT_KAGGLE_INPUT", "/kaggle/input"))  # elsewhere in rehearsals
+ENVIRONMENT_VARIABLE = "UNPROMPT_CHECKPOINTS"
+
+
+@dataclass(frozen=True)
+class CheckpointFile:
+    """One file of a checkpoint. `size` in bytes and `sha256` are None where they are not known."""
+
+    name: str
+    size: int | None
+    sha256: str | None
+    source: str
+    licence: str
+
+
+@dataclass(frozen=True)
+class Alternative:
+    """The same parameters in another format: a complete set of these files will do as well."""
+
+    format: str
+    files: tuple[CheckpointFile, ...]
+    get: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class Checkpoint:
+    """One model's parameters: what for, which files, and how to get them."""
+
+    name: str
+    role: str
+    used_by: tuple[str, ...]
+    data_set: str
+    files: tuple[CheckpointFile, ...]
+    get: tuple[str, ...]
+    package: str | None  # import name of an installed package that may carry it
+    package_path: str
+    alternatives: tuple[Alternative, ...] = ()
+
+    @property
+    def main_file(self) -> CheckpointFile:
+        """The file with the weights: the largest, or the first where sizes are unknown."""
+        return largest(self.files)
+
+
+@dataclass(frozen=True)
+class Found:
+    """A checkpoint that was located: the folder that holds its files, and which kind of place that is.
+
+    `alternative` is None where they are the checkpoint's own files, else says which others they are.
+    """
+
+    checkpoint: Checkpoint
+    folder: Path
+    place: str
+    alternative: Alternative | None = None
+
+    @property
+    def files(self) -> tuple[CheckpointFile, ...]:
+        """The files that were found."""
+        return self.alternative.files if self.alternative else self.checkpoint.files
+
+    @property
+    def main_path(self) -> Path:
+        """Path of the file with the weights."""
+        return self.folder / largest(self.files).name
+
+
+def largest(files: Sequence[CheckpointFile]) -> CheckpointFile:
+    """The largest file, or the first where sizes are unknown."""
+    return max(files, key=lambda file: file.size or 0)
+
+
+def cache_folder() -> Path:
+    """The user's cache folder for unprompt (`$XDG_CACHE_HOME/unprompt`, else `~/.cache/unprompt`)."""
+    base = os.environ.get("XDG_CACHE_HOME")
+    return (Path(base) if base else Path.home() / ".cache") / "unprompt"
+
+
+def meta_folder() -> Path:
+    """`datasets_meta/`: inside the installed package, or beside `src/` in a checkout."""
+    here = Path(__file__).resolve().parents[1]  # the package
+    shipped = here / "datasets_meta"
+    return shipped if shipped.is_dir() else here.parents[1] / "datasets_meta"
+
+
+@cache
+def known_checkpoints() -> Mapping[str, Checkpoint]:
+    """All declared checkpoints by name, read from `datasets_meta/*/files.json`."""
+    checkpoints = (_read_declaration(path) for path in sorted(meta_folder().glob("*/files.json")))
+    return {checkpoint.name: checkpoint for checkpoint in checkpoints}
+
+
+def _read_declaration(path: Path) -> Checkpoint:
+    meta: dict[str, Any] = read_json(path)
+    package = meta.get("python_package") or {}
+    return Checkpoint(
+        name=meta["checkpoint"],
+        role=meta["role"],
+        used_by=tuple(meta["used_by"]),
+        data_set=path.parent.name,
+        files=_read_files(meta["files"]),
+        get=tuple(meta["get"]),
+        package=package.get("import"),
+        package_path=package.get("path", ""),
+        alternatives=tuple(
+            Alternative(other["format"], _read_files(other["files"]), tuple(other["get"]))
+            for other in meta.get("alternatives", ())
+        ),
+    )
+
+
+def _read_files(entries: Sequence[Mapping[str, Any]]) -> tuple[CheckpointFile, ...]:
+    return tuple(
+        CheckpointFile(
+            name=entry["file"],
+            size=entry["size"],
+            sha256=entry["sha256"],
+            source=" ".join(str(part) for part in entry["source"].values() if part),
+            licence=entry["licence"],
+        )
+        for entry in entries
+    )
+
+
+def declared(name: str) -> Checkpoint:
+    """The declaration of a checkpoint. Raises CheckpointError that lists the known names."""
+    try:
+        return known_checkpoints()[name]
+    except KeyError:
+        raise CheckpointError(
+            f"no checkpoint is called '{name}'; known: {', '.join(known_checkpoints())}"
+        ) from None
+
+
+def places(checkpoint: Checkpoint, explicit: Path | None = None) -> list[tuple[str, Path]]:
+    """Where a checkpoint is looked for, in order: (kind of place, folder)."""
+    found: list[tuple[str, Path]] = []
+    if explicit is not None:
+        found.append(("the path in the bundle", explicit.parent if explicit.is_file() else explicit))
+    if root := os.environ.get(ENVIRONMENT_VARIABLE):
+        found += [
+            (f"${ENVIRONMENT_VARIABLE}", folder) for folder in (Path(root) / checkpoint.name, Path(root))
+        ]
+    # Kaggle mounts a data set as NAME or as datasets/OWNER/NAME; the declared name is tried before others.
+    mounted = [path for pattern in ("*", "datasets/*/*") for path in sorted(KAGGLE_INPUT.glob(pattern))]
+    mounted.sort(key=lambda path: path.name not in (checkpoint.data_set, checkpoint.name))
+    found += [("Kaggle input", path) for path in mounted if path.is_dir()]
+    found.append(("the user's cache", cache_folder() / "checkpoints" / checkpoint.name))
+    if checkpoint.package and (folder := package_folder(checkpoint.package)):
+        found.append((f"the package {checkpoint.package}", folder / checkpoint.package_path))
+    return found
+
+
+def locate(name: str, explicit: Path | None = None) -> Found:
+    """Find the folder with a checkpoint's own files or a complete alternative, without reading them.
+
+    Raises CheckpointError that says what it is for, where it was looked for and how to get it.
+    """
+    checkpoint = declared(name)
+    tried = places(checkpoint, explicit)
+    others: list[Found] = []
+    for place, folder in tried:
+        found = found_in(checkpoint, folder, place)
+        if found and (found.alternative is None or _sizes_agree(found)):
+            return found
+        if found:  # files of the same names, which every model in that format has: maybe another's
+            others.append(found)
+    if others:
+        return others[0]
+    where = "; ".join(dict.fromkeys(f"{place}: {folder}" for place, folder in tried))
+    more = (way for alternative in checkpoint.alternatives for way in alternative.get)
+    ways = " or ".join((f"attach the Kaggle data set '{checkpoint.data_set}'", *checkpoint.get, *more))
+    raise CheckpointError(
+        f"checkpoint '{name}' ({checkpoint.role}) not found in {len(tried)} places ({where}); {ways}"
+    )
+
+
+def found_in(checkpoint: Checkpoint, folder: Path, place: str) -> Found | None:
+    """The checkpoint's own files in a folder, else a complete alternative, else None. By name only."""
+    for candidate in (None, *checkpoint.alternatives):
+        found = Found(checkpoint, folder, place, candidate)
+        if all((folder / file.name).is_file() for file in found.files):
+            return found
+    return None
+
+
+def _sizes_agree(found: Found) -> bool:
+    return all(file.size in (None, (found.folder / file.name).stat().st_size) for file in found.files)
+
+
+def folder_of(model: str, layout: str) -> Path:
+    """The folder of a model that a user names by its folder or as a declared checkpoint.
+
+    `layout` is a public repository whose files are laid out as the folder's should be. A declared
+    checkpoint's files are verified. Raises CheckpointError that says how to get it.
+    """
+    if Path(model).is_dir():
+        return Path(model)
+    if model not in known_checkpoints():
+        raise CheckpointError(
+            f"there is no model folder '{model}', and no checkpoint of that name; give a folder in the "
+            f"layout of {layout}, or one of the names that `unprompt checkpoints list` prints"
+        )
+    try:
+        found = locate(model)
+    except CheckpointError as error:
+        raise CheckpointError(f"{error}, or name a folder that you have with --model") from None
+    verify(found)
+    return found.folder
+
+
+def sha256_of_files(folder: Path, files: Sequence[Path]) -> str:
+    """One sha256 over the names and contents of files in a folder: the identity of a model."""
+    lines = (f"{path.relative_to(folder).as_posix()} {sha256_of(path)}\n" for path in files)
+    return hashlib.sha256("".join(lines).encode()).hexdigest()
+
+
+def sha256_of(path: Path) -> str:
+    """The sha256 of a file, as hexadecimal digits."""
+    with path.open("rb") as stream:
+        return (
+            hashlib.file_digest(stream, "sha256").hexdigest()
+            if hasattr(hashlib, "file_digest")
+            else _digest(stream)
+        )
+
+
+def _digest(stream: Any) -> str:
+    digest = hashlib.sha256()
+    while block := stream.read(1 << 20):
+        digest.update(block)
+    return digest.hexdigest()
+
+
+def verify(found: Found, only: Sequence[str] | None = None) -> None:
+    """Check sizes and sha256 of a located checkpoint's files (all, or those named in `only`).
+
+    Raises CheckpointError naming the first file that differs.
+    """
+    for file in found.files:
+        if only is not None and file.name not in only:
+            continue
+        path = found.folder / file.name
+        size = path.stat().st_size
+        if file.size is not None and size != file.size:
+            raise CheckpointError(
+                f"{path} has {size:,} bytes, the checkpoint '{found.checkpoint.name}' has {file.size:,}: "
+                "truncated, or another model; get it again"
+            )
+        if file.sha256 is not None and (actual := sha256_of(path)) != file.sha256:
+            raise CheckpointError(
+                f"{path} is not the checkpoint '{found.checkpoint.name}': sha256 {actual[:12]}…, "
+                f"expected {file.sha256[:12]}…; get it again"
+            )
+
+
+def install(name: str, source: Path) -> Found:
+    """Copy a checkpoint from a folder (or its single file) into the user's cache, and verify it there.
+
+    Raises InputError where a file is missing in `source`, CheckpointError where one is not the right file;
+    the cache is then left as it was.
+    """
+    checkpoint = declared(name)
+    root = source if source.is_dir() else source.parent
+    given = found_in(checkpoint, root, "the given folder")
+    if given is None:
+        missing = [file.name for file in checkpoint.files if not (root / file.name).is_file()]
+        raise InputError(
+            f"{root} lacks {len(missing)} of {len(checkpoint.files)} files of '{name}', first: {missing[0]}"
+        )
+    verify(given)
+    target = cache_folder() / "checkpoints" / name
+    for file in given.files:
+        with (root / file.name).open("rb") as original, writing(target / file.name) as copy:
+            shutil.copyfileobj(original, copy, 1 << 20)
+    return Found(checkpoint, target, "the user's cache", given.alternative)

@@ -1,0 +1,110 @@
+"""A GPT-2 folder on disk: whether it is one, and loading it. Nothing is ever downloaded."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from pickle import UnpicklingError
+from typing import Any
+
+from unprompt.errors import CheckpointError
+from unprompt.networks.checkpoints import sha256_of_files
+from unprompt.storage.files import read_json
+
+LAYOUT = "openai-community/gpt2"
+WEIGHTS = (
+    "model.safetensors",
+    "model.safetensors.index.json",
+    "pytorch_model.bin",
+    "pytorch_model.bin.index.json",
+)
+VOCABULARY = ("vocab.json", "merges.txt")
+
+# What torch and transformers raise for files whose bytes are wrong; safetensors has an error of its own.
+DAMAGED = (OSError, ValueError, RuntimeError, KeyError, TypeError, AttributeError, EOFError, UnpicklingError)
+
+
+def model_files(folder: Path) -> list[Path]:
+    """The files of a GPT-2 folder that loading reads, config.json first.
+
+    Raises CheckpointError for a folder of another model, and where the weights or the tokenizer are missing.
+    """
+    config = folder / "config.json"
+    if not config.is_file():
+        raise CheckpointError(
+            f"{folder} has no config.json, so it is no model folder; expected the layout of {LAYOUT}"
+        )
+    kind = read_json(config).get("model_type")
+    if kind != "gpt2":
+        raise CheckpointError(
+            f"{folder} holds a model of the type '{kind}', not 'gpt2'; "
+            f"give a folder in the layout of {LAYOUT}"
+        )
+    weights = [folder / name for name in WEIGHTS if (folder / name).is_file()][:1]
+    if not weights:
+        raise CheckpointError(
+            f"{folder} has no weights ({' or '.join(WEIGHTS)}); copy them from where its config.json is from"
+        )
+    if weights[0].suffix == ".json":
+        weights += [
+            folder / name for name in sorted(set(read_json(weights[0]).get("weight_map", {}).values()))
+        ]
+    tokenizer = [folder / "tokenizer.json"]
+    if not tokenizer[0].is_file():
+        tokenizer = [folder / name for name in VOCABULARY]
+    for path in (*weights, *tokenizer):
+        if not path.is_file():
+            raise CheckpointError(
+                f"{folder} has no {path.name}; copy it from where its config.json is from "
+                f"(a tokenizer is tokenizer.json, or {' and '.join(VOCABULARY)})"
+            )
+    return [config, *weights, *tokenizer]
+
+
+def model_sha256(folder: Path) -> str:
+    """One sha256 over the names and contents of the files that loading reads."""
+    return sha256_of_files(folder, model_files(folder))
+
+
+def load_tokenizer(folder: Path) -> Any:
+    """The tokenizer of a model folder. Raises CheckpointError where it is missing or damaged."""
+    model_files(folder)
+    transformers = _transformers()
+    try:
+        return transformers.GPT2TokenizerFast.from_pretrained(str(folder), local_files_only=True)
+    except Exception as error:  # tokenizers knows no other kind for files whose bytes are wrong
+        raise CheckpointError(
+            f"the tokenizer in {folder} cannot be loaded ({error}); get it again"
+        ) from error
+
+
+def load_model(folder: Path, dtype: str) -> Any:
+    """The GPT2LMHeadModel of a folder, on the CPU. Raises CheckpointError where it is missing or damaged."""
+    model_files(folder)
+    transformers = _transformers()
+    from safetensors import SafetensorError
+
+    try:
+        model, report = transformers.GPT2LMHeadModel.from_pretrained(
+            str(folder), dtype=dtype, local_files_only=True, output_loading_info=True
+        )
+    except (*DAMAGED, SafetensorError) as error:
+        first = str(error).strip().partition("\n")[0]
+        raise CheckpointError(f"the model in {folder} cannot be loaded ({first}); get it again") from error
+    if missing := sorted(report["missing_keys"]):  # transformers fills them with random numbers
+        raise CheckpointError(
+            f"the weights in {folder} lack {len(missing)} tensors of a GPT-2, first: {missing[0]}; "
+            "get them again"
+        )
+    return model.eval().requires_grad_(False)
+
+
+def _transformers() -> Any:
+    os.environ.setdefault("HF_HUB_OFFLINE", "1")  # a local folder must never make it ask a server
+    try:
+        import transformers
+    except ImportError as error:
+        raise CheckpointError(f"GPT-2 needs {error.name}; run: pip install 'unprompt[generate]'") from error
+    transformers.utils.logging.set_verbosity_error()
+    transformers.utils.logging.disable_progress_bar()
+    return transformers

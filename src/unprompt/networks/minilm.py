@@ -1,0 +1,108 @@
+"""Prompts -> embeddings with all-MiniLM-L6-v2."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import warnings
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from unprompt.errors import CheckpointError, InputError, RunError
+from unprompt.networks.checkpoints import cache_folder, declared, locate, verify
+from unprompt.records import DIM, Embeddings, Prompts
+from unprompt.storage.files import read_arrays, write_arrays
+
+if TYPE_CHECKING:
+    from unprompt.records import FloatArray
+
+CHECKPOINT = "all-minilm-l6-v2"
+BATCH = 32
+
+
+class PromptEncoder:
+    """all-MiniLM-L6-v2 through sentence-transformers, from a local folder.
+
+    `identity` names the weights, so that what was computed with others is never taken from a cache.
+    """
+
+    def __init__(self, model: Any, identity: str) -> None:
+        self._model = model
+        self.identity = identity
+
+    @classmethod
+    def load(cls, device: str = "cpu", folder: Path | None = None) -> PromptEncoder:
+        """Find the checkpoint (or take it from `folder`), check its sha256 and load it on `device`.
+
+        Raises CheckpointError where it is missing or not the official file.
+        """
+        found = locate(CHECKPOINT, folder)
+        weights = found.checkpoint.main_file
+        verify(found, only=[weights.name])
+        os.environ.setdefault("HF_HUB_OFFLINE", "1")  # a local folder must never make it ask a server
+        try:
+            from sentence_transformers import SentenceTransformer
+            from transformers.utils import logging
+        except ImportError as error:
+            raise CheckpointError(
+                f"embedding prompts needs sentence-transformers ({error}); run: pip install 'unprompt[lite]'"
+            ) from error
+        logging.disable_progress_bar()
+        model = SentenceTransformer(str(found.folder), device=device, local_files_only=True)
+        return cls(model, encoder_identity())
+
+    def encode(self, texts: Sequence[str]) -> FloatArray:
+        """N texts -> (N, 384) float32 unit rows. Text beyond the model's 256 tokens has no influence."""
+        if not texts:
+            return np.empty((0, DIM), dtype=np.float32)
+        vectors = self._model.encode(
+            list(texts), batch_size=BATCH, normalize_embeddings=True, show_progress_bar=False
+        )
+        return np.asarray(vectors, dtype=np.float32)
+
+    def embed(self, prompts: Prompts) -> Embeddings:
+        """Embeddings of prompts, by the same ids."""
+        return Embeddings(prompts.ids, self.encode(prompts.texts))
+
+
+def encoder_identity() -> str:
+    """The identity of every PromptEncoder that `load` gives, known without loading one."""
+    return f"{CHECKPOINT}:{declared(CHECKPOINT).main_file.sha256}"
+
+
+def encode_cached(encoder: PromptEncoder, texts: Sequence[str], what: str) -> FloatArray:
+    """Encode a fixed list of texts once and keep the result in the user's cache.
+
+    The file's name is the hash of the texts and of the encoder's weights. A damaged file is made again with
+    a warning; a cache folder that cannot be written only costs the time of encoding again.
+    """
+    from tqdm import tqdm
+
+    key = hashlib.sha256("\n".join((encoder.identity, *texts)).encode()).hexdigest()[:20]
+    path = cache_folder() / "embeddings" / f"{what}-{key}.npz"
+    if path.exists():
+        try:
+            vectors = read_arrays(path, ("embeddings",))["embeddings"]
+            if vectors.shape == (len(texts), DIM):
+                return np.asarray(vectors, dtype=np.float32)
+            warnings.warn(
+                f"{path} holds {vectors.shape}, expected {(len(texts), DIM)}; made again", stacklevel=2
+            )
+        except InputError as error:
+            warnings.warn(f"{error}; made again", stacklevel=2)
+    order = np.argsort([len(text) for text in texts], kind="stable")  # like lengths share a batch: no padding
+    vectors = np.empty((len(texts), DIM), dtype=np.float32)
+    step = 16 * BATCH
+    with tqdm(total=len(texts), desc=f"embedding {what} (once)", unit="text", disable=None) as bar:
+        for start in range(0, len(texts), step):
+            rows = order[start : start + step]
+            vectors[rows] = encoder.encode([texts[row] for row in rows])
+            bar.update(len(rows))
+    try:
+        write_arrays(path, embeddings=vectors)
+    except (OSError, RunError) as error:
+        warnings.warn(f"{path} cannot be written ({error}); {what} are embedded anew each run", stacklevel=2)
+    return vectors

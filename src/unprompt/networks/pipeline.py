@@ -1,0 +1,157 @@
+"""Image files -> features, in order, with a bounded amount of work under way.
+
+One worker takes one batch from the files to the features. On a CPU each worker computes with a single
+thread: cores that each take their own batch are never waiting for each other inside a layer, which two
+threads sharing one forward pass are for a third of the time. On a GPU the workers decode side by side and
+take turns on the device.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Protocol
+
+if TYPE_CHECKING:
+    from PIL import Image
+
+
+import sys
+import threading
+import time
+from collections import defaultdict
+from collections.abc import Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import contextmanager, nullcontext
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from unprompt.errors import UnreadableImageError
+from unprompt.storage.images import ImageFile, read_file
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+
+class Backbone(Protocol):
+    """An image model. `prepare` runs in the decoding threads, so it must not touch shared state."""
+
+    @property
+    def name(self) -> str:
+        """What tells this backbone from others in a bundle; the same name is run once."""
+
+    @property
+    def batch(self) -> int:
+        """How many images a forward pass takes at a time."""
+
+    def prepare(self, image: Image.Image) -> NDArray[Any]:
+        """One RGB image -> the array that `features` stacks."""
+
+    def features(self, prepared: Sequence[NDArray[Any]]) -> NDArray[Any]:
+        """B prepared images -> B rows: features (B, D), or a captioner's texts (B,)."""
+
+
+@dataclass(frozen=True)
+class Seen:
+    """What came of a batch of files.
+
+    `problems`: why each file could not be read, None for those that could. `features`: for each backbone's
+    name B_ok rows, those of the readable files in their order. `seconds`: busy time by step.
+    """
+
+    problems: tuple[str | None, ...]
+    features: dict[str, NDArray[Any]]
+    seconds: dict[str, float]
+
+
+def see(files: Sequence[ImageFile], backbones: Sequence[Backbone], turn: Any) -> Seen:
+    """Read, prepare and look at one batch of files. `turn` is the context in which the device may be used."""
+    seconds: dict[str, float] = defaultdict(float)
+    problems: list[str | None] = []
+    prepared: dict[str, list[NDArray[Any]]] = {backbone.name: [] for backbone in backbones}
+    start = time.perf_counter()
+    for file in files:
+        try:
+            image = read_file(file)
+        except UnreadableImageError as error:
+            problems.append(str(error))
+            continue
+        problems.append(None)
+        for backbone in backbones:
+            prepared[backbone.name].append(backbone.prepare(image))
+    seconds["decode"] = time.perf_counter() - start
+    features = {}
+    for backbone in backbones:
+        arrays = prepared[backbone.name]
+        if not arrays:
+            continue
+        with turn:
+            start = time.perf_counter()
+            parts = [
+                backbone.features(arrays[first : first + backbone.batch])
+                for first in range(0, len(arrays), backbone.batch)
+            ]
+            seconds[backbone.name] += time.perf_counter() - start
+        features[backbone.name] = np.concatenate(parts)
+    return Seen(tuple(problems), features, seconds)
+
+
+class Pipeline:
+    """A pool of workers for `see`. The caller decides how many chunks are under way at a time."""
+
+    def __init__(self, workers: int, device: str) -> None:
+        self._device = device
+        self._turn = nullcontext() if device == "cpu" else threading.Lock()
+        self._pool = ThreadPoolExecutor(workers, "unprompt-worker", initializer=self._one_thread_each)
+
+    def _one_thread_each(self) -> None:
+        if self._device == "cpu" and "torch" in sys.modules:
+            import torch
+
+            torch.set_num_threads(1)
+
+    def submit(self, files: Sequence[ImageFile], backbones: Sequence[Backbone]) -> list[Future[Seen]]:
+        """Begin a chunk; its batches always have the same borders, so their numbers are always the same."""
+        step = max((backbone.batch for backbone in backbones), default=1)
+        batches = [files[first : first + step] for first in range(0, len(files), step)]
+        return [self._pool.submit(see, batch, backbones, self._turn) for batch in batches]
+
+    def close(self) -> None:
+        """Drop what has not begun and wait for what has."""
+        self._pool.shutdown(wait=True, cancel_futures=True)
+
+
+@contextmanager
+def running(workers: int, device: str) -> Iterator[Pipeline]:
+    """A pipeline that is closed, and torch's thread count restored, when the block ends in any way."""
+    pipeline = Pipeline(workers, device)
+    threads = None
+    if device == "cpu" and "torch" in sys.modules:
+        import torch
+
+        threads = torch.get_num_threads()
+        torch.set_num_threads(1)
+    try:
+        yield pipeline
+    finally:
+        pipeline.close()
+        if threads is not None:
+            torch.set_num_threads(threads)
+
+
+def gather(futures: Sequence[Future[Seen]]) -> Seen:
+    """Wait for a chunk's batches and join them, in order."""
+    parts = [future.result() for future in futures]
+    names = {name for part in parts for name in part.features}
+    seconds: dict[str, float] = defaultdict(float)
+    for part in parts:
+        for step, taken in part.seconds.items():
+            seconds[step] += taken
+    return Seen(
+        problems=tuple(problem for part in parts for problem in part.problems),
+        features={
+            name: np.concatenate([part.features[name] for part in parts if name in part.features])
+            for name in names
+        },
+        seconds=seconds,
+    )

@@ -1,0 +1,443 @@
+"""The text side of a CLIP model, fast: phrases -> features, the same as the model's own up to rounding.
+
+CLIP's text tower is causal: a token sees only those before it, and the features are read at the end token.
+So what follows the end does not matter, and texts that begin alike are alike there in every layer. N texts
+are therefore evaluated as a trie: each distinct beginning is one node, computed once, with one query over
+the keys of the tokens on its way from the root.
+
+How many token positions that takes, for clip-interrogator's phrases (111,836 with "by" and "inspired by"):
+
+    77 a text, as open_clip evaluates them                           8,611,372
+    up to the end token of each text                                   608,534
+    distinct beginnings: what an exact answer needs                    335,596
+    of these, computed to the end in the last layer: the end tokens    110,335
+
+We run the third number, plus the beginnings that two blocks of texts share; in the last layer all nodes get
+keys and values, and the end tokens alone the rest. In a chain of phrases all candidates begin with the
+prompt so far: its keys and values are computed once and kept while the prompt grows, and the candidates'
+nodes attend to them by one matrix product for all.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from itertools import chain, takewhile
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import torch
+from torch.nn import functional as F
+
+from unprompt.networks.tokens import Tokens
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+Ids = list[int]
+
+CPU_POSITIONS = 8192  # token positions in a block: few enough for a cache, enough to fill the cores
+GPU_POSITIONS = 65536  # less than half of what clip-interrogator puts into one of its chunks
+IMAGE_SIDE = ("visual.", "logit_")  # names in a CLIP that are not the text tower's
+PLAIN_TEXTS = 64  # texts in a batch of a tower that is run whole
+TOLERANCE = {torch.float32: 1e-4, torch.float16: 1e-2, torch.bfloat16: 5e-2}  # of a unit row's length
+PROBES = ("a", "an oil painting of 2 cats, in the style of nobody", "trending on artstation")
+
+
+class TextTower:
+    """The text side of one open_clip model and its tokenizer.
+
+    `context` is how many tokens a text may have. Rows of features are float32, of unit length, on the
+    model's device. Row i depends on text i alone, up to rounding. Not for two threads at once.
+    """
+
+    def __init__(self, model: Any, tokenizer: Any) -> None:
+        self._model = model.eval()
+        self._tokenizer = tokenizer
+        self.context = int(tokenizer.context_length)
+        self._words = Tokens(tokenizer, self.context) if Tokens.suits(tokenizer) else None
+        self._causal = self._causal_tower()
+
+    @property
+    def is_fast(self) -> bool:
+        """Whether texts are evaluated as a trie; where not, the model's own encode_text gets whole rows."""
+        return self._causal is not None
+
+    @property
+    def width(self) -> int:
+        """The length of a row of features."""
+        return int(self.encode([""]).shape[1])
+
+    @cached_property
+    def identity(self) -> str:
+        """Names the tower's parameters and tokenizer by a hash, the same for 32 and 16 bits of precision."""
+        return f"text {type(self._tokenizer).__name__} {self.context} {fingerprint(self._model, IMAGE_SIDE)}"
+
+    def tokens(self, texts: Sequence[str]) -> list[Ids]:
+        """The model's tokenizer's ids: start … end, cut to the context.
+
+        Tokenizers other than CLIP's own give whole rows, filled up to the context.
+        """
+        if self._words is not None:
+            return self._words.rows(texts)
+        return [] if not texts else [list(map(int, row)) for row in self._tokenizer(list(texts))]
+
+    def is_full(self, text: str) -> bool:
+        """Whether a text fills the context: the last place of its row is not 0."""
+        (ids,) = self.tokens([text])
+        return len(ids) == self.context and ids[-1] != 0
+
+    def encode(
+        self, texts: Sequence[str], progress: Callable[[int, int], None] = lambda done, total: None
+    ) -> torch.Tensor:
+        """N texts -> (N, D) unit rows in their order. `progress` is told how many of the N are done."""
+        with torch.inference_mode():
+            if self._causal is None or self._words is None:
+                return self._plain(texts, progress)
+            rows = self._ended(self._words.rows(texts))
+            return self._causal.features([self._words.start], rows, progress)
+
+    def continued(self, prefix: str, phrases: Sequence[str]) -> torch.Tensor:
+        """P phrases -> (P, D) unit rows of f"{prefix}, {phrase}"; the prefix is computed once."""
+        with torch.inference_mode():
+            if self._causal is None or self._words is None:
+                return self._plain([f"{prefix}, {phrase}" for phrase in phrases])
+            shared, rows = self._words.continued(prefix, phrases)
+            return self._causal.features(shared, self._ended(rows))
+
+    def _ended(self, rows: Sequence[Ids]) -> list[Ids]:
+        """Rows up to their first end token: a text can hold the name of that token."""
+        end = self._words.end if self._words is not None else 0
+        return [row[: row.index(end) + 1] for row in rows]
+
+    def _plain(
+        self, texts: Sequence[str], progress: Callable[[int, int], None] = lambda done, total: None
+    ) -> torch.Tensor:
+        """Whole rows through the model's own encode_text."""
+        weight = next(self._model.parameters())
+        blocks = [torch.empty(0, dtype=torch.float32, device=weight.device)]
+        half = weight.device.type == "cuda"
+        for start in range(0, max(len(texts), 1), PLAIN_TEXTS):
+            some = list(texts[start : start + PLAIN_TEXTS])
+            ids = self._tokenizer(some or [""]).to(weight.device)
+            with torch.autocast("cuda", torch.float16, enabled=half):
+                features = self._model.encode_text(ids)
+            blocks.append(F.normalize(features.float(), dim=-1)[: len(some)])
+            progress(start + len(some), len(texts))
+        return torch.cat(blocks[1:])
+
+    def _causal_tower(self) -> CausalTower | None:
+        """The fast evaluation, if the tower is of the known kind and gives the model's own answer."""
+        tower = CausalTower.of(self._model)
+        if tower is None or self._words is None:
+            return None
+        if self._words.end != (self._words.highest if tower.end is None else tower.end):
+            return None
+        with torch.inference_mode():
+            fast = tower.features([self._words.start], self._words.rows(PROBES))
+            difference = (fast - self._plain(PROBES)).norm(dim=1).max()
+        return tower if float(difference) < TOLERANCE[tower.embedding.weight.dtype] else None
+
+
+def fingerprint(model: Any, without: tuple[str, ...] = ()) -> str:
+    """A hash of a model's modules and tensors, but for those whose names begin with one of `without`.
+
+    Numbers count in 16 bits, so that a model is the same on every device and in either precision.
+    """
+    digest = hashlib.sha256()
+    for name, module in model.named_modules():
+        if not f"{name}.".startswith(without):
+            kind = type(module).__name__.removesuffix("Fp32")  # of a norm, where the rest has 16 bits
+            digest.update(f"{name} {kind} {getattr(module, 'num_heads', '')}\n".encode())
+    for name, tensor in sorted(model.state_dict().items()):
+        if not name.startswith(without):
+            digest.update(f"{name} {tuple(tensor.shape)}\n".encode())
+            digest.update(tensor.detach().half().cpu().contiguous().numpy().data)
+    return digest.hexdigest()[:32]
+
+
+@dataclass(frozen=True, eq=False)
+class Prefix:
+    """What all candidates begin with: P ids, and each layer's keys and values, (H, P, C) each."""
+
+    ids: Ids
+    keys: list[torch.Tensor]
+    values: list[torch.Tensor]
+
+    def cut(self, length: int) -> Prefix:
+        """Its first `length` tokens, which do not depend on the rest."""
+        return Prefix(
+            self.ids[:length],
+            [key[:, :length] for key in self.keys],
+            [value[:, :length] for value in self.values],
+        )
+
+
+@dataclass(frozen=True, eq=False)
+class Trie:
+    """The N distinct beginnings of R rows as nodes, by depth, then by their rows' order.
+
+    `ids` (N,) and `depths` (N,) are each node's token and place. `paths` (N, L) are the nodes on the way to
+    each from the root, itself last, then -1. `leaves` (R,) is the node where each row ends.
+    """
+
+    ids: NDArray[np.int64]
+    depths: NDArray[np.int64]
+    paths: NDArray[np.int64]
+    leaves: NDArray[np.int64]
+
+    @classmethod
+    def of(cls, rows: Sequence[Ids]) -> Trie:
+        """The trie of rows in lexicographic order, none empty; equal rows end in the same leaf."""
+        lengths = np.fromiter(map(len, rows), np.int64, len(rows))
+        table = np.full((len(rows), int(lengths.max())), -1)
+        columns = np.arange(table.shape[1])
+        there = columns < lengths[:, None]  # (R, L)
+        table[there] = np.fromiter(chain.from_iterable(rows), np.int64, int(lengths.sum()))
+        fresh = there.copy()  # where a row has left the one before it
+        fresh[1:] &= np.logical_or.accumulate(table[1:] != table[:-1], axis=1)
+        before = np.cumsum(fresh.sum(axis=0)) - fresh.sum(axis=0)  # nodes of lesser depth
+        nodes = before + np.cumsum(fresh, axis=0) - 1  # (R, L)
+        depths, makers = np.nonzero(fresh.T)  # each node's depth, and the row that made it
+        return cls(
+            ids=table[makers, depths],
+            depths=depths,
+            paths=np.where(columns <= depths[:, None], nodes[makers], -1),
+            leaves=nodes[np.arange(len(rows)), lengths - 1],
+        )
+
+    def paths_to(self, nodes: NDArray[np.int64]) -> list[NDArray[np.int64]]:
+        """The paths to some nodes in ascending order, cut into pieces of like depth: at most half is -1."""
+        limits = [1 << power for power in range(1 + int(self.paths.shape[1]).bit_length())]
+        cuts = [0, *np.searchsorted(self.depths[nodes], limits)]
+        pieces = zip(cuts, cuts[1:], limits, strict=False)
+        return [self.paths[nodes[start:stop], :limit] for start, stop, limit in pieces if stop > start]
+
+
+class CausalTower:
+    """A causal text tower of open_clip's, evaluated node by node of a trie with the model's own modules.
+
+    Symbols in shapes: N nodes, M queries, P tokens of the prefix, H heads of C channels, W = H * C.
+    """
+
+    def __init__(self, tower: Any, end: int | None) -> None:
+        self.embedding = tower.token_embedding
+        self.end = end  # the id at which features are read; None: the highest in a row
+        self._places = tower.positional_embedding
+        self._layers = list(tower.transformer.resblocks)
+        self._norm = tower.ln_final
+        self._projection = tower.text_projection
+        self._kept: Prefix | None = None
+
+    @classmethod
+    def of(cls, model: Any) -> CausalTower | None:
+        """The tower of a CLIP or CustomTextCLIP; None where it is not causal or reads features elsewhere."""
+        from open_clip import CLIP, CustomTextCLIP
+        from open_clip.transformer import TextTransformer
+
+        if isinstance(model, CLIP):
+            tower, pool, end = model, model.text_pool_type, model.text_eos_id
+        elif isinstance(model, CustomTextCLIP) and isinstance(model.text, TextTransformer):
+            tower, pool, end = model.text, model.text.pool_type, model.text.eos_id
+        else:
+            return None
+        usual = getattr(tower, "cls_emb", None) is None and pool in ("argmax", "eos")
+        if not usual or not is_causal(tower.attn_mask) or not all(map(is_known, tower.transformer.resblocks)):
+            return None
+        return cls(tower, end if pool == "eos" else None)
+
+    def features(
+        self,
+        shared: Ids,
+        rows: Sequence[Ids],
+        progress: Callable[[int, int], None] = lambda done, total: None,
+    ) -> torch.Tensor:
+        """R rows of ids, each up to its end token -> (R, D) unit rows.
+
+        Those that begin with `shared` are evaluated from there on, the others from their first token.
+        """
+        common = len(shared)
+        fits = [row[:common] == shared and len(row) > common for row in rows]
+        order = sorted(range(len(rows)), key=lambda row: (fits[row], rows[row]))
+        count = len(rows) - sum(fits)
+        blocks = [torch.empty(0, self._width(), device=self._device)]
+        done = 0
+        for begin, part in ((shared[:1], order[:count]), (shared, order[count:])):
+            if part:
+                prefix = self._prefix(begin)
+            for block in self._blocks(part, rows, len(begin)):
+                trie = Trie.of([rows[row][len(begin) :] for row in block])
+                blocks.append(self._evaluated(prefix, trie))
+                done += len(block)
+                progress(done, len(rows))
+        back = np.empty(len(rows), np.int64)
+        back[order] = np.arange(len(rows))
+        return torch.cat(blocks)[self._tensor(back)]
+
+    @property
+    def _device(self) -> torch.device:
+        place: torch.device = self.embedding.weight.device
+        return place
+
+    def _width(self) -> int:
+        if self._projection is None:
+            return int(self.embedding.embedding_dim)
+        if isinstance(self._projection, torch.nn.Linear):
+            return int(self._projection.out_features)
+        return int(self._projection.shape[1])
+
+    def _tensor(self, numbers: NDArray[np.int64]) -> torch.Tensor:
+        return torch.from_numpy(numbers).to(self._device)
+
+    def _blocks(self, order: Sequence[int], rows: Sequence[Ids], common: int) -> Iterator[list[int]]:
+        """Neighbours in the order, as many as have the device's token positions beside the common ones."""
+        most = CPU_POSITIONS if self._device.type == "cpu" else GPU_POSITIONS
+        block: list[int] = []
+        positions = 0
+        for row in order:
+            length = len(rows[row]) - common
+            if block and positions + length > most:
+                yield block
+                block, positions = [], 0
+            block.append(row)
+            positions += length
+        if block:
+            yield block
+
+    def _prefix(self, ids: Ids) -> Prefix:
+        """The keys and values of a prefix; those of the last one are used as far as both are the same."""
+        kept = self._kept
+        if kept is None or kept.keys[0].device != self._device:
+            kept = Prefix([], [], [])
+        same = sum(1 for _ in takewhile(lambda pair: pair[0] == pair[1], zip(kept.ids, ids, strict=False)))
+        if same == len(ids):
+            return kept.cut(same)
+        self._kept = self._extended(kept.cut(same), ids[same:])
+        return self._kept
+
+    def _extended(self, prefix: Prefix, ids: Ids) -> Prefix:
+        """A prefix with more tokens at its end."""
+        start = len(prefix.ids)
+        x = self._embedded(self._tensor(np.array(ids)), torch.arange(start, start + len(ids)))  # (M, W)
+        sees = torch.ones(len(ids), start + len(ids), dtype=torch.bool, device=self._device).tril(start)
+        keys, values = [], []
+        for number, layer in enumerate(self._layers):
+            normed = layer.ln_1(x)
+            key = projected(layer.attn, normed, "k").transpose(0, 1)  # (H, M, C)
+            value = projected(layer.attn, normed, "v").transpose(0, 1)
+            if start:
+                key = torch.cat([prefix.keys[number], key], dim=1)  # (H, P + M, C)
+                value = torch.cat([prefix.values[number], value], dim=1)
+            keys.append(key)
+            values.append(value)
+            if layer is not self._layers[-1]:
+                query = projected(layer.attn, normed, "q").transpose(0, 1)
+                seen = F.scaled_dot_product_attention(query, key, value, attn_mask=sees)
+                x = layer_output(layer, x, seen.transpose(0, 1))
+        return Prefix(prefix.ids + ids, keys, values)
+
+    def _embedded(self, ids: torch.Tensor, places: torch.Tensor) -> torch.Tensor:
+        """Ids and their places in the text (N,) -> (N, W) in the layers' precision."""
+        kind = self._layers[0].get_weight_dtype()
+        return self.embedding(ids).to(kind) + self._places[places.to(self._device)].to(kind)
+
+    def _evaluated(self, prefix: Prefix, trie: Trie) -> torch.Tensor:
+        """The features of a trie's R rows behind a prefix, (R, D) float32 unit rows."""
+        places = torch.from_numpy(trie.depths + len(prefix.ids))
+        x = self._embedded(self._tensor(trie.ids), places)  # (N, W)
+        ends, row_ends = np.unique(trie.leaves, return_inverse=True)
+        every = [self._tensor(path) for path in trie.paths_to(np.arange(len(trie.ids)))]
+        final = [self._tensor(path) for path in trie.paths_to(ends)]
+        for number, layer in enumerate(self._layers):
+            normed = layer.ln_1(x)
+            key = projected(layer.attn, normed, "k")  # (N, H, C)
+            value = projected(layer.attn, normed, "v")
+            paths = every
+            if layer is self._layers[-1]:
+                chosen = self._tensor(ends)
+                x, normed, paths = x[chosen], normed[chosen], final
+            query = projected(layer.attn, normed, "q")  # (M, H, C)
+            seen = attended(query, key, value, prefix.keys[number], prefix.values[number], paths)
+            x = layer_output(layer, x, seen)
+        features = self._norm(x)
+        if isinstance(self._projection, torch.nn.Linear):
+            features = self._projection(features)
+        elif self._projection is not None:
+            features = features @ self._projection
+        return F.normalize(features.float(), dim=-1)[self._tensor(row_ends)]
+
+
+def is_causal(mask: torch.Tensor | None) -> bool:
+    """Whether an additive mask lets every place see itself and those before it, and nothing else."""
+    if mask is None or mask.ndim != 2:
+        return False
+    return bool(torch.equal(mask, torch.full_like(mask, -torch.inf).triu(1)))
+
+
+def is_known(layer: Any) -> bool:
+    """Whether a transformer layer of open_clip's is one whose steps are known here."""
+    from open_clip import transformer
+
+    if type(layer) is transformer.ResidualAttentionBlock:
+        attention = layer.attn
+        same = attention.in_proj_weight is not None and attention.bias_k is None
+        return same and not attention.add_zero_attn and not hasattr(layer, "ln_1_kv")
+    return type(layer) is transformer.CustomResidualAttentionBlock and layer.attn.logit_scale is None
+
+
+def projected(attention: Any, x: torch.Tensor, part: str) -> torch.Tensor:
+    """The queries ("q"), keys ("k") or values ("v") of some tokens: (N, W) -> (N, H, C)."""
+    number, width = "qkv".index(part), x.shape[1]
+    rows = slice(number * width, (number + 1) * width)
+    bias = attention.in_proj_bias
+    heads = F.linear(x, attention.in_proj_weight[rows], None if bias is None else bias[rows])
+    heads = heads.unflatten(1, (attention.num_heads, -1))
+    norm = getattr(attention, f"ln_{part}", None)
+    return heads if norm is None else norm(heads)
+
+
+def attended(
+    query: torch.Tensor,
+    key: torch.Tensor,
+    value: torch.Tensor,
+    prefix_key: torch.Tensor,
+    prefix_value: torch.Tensor,
+    paths: Sequence[torch.Tensor],
+) -> torch.Tensor:
+    """What queries (M, H, C) read from the prefix (H, P, C) and from the nodes on their paths (N, H, C).
+
+    `paths` are the queries' nodes, (n, L) and -1 where a path is shorter, in the queries' order. One softmax
+    goes over prefix and path. Gives (M, H, C).
+    """
+    length = prefix_key.shape[1]
+    query = query.transpose(0, 1) * query.shape[2] ** -0.5  # (H, M, C)
+    before = query @ prefix_key.transpose(1, 2)  # (H, M, P)
+    seen = []
+    start = 0
+    for path in paths:
+        stop = start + len(path)
+        there = path.clamp(min=0)
+        keys = key[there].permute(2, 0, 3, 1)  # (H, n, C, L)
+        values = value[there].permute(2, 0, 1, 3)  # (H, n, L, C)
+        own = (query[:, start:stop, None] @ keys)[:, :, 0].masked_fill_(path < 0, -torch.inf)  # (H, n, L)
+        scores = torch.cat([before[:, start:stop], own], dim=2)
+        shares = torch.softmax(scores, dim=2, dtype=torch.float32).to(query.dtype)
+        near = (shares[:, :, None, length:] @ values)[:, :, 0]
+        seen.append(torch.baddbmm(near, shares[:, :, :length], prefix_value))  # (H, n, C)
+        start = stop
+    return torch.cat(seen, dim=1).transpose(0, 1)
+
+
+def layer_output(layer: Any, x: torch.Tensor, seen: torch.Tensor) -> torch.Tensor:
+    """A layer's output from its input (M, W) and what its attention has read, (M, H, C)."""
+    attention = layer.attn
+    scale = getattr(attention, "head_scale", None)  # (H, 1, 1)
+    if scale is not None:
+        seen = seen * scale[:, 0]
+    seen = seen.reshape(x.shape)
+    for step in (getattr(attention, "ln_inner", None), attention.out_proj, getattr(layer, "ln_attn", None)):
+        seen = seen if step is None else step(seen)
+    x = x + layer.ls_1(seen)
+    return x + layer.ls_2(layer.mlp(layer.ln_2(x)))

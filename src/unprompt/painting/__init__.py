@@ -1,0 +1,4 @@
+"""What makes an image from a prompt: the contract of all painters, whatever they paint with.
+
+May import storage.
+"""

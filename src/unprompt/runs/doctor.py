@@ -1,0 +1,194 @@
+"""One page about this machine: versions, devices, checkpoints, disk, and how long a run will take."""
+
+from __future__ import annotations
+
+import os
+import platform
+import shutil
+import tempfile
+import time
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from unprompt import __version__
+from unprompt.bundle.bundles import load_members, read_bundle
+from unprompt.ensemble.members import distinct_backbones, guess_from
+from unprompt.errors import CheckpointError
+from unprompt.networks.checkpoints import Checkpoint, Found, known_checkpoints, locate
+from unprompt.networks.devices import choose_device, core_count
+from unprompt.networks.loader import Loader
+from unprompt.networks.pipeline import gather, running
+from unprompt.records import DIM
+from unprompt.runs.outputs import installed_versions
+from unprompt.storage.images import ImageFile
+
+TRIAL_IMAGES = 48
+SUBMISSION_ROW = 27  # bytes of one row, measured on ids of nine characters
+MEMBER_ROW = 4 * DIM + 40  # bytes an image in members/NAME.npz
+
+
+@dataclass(frozen=True)
+class CheckpointState:
+    """A declared checkpoint, and where it is, or None."""
+
+    checkpoint: Checkpoint
+    found: Found | None
+
+    def as_dict(self) -> dict[str, Any]:
+        """For `--json`."""
+        return {
+            "name": self.checkpoint.name,
+            "used_by": list(self.checkpoint.used_by),
+            "role": self.checkpoint.role,
+            "folder": str(self.found.folder) if self.found else None,
+            "place": self.found.place if self.found else None,
+            "files": [
+                {"file": file.name, "size": file.size, "sha256": file.sha256, "licence": file.licence}
+                for file in self.checkpoint.files
+            ],
+        }
+
+
+def checkpoint_states() -> list[CheckpointState]:
+    """All declared checkpoints and whether each is there."""
+    states = []
+    for name, checkpoint in known_checkpoints().items():
+        try:
+            states.append(CheckpointState(checkpoint, locate(name)))
+        except CheckpointError:
+            states.append(CheckpointState(checkpoint, None))
+    return states
+
+
+@dataclass(frozen=True)
+class Findings:
+    """What `doctor` found. Seconds are measured on a trial of this machine, None where it cannot run."""
+
+    versions: dict[str, str]
+    system: str
+    cores: int
+    device: str
+    checkpoints: list[CheckpointState]
+    free_bytes: int
+    needed_bytes: int
+    out: Path
+    bundle: str
+    images: int
+    load_seconds: float | None
+    image_seconds: float | None
+    trouble: str | None
+
+    @property
+    def run_seconds(self) -> float | None:
+        """Estimated time of the planned run."""
+        if self.load_seconds is None or self.image_seconds is None:
+            return None
+        return self.load_seconds + self.images * self.image_seconds
+
+    def as_dict(self) -> dict[str, Any]:
+        """For `--json`."""
+        return {
+            "unprompt": __version__,
+            "versions": self.versions,
+            "system": self.system,
+            "cores": self.cores,
+            "device": self.device,
+            "checkpoints": [state.as_dict() for state in self.checkpoints],
+            "free_bytes": self.free_bytes,
+            "needed_bytes": self.needed_bytes,
+            "bundle": self.bundle,
+            "images": self.images,
+            "load_seconds": self.load_seconds,
+            "image_seconds": self.image_seconds,
+            "run_seconds": self.run_seconds,
+            "trouble": self.trouble,
+        }
+
+    def lines(self) -> list[str]:
+        """For people."""
+        lines = [f"unprompt {__version__} on {self.system}", "", "versions"]
+        lines += [f"  {name:<24}{text}" for name, text in self.versions.items()]
+        lines += ["", "device", f"  {self.device}, {self.cores} cores", "", "checkpoints"]
+        for state in self.checkpoints:
+            where = f"{state.found.place}" if state.found else "not found"
+            lines.append(f"  {state.checkpoint.name:<24}{where}  (for {', '.join(state.checkpoint.used_by)})")
+        lines += [
+            "",
+            f"disk at {self.out.resolve()}",
+            f"  {self.free_bytes / 1e9:.1f} GB free, "
+            f"{self.images:,} images need about {self.needed_bytes / 1e9:.2f} GB",
+            "",
+            f"{self.images:,} images with the bundle '{self.bundle}'",
+        ]
+        if self.run_seconds is None:
+            lines.append(f"  cannot run: {self.trouble}")
+        else:
+            assert self.load_seconds is not None
+            assert self.image_seconds is not None
+            lines.append(
+                f"  about {_duration(self.run_seconds)}: {self.load_seconds:.1f} s to load, then "
+                f"{1 / self.image_seconds:.0f} images/s (measured now on {TRIAL_IMAGES} images of 512 x 512)"
+            )
+        if self.free_bytes < self.needed_bytes:
+            lines.append("  not enough disk for that run")
+        return lines
+
+
+def _duration(seconds: float) -> str:
+    if seconds < 90:
+        return f"{seconds:.0f} s"
+    return f"{seconds / 60:.0f} min" if seconds < 5400 else f"{seconds / 3600:.1f} h"
+
+
+def examine(bundle: str, images: int, out: Path) -> Findings:
+    """Look at the machine and try the bundle on a few images."""
+    spec = read_bundle(bundle)
+    device = choose_device("auto")
+    load_seconds = image_seconds = trouble = None
+    try:
+        load_seconds, image_seconds = _try(bundle, device)
+    except CheckpointError as error:
+        trouble = str(error)
+    place = out if out.exists() else out.resolve().parent
+    return Findings(
+        versions=installed_versions(),
+        system=f"{platform.system()} {platform.machine()}",
+        cores=core_count(),
+        device=device,
+        checkpoints=checkpoint_states(),
+        free_bytes=shutil.disk_usage(place).free,
+        needed_bytes=images * (DIM * SUBMISSION_ROW + 2 * len(spec.members) * MEMBER_ROW),
+        out=place,
+        bundle=bundle,
+        images=images,
+        load_seconds=load_seconds,
+        image_seconds=image_seconds,
+        trouble=trouble,
+    )
+
+
+def _try(bundle: str, device: str) -> tuple[float, float]:
+    """Seconds to load the bundle and seconds an image, on noise pictures written for the purpose."""
+    from PIL import Image
+
+    load_members(read_bundle(bundle), Loader(device))  # imports, and tables that are made only once
+    start = time.perf_counter()
+    members = load_members(read_bundle(bundle), Loader(device))
+    loaded = time.perf_counter()
+    with tempfile.TemporaryDirectory() as folder:
+        files = []
+        for number in range(TRIAL_IMAGES):
+            path = Path(folder) / f"{number}.png"
+            noise = Image.frombytes("RGB", (64, 64), os.urandom(64 * 64 * 3))
+            noise.resize((512, 512), Image.Resampling.BICUBIC).save(path)
+            files.append(ImageFile(path.stem, path))
+        backbones = distinct_backbones(members)
+        with running(core_count(), device) as pipeline:
+            for chunk in (files[:8], files):  # the first only warms up
+                begun = time.perf_counter()
+                seen = gather(pipeline.submit(chunk, backbones))
+                for member in members:
+                    guess_from(member, seen.features)
+                took = time.perf_counter() - begun
+    return loaded - start, took / TRIAL_IMAGES

@@ -1,0 +1,205 @@
+"""What a run leaves behind: chunks joined, members blended and scored, and every file but the chunks."""
+
+from __future__ import annotations
+
+import platform
+from collections import Counter
+from collections.abc import Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+from datetime import datetime, timezone
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from unprompt import __version__
+from unprompt.bundle.bundles import Bundle
+from unprompt.ensemble.blend import blend
+from unprompt.ensemble.prior import prior_embedding
+from unprompt.ensemble.score import Score, cosines, score
+from unprompt.networks.devices import core_count
+from unprompt.networks.minilm import PromptEncoder
+from unprompt.records import Embeddings, Problem, Prompts
+from unprompt.runs.chunks import Chunk, Level, RunFolder
+from unprompt.runs.config import PredictConfig
+from unprompt.runs.report import Report, ReportImage, choose_images, render_report
+from unprompt.storage.files import write_bytes, write_embeddings, write_problems, write_prompts
+from unprompt.storage.images import NOT_IN_FOLDER, ImageFile
+from unprompt.storage.submission import write_submission
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+VERSIONS_OF = ("numpy", "pillow", "polars", "sentence-transformers", "timm", "torch")
+
+
+@dataclass(frozen=True, eq=False)
+class RunResult:
+    """What a finished run tells its caller; everything else is in the RUN folder."""
+
+    folder: Path
+    images: int
+    problems: tuple[Problem, ...]
+    score: Score | None
+    prompts: Prompts
+    levels: Counter[Level]
+    resumed: bool
+    left_out: int  # images that the sample submission does not ask for
+    seconds: float
+
+
+@dataclass(frozen=True, eq=False)
+class Outcome:
+    """All chunks joined: one table a member, their blend, and what belongs to each image."""
+
+    files: Sequence[ImageFile]
+    tables: dict[str, Embeddings]
+    blended: Embeddings
+    prompts: Prompts
+    problems: tuple[Problem, ...]
+    levels: NDArray[np.int8]
+
+    def counts(self) -> Counter[Level]:
+        """How many images got how much of the bundle."""
+        return Counter(Level(int(level)) for level in self.levels)
+
+
+def join(chunks: Sequence[Chunk], files: Sequence[ImageFile], bundle: Bundle) -> Outcome:
+    """Join the chunks of all `files`, in order, and blend the members with the bundle's weights."""
+    ids = tuple(file.image_id for file in files)
+    tables = {
+        spec.name: Embeddings(ids, np.concatenate([chunk.embeddings[spec.name] for chunk in chunks]))
+        for spec in bundle.members
+    }
+    texts = [text for chunk in chunks for text in chunk.problems]
+    return Outcome(
+        files=files,
+        tables=tables,
+        blended=blend(list(tables.values()), [spec.weight for spec in bundle.members]),
+        prompts=Prompts(ids, tuple(prompt for chunk in chunks for prompt in chunk.prompts)),
+        problems=tuple(
+            Problem(file.image_id, file.name, NOT_IN_FOLDER if file.absent else text)
+            for file, text in zip(files, texts, strict=True)
+            if text or file.absent
+        ),
+        levels=np.concatenate([chunk.levels for chunk in chunks]),
+    )
+
+
+@dataclass(frozen=True, eq=False)
+class Grade:
+    """A run's score, the prior's on the same images, and the true prompts."""
+
+    score: Score
+    baseline: float
+    truth_by_id: dict[str, str]
+
+
+def grade(blended: Embeddings, truths: Prompts, encoder: PromptEncoder) -> Grade:
+    """Score a blend against the true prompts, and the prior beside it."""
+    target = encoder.embed(truths)
+    graded = score(blended, target)
+    constant = np.tile(prior_embedding(), (len(graded.ids), 1))
+    return Grade(
+        score=graded,
+        baseline=float(cosines(constant, target.at(graded.ids).vectors).mean()),
+        truth_by_id=dict(zip(truths.ids, truths.texts, strict=True)),
+    )
+
+
+def write_outputs(
+    folder: RunFolder,
+    bundle: Bundle,
+    config: PredictConfig,
+    order: Sequence[str],
+    done: Outcome,
+    graded: Grade | None,
+) -> None:
+    """Write everything but run.json; `order` is the submission's."""
+    for name, table in done.tables.items():
+        write_embeddings(folder.path / "members" / f"{name}.npz", table, levels=done.levels)
+    write_prompts(folder.path / "prompts.csv", done.prompts)
+    write_problems(folder.path / "problems.csv", done.problems)
+    write_submission(folder.path / "submission.csv", done.blended.at(order))
+    page = render_report(_report(bundle, config, done, graded), config.workers or core_count())
+    write_bytes(folder.path / "report.html", page.encode())
+
+
+def _report(bundle: Bundle, config: PredictConfig, done: Outcome, graded: Grade | None) -> Report:
+    ids = done.blended.ids
+    similarity_by_id = dict(graded.score.ranked()) if graded else {}
+    problem_by_id = {problem.image_id: problem.problem for problem in done.problems}
+    prompt_by_id = dict(zip(ids, done.prompts.texts, strict=True))
+    file_by_id = {file.image_id: file for file in done.files}
+    shown = choose_images(ids, graded.score if graded else None, config.report_images)
+    return Report(
+        bundle=bundle.name,
+        images=tuple(
+            ReportImage(
+                image_id=image_id,
+                file=None if image_id in problem_by_id else file_by_id[image_id],
+                guess=prompt_by_id[image_id],
+                truth=graded.truth_by_id.get(image_id) if graded else None,
+                similarity=similarity_by_id.get(image_id),
+                problem=problem_by_id.get(image_id),
+            )
+            for image_id in shown
+        ),
+        total=len(ids),
+        score=graded.score if graded else None,
+        baseline=graded.baseline if graded else None,
+        problems=done.problems,
+        facts={
+            "What it is": bundle.description,
+            "Members and weights": ", ".join(f"{spec.name} {spec.weight:g}" for spec in bundle.members),
+            "unprompt": __version__,
+            **installed_versions(),
+        },
+        notes=tuple(level_notes(done.counts())),
+    )
+
+
+def level_notes(counts: Counter[Level]) -> list[str]:
+    """Sentences for the reader where a deadline left images with less than the whole bundle."""
+    notes = []
+    if cheapest := counts[Level.CHEAPEST]:
+        notes.append(f"The deadline left {cheapest} images to the cheapest member alone.")
+    if prior := counts[Level.PRIOR]:
+        notes.append(
+            f"The deadline left {prior} images without a look: their rows carry the prior embedding."
+        )
+    return notes
+
+
+def installed_versions() -> dict[str, str]:
+    """Versions of the packages that decide the numbers, by name; those not installed are left out."""
+    versions = {"Python": platform.python_version()}
+    for package in VERSIONS_OF:
+        with suppress(PackageNotFoundError):
+            versions[package] = version(package)
+    return versions
+
+
+def record(
+    result: RunResult, bundle: Bundle, config: PredictConfig, device: str, graded: Grade | None
+) -> dict[str, Any]:
+    """What run.json says."""
+    levels = {level.name.lower(): result.levels[level] for level in Level}
+    return {
+        "unprompt": __version__,
+        "bundle": bundle.as_dict(),
+        "images": result.images,
+        "problems": len(result.problems),
+        "left_out_by_sample": result.left_out,
+        "levels": levels,
+        "deadline_seconds": config.deadline,
+        "complete_bundle": levels["full"] == result.images,
+        "score": {**graded.score.numbers(), "baseline": graded.baseline} if graded else None,
+        "seconds": round(result.seconds, 3),
+        "resumed": result.resumed,
+        "device": device,
+        "finished": datetime.now(timezone.utc).isoformat(timespec="seconds"),
+        "versions": installed_versions(),
+    }

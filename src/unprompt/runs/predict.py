@@ -1,0 +1,194 @@
+"""The main job: images in, a RUN folder with prompts, embeddings, a submission and a report out."""
+
+from __future__ import annotations
+
+import time
+from collections import deque
+from collections.abc import Callable, Sequence
+from concurrent.futures import Future
+from pathlib import Path
+
+import numpy as np
+
+from unprompt import __version__
+from unprompt.bundle.bundles import load_members, read_bundle
+from unprompt.ensemble.members import Member, distinct_backbones, guess_from
+from unprompt.ensemble.prior import prior_embedding
+from unprompt.errors import InputError
+from unprompt.networks.devices import choose_device, core_count
+from unprompt.networks.loader import Loader
+from unprompt.networks.pipeline import Pipeline, Seen, gather, running
+from unprompt.runs.chunks import Chunk, Level, RunFolder, opened
+from unprompt.runs.config import PredictConfig
+from unprompt.runs.deadline import Deadline
+from unprompt.runs.outputs import RunResult, grade, join, record, write_outputs
+from unprompt.storage.files import read_prompts
+from unprompt.storage.images import ImageFile, find_images
+from unprompt.storage.submission import check_image_ids, read_submission_ids
+
+FINISHING, FINISHING_IMAGE, FINISHING_TRUTH = 2.0, 0.001, 0.01  # seconds kept for what follows the last image
+
+
+def predict(
+    source: Path,
+    out: Path,
+    config: PredictConfig | None = None,
+    truth: Path | None = None,
+    sample: Path | None = None,
+    started: float | None = None,
+    progress: Callable[[int, int], None] = lambda done, total: None,
+) -> RunResult:
+    """Run a bundle over a folder of images, and leave a RUN folder.
+
+    `truth`: a prompts.csv to score against. `sample`: a sample submission whose ids and order the submission
+    takes. `started`: `time.monotonic()` when the deadline began to count. `progress` is told images done and
+    in all. A run that was interrupted goes on when called again with the same arguments, and leaves the same
+    submission, prompts and members' files as one that was not.
+
+    Raises InputError for unusable images or files, CheckpointError for missing models, RunError for a RUN
+    folder that is finished or belongs to something else. A single unreadable image is not an error: it is
+    listed in problems.csv and its rows carry the prior embedding.
+    """
+    config = config or PredictConfig()
+    started = time.monotonic() if started is None else started
+    bundle = read_bundle(config.bundle)
+    images = find_images(source, config.recursive)
+    order, files, left_out = _match_sample(images, sample)
+    check_image_ids(order)
+    truths = read_prompts(truth) if truth else None
+    if truths is not None and not set(truths.ids) & set(order):
+        raise InputError(f"no image id of {truth} is among the {len(order)} images, first: {truths.ids[0]}")
+    device = choose_device(config.device)
+    plan = {
+        "unprompt": __version__,
+        "bundle": bundle.as_dict(),
+        "device": device,
+        "chunk": config.chunk,
+        "images": [[file.image_id, file.name, _size(file.path)] for file in files],
+    }
+    with opened(out, plan, config.overwrite) as (folder, resumed):
+        loader = Loader(device)
+        reserve = FINISHING + FINISHING_IMAGE * len(files) + FINISHING_TRUTH * len(truths or ())
+        deadline = Deadline(config.deadline, started, reserve)
+        chunks = [files[first : first + config.chunk] for first in range(0, len(files), config.chunk)]
+        missing = [number for number in range(len(chunks)) if not folder.has_full_chunk(number)]
+        if missing:
+            members = load_members(bundle, loader)
+            with running(config.workers or core_count(), device) as pipeline:
+                _fill(folder, chunks, missing, members, pipeline, deadline, progress)
+        names = [spec.name for spec in bundle.members]
+        done = join([folder.read_chunk(number, names) for number in range(len(chunks))], files, bundle)
+        graded = grade(done.blended, truths, loader.encoder) if truths else None
+        write_outputs(folder, bundle, config, order, done, graded)
+        result = RunResult(
+            folder=out,
+            images=len(files),
+            problems=done.problems,
+            score=graded.score if graded else None,
+            prompts=done.prompts,
+            levels=done.counts(),
+            resumed=resumed,
+            left_out=left_out,
+            seconds=time.monotonic() - started,
+        )
+        folder.finish(record(result, bundle, config, device, graded))
+        return result
+
+
+def _size(path: Path) -> int:
+    try:
+        return path.stat().st_size
+    except OSError:
+        return -1
+
+
+def _match_sample(images: list[ImageFile], sample: Path | None) -> tuple[list[str], list[ImageFile], int]:
+    """Ids in the submission's order, the files to look at, and how many images the sample leaves out.
+
+    An id of the sample without an image counts as a file that cannot be read: its rows carry the prior.
+    """
+    if sample is None:
+        return [image.image_id for image in images], images, 0
+    wanted = read_submission_ids(sample)
+    file_by_id = {image.image_id: image for image in images}
+    if not any(image_id in file_by_id for image_id in wanted):
+        raise InputError(
+            f"no image id of {sample} is among the {len(images)} images "
+            f"(the sample starts with '{wanted[0]}', the folder with '{images[0].image_id}')"
+        )
+    folder = images[0].path.parent
+    absent = [
+        ImageFile(image_id, folder / image_id, absent=True)
+        for image_id in wanted
+        if image_id not in file_by_id
+    ]
+    asked = set(wanted)
+    files = sorted([*images, *absent], key=lambda file: file.image_id)
+    return wanted, files, sum(image.image_id not in asked for image in images)
+
+
+def _fill(
+    folder: RunFolder,
+    chunks: Sequence[Sequence[ImageFile]],
+    missing: Sequence[int],
+    members: Sequence[Member],
+    pipeline: Pipeline,
+    deadline: Deadline,
+    progress: Callable[[int, int], None],
+) -> None:
+    """Do the chunks that are not done yet, one under way while the one before is being finished."""
+    total = sum(len(chunk) for chunk in chunks)
+    done = total - sum(len(chunks[number]) for number in missing)
+    progress(done, total)
+    steps = {m.name: {m.name, *(backbone.name for backbone in m.backbones)} for m in members}
+    under_way: deque[tuple[int, Level, str | None, list[Future[Seen]]]] = deque()
+    queue = deque(missing)
+    last = deadline.clock()
+    while queue or under_way:
+        if queue:
+            number = queue.popleft()
+            after = sum(len(chunks[later]) for later in queue)
+            begun = sum(len(chunks[earlier[0]]) for earlier in under_way)
+            level, alone = deadline.level(len(chunks[number]), after, begun, steps)
+            active = [m for m in members if level is Level.FULL or m.name == alone]
+            backbones = distinct_backbones(active)
+            futures = [] if level is Level.PRIOR else pipeline.submit(chunks[number], backbones)
+            under_way.append((number, level, alone, futures))
+            if queue and len(under_way) < deadline.chunks_ahead:
+                continue
+        number, level, alone, futures = under_way.popleft()
+        seen = gather(futures) if futures else None
+        chunk, busy = _guess(len(chunks[number]), level, alone, members, seen)
+        folder.write_chunk(number, chunk)
+        now = deadline.clock()
+        deadline.note(level, len(chunks[number]), now - last, busy)
+        last = now
+        done += len(chunks[number])
+        progress(done, total)
+
+
+def _guess(
+    count: int, level: Level, alone: str | None, members: Sequence[Member], seen: Seen | None
+) -> tuple[Chunk, dict[str, float]]:
+    """Let the members guess, and put the prior or a stand-in where one could not."""
+    prior = prior_embedding()
+    embeddings = {member.name: np.tile(prior, (count, 1)) for member in members}  # (count, 384) each
+    prompts = [""] * count
+    problems = [""] * count if seen is None else [problem or "" for problem in seen.problems]
+    readable = [] if seen is None else [row for row, problem in enumerate(problems) if not problem]
+    busy = {} if seen is None else dict(seen.seconds)
+    if seen is not None and readable:
+        for member in members:
+            if level is Level.CHEAPEST and member.name != alone:
+                continue
+            start = time.perf_counter()
+            guess = guess_from(member, seen.features)
+            busy[member.name] = time.perf_counter() - start
+            embeddings[member.name][readable] = guess.embeddings
+            if guess.prompts is not None:
+                for row, prompt in zip(readable, guess.prompts, strict=True):
+                    prompts[row] = prompts[row] or prompt  # the first member that has one is believed
+        if alone is not None:  # the one that guessed stands in for the others, so that blends stay complete
+            embeddings = dict.fromkeys(embeddings, embeddings[alone])
+    levels = np.full(count, level, dtype=np.int8)
+    return Chunk(embeddings, tuple(prompts), tuple(problems), levels), busy

@@ -1,0 +1,263 @@
+"""What txt2img paints with: a Stable Diffusion folder, or the pocket world."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+from types import MappingProxyType
+from typing import TYPE_CHECKING, Any, Protocol
+
+from unprompt.errors import ConfigError, UnpromptError
+from unprompt.painting.engine import Picture
+
+if TYPE_CHECKING:
+    from PIL import Image
+
+    from unprompt.diffusion.engine import Sd2Engine, Sd2Renderer
+    from unprompt.pocket.engine import PocketRenderer
+    from unprompt.serving.worker import Tell
+
+
+class NotHereError(UnpromptError):
+    """A model, sampler or painter that this server does not have."""
+
+
+@dataclass(frozen=True)
+class Sampler:
+    """A sampler by the web UI's name, and the scheduler of `unprompt render` that it is."""
+
+    name: str
+    aliases: tuple[str, ...]
+    scheduler: str
+
+
+SAMPLERS = (
+    Sampler("Euler", ("k_euler", "euler"), "euler"),
+    Sampler("Euler a", ("k_euler_a", "k_euler_ancestral", "euler-a"), "euler-a"),
+    Sampler("Heun", ("k_heun", "heun"), "heun"),
+    Sampler("DPM++ 2M", ("k_dpmpp_2m", "dpmsolver++"), "dpmsolver++"),
+    Sampler("DPM++ 2M Karras", ("k_dpmpp_2m_ka", "dpmsolver++-karras"), "dpmsolver++-karras"),
+    Sampler("DDIM", ("ddim",), "ddim"),
+    Sampler("PLMS", ("plms", "pndm"), "pndm"),
+    Sampler("UniPC", ("unipc",), "unipc"),
+)
+AUTOMATIC = ("", "automatic")
+# A sampler and a scheduler of the web UI's that together are another of SAMPLERS.
+JOINED: Mapping[tuple[str, str], str] = MappingProxyType(
+    {("DPM++ 2M", "karras"): "DPM++ 2M Karras", ("DPM++ 2M Karras", "karras"): "DPM++ 2M Karras"}
+)
+
+
+def find_sampler(name: str, scheduler: str | None = None) -> Sampler:
+    """The sampler of a name or alias, in any case, with the web UI's scheduler applied to it.
+
+    Raises NotHereError for one that is not here, ConfigError for a scheduler that does not go with it.
+    """
+    by_name = {label.lower(): one for one in SAMPLERS for label in (one.name, *one.aliases)}
+    sampler = by_name.get(name.lower())
+    if sampler is None:
+        raise NotHereError(
+            f"there is no sampler '{name[:60]}'; here are {', '.join(one.name for one in SAMPLERS)}"
+        )
+    schedule = (scheduler or "").lower()
+    if schedule in AUTOMATIC:
+        return sampler
+    if (sampler.name, schedule) not in JOINED:
+        raise ConfigError(
+            f"scheduler '{schedule[:60]}' does not go with the sampler '{sampler.name}'; send 'automatic'"
+        )
+    return by_name[JOINED[sampler.name, schedule].lower()]
+
+
+@dataclass(frozen=True)
+class Order:
+    """Pictures to be painted: one a seed, in portions of `batch` at a time where the memory takes them."""
+
+    prompt: str
+    seeds: tuple[int, ...]
+    width: int
+    height: int
+    batch: int = 1
+    negative_prompt: str = ""
+    steps: int = 50
+    guidance: float = 7.0
+    sampler: Sampler = SAMPLERS[0]
+    eta: float | None = None
+
+    @property
+    def pictures(self) -> list[Picture]:
+        """In the engines' terms."""
+        return [Picture(f"picture {number}", self.prompt, seed) for number, seed in enumerate(self.seeds, 1)]
+
+
+class Painter(Protocol):
+    """Something that is loaded and makes pictures. `check` is quick, `paint` runs in the model's thread."""
+
+    @property
+    def title(self) -> str:
+        """What /sdapi/v1/sd-models calls it."""
+
+    @property
+    def unused(self) -> tuple[str, ...]:
+        """Fields of txt2img that have no effect on its pictures."""
+
+    def check(self, order: Order) -> None:
+        """Raise ConfigError for an order that it cannot paint."""
+
+    def notes(self, order: Order) -> list[str]:
+        """What whoever ordered should know about the pictures."""
+
+    def paint(self, order: Order, tell: Tell) -> list[Image.Image]:
+        """One RGB image a seed; `tell` hears of every step and may end the work by raising."""
+
+
+class PocketPainter:
+    """The pocket world: it draws what a prompt of its grammar says, and knows no steps."""
+
+    title = "pocket"
+    unused = ("negative_prompt", "steps", "cfg_scale", "sampler_name", "eta")
+
+    def check(self, order: Order) -> None:
+        """Its pictures are square."""
+        if order.width != order.height:
+            raise ConfigError(
+                f"pocket pictures are square, got {order.width} x {order.height}; send width and height alike"
+            )
+
+    def notes(self, order: Order) -> list[str]:
+        """That it is no Stable Diffusion."""
+        return ["drawn by the pocket world, which is not Stable Diffusion"]
+
+    def paint(self, order: Order, tell: Tell) -> list[Image.Image]:
+        """Draw one after the other. Raises InputError for a prompt outside the grammar."""
+        renderer = self._renderer(order.width)
+        images: list[Image.Image] = []
+        for picture in order.pictures:
+            tell(len(images), len(order.seeds))
+            images += renderer.render([picture])
+        return images
+
+    def _renderer(self, size: int) -> PocketRenderer:
+        from unprompt.pocket.engine import PocketEngine
+
+        return PocketEngine(size).open()
+
+
+class Sd2Painter:
+    """Stable Diffusion through diffusers, loaded once; each order brings its own size, steps and sampler."""
+
+    unused = ()
+
+    def __init__(self, renderer: Sd2Renderer, folder: Path) -> None:
+        self.title = folder.name
+        self._renderer = renderer
+        self._folder = folder
+
+    @classmethod
+    def open(cls, model: str, device: str) -> Sd2Painter:
+        """Load a folder, or a declared checkpoint. Raises CheckpointError and RunError as the engine does."""
+        from unprompt.diffusion.engine import Sd2Engine
+        from unprompt.diffusion.model import LAYOUT
+        from unprompt.networks.checkpoints import folder_of
+
+        engine = Sd2Engine(model=model, device=device, save_size=None)
+        return cls(engine.open(), folder_of(model, LAYOUT).resolve())
+
+    def check(self, order: Order) -> None:
+        """Raise ConfigError for sizes and numbers that the engine does not take, and for another noise."""
+        self._engine(order)
+        if order.sampler.name == "Euler a" and order.eta not in (None, 1):
+            raise ConfigError(
+                f"'Euler a' always adds all its noise here; send eta 1 or none, got {order.eta:g}"
+            )
+
+    def notes(self, order: Order) -> list[str]:
+        """Whether the end of a prompt is not read."""
+        from unprompt.diffusion.model import over_length
+
+        texts = (order.prompt, order.negative_prompt)
+        cut = over_length(self._renderer.pipeline.tokenizer, texts)
+        names = ("prompt", "negative_prompt")
+        return [f"{names[row]} is longer than the model reads; its end has no effect" for row in cut]
+
+    def paint(self, order: Order, tell: Tell) -> list[Image.Image]:
+        """Paint in batches, telling every step of the scheduler."""
+        from unprompt.diffusion.engine import Sd2Renderer
+        from unprompt.diffusion.memory import automatic_batch
+
+        engine = self._engine(order)
+        batch = min(order.batch, automatic_batch(engine.device, engine.width, engine.height, engine.dtype))
+        pipeline = self._renderer.pipeline
+        pipeline.scheduler = self._scheduler(engine.scheduler)
+        pictures, images = order.pictures, []
+        for start in range(0, len(pictures), batch):
+            portion = pictures[start : start + batch]
+            watched = _Watched(pipeline, order.eta or 0.0, start, len(portion), len(pictures), tell)
+            images += Sd2Renderer(engine, watched, batch).render(portion)
+        return images
+
+    def _engine(self, order: Order) -> Sd2Engine:
+        return replace(
+            self._renderer.engine,
+            steps=order.steps,
+            guidance=order.guidance,
+            width=order.width,
+            height=order.height,
+            scheduler=order.sampler.scheduler,
+            negative_prompt=order.negative_prompt
+            if order.guidance > 1
+            else "",  # without guidance it has no effect
+        )
+
+    def _scheduler(self, name: str) -> Any:
+        """A new scheduler with the model's own noise schedule, as schedulers count their steps."""
+        import diffusers
+
+        from unprompt.diffusion.model import SCHEDULERS
+        from unprompt.storage.files import read_json
+
+        class_name, changes = SCHEDULERS[name]
+        settings = read_json(self._folder / "scheduler" / "scheduler_config.json")
+        return getattr(diffusers, class_name).from_config(settings, **changes)
+
+
+class _Watched:
+    """A diffusers pipeline whose every step is told: in steps of all pictures of an order."""
+
+    def __init__(self, pipeline: Any, eta: float, before: int, now: int, pictures: int, tell: Tell) -> None:
+        self._pipeline = pipeline
+        self._eta = eta
+        self._before = before
+        self._now = now
+        self._pictures = pictures
+        self._tell = tell
+
+    def __call__(self, **settings: Any) -> Any:
+        return self._pipeline(**settings, eta=self._eta, callback_on_step_end=self._after_step)
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._pipeline, name)
+
+    def _after_step(self, pipeline: Any, step: int, _: Any, tensors: dict[str, Any]) -> dict[str, Any]:
+        steps = pipeline.num_timesteps  # some schedulers take more than were asked for
+        self._tell(self._before * steps + self._now * (step + 1), self._pictures * steps)
+        return tensors
+
+
+def open_painter(name: str, sd: str | None, device: str) -> Painter | None:
+    """Load what txt2img paints with: the folder `sd` if given, else by name; None for "none".
+
+    Raises CheckpointError or InputError where something that it needs is missing.
+    """
+    if sd is not None:
+        return Sd2Painter.open(sd, device)
+    if name == "none":
+        return None
+    from unprompt.pocket.drawings import shape
+    from unprompt.pocket.vocabulary import nouns
+
+    shape(
+        next(iter(nouns().values())).drawing
+    )  # here, not at the first request, shows whether drawings are there
+    return PocketPainter()

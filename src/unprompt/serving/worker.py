@@ -1,0 +1,176 @@
+"""The one thread in which models work, and the bounded queue in front of it.
+
+Requests of the same kind that wait at the same time are answered by one call: while a forward pass runs,
+those that come meanwhile gather for the next, so nobody waits for company, and the busier the server is, the
+larger are its batches. Everything but the work itself happens in the event loop's thread and needs no locks.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import math
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from functools import partial
+from typing import Any
+
+from unprompt.errors import UnpromptError
+from unprompt.serving.one_thread import OneThread
+
+LONGEST_RETRY = 600  # seconds that Retry-After says at most
+PACE_MEMORY = 0.8  # of the seconds a job takes: the share that older jobs have in the mean
+
+Tell = Callable[[int, int], None]
+
+
+class BusyError(UnpromptError):
+    """The queue is full. `retry_after`: about how many seconds it takes until there is room."""
+
+    def __init__(self, capacity: int, retry_after: int) -> None:
+        super().__init__(
+            f"{capacity} requests are waiting or at work, more are not taken; try again in {retry_after} s"
+        )
+        self.retry_after = retry_after
+
+
+class AbandonedError(Exception):
+    """Raised inside work that nobody waits for any more, at its next step. It reaches no one."""
+
+
+@dataclass(frozen=True, eq=False)
+class Kind:
+    """A kind of work. `work` takes items and a function to tell steps to, and gives an answer an item.
+
+    `together`: items that one call takes at most, where they come from several requests. Answers must not
+    depend on the other items.
+    """
+
+    name: str
+    work: Callable[[Sequence[Any], Tell], Sequence[Any]]
+    together: int = 1
+
+
+class Course:
+    """How far a call is. Written by the model's thread, read by the server's."""
+
+    def __init__(self, name: str, is_wanted: Callable[[], bool]) -> None:
+        self.name = name
+        self.started = time.monotonic()
+        self.done = 0
+        self.total = 0
+        self._is_wanted = is_wanted
+
+    def tell(self, done: int, total: int) -> None:
+        """Note that `done` of `total` steps are taken. Raises AbandonedError where nobody waits any more."""
+        self.done, self.total = done, total
+        if not self._is_wanted():
+            raise AbandonedError(self.name)
+
+    @property
+    def share(self) -> float:
+        """From 0 to 1; 0 for work that has no steps."""
+        return self.done / self.total if self.total else 0.0
+
+    @property
+    def seconds_left(self) -> float:
+        """By the pace so far; 0 as long as nothing is known."""
+        taken = time.monotonic() - self.started
+        return taken * (1 / self.share - 1) if self.share else 0.0
+
+
+@dataclass(frozen=True, eq=False)
+class _Job:
+    """One request's items, and the future that its answers will be set on."""
+
+    kind: Kind
+    items: Sequence[Any]
+    answers: asyncio.Future[Sequence[Any]]
+
+
+class Worker:
+    """Runs jobs one call after another, first come, first served. `course`: of the call that runs now."""
+
+    def __init__(self, capacity: int, thread: OneThread | None = None) -> None:
+        """`thread`: the one in which the models were loaded, if they were not loaded in the main thread.
+
+        Where two threads have used the models, OpenMP keeps a team of threads for each: more than there are
+        cores, so that they no longer wait by spinning, and one prompt takes a third longer.
+        """
+        self.capacity = capacity
+        self.course: Course | None = None
+        self._thread = thread or OneThread("model")
+        self._waiting: list[_Job] = []
+        self._running: list[_Job] = []
+        self._taken = 0
+        self._pace = 1.0  # seconds a job, in the recent mean
+
+    @property
+    def taken(self) -> int:
+        """How many requests wait or are at work."""
+        return self._taken
+
+    async def run(self, kind: Kind, items: Sequence[Any]) -> Sequence[Any]:
+        """Answers to items, in order. Cancelling this drops a job that waits and stops one that runs.
+
+        Raises BusyError where the queue is full, and whatever the work raises.
+        """
+        if self._taken >= self.capacity:
+            seconds = math.ceil(self._pace * self._taken)
+            raise BusyError(self.capacity, max(1, min(LONGEST_RETRY, seconds)))
+        job = _Job(kind, items, asyncio.get_running_loop().create_future())
+        self._taken += 1
+        self._waiting.append(job)
+        self._next()
+        try:
+            return await job.answers
+        finally:
+            self._taken -= 1
+
+    async def close(self) -> None:
+        """Drop what waits, stop what runs at its next step, and wait for the thread to end."""
+        for job in (*self._waiting, *self._running):
+            job.answers.cancel()
+        await asyncio.to_thread(self._thread.shutdown)
+
+    def _next(self) -> None:
+        """Begin the next call, where none runs and something waits."""
+        self._waiting = [job for job in self._waiting if not job.answers.done()]
+        if self._running or not self._waiting:
+            return
+        turn = self._turn()
+        self._waiting = [job for job in self._waiting if job not in turn]
+        self._running = turn
+        kind = turn[0].kind
+        self.course = Course(kind.name, lambda: not all(job.answers.cancelled() for job in turn))
+        items = [item for job in turn for item in job.items]
+        call = asyncio.get_running_loop().run_in_executor(self._thread, kind.work, items, self.course.tell)
+        call.add_done_callback(partial(self._finish, turn, time.monotonic()))
+
+    def _turn(self) -> list[_Job]:
+        """The job that waits longest, and those of its kind that fit into one call with it."""
+        first = self._waiting[0]
+        turn, size = [first], len(first.items)
+        for job in self._waiting[1:]:
+            if job.kind is first.kind and size + len(job.items) <= first.kind.together:
+                turn.append(job)
+                size += len(job.items)
+        return turn
+
+    def _finish(self, turn: Sequence[_Job], started: float, call: asyncio.Future[Sequence[Any]]) -> None:
+        """Hand out what a call gave, then begin the next."""
+        self.course = None
+        self._running = []
+        seconds = (time.monotonic() - started) / len(turn)
+        self._pace = PACE_MEMORY * self._pace + (1 - PACE_MEMORY) * seconds
+        error = call.exception()
+        answers = iter(() if error else call.result())
+        for job in turn:
+            its_own = [next(answers) for _ in job.items] if error is None else []
+            if job.answers.done():  # whoever asked has gone
+                continue
+            if error:
+                job.answers.set_exception(error)
+            else:
+                job.answers.set_result(its_own)
+        self._next()

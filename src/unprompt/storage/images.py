@@ -1,0 +1,262 @@
+"""The one reader of images: which ones a folder or data set holds, and how one becomes RGB.
+
+A folder that cannot be used is an error. A file that cannot be read is not: it raises
+UnreadableImageError, which a run turns into a row of problems.csv.
+"""
+
+from __future__ import annotations
+
+import io
+import struct
+import warnings
+from collections import defaultdict
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+from PIL import Image, ImageOps, UnidentifiedImageError
+
+from unprompt.errors import InputError, UnreadableImageError
+from unprompt.records import check_unique
+from unprompt.storage.parts import find_parts, read_columns, read_image_bytes
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+EXTENSIONS = frozenset({".png", ".jpg", ".jpeg", ".webp", ".bmp", ".gif", ".tif", ".tiff"})
+MAX_PIXELS = 89_478_485  # Pillow's own line between a large picture and a decompression bomb (256 MiB of RGB)
+DATASET_RECORD = "dataset.json"
+NO_IMAGE = "not an image, or one of an unknown format"
+NOT_IN_FOLDER = "the sample submission lists it, but the folder has no such image"
+
+
+@dataclass(frozen=True)
+class ImageFile:
+    """One image: its id and where it is, or would be where it is `absent`.
+
+    `path` is an image file, whose stem is the id, or a parquet part that holds the image in its row `row`.
+    """
+
+    image_id: str
+    path: Path
+    absent: bool = False
+    row: int | None = None
+
+    @property
+    def name(self) -> str:
+        """What to call it in a message."""
+        return self.path.name if self.row is None else f"{self.path.name}, row {self.row}"
+
+
+def find_images(source: Path, recursive: bool = False) -> list[ImageFile]:
+    """List the images of a folder, a data set or one file, sorted by image id.
+
+    A file counts by its extension, in any case; hidden files do not count. No image is opened here: what
+    cannot be read shows when it is. A folder without images but with parquet parts is a data set, and so is
+    one with dataset.json and images/. Raises InputError for a missing or unreadable folder, one without
+    images, a part that is not whole, and two images with the same id, since their rows could not be told
+    apart.
+    """
+    try:
+        if source.is_file():
+            return (
+                images_in_parts([source]) if source.suffix == ".parquet" else [ImageFile(source.stem, source)]
+            )
+        paths = [path for path in _walk(source, recursive) if path.suffix.lower() in EXTENSIONS]
+        if not paths and (source / DATASET_RECORD).exists() and (source / "images").is_dir():
+            paths = [
+                path for path in _walk(source / "images", recursive) if path.suffix.lower() in EXTENSIONS
+            ]
+        parts = [] if paths else find_parts(source)
+    except FileNotFoundError:
+        raise InputError(f"{source} does not exist; name a folder of images or one image") from None
+    except PermissionError as error:
+        raise InputError(f"{error.filename} cannot be read: permission denied") from error
+    except NotADirectoryError:
+        raise InputError(f"{source} is neither a folder nor a regular file") from None
+    if parts:
+        return images_in_parts(parts)
+    if not paths:
+        raise InputError(f"{source} holds no images ({_what_else(source, recursive)})")
+    paths_by_id: dict[str, list[Path]] = defaultdict(list)
+    for path in paths:
+        paths_by_id[path.stem].append(path)
+    doubled = sorted(image_id for image_id, same in paths_by_id.items() if len(same) > 1)
+    if doubled:
+        names = " and ".join(str(path.relative_to(source)) for path in sorted(paths_by_id[doubled[0]])[:2])
+        raise InputError(
+            f"{len(doubled)} image ids in {source} belong to more than one file, first: {names} "
+            f"both have the id '{doubled[0]}'; rename or move one of each"
+        )
+    return [ImageFile(image_id, paths_by_id[image_id][0]) for image_id in sorted(paths_by_id)]
+
+
+def images_in_parts(parts: Sequence[Path]) -> list[ImageFile]:
+    """The images in the rows of parquet parts, by id. Raises InputError for doubled ids and no rows."""
+    files = [
+        ImageFile(image_id, part, row=row)
+        for part in parts
+        for row, image_id in enumerate(read_columns(part, ("imgId",))["imgId"].cast(str).to_list())
+    ]
+    check_unique([file.image_id for file in files], f"the parts in {parts[0].parent}")
+    if not files:
+        raise InputError(f"{parts[0]} holds no rows")
+    return sorted(files, key=lambda file: file.image_id)
+
+
+def _walk(folder: Path, recursive: bool, above: frozenset[Path] = frozenset()) -> list[Path]:
+    """Everything in a folder that is not hidden; a link that leads back to a folder above is not followed."""
+    here = above | {folder.resolve()}
+    found = []
+    for path in sorted(folder.iterdir()):
+        if path.name.startswith("."):
+            continue
+        if recursive and path.is_dir() and path.suffix.lower() not in EXTENSIONS:
+            if path.resolve() not in here:
+                found += _walk(path, recursive, here)
+        else:
+            found.append(path)
+    return found
+
+
+def _what_else(folder: Path, recursive: bool) -> str:
+    kinds = ", ".join(sorted(extension[1:] for extension in EXTENSIONS))
+    if not recursive and any(path.is_dir() for path in _walk(folder, recursive=False)):
+        return f"looked for {kinds}; it has folders: add --recursive to look into them"
+    return f"looked for {kinds}"
+
+
+def read_file(file: ImageFile) -> Image.Image:
+    """Decode one image of a run. Raises UnreadableImageError, for an absent one too."""
+    if file.absent:
+        raise UnreadableImageError(NOT_IN_FOLDER)
+    return read_image(file.path) if file.row is None else _read_row(file.path, file.row)
+
+
+def _read_row(part: Path, row: int) -> Image.Image:
+    """Decode the image in one row of a parquet part."""
+    try:
+        encoded = read_image_bytes(part, row)
+    except (InputError, OSError) as error:
+        raise UnreadableImageError(str(error)) from error
+    if not encoded:
+        raise UnreadableImageError("the row has no image")
+    return decode_image(encoded)
+
+
+def read_image(path: Path) -> Image.Image:
+    """Decode an image file to RGB as a viewer would show it.
+
+    First frame of an animation, EXIF orientation applied, alpha laid over white, palettes and CMYK
+    converted, 16-bit and float greys scaled to 8 bits. Raises UnreadableImageError whose text is what
+    problems.csv says: empty, truncated, not an image, too large, no permission, a folder.
+    """
+    with _decoding():
+        if path.is_dir():
+            raise UnreadableImageError("a folder, not an image")
+        if path.stat().st_size == 0:
+            raise UnreadableImageError("the file is empty")
+        return _decode(path)
+
+
+def decode_image(
+    content: bytes,
+    formats: tuple[str, ...] | None = None,
+    unknown: str = NO_IMAGE,
+    most: int = MAX_PIXELS,
+) -> Image.Image:
+    """Decode an image file's bytes to RGB as `read_image` does.
+
+    `formats`: those that are taken, by Pillow's names; None: all that it knows. `unknown`: what to say of
+    others. `most`: pixels, counted before they are decoded. Raises UnreadableImageError.
+    """
+    with _decoding(unknown):
+        if not content:
+            raise UnreadableImageError("the file is empty")
+        return _decode(io.BytesIO(content), formats, most)
+
+
+def central_square(image: Image.Image, size: int, crop: float = 1.0) -> NDArray[np.uint8]:
+    """The middle of an image at one size: RGB image -> (size, size, 3) uint8.
+
+    `crop`: share of the short side that is seen. One bicubic resampling straight from the source square, so
+    that a 20,000 x 10 image costs no more than any.
+    """
+    side = crop * min(image.size)
+    left, top = (image.width - side) / 2, (image.height - side) / 2
+    box = (left, top, left + side, top + side)
+    if box == (0, 0, size, size):
+        return np.asarray(image)
+    return np.asarray(image.resize((size, size), Image.Resampling.BICUBIC, box=box))
+
+
+def _decode(
+    source: Path | io.BytesIO, formats: tuple[str, ...] | None = None, most: int = MAX_PIXELS
+) -> Image.Image:
+    _silence_bomb_warning()
+    with Image.open(source, formats=formats) as image:
+        if image.width * image.height > most:
+            raise UnreadableImageError(_too_large(f"{image.width} x {image.height}", most))
+        image.load()
+        return _to_rgb(image)
+
+
+@contextmanager
+def _decoding(unknown: str = NO_IMAGE) -> Iterator[None]:
+    """Turn what goes wrong in reading and decoding into UnreadableImageError, in words."""
+    try:
+        yield
+    except UnidentifiedImageError:
+        raise UnreadableImageError(unknown) from None
+    except Image.DecompressionBombError:
+        raise UnreadableImageError(_too_large("over twice as many")) from None
+    except PermissionError:
+        raise UnreadableImageError("no permission to read the file") from None
+    except FileNotFoundError:
+        raise UnreadableImageError("the file is gone, or a link that leads nowhere") from None
+    except (OSError, ValueError, SyntaxError, IndexError, TypeError, struct.error, EOFError) as error:
+        # What Pillow's decoders raise for damaged files is not one type; each of these was seen.
+        raise UnreadableImageError(f"damaged or truncated: {error}") from error
+    except MemoryError:
+        raise UnreadableImageError("not enough memory to decode it") from None
+
+
+@cache
+def _silence_bomb_warning() -> None:
+    """Once: read_image refuses every image that Pillow would only warn about."""
+    warnings.simplefilter("ignore", Image.DecompressionBombWarning)
+
+
+def _too_large(size: str, most: int = MAX_PIXELS) -> str:
+    return f"too large to be decoded safely: {size} pixels, the limit is {most:,}; scale it down"
+
+
+def _to_rgb(image: Image.Image) -> Image.Image:
+    """Mode by mode to RGB; never in place, so the caller may close the file."""
+    upright = ImageOps.exif_transpose(image)
+    if upright.mode == "RGB" and "transparency" not in upright.info:
+        return upright.copy() if upright is image else upright
+    if upright.mode.startswith(("I", "F")):  # 16-bit and 32-bit greys: Pillow would clip them to 255
+        return Image.fromarray(_to_8_bits(np.asarray(upright))).convert("RGB")
+    if upright.has_transparency_data:
+        rgba = upright.convert("RGBA")
+        white = Image.new("RGBA", rgba.size, (255, 255, 255, 255))
+        return Image.alpha_composite(white, rgba).convert("RGB")
+    return upright.convert("RGB")
+
+
+def _to_8_bits(values: np.ndarray) -> np.ndarray:
+    """Grey values of any depth -> uint8. Full scale is 1 for floats up to 1, else 255, else 65535."""
+    numbers = np.nan_to_num(values.astype(np.float64), nan=0.0, posinf=65535.0, neginf=0.0)
+    top = numbers.max(initial=0.0)
+    if values.dtype.kind == "f" and top <= 1:
+        scale = 255.0
+    elif values.dtype.kind == "f" or values.dtype.itemsize > 2:
+        scale = 1.0 if top <= 255 else 255 / 65535
+    else:
+        scale = 255 / 65535
+    return np.clip(np.rint(numbers * scale), 0, 255).astype(np.uint8)

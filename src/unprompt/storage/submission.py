@@ -1,0 +1,118 @@
+"""The competition's submission file: embeddings <-> `imgId_eId,val` CSV."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+import polars as pl
+
+from unprompt.errors import InputError
+from unprompt.records import DIM, Embeddings
+from unprompt.storage.files import writing
+
+HEADER = ("imgId_eId", "val")
+IMAGES_AT_A_TIME = 1000  # 384,000 rows: large enough for polars, small enough for any machine
+UNIT_TOLERANCE = 1e-3
+_ROW_IDS = "\n".join(f"\0_{element}" for element in range(DIM))  # one image's ids, \0 where its own goes
+_FORBIDDEN = re.compile(r'[\x00-\x1f,"\ud800-\udfff]')
+
+
+def check_image_ids(ids: Sequence[str]) -> None:
+    """Raise InputError for ids that cannot stand in the competition's unquoted CSV."""
+    bad = [image_id for image_id in ids if not image_id or _FORBIDDEN.search(image_id)]
+    if bad:
+        raise InputError(
+            f"{len(bad)} of {len(ids)} image ids hold a comma, a quote, a control character or bytes that "
+            f"are not UTF-8, first: {bad[0]!r}; rename the file"
+        )
+
+
+def write_submission(path: Path, embeddings: Embeddings) -> None:
+    """Write a submission: 384 rows an image, in the order of `embeddings.ids`.
+
+    Every vector must have unit length within 1e-3, since the rows go out as they are. Values are written
+    with as many digits as float32 needs to come back exactly.
+
+    The usual way builds 384 N strings in a Python loop. Here each image's block of row ids is one
+    `str.replace` in a template, and polars splits the blocks and formats the numbers.
+    """
+    check_image_ids(embeddings.ids)
+    lengths = np.linalg.norm(embeddings.vectors.astype(np.float64), axis=1)
+    bad = np.flatnonzero(np.abs(lengths - 1) > UNIT_TOLERANCE)
+    if bad.size:
+        raise InputError(
+            f"{bad.size} of {len(embeddings)} embeddings do not have unit length, "
+            f"first: {embeddings.ids[bad[0]]} with {lengths[bad[0]]:.4f}"
+        )
+    with writing(path) as stream:
+        stream.write((",".join(HEADER) + "\n").encode())
+        for start in range(0, len(embeddings), IMAGES_AT_A_TIME):
+            ids = embeddings.ids[start : start + IMAGES_AT_A_TIME]
+            blocks = pl.Series(HEADER[0], [_ROW_IDS.replace("\0", image_id) for image_id in ids])
+            values = embeddings.vectors[start : start + IMAGES_AT_A_TIME].ravel()  # (384 n,)
+            frame = pl.DataFrame({HEADER[0]: blocks.str.split("\n").explode(), HEADER[1]: values})
+            frame.write_csv(stream, include_header=False, quote_style="never")
+
+
+def read_submission(path: Path) -> Embeddings:
+    """Read a submission back, rows in any order.
+
+    Raises InputError for another header, a value that is not a number, a row id without `_0` … `_383`, and
+    an image that has not each of its 384 rows exactly once.
+    """
+    frame = _read_rows(path)
+    image_ids, elements = frame["image"], frame["element"]
+    if elements.null_count() or image_ids.null_count():
+        row = int((elements.is_null() | image_ids.is_null()).arg_max() or 0)
+        raise InputError(
+            f"{path}, line {row + 2}: '{frame[HEADER[0]][row]}' is not an imgId_eId such as 20057f34d_0"
+        )
+    if frame[HEADER[1]].null_count():
+        row = int(frame[HEADER[1]].is_null().arg_max() or 0)
+        raise InputError(f"{path}, line {row + 2}: '{frame[HEADER[0]][row]}' has no value")
+    ids = image_ids.unique(maintain_order=True)
+    codes = image_ids.cast(pl.Enum(ids)).to_physical().to_numpy()  # (rows,)
+    slots = codes.astype(np.int64) * DIM + elements.to_numpy()
+    counts = np.bincount(slots, minlength=len(ids) * DIM).reshape(len(ids), DIM)
+    wrong = np.flatnonzero((counts != 1).any(axis=1))
+    if wrong.size:
+        image = wrong[0]
+        element = int(np.flatnonzero(counts[image] != 1)[0])
+        raise InputError(
+            f"{path}: {wrong.size} of {len(ids)} images have not each of their {DIM} rows once, "
+            f"first: {ids[int(image)]}_{element} stands {counts[image, element]} times"
+        )
+    vectors = np.empty(len(ids) * DIM, dtype=np.float32)
+    vectors[slots] = frame[HEADER[1]].to_numpy()
+    try:
+        return Embeddings(tuple(ids.to_list()), vectors.reshape(len(ids), DIM))
+    except InputError as error:
+        raise InputError(f"{path}: {error}") from error
+
+
+def read_submission_ids(path: Path) -> list[str]:
+    """The image ids of a (sample) submission, in the order in which they first appear."""
+    return _read_rows(path)["image"].drop_nulls().unique(maintain_order=True).to_list()
+
+
+def _read_rows(path: Path) -> pl.DataFrame:
+    """Columns imgId_eId, val, image, element; image and element are null where the row id is malformed."""
+    if not path.is_file():
+        raise InputError(f"{path} does not exist or is not a file")
+    try:
+        frame = pl.read_csv(path, schema_overrides={HEADER[0]: pl.String, HEADER[1]: pl.Float64})
+    except (pl.exceptions.PolarsError, OSError) as error:
+        raise InputError(f"{path} cannot be read as a submission: {str(error).splitlines()[0]}") from error
+    if tuple(frame.columns[:2]) != HEADER:
+        raise InputError(f"{path} has the header '{','.join(frame.columns)}', expected '{','.join(HEADER)}'")
+    if frame.is_empty():
+        raise InputError(f"{path} has a header but no rows")
+    parts = pl.col(HEADER[0]).str.extract_groups(r"^(?<image>.+)_(?<element>\d{1,3})$")
+    return (
+        frame.with_columns(parts.alias("parts"))
+        .unnest("parts")
+        .with_columns(pl.col("element").cast(pl.Int64, strict=False).pipe(lambda e: pl.when(e < DIM).then(e)))
+    )

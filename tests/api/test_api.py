@@ -1,0 +1,473 @@
+"""The API over real HTTP: what it answers, what it refuses, who is sent away, and how it ends."""
+
+from __future__ import annotations
+
+import asyncio
+import base64
+import io
+import json
+import re
+import signal
+import socket
+import threading
+from collections import Counter
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import httpx
+import numpy as np
+import pytest
+from fastapi import FastAPI, Request
+from PIL import Image
+
+from tests import api_malformed
+from tests.api_server import PATIENCE, server_process, serving, until
+from unprompt.api.auth import Credentials
+from unprompt.api.bodies import BodyLimit
+from unprompt.api.errors import add_handlers
+from unprompt.api.server import bind, create_app
+from unprompt.bundle.loaded import Reader
+from unprompt.errors import CheckpointError, ConfigError
+from unprompt.pocket.draw import draw_scene
+from unprompt.pocket.samples import sample_scenes
+from unprompt.serving.painters import PocketPainter, Sd2Painter
+
+SCENE = sample_scenes(1)[0]
+LONG = {"prompt": SCENE.prompt, "width": 2048, "height": 2048, "batch_size": 16}  # takes many seconds
+
+
+@pytest.fixture(scope="module")
+def reader() -> Reader:
+    return Reader.load("lite", "cpu")
+
+
+@pytest.fixture(scope="module")
+def url(reader: Reader) -> Iterator[str]:
+    with serving(create_app(reader, PocketPainter())) as address:
+        yield address
+
+
+@pytest.fixture(scope="module")
+def client(url: str) -> Iterator[httpx.Client]:
+    with httpx.Client(base_url=url, timeout=PATIENCE, trust_env=False) as made:
+        yield made
+
+
+@pytest.fixture(scope="module")
+def pictures(scenes: Path) -> list[bytes]:
+    return [path.read_bytes() for path in sorted((scenes / "images").iterdir())[:3]]
+
+
+def base64_of(content: bytes) -> str:
+    return base64.b64encode(content).decode()
+
+
+def opened(content: bytes) -> Image.Image:
+    return Image.open(io.BytesIO(content)).convert("RGB")
+
+
+def taken(client: httpx.Client) -> int:
+    """Requests that wait or are at work."""
+    return int(client.get("/healthz").json()["requests"])
+
+
+def hanging_post(url: str, path: str, body: dict[str, Any]) -> socket.socket:
+    """A POST on a connection of its own that can be hung up."""
+    host, port = url.removeprefix("http://").split(":")
+    content = json.dumps(body).encode()
+    head = f"POST {path} HTTP/1.1\r\nHost: {host}\r\nContent-Type: application/json\r\n"
+    line = socket.create_connection((host, int(port)))
+    line.sendall(f"{head}Content-Length: {len(content)}\r\n\r\n".encode() + content)
+    return line
+
+
+# --- ours
+
+
+def test_embeddings_are_the_bundles(client: httpx.Client, reader: Reader) -> None:
+    texts = ["a red bus", "", "ein Käfer \U0001f41e", "a red bus"]
+    answer = client.post("/v1/embed", json={"texts": texts})
+    rows = np.array(answer.json()["embeddings"], dtype=np.float32)
+    assert np.allclose(rows, reader.embed(texts), atol=1e-6)
+    assert np.array_equal(rows[0], rows[3])
+    assert client.post("/v1/embed", json={"texts": []}).json() == {"embeddings": []}
+
+
+def test_many_at_once_get_each_their_own(client: httpx.Client, reader: Reader) -> None:
+    texts = [f"a picture of {number} birds" + " and a tree" * (number % 7) for number in range(48)]
+    with ThreadPoolExecutor(16) as pool:
+        answers = list(pool.map(lambda text: client.post("/v1/embed", json={"texts": [text]}).json(), texts))
+    rows = np.array([answer["embeddings"][0] for answer in answers])
+    assert np.allclose(rows, reader.embed(texts), atol=1e-5)
+
+
+def test_predictions_are_the_bundles(client: httpx.Client, reader: Reader, pictures: list[bytes]) -> None:
+    sent = [base64_of(pictures[0]), f"data:image/png;base64,{base64_of(pictures[1])}"]
+    answer = client.post("/v1/predict", json={"images": sent}).json()
+    assert answer["bundle"] == "lite"
+    readings = reader.read([opened(content) for content in pictures[:2]])
+    for got, reading in zip(answer["predictions"], readings, strict=True):
+        assert got["prompt"] == reading.prompt
+        assert got["prompts"] == reading.prompts
+        assert np.allclose(got["embedding"], reading.embedding, atol=1e-5)
+        assert got["members"].keys() == reading.members.keys()
+    assert client.post("/v1/predict", json={"images": []}).json()["predictions"] == []
+
+
+def test_a_bad_image_is_named_and_harms_no_other(client: httpx.Client, pictures: list[bytes]) -> None:
+    good, bad = {"image": base64_of(pictures[0])}, {"image": base64_of(pictures[1][:500])}
+    with ThreadPoolExecutor(8) as pool:
+        answers = list(
+            pool.map(lambda body: client.post("/sdapi/v1/interrogate", json=body), [good, bad] * 4)
+        )
+    assert [answer.status_code for answer in answers] == [200, 422] * 4
+    answer = client.post("/v1/predict", json={"images": [good["image"], bad["image"]]})
+    assert answer.status_code == 422
+    assert answer.json()["error"] == "UnreadableImageError"
+    assert answer.json()["detail"].startswith("image 2 cannot be read: damaged or truncated")
+
+
+# --- the web UI's
+
+
+def test_interrogate_gives_the_bundles_prompt(
+    client: httpx.Client, reader: Reader, pictures: list[bytes]
+) -> None:
+    body = {"image": base64_of(pictures[0])}
+    [reading] = reader.read([opened(pictures[0])])
+    for model in ({}, {"model": "clip"}, {"model": "phrases"}):
+        assert client.post("/sdapi/v1/interrogate", json={**body, **model}).json() == {
+            "caption": reading.prompt
+        }
+    answer = client.post("/sdapi/v1/interrogate", json={**body, "model": "deepdanbooru"})
+    assert answer.status_code == 404
+    assert (
+        answer.json()["detail"]
+        == "there is no model 'deepdanbooru' to interrogate with; here are clip, phrases"
+    )
+
+
+def test_txt2img_paints_what_the_pocket_world_draws(client: httpx.Client) -> None:
+    body = {"prompt": SCENE.prompt, "seed": 11, "width": 64, "height": 64, "batch_size": 2, "n_iter": 2}
+    answer = client.post("/sdapi/v1/txt2img", json=body).json()
+    drawn = [opened(base64.b64decode(text)) for text in answer["images"]]
+    for image, seed in zip(drawn, (11, 12, 13, 14), strict=True):
+        assert image.tobytes() == draw_scene(SCENE, seed, 64).tobytes()
+    assert json.loads(answer["info"])["all_seeds"] == [11, 12, 13, 14]
+
+
+def test_a_prompt_that_cannot_be_painted_says_where(client: httpx.Client) -> None:
+    answer = client.post("/sdapi/v1/txt2img", json={"prompt": "a cat thinking of music"})
+    assert answer.status_code == 422
+    assert "the pocket world does not understand 'thinking of music'" in answer.json()["detail"]
+
+
+def test_lists_and_options(client: httpx.Client) -> None:
+    assert "Euler a" in [one["name"] for one in client.get("/sdapi/v1/samplers").json()]
+    assert [one["title"] for one in client.get("/sdapi/v1/sd-models").json()] == ["pocket"]
+    assert client.get("/sdapi/v1/options").json() == {"sd_model_checkpoint": "pocket"}
+    assert client.post("/sdapi/v1/options", json={"sd_model_checkpoint": "pocket"}).json() is None
+    assert client.post("/sdapi/v1/options", json={"sd_model_checkpoint": "xl"}).status_code == 404
+    unknown = client.post("/sdapi/v1/options", json={"CLIP_stop_at_last_layers": 2})
+    assert "unknown keys: 'CLIP_stop_at_last_layers'" in unknown.json()["detail"]
+
+
+def test_txt2img_can_be_off(reader: Reader) -> None:
+    with serving(create_app(reader)) as url:
+        assert httpx.get(f"{url}/sdapi/v1/sd-models").json() == []
+        answer = httpx.post(f"{url}/sdapi/v1/txt2img", json={})
+        assert answer.status_code == 404
+        assert "--painter pocket" in answer.json()["detail"]
+
+
+def test_the_clients_of_others_work(url: str, reader: Reader, pictures: list[bytes]) -> None:
+    webuiapi = pytest.importorskip("webuiapi")
+    api = webuiapi.WebUIApi(baseurl=f"{url}/sdapi/v1")
+    painted = api.txt2img(prompt=SCENE.prompt, negative_prompt="a dog", seed=3, width=64, height=64, n_iter=2)
+    assert [image.tobytes() for image in painted.images] == [
+        draw_scene(SCENE, seed, 64).tobytes() for seed in (3, 4)
+    ]
+    assert painted.info["all_seeds"] == [3, 4]
+    assert painted.parameters["negative_prompt"] == "a dog"
+    found = api.interrogate(opened(pictures[0]))
+    assert found.info == reader.read([opened(pictures[0])])[0].prompt
+    assert "Euler a" in api.util_get_sampler_names()
+    assert api.util_get_current_model() == "pocket"
+    api.util_set_model("pocket")
+    api.util_wait_for_ready(0.01)
+    with pytest.raises(RuntimeError, match="no second pass"):
+        api.txt2img(prompt=SCENE.prompt, enable_hr=True)
+
+
+def test_easy_diffuser_sends_to_it(url: str, tmp_path: Path) -> None:
+    webui = pytest.importorskip("unprompt.easy_diffuser.webui")
+    out = tmp_path / "out.png"
+    paths = webui.send(
+        SCENE.prompt, "a dog", url=url, steps=3, out=out, seed=5, width=64, height=64, batch_size=2
+    )
+    assert [Image.open(path).convert("RGB").tobytes() for path in paths] == [
+        draw_scene(SCENE, seed, 64).tobytes() for seed in (5, 6)
+    ]
+
+
+# --- Stable Diffusion
+
+
+@pytest.fixture(scope="module")
+def tiny_sd(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    pytest.importorskip("diffusers")
+    from tests.tiny_sd import write_tiny_sd
+
+    return write_tiny_sd(tmp_path_factory.mktemp("models") / "tiny-sd")
+
+
+def test_stable_diffusion_paints_as_render_does(reader: Reader, tiny_sd: Path) -> None:
+    from unprompt.diffusion.engine import Sd2Engine
+    from unprompt.painting.engine import Picture
+
+    body = {
+        "prompt": "a cat", "negative_prompt": "a dog", "seed": 9, "steps": 3, "cfg_scale": 5, "width": 64,
+        "height": 72, "n_iter": 2,
+    }  # fmt: skip
+    with serving(create_app(reader, Sd2Painter.open(str(tiny_sd), "cpu"))) as url:
+        for sampler, scheduler in (("DPM++ 2M", "dpmsolver++"), ("Euler a", "euler-a"), ("DDIM", "ddim")):
+            answer = httpx.post(
+                f"{url}/sdapi/v1/txt2img", json={**body, "sampler_name": sampler}, timeout=PATIENCE
+            )
+            engine = Sd2Engine(
+                str(tiny_sd), steps=3, guidance=5, width=64, height=72, scheduler=scheduler, device="cpu",
+                negative_prompt="a dog", save_size=None,
+            )  # fmt: skip
+            own = engine.open().render([Picture("a", "a cat", 9), Picture("b", "a cat", 10)])
+            sent = [opened(base64.b64decode(text)).tobytes() for text in answer.json()["images"]]
+            assert sent == [image.tobytes() for image in own], sampler
+        noisy = httpx.post(
+            f"{url}/sdapi/v1/txt2img", json={**body, "sampler_name": "DDIM", "eta": 1}, timeout=PATIENCE
+        )
+        assert opened(base64.b64decode(noisy.json()["images"][0])).tobytes() != sent[0]
+        long = httpx.post(f"{url}/sdapi/v1/txt2img", json={**body, "prompt": "a cat " * 80}, timeout=PATIENCE)
+        assert json.loads(long.json()["info"])["notes"] == [
+            "prompt is longer than the model reads; its end has no effect"
+        ]
+        silent = httpx.post(f"{url}/sdapi/v1/txt2img", json={**body, "sampler_name": "Euler a", "eta": 0})
+        assert silent.status_code == 422
+        assert "'Euler a' always adds all its noise" in silent.json()["detail"]
+        refused = httpx.post(f"{url}/sdapi/v1/txt2img", json={**body, "width": 70})
+        assert refused.status_code == 422
+        assert "width must be a multiple of 8" in refused.json()["detail"]
+
+
+def test_stable_diffusion_stops_at_the_next_step_when_the_client_hangs_up(
+    reader: Reader, tiny_sd: Path
+) -> None:
+    painter = Sd2Painter.open(str(tiny_sd), "cpu")
+    with serving(create_app(reader, painter)) as url, httpx.Client(base_url=url, timeout=PATIENCE) as client:
+        body = {"prompt": "a cat", "steps": 150, "width": 512, "height": 512, "n_iter": 16}
+        line = hanging_post(url, "/sdapi/v1/txt2img", body)
+        until(lambda: client.get("/sdapi/v1/progress").json()["state"]["sampling_step"] > 1, "it paints")
+        state = client.get("/sdapi/v1/progress").json()["state"]
+        assert state["job"] == "txt2img"
+        assert state["sampling_steps"] == 16 * 150
+        line.close()
+        until(lambda: taken(client) == 0, "the slot is free")
+        until(lambda: client.get("/sdapi/v1/progress").json()["state"]["job"] == "", "the work stopped")
+
+
+def test_a_folder_that_is_none_is_told(tmp_path: Path) -> None:
+    with pytest.raises(CheckpointError, match="not a whole Stable Diffusion folder"):
+        Sd2Painter.open(str(tmp_path), "cpu")
+
+
+# --- limits
+
+
+def test_a_full_server_says_when_to_come_again_and_a_hung_up_client_frees_its_slot(reader: Reader) -> None:
+    with (
+        serving(create_app(reader, PocketPainter(), queue=2)) as url,
+        httpx.Client(base_url=url, timeout=PATIENCE) as client,
+    ):
+        running = hanging_post(url, "/sdapi/v1/txt2img", LONG)
+        until(lambda: client.get("/sdapi/v1/progress").json()["state"]["job"] == "txt2img", "it paints")
+        waiting = hanging_post(url, "/sdapi/v1/txt2img", LONG)
+        until(lambda: taken(client) == 2, "both are in")
+        refused = client.post("/v1/embed", json={"texts": ["a cat"]})
+        assert refused.status_code == 503
+        assert int(refused.headers["Retry-After"]) >= 1
+        assert refused.json()["error"] == "BusyError"
+        assert client.get("/healthz").json()["queue"] == 2  # what needs no model is answered all the time
+        waiting.close()
+        until(lambda: taken(client) == 1, "the waiting one's slot is free")
+        running.close()
+        until(lambda: taken(client) == 0, "the running one's slot is free")
+        assert client.post("/v1/embed", json={"texts": ["a cat"]}).status_code == 200
+
+
+def test_bodies_are_limited_while_they_arrive() -> None:
+    app = FastAPI()
+    add_handlers(app)
+    app.add_middleware(BodyLimit, most=1000)
+
+    @app.post("/length")
+    async def length(body: dict[str, str]) -> int:
+        return len(body["a"])
+
+    def sent_in_parts(size: int) -> Iterator[bytes]:
+        yield b'{"a": "'
+        for _ in range(size // 100):
+            yield b"x" * 100
+        yield b'"}'
+
+    json_type = {"Content-Type": "application/json"}
+    with serving(app) as url:
+        assert httpx.post(f"{url}/length", json={"a": "x" * 900}).json() == 900
+        assert httpx.post(f"{url}/length", content=sent_in_parts(900), headers=json_type).json() == 900
+        announced = httpx.post(f"{url}/length", json={"a": "x" * 1000})
+        unannounced = httpx.post(f"{url}/length", content=sent_in_parts(1000), headers=json_type)
+    for answer in (announced, unannounced):
+        assert answer.status_code == 413
+        assert "larger than 1,000 bytes" in answer.json()["detail"]
+
+
+def test_a_body_that_stops_coming_is_not_waited_for_but_an_answer_is() -> None:
+    app = FastAPI()
+    add_handlers(app)
+    app.add_middleware(BodyLimit, most=1000, patience=0.3)
+
+    @app.post("/slow")
+    async def slow(request: Request, body: dict[str, str]) -> int:
+        with suppress(asyncio.TimeoutError):  # as endpoints watch for a client that hangs up
+            await asyncio.wait_for(request.receive(), 1.0)
+        return len(body)
+
+    with serving(app) as url:
+        assert httpx.post(f"{url}/slow", json={"a": "b"}).json() == 1
+        address = httpx.URL(url)
+        with socket.create_connection((address.host, address.port), timeout=10) as line:
+            line.sendall(b"POST /slow HTTP/1.1\r\nHost: x\r\nContent-Length: 20\r\n\r\n{")
+            said = b"".join(iter(partial(line.recv, 1000), b""))  # until the server ends the connection
+    assert said.startswith(b"HTTP/1.1 408 ")
+    assert b"did not come within 0.3 seconds" in said
+
+
+def test_a_password_is_asked_for_everywhere_but_in_healthz(reader: Reader) -> None:
+    with serving(create_app(reader, PocketPainter(), credentials=Credentials("ann", "secret"))) as url:
+        for path in ("/", "/docs", "/openapi.json", "/sdapi/v1/options", "/nowhere"):
+            answer = httpx.get(url + path)
+            assert answer.status_code == 401
+            assert answer.headers["WWW-Authenticate"].startswith("Basic ")
+            assert httpx.get(url + path, auth=("ann", "wrong")).status_code == 401
+        assert httpx.get(f"{url}/sdapi/v1/options", auth=("ann", "secret")).status_code == 200
+        assert httpx.get(f"{url}/healthz").status_code == 200
+        webuiapi = pytest.importorskip("webuiapi")
+        api = webuiapi.WebUIApi(baseurl=f"{url}/sdapi/v1", username="ann", password="secret")
+        assert api.util_get_current_model() == "pocket"
+
+
+def test_every_error_has_the_same_shape(client: httpx.Client) -> None:
+    answers = [
+        client.get("/nowhere"),
+        client.get("/v1/embed"),
+        client.post("/v1/embed", content=b"{", headers={"Content-Type": "application/json"}),
+        client.post("/v1/embed", json={"text": ["a cat"]}),
+        client.get("/sdapi/v1/progress", params={"skip_current_image": "perhaps"}),
+    ]
+    assert [answer.status_code for answer in answers] == [404, 405, 422, 422, 422]
+    for answer in answers:
+        assert answer.json().keys() == {"error", "detail"}
+        assert isinstance(answer.json()["detail"], str)
+    assert answers[3].json()["detail"] == "unknown keys: 'text' (did you mean 'texts'?)"
+
+
+def test_500_malformed_requests_leave_the_server_answering(client: httpx.Client, reader: Reader) -> None:
+    statuses: Counter[int] = Counter()
+    for one in api_malformed.requests(500):
+        answer = client.post(one.path, content=one.body, headers=one.headers)
+        assert 400 <= answer.status_code < 500, (one.what, one.path, one.body[:80], answer.text)
+        assert answer.json().keys() == {"error", "detail"}
+        assert len(answer.text) < 70_000, one.what
+        statuses[answer.status_code] += 1
+    assert taken(client) == 0
+    row = client.post("/v1/embed", json={"texts": ["a cat"]}).json()["embeddings"]
+    assert np.allclose(row, reader.embed(["a cat"]), atol=1e-6)
+    assert set(statuses) >= {400, 422}
+
+
+# --- the page, the start, the end
+
+
+def test_the_page_describes_every_endpoint_and_asks_nothing_of_the_network(client: httpx.Client) -> None:
+    page = client.get("/docs").text
+    for path in client.get("/openapi.json").json()["paths"]:
+        assert path in page
+    assert not re.findall(r"(?:src|href)=\"(?!#|data:|openapi\.json)", page)
+    assert client.get("/").headers["location"] == "docs"
+
+
+def test_an_address_that_is_taken_is_told() -> None:
+    with bind("127.0.0.1", 0) as first:
+        first.listen()
+        with pytest.raises(ConfigError, match="give another --port"):
+            bind("127.0.0.1", first.getsockname()[1])
+
+
+@pytest.mark.slow
+def test_on_sigterm_it_finishes_what_it_has_begun_takes_no_more_and_ends_well() -> None:
+    with server_process("--bundle", "lite", UNPROMPT_AUTH="ann:secret") as served:
+        with httpx.Client(base_url=served.url, timeout=PATIENCE, auth=("ann", "secret")) as client:
+            body = {**LONG, "width": 512, "height": 512}
+            answers: list[httpx.Response] = []
+            asking = threading.Thread(
+                target=lambda: answers.append(client.post("/sdapi/v1/txt2img", json=body))
+            )
+            asking.start()
+            until(lambda: httpx.get(f"{served.url}/healthz").json()["requests"] == 1, "it paints")
+            served.process.send_signal(signal.SIGTERM)
+
+            def is_closed() -> bool:
+                try:
+                    httpx.get(f"{served.url}/healthz")
+                except httpx.TransportError:
+                    return True
+                return False
+
+            until(is_closed, "nobody is let in")
+            asking.join(PATIENCE)
+        assert len(answers[0].json()["images"]) == 16
+        _, errors = served.process.communicate(timeout=PATIENCE)
+        assert served.process.returncode == 0
+        assert "Traceback" not in errors
+
+
+@pytest.mark.slow
+def test_schemathesis_finds_no_fault(url: str) -> None:
+    schemathesis = pytest.importorskip("schemathesis")
+    from hypothesis import HealthCheck, Phase, given, settings
+    from schemathesis.specs.openapi.checks import positive_data_acceptance
+
+    schema = schemathesis.openapi.from_url(f"{url}/openapi.json")
+    tried: Counter[str] = Counter()
+    mode_of = schemathesis.GenerationMode
+    operations = [result.ok() for result in schema.get_all_operations()]
+    wrong = [(one, mode_of.NEGATIVE) for one in operations if one.method == "post"]
+    for operation, mode in [*((one, mode_of.POSITIVE) for one in operations), *wrong]:
+
+        @settings(
+            max_examples=25,
+            deadline=None,
+            derandomize=True,
+            database=None,
+            suppress_health_check=list(HealthCheck),
+            phases=[Phase.explicit, Phase.generate],
+        )
+        @given(case=operation.as_strategy(generation_mode=mode))
+        def answers_as_described(case: Any) -> None:
+            # A schema cannot say which texts are pictures or scenes, so some that fit it are refused.
+            case.call_and_validate(timeout=PATIENCE, excluded_checks=[positive_data_acceptance])
+            tried[case.path] += 1
+
+        answers_as_described()
+    assert set(tried) == set(schema.raw_schema["paths"])

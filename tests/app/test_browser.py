@@ -1,0 +1,205 @@
+"""The web app in a real browser: every page, two visitors, pasting, nothing asked of the network."""
+
+from __future__ import annotations
+
+import base64
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+from urllib.request import urlopen
+
+import pytest
+
+from tests.html_pages import open_browser
+
+pytestmark = pytest.mark.slow
+
+PATIENCE = 240_000  # milliseconds; what is awaited takes a few seconds on a machine with nothing else to do
+SIZES = {"desktop": {"width": 1280, "height": 900}, "phone": {"width": 390, "height": 844}}
+UPLOADER = '[data-testid="stFileUploader"] input[type="file"]'
+DONE = '[data-testid="stApp"][data-test-script-state="notRunning"]'
+PROGRAM = "import sys; from unprompt.cli import main; sys.exit(main())"
+
+
+def free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+@pytest.fixture(scope="module")
+def address(scenes: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """The app as the command starts it; at the end SIGTERM stops it, and it says nothing of an error."""
+    port = free_port()
+    folder = tmp_path_factory.mktemp("app")
+    command = [sys.executable, "-c", PROGRAM, "app", "--port", str(port), "--device", "cpu"]
+    command += ["--root", str(scenes), "--known", str(scenes / "prompts.csv"), "--limit-mb", "1"]
+    log = folder / "log"
+    with log.open("wb") as said:
+        server = subprocess.Popen(
+            command, stdout=said, stderr=said, cwd=folder, env={**os.environ, "LANG": "C"}
+        )
+    try:
+        wait_for(f"http://127.0.0.1:{port}/_stcore/health", server)
+        yield f"http://127.0.0.1:{port}"
+        server.send_signal(signal.SIGTERM)
+        assert server.wait(PATIENCE / 1000) == 0
+    finally:
+        server.kill()
+        server.wait()
+    assert f"the app is at http://127.0.0.1:{port}" in log.read_text()
+    assert "Traceback" not in log.read_text()
+
+
+def wait_for(url: str, server: subprocess.Popen[bytes]) -> None:
+    end = time.monotonic() + PATIENCE / 1000
+    while True:
+        assert server.poll() is None, "the server has ended"
+        assert time.monotonic() < end, "the server does not answer"
+        try:
+            with urlopen(url, timeout=5) as answer:
+                assert answer.read() == b"ok"
+                return
+        except OSError:
+            time.sleep(0.1)
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Any]:
+    with open_browser() as browser:
+        yield browser
+
+
+@dataclass
+class Visitor:
+    """A browser's window on one of the pages, and what went wrong in it."""
+
+    page: Any
+    address: str
+    faults: list[str] = field(default_factory=list)
+
+    def __post_init__(self) -> None:
+        self.page.set_default_timeout(PATIENCE)
+        self.page.on("pageerror", lambda error: self.faults.append(str(error)))
+        self.page.on("request", self._check)
+
+    def _check(self, request: Any) -> None:
+        parts = urlsplit(request.url)
+        if parts.scheme not in ("data", "blob") and parts.hostname != "127.0.0.1":
+            self.faults.append(request.url)
+
+    def open(self, page: str) -> None:
+        self.page.goto(f"{self.address}/{page}")
+        self.page.wait_for_selector("h1")
+        self.settle()
+
+    def settle(self) -> None:
+        """Wait until the page's script has run to its end."""
+        self.page.wait_for_selector(DONE)
+
+    def sees(self, text: str) -> None:
+        self.page.get_by_text(text).first.wait_for()
+
+    def check(self) -> None:
+        """No fault so far, no exception shown, nothing wider than the window."""
+        assert self.faults == []
+        assert self.page.locator('[data-testid="stException"]').count() == 0
+        wide = "document.documentElement.scrollWidth - document.documentElement.clientWidth"
+        assert self.page.evaluate(wide) <= 0
+        main = '[data-testid="stMain"]'
+        assert self.page.eval_on_selector(main, "one => one.scrollWidth - one.clientWidth") <= 0
+
+
+@pytest.fixture(params=SIZES)
+def visitor(browser: Any, address: str, request: pytest.FixtureRequest) -> Iterator[Visitor]:
+    context = browser.new_context(viewport=SIZES[request.param])
+    one = Visitor(context.new_page(), address)
+    yield one
+    one.check()
+    context.close()
+
+
+def test_captions(visitor: Visitor, scenes: Path, tmp_path: Path) -> None:
+    (tmp_path / "bad.png").write_bytes(b"nothing")
+    visitor.open("")
+    visitor.check()
+    visitor.page.set_input_files(UPLOADER, [scenes / "images" / "scene-01.png", tmp_path / "bad.png"])
+    visitor.sees("cannot be used: not a PNG")
+    visitor.sees("Labels, not a caption")
+    visitor.page.get_by_role("button", name="Take a sample").click()
+    visitor.sees("Download")
+    with visitor.page.expect_download() as download:
+        visitor.page.get_by_role("button", name="Download").click()
+    assert (
+        Path(download.value.path())
+        .read_text()
+        .startswith("file,caption,short,plain,social,model,captioned\n")
+    )
+
+
+def test_the_prompt_and_an_edit_of_it(visitor: Visitor, scenes: Path) -> None:
+    visitor.open("prompt")
+    visitor.page.set_input_files(UPLOADER, scenes / "images" / "scene-02.png")
+    visitor.sees("Your own words")
+    visitor.sees("Nearest known prompts")
+    visitor.page.locator('input[type="text"]').fill("a hammer on a white background")
+    visitor.sees("the recovered prompt")
+    visitor.page.get_by_role("button", name="Keep this wording").click()
+    visitor.sees("Wordings so far")
+
+
+def test_a_comparison(visitor: Visitor) -> None:
+    visitor.open("compare")
+    for taken in range(2):  # the first side's button has then another name
+        visitor.page.get_by_role("button", name="Take a sample").first.click()
+        visitor.page.get_by_role("button", name="Take another sample").nth(taken).wait_for()
+    visitor.sees("all members together")
+    visitor.sees("Only in the second")
+
+
+def test_a_run_of_one_is_seen_by_another(visitor: Visitor, browser: Any, address: str) -> None:
+    visitor.open("run")
+    visitor.page.locator('[data-testid="stSelectbox"] input').click()
+    visitor.page.get_by_role("option", name="images").click()
+    visitor.page.get_by_role("button", name="Begin").click()
+    visitor.page.get_by_role("button", name="Cancel").first.wait_for()
+    seen = visitor.page.get_by_role("button", name="Submission").count()  # of earlier runs
+    context = browser.new_context()
+    other = Visitor(context.new_page(), address)
+    other.open("run")
+    other.page.get_by_role("button", name="Submission").first.wait_for()
+    other.check()
+    context.close()
+    # A page that is drawn anew ends its downloads, so not before this run is over.
+    visitor.page.get_by_role("button", name="Submission").nth(seen).wait_for()
+    with visitor.page.expect_download() as download:
+        visitor.page.get_by_role("button", name="Submission").first.click()
+    assert Path(download.value.path()).read_text().startswith("imgId_eId,val\nscene-01_0,")
+    visitor.page.get_by_text("Show the report").first.click()
+    visitor.page.frame_locator("iframe").locator("h1").wait_for()
+
+
+def test_a_picture_can_be_pasted(browser: Any, address: str, scenes: Path) -> None:
+    context = browser.new_context()
+    visitor = Visitor(context.new_page(), address)
+    visitor.open("")
+    content = base64.b64encode((scenes / "images" / "scene-03.png").read_bytes()).decode()
+    paste = """content => {
+        const bytes = Uint8Array.from(atob(content), letter => letter.charCodeAt(0));
+        const data = new DataTransfer();
+        data.items.add(new File([bytes], "pasted.png", { type: "image/png" }));
+        document.body.dispatchEvent(new ClipboardEvent("paste", { clipboardData: data, bubbles: true }));
+    }"""
+    visitor.page.evaluate(paste, content)
+    visitor.sees("pasted.png")
+    visitor.sees("Labels, not a caption")
+    visitor.check()
+    context.close()

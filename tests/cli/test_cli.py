@@ -1,0 +1,301 @@
+"""The command line as a user meets it: exit codes, one-line errors, help with examples, JSON on stdout."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import shlex
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from tests.real_images import real_folder
+from unprompt.cli import COMMANDS, build_parser, main
+from unprompt.ensemble.prior import prior_embedding
+from unprompt.records import DIM, Embeddings, Prompts
+from unprompt.storage.files import write_embeddings, write_prompts
+from unprompt.storage.submission import read_submission, write_submission
+
+VERBS = [command.__name__.rsplit(".", 1)[-1].replace("_", "-") for command in COMMANDS]
+
+
+def axes(*numbers: int) -> np.ndarray:  # type: ignore[type-arg]
+    """Unit vectors along the given axes."""
+    return np.eye(DIM, dtype=np.float32)[list(numbers)]
+
+
+class TestHelp:
+    @pytest.mark.parametrize("verb", VERBS)
+    def test_each_command_has_an_example(self, verb: str, capsys: pytest.CaptureFixture[str]) -> None:
+        with pytest.raises(SystemExit) as stopped:
+            main([verb, "--help"])
+        assert stopped.value.code == 0
+        text = capsys.readouterr().out
+        assert "example:" in text
+        assert f"unprompt {verb}" in text.split("example:")[1]
+
+    def test_nothing_heavy_is_imported(self) -> None:
+        program = (
+            "import sys; from unprompt.cli import build_parser; build_parser().format_help();"
+            "print([name for name in ('torch', 'numpy', 'polars', 'PIL', 'timm') if name in sys.modules])"
+        )
+        run = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
+        assert run.stdout.strip() == "[]"
+
+    @pytest.mark.parametrize(
+        "arguments", [[], ["nonsense"], ["predict"], ["predict", "x", "--workers", "many"]]
+    )
+    def test_wrong_usage_is_2(self, arguments: list[str]) -> None:
+        with pytest.raises(SystemExit) as stopped:
+            main(arguments)
+        assert stopped.value.code == 2
+
+
+class TestErrors:
+    @pytest.mark.parametrize(
+        ("arguments", "says"),
+        [
+            (["predict", "{tmp}/none", "--out", "{tmp}/RUN"], "does not exist"),
+            (["predict", "{tmp}", "--out", "{tmp}/RUN"], "holds no images"),
+            (["predict", "{tmp}", "--out", "{tmp}/RUN", "--deadline", "soon"], "'soon' is not a duration"),
+            (["predict", "{tmp}", "--out", "{tmp}/RUN", "--bundle", "huge"], "no bundle is called 'huge'"),
+            (["predict", "{tmp}", "--out", "{tmp}/RUN", "--workers", "-1"], "workers must be at least 0"),
+            (["score", "{tmp}/a.csv", "{tmp}/b.csv"], "cannot be read"),
+            (["blend", "{tmp}/a.npz", "--weights", "1", "--out", "{tmp}/s.csv"], "does not exist"),
+            (
+                ["blend", "{tmp}/a.npz", "--weights", "1", "2", "--out", "{tmp}/s.csv"],
+                "1 members but 2 weights",
+            ),
+            (["checkpoints", "fetch", "nonsense"], "no checkpoint is called 'nonsense'"),
+        ],
+    )
+    def test_one_line_and_1(
+        self, arguments: list[str], says: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    ) -> None:
+        assert main([argument.format(tmp=tmp_path) for argument in arguments]) == 1
+        output = capsys.readouterr()
+        assert output.out == ""
+        assert output.err.startswith("unprompt: ")
+        assert output.err.count("\n") == 1
+        assert says in output.err
+
+    def test_a_closed_pipe_is_no_error(self) -> None:
+        run = subprocess.run(
+            f"{sys.executable} -m unprompt checkpoints list | head -1; exit ${{PIPESTATUS[0]}}",
+            shell=True,
+            executable="/bin/bash",
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        assert (run.returncode, run.stderr) == (0, "")
+
+
+class TestBlend:
+    def test_writes_the_weighted_blend(self, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+        write_embeddings(tmp_path / "a.npz", Embeddings(("x", "y"), axes(0, 1)))
+        write_embeddings(tmp_path / "b.npz", Embeddings(("y", "x"), axes(2, 3)))
+        files = [str(tmp_path / "a.npz"), str(tmp_path / "b.npz")]
+        assert main(["blend", *files, "--weights", "3", "4", "--out", str(tmp_path / "s.csv")]) == 0
+        blended = read_submission(tmp_path / "s.csv")
+        np.testing.assert_allclose(
+            blended.at(["x"]).vectors[0], 0.6 * axes(0)[0] + 0.8 * axes(3)[0], atol=1e-6
+        )
+        np.testing.assert_allclose(
+            blended.at(["y"]).vectors[0], 0.6 * axes(1)[0] + 0.8 * axes(2)[0], atol=1e-6
+        )
+
+    def test_takes_the_order_of_a_sample(self, tmp_path: Path) -> None:
+        write_embeddings(tmp_path / "a.npz", Embeddings(("x", "y"), axes(0, 1)))
+        write_submission(tmp_path / "sample.csv", Embeddings(("y", "x"), axes(0, 0)))
+        arguments = [
+            "--weights",
+            "1",
+            "--out",
+            str(tmp_path / "s.csv"),
+            "--sample",
+            str(tmp_path / "sample.csv"),
+        ]
+        assert main(["blend", str(tmp_path / "a.npz"), *arguments]) == 0
+        assert read_submission(tmp_path / "s.csv").ids == ("y", "x")
+
+    @pytest.fixture
+    def fit_arguments(self, tmp_path: Path) -> list[str]:
+        """Two members that are perpendicular, and a truth at 3 : 4 between them for three of four images."""
+        write_embeddings(tmp_path / "a.npz", Embeddings(("x", "y", "z", "more"), axes(0, 0, 0, 0)))
+        write_embeddings(tmp_path / "b.npz", Embeddings(("z", "y", "x", "more"), axes(1, 1, 1, 1)))
+        truth = Embeddings(("y", "x", "z"), 3 * axes(0, 0, 0) + 4 * axes(1, 1, 1))
+        write_embeddings(tmp_path / "truth.npz", truth)
+        files = [str(tmp_path / name) for name in ("a.npz", "b.npz", "truth.npz")]
+        return ["blend", *files[:2], "--fit", files[2]]
+
+    def test_fits_weights_and_blends_with_them(
+        self, fit_arguments: list[str], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    ) -> None:
+        assert main([*fit_arguments, "--json", "--out", str(tmp_path / "s.csv")]) == 0
+        numbers = json.loads(capsys.readouterr().out)
+        weights = [member["weight"]["value"] for member in numbers["members"]]
+        assert weights == pytest.approx([3 / 7, 4 / 7], abs=1e-6)
+        assert [member["alone"]["value"] for member in numbers["members"]] == pytest.approx([0.6, 0.8])
+        given = (0.45 * 0.6 + 0.55 * 0.8) / np.hypot(0.45, 0.55)
+        assert numbers["given_weights"] == [0.45, 0.55]
+        assert numbers["given"]["value"] == pytest.approx(given)
+        assert numbers["best_gain"]["value"] == pytest.approx(1 - given)
+        assert numbers["held_out"]["value"] == pytest.approx(1)
+        assert (numbers["images"], numbers["without_truth"], numbers["blended"]) == (3, 1, 4)
+        blended = read_submission(tmp_path / "s.csv").at(["more"]).vectors[0]
+        np.testing.assert_allclose(blended, 0.6 * axes(0)[0] + 0.8 * axes(1)[0], atol=1e-6)
+
+    def test_a_fit_for_people_says_how_far_to_trust_it(
+        self, fit_arguments: list[str], capsys: pytest.CaptureFixture[str]
+    ) -> None:
+        assert main([*fit_arguments, "--weights", "1", "3"]) == 0
+        text = capsys.readouterr().out
+        given = (0.6 + 3 * 0.8) / 10**0.5
+        assert re.search(rf"weights 1 3 +{given:.4f} ", text)
+        assert re.search(rf"best weights +1\.0000 .* \+{1 - given:.4f} ", text)
+        assert re.search(r"3-fold held out +1\.0000", text)
+        assert re.search(r"a\.npz +0\.429 +0\.429 to 0\.429 +0\.6000", text)
+        assert "With 3 images the intervals are wide" in text
+        assert "1 images of the members have no truth" in text
+
+    def test_fits_to_a_prompts_csv(self, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+        from unprompt.networks.minilm import PromptEncoder
+
+        prompts = Prompts(("p", "q"), ("a red car", "two cats"))
+        write_prompts(tmp_path / "truth.csv", prompts)
+        write_embeddings(tmp_path / "a.npz", PromptEncoder.load().embed(prompts))
+        write_embeddings(tmp_path / "b.npz", Embeddings(("p", "q"), axes(0, 1)))
+        files = [str(tmp_path / name) for name in ("a.npz", "b.npz", "truth.csv")]
+        assert main(["blend", *files[:2], "--fit", files[2], "--json"]) == 0
+        numbers = json.loads(capsys.readouterr().out)
+        assert numbers["members"][0]["weight"]["value"] == pytest.approx(1, abs=1e-3)
+        assert numbers["best"]["value"] == pytest.approx(1, abs=1e-5)
+
+    @pytest.mark.parametrize(
+        ("arguments", "says"),
+        [
+            (["--out", "{tmp}/s.csv"], "give the members' --weights, or --fit TRUTH"),
+            (["--weights", "1", "2"], "name the submission to write with --out"),
+            (["--fit", "{tmp}/truth.npz", "--sample", "{tmp}/sample.csv"], "--sample orders a submission"),
+            (["--fit", "{tmp}/truth.npz", "--weights", "1"], "2 members but 1 weights"),
+            (["--fit", "{tmp}/other.npz"], "share no image id"),
+            (
+                ["--fit", "{tmp}/larger.npz"],
+                "1 of 2 images of {tmp}/larger.npz are not in {tmp}/a.npz, first: w",
+            ),
+        ],
+    )
+    def test_what_is_missing_for_a_fit_or_a_blend(
+        self,
+        arguments: list[str],
+        says: str,
+        fit_arguments: list[str],
+        tmp_path: Path,
+        capsys: pytest.CaptureFixture[str],
+    ) -> None:
+        write_embeddings(tmp_path / "other.npz", Embeddings(("u", "v"), axes(0, 1)))
+        write_embeddings(tmp_path / "larger.npz", Embeddings(("x", "w"), axes(0, 1)))
+        given = [argument.format(tmp=tmp_path) for argument in arguments]
+        assert main([*fit_arguments[:3], *given]) == 1
+        assert says.format(tmp=tmp_path) in capsys.readouterr().err
+
+
+class TestScore:
+    def test_prompts_against_themselves_and_what_is_missing(
+        self, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    ) -> None:
+        write_prompts(
+            tmp_path / "guess.csv", Prompts(("a", "b", "more"), ("a red car", "two cats", "a boat"))
+        )
+        write_prompts(
+            tmp_path / "truth.csv", Prompts(("b", "a", "gone"), ("two cats", "a red car", "a tree"))
+        )
+        assert main(["score", str(tmp_path / "guess.csv"), str(tmp_path / "truth.csv"), "--json"]) == 0
+        numbers = json.loads(capsys.readouterr().out)
+        assert list(numbers) == ["score", "low", "high", "n", "missing", "extra"]
+        assert numbers["score"] == pytest.approx(1, abs=1e-6)
+        assert (numbers["n"], numbers["missing"], numbers["extra"]) == (2, 1, 1)
+
+    def test_for_people_it_names_best_worst_and_missing(
+        self, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    ) -> None:
+        ids = tuple(f"image{number:02d}" for number in range(25))
+        write_prompts(tmp_path / "truth.csv", Prompts((*ids, "gone"), (*["a red car"] * 25, "a boat")))
+        vectors = np.tile(prior_embedding(), (25, 1))
+        write_submission(tmp_path / "guess.csv", Embeddings(ids, vectors))
+        assert main(["score", str(tmp_path / "guess.csv"), str(tmp_path / "truth.csv")]) == 0
+        text = capsys.readouterr().out
+        assert "n = 25" in text
+        assert "1 ids missing" in text
+        assert "first: gone" in text
+        best, worst = text.split("best\n")[1].split("worst\n")
+        assert len(best.split("\n\n")[0].splitlines()) == 10
+        assert len(worst.strip().splitlines()) == 10
+
+    @pytest.mark.real
+    def test_the_official_sample_submission_scores_one(self, capsys: pytest.CaptureFixture[str]) -> None:
+        folder = real_folder() / "kaggle7"
+        files = [str(folder / "sample_submission.csv"), str(folder / "prompts.csv")]
+        assert main(["score", *files, "--json"]) == 0
+        numbers = json.loads(capsys.readouterr().out)
+        assert numbers["score"] == pytest.approx(1, abs=1e-5)
+        assert numbers["n"] == 7
+
+
+class TestCheckpoints:
+    def test_list_names_every_declared_checkpoint(self, capsys: pytest.CaptureFixture[str]) -> None:
+        assert main(["checkpoints", "list", "--json"]) == 0
+        listed = {state["name"]: state for state in json.loads(capsys.readouterr().out)}
+        assert {"all-minilm-l6-v2", "efficientnet-lite2", "clip-vit-h-14", "blip-large"} <= set(listed)
+        assert listed["all-minilm-l6-v2"]["folder"]
+        assert listed["clip-vit-h-14"]["used_by"] == ["kaggle"]
+
+    def test_check_says_the_files_are_right(self, capsys: pytest.CaptureFixture[str]) -> None:
+        assert main(["checkpoints", "check", "all-minilm-l6-v2", "efficientnet-lite2"]) == 0
+        assert capsys.readouterr().out.count("right files in") == 2
+
+    def test_fetch_without_files_says_how_to_get_them(self, capsys: pytest.CaptureFixture[str]) -> None:
+        assert main(["checkpoints", "fetch", "clip-vit-h-14"]) == 0
+        text = capsys.readouterr().out
+        assert "attach the data set 'unprompt-clip-vit-h-14'" in text
+        assert "--from FOLDER" in text
+
+
+def test_every_command_of_the_readme_parses() -> None:
+    readme = (Path(__file__).parents[2] / "README.md").read_text()
+    lines = re.findall(r"^unprompt .*$", readme, flags=re.MULTILINE)
+    cells = re.findall(r"`unprompt (\w+)[^`]*`", readme)
+    assert lines
+    for line in lines:
+        build_parser().parse_args(shlex.split(line, comments=True)[1:])
+    assert set(cells) <= set(VERBS)
+
+
+@pytest.mark.slow
+def test_doctor_measures_this_machine(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["doctor", "--images", "1000", "--out", str(tmp_path), "--json"]) == 0
+    found = json.loads(capsys.readouterr().out)
+    assert found["trouble"] is None
+    assert found["run_seconds"] == pytest.approx(found["load_seconds"] + 1000 * found["image_seconds"])
+    assert found["free_bytes"] > 0
+    assert found["versions"]["torch"]
+    assert main(["doctor", "--images", "1000", "--out", str(tmp_path)]) == 0
+    page = capsys.readouterr().out
+    assert "1,000 images with the bundle 'lite'" in page
+    assert "clip-vit-h-14" in page
+
+
+@pytest.mark.slow
+def test_demo_makes_24_scenes_and_a_report(tmp_path: Path) -> None:
+    command = [sys.executable, "-m", "unprompt", "demo", "--out", str(tmp_path / "demo")]
+    run = subprocess.run(command, capture_output=True, text=True, check=True, env=dict(os.environ))
+    assert run.stdout.count(" -> ") == 25  # the table's header and 24 rows
+    assert "95% interval" in run.stdout
+    assert len(list((tmp_path / "demo" / "scenes" / "images").glob("*.png"))) == 24
+    report = Path(run.stdout.strip().splitlines()[-1].removeprefix("report: "))
+    assert report.read_text().startswith("<!")

@@ -1,0 +1,92 @@
+"""An image's recovered prompt, and how near other wordings come."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+
+from unprompt.demos.edits import (
+    MOST_WORDINGS,
+    NEGATIVE,
+    Wording,
+    find_negative,
+    find_place,
+    measure,
+    positive_modes,
+    recover,
+    with_wording,
+)
+
+
+class TestWordings:
+    def test_are_kept_once(self) -> None:
+        first, second = Wording("a", 0.5), Wording("b", 0.6)
+        kept = with_wording((first,), second)
+        assert kept == (first, second)
+        assert with_wording(kept, Wording("b", 0.6)) == kept
+
+    def test_beyond_the_limit_the_first_and_the_latest_stay(self) -> None:
+        kept: tuple[Wording, ...] = (Wording("first", 0.0),)
+        for number in range(30):
+            kept = with_wording(kept, Wording(str(number), 0.0))
+        assert len(kept) == MOST_WORDINGS
+        assert [one.text for one in (kept[0], kept[1], kept[-1])] == ["first", str(31 - MOST_WORDINGS), "29"]
+
+
+def test_negative_does_not_describe() -> None:
+    assert positive_modes(("classic", "negative", "best")) == ("classic", "best")
+
+
+@pytest.mark.slow
+class TestWithLite:
+    @pytest.fixture(scope="class")
+    def reader(self):  # type: ignore[no-untyped-def]
+        pytest.importorskip("torch")
+        from unprompt.bundle.loaded import Reader
+        from unprompt.records import Prompts
+
+        return Reader.load("lite", "cpu", known=Prompts(("a", "b"), ("a red bus", "a cat")))
+
+    def test_the_recovered_prompt_is_the_readings(self, reader, scenes) -> None:  # type: ignore[no-untyped-def]
+        from unprompt.storage.images import read_image
+
+        image = read_image(next(iter(sorted((scenes / "images").iterdir()))))
+        (reading,) = reader.read([image])
+        assert recover(reader, image, "phrases").prompt == reading.prompt
+        place = find_place(reader, image)
+        assert {text for text, _ in place.known} == {"a red bus", "a cat"}
+        start, same, other = measure(
+            reader, [reading.prompt, f" {reading.prompt} ", "tax law"], place.embedding
+        )
+        assert start == same
+        assert start.similarity > other.similarity
+        assert start.similarity == pytest.approx(float(reader.embed([reading.prompt])[0] @ reading.embedding))
+
+    def test_the_negative_prompt_is_easy_diffusers(self, reader, scenes) -> None:  # type: ignore[no-untyped-def]
+        from unprompt import easy_diffuser
+        from unprompt.storage.images import read_image
+
+        image = read_image(next(iter(sorted((scenes / "images").iterdir()))))
+        found = find_negative(reader, image)
+        result = easy_diffuser.start(image, "lite").run()
+        assert found.text == result.negative == result.related[-1].tag
+
+    def test_a_bundle_without_relatedness_says_so(  # type: ignore[no-untyped-def]
+        self, reader, scenes, monkeypatch
+    ) -> None:
+        from unprompt.storage.images import read_image
+
+        image = read_image(next(iter(sorted((scenes / "images").iterdir()))))
+        monkeypatch.setattr(reader, "bundle", replace(reader.bundle, name="mine"))
+        found = find_negative(reader, image)
+        assert found.text == ""
+        assert "a fit of Easy Diffuser" in found.why_not
+
+    def test_without_a_clip_there_is_no_negative_mode(self, reader) -> None:  # type: ignore[no-untyped-def]
+        from PIL import Image
+
+        from unprompt.errors import ConfigError
+
+        with pytest.raises(ConfigError, match="no mode 'negative'"):
+            recover(reader, Image.new("RGB", (32, 32)), NEGATIVE)

@@ -1,0 +1,432 @@
+"""Training: whole runs of timm's smallest networks on pocket scenes, and the parts with numbers by hand."""
+
+from __future__ import annotations
+
+import csv
+import json
+import math
+import os
+import resource
+import shutil
+import signal
+import subprocess
+import sys
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import polars as pl
+import pytest
+import timm
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
+from safetensors.torch import load_file, save_file
+
+from unprompt.cli import main
+from unprompt.datasets.dataset import read_dataset
+from unprompt.datasets.split import first_of_shuffled
+from unprompt.errors import ConfigError, InputError, RunError
+from unprompt.learning.curves import EpochScores, read_metrics
+from unprompt.learning.schedule import learning_rate_share
+from unprompt.learning.state import Progress, read_state, write_state
+from unprompt.networks.backbones import parameter_groups
+from unprompt.regression.checkpoint import load_model
+from unprompt.regression.config import MachineConfig, TrainConfig
+from unprompt.regression.material import constant_score
+from unprompt.regression.model import new_model
+from unprompt.regression.objective import Objective, loss_of
+from unprompt.regression.probe import fit_ridge
+from unprompt.regression.train import choose_precision, memory_told, train
+from unprompt.storage.images import read_file
+
+TINY = TrainConfig(
+    backbone="test_vit",
+    from_scratch=True,
+    size=32,
+    epochs=2,
+    batch=16,
+    learning_rate=1e-3,
+    drop_path=0.2,
+    augment=("crop", "colour"),
+    validation=0.25,
+    ema=0.9,
+    precision="fp32",
+)
+CPU = MachineConfig(device="cpu", save_minutes=0)
+
+
+@pytest.fixture(scope="session")
+def whole(pairs: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A run that nothing interrupted."""
+    out = tmp_path_factory.mktemp("whole") / "RUN"
+    train(pairs, out, TINY, CPU)
+    return out
+
+
+def learnt(run: Path) -> list[dict[str, float]]:
+    """The metrics of a run without those that a clock decides."""
+    clocks = ("images_per_second", "seconds")
+    return [
+        {name: value for name, value in vars(row).items() if name not in clocks}
+        for row in read_metrics(run / "metrics.csv")
+    ]
+
+
+def same_weights(one: Path, other: Path) -> bool:
+    """Whether two checkpoints hold the same bits."""
+    left, right = load_file(one), load_file(other)
+    return left.keys() == right.keys() and all(torch.equal(left[name], right[name]) for name in left)
+
+
+def test_run_leaves_everything(whole: Path, pairs: Path) -> None:
+    left = sorted(path.name for path in whole.iterdir())
+    assert left == sorted(
+        [
+            *("best.safetensors", "last.safetensors", "metrics.csv", "tensorboard", "curves.png"),
+            *("gallery.png", "bundle.toml", "config.toml", "train.json"),
+        ]
+    )
+    record = json.loads((whole / "train.json").read_text())
+    assert record["images"]["train"] + record["images"]["validation"] == 64
+    assert record["config"]["backbone"] == "test_vit"
+    rows = read_metrics(whole / "metrics.csv")
+    assert [row.epoch for row in rows] == [0, 1, 2]
+    assert record["best"]["validation"] == max(row.validation for row in rows)
+
+
+def test_validation_score_is_that_of_the_saved_checkpoint(whole: Path, pairs: Path) -> None:
+    """Computed here from the files alone: decoded images, the checkpoint, the data set's embeddings."""
+    from unprompt.datasets.split import split_rows
+
+    dataset = read_dataset(pairs)
+    assert dataset.embeddings is not None
+    split = split_rows(dataset.embeddings.vectors, TINY.validation, TINY.group_cosine, TINY.seed)
+    model = load_model(whole / "last.safetensors").model
+    preprocess = model.spec.preprocess
+    pixels = np.stack([preprocess.fit(read_file(dataset.images[row])) for row in split.validation])
+    with torch.inference_mode():
+        guess = model(preprocess.normalise(torch.from_numpy(pixels))).numpy()
+    score = (guess * dataset.embeddings.vectors[split.validation]).sum(axis=1).mean()
+    assert read_metrics(whole / "metrics.csv")[-1].validation == pytest.approx(score, abs=1e-5)
+
+
+@pytest.mark.parametrize("images", [5, 17, 60, 100])
+def test_interrupted_run_ends_as_a_whole_one(pairs: Path, whole: Path, tmp_path: Path, images: int) -> None:
+    class StoppedError(Exception):
+        pass
+
+    done = [0]
+
+    def interrupt(step: str, at: int, total: int) -> None:
+        if step.startswith("epoch"):
+            done[0] += 16
+            if done[0] > images:
+                raise StoppedError
+
+    with pytest.raises(StoppedError):
+        train(pairs, tmp_path / "RUN", TINY, CPU, progress=interrupt)
+    assert not (tmp_path / "RUN" / "train.json").exists()
+    result = train(pairs, tmp_path / "RUN", TINY, CPU)
+    assert result.resumed
+    assert learnt(tmp_path / "RUN") == learnt(whole)
+    for name in ("last.safetensors", "best.safetensors"):
+        assert same_weights(tmp_path / "RUN" / name, whole / name)
+
+
+@pytest.mark.slow
+def test_killed_run_ends_as_a_whole_one(pairs: Path, whole: Path, tmp_path: Path) -> None:
+    config = tmp_path / "config.toml"
+    shutil.copy(whole / "config.toml", config)
+    command = [sys.executable, "-m", "unprompt", "train", str(pairs), "--out", str(tmp_path / "RUN")]
+    command += ["--config", str(config), "--device", "cpu", "--save-minutes", "0"]
+    state = tmp_path / "RUN" / ".work" / "state.pt"
+    process = subprocess.Popen(command, stderr=subprocess.DEVNULL, stdout=subprocess.DEVNULL)
+    while process.poll() is None and not state.exists():
+        pass
+    process.send_signal(signal.SIGKILL)
+    process.wait()
+    assert not (tmp_path / "RUN" / "train.json").exists()
+    subprocess.run(command, check=True, capture_output=True)
+    assert learnt(tmp_path / "RUN") == learnt(whole)
+    assert same_weights(tmp_path / "RUN" / "last.safetensors", whole / "last.safetensors")
+
+
+@pytest.mark.slow
+def test_two_processes_learn_what_one_does(pairs: Path, tmp_path: Path) -> None:
+    # Stochastic depth would differ: each process drops layers of its own images.
+    config = replace(TINY, drop_path=0.0)
+    train(pairs, tmp_path / "ONE", config, CPU)
+    settings = tmp_path / "ONE" / "config.toml"
+    # With --cpu, accelerate starts one process only and does not say so.
+    launch = "--multi_gpu --num_processes 2 --num_machines 1 --mixed_precision no --dynamo_backend no"
+    launch += " --main_process_port 0"
+    command = [sys.executable, "-m", "accelerate.commands.launch", *launch.split()]
+    command += ["-m", "unprompt", "train", str(pairs), "--out", str(tmp_path / "TWO")]
+    command += ["--config", str(settings), "--device", "cpu", "--json"]
+    done = subprocess.run(command, capture_output=True, text=True, env={**os.environ, "OMP_NUM_THREADS": "1"})
+    assert done.returncode == 0, done.stderr[-2000:]
+    assert json.loads(done.stdout)["out"] == str(tmp_path / "TWO")  # printed once
+    record = json.loads((tmp_path / "TWO" / "train.json").read_text())
+    assert record["machine"]["processes"] == 2
+    for one, two in zip(learnt(tmp_path / "ONE"), learnt(tmp_path / "TWO"), strict=True):
+        assert two == pytest.approx(one, abs=2e-5)
+
+
+@pytest.mark.parametrize("machine", [replace(CPU, accumulate=3), replace(CPU, checkpointing=True)])
+def test_less_memory_gives_the_same_losses(pairs: Path, tmp_path: Path, machine: MachineConfig) -> None:
+    config = replace(TINY, drop_path=0.0, epochs=1)
+    train(pairs, tmp_path / "A", config, CPU)
+    train(pairs, tmp_path / "B", config, machine)
+    for plain, sparing in zip(learnt(tmp_path / "A"), learnt(tmp_path / "B"), strict=True):
+        assert sparing == pytest.approx(plain, abs=1e-5)
+
+
+@pytest.mark.slow
+def test_images_decoded_when_asked_for_give_the_same_run(pairs: Path, whole: Path, tmp_path: Path) -> None:
+    train(pairs, tmp_path / "RUN", TINY, replace(CPU, decoded="no", workers=1))
+    assert learnt(tmp_path / "RUN") == learnt(whole)
+
+
+def test_one_batch_is_learnt_by_heart(pairs: Path) -> None:
+    dataset = read_dataset(pairs)
+    assert dataset.embeddings is not None
+    network = new_model(replace(TINY, drop_path=0.0))
+    preprocess = network.spec.preprocess
+    pixels = torch.from_numpy(np.stack([preprocess.fit(read_file(image)) for image in dataset.images[:16]]))
+    targets = torch.from_numpy(dataset.embeddings.vectors[:16])
+    objective = Objective(network, mse=0.0, word_share=0.0, channels_last=True)
+    optimizer = torch.optim.AdamW(parameter_groups(network, 2e-3, 2e-3, 1.0, 0.0))
+    for _ in range(150):
+        losses, _ = objective(pixels, targets, None)
+        optimizer.zero_grad()
+        losses.mean().backward()
+        optimizer.step()
+    network.eval()
+    with torch.inference_mode():
+        assert objective(pixels, targets, None)[1].mean() > 0.99
+
+
+@pytest.mark.slow
+def test_every_form_of_data_set_trains_alike(pairs: Path, whole: Path, tmp_path: Path) -> None:
+    """images/ with prompts.csv, and train_images/ with train.csv, give the run of the parquet parts."""
+    dataset = read_dataset(pairs)
+    for images, table, column in (
+        ("images", "prompts.csv", "imgId"),
+        ("train_images", "train.csv", "image_name"),
+    ):
+        folder = tmp_path / table.removesuffix(".csv")
+        (folder / images).mkdir(parents=True)
+        for image in dataset.images:
+            read_file(image).save(folder / images / f"{image.image_id}.png")
+        pl.DataFrame({column: dataset.prompts.ids, "prompt": dataset.prompts.texts}).write_csv(folder / table)
+        train(folder, tmp_path / f"RUN-{table}", TINY, CPU)
+        for parts, other in zip(learnt(whole), learnt(tmp_path / f"RUN-{table}"), strict=True):
+            assert other == pytest.approx(parts, abs=1e-4)  # MiniLM's last digits depend on the batch
+
+
+def test_mlp_head_and_squared_error(pairs: Path, tmp_path: Path) -> None:
+    result = train(pairs, tmp_path / "RUN", replace(TINY, head="mlp", mse=0.3, epochs=1, probe=2), CPU)
+    model = load_model(tmp_path / "RUN" / "best.safetensors").model
+    assert model.spec.head == "mlp"
+    assert result.epochs[0].epoch == 0
+    assert result.epochs[1].loss > 1 - result.epochs[1].train  # the squared error comes on top
+
+
+def test_limit_takes_training_images_only(pairs: Path, tmp_path: Path) -> None:
+    few = train(pairs, tmp_path / "RUN", replace(TINY, limit=20, epochs=1), CPU)
+    assert few.train_images == 20
+    assert few.validation_images == 16
+
+
+def test_callback_that_stops_a_run_leaves_it_resumable(pairs: Path, whole: Path, tmp_path: Path) -> None:
+    class StoppedError(Exception):
+        pass
+
+    def stop(scores: EpochScores) -> None:
+        if scores.epoch == 1:
+            raise StoppedError
+
+    with pytest.raises(StoppedError):
+        train(pairs, tmp_path / "RUN", TINY, CPU, on_epoch=stop)
+    train(pairs, tmp_path / "RUN", TINY, CPU)
+    assert learnt(tmp_path / "RUN") == learnt(whole)
+
+
+def test_frozen_parameters_stay_as_they_are(pairs: Path, tmp_path: Path) -> None:
+    config = replace(TINY, freeze=("blocks.0.*", "patch_embed.*"), epochs=1)
+    train(pairs, tmp_path / "RUN", config, CPU)
+    before = new_model(config).backbone.state_dict()
+    after = load_model(tmp_path / "RUN" / "last.safetensors").model.backbone.state_dict()
+    same = {name for name in before if torch.equal(before[name], after[name])}
+    assert same == {name for name in before if name.startswith(("blocks.0.", "patch_embed."))}
+
+
+def test_pattern_that_freezes_nothing(pairs: Path, tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match=r"no parameter of test_vit matches 'stages\.\*'"):
+        train(pairs, tmp_path / "RUN", replace(TINY, freeze=("stages.*",)), CPU)
+
+
+# --- what can go wrong
+
+
+def test_loss_that_is_no_number_ends_the_run_and_keeps_its_checkpoints(pairs: Path, tmp_path: Path) -> None:
+    state = timm.create_model("test_vit", img_size=32).state_dict()
+    state["norm.weight"] *= 1e38  # what a learning rate far too high leads to
+    save_file(state, tmp_path / "weights.safetensors")
+    config = replace(TINY, from_scratch=False, weights=tmp_path / "weights.safetensors", mse=0.9, probe=0)
+    with pytest.raises(RunError, match=r"not a number, at step \d+ in epoch \d+.*lower --learning-rate"):
+        train(pairs, tmp_path / "RUN", config, CPU)
+
+
+def test_data_set_too_small_to_split(scenes: Path, tmp_path: Path) -> None:
+    with pytest.raises(InputError, match="change the share or add images"):
+        train(scenes, tmp_path / "RUN", replace(TINY, validation=0.1), CPU)
+    assert not (tmp_path / "RUN").exists()
+
+
+def test_other_settings_in_the_same_folder(pairs: Path, whole: Path) -> None:
+    with pytest.raises(RunError, match="finished training run"):
+        train(pairs, whole, replace(TINY, epochs=3), CPU)
+
+
+def test_unknown_augmentation(pairs: Path, tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match="mirror"):
+        train(pairs, tmp_path / "RUN", replace(TINY, augment=("mirror",)), CPU)
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 2 GiB"),
+        RuntimeError("[enforce fail at alloc_cpu.cpp] DefaultCPUAllocator: can't allocate memory"),
+        MemoryError(),
+    ],
+)
+def test_memory_used_up_is_told(error: Exception, tmp_path: Path) -> None:
+    with (
+        pytest.raises(RunError, match="--accumulate 4 or --checkpointing"),
+        memory_told(MachineConfig(accumulate=2), tmp_path),
+    ):
+        raise error
+
+
+def test_other_errors_are_not_taken_for_memory(tmp_path: Path) -> None:
+    with pytest.raises(RuntimeError, match="shapes"), memory_told(MachineConfig(), tmp_path):
+        raise RuntimeError("shapes differ")
+
+
+def test_damaged_state_says_so(pairs: Path, tmp_path: Path) -> None:
+    with pytest.raises(ZeroDivisionError):
+        train(pairs, tmp_path / "RUN", TINY, CPU, on_epoch=lambda scores: 1 / 0)
+    state = tmp_path / "RUN" / ".work" / "state.pt"
+    state.write_bytes(state.read_bytes()[:1000])
+    with pytest.raises(RunError, match=r"state\.pt cannot be read.*--overwrite"):
+        train(pairs, tmp_path / "RUN", TINY, CPU)
+
+
+def test_disk_that_takes_no_more_is_told_as_such(tmp_path: Path) -> None:
+    """Here a limit on the size of files; torch alone would say "unexpected pos"."""
+    progress = Progress(1, 0, 0, (0.0, 0.0, 0), (), 0.0, 0.0)
+    limits = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (100_000, limits[1]))
+    try:
+        with pytest.raises(OSError, match="File too large"):
+            write_state(tmp_path, progress, {"network": {"weight": torch.zeros(1_000_000)}})
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, limits)
+    assert read_state(tmp_path) is None
+    assert not list(tmp_path.iterdir())
+
+
+# --- the parts
+
+
+def test_loss_by_hand() -> None:
+    raw = torch.tensor([[3.0, 4.0], [0.0, 2.0]])
+    targets = torch.tensor([[1.0, 0.0], [0.0, 1.0]])
+    assert loss_of(raw, targets, 0.0).tolist() == pytest.approx([0.4, 0.0], abs=1e-6)
+    # squared errors: (3 - 1)^2 + 4^2 = 20 and (2 - 1)^2 = 1
+    assert loss_of(raw, targets, 0.25).tolist() == pytest.approx([0.3 + 5, 0.25], abs=1e-6)
+
+
+def test_learning_rate_by_hand() -> None:
+    shares = [learning_rate_share(step, 10, 0.2) for step in range(10)]
+    assert shares[:3] == [0.5, 1.0, 1.0]
+    assert shares[6] == pytest.approx(0.5)  # half of the eight falling steps
+    assert shares[9] == pytest.approx(0.5 * (1 + math.cos(math.pi * 7 / 8)))
+
+
+@given(steps=st.integers(1, 500), warmup=st.floats(0, 0.99))
+def test_learning_rate_rises_then_falls(steps: int, warmup: float) -> None:
+    shares = [learning_rate_share(step, steps, warmup) for step in range(steps)]
+    assert all(0 < share <= 1 for share in shares)
+    top = shares.index(max(shares))
+    assert shares[: top + 1] == sorted(shares[: top + 1])
+    assert shares[top:] == sorted(shares[top:], reverse=True)
+
+
+def test_ridge_agrees_with_scikit_learn() -> None:
+    from sklearn.linear_model import Ridge
+
+    dice = torch.Generator().manual_seed(0)
+    features = torch.randn(200, 12, generator=dice) + 3
+    targets = torch.nn.functional.normalize(
+        features[:, :5] @ torch.randn(5, 384, generator=dice) + torch.randn(200, 384, generator=dice), dim=1
+    )
+    ridge = fit_ridge(features[:150], targets[:150], features[150:], targets[150:])
+    centred = (features[:150] - features[:150].mean(0)).double()
+    alpha = ridge.strength * float(centred.square().sum()) / 12
+    reference = Ridge(alpha=alpha).fit(features[:150].numpy().astype(np.float64), targets[:150].numpy())
+    assert np.allclose(ridge.weight.numpy(), reference.coef_, atol=1e-5)
+    assert np.allclose(ridge.bias.numpy(), reference.intercept_, atol=1e-5)
+
+
+def test_constant_score_by_hand() -> None:
+    train_rows = np.array([[1.0, 0.0], [0.0, 1.0]], dtype=np.float32)
+    assert constant_score(train_rows, np.array([[1.0, 0.0]], dtype=np.float32)) == pytest.approx(
+        math.sqrt(0.5)
+    )
+
+
+@given(limit=st.integers(1, 60), more=st.integers(0, 20))
+def test_larger_limit_gives_a_superset(limit: int, more: int) -> None:
+    rows = np.arange(100, 160)
+    few, many = first_of_shuffled(rows, limit, 0), first_of_shuffled(rows, limit + more, 0)
+    assert set(few) <= set(many) <= set(rows)
+    assert len(few) == limit
+
+
+def test_precision_by_device() -> None:
+    assert choose_precision("auto", "cpu") == "fp32"
+    assert choose_precision("bf16", "cpu") == "bf16"
+
+
+# --- the command
+
+
+def test_command_trains_then_predicts(
+    pairs: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    run, predicted = tmp_path / "RUN", tmp_path / "PREDICTED"
+    settings = (
+        "--backbone test_vit --from-scratch --size 32 --epochs 1 --batch 16 --validation 0.25 --device cpu"
+    )
+    assert main(["train", str(pairs), "--out", str(run), *settings.split()]) == 0
+    assert "validation score" in capsys.readouterr().out
+    assert main(["predict", str(pairs), "--out", str(predicted), "--bundle", str(run / "bundle.toml")]) == 0
+    with (predicted / "submission.csv").open() as stream:
+        assert sum(1 for _ in csv.reader(stream)) == 1 + 64 * 384
+
+
+def test_command_takes_a_config_and_options_override_it(
+    pairs: Path, whole: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    arguments = ["train", str(pairs), "--out", str(tmp_path / "RUN"), "--config", str(whole / "config.toml")]
+    assert main([*arguments, "--epochs", "1", "--device", "cpu", "--json"]) == 0
+    numbers = json.loads(capsys.readouterr().out)
+    assert numbers["best"]["epoch"] in (0, 1)
+    assert json.loads((tmp_path / "RUN" / "train.json").read_text())["config"]["augment"] == [
+        "crop",
+        "colour",
+    ]

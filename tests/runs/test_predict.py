@@ -1,0 +1,447 @@
+"""Whole runs of the lite bundle: what a RUN folder holds, and that it survives what happens to runs."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import shutil
+import signal
+import subprocess
+import sys
+import textwrap
+import time
+from collections import Counter
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from tests.real_images import real_folder
+from unprompt.bundle.bundles import load_members, read_bundle
+from unprompt.ensemble.blend import blend
+from unprompt.ensemble.prior import prior_embedding
+from unprompt.errors import InputError, RunError
+from unprompt.networks.checkpoints import sha256_of
+from unprompt.networks.loader import Loader
+from unprompt.networks.pipeline import running
+from unprompt.records import DIM, Embeddings
+from unprompt.runs.chunks import Level, RunFolder
+from unprompt.runs.config import PredictConfig
+from unprompt.runs.deadline import Deadline
+from unprompt.runs.outputs import RunResult
+from unprompt.runs.predict import _fill, predict
+from unprompt.storage.files import read_embeddings, read_prompts
+from unprompt.storage.images import NOT_IN_FOLDER, find_images
+from unprompt.storage.submission import read_submission, write_submission
+
+SMALL = PredictConfig(chunk=4)
+
+
+def comparable(run: Path) -> dict[str, str]:
+    """Name and sha256 of every file of a RUN that must not depend on how often it was interrupted."""
+    return {
+        str(path.relative_to(run)): sha256_of(path)
+        for path in sorted(run.rglob("*"))
+        if path.is_file() and path.name != "run.json"
+    }
+
+
+def run_json(run: Path) -> dict[str, object]:
+    return json.loads((run / "run.json").read_text())
+
+
+@pytest.fixture(scope="module")
+def finished(scenes: Path, tmp_path_factory: pytest.TempPathFactory) -> RunResult:
+    """One uninterrupted run over the sample scenes, with truth."""
+    out = tmp_path_factory.mktemp("finished") / "RUN"
+    return predict(scenes / "images", out, SMALL, truth=scenes / "prompts.csv")
+
+
+class TestWhatARunLeaves:
+    def test_all_files_and_nothing_else(self, finished: RunResult) -> None:
+        names = {str(path.relative_to(finished.folder)) for path in finished.folder.rglob("*")}
+        assert names == {
+            "submission.csv",
+            "prompts.csv",
+            "problems.csv",
+            "report.html",
+            "run.json",
+            "members",
+            "members/zeroshot.npz",
+            "members/phrases.npz",
+        }
+
+    def test_submission_is_the_blend_of_the_members_files(self, finished: RunResult) -> None:
+        members = [
+            read_embeddings(finished.folder / "members" / f"{name}.npz") for name in ("zeroshot", "phrases")
+        ]
+        submitted = read_submission(finished.folder / "submission.csv")
+        expected = blend(members, [0.55, 0.45])
+        assert submitted.ids == expected.ids == tuple(sorted(expected.ids))
+        np.testing.assert_allclose(submitted.vectors, expected.vectors, atol=1e-7)
+        np.testing.assert_allclose(np.linalg.norm(submitted.vectors, axis=1), 1, atol=1e-5)
+
+    def test_every_image_has_a_readable_prompt_in_order(self, finished: RunResult) -> None:
+        prompts = read_prompts(finished.folder / "prompts.csv")
+        assert prompts == finished.prompts
+        assert prompts.ids == read_submission(finished.folder / "submission.csv").ids
+        assert all(re.match(r"an? .+ of \w", text) for text in prompts.texts), prompts.texts
+
+    def test_record(self, finished: RunResult) -> None:
+        record = run_json(finished.folder)
+        assert record["images"] == 12
+        assert record["levels"] == {"full": 12, "cheapest": 0, "prior": 0}
+        assert record["complete_bundle"] is True
+        assert finished.score is not None
+        assert record["score"]["score"] == pytest.approx(finished.score.mean)
+        assert set(record["score"]) == {"score", "low", "high", "n", "missing", "extra", "baseline"}
+
+    def test_report_shows_every_image_and_prompt(self, finished: RunResult) -> None:
+        import html
+
+        page = (finished.folder / "report.html").read_text()
+        for image_id, prompt in zip(finished.prompts.ids, finished.prompts.texts, strict=True):
+            assert image_id in page
+            assert html.escape(prompt) in page
+
+    def test_workers_do_not_change_a_byte(self, scenes: Path, finished: RunResult, tmp_path: Path) -> None:
+        config = PredictConfig(chunk=4, workers=3)
+        predict(scenes / "images", tmp_path / "RUN", config, truth=scenes / "prompts.csv")
+        assert comparable(tmp_path / "RUN") == comparable(finished.folder)
+
+
+class TestBadImages:
+    @pytest.fixture(scope="class")
+    def mixed(self, scenes: Path, tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, RunResult]:
+        """Two readable images among each kind of file that cannot be read."""
+        folder = tmp_path_factory.mktemp("mixed") / "images"
+        folder.mkdir()
+        whole = sorted((scenes / "images").iterdir())
+        shutil.copy(whole[0], folder / "good-a.png")
+        shutil.copy(whole[1], folder / "good-b.PNG")
+        (folder / "empty.png").touch()
+        (folder / "truncated.png").write_bytes(whole[2].read_bytes()[:1000])
+        (folder / "text.jpg").write_text("this is not an image")
+        (folder / "folder.png").mkdir()
+        (folder / "gone.webp").symlink_to(folder / "nowhere")
+        bomb = Image.new("1", (20000, 20000))
+        bomb.save(folder / "bomb.png")
+        (folder / "notes.txt").write_text("not looked at")
+        return folder, predict(folder, folder.parent / "RUN")
+
+    def test_each_is_listed_with_its_reason(self, mixed: tuple[Path, RunResult]) -> None:
+        reason_by_id = {problem.image_id: problem.problem for problem in mixed[1].problems}
+        assert set(reason_by_id) == {"empty", "truncated", "text", "folder", "gone", "bomb"}
+        assert "empty" in reason_by_id["empty"]
+        assert "truncated" in reason_by_id["truncated"]
+        assert "not an image" in reason_by_id["text"]
+        assert "folder" in reason_by_id["folder"]
+        assert "link" in reason_by_id["gone"]
+        assert "too large" in reason_by_id["bomb"]
+
+    def test_their_rows_carry_the_prior(self, mixed: tuple[Path, RunResult]) -> None:
+        submitted = read_submission(mixed[1].folder / "submission.csv")
+        assert len(submitted) == 8
+        for problem in mixed[1].problems:
+            np.testing.assert_allclose(
+                submitted.at([problem.image_id]).vectors[0], prior_embedding(), atol=1e-6
+            )
+        good = submitted.at(["good-a"]).vectors[0]
+        assert float(good @ prior_embedding()) < 0.99
+
+    def test_a_folder_of_bad_images_only_still_gives_a_submission(self, tmp_path: Path) -> None:
+        (tmp_path / "in").mkdir()
+        (tmp_path / "in" / "a.png").touch()
+        result = predict(tmp_path / "in", tmp_path / "RUN")
+        assert len(result.problems) == 1
+        assert len(read_submission(tmp_path / "RUN" / "submission.csv")) == 1
+
+    def test_an_empty_or_missing_folder_is_an_error(self, tmp_path: Path) -> None:
+        with pytest.raises(InputError, match="holds no images"):
+            predict(tmp_path, tmp_path / "RUN")
+        with pytest.raises(InputError, match="does not exist"):
+            predict(tmp_path / "nothing", tmp_path / "RUN")
+        assert not (tmp_path / "RUN").exists()
+
+
+class TestSample:
+    def write_sample(self, path: Path, ids: list[str]) -> None:
+        vectors = np.zeros((len(ids), DIM), dtype=np.float32)
+        vectors[:, 0] = 1
+        write_submission(path, Embeddings(tuple(ids), vectors))
+
+    def test_gives_ids_and_order(self, scenes: Path, tmp_path: Path) -> None:
+        wanted = ["scene-05", "absent", "scene-01"]
+        self.write_sample(tmp_path / "sample.csv", wanted)
+        result = predict(scenes / "images", tmp_path / "RUN", sample=tmp_path / "sample.csv")
+        submitted = read_submission(tmp_path / "RUN" / "submission.csv")
+        assert list(submitted.ids) == wanted
+        assert result.left_out == 10
+        assert [(problem.image_id, problem.problem) for problem in result.problems] == [
+            ("absent", NOT_IN_FOLDER)
+        ]
+        np.testing.assert_allclose(submitted.at(["absent"]).vectors[0], prior_embedding(), atol=1e-6)
+
+    def test_of_other_images_is_an_error(self, scenes: Path, tmp_path: Path) -> None:
+        self.write_sample(tmp_path / "sample.csv", ["x", "y"])
+        with pytest.raises(InputError, match="starts with 'x'"):
+            predict(scenes / "images", tmp_path / "RUN", sample=tmp_path / "sample.csv")
+
+
+class TestRunFolder:
+    def test_a_finished_run_is_not_touched(self, scenes: Path, finished: RunResult) -> None:
+        before = comparable(finished.folder)
+        with pytest.raises(RunError, match="--overwrite"):
+            predict(scenes / "images", finished.folder, SMALL)
+        assert comparable(finished.folder) == before
+
+    def test_overwrite_replaces_it(self, scenes: Path, tmp_path: Path) -> None:
+        predict(scenes / "images", tmp_path / "RUN")
+        (tmp_path / "RUN" / "mine.txt").write_text("kept")
+        one = tmp_path / "one"
+        one.mkdir()
+        shutil.copy(scenes / "images" / "scene-01.png", one)
+        predict(one, tmp_path / "RUN", PredictConfig(overwrite=True))
+        assert read_submission(tmp_path / "RUN" / "submission.csv").ids == ("scene-01",)
+        assert (tmp_path / "RUN" / "mine.txt").read_text() == "kept"
+
+    def test_what_a_killed_process_had_begun_to_write_goes(self, scenes: Path, tmp_path: Path) -> None:
+        run = tmp_path / "RUN"
+        kill_after(scenes / "images", run, chunks=1)
+        (run / "members").mkdir()
+        for path in (run / ".submission.csv.123.part", run / "members" / ".phrases.npz.123.part"):
+            path.write_text("half")
+        predict(scenes / "images", run, PredictConfig(chunk=2))
+        assert not list(run.rglob(".*"))
+
+    def test_somebody_elses_folder_is_refused(self, scenes: Path, tmp_path: Path) -> None:
+        (tmp_path / "thesis.doc").write_text("years of work")
+        for overwrite in (False, True):
+            with pytest.raises(RunError, match="not a run"):
+                predict(scenes / "images", tmp_path, PredictConfig(overwrite=overwrite))
+        assert [path.name for path in tmp_path.iterdir()] == ["thesis.doc"]
+
+    def test_other_images_do_not_go_on_from_an_unfinished_run(self, scenes: Path, tmp_path: Path) -> None:
+        images = tmp_path / "images"
+        shutil.copytree(scenes / "images", images)
+        run = tmp_path / "RUN"
+        kill_after(images, run, chunks=1)
+        (images / "scene-02.png").unlink()
+        with pytest.raises(RunError, match="other images"):
+            predict(images, run, SMALL)
+
+    def test_two_at_once_are_refused(self, scenes: Path, tmp_path: Path) -> None:
+        process = start(scenes / "images", tmp_path / "RUN")
+        try:
+            wait_for(lambda: (tmp_path / "RUN" / ".work" / "plan.json").exists(), process)
+            with pytest.raises(RunError, match="another unprompt"):
+                predict(scenes / "images", tmp_path / "RUN", SMALL)
+        finally:
+            process.kill()
+            process.wait()
+
+
+PROGRAM = """
+import sys
+from pathlib import Path
+from unprompt.runs.config import PredictConfig
+from unprompt.runs.predict import predict
+images, out, truth = sys.argv[1:4]
+predict(Path(images), Path(out), PredictConfig(chunk=2), truth=Path(truth) if truth else None)
+"""
+
+
+def start(images: Path, out: Path, truth: Path | None = None) -> subprocess.Popen[bytes]:
+    arguments = [sys.executable, "-c", PROGRAM, str(images), str(out), str(truth or "")]
+    return subprocess.Popen(arguments, stderr=subprocess.PIPE)
+
+
+def wait_for(condition: object, process: subprocess.Popen[bytes], seconds: float = 120) -> None:
+    until = time.monotonic() + seconds
+    while not condition():  # type: ignore[operator]
+        if process.poll() is not None or time.monotonic() > until:
+            return
+        time.sleep(0.002)
+
+
+def kill_after(images: Path, out: Path, chunks: int, truth: Path | None = None) -> int:
+    """Start a run with chunks of 2 and kill -9 it when so many chunks are done; returns how many were."""
+    process = start(images, out, truth)
+    work = out / ".work"
+    wait_for(lambda: len(list(work.glob("chunk-*.npz"))) >= chunks, process)
+    process.send_signal(signal.SIGKILL)
+    process.wait()
+    return len(list(work.glob("chunk-*.npz")))
+
+
+class TestInterrupted:
+    @pytest.mark.slow
+    def test_killed_runs_go_on_and_end_with_the_same_bytes(self, scenes: Path, tmp_path: Path) -> None:
+        truth = scenes / "prompts.csv"
+        whole, killed = tmp_path / "whole", tmp_path / "killed"
+        assert start(scenes / "images", whole, truth).wait() == 0
+        done = [kill_after(scenes / "images", killed, chunks, truth) for chunks in (0, 1, 3)]
+        assert done == sorted(done)
+        assert done[-1] >= 3
+        assert not (killed / "run.json").exists()
+        assert start(scenes / "images", killed, truth).wait() == 0
+        assert comparable(killed) == comparable(whole)
+        assert run_json(killed)["resumed"] is True
+
+    @pytest.mark.slow
+    def test_killed_while_the_outputs_are_written(self, scenes: Path, tmp_path: Path) -> None:
+        truth = scenes / "prompts.csv"
+        whole, killed = tmp_path / "whole", tmp_path / "killed"
+        assert start(scenes / "images", whole, truth).wait() == 0
+        for name in ("members", "prompts.csv", "submission.csv"):
+            process = start(scenes / "images", killed, truth)
+            wait_for(lambda name=name: (killed / name).exists(), process)
+            process.send_signal(signal.SIGKILL)
+            process.wait()
+            shutil.rmtree(killed / "members", ignore_errors=True)  # so that the next round stops there again
+        assert not (killed / "run.json").exists()
+        assert start(scenes / "images", killed, truth).wait() == 0
+        assert comparable(killed) == comparable(whole)
+
+    @pytest.mark.slow
+    def test_ctrl_c_says_how_to_go_on(self, tmp_path: Path) -> None:
+        images = tmp_path / "images"
+        images.mkdir()
+        rng = np.random.default_rng(0)
+        for number in range(300):
+            Image.fromarray(rng.integers(0, 255, (300, 300, 3), dtype=np.uint8)).save(
+                images / f"{number:03d}.bmp"
+            )
+        command = [sys.executable, "-m", "unprompt", "predict", str(images), "--out", str(tmp_path / "RUN")]
+        process = subprocess.Popen(command, stderr=subprocess.PIPE, text=True)
+        wait_for(lambda: (tmp_path / "RUN" / ".work" / "chunk-000000.npz").exists(), process)
+        process.send_signal(signal.SIGINT)
+        _, messages = process.communicate()
+        assert process.returncode == 130
+        assert "run the same command again to go on" in messages
+        assert "Traceback" not in messages
+        finished = subprocess.run(command, capture_output=True, text=True, check=True)
+        assert "going on from an earlier start" in finished.stdout
+        assert len(read_submission(tmp_path / "RUN" / "submission.csv")) == 300
+
+
+class TestDeadline:
+    def test_no_time_at_all_gives_the_prior_everywhere(self, scenes: Path, tmp_path: Path) -> None:
+        result = predict(scenes / "images", tmp_path / "RUN", PredictConfig(deadline=0))
+        submitted = read_submission(tmp_path / "RUN" / "submission.csv")
+        assert len(submitted) == 12
+        np.testing.assert_allclose(submitted.vectors, np.tile(prior_embedding(), (12, 1)), atol=1e-6)
+        assert result.levels == Counter({Level.PRIOR: 12})
+        assert run_json(tmp_path / "RUN")["levels"] == {"full": 0, "cheapest": 0, "prior": 12}
+        assert run_json(tmp_path / "RUN")["complete_bundle"] is False
+        assert "The deadline left 12 images without a look" in (tmp_path / "RUN" / "report.html").read_text()
+
+    def test_time_enough_changes_nothing(self, scenes: Path, finished: RunResult, tmp_path: Path) -> None:
+        config = PredictConfig(chunk=4, deadline=3600)
+        predict(scenes / "images", tmp_path / "RUN", config, truth=scenes / "prompts.csv")
+        assert comparable(tmp_path / "RUN") == comparable(finished.folder)
+
+    def test_levels_fall_as_time_runs_out(self, scenes: Path, tmp_path: Path) -> None:
+        """The clock is the test's: every chunk of two images that is done costs ten seconds."""
+        files = find_images(scenes / "images")
+        chunks = [files[first : first + 2] for first in range(0, 12, 2)]
+        folder = RunFolder(tmp_path)
+        deadline = Deadline(
+            28.0, 0.0, reserve=1.0, clock=lambda: 10.0 * len(list(folder.work.glob("chunk-*")))
+        )
+        loader = Loader("cpu")
+        with running(1, "cpu") as pipeline:
+            members = load_members(read_bundle("lite"), loader)
+            _fill(folder, chunks, range(6), members, pipeline, deadline, lambda done, total: None)
+        parts = [folder.read_chunk(number, ["zeroshot", "phrases"]) for number in range(6)]
+        levels = [Level(int(part.levels[0])) for part in parts]
+        assert levels == sorted(levels)
+        assert levels[0] is Level.FULL
+        assert levels[-1] is Level.PRIOR
+        for part, level in zip(parts, levels, strict=True):
+            same = np.array_equal(part.embeddings["zeroshot"], part.embeddings["phrases"])
+            assert same is (level is not Level.FULL)
+            is_prior = np.allclose(part.embeddings["zeroshot"], prior_embedding())
+            assert is_prior is (level is Level.PRIOR)
+
+
+@pytest.mark.slow
+def test_memory_does_not_grow_with_the_number_of_images(tmp_path: Path) -> None:
+    """Peak resident memory of 600 images of 3 MB (decoded) is that of 100, give or take their embeddings."""
+    images = tmp_path / "images"
+    images.mkdir()
+    rng = np.random.default_rng(0)
+    picture = Image.fromarray(rng.integers(0, 255, (32, 32, 3), dtype=np.uint8)).resize((1000, 1000))
+    picture.save(tmp_path / "one.jpg")
+    for number in range(600):
+        (images / f"{number:03d}.jpg").hardlink_to(tmp_path / "one.jpg")
+    program = textwrap.dedent("""
+        import resource, sys
+        from pathlib import Path
+        from unprompt.runs.config import PredictConfig
+        from unprompt.runs.predict import predict
+        images, out, sample = map(Path, sys.argv[1:4])
+        predict(images, out, PredictConfig(report_images=20))
+        print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024)
+    """)
+    few = tmp_path / "few"
+    few.mkdir()
+    for number in range(100):
+        (few / f"{number:03d}.jpg").hardlink_to(tmp_path / "one.jpg")
+    peaks = []
+    for source in (few, images):
+        command = [sys.executable, "-c", program, str(source), str(tmp_path / f"RUN-{source.name}"), ""]
+        peaks.append(
+            int(subprocess.run(command, capture_output=True, text=True, check=True).stdout.split()[-1])
+        )
+    assert peaks[1] - peaks[0] < 150, peaks  # 500 more decoded images would be 1,500 MB
+
+
+@pytest.mark.slow
+class TestNoNetwork:
+    def command(self, scenes: Path, out: Path) -> list[str]:
+        return [sys.executable, "-m", "unprompt", "predict", str(scenes / "images"), "--out", str(out)]
+
+    def test_no_connection_is_tried(self, scenes: Path, tmp_path: Path) -> None:
+        environment = {**os.environ, "PYTHONPATH": str(Path(__file__).parents[1] / "blocked")}
+        environment.pop("HF_HUB_OFFLINE")  # unprompt has to stay offline by itself
+        command = self.command(scenes, tmp_path / "RUN")
+        run = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
+        assert run.returncode == 0, run.stderr
+        proof = subprocess.run(
+            [sys.executable, "-c", "import socket; socket.create_connection(('127.0.0.1', 9))"],
+            env=environment,
+            capture_output=True,
+            check=False,
+        )
+        assert proof.returncode == 99  # the block does block
+
+    def test_predict_without_any_network_interface(self, scenes: Path, tmp_path: Path) -> None:
+        allowed = subprocess.run(["unshare", "-rn", "true"], capture_output=True, check=False)
+        if allowed.returncode:
+            pytest.skip(f"unshare -rn is not allowed here: {allowed.stderr.decode().strip()}")
+        command = ["unshare", "-rn", *self.command(scenes, tmp_path / "RUN")]
+        run = subprocess.run(command, capture_output=True, text=True, check=False)
+        assert run.returncode == 0, run.stderr
+        assert len(read_submission(tmp_path / "RUN" / "submission.csv")) == 12
+
+
+@pytest.mark.real
+@pytest.mark.slow
+class TestRealImages:
+    def test_score_on_drawbench_is_ahead_of_the_constant(self, tmp_path: Path) -> None:
+        folder = real_folder() / "drawbench200"
+        result = predict(folder / "images", tmp_path / "RUN", truth=folder / "prompts.csv")
+        assert result.score is not None
+        assert result.score.mean >= 0.365
+        assert run_json(tmp_path / "RUN")["score"]["baseline"] == pytest.approx(0.357, abs=0.001)
+        assert len(read_submission(tmp_path / "RUN" / "submission.csv")) == 200
+        assert not result.problems
+
+    def test_sample_submission_gives_the_order(self, tmp_path: Path) -> None:
+        folder = real_folder() / "kaggle7"
+        sample = folder / "sample_submission.csv"
+        predict(folder / "images", tmp_path / "RUN", sample=sample, truth=folder / "prompts.csv")
+        assert read_submission(tmp_path / "RUN" / "submission.csv").ids == read_submission(sample).ids

@@ -1,0 +1,355 @@
+"""Files are written whole or not at all, come back as they went out, and damage is told in words."""
+
+from __future__ import annotations
+
+import csv
+import os
+import tempfile
+import zipfile
+from io import BytesIO
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from unprompt.errors import InputError, RunError
+from unprompt.records import DIM, Embeddings, Problem, Prompts
+from unprompt.storage.files import (
+    read_arrays,
+    read_embeddings,
+    read_json,
+    read_prompts,
+    write_bytes,
+    write_embeddings,
+    write_json,
+    write_problems,
+    write_prompts,
+    writing,
+)
+
+TRICKY_TEXTS = (
+    "a cat, a dog",
+    'she said "hello"',
+    "two\nlines",
+    "windows\r\nlines",
+    "old mac\rlines",
+    "emoji 🐈‍⬛ and 日本語",
+    "",
+    "  spaces  ",
+    "=cmd()",
+    "tab\there",
+    '"',
+    "#",
+    "it's",
+)
+
+
+def random_embeddings(*ids: str, seed: int = 0) -> Embeddings:
+    vectors = np.random.default_rng(seed).normal(size=(len(ids), DIM)).astype(np.float32)
+    return Embeddings(ids, vectors)
+
+
+# --- writing
+
+
+def test_writing_makes_the_folder_and_leaves_nothing_else(tmp_path: Path) -> None:
+    path = tmp_path / "new" / "folder" / "a.txt"
+    write_bytes(path, b"first")
+    write_bytes(path, b"second")
+    assert path.read_bytes() == b"second"
+    assert list(path.parent.iterdir()) == [path]
+
+
+@pytest.mark.parametrize("error", [ValueError("no"), OSError(5, "input/output error"), KeyboardInterrupt()])
+def test_an_error_while_writing_leaves_the_old_file_alone(tmp_path: Path, error: BaseException) -> None:
+    path = tmp_path / "a.txt"
+    path.write_bytes(b"old")
+
+    def begin() -> None:
+        with writing(path) as stream:
+            stream.write(b"half of the n")
+            stream.flush()
+            assert path.read_bytes() == b"old"  # a reader at this moment sees the old file
+            raise error
+
+    with pytest.raises(type(error)):
+        begin()
+    assert path.read_bytes() == b"old"
+    assert list(tmp_path.iterdir()) == [path]
+
+
+def test_an_error_before_anything_was_there_leaves_nothing(tmp_path: Path) -> None:
+    def begin() -> None:
+        with writing(tmp_path / "a.txt") as stream:
+            stream.write(b"half")
+            raise ZeroDivisionError
+
+    with pytest.raises(ZeroDivisionError):
+        begin()
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_full_disk_is_told_in_words(tmp_path: Path, full_disk: None) -> None:
+    (tmp_path / "a.txt").write_bytes(b"old")
+    with pytest.raises(RunError, match=r"no space left on the disk while writing .*a\.txt; free some"):
+        write_bytes(tmp_path / "a.txt", b"new")
+    assert (tmp_path / "a.txt").read_bytes() == b"old"
+    assert len(list(tmp_path.iterdir())) == 1
+
+
+@pytest.fixture
+def full_disk(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Every flush to the disk fails as it does when the disk is full."""
+
+    def fsync(descriptor: int) -> None:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(os, "fsync", fsync)
+
+
+# --- JSON
+
+
+def test_json_round_trip(tmp_path: Path) -> None:
+    content = {"b": [1, 2.5, None], "a": {"é": "🎨"}}
+    write_json(tmp_path / "a.json", content)
+    assert read_json(tmp_path / "a.json") == content
+    assert list(read_json(tmp_path / "a.json")) == ["b", "a"]
+    assert "🎨" in (tmp_path / "a.json").read_text("utf-8")
+
+
+@pytest.mark.parametrize(
+    ("content", "words"),
+    [
+        (b"{", "cannot be read as JSON"),
+        (b"", "cannot be read as JSON"),
+        (b'{"a": "\xff"}', "cannot be read"),
+        (b"[1]", "holds no JSON object"),
+    ],
+)
+def test_bad_json_is_an_input_error(tmp_path: Path, content: bytes, words: str) -> None:
+    (tmp_path / "a.json").write_bytes(content)
+    with pytest.raises(InputError, match=words):
+        read_json(tmp_path / "a.json")
+
+
+def test_missing_json_is_an_input_error(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match="does not exist"):
+        read_json(tmp_path / "a.json")
+
+
+# --- prompts.csv
+
+
+def test_prompts_round_trip_and_pandas_reads_the_same(tmp_path: Path) -> None:
+    prompts = Prompts(tuple(f"id{n}" for n in range(len(TRICKY_TEXTS))), TRICKY_TEXTS)
+    write_prompts(tmp_path / "prompts.csv", prompts)
+    assert read_prompts(tmp_path / "prompts.csv") == prompts
+    frame = pd.read_csv(tmp_path / "prompts.csv", keep_default_na=False, dtype=str)
+    assert list(frame.columns) == ["imgId", "prompt"]
+    # pandas' C reader turns a lone \r or \r\n inside quotes into other line ends, so those rows are left out
+    plain = ["\r" not in text for text in TRICKY_TEXTS]
+    assert frame["prompt"][plain].tolist() == [text for text in TRICKY_TEXTS if "\r" not in text]
+
+
+@given(
+    st.dictionaries(
+        st.text(min_size=1).map(str.strip).filter(bool),
+        st.text(),
+        min_size=1,
+        max_size=8,
+    )
+)
+def test_any_prompts_come_back_as_they_were(text_by_id: dict[str, str]) -> None:
+    prompts = Prompts(tuple(text_by_id), tuple(text_by_id.values()))
+    with tempfile.TemporaryDirectory() as folder:
+        write_prompts(Path(folder) / "prompts.csv", prompts)
+        assert read_prompts(Path(folder) / "prompts.csv") == prompts
+
+
+def test_prompts_are_plain_unix_csv(tmp_path: Path) -> None:
+    write_prompts(tmp_path / "prompts.csv", Prompts(("a", "b"), ("one, two", 'a "b"')))
+    assert (tmp_path / "prompts.csv").read_bytes() == b'imgId,prompt\na,"one, two"\nb,"a ""b"""\n'
+
+
+def test_a_carriage_return_in_a_prompt_is_quoted(tmp_path: Path) -> None:
+    """Bare, it would end the line for every reader of the file."""
+    write_prompts(tmp_path / "prompts.csv", Prompts(("a",), ("one\rtwo",)))
+    assert read_prompts(tmp_path / "prompts.csv").texts == ("one\rtwo",)
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        b"\xef\xbb\xbfimgId,prompt\nx1,a cat\n",  # a byte-order mark, as Excel writes it
+        b"imgId,prompt\r\nx1,a cat\r\n",
+        b"imgId,prompt\nx1,a cat",
+        b"imgId,prompt\n x1 ,a cat\n\n",
+        b"seed,prompt,imgId\n7,a cat,x1\n",
+        b'"imgId","prompt"\n"x1","a cat"\n',
+    ],
+)
+def test_prompts_of_other_writers_are_read(tmp_path: Path, content: bytes) -> None:
+    (tmp_path / "prompts.csv").write_bytes(content)
+    assert read_prompts(tmp_path / "prompts.csv") == Prompts(("x1",), ("a cat",))
+
+
+@pytest.mark.parametrize(
+    ("content", "words"),
+    [
+        (b"", "has no column 'imgId'"),
+        (b"imgId,prompt\n", "has a header but no rows"),
+        (b"id,prompt\na,b\n", r"has no column 'imgId' \(its header is 'id,prompt'\).*header imgId,prompt"),
+        (b"imgId,text\na,b\n", "has no column 'prompt'"),
+        (b"imgId,prompt\na,one\nb\n", r"line 3: expected imgId,prompt, found too few fields"),
+        (b"imgId,prompt\na,caf\xe9\n", r"is not UTF-8 \(byte 18\); save it as UTF-8"),
+        ("imgId,prompt\na,b\n".encode("utf-16"), "is not UTF-8"),
+        (b"imgId,prompt\na,one\nb,two\na,three\n", "1 ids stand more than once .*first: a"),
+    ],
+)
+def test_bad_prompts_are_told_with_the_file(tmp_path: Path, content: bytes, words: str) -> None:
+    path = tmp_path / "my-prompts.csv"
+    path.write_bytes(content)
+    with pytest.raises(InputError, match=words) as caught:
+        read_prompts(path)
+    assert "my-prompts.csv" in str(caught.value)
+
+
+def test_missing_prompts_and_a_folder_are_input_errors(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match="does not exist"):
+        read_prompts(tmp_path / "prompts.csv")
+    with pytest.raises(InputError, match="cannot be read"):
+        read_prompts(tmp_path)
+
+
+def test_problems_have_their_header_even_where_there_are_none(tmp_path: Path) -> None:
+    path = tmp_path / "problems.csv"
+    write_problems(path, [])
+    assert path.read_bytes() == b"imgId,file,problem\n"
+    write_problems(path, [Problem("a", "in/a, b.png", 'says "no"')])
+    with path.open(newline="") as stream:
+        assert list(csv.reader(stream))[1] == ["a", "in/a, b.png", 'says "no"']
+
+
+# --- .npz
+
+
+def test_embeddings_round_trip_bit_for_bit(tmp_path: Path) -> None:
+    embeddings = random_embeddings("b", "a", "日本", "a_1")
+    write_embeddings(tmp_path / "a.npz", embeddings, levels=np.arange(4))
+    back = read_embeddings(tmp_path / "a.npz")
+    assert back.ids == embeddings.ids
+    assert back.vectors.tobytes() == embeddings.vectors.tobytes()
+    with np.load(tmp_path / "a.npz", allow_pickle=False) as archive:  # as any reader of numpy sees it
+        assert archive["ids"].tolist() == list(embeddings.ids)
+        assert archive["embeddings"].dtype == np.float32
+        assert archive["levels"].tolist() == [0, 1, 2, 3]
+
+
+def test_the_same_arrays_give_the_same_bytes(tmp_path: Path) -> None:
+    embeddings = random_embeddings("a", "b")
+    write_embeddings(tmp_path / "a.npz", embeddings)
+    write_embeddings(tmp_path / "b.npz", embeddings)
+    assert (tmp_path / "a.npz").read_bytes() == (tmp_path / "b.npz").read_bytes()
+    with zipfile.ZipFile(tmp_path / "a.npz") as archive:  # the clock is not in the file
+        assert {entry.date_time for entry in archive.infolist()} == {(1980, 1, 1, 0, 0, 0)}
+
+
+def test_pickled_objects_are_refused_and_never_run(tmp_path: Path) -> None:
+    path = tmp_path / "a.npz"
+    trap = tmp_path / "trap"
+
+    class Trap:
+        def __reduce__(self) -> tuple[object, tuple[object, ...]]:
+            return os.mkdir, (str(trap),)
+
+    np.savez(path, ids=np.array([Trap()], dtype=object), embeddings=np.ones((1, DIM), np.float32))
+    with pytest.raises(InputError, match=r"a\.npz cannot be read as an \.npz file"):
+        read_embeddings(path)
+    assert not trap.exists()
+    np.array([Trap()], dtype=object).dump(path)  # a bare pickle, which np.load would also take
+    with pytest.raises(InputError, match="cannot be read"):
+        read_embeddings(path)
+    assert not trap.exists()
+
+
+def test_a_single_array_is_not_an_npz(tmp_path: Path) -> None:
+    with (tmp_path / "a.npz").open("wb") as stream:
+        np.save(stream, np.ones((1, DIM)))
+    with pytest.raises(InputError, match=r"single array, expected an \.npz with ids, embeddings"):
+        read_embeddings(tmp_path / "a.npz")
+
+
+@pytest.mark.parametrize("content", [b"", b"imgId,prompt\n", b"PK\x03\x04 and then nothing", b"\x93NUMPY"])
+def test_other_files_are_not_an_npz(tmp_path: Path, content: bytes) -> None:
+    (tmp_path / "a.npz").write_bytes(content)
+    with pytest.raises(InputError, match=r"a\.npz"):
+        read_embeddings(tmp_path / "a.npz")
+
+
+def test_a_missing_npz_and_a_folder_are_input_errors(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match="does not exist"):
+        read_embeddings(tmp_path / "a.npz")
+    with pytest.raises(InputError, match="cannot be read"):
+        read_embeddings(tmp_path)
+
+
+def test_an_npz_without_its_arrays_says_what_it_has(tmp_path: Path) -> None:
+    np.savez(tmp_path / "a.npz", names=np.array(["a"]), embeddings=np.ones((1, DIM)))
+    with pytest.raises(InputError, match=r"has no array 'ids' \(it has: names, embeddings\)"):
+        read_arrays(tmp_path / "a.npz", ("ids", "embeddings"))
+
+
+@pytest.mark.parametrize(
+    ("ids", "vectors", "words"),
+    [
+        (["a", "a"], np.ones((2, DIM)), "first: a"),
+        (["a"], np.ones((2, DIM)), "shape"),
+        (["a", "b"], np.ones((2, 5)), "shape"),
+        (["a"], np.full((1, DIM), np.nan), "NaN"),
+        (["a"], np.array([["x"] * DIM]), "a.npz"),
+    ],
+)
+def test_an_npz_with_bad_embeddings_is_named(
+    tmp_path: Path, ids: list[str], vectors: np.ndarray, words: str
+) -> None:
+    np.savez(tmp_path / "a.npz", ids=np.array(ids), embeddings=vectors)
+    with pytest.raises(InputError, match=words) as caught:
+        read_embeddings(tmp_path / "a.npz")
+    assert "a.npz" in str(caught.value)
+
+
+def npz_bytes() -> bytes:
+    stream = BytesIO()
+    np.savez(stream, ids=np.array(["a", "b"]), embeddings=random_embeddings("a", "b").vectors)
+    return stream.getvalue()
+
+
+@settings(max_examples=60, deadline=None)
+@given(st.integers(0, len(npz_bytes()) - 1))
+def test_a_truncated_npz_is_an_input_error(length: int) -> None:
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "a.npz"
+        path.write_bytes(npz_bytes()[:length])
+        with pytest.raises(InputError, match=r"a\.npz"):
+            read_embeddings(path)
+
+
+@settings(max_examples=150, deadline=None)
+@given(st.data())
+def test_a_damaged_npz_is_read_right_or_refused(data: st.DataObject) -> None:
+    content = bytearray(npz_bytes())
+    framing = [*range(220), *range(len(content) - 320, len(content))]  # zip records and .npy headers
+    position = data.draw(st.one_of(st.sampled_from(framing), st.integers(0, len(content) - 1)))
+    content[position] = data.draw(st.integers(0, 255))
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "a.npz"
+        path.write_bytes(content)
+        try:
+            back = read_embeddings(path)
+        except InputError:
+            return
+        assert back.vectors.tobytes() == random_embeddings("a", "b").vectors.tobytes()

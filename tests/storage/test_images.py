@@ -1,0 +1,590 @@
+"""Every kind of picture a folder may hold becomes RGB as a viewer shows it, or a problem in words."""
+
+from __future__ import annotations
+
+import os
+import struct
+import subprocess
+import sys
+import tempfile
+import warnings
+import zlib
+from collections.abc import Callable
+from contextlib import suppress
+from functools import cache
+from io import BytesIO
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import example, given, settings
+from hypothesis import strategies as st
+from PIL import Image
+
+from unprompt.errors import InputError, UnreadableImageError
+from unprompt.storage.images import EXTENSIONS, MAX_PIXELS, find_images, read_image
+
+LOSSLESS = {"png": {}, "bmp": {}, "tiff": {}, "webp": {"lossless": True}}
+ORIENTATION = 0x0112
+
+
+def noise(width: int, height: int, seed: int = 0) -> np.ndarray:
+    return np.random.default_rng(seed).integers(0, 256, (height, width, 3), dtype=np.uint8)
+
+
+def smooth(width: int, height: int) -> np.ndarray:
+    """Colours that change slowly, which lossy formats keep well: (height, width, 3)."""
+    y, x = np.mgrid[0:height, 0:width]
+    return np.stack([255 * x / width, 255 * y / height, 255 - 255 * x / width], axis=2).astype(np.uint8)
+
+
+def encoded(image: Image.Image, kind: str, **options: Any) -> bytes:
+    stream = BytesIO()
+    image.save(stream, kind, **options)
+    return stream.getvalue()
+
+
+def pixels(path: Path) -> np.ndarray:
+    image = read_image(path)
+    assert image.mode == "RGB"
+    return np.asarray(image)
+
+
+@pytest.fixture
+def saved(tmp_path: Path) -> Callable[..., Path]:
+    """Save an image under a name, by its ending, and give its path."""
+
+    def save(image: Image.Image | np.ndarray, name: str = "a.png", **options: Any) -> Path:
+        path = tmp_path / name
+        picture = image if isinstance(image, Image.Image) else Image.fromarray(image)
+        picture.save(path, **options)
+        return path
+
+    return save
+
+
+# --- formats
+
+
+@pytest.mark.parametrize("kind", LOSSLESS)
+def test_lossless_formats_give_the_same_pixels(saved: Callable[..., Path], kind: str) -> None:
+    picture = noise(13, 7)
+    assert (pixels(saved(picture, f"a.{kind}", **LOSSLESS[kind])) == picture).all()
+
+
+@pytest.mark.parametrize("name", ["a.jpg", "a.webp", "a.gif"])
+def test_lossy_formats_give_nearly_the_same_pixels(saved: Callable[..., Path], name: str) -> None:
+    picture = smooth(64, 48)
+    read = pixels(saved(picture, name))
+    assert read.shape == picture.shape
+    assert np.abs(read.astype(int) - picture).mean() < 12
+
+
+@pytest.mark.parametrize("name", ["a.gif", "a.webp", "a.png", "a.tiff"])
+def test_an_animation_gives_its_first_frame(saved: Callable[..., Path], name: str) -> None:
+    red, *others = (Image.new("RGB", (8, 6), colour) for colour in ("red", "blue", "lime"))
+    options = {"lossless": True} if name == "a.webp" else {}
+    path = saved(red, name, save_all=True, append_images=others, **options)
+    with Image.open(path) as image:
+        assert image.n_frames == 3
+    assert (pixels(path) == (255, 0, 0)).all()
+
+
+@pytest.mark.parametrize("compression", ["raw", "tiff_lzw", "tiff_adobe_deflate", "packbits"])
+def test_tiff_compressions(saved: Callable[..., Path], compression: str) -> None:
+    picture = noise(9, 5)
+    assert (pixels(saved(picture, "a.tif", compression=compression)) == picture).all()
+
+
+def test_the_ending_may_lie_about_the_format(tmp_path: Path) -> None:
+    (tmp_path / "a.jpg").write_bytes(encoded(Image.fromarray(noise(5, 4)), "PNG"))
+    assert (pixels(tmp_path / "a.jpg") == noise(5, 4)).all()
+
+
+def test_the_file_may_go_once_the_image_is_read(saved: Callable[..., Path]) -> None:
+    path = saved(noise(5, 4))
+    image = read_image(path)
+    path.unlink()
+    assert (np.asarray(image.rotate(180)) == noise(5, 4)[::-1, ::-1]).all()
+
+
+# --- orientation
+
+# How the stored pixels have to be turned to be upright (EXIF 2.32, tag Orientation, "0th row is …").
+UPRIGHT_BY_ORIENTATION: dict[int, Callable[[np.ndarray], np.ndarray]] = {
+    1: lambda stored: stored,
+    2: lambda stored: stored[:, ::-1],
+    3: lambda stored: stored[::-1, ::-1],
+    4: lambda stored: stored[::-1],
+    5: lambda stored: stored.transpose(1, 0, 2),
+    6: lambda stored: stored.transpose(1, 0, 2)[:, ::-1],
+    7: lambda stored: stored[::-1, ::-1].transpose(1, 0, 2),
+    8: lambda stored: stored.transpose(1, 0, 2)[::-1],
+}
+
+
+@pytest.mark.parametrize("name", ["a.png", "a.webp", "a.tiff"])
+@pytest.mark.parametrize("orientation", UPRIGHT_BY_ORIENTATION)
+def test_exif_orientation_is_applied(saved: Callable[..., Path], name: str, orientation: int) -> None:
+    stored = noise(3, 2)
+    exif = Image.Exif()
+    exif[ORIENTATION] = orientation
+    options = {"lossless": True} if name == "a.webp" else {}
+    read = pixels(saved(stored, name, exif=exif, **options))
+    assert np.array_equal(read, UPRIGHT_BY_ORIENTATION[orientation](stored))
+
+
+@pytest.mark.parametrize("orientation", UPRIGHT_BY_ORIENTATION)
+def test_exif_orientation_of_a_jpeg(saved: Callable[..., Path], orientation: int) -> None:
+    stored = np.zeros((32, 48, 3), np.uint8)
+    stored[:16, :16] = (255, 0, 0)
+    stored[16:, :16] = (0, 0, 255)
+    exif = Image.Exif()
+    exif[ORIENTATION] = orientation
+    read = pixels(saved(stored, "a.jpg", exif=exif, quality=95))
+    expected = UPRIGHT_BY_ORIENTATION[orientation](stored)
+    assert read.shape == expected.shape
+    assert np.abs(read.astype(int) - expected).mean() < 3
+
+
+def test_orientation_and_transparency_together(saved: Callable[..., Path]) -> None:
+    stored = np.zeros((2, 3, 4), np.uint8)
+    stored[0, 0] = (255, 0, 0, 255)
+    exif = Image.Exif()
+    exif[ORIENTATION] = 6
+    read = pixels(saved(stored, exif=exif))
+    assert read.shape == (3, 2, 3)
+    assert read[0, 1].tolist() == [255, 0, 0]
+    assert (np.delete(read.reshape(6, 3), 1, axis=0) == 255).all()
+
+
+@pytest.mark.parametrize("orientation", [0, 9, 65535])
+def test_an_orientation_that_does_not_exist_is_passed_over(
+    saved: Callable[..., Path], orientation: int
+) -> None:
+    exif = Image.Exif()
+    exif[ORIENTATION] = orientation
+    assert (pixels(saved(noise(3, 2), exif=exif)) == noise(3, 2)).all()
+
+
+# --- modes
+
+
+def test_a_palette_is_looked_up(saved: Callable[..., Path]) -> None:
+    image = Image.new("P", (3, 1))
+    image.putpalette([10, 20, 30, 200, 100, 0, 1, 2, 3])
+    image.putdata([1, 0, 2])
+    assert pixels(saved(image)).tolist() == [[[200, 100, 0], [10, 20, 30], [1, 2, 3]]]
+
+
+def test_a_transparent_palette_colour_is_white(saved: Callable[..., Path]) -> None:
+    image = Image.new("P", (3, 1))
+    image.putpalette([10, 20, 30, 200, 100, 0, 1, 2, 3])
+    image.putdata([1, 0, 2])
+    assert pixels(saved(image, transparency=0)).tolist() == [[[200, 100, 0], [255, 255, 255], [1, 2, 3]]]
+    assert pixels(saved(image, "a.gif", transparency=2)).tolist()[0][2] == [255, 255, 255]
+
+
+def test_a_palette_with_alpha_is_laid_over_white(saved: Callable[..., Path]) -> None:
+    image = Image.new("P", (3, 1))
+    image.putpalette([0, 0, 0, 200, 100, 0, 1, 2, 3])
+    image.putdata([0, 1, 2])
+    read = pixels(saved(image, transparency=bytes([51, 255, 0])))  # alpha .2, 1, 0
+    assert read.tolist() == [[[204, 204, 204], [200, 100, 0], [255, 255, 255]]]
+
+
+@pytest.mark.parametrize("kind", ["png", "webp", "tiff"])
+def test_alpha_is_laid_over_white(saved: Callable[..., Path], kind: str) -> None:
+    rgba = np.array([[[255, 0, 0, 255], [255, 0, 0, 51], [0, 0, 0, 102], [7, 8, 9, 0]]], np.uint8)
+    options = {"lossless": True, "exact": True} if kind == "webp" else {}
+    read = pixels(saved(rgba, f"a.{kind}", **options))
+    # alpha 51 is .2: 255 - .2 (255 - colour); alpha 102 is .4
+    assert read.tolist() == [[[255, 0, 0], [255, 204, 204], [153, 153, 153], [255, 255, 255]]]
+
+
+def test_grey_with_alpha_is_laid_over_white(saved: Callable[..., Path]) -> None:
+    grey_alpha = Image.merge(
+        "LA", [Image.fromarray(np.array([row], np.uint8)) for row in ([0, 100, 100, 9], [255, 255, 51, 0])]
+    )
+    # 255 - .2 (255 - 100) = 224
+    assert pixels(saved(grey_alpha))[0, :, 0].tolist() == [0, 100, 224, 255]
+
+
+def test_a_transparent_colour_of_an_rgb_png_is_white(saved: Callable[..., Path]) -> None:
+    picture = np.array([[[1, 2, 3], [1, 2, 4], [9, 9, 9]]], np.uint8)
+    read = pixels(saved(picture, transparency=(1, 2, 3)))
+    assert read.tolist() == [[[255, 255, 255], [1, 2, 4], [9, 9, 9]]]
+
+
+def test_a_transparent_grey_is_white(saved: Callable[..., Path]) -> None:
+    read = pixels(saved(np.array([[0, 7, 200]], np.uint8), transparency=7))
+    assert read[0, :, 0].tolist() == [0, 255, 200]
+
+
+@pytest.mark.parametrize("name", ["a.tiff", "a.jpg"])
+def test_cmyk(saved: Callable[..., Path], name: str) -> None:
+    inks = {(0, 0, 0, 0): (255, 255, 255), (0, 255, 255, 0): (255, 0, 0), (255, 0, 255, 0): (0, 255, 0)}
+    inks |= {(255, 255, 0, 0): (0, 0, 255), (0, 0, 0, 255): (0, 0, 0), (0, 0, 0, 127): (128, 128, 128)}
+    for ink, colour in inks.items():
+        options = {"quality": 100} if name == "a.jpg" else {}
+        read = pixels(saved(Image.new("CMYK", (16, 16), ink), name, **options))
+        assert np.abs(read.astype(int) - colour).max() <= (3 if name == "a.jpg" else 0)
+
+
+@pytest.mark.parametrize("name", ["a.png", "a.tiff", "a.bmp"])
+def test_black_and_white(saved: Callable[..., Path], name: str) -> None:
+    image = Image.new("1", (3, 1))
+    image.putdata([255, 0, 255])
+    assert pixels(saved(image, name)).tolist() == [[[255] * 3, [0] * 3, [255] * 3]]
+
+
+def test_grey(saved: Callable[..., Path]) -> None:
+    assert pixels(saved(np.array([[0, 1, 254, 255]], np.uint8)))[0, :, 2].tolist() == [0, 1, 254, 255]
+
+
+@pytest.mark.parametrize("name", ["a.png", "a.tiff"])
+def test_16_bit_grey_is_scaled_and_not_clipped(saved: Callable[..., Path], name: str) -> None:
+    values = np.array([[0, 1, 128, 129, 255, 256, 1000, 32768, 65406, 65407, 65535]], np.uint16)
+    path = saved(values, name)
+    with Image.open(path) as image:
+        assert image.mode == "I;16"
+    expected = [round(value * 255 / 65535) for value in values[0].tolist()]
+    assert pixels(path)[0, :, 0].tolist() == expected
+    assert expected[-1] == 255
+
+
+def test_16_bit_grey_does_not_depend_on_the_brightest_pixel(saved: Callable[..., Path]) -> None:
+    assert (pixels(saved(np.full((2, 2), 257 * 40, np.uint16))) == 40).all()
+    assert (pixels(saved(np.full((2, 2), 200, np.uint16))) == 1).all()
+
+
+def test_32_bit_grey(saved: Callable[..., Path]) -> None:
+    small = saved(np.array([[0, 100, 255]], np.int32), "small.tiff")
+    assert pixels(small)[0, :, 0].tolist() == [0, 100, 255]
+    large = saved(np.array([[-5, 0, 32768, 65535, 2**31 - 1]], np.int32), "large.tiff")
+    assert pixels(large)[0, :, 0].tolist() == [0, 0, 128, 255, 255]
+
+
+def test_float_grey(saved: Callable[..., Path]) -> None:
+    share = saved(np.array([[0, 0.2, 0.5, 1.0]], np.float32), "share.tiff")
+    assert pixels(share)[0, :, 0].tolist() == [0, 51, 128, 255]
+    bytes_ = saved(np.array([[0, 51, 254.6]], np.float32), "bytes.tiff")
+    assert pixels(bytes_)[0, :, 0].tolist() == [0, 51, 255]
+    gaps = saved(np.array([[np.nan, -1, 0.2, 1]], np.float32), "gaps.tiff")
+    assert pixels(gaps)[0, :, 0].tolist() == [0, 0, 51, 255]
+    endless = saved(np.array([[0, -np.inf, np.inf]], np.float32), "endless.tiff")
+    assert pixels(endless)[0, :, 0].tolist() == [0, 0, 255]
+
+
+# --- sizes
+
+
+def test_one_pixel(saved: Callable[..., Path]) -> None:
+    assert pixels(saved(np.array([[[3, 2, 1]]], np.uint8))).tolist() == [[[3, 2, 1]]]
+
+
+def test_a_very_long_picture(saved: Callable[..., Path]) -> None:
+    assert read_image(saved(Image.new("RGB", (20_000, 10), "red"))).size == (20_000, 10)
+
+
+def png_claiming(width: int, height: int) -> bytes:
+    """The start of a PNG of this size, with next to no pixels behind it."""
+
+    def chunk(kind: bytes, body: bytes) -> bytes:
+        return struct.pack(">I", len(body)) + kind + body + struct.pack(">I", zlib.crc32(kind + body))
+
+    header = chunk(b"IHDR", struct.pack(">IIBBBBB", width, height, 8, 2, 0, 0, 0))
+    return b"\x89PNG\r\n\x1a\n" + header + chunk(b"IDAT", zlib.compress(bytes(100))) + chunk(b"IEND", b"")
+
+
+@pytest.mark.parametrize(
+    ("width", "height"),
+    [(60_000, 60_000), (10_000, 2 * MAX_PIXELS // 10_000), (10_000, MAX_PIXELS // 10_000 + 1)],
+)
+@pytest.mark.filterwarnings("ignore::PIL.Image.DecompressionBombWarning")
+def test_a_decompression_bomb_is_not_decoded(tmp_path: Path, width: int, height: int) -> None:
+    (tmp_path / "a.png").write_bytes(png_claiming(width, height))
+    with pytest.raises(UnreadableImageError, match=r"too large to be decoded safely: .* 89,478,485"):
+        read_image(tmp_path / "a.png")
+
+
+# --- problems
+
+
+def problem(path: Path) -> str:
+    with pytest.raises(UnreadableImageError) as caught:
+        read_image(path)
+    return str(caught.value)
+
+
+def test_an_empty_file(tmp_path: Path) -> None:
+    (tmp_path / "a.png").touch()
+    assert problem(tmp_path / "a.png") == "the file is empty"
+
+
+@pytest.mark.parametrize("kind", ["PNG", "JPEG", "WEBP", "BMP", "TIFF"])
+@pytest.mark.parametrize("share", [0.5, 0.9])
+def test_a_truncated_file(tmp_path: Path, kind: str, share: float) -> None:
+    content = encoded(Image.fromarray(noise(64, 64)), kind)
+    (tmp_path / "a.png").write_bytes(content[: int(share * len(content))])
+    words = problem(tmp_path / "a.png")
+    if kind in ("PNG", "JPEG"):
+        assert words.startswith("damaged or truncated: ")
+
+
+def test_text_named_png(tmp_path: Path) -> None:
+    (tmp_path / "a.png").write_text("imgId,prompt\n")
+    assert problem(tmp_path / "a.png") == "not an image, or one of an unknown format"
+
+
+def test_a_folder_named_png(tmp_path: Path) -> None:
+    (tmp_path / "x.png").mkdir()
+    assert [file.image_id for file in find_images(tmp_path)] == ["x"]
+    assert [file.image_id for file in find_images(tmp_path, recursive=True)] == ["x"]
+    assert problem(tmp_path / "x.png") == "a folder, not an image"
+
+
+def test_a_link_that_leads_nowhere(tmp_path: Path) -> None:
+    (tmp_path / "a.png").symlink_to(tmp_path / "gone.png")
+    assert [file.image_id for file in find_images(tmp_path)] == ["a"]
+    assert problem(tmp_path / "a.png") == "the file is gone, or a link that leads nowhere"
+
+
+def test_a_link_to_itself(tmp_path: Path) -> None:
+    (tmp_path / "a.png").symlink_to(tmp_path / "a.png")
+    assert [file.image_id for file in find_images(tmp_path)] == ["a"]
+    assert problem(tmp_path / "a.png")
+
+
+READ_AS_NOBODY = """
+import os, sys
+from pathlib import Path
+from unprompt.errors import UnpromptError
+from unprompt.storage.images import find_images, read_image
+from PIL import Image
+Image.init()
+path = Path(sys.argv[1])
+if os.getuid() == 0:
+    os.setgroups([])
+    os.setgid(65534)
+    os.setuid(65534)
+try:
+    print(find_images(path) if path.is_dir() else read_image(path))
+except UnpromptError as error:
+    print(type(error).__name__, error)
+"""
+
+
+@pytest.mark.skipif(os.name != "posix", reason="permissions work otherwise here")
+@pytest.mark.parametrize(
+    ("name", "words"),
+    [
+        ("a.png", "UnreadableImageError no permission to read the file\n"),
+        ("closed", "InputError {}/closed cannot be read: permission denied\n"),
+    ],
+)
+def test_a_file_and_a_folder_without_permission(name: str, words: str) -> None:
+    """In a process of its own that gives up root's right to read everything."""
+    with tempfile.TemporaryDirectory() as folder:  # pytest's tmp_path is closed to others
+        Path(folder).chmod(0o755)
+        Image.new("RGB", (2, 2)).save(Path(folder) / "a.png")
+        (Path(folder) / "closed").mkdir()
+        path = Path(folder) / name
+        path.chmod(0)
+        done = subprocess.run(
+            [sys.executable, "-c", READ_AS_NOBODY, str(path)], capture_output=True, text=True, check=False
+        )
+        path.chmod(0o755)
+    assert done.stdout == words.format(folder), done.stderr
+
+
+@cache
+def pictures_to_damage() -> dict[str, bytes]:
+    """Small files of every kind, by kind."""
+    picture = Image.fromarray(noise(16, 12))
+    exif = Image.Exif()
+    exif[ORIENTATION] = 6
+    turned = picture.rotate(180)
+    grey16 = Image.fromarray(noise(9, 9)[..., 0].astype(np.uint16) * 257)
+    return {
+        "png": encoded(picture, "PNG", exif=exif),
+        "png palette": encoded(picture.convert("P"), "PNG", transparency=3),
+        "png 16": encoded(grey16, "PNG"),
+        "png animated": encoded(picture, "PNG", save_all=True, append_images=[turned]),
+        "jpeg": encoded(picture, "JPEG", exif=exif),
+        "jpeg cmyk": encoded(picture.convert("CMYK"), "JPEG"),
+        "webp": encoded(picture, "WEBP", exif=exif),
+        "webp lossless": encoded(picture, "WEBP", lossless=True),
+        "bmp": encoded(picture, "BMP"),
+        "gif": encoded(picture, "GIF", save_all=True, append_images=[turned]),
+        "tiff": encoded(picture, "TIFF"),
+        "tiff lzw": encoded(picture, "TIFF", compression="tiff_lzw"),
+        "tiff float": encoded(Image.fromarray(noise(9, 9)[..., 0].astype(np.float32)), "TIFF"),
+    }
+
+
+def mend_checksums(png: bytes) -> bytes:
+    """A damaged PNG whose chunks have right checksums again, so that decoders go on to what they hold."""
+    mended, at = bytearray(png), 8
+    while at + 12 <= len(mended):
+        length = int.from_bytes(mended[at : at + 4], "big")
+        end = at + 8 + length
+        if end + 4 > len(mended):
+            break
+        mended[end : end + 4] = struct.pack(">I", zlib.crc32(mended[at + 4 : end]))
+        at = end + 4
+    return bytes(mended)
+
+
+@pytest.mark.parametrize("kind", ["png", "webp", "gif"])
+def test_any_one_byte_may_be_damaged(tmp_path: Path, kind: str) -> None:
+    """Every byte in turn: names and checksums of chunks make decoders raise errors of their own kinds."""
+    path, content = tmp_path / "a.png", pictures_to_damage()[kind]
+    read = 0
+    for position in range(len(content)):
+        damaged = bytearray(content)
+        damaged[position] ^= 0xFF
+        path.write_bytes(damaged)
+        with warnings.catch_warnings(), suppress(UnreadableImageError):
+            warnings.simplefilter("ignore")
+            read += read_image(path).mode == "RGB"
+    assert read < len(content)
+
+
+@settings(max_examples=400, deadline=None)
+@given(
+    st.sampled_from(sorted(pictures_to_damage())),
+    st.lists(st.tuples(st.floats(0, 1, exclude_max=True), st.integers(0, 255)), min_size=1, max_size=4),
+    st.sampled_from([1.0, 1.0, 0.9, 0.3]),
+    st.booleans(),
+)
+@example("tiff", [(0.0, 73)], 1.0, False)  # changes nothing: the file is whole
+def test_damaged_files_are_read_or_become_problems(
+    kind: str, changes: list[tuple[float, int]], kept: float, near_the_start: bool
+) -> None:
+    content = bytearray(pictures_to_damage()[kind])
+    reach = min(len(content), 160) if near_the_start else len(content)
+    for place, byte in changes:
+        content[int(place * reach)] = byte
+    content = bytearray(mend_checksums(bytes(content))) if kind.startswith("png") else content
+    with tempfile.TemporaryDirectory() as folder, warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        path = Path(folder) / "a.png"
+        path.write_bytes(content[: max(1, int(kept * len(content)))])
+        try:
+            image = read_image(path)
+        except UnreadableImageError:
+            return
+        assert image.mode == "RGB"
+        assert len(image.tobytes()) == 3 * image.width * image.height
+
+
+# --- folders
+
+
+def touch(folder: Path, *names: str) -> Path:
+    for name in names:
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
+        (folder / name).touch()
+    return folder
+
+
+def found(folder: Path, **options: bool) -> list[str]:
+    files = find_images(folder, **options)
+    assert all(file.path.stem == file.image_id for file in files)
+    return [str(file.path.relative_to(folder)) for file in files]
+
+
+def test_images_are_listed_by_id_whatever_their_ending(tmp_path: Path) -> None:
+    touch(
+        tmp_path, "b.png", "a.JPG", "d.JpEg", "c.webp", "e.TIF", "f.tiff", "g.bmp", "h.GIF", "10.png", "9.png"
+    )
+    touch(tmp_path, "prompts.csv", "notes.txt", "png", "x.png.part", "y.svg")
+    files = find_images(tmp_path)
+    assert [file.image_id for file in files] == ["10", "9", *"abcdefgh"]
+    assert files[2].path == tmp_path / "a.JPG"
+    assert not any(file.absent for file in files)
+
+
+@pytest.mark.parametrize("ending", sorted(EXTENSIONS))
+def test_each_ending_counts_in_both_cases(tmp_path: Path, ending: str) -> None:
+    assert len(find_images(touch(tmp_path, f"a{ending}", f"b{ending.upper()}"))) == 2
+
+
+def test_names_of_any_script_and_with_dots(tmp_path: Path) -> None:
+    touch(tmp_path, "日本語.png", "Ünï cødé 🎨.jpg", "v1.2.final.png")
+    assert [file.image_id for file in find_images(tmp_path)] == ["v1.2.final", "Ünï cødé 🎨", "日本語"]
+
+
+def test_hidden_files_and_folders_do_not_count(tmp_path: Path) -> None:
+    touch(tmp_path, "a.png", ".b.png", "._a.png", ".thumbnails/c.png", ".d.png.123.part")
+    assert found(tmp_path) == ["a.png"]
+    assert found(tmp_path, recursive=True) == ["a.png"]
+
+
+def test_nested_folders_count_only_when_asked(tmp_path: Path) -> None:
+    touch(tmp_path, "z.png", "one/a.png", "one/two/b.JPG", "v1.0/c.png")
+    assert found(tmp_path) == ["z.png"]
+    assert found(tmp_path, recursive=True) == ["one/a.png", "one/two/b.JPG", "v1.0/c.png", "z.png"]
+
+
+def test_a_folder_that_is_linked_into_itself_ends(tmp_path: Path) -> None:
+    touch(tmp_path, "one/a.png")
+    (tmp_path / "one" / "again").symlink_to(tmp_path, target_is_directory=True)
+    assert found(tmp_path, recursive=True) == ["one/a.png"]
+
+
+def test_two_files_of_one_id_are_both_named(tmp_path: Path) -> None:
+    touch(tmp_path, "a.png", "b.png", "b.jpg", "c.png", "c.PNG")
+    with pytest.raises(InputError, match=r"^2 image ids .* first: b\.jpg and b\.png both have the id 'b'"):
+        find_images(tmp_path)
+
+
+def test_two_files_of_one_id_in_nested_folders(tmp_path: Path) -> None:
+    touch(tmp_path, "one/a.png", "two/a.png")
+    with pytest.raises(InputError, match=r"one/a\.png and two/a\.png both have the id 'a'"):
+        find_images(tmp_path, recursive=True)
+
+
+def test_a_single_file_is_taken_whatever_it_is(saved: Callable[..., Path]) -> None:
+    path = saved(noise(3, 2), "one.png")
+    assert [(file.image_id, file.path) for file in find_images(path)] == [("one", path)]
+
+
+def test_an_empty_folder(tmp_path: Path) -> None:
+    touch(tmp_path, "notes.txt")
+    with pytest.raises(InputError, match=r"holds no images \(looked for bmp, gif, .*webp\)"):
+        find_images(tmp_path)
+
+
+def test_a_missing_folder(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match="nowhere does not exist; name a folder of images or one image"):
+        find_images(tmp_path / "nowhere")
+
+
+def test_a_folder_of_folders_says_how_to_look_into_them(tmp_path: Path) -> None:
+    touch(tmp_path, "one/a.png")
+    with pytest.raises(InputError, match="it has folders: add --recursive"):
+        find_images(tmp_path)
+
+
+def test_a_folder_of_empty_folders(tmp_path: Path) -> None:
+    (tmp_path / "one").mkdir()
+    with pytest.raises(InputError, match="holds no images") as caught:
+        find_images(tmp_path, recursive=True)
+    assert "--recursive" not in str(caught.value)
+
+
+def test_hidden_folders_are_no_reason_to_look_deeper(tmp_path: Path) -> None:
+    touch(tmp_path, ".git/a.png")
+    with pytest.raises(InputError, match="holds no images") as caught:
+        find_images(tmp_path)
+    assert "--recursive" not in str(caught.value)
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="no pipes in this file system")
+def test_a_pipe_is_no_source_of_images(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "pipe")
+    with pytest.raises(InputError, match="neither a folder nor a regular file"):
+        find_images(tmp_path / "pipe")
