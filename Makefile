@@ -51,7 +51,7 @@ pocket-regression: $(VENV)/.ready  ## a regression member from nothing: pocket s
 	$(BIN)/python benchmarks/pocket_regression.py
 
 pocket: $(VENV)/.ready     ## the bundle kaggle in small, every member trained on pocket scenes, and their scores
-	$(BIN)/python benchmarks/pocket_bundle.py --install
+	$(BIN)/unprompt pocket
 
 kaggle: $(VENV)/.ready     ## the wheels that Kaggle's image lacks, ours among them, as a data set
 	$(BIN)/python datasets_meta/build_wheels.py

@@ -16,7 +16,8 @@ from __future__ import annotations
 
 import argparse
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, replace
+from importlib.resources import files
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -28,21 +29,15 @@ from unprompt.cli.options import StepBars
 from unprompt.cli.train import describe_epoch
 from unprompt.datasets.batches import batches
 from unprompt.datasets.dataset import Dataset, read_dataset
-from unprompt.datasets.embedded import read_beside, write_beside
 from unprompt.datasets.pixels import open_pixels
-from unprompt.ensemble.score import bootstrap_interval, cosines, score
-from unprompt.errors import ConfigError, RunError, UnpromptError
-from unprompt.generate.config import FilterConfig, RenderConfig
-from unprompt.generate.filter import filter_prompts
-from unprompt.generate.pocket_prompts import PocketPrompts
-from unprompt.generate.prompts import extend_prompts
-from unprompt.generate.render.run import render_prompts
+from unprompt.ensemble.score import cosines, score
+from unprompt.errors import ConfigError, UnpromptError
 from unprompt.learning.curves import GREEN, GREY, ORANGE, drawn, label_ends, tidy
 from unprompt.networks.backbones import own_preprocess
 from unprompt.networks.checkpoints import cache_folder
 from unprompt.networks.devices import choose_device
-from unprompt.networks.minilm import encoder_identity
-from unprompt.pocket.engine import PocketEngine
+from unprompt.recipes.comparison import Way, compare, constant_way, table_lines, write_rows
+from unprompt.recipes.scenes import HELD_OUT_SEED, TRAIN_SEED, Scenes
 from unprompt.records import Embeddings
 from unprompt.regression import train as training
 from unprompt.regression.config import MachineConfig, TrainConfig
@@ -52,83 +47,20 @@ from unprompt.regression.probe import fit_ridge
 from unprompt.runs.config import PredictConfig
 from unprompt.runs.outputs import installed_versions
 from unprompt.runs.predict import predict
-from unprompt.storage.files import read_arrays, read_json, read_prompts, write_arrays, write_json, write_table
-from unprompt.storage.images import DATASET_RECORD
+from unprompt.storage.files import read_arrays, read_json, write_arrays, write_json
 from unprompt.storage.submission import read_submission
 from unprompt.storage.toml_files import read_config
 
 if TYPE_CHECKING:
     from unprompt.records import FloatArray
 
-SETTINGS = Path(__file__).with_suffix(".toml")
-TRAIN_SEED, HELD_OUT_SEED = 0, 1
+SETTINGS = Path(str(files("unprompt") / "data" / "pocket" / "regression.toml"))
 RENDER_WORKERS = 2
 LOOK_BATCH = 64  # images through the frozen backbone at once
 ABOVE_CONSTANT, ABOVE_RIDGE = 0.25, 0.05  # targets
 
 
-@dataclass(frozen=True)
-class Pairs:
-    """A prompt list and the data set rendered from it."""
-
-    prompts: Path
-    dataset: Path
-
-
-@dataclass(frozen=True, eq=False)
-class Way:
-    """One way to guess: its similarities (n,) on the held-out images, and how far ours is to be above it."""
-
-    name: str
-    similarities: np.ndarray
-    target: float = 0.0
-
-
 # --- the data
-
-
-def make_pairs(folder: Path, count: int, seed: int, against: tuple[Path, ...] = ()) -> Pairs:
-    """`count` pocket prompts without near-duplicates, and none near the lists `against`, and their pictures.
-
-    Raises RunError for a folder with another number of prompts.
-    """
-    pairs = Pairs(folder / "list.csv", folder / "DATASET")
-    if not pairs.prompts.exists():
-        _write_list(pairs.prompts, count, seed, against)
-    there = len(read_prompts(pairs.prompts))
-    if there != count:
-        raise RunError(f"{pairs.prompts} has {there:,} prompts, not {count:,}; name another --out")
-    if not (pairs.dataset / DATASET_RECORD).exists():
-        with StepBars("image") as bars:
-            render_prompts(
-                pairs.prompts,
-                pairs.dataset,
-                PocketEngine(),
-                RenderConfig(workers=RENDER_WORKERS),
-                lambda done, total: bars.show("rendering", done, total),
-            )
-    print(f"{count:,} prompts and their images are in {folder}", flush=True)
-    return pairs
-
-
-def _write_list(path: Path, count: int, seed: int, against: tuple[Path, ...]) -> None:
-    drafts, kept = path.with_name("prompts.csv"), path.with_name("kept.csv")
-    asked = count + 100 + count // 50  # the filter drops 1 in 200, and 1 in 50 against 20,000 others
-    with StepBars("prompt") as bars:
-        extend_prompts(
-            drafts, PocketPrompts(seed), asked, progress=lambda done: bars.show("prompts", done, asked)
-        )
-        filter_prompts(drafts, kept, FilterConfig(against=against), bars.show)
-    found = read_prompts(kept)
-    if len(found) < count:
-        raise RunError(
-            f"the filter left {len(found):,} of {asked:,} prompts in {kept}, and {count:,} are needed"
-        )
-    first = found.at(found.ids[:count])
-    vectors = read_beside(kept, found, encoder_identity())
-    assert vectors is not None  # the filter has just written them
-    write_beside(path, first, vectors[:count], encoder_identity())
-    write_table(path, ("imgId", "prompt"), zip(first.ids, first.texts, strict=True))
 
 
 def embeddings_of(dataset: Dataset) -> Embeddings:
@@ -160,7 +92,7 @@ def train_once(dataset: Path, run: Path, config: TrainConfig, overwrite: bool) -
     return read_json(record)
 
 
-def predict_once(run: Path, predicted: Path, held_out: Pairs) -> Embeddings:
+def predict_once(run: Path, predicted: Path, held_out: Scenes) -> Embeddings:
     """The guesses of a run's bundle for the held-out images, made anew where the run is newer."""
     record = predicted / "run.json"
     if not record.exists() or record.stat().st_mtime < (run / training.RECORD).stat().st_mtime:
@@ -181,8 +113,8 @@ def measure_curve(
     images: int,
     config: TrainConfig,
     out: Path,
-    train: Pairs,
-    held_out: Pairs,
+    train: Scenes,
+    held_out: Scenes,
     overwrite: bool,
 ) -> list[dict[str, Any]]:
     """Train with each number of images, all of them last, and score the held-out ones; a row for each."""
@@ -208,13 +140,6 @@ def measure_curve(
 
 
 # --- what it is compared with
-
-
-def constant_way(train: Dataset, truth: Embeddings) -> Way:
-    """The one vector that is best for the training prompts."""
-    mean = embeddings_of(train).vectors.mean(axis=0, dtype=np.float64)
-    guess = np.tile(mean, (len(truth), 1))
-    return Way("best constant of the training prompts", cosines(guess, truth.vectors), ABOVE_CONSTANT)
 
 
 def ridge_way(train: Dataset, held_out: Dataset, config: TrainConfig, size: int, folder: Path) -> Way:
@@ -261,48 +186,6 @@ def frozen_features(dataset: Dataset, config: TrainConfig, path: Path, bars: Ste
 # --- results
 
 
-def compare(ours: Way, others: Sequence[Way]) -> list[dict[str, Any]]:
-    """A row for each way: score and interval; for the others also how far ours is above, image by image."""
-    rows = []
-    for way in (ours, *others):
-        low, high = bootstrap_interval(way.similarities)
-        row: dict[str, Any] = {
-            "way": way.name,
-            "score": float(way.similarities.mean()),
-            "low": low,
-            "high": high,
-        }
-        if way is not ours:
-            gains = ours.similarities - way.similarities
-            low, high = bootstrap_interval(gains)
-            gain = float(gains.mean())
-            row |= {"gain": gain, "gain_low": low, "gain_high": high, "target": way.target}
-            row["met"] = gain >= way.target
-        rows.append(row)
-    return rows
-
-
-def table_lines(rows: Sequence[dict[str, Any]]) -> list[str]:
-    """What `compare` gave, for people."""
-    width = max(len(row["way"]) for row in rows)
-    lines = [f"{'':{width}}   score   95% interval       ours is above by   95% interval        target"]
-    for row in rows:
-        line = f"{row['way']:{width}}  {row['score']:.4f}  {row['low']:.4f} to {row['high']:.4f}"
-        if "gain" in row:
-            line += (
-                f"   {row['gain']:+.4f}            {row['gain_low']:+.4f} to {row['gain_high']:+.4f}"
-                f"   {row['target']:.2f} {'met' if row['met'] else 'missed'}"
-            )
-        lines.append(line)
-    return lines
-
-
-def write_rows(path: Path, rows: Sequence[dict[str, Any]]) -> None:
-    """Rows of the same kind as CSV; what a row lacks stays empty."""
-    header = list(dict.fromkeys(name for row in rows for name in row))
-    write_table(path, header, ([str(row.get(name, "")) for name in header] for row in rows))
-
-
 def plot_curve(path: Path, curve: Sequence[dict[str, Any]], others: Sequence[Way]) -> None:
     """Draw the held-out score against the number of training images, and the other ways with all of them."""
     with drawn(path, 9, 5) as figure:
@@ -342,8 +225,13 @@ def run(options: argparse.Namespace) -> None:
     if options.curve and max(options.curve) > options.images:
         raise ConfigError(f"--curve asks for {max(options.curve):,} images, --images is {options.images:,}")
     out = options.out
-    train = make_pairs(out / "train", options.images, TRAIN_SEED)
-    held_out = make_pairs(out / "held-out", options.held_out, HELD_OUT_SEED, (train.prompts,))
+    train = Scenes(out / "train", options.images, TRAIN_SEED)
+    held_out = Scenes(out / "held-out", options.held_out, HELD_OUT_SEED)
+    with StepBars("image") as bars:
+        train.write_list(progress=bars.show)
+        held_out.write_list((train.prompts,), bars.show)
+        for scenes in (train, held_out):
+            scenes.draw(RENDER_WORKERS, bars.show)
     sizes = sorted({*options.curve, options.images})
     curve = measure_curve(sizes, options.images, config, out, train, held_out, options.overwrite)
 
@@ -352,7 +240,7 @@ def run(options: argparse.Namespace) -> None:
     guesses = read_submission(out / f"predicted-{options.images}" / "submission.csv").at(truth.ids)
     ours = Way(f"{config.backbone}, fine-tuned", cosines(guesses.vectors, truth.vectors))
     own_size = own_preprocess(config.backbone, config.size).size
-    others = [constant_way(known, truth)] + [
+    others = [constant_way(known, truth, ABOVE_CONSTANT)] + [
         ridge_way(known, new, config, size, out / "features")
         for size in dict.fromkeys((own_size, *options.ridge_size))
     ]

@@ -29,7 +29,7 @@ from PIL import Image
 from torch.utils.data import DataLoader, Dataset
 from torchvision import transforms
 
-from pocket_regression import SETTINGS, TRAIN_SEED, make_pairs
+from pocket_regression import RENDER_WORKERS, SETTINGS
 from unprompt.cli.options import StepBars
 from unprompt.datasets.dataset import Dataset as Images
 from unprompt.datasets.dataset import read_dataset
@@ -39,6 +39,7 @@ from unprompt.learning.curves import BLUE, GREY, ORANGE, drawn, label_ends, tidy
 from unprompt.networks.backbones import own_preprocess, pretrained_state
 from unprompt.networks.checkpoints import cache_folder
 from unprompt.networks.devices import choose_device
+from unprompt.recipes.scenes import TRAIN_SEED, Scenes
 from unprompt.records import DIM
 from unprompt.regression.config import MachineConfig, TrainConfig
 from unprompt.regression.material import Material, read_material
@@ -297,6 +298,15 @@ def compare(dataset: Path, minutes: float, out: Path, scratch: Path) -> None:
     plot(out / "train.png", ours, plain, material.constant, facts)
 
 
+def drawn_scenes(folder: Path, count: int) -> Path:
+    """A data set of so many pocket scenes."""
+    scenes = Scenes(folder, count, TRAIN_SEED)
+    with StepBars("image") as bars:
+        scenes.write_list(progress=bars.show)
+        scenes.draw(RENDER_WORKERS, bars.show)
+    return scenes.dataset
+
+
 def main() -> None:
     """Parse and run."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else "")
@@ -312,7 +322,7 @@ def main() -> None:
         # Decoded images are kept in the user's cache: here they are to be decoded on the clock, and to go.
         os.environ["XDG_CACHE_HOME"] = str(scratch / "cache")
         try:
-            dataset = options.dataset or make_pairs(scratch / "pairs", options.scenes, TRAIN_SEED).dataset
+            dataset = options.dataset or drawn_scenes(scratch / "pairs", options.scenes)
             compare(dataset, options.minutes, options.out, scratch)
         except UnpromptError as error:
             raise SystemExit(f"train: {error}") from None

@@ -3,29 +3,22 @@
 from __future__ import annotations
 
 import csv
-import importlib
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pytest
 
-from unprompt.errors import InputError
+from unprompt.errors import ConfigError, InputError
 from unprompt.interrogator.vocabulary import OwnLists, read_vocabulary
+from unprompt.learning.train_captioner import CaptionerTraining
+from unprompt.learning.train_clip import ClipTraining
 from unprompt.pocket.interrogation import caption_of, phrase_lists
+from unprompt.recipes import pocket
+from unprompt.recipes.config import PocketConfig
 from unprompt.regression.config import TrainConfig
 from unprompt.runs.config import PredictConfig
 from unprompt.storage.files import read_json, read_prompts
-
-BENCHMARKS = Path(__file__).resolve().parents[1] / "benchmarks"
-
-
-@pytest.fixture
-def pocket(monkeypatch: pytest.MonkeyPatch) -> Any:
-    """The benchmark, imported as its neighbours do."""
-    monkeypatch.syspath_prepend(str(BENCHMARKS))
-    return importlib.import_module("pocket_bundle")
 
 
 @pytest.mark.parametrize(
@@ -64,7 +57,7 @@ def test_phrases_are_read_as_lists(tmp_path: Path) -> None:
     assert not [phrase for phrases in lists.values() for phrase in phrases if phrase.endswith(" of")]
 
 
-def test_fitted_blend_is_scored_on_other_scenes(pocket: Any) -> None:
+def test_fitted_blend_is_scored_on_other_scenes() -> None:
     from unprompt.ensemble.fit_weights import agreement, best_weights
     from unprompt.records import DIM, Embeddings
 
@@ -94,7 +87,29 @@ def test_fitted_blend_is_scored_on_other_scenes(pocket: Any) -> None:
     assert fitted["all three"]["regression"] == max(fitted["all three"].values())
 
 
-def test_bundle_text_is_a_bundle(pocket: Any, tmp_path: Path) -> None:
+def test_time_left_is_by_the_pace_so_far() -> None:
+    names = [step.name for step in pocket.STEPS]
+    expected = sum(step.seconds for step in pocket.STEPS)
+    assert pocket.estimate(pocket.STEPS[0], 100_000, {}).seconds == expected
+    assert pocket.estimate(pocket.STEPS[0], 50_000, {}).seconds == expected / 2
+    clip = pocket.STEPS[names.index("clip")]
+    later = sum(step.seconds for step in pocket.STEPS[names.index("clip") :])
+    slow = pocket.estimate(clip, 100_000, {"regression": 2 * 1980.0, "prompts": 0.01})  # prompts were there
+    assert slow.seconds == pytest.approx(2 * later)
+    assert str(slow) == f"step 5 of 9  training the CLIP  (about {round(2 * later / 60)} min left in all)"
+
+
+def test_recipe_comes_from_the_packages_own_settings(tmp_path: Path) -> None:
+    recipe = pocket.Recipe.read(tmp_path, PocketConfig(images=500))
+    assert (recipe.images, recipe.held_out) == (500, 1000)
+    assert (recipe.regression.backbone, recipe.regression.head) == ("tf_efficientnet_lite0", "words")
+    (tmp_path / "clip.toml").write_text("epochs = 1")
+    assert pocket.Recipe.read(tmp_path, PocketConfig(clip=tmp_path / "clip.toml")).clip.epochs == 1
+    with pytest.raises(ConfigError, match="held_out must be at least 2, got 1"):
+        PocketConfig(held_out=1)
+
+
+def test_bundle_text_is_a_bundle(tmp_path: Path) -> None:
     from unprompt.bundle.bundles import read_bundle
 
     path = tmp_path / "pocket.toml"
@@ -109,7 +124,7 @@ def test_bundle_text_is_a_bundle(pocket: Any, tmp_path: Path) -> None:
     assert bundle.members[2].checkpoint == tmp_path / "clip"
 
 
-def tiny(pocket: Any, out: Path) -> Any:
+def tiny(out: Path) -> pocket.Recipe:
     """A recipe of seconds."""
     return pocket.Recipe(
         out=out,
@@ -128,25 +143,26 @@ def tiny(pocket: Any, out: Path) -> Any:
             batch=16,
             validation=0.2,
         ),
-        clip=pocket.ClipTraining(epochs=2, batch=16, width=32, text_width=64, text_layers=1),
-        captioner=pocket.CaptionerTraining(
+        clip=ClipTraining(epochs=2, batch=16, width=32, text_width=64, text_layers=1),
+        captioner=CaptionerTraining(
             epochs=2, batch=16, size=32, patch=16, width=64, image_layers=1, text_layers=1
         ),
     )
 
 
 @pytest.mark.slow
-def test_whole_bundle_is_made_scored_and_used(
-    pocket: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_whole_bundle_is_made_scored_and_used(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     from unprompt.members.bank import build_bank, read_bank
     from unprompt.networks.clip import Clip
     from unprompt.runs.predict import predict
 
     out = tmp_path / "pocket"
-    recipe = tiny(pocket, out)
-    said: list[str] = []
-    results = pocket.run(recipe, said.append)
+    recipe = tiny(out)
+    steps: list[pocket.Estimate] = []
+    made = pocket.make_pocket(recipe, on_step=steps.append)
+    results, said = made.numbers, made.lines
+    assert [one.step for one in steps] == list(pocket.STEPS)
+    assert [one.number for one in steps] == list(range(1, 10))
     assert results["held_out_images"] == 12
     assert results["ways"][0]["way"] == "fitted weights, all three"
     assert len(results["ways"]) == 7
@@ -154,7 +170,7 @@ def test_whole_bundle_is_made_scored_and_used(
     assert read_json(out / "results.json")["ways"] == results["ways"]
     with (out / "results.csv").open() as stream:
         assert [row["way"] for row in csv.DictReader(stream)] == [row["way"] for row in results["ways"]]
-    assert str(out / "bundle" / "pocket.toml") in "\n".join(said)
+    assert made.bundle == out / "bundle" / "pocket.toml"
     # So small a CLIP may have nothing to learn from, and the bundle is made all the same.
     fitted = (out / "bundle" / "relatedness.json").exists()
     assert [line.startswith("no ") for line in said if "relatedness" in line] == [not fitted]
@@ -169,9 +185,9 @@ def test_whole_bundle_is_made_scored_and_used(
     np.testing.assert_array_equal(bank.embeddings, again.embeddings)
 
     before = {path: path.stat().st_mtime_ns for path in made_of(out)}
-    pocket.run(recipe, said.append)  # nothing is done twice
+    pocket.make_pocket(recipe)  # nothing is done twice
     assert {path: path.stat().st_mtime_ns for path in made_of(out)} == before
-    pocket.run(replace(recipe, clip=replace(recipe.clip, epochs=1)), said.append)
+    pocket.make_pocket(replace(recipe, clip=replace(recipe.clip, epochs=1)))
     changed = {path.relative_to(out).as_posix() for path in before if path.stat().st_mtime_ns > before[path]}
     assert "bundle/clip/open_clip_model.safetensors" in changed
     assert "bundle/bank/bank.npz" in changed

@@ -1,0 +1,81 @@
+"""Pocket scenes to learn from and to score on: prompt lists without near-duplicates, and their pictures."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from unprompt.datasets.embedded import read_beside, write_beside
+from unprompt.errors import RunError
+from unprompt.generate.config import FilterConfig, RenderConfig
+from unprompt.generate.filter import filter_prompts
+from unprompt.generate.pocket_prompts import PocketPrompts
+from unprompt.generate.prompts import extend_prompts
+from unprompt.generate.render.run import render_prompts
+from unprompt.networks.minilm import encoder_identity
+from unprompt.pocket.engine import PocketEngine
+from unprompt.progress import Progress, silent
+from unprompt.storage.files import read_prompts, write_table
+from unprompt.storage.images import DATASET_RECORD
+
+TRAIN_SEED, HELD_OUT_SEED = 0, 1
+
+
+@dataclass(frozen=True)
+class Scenes:
+    """Where a prompt list is, and the data set that is drawn from it. Made by `write_list` and `draw`."""
+
+    folder: Path
+    count: int
+    seed: int
+
+    @property
+    def prompts(self) -> Path:
+        """The prompts.csv of the scenes."""
+        return self.folder / "list.csv"
+
+    @property
+    def dataset(self) -> Path:
+        """The DATASET."""
+        return self.folder / "DATASET"
+
+    def write_list(self, against: tuple[Path, ...] = (), progress: Progress = silent) -> None:
+        """Write `count` prompts without near-duplicates, none near to the lists `against`, if not there.
+
+        Raises RunError for a list of another length, and where the filter leaves too few.
+        """
+        if not self.prompts.exists():
+            _write_list(self.prompts, self.count, self.seed, against, progress)
+        there = len(read_prompts(self.prompts))
+        if there != self.count:
+            raise RunError(
+                f"{self.prompts} has {there:,} prompts, not {self.count:,}; name another folder with --out"
+            )
+
+    def draw(self, workers: int, progress: Progress = silent) -> None:
+        """Draw the scenes, if that is not done. A call that was killed goes on where it was."""
+        if not (self.dataset / DATASET_RECORD).exists():
+            render_prompts(
+                self.prompts,
+                self.dataset,
+                PocketEngine(),
+                RenderConfig(workers=workers),
+                lambda done, total: progress("drawing", done, total),
+            )
+
+
+def _write_list(path: Path, count: int, seed: int, against: tuple[Path, ...], progress: Progress) -> None:
+    drafts, kept = path.with_name("prompts.csv"), path.with_name("kept.csv")
+    asked = count + 100 + count // 50  # the filter drops 1 in 200, and 1 in 50 against 20,000 others
+    extend_prompts(drafts, PocketPrompts(seed), asked, progress=lambda done: progress("prompts", done, asked))
+    filter_prompts(drafts, kept, FilterConfig(against=against), progress)
+    found = read_prompts(kept)
+    if len(found) < count:
+        raise RunError(
+            f"the filter left {len(found):,} of {asked:,} prompts in {kept}, and {count:,} are needed"
+        )
+    first = found.at(found.ids[:count])
+    vectors = read_beside(kept, found, encoder_identity())
+    assert vectors is not None  # the filter has just written them
+    write_beside(path, first, vectors[:count], encoder_identity())
+    write_table(path, ("imgId", "prompt"), zip(first.ids, first.texts, strict=True))
