@@ -37,7 +37,7 @@ from unprompt.demos.edits import find_place, measure, positive_modes, recover
 from unprompt.easy_diffuser.webui import send
 from unprompt.storage.images import find_images, read_file
 from unprompt.runs.kaggle import find_inputs
-from unprompt.bundle.loaded import Reader
+from unprompt.bundle.loaded import LoadedBundle
 
 # %% [markdown]
 # ## Pictures and a bundle
@@ -53,7 +53,7 @@ bundle = "lite"
 # %%
 files = find_images(images)[1:4]
 pictures = [read_file(file) for file in files]
-reader = Reader.load(bundle)
+loaded = LoadedBundle.load(bundle)
 display(*[picture.resize((192, 192)) for picture in pictures])
 
 # %% [markdown]
@@ -62,14 +62,14 @@ display(*[picture.resize((192, 192)) for picture in pictures])
 # `model` and `captioned` say who speaks: a classifier's labels are no caption.
 
 # %%
-captions = [caption_image(reader, file.path.name, read_file(file)) for file in files]
+captions = [caption_image(loaded, file.path.name, read_file(file)) for file in files]
 pd.read_csv(BytesIO(captions_csv(captions)))
 
 # %% [markdown]
 # ## A prompt in its phrases
 
 # %%
-found = recover(reader, pictures[0], mode=positive_modes(reader.modes)[0])
+found = recover(loaded, pictures[0], mode=positive_modes(loaded.modes)[0])
 print(found.prompt)
 found.by_kind()
 
@@ -79,14 +79,14 @@ found.by_kind()
 # Similarities to the embedding that the whole bundle predicts for the picture. Put in your own words.
 
 # %%
-place = find_place(reader, pictures[0])
-pd.DataFrame(measure(reader, [found.prompt, "a green lizard in the rain", "a bowl of soup"], place.embedding))
+place = find_place(loaded, pictures[0])
+pd.DataFrame(measure(loaded, [found.prompt, "a green lizard in the rain", "a bowl of soup"], place.embedding))
 
 # %% [markdown]
 # ## Two pictures beside each other
 
 # %%
-pair = compare(image_side(reader, pictures[0]), image_side(reader, pictures[1]))
+pair = compare(image_side(loaded, pictures[0]), image_side(loaded, pictures[1]))
 print(f"similarity of their prompts: {pair.texts:.3f}")
 pair.words
 
@@ -97,7 +97,7 @@ pair.words
 # and empty where none is. `unprompt easy-diffuser fit` learns the threshold for a bundle and its tags.
 
 # %%
-session = easy_diffuser.start(files[0].path, reader=reader)
+session = easy_diffuser.start(files[0].path, loaded=loaded)
 session.run()
 session.print_caption()
 

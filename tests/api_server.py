@@ -1,6 +1,6 @@
 """Servers for tests: the real app behind a real uvicorn on a free port, in a thread or a process.
 
-with serving(create_app(reader, PocketPainter())) as url:
+with serving(create_app(loaded, PocketPainter())) as url:
     httpx.get(f"{url}/healthz")
 """
 

@@ -30,7 +30,7 @@ from unprompt.api.auth import Credentials
 from unprompt.api.bodies import BodyLimit
 from unprompt.api.errors import add_handlers
 from unprompt.api.server import bind, create_app
-from unprompt.bundle.loaded import Reader
+from unprompt.bundle.loaded import LoadedBundle
 from unprompt.errors import CheckpointError, ConfigError
 from unprompt.pocket.draw import draw_scene
 from unprompt.pocket.samples import sample_scenes
@@ -41,13 +41,13 @@ LONG = {"prompt": SCENE.prompt, "width": 2048, "height": 2048, "batch_size": 16}
 
 
 @pytest.fixture(scope="module")
-def reader() -> Reader:
-    return Reader.load("lite", "cpu")
+def loaded() -> LoadedBundle:
+    return LoadedBundle.load("lite", "cpu")
 
 
 @pytest.fixture(scope="module")
-def url(reader: Reader) -> Iterator[str]:
-    with serving(create_app(reader, PocketPainter())) as address:
+def url(loaded: LoadedBundle) -> Iterator[str]:
+    with serving(create_app(loaded, PocketPainter())) as address:
         yield address
 
 
@@ -88,28 +88,30 @@ def hanging_post(url: str, path: str, body: dict[str, Any]) -> socket.socket:
 # --- ours
 
 
-def test_embeddings_are_the_bundles(client: httpx.Client, reader: Reader) -> None:
+def test_embeddings_are_the_bundles(client: httpx.Client, loaded: LoadedBundle) -> None:
     texts = ["a red bus", "", "ein Käfer \U0001f41e", "a red bus"]
     answer = client.post("/v1/embed", json={"texts": texts})
     rows = np.array(answer.json()["embeddings"], dtype=np.float32)
-    assert np.allclose(rows, reader.embed(texts), atol=1e-6)
+    assert np.allclose(rows, loaded.embed(texts), atol=1e-6)
     assert np.array_equal(rows[0], rows[3])
     assert client.post("/v1/embed", json={"texts": []}).json() == {"embeddings": []}
 
 
-def test_many_at_once_get_each_their_own(client: httpx.Client, reader: Reader) -> None:
+def test_many_at_once_get_each_their_own(client: httpx.Client, loaded: LoadedBundle) -> None:
     texts = [f"a picture of {number} birds" + " and a tree" * (number % 7) for number in range(48)]
     with ThreadPoolExecutor(16) as pool:
         answers = list(pool.map(lambda text: client.post("/v1/embed", json={"texts": [text]}).json(), texts))
     rows = np.array([answer["embeddings"][0] for answer in answers])
-    assert np.allclose(rows, reader.embed(texts), atol=1e-5)
+    assert np.allclose(rows, loaded.embed(texts), atol=1e-5)
 
 
-def test_predictions_are_the_bundles(client: httpx.Client, reader: Reader, pictures: list[bytes]) -> None:
+def test_predictions_are_the_bundles(
+    client: httpx.Client, loaded: LoadedBundle, pictures: list[bytes]
+) -> None:
     sent = [base64_of(pictures[0]), f"data:image/png;base64,{base64_of(pictures[1])}"]
     answer = client.post("/v1/predict", json={"images": sent}).json()
     assert answer["bundle"] == "lite"
-    readings = reader.read([opened(content) for content in pictures[:2]])
+    readings = loaded.predict([opened(content) for content in pictures[:2]])
     for got, reading in zip(answer["predictions"], readings, strict=True):
         assert got["prompt"] == reading.prompt
         assert got["prompts"] == reading.prompts
@@ -135,10 +137,10 @@ def test_a_bad_image_is_named_and_harms_no_other(client: httpx.Client, pictures:
 
 
 def test_interrogate_gives_the_bundles_prompt(
-    client: httpx.Client, reader: Reader, pictures: list[bytes]
+    client: httpx.Client, loaded: LoadedBundle, pictures: list[bytes]
 ) -> None:
     body = {"image": base64_of(pictures[0])}
-    [reading] = reader.read([opened(pictures[0])])
+    [reading] = loaded.predict([opened(pictures[0])])
     for model in ({}, {"model": "clip"}, {"model": "phrases"}):
         assert client.post("/sdapi/v1/interrogate", json={**body, **model}).json() == {
             "caption": reading.prompt
@@ -176,15 +178,15 @@ def test_lists_and_options(client: httpx.Client) -> None:
     assert "unknown keys: 'CLIP_stop_at_last_layers'" in unknown.json()["detail"]
 
 
-def test_txt2img_can_be_off(reader: Reader) -> None:
-    with serving(create_app(reader)) as url:
+def test_txt2img_can_be_off(loaded: LoadedBundle) -> None:
+    with serving(create_app(loaded)) as url:
         assert httpx.get(f"{url}/sdapi/v1/sd-models").json() == []
         answer = httpx.post(f"{url}/sdapi/v1/txt2img", json={})
         assert answer.status_code == 404
         assert "--painter pocket" in answer.json()["detail"]
 
 
-def test_the_clients_of_others_work(url: str, reader: Reader, pictures: list[bytes]) -> None:
+def test_the_clients_of_others_work(url: str, loaded: LoadedBundle, pictures: list[bytes]) -> None:
     webuiapi = pytest.importorskip("webuiapi")
     api = webuiapi.WebUIApi(baseurl=f"{url}/sdapi/v1")
     painted = api.txt2img(prompt=SCENE.prompt, negative_prompt="a dog", seed=3, width=64, height=64, n_iter=2)
@@ -194,7 +196,7 @@ def test_the_clients_of_others_work(url: str, reader: Reader, pictures: list[byt
     assert painted.info["all_seeds"] == [3, 4]
     assert painted.parameters["negative_prompt"] == "a dog"
     found = api.interrogate(opened(pictures[0]))
-    assert found.info == reader.read([opened(pictures[0])])[0].prompt
+    assert found.info == loaded.predict([opened(pictures[0])])[0].prompt
     assert "Euler a" in api.util_get_sampler_names()
     assert api.util_get_current_model() == "pocket"
     api.util_set_model("pocket")
@@ -225,7 +227,7 @@ def tiny_sd(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return write_tiny_sd(tmp_path_factory.mktemp("models") / "tiny-sd")
 
 
-def test_stable_diffusion_paints_as_render_does(reader: Reader, tiny_sd: Path) -> None:
+def test_stable_diffusion_paints_as_render_does(loaded: LoadedBundle, tiny_sd: Path) -> None:
     from unprompt.diffusion.engine import Sd2Engine
     from unprompt.painting.engine import Picture
 
@@ -233,7 +235,7 @@ def test_stable_diffusion_paints_as_render_does(reader: Reader, tiny_sd: Path) -
         "prompt": "a cat", "negative_prompt": "a dog", "seed": 9, "steps": 3, "cfg_scale": 5, "width": 64,
         "height": 72, "n_iter": 2,
     }  # fmt: skip
-    with serving(create_app(reader, Sd2Painter.open(str(tiny_sd), "cpu"))) as url:
+    with serving(create_app(loaded, Sd2Painter.open(str(tiny_sd), "cpu"))) as url:
         for sampler, scheduler in (("DPM++ 2M", "dpmsolver++"), ("Euler a", "euler-a"), ("DDIM", "ddim")):
             answer = httpx.post(
                 f"{url}/sdapi/v1/txt2img", json={**body, "sampler_name": sampler}, timeout=PATIENCE
@@ -262,10 +264,10 @@ def test_stable_diffusion_paints_as_render_does(reader: Reader, tiny_sd: Path) -
 
 
 def test_stable_diffusion_stops_at_the_next_step_when_the_client_hangs_up(
-    reader: Reader, tiny_sd: Path
+    loaded: LoadedBundle, tiny_sd: Path
 ) -> None:
     painter = Sd2Painter.open(str(tiny_sd), "cpu")
-    with serving(create_app(reader, painter)) as url, httpx.Client(base_url=url, timeout=PATIENCE) as client:
+    with serving(create_app(loaded, painter)) as url, httpx.Client(base_url=url, timeout=PATIENCE) as client:
         body = {"prompt": "a cat", "steps": 150, "width": 512, "height": 512, "n_iter": 16}
         line = hanging_post(url, "/sdapi/v1/txt2img", body)
         until(lambda: client.get("/sdapi/v1/progress").json()["state"]["sampling_step"] > 1, "it paints")
@@ -285,9 +287,11 @@ def test_a_folder_that_is_none_is_told(tmp_path: Path) -> None:
 # --- limits
 
 
-def test_a_full_server_says_when_to_come_again_and_a_hung_up_client_frees_its_slot(reader: Reader) -> None:
+def test_a_full_server_says_when_to_come_again_and_a_hung_up_client_frees_its_slot(
+    loaded: LoadedBundle,
+) -> None:
     with (
-        serving(create_app(reader, PocketPainter(), queue=2)) as url,
+        serving(create_app(loaded, PocketPainter(), queue=2)) as url,
         httpx.Client(base_url=url, timeout=PATIENCE) as client,
     ):
         running = hanging_post(url, "/sdapi/v1/txt2img", LONG)
@@ -353,8 +357,8 @@ def test_a_body_that_stops_coming_is_not_waited_for_but_an_answer_is() -> None:
     assert b"did not come within 0.3 seconds" in said
 
 
-def test_a_password_is_asked_for_everywhere_but_in_healthz(reader: Reader) -> None:
-    with serving(create_app(reader, PocketPainter(), credentials=Credentials("ann", "secret"))) as url:
+def test_a_password_is_asked_for_everywhere_but_in_healthz(loaded: LoadedBundle) -> None:
+    with serving(create_app(loaded, PocketPainter(), credentials=Credentials("ann", "secret"))) as url:
         for path in ("/", "/docs", "/openapi.json", "/sdapi/v1/options", "/nowhere"):
             answer = httpx.get(url + path)
             assert answer.status_code == 401
@@ -382,7 +386,9 @@ def test_every_error_has_the_same_shape(client: httpx.Client) -> None:
     assert answers[3].json()["detail"] == "unknown keys: 'text' (did you mean 'texts'?)"
 
 
-def test_500_malformed_requests_leave_the_server_answering(client: httpx.Client, reader: Reader) -> None:
+def test_500_malformed_requests_leave_the_server_answering(
+    client: httpx.Client, loaded: LoadedBundle
+) -> None:
     statuses: Counter[int] = Counter()
     for one in api_malformed.requests(500):
         answer = client.post(one.path, content=one.body, headers=one.headers)
@@ -392,7 +398,7 @@ def test_500_malformed_requests_leave_the_server_answering(client: httpx.Client,
         statuses[answer.status_code] += 1
     assert taken(client) == 0
     row = client.post("/v1/embed", json={"texts": ["a cat"]}).json()["embeddings"]
-    assert np.allclose(row, reader.embed(["a cat"]), atol=1e-6)
+    assert np.allclose(row, loaded.embed(["a cat"]), atol=1e-6)
     assert set(statuses) >= {400, 422}
 
 

@@ -90,10 +90,10 @@ class TestModels:
 
     def test_are_loaded_with_the_first_question_and_once(self) -> None:
         loads: list[int] = []
-        models = Models(lambda: loads.append(1) or "reader")  # type: ignore[arg-type, func-returns-value]
+        models = Models(lambda: loads.append(1) or "loaded")  # type: ignore[arg-type, func-returns-value]
         assert not models.are_loaded
-        answers = [models.ask(lambda reader: f"{reader}!").result(PATIENCE) for _ in range(3)]
-        assert (answers, loads, models.are_loaded) == (["reader!"] * 3, [1], True)
+        answers = [models.ask(lambda loaded: f"{loaded}!").result(PATIENCE) for _ in range(3)]
+        assert (answers, loads, models.are_loaded) == (["loaded!"] * 3, [1], True)
 
     def test_what_goes_wrong_is_raised_where_it_is_awaited(self) -> None:
         tries = iter([ConfigError("not yet"), None])
@@ -101,27 +101,27 @@ class TestModels:
         def load() -> Any:
             if error := next(tries):
                 raise error
-            return "reader"
+            return "loaded"
 
         models = Models(load)
         with pytest.raises(ConfigError, match="not yet"):
             models.ask(str).result(PATIENCE)
         with pytest.raises(ZeroDivisionError):
-            models.ask(lambda reader: 1 / 0).result(PATIENCE)
-        assert models.ask(str).result(PATIENCE) == "reader"
+            models.ask(lambda loaded: 1 / 0).result(PATIENCE)
+        assert models.ask(str).result(PATIENCE) == "loaded"
 
     def test_a_question_that_nobody_waits_for_any_more_is_not_asked(self) -> None:
         begun, go_on = threading.Event(), threading.Event()
         asked: list[str] = []
-        models = Models(lambda: "reader")  # type: ignore[arg-type, return-value]
+        models = Models(lambda: "loaded")  # type: ignore[arg-type, return-value]
 
-        def long(reader: Any) -> None:
+        def long(loaded: Any) -> None:
             begun.set()
             assert go_on.wait(PATIENCE)
 
         first = models.ask(long)
         assert begun.wait(PATIENCE)
-        dropped, last = models.ask(lambda reader: asked.append("dropped")), models.ask(lambda reader: None)
+        dropped, last = models.ask(lambda loaded: asked.append("dropped")), models.ask(lambda loaded: None)
         assert dropped.cancel()
         go_on.set()
         first.result(PATIENCE), last.result(PATIENCE)

@@ -10,7 +10,7 @@ import pytest
 from PIL import Image
 
 from tests.whole_world import ALL
-from unprompt.bundle.loaded import PHRASES, Reader
+from unprompt.bundle.loaded import PHRASES, LoadedBundle
 from unprompt.errors import ConfigError
 from unprompt.interrogator.modes import MODES
 from unprompt.networks.imagenet import class_names
@@ -25,14 +25,14 @@ pytestmark = pytest.mark.usefixtures("one_thread")
 
 @pytest.fixture(scope="module")
 def bundle(world: Path) -> Path:
-    path = world / "reading.toml"
+    path = world / "prediction.toml"
     path.write_text(ALL)
     return path
 
 
 @pytest.fixture(scope="module")
-def reader(bundle: Path) -> Reader:
-    return Reader.load(str(bundle), "cpu")
+def loaded(bundle: Path) -> LoadedBundle:
+    return LoadedBundle.load(str(bundle), "cpu")
 
 
 @pytest.fixture(scope="module")
@@ -41,8 +41,10 @@ def pictures(world: Path) -> list[Image.Image]:
 
 
 @pytest.fixture(scope="module")
-def lite() -> Reader:
-    return Reader.load("lite", "cpu", known=Prompts(("a", "b", "c"), ("a red bus", "a cat", "a red bus")))
+def lite() -> LoadedBundle:
+    return LoadedBundle.load(
+        "lite", "cpu", known=Prompts(("a", "b", "c"), ("a red bus", "a cat", "a red bus"))
+    )
 
 
 @pytest.fixture(scope="module")
@@ -51,7 +53,7 @@ def drawn(scenes: Path) -> list[Image.Image]:
 
 
 def test_a_reading_is_what_a_run_leaves(
-    reader: Reader,
+    loaded: LoadedBundle,
     bundle: Path,
     world: Path,
     pictures: list[Image.Image],
@@ -59,74 +61,76 @@ def test_a_reading_is_what_a_run_leaves(
 ) -> None:
     predict(world / "images", tmp_path / "RUN", PredictConfig(bundle=str(bundle), device="cpu"))
     prompts = read_prompts(tmp_path / "RUN" / "prompts.csv")
-    readings = reader.read(pictures)
-    assert [reading.prompt for reading in readings] == list(prompts.texts)
+    predictions = loaded.predict(pictures)
+    assert [prediction.prompt for prediction in predictions] == list(prompts.texts)
     for name in ("regression", "interrogator", "retrieval"):
         left = read_embeddings(tmp_path / "RUN" / "members" / f"{name}.npz").vectors
-        np.testing.assert_allclose([reading.members[name] for reading in readings], left, atol=1e-5)
-    assert {"interrogator", "retrieval"} == set(readings[0].prompts)
+        np.testing.assert_allclose([prediction.members[name] for prediction in predictions], left, atol=1e-5)
+    assert {"interrogator", "retrieval"} == set(predictions[0].prompts)
     blended = sum(
-        weight * readings[0].members[name]
+        weight * predictions[0].members[name]
         for name, weight in (("regression", 0.5), ("interrogator", 0.45), ("retrieval", 0.2))
     )
-    np.testing.assert_allclose(readings[0].embedding, blended / np.linalg.norm(blended), atol=1e-5)
+    np.testing.assert_allclose(predictions[0].embedding, blended / np.linalg.norm(blended), atol=1e-5)
 
 
-def test_nothing_is_read_of_no_images(reader: Reader) -> None:
-    assert reader.read([]) == []
-    assert reader.caption([]) == []
-    assert reader.interrogate([], "fast") == []
-    assert reader.likeness([], ["a"]).shape == (0, 1)
+def test_nothing_is_read_of_no_images(loaded: LoadedBundle) -> None:
+    assert loaded.predict([]) == []
+    assert loaded.caption([]) == []
+    assert loaded.interrogate([], "fast") == []
+    assert loaded.likeness([], ["a"]).shape == (0, 1)
 
 
 @pytest.mark.parametrize("mode", MODES)
-def test_every_mode_is_there_with_a_clip(reader: Reader, pictures: list[Image.Image], mode: str) -> None:
-    captions = [caption.text for caption in reader.caption(pictures[:2])]
-    found = reader.interrogate(pictures[:2], mode)
+def test_every_mode_is_there_with_a_clip(
+    loaded: LoadedBundle, pictures: list[Image.Image], mode: str
+) -> None:
+    captions = [caption.text for caption in loaded.caption(pictures[:2])]
+    found = loaded.interrogate(pictures[:2], mode)
     assert all(choice.phrase in one.prompt for one in found for choice in one.choices)
     if mode != "negative":
         assert all(one.prompt.startswith(caption) for one, caption in zip(found, captions, strict=True))
-        given = reader.interrogate(pictures[:1], mode, ["a house"])
+        given = loaded.interrogate(pictures[:1], mode, ["a house"])
         assert given[0].prompt.startswith("a house")
 
 
 def test_a_similarity_is_the_likeness_of_image_and_prompt(
-    reader: Reader, pictures: list[Image.Image]
+    loaded: LoadedBundle, pictures: list[Image.Image]
 ) -> None:
-    found = reader.interrogate(pictures, "classic")
-    cosines = reader.likeness(pictures, [one.prompt for one in found])
+    found = loaded.interrogate(pictures, "classic")
+    cosines = loaded.likeness(pictures, [one.prompt for one in found])
     assert cosines.shape == (5, 5)
     np.testing.assert_allclose(cosines.diagonal(), [one.similarity for one in found], atol=1e-5)
 
 
-def test_a_captioner_speaks_where_there_is_one(reader: Reader, pictures: list[Image.Image]) -> None:
-    captions = reader.caption(pictures)
+def test_a_captioner_speaks_where_there_is_one(loaded: LoadedBundle, pictures: list[Image.Image]) -> None:
+    captions = loaded.caption(pictures)
     assert all(caption.captioned and caption.subjects == () for caption in captions)
     assert {caption.model for caption in captions} == {"BLIP (blip)"}
 
 
-def test_known_prompts_come_from_the_bank(reader: Reader) -> None:
-    prompts, rows = reader._known
+def test_known_prompts_come_from_the_bank(loaded: LoadedBundle) -> None:
+    prompts, rows = loaded._known
     assert len(set(prompts)) == len(prompts) == 6
-    assert reader.known(rows[3], 2)[0] == (prompts[3], pytest.approx(1, abs=1e-3))
+    assert loaded.known(rows[3], 2)[0] == (prompts[3], pytest.approx(1, abs=1e-3))
 
 
-def test_a_mode_that_is_not_there_says_which_are(reader: Reader, lite: Reader) -> None:
+def test_a_mode_that_is_not_there_says_which_are(loaded: LoadedBundle, lite: LoadedBundle) -> None:
     picture = Image.new("RGB", (64, 64))
     with pytest.raises(ConfigError, match="no mode 'phrases'; it has classic"):
-        reader.interrogate([picture], PHRASES)
+        loaded.interrogate([picture], PHRASES)
     with pytest.raises(ConfigError, match="'lite' has no mode 'fast'; it has phrases"):
         lite.interrogate([picture], "fast")
 
 
-def test_several_threads_get_what_one_gets(reader: Reader, pictures: list[Image.Image]) -> None:
-    alone = [one.prompt for one in reader.interrogate(pictures, "fast")]
+def test_several_threads_get_what_one_gets(loaded: LoadedBundle, pictures: list[Image.Image]) -> None:
+    alone = [one.prompt for one in loaded.interrogate(pictures, "fast")]
     with ThreadPoolExecutor(4) as pool:
-        together = list(pool.map(lambda picture: reader.interrogate([picture], "fast")[0].prompt, pictures))
+        together = list(pool.map(lambda picture: loaded.interrogate([picture], "fast")[0].prompt, pictures))
     assert together == alone
 
 
-def test_lite_says_that_no_captioner_speaks(lite: Reader, drawn: list[Image.Image]) -> None:
+def test_lite_says_that_no_captioner_speaks(lite: LoadedBundle, drawn: list[Image.Image]) -> None:
     assert lite.modes == (PHRASES,)
     for caption in lite.caption(drawn):
         assert not caption.captioned
@@ -135,20 +139,20 @@ def test_lite_says_that_no_captioner_speaks(lite: Reader, drawn: list[Image.Imag
         assert all(subject in caption.text for subject in caption.subjects)
 
 
-def test_lites_phrases_are_those_of_its_prompt(lite: Reader, drawn: list[Image.Image]) -> None:
-    readings = lite.read(drawn)
-    for one, reading in zip(lite.interrogate(drawn, PHRASES), readings, strict=True):
-        assert one.prompt == reading.prompt
+def test_lites_phrases_are_those_of_its_prompt(lite: LoadedBundle, drawn: list[Image.Image]) -> None:
+    predictions = lite.predict(drawn)
+    for one, prediction in zip(lite.interrogate(drawn, PHRASES), predictions, strict=True):
+        assert one.prompt == prediction.prompt
         places = [one.prompt.index(choice.phrase) for choice in one.choices]
         assert places == sorted(places)
         assert {"mediums", "subjects"} <= set(one.by_kind())
     rows = lite.embed(["a cat", "a bus"])
     np.testing.assert_allclose(
-        lite.likeness(drawn, ["a cat", "a bus"])[0], rows @ readings[0].embedding, atol=1e-6
+        lite.likeness(drawn, ["a cat", "a bus"])[0], rows @ predictions[0].embedding, atol=1e-6
     )
 
 
-def test_known_prompts_may_be_given(lite: Reader) -> None:
+def test_known_prompts_may_be_given(lite: LoadedBundle) -> None:
     (first, cosine), *others = lite.known(lite.embed(["a cat"])[0])
     assert first == "a cat"
     assert cosine == pytest.approx(1, abs=1e-5)

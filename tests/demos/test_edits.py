@@ -41,52 +41,52 @@ def test_negative_does_not_describe() -> None:
 @pytest.mark.slow
 class TestWithLite:
     @pytest.fixture(scope="class")
-    def reader(self):  # type: ignore[no-untyped-def]
+    def loaded(self):  # type: ignore[no-untyped-def]
         pytest.importorskip("torch")
-        from unprompt.bundle.loaded import Reader
+        from unprompt.bundle.loaded import LoadedBundle
         from unprompt.records import Prompts
 
-        return Reader.load("lite", "cpu", known=Prompts(("a", "b"), ("a red bus", "a cat")))
+        return LoadedBundle.load("lite", "cpu", known=Prompts(("a", "b"), ("a red bus", "a cat")))
 
-    def test_the_recovered_prompt_is_the_readings(self, reader, scenes) -> None:  # type: ignore[no-untyped-def]
+    def test_the_recovered_prompt_is_the_bundles(self, loaded, scenes) -> None:  # type: ignore[no-untyped-def]
         from unprompt.storage.images import read_image
 
         image = read_image(next(iter(sorted((scenes / "images").iterdir()))))
-        (reading,) = reader.read([image])
-        assert recover(reader, image, "phrases").prompt == reading.prompt
-        place = find_place(reader, image)
+        (reading,) = loaded.predict([image])
+        assert recover(loaded, image, "phrases").prompt == reading.prompt
+        place = find_place(loaded, image)
         assert {text for text, _ in place.known} == {"a red bus", "a cat"}
         start, same, other = measure(
-            reader, [reading.prompt, f" {reading.prompt} ", "tax law"], place.embedding
+            loaded, [reading.prompt, f" {reading.prompt} ", "tax law"], place.embedding
         )
         assert start == same
         assert start.similarity > other.similarity
-        assert start.similarity == pytest.approx(float(reader.embed([reading.prompt])[0] @ reading.embedding))
+        assert start.similarity == pytest.approx(float(loaded.embed([reading.prompt])[0] @ reading.embedding))
 
-    def test_the_negative_prompt_is_easy_diffusers(self, reader, scenes) -> None:  # type: ignore[no-untyped-def]
+    def test_the_negative_prompt_is_easy_diffusers(self, loaded, scenes) -> None:  # type: ignore[no-untyped-def]
         from unprompt import easy_diffuser
         from unprompt.storage.images import read_image
 
         image = read_image(next(iter(sorted((scenes / "images").iterdir()))))
-        found = find_negative(reader, image)
+        found = find_negative(loaded, image)
         result = easy_diffuser.start(image, "lite").run()
         assert found.text == result.negative == result.related[-1].tag
 
     def test_a_bundle_without_relatedness_says_so(  # type: ignore[no-untyped-def]
-        self, reader, scenes, monkeypatch
+        self, loaded, scenes, monkeypatch
     ) -> None:
         from unprompt.storage.images import read_image
 
         image = read_image(next(iter(sorted((scenes / "images").iterdir()))))
-        monkeypatch.setattr(reader, "bundle", replace(reader.bundle, name="mine"))
-        found = find_negative(reader, image)
+        monkeypatch.setattr(loaded, "bundle", replace(loaded.bundle, name="mine"))
+        found = find_negative(loaded, image)
         assert found.text == ""
         assert "a fit of Easy Diffuser" in found.why_not
 
-    def test_without_a_clip_there_is_no_negative_mode(self, reader) -> None:  # type: ignore[no-untyped-def]
+    def test_without_a_clip_there_is_no_negative_mode(self, loaded) -> None:  # type: ignore[no-untyped-def]
         from PIL import Image
 
         from unprompt.errors import ConfigError
 
         with pytest.raises(ConfigError, match="no mode 'negative'"):
-            recover(reader, Image.new("RGB", (32, 32)), NEGATIVE)
+            recover(loaded, Image.new("RGB", (32, 32)), NEGATIVE)

@@ -16,7 +16,7 @@ from tests.easy_diffuser.test_webui_client import answering, encoded, picture, s
 from tests.interrogator_world import write_world
 from tests.tiny_clip import write_tiny_clip
 from unprompt import easy_diffuser
-from unprompt.bundle.loaded import Reader
+from unprompt.bundle.loaded import LoadedBundle
 from unprompt.cli import main
 from unprompt.easy_diffuser.config import FitConfig
 from unprompt.easy_diffuser.errors import OrderError
@@ -347,37 +347,37 @@ def world(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="module")
-def reader(world: Path) -> Reader:
-    return Reader.load(str(world / "clip.toml"), "cpu")
+def loaded(world: Path) -> LoadedBundle:
+    return LoadedBundle.load(str(world / "clip.toml"), "cpu")
 
 
 @pytest.fixture(scope="module")
-def fitted(reader: Reader) -> Relatedness:
+def fitted(loaded: LoadedBundle) -> Relatedness:
     """A relatedness whose threshold is the second of four tags' on the first picture."""
-    return Relatedness(10.0, 0.0, 0.5, "clip", space_of(reader), TAGS)
+    return Relatedness(10.0, 0.0, 0.5, "clip", space_of(loaded), TAGS)
 
 
-def order(reader: Reader, path: Path) -> list[str]:
+def order(loaded: LoadedBundle, path: Path) -> list[str]:
     """The tags by cosine with a picture, the nearest first."""
-    cosines = reader.likeness([Image.open(path).convert("RGB")], TAGS)[0]
+    cosines = loaded.likeness([Image.open(path).convert("RGB")], TAGS)[0]
     return [TAGS[row] for row in np.argsort(-cosines)]
 
 
 class TestSession:
     def test_the_least_related_of_the_related(
-        self, reader: Reader, fitted: Relatedness, world: Path, capsys: pytest.CaptureFixture[str]
+        self, loaded: LoadedBundle, fitted: Relatedness, world: Path, capsys: pytest.CaptureFixture[str]
     ) -> None:
         first, second = world / "images" / "p0.png", world / "images" / "p1.png"
-        nearest = order(reader, first)
-        cosines = np.sort(reader.likeness([Image.open(first).convert("RGB")], TAGS)[0])
+        nearest = order(loaded, first)
+        cosines = np.sort(loaded.likeness([Image.open(first).convert("RGB")], TAGS)[0])
         middle = float(fitted.of((cosines[1] + cosines[2]) / 2))
-        session = easy_diffuser.start(first, reader=reader, relatedness=replace(fitted, threshold=middle))
+        session = easy_diffuser.start(first, loaded=loaded, relatedness=replace(fitted, threshold=middle))
         result = session.run()
         assert result is session.result
         assert [one.tag for one in result.related] == nearest[:2]
         assert result.negative == nearest[1]
         image = Image.open(first).convert("RGB")
-        assert result.positive == reader.interrogate([image], "kaggle")[0].prompt
+        assert result.positive == loaded.interrogate([image], "kaggle")[0].prompt
         for one in result.related:
             assert one.relatedness == pytest.approx(float(fitted.of(np.array(one.similarity))))
         session.print_caption()
@@ -389,32 +389,32 @@ class TestSession:
         with pytest.raises(OrderError):
             session.print_caption()
         image = Image.open(second).convert("RGB")
-        assert session.run().positive == reader.interrogate([image], "kaggle")[0].prompt
+        assert session.run().positive == loaded.interrogate([image], "kaggle")[0].prompt
 
-    def test_none_related_and_several(self, reader: Reader, fitted: Relatedness, world: Path) -> None:
+    def test_none_related_and_several(self, loaded: LoadedBundle, fitted: Relatedness, world: Path) -> None:
         image = world / "images" / "p0.png"
-        none = easy_diffuser.start(image, reader=reader, relatedness=replace(fitted, threshold=1.0)).run()
+        none = easy_diffuser.start(image, loaded=loaded, relatedness=replace(fitted, threshold=1.0)).run()
         assert (none.negative, none.related) == ("", ())
         everything = replace(fitted, threshold=0.0)
-        some = easy_diffuser.start(image, reader=reader, relatedness=everything, count=3).run()
-        assert some.negative == ", ".join(order(reader, image)[:0:-1])
-        own = easy_diffuser.start(image, reader=reader, relatedness=everything, tags=["a house"], mode="fast")
+        some = easy_diffuser.start(image, loaded=loaded, relatedness=everything, count=3).run()
+        assert some.negative == ", ".join(order(loaded, image)[:0:-1])
+        own = easy_diffuser.start(image, loaded=loaded, relatedness=everything, tags=["a house"], mode="fast")
         assert own.run().negative == "a house"
 
     def test_another_bundles_relatedness_is_refused(
-        self, reader: Reader, fitted: Relatedness, world: Path
+        self, loaded: LoadedBundle, fitted: Relatedness, world: Path
     ) -> None:
-        other = Reader.load(str(world / "other.toml"), "cpu")
-        check_space(fitted, reader)
+        other = LoadedBundle.load(str(world / "other.toml"), "cpu")
+        check_space(fitted, loaded)
         with pytest.raises(ConfigError, match=r"fitted with the bundle 'clip'.* --bundle other --out"):
-            easy_diffuser.start(world / "images" / "p0.png", reader=other, relatedness=fitted).run()
+            easy_diffuser.start(world / "images" / "p0.png", loaded=other, relatedness=fitted).run()
         with pytest.raises(ConfigError, match="no relatedness of tags for the bundle 'clip'"):
-            easy_diffuser.start(world / "images" / "p0.png", reader=reader).run()
+            easy_diffuser.start(world / "images" / "p0.png", loaded=loaded).run()
 
     def test_the_way_to_a_web_ui(
-        self, reader: Reader, fitted: Relatedness, world: Path, tmp_path: Path
+        self, loaded: LoadedBundle, fitted: Relatedness, world: Path, tmp_path: Path
     ) -> None:
-        session = easy_diffuser.start(world / "images" / "p0.png", reader=reader, relatedness=fitted)
+        session = easy_diffuser.start(world / "images" / "p0.png", loaded=loaded, relatedness=fitted)
         session.run()
         session.input_img(world / "images" / "p1.png")
         with serving(200, answering(encoded(picture(), "JPEG"))) as server:
@@ -456,22 +456,24 @@ class TestSession:
 
 
 class TestRoundTrips:
-    def test_unreadable_images_become_problems(self, reader: Reader, world: Path, tmp_path: Path) -> None:
+    def test_unreadable_images_become_problems(
+        self, loaded: LoadedBundle, world: Path, tmp_path: Path
+    ) -> None:
         for name in ("p0", "p1"):
             (tmp_path / f"{name}.png").write_bytes((world / "images" / f"{name}.png").read_bytes())
         (tmp_path / "o.png").write_bytes(b"no")
         prompts = Prompts(("p1", "p0", "o"), ("a red bus", "two foxes at night", "a tree"))
         done: list[tuple[int, int]] = []
         files = find_images(tmp_path)
-        made, problems = make_round_trips(files, prompts, TAGS, reader, lambda *step: done.append(step))
+        made, problems = make_round_trips(files, prompts, TAGS, loaded, lambda *step: done.append(step))
         assert made.ids == ("p0", "p1")
         np.testing.assert_array_equal(made.there, [[True, False, False, True], [False, True, False, False]])
         pictures = [Image.open(tmp_path / f"{name}.png").convert("RGB") for name in made.ids]
-        np.testing.assert_allclose(made.cosines, reader.likeness(pictures, TAGS), atol=1e-5)
+        np.testing.assert_allclose(made.cosines, loaded.likeness(pictures, TAGS), atol=1e-5)
         assert [problem.image_id for problem in problems] == ["o"]
         assert done == [(3, 3)]
         with pytest.raises(InputError, match=r"none of 1 images could be read, first: o\.png"):
-            make_round_trips(files[:1], prompts, TAGS, reader)
+            make_round_trips(files[:1], prompts, TAGS, loaded)
 
     def test_the_draw_is_the_seeds(self) -> None:
         rows = drawn(100, FitConfig(limit=20))

@@ -26,7 +26,7 @@ from unprompt.api.bodies import BodyLimit
 from unprompt.api.config import MOST_BODY, MOST_IMAGES, MOST_TEXTS, ServeConfig
 from unprompt.api.description import describe
 from unprompt.api.errors import HungUpError, add_handlers, shortened
-from unprompt.bundle.loaded import Reader, Reading
+from unprompt.bundle.loaded import LoadedBundle, Prediction
 from unprompt.errors import ConfigError, UnreadableImageError
 from unprompt.interrogator.modes import Interrogation
 from unprompt.serving.one_thread import OneThread
@@ -54,19 +54,19 @@ REFUSALS: dict[int | str, dict[str, Any]] = {
 class Service:
     """What the endpoints have in common: a loaded bundle, a painter or none, and the worker for both."""
 
-    def __init__(self, reader: Reader, painter: Painter | None, worker: Worker) -> None:
-        self.reader = reader
+    def __init__(self, loaded: LoadedBundle, painter: Painter | None, worker: Worker) -> None:
+        self.loaded = loaded
         self.painter = painter
         self.worker = worker
         self._embed = Kind("embed", self._embedded, MOST_TEXTS)
-        self._read = Kind("predict", partial(self._of_images, reader.read), MOST_IMAGES)
+        self._read = Kind("predict", partial(self._of_images, loaded.predict), MOST_IMAGES)
         self._modes = {
             mode: Kind(
                 "interrogate",
-                partial(self._of_images, partial(reader.interrogate, mode=mode)),
+                partial(self._of_images, partial(loaded.interrogate, mode=mode)),
                 MODES_TOGETHER,
             )
-            for mode in reader.modes
+            for mode in loaded.modes
         }
         self._paint = Kind("txt2img", self._painted)
 
@@ -74,19 +74,19 @@ class Service:
         """N texts -> N rows of 384 numbers."""
         return await self.worker.run(self._embed, texts)
 
-    async def read(self, images: Sequence[str]) -> list[Reading]:
+    async def predict(self, images: Sequence[str]) -> list[Prediction]:
         """Base64 images -> what the bundle makes of them. Raises UnreadableImageError that says which."""
         return await self._look(self._read, images)
 
     async def interrogate(self, image: str, model: str) -> str:
         """A base64 image -> its prompt, by the bundle's own way or by a mode."""
         if model == CLIP:
-            [reading] = await self.read([image])
-            if not reading.prompt:
+            [prediction] = await self.predict([image])
+            if not prediction.prompt:
                 raise NotHereError(
-                    f"the bundle '{self.reader.bundle.name}' makes only embeddings; they are at /v1/predict"
+                    f"the bundle '{self.loaded.bundle.name}' makes only embeddings; they are at /v1/predict"
                 )
-            return str(reading.prompt)
+            return str(prediction.prompt)
         if model not in self._modes:
             here = ", ".join((CLIP, *self._modes))
             raise NotHereError(f"there is no model '{shortened(model)}' to interrogate with; here are {here}")
@@ -118,7 +118,7 @@ class Service:
     # --- in the model's thread
 
     def _embedded(self, texts: Sequence[str], _: Tell) -> list[list[float]]:
-        rows: list[list[float]] = self.reader.embed(texts).tolist()
+        rows: list[list[float]] = self.loaded.embed(texts).tolist()
         return rows
 
     @staticmethod
@@ -240,9 +240,9 @@ def ours(service: Service) -> APIRouter:
     @router.post("/v1/predict")
     async def predict(request: Request, body: contract.PredictRequest) -> contract.PredictAnswer:
         """Prompts and embeddings of images."""
-        readings = await unless_gone(request, service.read(body.images)) if body.images else []
+        predictions = await unless_gone(request, service.predict(body.images)) if body.images else []
         return contract.PredictAnswer(
-            bundle=service.reader.bundle.name,
+            bundle=service.loaded.bundle.name,
             predictions=[
                 contract.Prediction(
                     prompt=one.prompt,
@@ -250,7 +250,7 @@ def ours(service: Service) -> APIRouter:
                     members={name: row.tolist() for name, row in one.members.items()},
                     prompts=dict(one.prompts),
                 )
-                for one in readings
+                for one in predictions
             ],
         )
 
@@ -258,7 +258,7 @@ def ours(service: Service) -> APIRouter:
     async def health() -> contract.Health:
         """Whether the server answers, and what it has. Needs no password."""
         return contract.Health(
-            bundle=service.reader.bundle.name,
+            bundle=service.loaded.bundle.name,
             painter=service.painter.title if service.painter else None,
             requests=service.worker.taken,
             queue=service.worker.capacity,
@@ -268,14 +268,14 @@ def ours(service: Service) -> APIRouter:
 
 
 def create_app(
-    reader: Reader,
+    loaded: LoadedBundle,
     painter: Painter | None = None,
     queue: int = ServeConfig.queue,
     credentials: Credentials | None = None,
     thread: OneThread | None = None,
 ) -> FastAPI:
     """The whole app around a bundle and a painter; `thread`: the one in which they were loaded."""
-    service = Service(reader, painter, Worker(queue, thread))
+    service = Service(loaded, painter, Worker(queue, thread))
 
     @asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
@@ -341,11 +341,11 @@ def serve(
     listening = bind(config.host, config.port)
     with listening:
         thread = OneThread("model")
-        reader = thread.submit(Reader.load, config.bundle, config.device).result()
+        loaded = thread.submit(LoadedBundle.load, config.bundle, config.device).result()
         painter = thread.submit(open_painter, config.painter, config.sd, config.device).result()
         server = uvicorn.Server(
             uvicorn.Config(
-                create_app(reader, painter, config.queue, credentials, thread),
+                create_app(loaded, painter, config.queue, credentials, thread),
                 log_level="info" if config.access_log else "warning",
                 access_log=config.access_log,
                 timeout_graceful_shutdown=config.grace,

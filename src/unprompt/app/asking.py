@@ -20,7 +20,7 @@ from unprompt.serving.batch_runs import BatchRuns
 from unprompt.storage.files import read_prompts
 
 if TYPE_CHECKING:
-    from unprompt.bundle.loaded import Reader
+    from unprompt.bundle.loaded import LoadedBundle
 
 Answer = TypeVar("Answer")
 
@@ -30,10 +30,10 @@ STEP = 0.2  # seconds within which a click is noticed
 
 @st.cache_resource(show_spinner=False)
 def _models(bundle: str, device: str, known: str | None) -> Models:
-    def load() -> Reader:
-        from unprompt.bundle.loaded import Reader  # here: it imports torch, and pages are shown before
+    def load() -> LoadedBundle:
+        from unprompt.bundle.loaded import LoadedBundle  # here: it imports torch, and pages are shown before
 
-        return Reader.load(bundle, device, read_prompts(Path(known)) if known else None)
+        return LoadedBundle.load(bundle, device, read_prompts(Path(known)) if known else None)
 
     return Models(load)
 
@@ -55,7 +55,7 @@ def batch_runs() -> BatchRuns:
     return _batch_runs(str(settings.out), settings.bundle, settings.device)
 
 
-def ask(key: Hashable, doing: str, question: Callable[[Reader], Answer]) -> Answer | None:
+def ask(key: Hashable, doing: str, question: Callable[[LoadedBundle], Answer]) -> Answer | None:
     """The answer to a question, from the session where it has been asked before under this `key`.
 
     Meanwhile the page says what it is `doing` and has a button to stop. None where the visitor pressed it:
@@ -81,7 +81,7 @@ def ask(key: Hashable, doing: str, question: Callable[[Reader], Answer]) -> Answ
     return answer
 
 
-def await_answer(doing: str, question: Callable[[Reader], Answer]) -> Answer:
+def await_answer(doing: str, question: Callable[[LoadedBundle], Answer]) -> Answer:
     """The answer to a question that is quick and not worth keeping; others are for `ask`.
 
     The wait is cut into steps, and Streamlit can end this script between two of them: with a click, or when

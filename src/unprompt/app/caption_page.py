@@ -15,7 +15,7 @@ from unprompt.demos.captions import Captioned, caption_image, captions_csv, spea
 from unprompt.demos.tones import Tones
 
 if TYPE_CHECKING:
-    from unprompt.bundle.loaded import Reader
+    from unprompt.bundle.loaded import LoadedBundle
 
 
 def show() -> None:
@@ -44,8 +44,8 @@ def show() -> None:
         )
 
 
-def _question(picture: Picture, reader: Reader) -> Captioned:
-    return caption_image(reader, picture.name, picture.image())
+def _question(picture: Picture, loaded: LoadedBundle) -> Captioned:
+    return caption_image(loaded, picture.name, picture.image())
 
 
 def show_caption(picture: Picture, captioned: Captioned) -> None:

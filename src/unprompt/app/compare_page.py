@@ -22,7 +22,7 @@ from unprompt.demos.compare import (
 )
 
 if TYPE_CHECKING:
-    from unprompt.bundle.loaded import Reader
+    from unprompt.bundle.loaded import LoadedBundle
 
 PICTURE, PROMPT = "Picture", "Prompt"
 
@@ -110,10 +110,10 @@ def show_difference(title: str, difference: Difference) -> None:
         chips("Only in the second", difference.only_second)
 
 
-def _side(chosen: Chosen, reader: Reader) -> Side:
+def _side(chosen: Chosen, loaded: LoadedBundle) -> Side:
     if chosen.picture:
-        return image_side(reader, chosen.picture.image())
-    return prompt_side(reader, chosen.text)
+        return image_side(loaded, chosen.picture.image())
+    return prompt_side(loaded, chosen.text)
 
 
 show()

@@ -28,7 +28,7 @@ from unprompt.demos.edits import (
 from unprompt.html.kit import write_number
 
 if TYPE_CHECKING:
-    from unprompt.bundle.loaded import Reader
+    from unprompt.bundle.loaded import LoadedBundle
     from unprompt.interrogator.modes import Interrogation
 
 
@@ -42,7 +42,7 @@ def show() -> None:
     left, right = st.columns([2, 3], gap="large")
     left.image(picture.small, width="stretch", alt=picture.name)
     with right:
-        modes = ask("modes", "Looking which modes the bundle has.", lambda reader: reader.modes)
+        modes = ask("modes", "Looking which modes the bundle has.", lambda loaded: loaded.modes)
         if modes is None:
             return
         mode = choose_mode(positive_modes(modes))
@@ -141,20 +141,20 @@ def beside(difference: float) -> str:
     return f"{write_number(abs(difference), 3)} {'above' if difference > 0 else 'below'}"
 
 
-def _recover(picture: Picture, mode: str, reader: Reader) -> Interrogation:
-    return recover(reader, picture.image(), mode)
+def _recover(picture: Picture, mode: str, loaded: LoadedBundle) -> Interrogation:
+    return recover(loaded, picture.image(), mode)
 
 
-def _negative(picture: Picture, reader: Reader) -> Negative:
-    return find_negative(reader, picture.image())
+def _negative(picture: Picture, loaded: LoadedBundle) -> Negative:
+    return find_negative(loaded, picture.image())
 
 
-def _place(picture: Picture, reader: Reader) -> Place:
-    return find_place(reader, picture.image())
+def _place(picture: Picture, loaded: LoadedBundle) -> Place:
+    return find_place(loaded, picture.image())
 
 
-def _measure(texts: Sequence[str], place: Place, reader: Reader) -> list[Wording]:
-    return measure(reader, texts, place.embedding)
+def _measure(texts: Sequence[str], place: Place, loaded: LoadedBundle) -> list[Wording]:
+    return measure(loaded, texts, place.embedding)
 
 
 show()

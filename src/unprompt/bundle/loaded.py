@@ -54,7 +54,7 @@ class Caption:
 
 
 @dataclass(frozen=True, eq=False)
-class Reading:
+class Prediction:
     """What a bundle makes of one image: the blend's `embedding` (384,), the first prompt of a member's.
 
     `members`: each member's own embedding (384,). `prompts`: those of the members that make any.
@@ -66,7 +66,7 @@ class Reading:
     prompts: Mapping[str, str]
 
 
-class Reader:
+class LoadedBundle:
     """A loaded bundle. Several threads may ask at once; models work for one of them at a time."""
 
     def __init__(
@@ -83,7 +83,7 @@ class Reader:
         self._compared: tuple[tuple[str, ...], FloatArray] | None = None
 
     @classmethod
-    def load(cls, bundle: str, device: str = "auto", known: Prompts | None = None) -> Reader:
+    def load(cls, bundle: str, device: str = "auto", known: Prompts | None = None) -> LoadedBundle:
         """Load a bundle by its name or its file. Raises what `read_bundle` and `load_members` raise."""
         read = read_bundle(bundle)
         loader = Loader(choose_device(device))
@@ -91,8 +91,8 @@ class Reader:
 
     # --- what the bundle is for
 
-    def read(self, images: Sequence[Image.Image]) -> list[Reading]:
-        """B RGB images -> what each member and the blend make of them. Reading i depends on image i alone."""
+    def predict(self, images: Sequence[Image.Image]) -> list[Prediction]:
+        """B RGB images -> what members and the blend make of them. Prediction i depends on image i alone."""
         if not images:
             return []
         with self._turn:
@@ -102,11 +102,11 @@ class Reader:
         weights = [member.weight for member in self.bundle.members]
         tables = [Embeddings(ids, guesses[member.name].embeddings) for member in self._members]
         blended = blend(tables, weights).vectors  # (B, 384)
-        return [self._reading(row, blended[row], guesses) for row in range(len(images))]
+        return [self._prediction(row, blended[row], guesses) for row in range(len(images))]
 
-    def _reading(self, row: int, embedding: FloatArray, guesses: Mapping[str, Guess]) -> Reading:
+    def _prediction(self, row: int, embedding: FloatArray, guesses: Mapping[str, Guess]) -> Prediction:
         prompts = {name: one.prompts[row] for name, one in guesses.items() if one.prompts is not None}
-        return Reading(
+        return Prediction(
             prompt=next(filter(None, prompts.values()), ""),
             embedding=embedding,
             members={name: one.embeddings[row] for name, one in guesses.items()},
@@ -179,7 +179,7 @@ class Reader:
             if self._clip is not None:
                 seen = _features(self._clip, images)  # (B, D)
             else:
-                seen = np.stack([reading.embedding for reading in self.read(images)])  # (B, 384)
+                seen = np.stack([prediction.embedding for prediction in self.predict(images)])  # (B, 384)
             return np.asarray(seen @ self._rows_of(tuple(texts)).T, dtype=np.float32)
 
     def _rows_of(self, texts: tuple[str, ...]) -> FloatArray:

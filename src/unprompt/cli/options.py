@@ -56,7 +56,6 @@ class StepBars:
         from tqdm import tqdm
 
         self._new_bar = partial(tqdm, unit=unit, disable=None)
-        self._unit = unit
         self._lines = not sys.stderr.isatty()
         self._step = ""
         self._bar = self._new_bar(total=0, disable=True)
@@ -87,8 +86,8 @@ class StepBars:
             print(self._line(done, total, now - self._begun), file=sys.stderr, flush=True)
 
     def _line(self, done: int, total: int, seconds: float) -> str:
-        """ "drawing: 1,200 of 5,000 images, 20 a second, about 3 min left"."""
-        line = f"{self._step}: {done:,} of {total:,} {self._unit}s"
+        """ "drawing: 1,200 of 5,000, 20 a second, about 3 min left"."""
+        line = f"{self._step}: {done:,} of {total:,}"
         made = done - self._first
         if made > 0 and seconds > 0:
             left = (total - done) * seconds / made

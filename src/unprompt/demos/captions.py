@@ -12,7 +12,7 @@ from unprompt.storage.files import csv_line
 if TYPE_CHECKING:
     from PIL import Image
 
-    from unprompt.bundle.loaded import Caption, Reader
+    from unprompt.bundle.loaded import Caption, LoadedBundle
 
 HEADER = ("file", "caption", "short", "plain", "social", "model", "captioned")
 
@@ -26,9 +26,9 @@ class Captioned:
     tones: Tones
 
 
-def caption_image(reader: Reader, name: str, image: Image.Image) -> Captioned:
-    """Ask the bundle for a caption. Raises what `Reader.caption` raises."""
-    (caption,) = reader.caption([image])
+def caption_image(loaded: LoadedBundle, name: str, image: Image.Image) -> Captioned:
+    """Ask the bundle for a caption. Raises what `LoadedBundle.caption` raises."""
+    (caption,) = loaded.caption([image])
     return Captioned(name, caption, tones_of(caption.text, caption.subjects))
 
 

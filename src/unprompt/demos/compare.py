@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from PIL import Image
 
-    from unprompt.bundle.loaded import Reader
+    from unprompt.bundle.loaded import LoadedBundle
     from unprompt.records import FloatArray
 
 BORDERS = ((0.98, "the same"), (0.8, "very near"), (0.6, "near"), (0.3, "loosely related"))
@@ -57,15 +57,17 @@ class Comparison:
     phrases: Difference
 
 
-def image_side(reader: Reader, image: Image.Image) -> Side:
+def image_side(loaded: LoadedBundle, image: Image.Image) -> Side:
     """What a bundle makes of an image."""
-    (reading,) = reader.read([image])
-    return Side(reading.prompt, reading.embedding, reader.embed([reading.prompt])[0], reading.members)
+    (prediction,) = loaded.predict([image])
+    return Side(
+        prediction.prompt, prediction.embedding, loaded.embed([prediction.prompt])[0], prediction.members
+    )
 
 
-def prompt_side(reader: Reader, prompt: str) -> Side:
+def prompt_side(loaded: LoadedBundle, prompt: str) -> Side:
     """A text with its embedding."""
-    embedding = reader.embed([prompt])[0]
+    embedding = loaded.embed([prompt])[0]
     return Side(prompt, embedding, embedding, {})
 
 

@@ -12,7 +12,7 @@ from unprompt.errors import ConfigError
 if TYPE_CHECKING:
     from PIL import Image
 
-    from unprompt.bundle.loaded import Reader
+    from unprompt.bundle.loaded import LoadedBundle
     from unprompt.interrogator.modes import Interrogation
     from unprompt.records import FloatArray
 
@@ -63,33 +63,33 @@ def positive_modes(modes: Sequence[str]) -> tuple[str, ...]:
     return tuple(mode for mode in modes if mode != NEGATIVE)
 
 
-def recover(reader: Reader, image: Image.Image, mode: str) -> Interrogation:
+def recover(loaded: LoadedBundle, image: Image.Image, mode: str) -> Interrogation:
     """An image's prompt by a mode. Raises ConfigError for one that the bundle does not have."""
-    (interrogation,) = reader.interrogate([image], mode)
+    (interrogation,) = loaded.interrogate([image], mode)
     return interrogation
 
 
-def find_negative(reader: Reader, image: Image.Image) -> Negative:
+def find_negative(loaded: LoadedBundle, image: Image.Image) -> Negative:
     """The interrogator's negative prompt, or Easy Diffuser's where the bundle has no interrogator."""
-    if NEGATIVE in reader.modes:
-        return Negative(recover(reader, image, NEGATIVE).prompt)
+    if NEGATIVE in loaded.modes:
+        return Negative(recover(loaded, image, NEGATIVE).prompt)
     try:
-        text = easy_diffuser.start(image, reader=reader).run().negative
+        text = easy_diffuser.start(image, loaded=loaded).run().negative
     except ConfigError:  # no relatedness has been fitted for this bundle
         return Negative("", "This bundle makes none: that takes an interrogator, or a fit of Easy Diffuser.")
     return Negative(text, "" if text else "None: no tag is related to this picture.")
 
 
-def find_place(reader: Reader, image: Image.Image) -> Place:
+def find_place(loaded: LoadedBundle, image: Image.Image) -> Place:
     """Where all members of the bundle together place an image; the same in every mode."""
-    (reading,) = reader.read([image])
-    return Place(reading.embedding, tuple(reader.known(reading.embedding, KNOWN)))
+    (prediction,) = loaded.predict([image])
+    return Place(prediction.embedding, tuple(loaded.known(prediction.embedding, KNOWN)))
 
 
-def measure(reader: Reader, texts: Sequence[str], embedding: FloatArray) -> list[Wording]:
+def measure(loaded: LoadedBundle, texts: Sequence[str], embedding: FloatArray) -> list[Wording]:
     """How near texts come to a predicted embedding (384,)."""
     wordings = [" ".join(text.split()) for text in texts]
-    cosines = reader.embed(wordings) @ embedding  # (N,)
+    cosines = loaded.embed(wordings) @ embedding  # (N,)
     return [Wording(text, float(cosine)) for text, cosine in zip(wordings, cosines, strict=True)]
 
 

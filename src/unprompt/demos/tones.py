@@ -108,7 +108,7 @@ def subjects_of(caption: str) -> tuple[str, ...]:
 def hashtags(subjects: Sequence[str], most: int = HASHTAGS) -> tuple[str, ...]:
     """ "snowy field" -> "#SnowyField": letters and digits, a capital for each word where there are several.
 
-    Screen readers read such tags word by word. At most `most`, none twice, none of digits alone.
+    Screen loaded read such tags word by word. At most `most`, none twice, none of digits alone.
     """
     tags: dict[str, str] = {}
     for subject in subjects:

@@ -25,7 +25,7 @@ from unprompt.bundle.config import DEFAULT_BUNDLE
 if TYPE_CHECKING:
     from PIL import Image
 
-    from unprompt.bundle.loaded import Reader
+    from unprompt.bundle.loaded import LoadedBundle
     from unprompt.easy_diffuser.relatedness import Relatedness
     from unprompt.easy_diffuser.session import Session
 
@@ -39,12 +39,12 @@ def start(
     relatedness: str | Path | Relatedness | None = None,
     count: int = 1,
     mode: str = "",
-    reader: Reader | None = None,
+    loaded: LoadedBundle | None = None,
 ) -> Session:
     """Begin a session, with an image or without. Models are loaded when they are first needed.
 
     `tags`: a list of the package's by its name, a file with one tag a line, or the tags. `relatedness`: a
-    file of `unprompt easy-diffuser fit`. `reader`: a bundle that is loaded already, in place of `bundle` and
+    file of `unprompt easy-diffuser fit`. `loaded`: a bundle that is loaded already, in place of `bundle` and
     `device`. The others, and what is taken where something is left out: `SessionConfig`. Raises InputError
     for a file that cannot be read, ConfigError for a setting that makes no sense.
     """
@@ -60,7 +60,7 @@ def start(
         count,
         mode,
     )
-    session = Session(config, reader)
+    session = Session(config, loaded)
     if image is not None:
         session.input_img(image)
     return session

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from unprompt import __version__
-from unprompt.bundle.loaded import Reader
+from unprompt.bundle.loaded import LoadedBundle
 from unprompt.datasets.dataset import read_dataset
 from unprompt.datasets.seeds import derive_seed
 from unprompt.datasets.split import random_order, split_rows
@@ -49,20 +49,20 @@ def fit(
     """
     data = read_dataset(dataset)
     tags = read_tags(config.tags)
-    reader = Reader.load(config.bundle, config.device)
+    loaded = LoadedBundle.load(config.bundle, config.device)
     rows = drawn(len(data), config)
     prompts = data.prompts.at([data.prompts.ids[row] for row in rows])
     trips, problems = make_round_trips(
         [data.images[row] for row in rows],
         prompts,
         tags,
-        reader,
+        loaded,
         lambda done, total: progress("looking", done, total),
     )
-    vectors = embeddings_of(data, trips.ids, reader)
-    sides = split_rows(vectors, config.held_out, config.group_cosine, config.seed, reader.device)
+    vectors = embeddings_of(data, trips.ids, loaded)
+    sides = split_rows(vectors, config.held_out, config.group_cosine, config.seed, loaded.device)
     learn, test = trips.at(sides.train), trips.at(sides.validation)
-    relatedness = learned(learn, tags, reader.bundle.name, space_of(reader))
+    relatedness = learned(learn, tags, loaded.bundle.name, space_of(loaded))
     facts = {"data": dataset.resolve().name, **relatedness.fitted_on}
     return Fitted(replace(relatedness, fitted_on=facts), grade(relatedness, test), problems)
 
@@ -76,11 +76,11 @@ def drawn(count: int, config: FitConfig) -> Sequence[int]:
     return rows
 
 
-def embeddings_of(data: Dataset, ids: Sequence[str], reader: Reader) -> FloatArray:
+def embeddings_of(data: Dataset, ids: Sequence[str], loaded: LoadedBundle) -> FloatArray:
     """The prompts' embeddings (N, 384), unit rows: the data set's own, or made now."""
     if data.embeddings is not None:
         return data.embeddings.at(ids).unit().vectors
-    return reader.embed(data.prompts.at(ids).texts)
+    return loaded.embed(data.prompts.at(ids).texts)
 
 
 def learned(trips: RoundTrips, tags: Sequence[str], bundle: str, space: Sequence[float]) -> Relatedness:

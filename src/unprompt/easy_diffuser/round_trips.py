@@ -16,7 +16,7 @@ from unprompt.storage.images import ImageFile, read_file
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    from unprompt.bundle.loaded import Reader
+    from unprompt.bundle.loaded import LoadedBundle
 
     Bools = NDArray[np.bool_]
 
@@ -48,7 +48,7 @@ def make_round_trips(
     images: Sequence[ImageFile],
     prompts: Prompts,
     tags: Sequence[str],
-    reader: Reader,
+    loaded: LoadedBundle,
     progress: Callable[[int, int], None] = lambda done, total: None,
 ) -> tuple[RoundTrips, tuple[Problem, ...]]:
     """Look at images with known prompts, matched by id; those that cannot be read become problems.
@@ -68,7 +68,7 @@ def make_round_trips(
             except UnreadableImageError as error:
                 problems.append(Problem(file.image_id, file.name, str(error)))
         if decoded:
-            rows.append(reader.likeness(decoded, tags))
+            rows.append(loaded.likeness(decoded, tags))
         progress(min(start + BATCH, len(images)), len(images))
     if not rows:
         first = f", first: {problems[0].file}: {problems[0].problem}" if problems else ""

@@ -20,7 +20,7 @@ from unprompt.errors import ConfigError, InputError, UnreadableImageError
 from unprompt.storage.images import read_image
 
 if TYPE_CHECKING:
-    from unprompt.bundle.loaded import Reader
+    from unprompt.bundle.loaded import LoadedBundle
 
 RELATEDNESS = "relatedness.json"  # in the folder of an installed bundle
 # What a CLIP's bundle names is then seen in the picture; an artist or a site would be a guess.
@@ -74,12 +74,12 @@ class SessionConfig:
 class Session:
     """One image at a time. `result`: its two prompts; None before `run` and after a new image."""
 
-    def __init__(self, config: SessionConfig, reader: Reader | None = None) -> None:
-        """`reader`: a bundle that is loaded already, in place of the one that `config` names."""
+    def __init__(self, config: SessionConfig, loaded: LoadedBundle | None = None) -> None:
+        """`loaded`: a bundle that is loaded already, in place of the one that `config` names."""
         self.config = config
         self.result: Result | None = None
         self._image: Image.Image | None = None
-        self._loaded = reader
+        self._loaded = loaded
 
     def input_img(self, image: str | Path | Image.Image) -> None:
         """Take another image, and forget what the last one gave. Raises InputError for an unreadable file."""
@@ -96,14 +96,14 @@ class Session:
         """Make the image's prompts, which are also kept as `result`.
 
         Raises OrderError where there is no image, ConfigError where there is no relatedness for the bundle or
-        one of another bundle, and what `Reader.load` raises.
+        one of another bundle, and what `LoadedBundle.load` raises.
         """
         if self._image is None:
             raise OrderError('there is no image yet: call input_img("image.jpg"), or start("image.jpg")')
         tags = self.tags
-        mode = self.config.mode or (MODE if MODE in self.reader.modes else self.reader.modes[0])
-        positive = self.reader.interrogate([self._image], mode)[0].prompt
-        cosines = self.reader.likeness([self._image], tags)[0]  # (T,)
+        mode = self.config.mode or (MODE if MODE in self.loaded.modes else self.loaded.modes[0])
+        positive = self.loaded.interrogate([self._image], mode)[0].prompt
+        cosines = self.loaded.likeness([self._image], tags)[0]  # (T,)
         r = self.relatedness.of(cosines)  # (T,)
         rows = related(r, self.relatedness.threshold)
         self.result = Result(
@@ -145,19 +145,19 @@ class Session:
         return self.relatedness.tags if self.config.tags is None else self.config.tags
 
     @cached_property
-    def reader(self) -> Reader:
+    def loaded(self) -> LoadedBundle:
         """The bundle, loaded."""
-        from unprompt.bundle.loaded import Reader
+        from unprompt.bundle.loaded import LoadedBundle
 
-        return self._loaded or Reader.load(self.config.bundle, self.config.device)
+        return self._loaded or LoadedBundle.load(self.config.bundle, self.config.device)
 
     @cached_property
     def relatedness(self) -> Relatedness:
         """The given relatedness, or the bundle's own, once it is sure that it is for this bundle."""
         from unprompt.easy_diffuser.space import check_space
 
-        relatedness = self.config.relatedness or relatedness_of(self.reader.bundle.name)
-        check_space(relatedness, self.reader)
+        relatedness = self.config.relatedness or relatedness_of(self.loaded.bundle.name)
+        check_space(relatedness, self.loaded)
         return relatedness
 
 

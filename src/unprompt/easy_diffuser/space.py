@@ -14,7 +14,7 @@ from PIL import Image
 from unprompt.errors import ConfigError
 
 if TYPE_CHECKING:
-    from unprompt.bundle.loaded import Reader
+    from unprompt.bundle.loaded import LoadedBundle
     from unprompt.easy_diffuser.relatedness import Relatedness
 
 TEXTS = ("a dog", "a city at night", "an abstract painting", "a red circle", "a photo of food")
@@ -30,17 +30,17 @@ def known_picture() -> Image.Image:
     return Image.fromarray(np.rint(255 * pixels).astype(np.uint8))
 
 
-def space_of(reader: Reader) -> tuple[float, ...]:
+def space_of(loaded: LoadedBundle) -> tuple[float, ...]:
     """The cosines of the known picture with the known texts."""
-    return tuple(round(float(cosine), 4) for cosine in reader.likeness([known_picture()], TEXTS)[0])
+    return tuple(round(float(cosine), 4) for cosine in loaded.likeness([known_picture()], TEXTS)[0])
 
 
-def check_space(relatedness: Relatedness, reader: Reader) -> None:
-    """Raise ConfigError where the relatedness was fitted to cosines of another space than the reader's."""
-    here = space_of(reader)
+def check_space(relatedness: Relatedness, loaded: LoadedBundle) -> None:
+    """Raise ConfigError where a relatedness was fitted to cosines of another space than the bundle's."""
+    here = space_of(loaded)
     if len(here) != len(relatedness.space) or not np.allclose(here, relatedness.space, rtol=0, atol=SAME):
         raise ConfigError(
             f"this relatedness was fitted with the bundle '{relatedness.bundle}', whose cosines are not "
-            f"those of the bundle '{reader.bundle.name}' here; fit one with: "
-            f"unprompt easy-diffuser fit DATASET --bundle {reader.bundle.name} --out FILE.json"
+            f"those of the bundle '{loaded.bundle.name}' here; fit one with: "
+            f"unprompt easy-diffuser fit DATASET --bundle {loaded.bundle.name} --out FILE.json"
         )

@@ -89,7 +89,7 @@ def join(chunks: Sequence[Chunk], files: Sequence[ImageFile], bundle: Bundle) ->
 
 
 @dataclass(frozen=True, eq=False)
-class Grade:
+class RunScore:
     """A run's score, the prior's on the same images, and the true prompts."""
 
     score: Score
@@ -97,14 +97,14 @@ class Grade:
     truth_by_id: dict[str, str]
 
 
-def grade(blended: Embeddings, truths: Prompts, encoder: PromptEncoder) -> Grade:
+def score_run(blended: Embeddings, truths: Prompts, encoder: PromptEncoder) -> RunScore:
     """Score a blend against the true prompts, and the prior beside it."""
     target = encoder.embed(truths)
-    graded = score(blended, target)
-    constant = np.tile(prior_embedding(), (len(graded.ids), 1))
-    return Grade(
-        score=graded,
-        baseline=float(cosines(constant, target.at(graded.ids).vectors).mean()),
+    scored = score(blended, target)
+    constant = np.tile(prior_embedding(), (len(scored.ids), 1))
+    return RunScore(
+        score=scored,
+        baseline=float(cosines(constant, target.at(scored.ids).vectors).mean()),
         truth_by_id=dict(zip(truths.ids, truths.texts, strict=True)),
     )
 
@@ -115,7 +115,7 @@ def write_outputs(
     config: PredictConfig,
     order: Sequence[str],
     done: Outcome,
-    graded: Grade | None,
+    scored: RunScore | None,
 ) -> None:
     """Write everything but run.json; `order` is the submission's."""
     for name, table in done.tables.items():
@@ -123,17 +123,17 @@ def write_outputs(
     write_prompts(folder.path / "prompts.csv", done.prompts)
     write_problems(folder.path / "problems.csv", done.problems)
     write_submission(folder.path / "submission.csv", done.blended.at(order))
-    page = render_report(_report(bundle, config, done, graded), config.workers or core_count())
+    page = render_report(_report(bundle, config, done, scored), config.workers or core_count())
     write_bytes(folder.path / "report.html", page.encode())
 
 
-def _report(bundle: Bundle, config: PredictConfig, done: Outcome, graded: Grade | None) -> Report:
+def _report(bundle: Bundle, config: PredictConfig, done: Outcome, scored: RunScore | None) -> Report:
     ids = done.blended.ids
-    similarity_by_id = dict(graded.score.ranked()) if graded else {}
+    similarity_by_id = dict(scored.score.ranked()) if scored else {}
     problem_by_id = {problem.image_id: problem.problem for problem in done.problems}
     prompt_by_id = dict(zip(ids, done.prompts.texts, strict=True))
     file_by_id = {file.image_id: file for file in done.files}
-    shown = choose_images(ids, graded.score if graded else None, config.report_images)
+    shown = choose_images(ids, scored.score if scored else None, config.report_images)
     return Report(
         bundle=bundle.name,
         images=tuple(
@@ -141,15 +141,15 @@ def _report(bundle: Bundle, config: PredictConfig, done: Outcome, graded: Grade 
                 image_id=image_id,
                 file=None if image_id in problem_by_id else file_by_id[image_id],
                 guess=prompt_by_id[image_id],
-                truth=graded.truth_by_id.get(image_id) if graded else None,
+                truth=scored.truth_by_id.get(image_id) if scored else None,
                 similarity=similarity_by_id.get(image_id),
                 problem=problem_by_id.get(image_id),
             )
             for image_id in shown
         ),
         total=len(ids),
-        score=graded.score if graded else None,
-        baseline=graded.baseline if graded else None,
+        score=scored.score if scored else None,
+        baseline=scored.baseline if scored else None,
         problems=done.problems,
         facts={
             "What it is": bundle.description,
@@ -183,7 +183,7 @@ def installed_versions() -> dict[str, str]:
 
 
 def record(
-    result: RunResult, bundle: Bundle, config: PredictConfig, device: str, graded: Grade | None
+    result: RunResult, bundle: Bundle, config: PredictConfig, device: str, scored: RunScore | None
 ) -> dict[str, Any]:
     """What run.json says."""
     levels = {level.name.lower(): result.levels[level] for level in Level}
@@ -196,7 +196,7 @@ def record(
         "levels": levels,
         "deadline_seconds": config.deadline,
         "complete_bundle": levels["full"] == result.images,
-        "score": {**graded.score.numbers(), "baseline": graded.baseline} if graded else None,
+        "score": {**scored.score.numbers(), "baseline": scored.baseline} if scored else None,
         "seconds": round(result.seconds, 3),
         "resumed": result.resumed,
         "device": device,

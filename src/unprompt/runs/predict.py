@@ -21,7 +21,7 @@ from unprompt.networks.pipeline import Pipeline, Seen, gather, running
 from unprompt.runs.chunks import Chunk, Level, RunFolder, opened
 from unprompt.runs.config import PredictConfig
 from unprompt.runs.deadline import Deadline
-from unprompt.runs.outputs import RunResult, grade, join, record, write_outputs
+from unprompt.runs.outputs import RunResult, join, record, score_run, write_outputs
 from unprompt.storage.files import read_prompts
 from unprompt.storage.images import ImageFile, find_images
 from unprompt.storage.submission import check_image_ids, read_submission_ids
@@ -78,20 +78,20 @@ def predict(
                 _fill(folder, chunks, missing, members, pipeline, deadline, progress)
         names = [spec.name for spec in bundle.members]
         done = join([folder.read_chunk(number, names) for number in range(len(chunks))], files, bundle)
-        graded = grade(done.blended, truths, loader.encoder) if truths else None
-        write_outputs(folder, bundle, config, order, done, graded)
+        scored = score_run(done.blended, truths, loader.encoder) if truths else None
+        write_outputs(folder, bundle, config, order, done, scored)
         result = RunResult(
             folder=out,
             images=len(files),
             problems=done.problems,
-            score=graded.score if graded else None,
+            score=scored.score if scored else None,
             prompts=done.prompts,
             levels=done.counts(),
             resumed=resumed,
             left_out=left_out,
             seconds=time.monotonic() - started,
         )
-        folder.finish(record(result, bundle, config, device, graded))
+        folder.finish(record(result, bundle, config, device, scored))
         return result
 
 
