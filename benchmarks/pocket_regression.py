@@ -103,7 +103,7 @@ def predict_once(run: Path, predicted: Path, held_out: Scenes) -> Embeddings:
                 predicted,
                 config,
                 truth=held_out.prompts,
-                progress=lambda done, total: bars.show("predicting", done, total),
+                progress=bars.show,
             )
     return read_submission(predicted / "submission.csv")
 

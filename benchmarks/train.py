@@ -266,7 +266,7 @@ def compare(dataset: Path, minutes: float, out: Path, scratch: Path) -> None:
             preprocess,
             "yes",
             cache_folder() / "pixels",
-            lambda done, total: bars.show("decoding", done, total),
+            bars.show,
         )
         decoding = time.perf_counter() - start
         material = read_material(dataset, preprocess, config, machine, bars.show)

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-# Told the step of the work ("embedding prompts"), how much of it is done, and how much there is in all.
+# Told the step of the work ("embedding prompts"), how much of it is done, and how much there is in all:
+# 0 where nobody knows yet.
 Progress = Callable[[str, int, int], None]
 
 

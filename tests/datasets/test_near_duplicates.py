@@ -186,7 +186,7 @@ def test_no_rows_and_progress() -> None:
     assert empty.kept.shape == empty.because_of.shape == (0,)
     seen: list[tuple[int, int]] = []
     vectors = clustered(2500, 100, 0.5, seed=4)
-    filter_near_duplicates(vectors, progress=lambda done, total: seen.append((done, total)))
+    filter_near_duplicates(vectors, progress=lambda step, done, total: seen.append((done, total)))
     assert seen == [(1024, 2500), (2048, 2500), (2500, 2500)]
 
 

@@ -114,10 +114,10 @@ def test_a_finished_array_is_used_again(folder: Path, tmp_path: Path) -> None:
         state = path.stat()
         path.write_bytes(bytes(state.st_size))
         os.utime(path, ns=(state.st_atime_ns, state.st_mtime_ns))
-    told: list[tuple[int, int]] = []
+    told: list[tuple[str, int, int]] = []
     for where in ("yes", "auto"):
         again = open_pixels(
-            read_dataset(folder), FIT, where, tmp_path / "cache", lambda *numbers: told.append(numbers)
+            read_dataset(folder), FIT, where, tmp_path / "cache", lambda *what: told.append(what)
         )
         np.testing.assert_array_equal(again.take(range(COUNT)), first)
     assert not told
@@ -155,7 +155,7 @@ from unprompt.datasets import pixels
 from unprompt.networks.preprocess import Preprocess
 
 pixels.SAVE = 20
-def told(done, total):
+def told(step, done, total):
     if done == int(sys.argv[3]):
         os.kill(os.getpid(), signal.SIGKILL)
 pixels.open_pixels(read_dataset(Path(sys.argv[1])), Preprocess(12, crop=0.9), "yes", Path(sys.argv[2]), told)
@@ -166,11 +166,11 @@ def test_killed_again_and_again_it_goes_on_and_ends_with_the_same_bytes(parts: P
     for at in (7, 55, 130):  # before the first save, after one, and near the end
         run = subprocess.run([sys.executable, "-c", KILLED, parts, tmp_path / "cache", str(at)], check=False)
         assert run.returncode == -signal.SIGKILL
-    told: list[tuple[int, int]] = []
+    told: list[tuple[str, int, int]] = []
     dataset = read_dataset(parts)
-    pixels = open_pixels(dataset, FIT, "yes", tmp_path / "cache", lambda *numbers: told.append(numbers))
-    assert told[0] == (120, COUNT)
-    assert told[-1] == (COUNT, COUNT)
+    pixels = open_pixels(dataset, FIT, "yes", tmp_path / "cache", lambda *what: told.append(what))
+    assert told[0] == ("decoding", 120, COUNT)
+    assert told[-1] == ("decoding", COUNT, COUNT)
     np.testing.assert_array_equal(pixels.take(range(COUNT)), expected(dataset))
     open_pixels(dataset, FIT, "yes", tmp_path / "at once")
     (killed,), (whole,) = ((tmp_path / name).glob("*.npy") for name in ("cache", "at once"))
@@ -184,7 +184,7 @@ def test_interrupted_it_goes_on(
 ) -> None:
     monkeypatch.setattr(module, "SAVE", 20)
 
-    def interrupt(done: int, total: int) -> None:
+    def interrupt(step: str, done: int, total: int) -> None:
         if done == at:
             raise KeyboardInterrupt
 
@@ -193,7 +193,7 @@ def test_interrupted_it_goes_on(
         open_pixels(dataset, FIT, "yes", tmp_path, interrupt)
     assert not list(tmp_path.glob("*.npy"))
     told: list[int] = []
-    pixels = open_pixels(dataset, FIT, "yes", tmp_path, lambda done, total: told.append(done))
+    pixels = open_pixels(dataset, FIT, "yes", tmp_path, lambda step, done, total: told.append(done))
     assert told == list(range(at if at == COUNT else at // 20 * 20, COUNT + 1))
     np.testing.assert_array_equal(pixels.take(range(COUNT)), expected(dataset))
 
@@ -205,7 +205,7 @@ def test_a_lost_array_or_a_damaged_record_begins_anew(
     dataset = read_dataset(made_once)
 
     def interrupted_at(at: int, cache: Path) -> None:
-        def interrupt(done: int, total: int) -> None:
+        def interrupt(step: str, done: int, total: int) -> None:
             if done == at:
                 raise KeyboardInterrupt
 
@@ -241,7 +241,7 @@ def test_unreadable_images_before_an_interruption_are_not_forgotten(
     monkeypatch.setattr(module, "SAVE", 20)
     (folder / "images" / "id0011.png").write_bytes(b"")
 
-    def interrupt(done: int, total: int) -> None:
+    def interrupt(step: str, done: int, total: int) -> None:
         if done == 50:
             raise KeyboardInterrupt
 
@@ -280,7 +280,7 @@ def test_a_full_disk_is_told_and_what_is_done_stays(
         with pytest.raises(RunError, match=r"no space left .* writing .*12px-.*\.npy; free some"):
             open_pixels(dataset, FIT, "yes", tmp_path)
     told: list[int] = []
-    pixels = open_pixels(dataset, FIT, "yes", tmp_path, lambda done, total: told.append(done))
+    pixels = open_pixels(dataset, FIT, "yes", tmp_path, lambda step, done, total: told.append(done))
     assert told[0] == 40
     np.testing.assert_array_equal(pixels.take(range(COUNT)), expected(dataset))
 
@@ -307,7 +307,7 @@ def test_a_cache_that_cannot_be_written(made_once: Path, tmp_path: Path) -> None
 def test_a_second_process_does_not_write_into_the_first_ones_array(made_once: Path, tmp_path: Path) -> None:
     dataset = read_dataset(made_once)
 
-    def meanwhile(done: int, total: int) -> None:
+    def meanwhile(step: str, done: int, total: int) -> None:
         if done == 30:
             with pytest.raises(RunError, match="another unprompt is writing"):
                 open_pixels(dataset, FIT, "yes", tmp_path)

@@ -103,10 +103,10 @@ def test_equal_rows_are_together_at_cosine_one() -> None:
 
 def test_all_pairs_near_and_progress(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(split, "BLOCK", 100)
-    told: list[tuple[int, int]] = []
-    labels = group_rows(clustered(250, 1, 0.1, 2), 0.7, progress=lambda *numbers: told.append(numbers))
+    told: list[tuple[str, int, int]] = []
+    labels = group_rows(clustered(250, 1, 0.1, 2), 0.7, progress=lambda *what: told.append(what))
     assert not labels.any()
-    assert told == [(100, 250), (200, 250), (250, 250)]
+    assert told == [("grouping", 100, 250), ("grouping", 200, 250), ("grouping", 250, 250)]
     assert group_rows(np.empty((0, DIM), dtype=np.float32), 0.7).shape == (0,)
 
 
@@ -320,7 +320,7 @@ def test_embedding_goes_on_where_it_was(cache: Path, monkeypatch: pytest.MonkeyP
     model = CountingModel()
     load(monkeypatch, model)
     told: list[int] = []
-    targets = embed_targets(dataset_of(texts), "cpu", lambda done, total: told.append(done))
+    targets = embed_targets(dataset_of(texts), "cpu", lambda step, done, total: told.append(done))
     assert model.seen == texts[30:]
     assert told == [10, 20, 30, 40, 45]
     np.testing.assert_array_equal(targets, CountingModel().encode(texts))

@@ -463,7 +463,7 @@ class TestRoundTrips:
             (tmp_path / f"{name}.png").write_bytes((world / "images" / f"{name}.png").read_bytes())
         (tmp_path / "o.png").write_bytes(b"no")
         prompts = Prompts(("p1", "p0", "o"), ("a red bus", "two foxes at night", "a tree"))
-        done: list[tuple[int, int]] = []
+        done: list[tuple[str, int, int]] = []
         files = find_images(tmp_path)
         made, problems = make_round_trips(files, prompts, TAGS, loaded, lambda *step: done.append(step))
         assert made.ids == ("p0", "p1")
@@ -471,7 +471,7 @@ class TestRoundTrips:
         pictures = [Image.open(tmp_path / f"{name}.png").convert("RGB") for name in made.ids]
         np.testing.assert_allclose(made.cosines, loaded.likeness(pictures, TAGS), atol=1e-5)
         assert [problem.image_id for problem in problems] == ["o"]
-        assert done == [(3, 3)]
+        assert done == [("looking", 3, 3)]
         with pytest.raises(InputError, match=r"none of 1 images could be read, first: o\.png"):
             make_round_trips(files[:1], prompts, TAGS, loaded)
 

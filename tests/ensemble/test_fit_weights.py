@@ -160,7 +160,7 @@ class TestIntervals:
     def test_the_whole_report(self) -> None:
         members, truth = noisy(40, 1, 1.5)
         told: list[int] = []
-        fit = fit_weights(members, truth, [0.9, 0.1], lambda done, total: told.append(done))
+        fit = fit_weights(members, truth, [0.9, 0.1], lambda step, done, total: told.append(done))
         assert (fit.images, fit.folds, told[-1]) == (40, 5, len(told))
         best = [weight.value for weight in fit.weights]
         assert fit.best.value == pytest.approx(score(blend(members, best), truth).mean, abs=1e-6)

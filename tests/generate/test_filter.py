@@ -165,7 +165,7 @@ class TestEmbeddingInSteps:
         encode = encoder.encode
         monkeypatch.setattr(encoder, "encode", lambda step: (encoded.append(len(step)), encode(step))[1])
         seen: list[int] = []
-        whole = encode_in_steps(encoder, texts, tmp_path, lambda done, total: seen.append(done))
+        whole = encode_in_steps(encoder, texts, tmp_path, lambda step, done, total: seen.append(done))
         assert encoded == [2]
         assert seen == [3, 6, 8]
         np.testing.assert_array_equal(whole[:6], first)

@@ -24,6 +24,7 @@ from unprompt.interrogator.vocabulary import OwnLists
 from unprompt.networks.captioner import Captioner
 from unprompt.networks.captioner_config import CaptionerConfig
 from unprompt.networks.clip import Clip
+from unprompt.progress import Progress
 
 SAID = "a cat on a roof"
 FLAVORS = (("film grain", "bokeh"), ("bokeh", "film grain"))
@@ -187,8 +188,8 @@ def pictures(tmp_path: Path) -> Path:
     return tmp_path / "seven"
 
 
-def killed_after(count: int) -> Callable[[int, int], None]:
-    def kill(done: int, total: int) -> None:
+def killed_after(count: int) -> Progress:
+    def kill(step: str, done: int, total: int) -> None:
         if done >= count:
             raise KeyboardInterrupt
 
@@ -214,7 +215,7 @@ def test_what_was_killed_goes_on_to_the_same_bytes(
             stream.write(b'p4,"half a li')
     counts: list[int] = []
     result = interrogate(
-        [pictures], again, config=settings(world), progress=lambda done, total: counts.append(done)
+        [pictures], again, config=settings(world), progress=lambda step, done, total: counts.append(done)
     )
     assert counts[0] == 4
     assert result.resumed

@@ -15,6 +15,7 @@ from unprompt.datasets.pixels import open_pixels
 from unprompt.errors import ConfigError
 from unprompt.learning.frozen_stages import first_stages, frozen_stages, later_stages, open_activations
 from unprompt.networks.checkpoints import cache_folder
+from unprompt.progress import silent
 from unprompt.regression.checkpoint import load_model
 from unprompt.regression.config import TrainConfig
 from unprompt.regression.model import new_model
@@ -90,7 +91,7 @@ def test_activations_are_those_of_each_image_and_are_made_once(pairs: Path) -> N
             progress,  # type: ignore[arg-type]
         )
 
-    kept = again(lambda done, total: seen.append((done, total)))
+    kept = again(lambda step, done, total: seen.append((done, total)))
     assert len(kept) == len(dataset) == seen[-1][0]  # type: ignore[arg-type]
     rows = [5, 0, 63]
     with torch.inference_mode():
@@ -102,11 +103,11 @@ def test_activations_are_those_of_each_image_and_are_made_once(pairs: Path) -> N
     seen.clear()
     with torch.no_grad():
         model.backbone.conv_stem.weight[0] = 0.0  # as a moving average leaves it
-    again(lambda done, total: seen.append((done, total)))
+    again(lambda step, done, total: seen.append((done, total)))
     assert not seen
     with torch.no_grad():
         model.backbone.conv_stem.weight[0] = 0.1
-    again(lambda done, total: seen.append((done, total)))
+    again(lambda step, done, total: seen.append((done, total)))
     assert seen
 
 
@@ -120,7 +121,7 @@ def test_activations_go_on_after_a_kill(pairs: Path, monkeypatch: pytest.MonkeyP
     class StoppedError(Exception):
         pass
 
-    def stop(done: int, total: int) -> None:
+    def stop(step: str, done: int, total: int) -> None:
         if done >= 40:
             raise StoppedError
 
@@ -139,8 +140,8 @@ def test_activations_go_on_after_a_kill(pairs: Path, monkeypatch: pytest.MonkeyP
     began: list[int] = []
     with pytest.raises(StoppedError):
         make("some", stop)
-    resumed = make("some", lambda done, total: began.append(done))
-    whole = make("the same, made at once", lambda done, total: None)
+    resumed = make("some", lambda step, done, total: began.append(done))
+    whole = make("the same, made at once", silent)
     assert began[0] == 32  # the last save before the stop
     assert np.array_equal(resumed.take(range(64)), whole.take(range(64)))  # type: ignore[attr-defined]
 

@@ -170,7 +170,7 @@ def test_a_run_is_the_same_again_in_other_chunks_and_after_a_kill(
     predict(world / "images", tmp_path / "whole", config(2))
     whole = files_of(tmp_path / "whole")
 
-    def kill(done: int, total: int) -> None:
+    def kill(step: str, done: int, total: int) -> None:
         if done == 2:
             raise KeyboardInterrupt
 

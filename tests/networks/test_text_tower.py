@@ -220,10 +220,10 @@ class TestTower:
         tower = TextTower(model(), tokenizer())
         texts = phrase_lists()[::997]
         whole = tower.encode(texts)
-        told: list[tuple[int, int]] = []
+        told: list[tuple[str, int, int]] = []
         monkeypatch.setattr(text_tower, "CPU_POSITIONS", 20)
-        assert_close(tower.encode(texts, lambda *numbers: told.append(numbers)), whole)
-        assert told[-1] == (len(texts), len(texts))
+        assert_close(tower.encode(texts, lambda *what: told.append(what)), whole)
+        assert told[-1] == ("encoding texts", len(texts), len(texts))
         assert len(told) > 5
 
     @settings(max_examples=25, deadline=None)

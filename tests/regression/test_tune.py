@@ -341,7 +341,7 @@ def test_trials_that_fail_are_told_and_the_study_goes_on(pictures: Path, tmp_pat
         tune(pictures, tmp_path / "S", replace(TINY, epochs=1), one, CPU)
     (tmp_path / "S" / "trials").rmdir()
 
-    def block(done: int, total: int) -> None:
+    def block(step: str, done: int, total: int) -> None:
         folder = tmp_path / "S" / "trials" / "0000"
         if not folder.exists():
             folder.mkdir(parents=True)
@@ -353,7 +353,7 @@ def test_trials_that_fail_are_told_and_the_study_goes_on(pictures: Path, tmp_pat
     assert result.best.number == 1
     assert (tmp_path / "S" / "trials" / "0001" / training.RECORD).exists()
 
-    def block_all(done: int, total: int) -> None:
+    def block_all(step: str, done: int, total: int) -> None:
         for number in range(2):
             folder = tmp_path / "T" / "trials" / f"{number:04d}"
             folder.mkdir(parents=True, exist_ok=True)

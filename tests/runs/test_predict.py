@@ -26,6 +26,7 @@ from unprompt.errors import InputError, RunError
 from unprompt.networks.checkpoints import sha256_of
 from unprompt.networks.loader import Loader
 from unprompt.networks.pipeline import running
+from unprompt.progress import silent
 from unprompt.records import DIM, Embeddings
 from unprompt.runs.chunks import Level, RunFolder
 from unprompt.runs.config import PredictConfig
@@ -354,7 +355,7 @@ class TestDeadline:
         loader = Loader("cpu")
         with running(1, "cpu") as pipeline:
             members = load_members(read_bundle("lite"), loader)
-            _fill(folder, chunks, range(6), members, pipeline, deadline, lambda done, total: None)
+            _fill(folder, chunks, range(6), members, pipeline, deadline, silent)
         parts = [folder.read_chunk(number, ["zeroshot", "phrases"]) for number in range(6)]
         levels = [Level(int(part.levels[0])) for part in parts]
         assert levels == sorted(levels)

@@ -77,11 +77,7 @@ def fit(options: argparse.Namespace) -> FilesFit:
     from unprompt.ensemble.blend_files import fit_files
 
     with StepBars("sample") as bars:
-
-        def show(done: int, total: int) -> None:
-            bars.show("resampling", done, total)
-
-        return fit_files(options.members, options.fit, options.weights, options.device, show)
+        return fit_files(options.members, options.fit, options.weights, options.device, bars.show)
 
 
 def fit_numbers(fitted: FilesFit) -> dict[str, Any]:

@@ -123,7 +123,7 @@ def run(options: argparse.Namespace) -> None:
             options.out,
             options.txt,
             config,
-            lambda done, total: bars.show("prompts", done, total),
+            bars.show,
         )
     seconds = time.monotonic() - started
     count = result.images - len(result.problems)

@@ -87,11 +87,13 @@ class StepBars:
 
     def _line(self, done: int, total: int, seconds: float) -> str:
         """ "drawing: 1,200 of 5,000, 20 a second, about 3 min left"."""
-        line = f"{self._step}: {done:,} of {total:,}"
+        line = f"{self._step}: {done:,}" + (f" of {total:,}" if total else "")
         made = done - self._first
         if made > 0 and seconds > 0:
-            left = (total - done) * seconds / made
-            line += f", {made / seconds:.3g} a second, about {max(1, round(left / 60))} min left"
+            line += f", {made / seconds:.3g} a second"
+            if total:
+                left = (total - done) * seconds / made
+                line += f", about {max(1, round(left / 60))} min left"
         return line
 
 

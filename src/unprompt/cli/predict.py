@@ -6,7 +6,7 @@ import argparse
 import time
 from pathlib import Path
 
-from unprompt.cli.options import command, describe_score, warn
+from unprompt.cli.options import StepBars, command, describe_score, warn
 from unprompt.runs.config import PredictConfig
 
 EXAMPLE = """\
@@ -59,8 +59,6 @@ def run(options: argparse.Namespace) -> None:
     started = time.monotonic()
     options.when_interrupted = "run the same command again to go on; what is done is kept"
 
-    from tqdm import tqdm
-
     from unprompt.runs.deadline import parse_duration
     from unprompt.runs.outputs import level_notes
     from unprompt.runs.predict import predict
@@ -74,17 +72,10 @@ def run(options: argparse.Namespace) -> None:
         deadline=parse_duration(options.deadline) if options.deadline else None,
         overwrite=options.overwrite,
     )
-    with tqdm(desc="loading models", unit="image", disable=None) as bar:
-
-        def progress(done: int, total: int) -> None:
-            if bar.total is None:  # loaded; images that an earlier start has done do not count for the rate
-                bar.set_description_str("images", refresh=False)
-                bar.reset(total)
-                bar.initial = bar.n = done
-            bar.update(done - bar.n)
-
+    with StepBars("image") as bars:
+        bars.show("loading models", 0, 0)
         result = predict(
-            options.images, options.out, config, options.truth, options.sample, started, progress
+            options.images, options.out, config, options.truth, options.sample, started, bars.show
         )
     count = f"{result.images} image{'' if result.images == 1 else 's'}"
     resumed = ", going on from an earlier start" if result.resumed else ""

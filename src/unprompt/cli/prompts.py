@@ -8,7 +8,7 @@ import shlex
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from unprompt.cli.options import add_json, command, refuse_foreign
+from unprompt.cli.options import StepBars, add_json, command, refuse_foreign
 from unprompt.errors import ConfigError
 from unprompt.generate.config import Gpt2Config
 
@@ -75,8 +75,6 @@ def run(options: argparse.Namespace) -> None:
     """Write, then say what was kept, what was dropped, and what comes next."""
     options.when_interrupted = "run the same command again to go on; what is done is kept"
 
-    from tqdm import tqdm
-
     from unprompt.generate.prompts import PATIENCE, describe_rejected, extend_prompts
 
     name = options.engine or ("file" if options.source else "pocket")
@@ -85,16 +83,10 @@ def run(options: argparse.Namespace) -> None:
     if options.count is not None and options.count < 1:
         raise ConfigError(f"--count must be at least 1, got {options.count}")
     engine = open_engine(name, options)
-    with tqdm(desc="prompts", unit="prompt", total=options.count, disable=None) as bar:
-
-        def progress(count: int) -> None:
-            if bar.n == 0:  # what an earlier start has made does not count for the rate
-                bar.initial = bar.n = count - 1
-            bar.update(count - bar.n)
-
+    with StepBars("prompt") as bars:
         patience = None if name == "file" else PATIENCE
         result = extend_prompts(
-            options.out, engine, options.count, options.overwrite, patience=patience, progress=progress
+            options.out, engine, options.count, options.overwrite, patience=patience, progress=bars.show
         )
     if options.json:
         print(

@@ -127,7 +127,7 @@ def run(options: argparse.Namespace) -> None:
             options.out,
             engine,
             config,
-            lambda done, total: bars.show("rendering", done, total),
+            bars.show,
         )
     if options.json:
         numbers = {"images": result.images, "made": result.made, "seconds": round(result.seconds, 3)}

@@ -109,7 +109,7 @@ def run(options: argparse.Namespace) -> None:
             base,
             config,
             MachineConfig(device=options.device),
-            lambda done, total: bars.show("tuning", done, total),
+            bars.show,
             tell,
         )
     if options.json:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import shutil
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -16,6 +16,7 @@ import numpy as np
 
 from unprompt.errors import InputError
 from unprompt.networks.minilm import PromptEncoder
+from unprompt.progress import Progress, silent
 from unprompt.records import DIM, Embeddings, Prompts
 from unprompt.storage.files import read_arrays, write_arrays, write_embeddings
 
@@ -31,7 +32,7 @@ def encode_in_steps(
     encoder: PromptEncoder,
     texts: Sequence[str],
     work: Path,
-    progress: Callable[[int, int], None] = lambda done, total: None,
+    progress: Progress = silent,
 ) -> FloatArray:
     """N texts -> (N, 384) float32 unit rows, saving every step in the folder `work`.
 
@@ -47,7 +48,7 @@ def encode_in_steps(
         else:
             vectors[start : start + STEP] = encoder.encode(step)
             write_arrays(path, embeddings=vectors[start : start + STEP])
-        progress(min(start + STEP, len(texts)), len(texts))
+        progress("embedding prompts", min(start + STEP, len(texts)), len(texts))
     return vectors
 
 

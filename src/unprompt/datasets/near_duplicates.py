@@ -12,7 +12,7 @@ The right side is a dot product of d + 1 numbers instead of 384, and seldom reac
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -21,6 +21,7 @@ import numpy as np
 
 from unprompt.errors import ConfigError, InputError
 from unprompt.networks.devices import core_count
+from unprompt.progress import Progress, silent
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -60,7 +61,7 @@ def filter_near_duplicates(
     vectors: FloatArray,
     threshold: float = THRESHOLD,
     against: FloatArray | None = None,
-    progress: Callable[[int, int], None] = lambda done, total: None,
+    progress: Progress = silent,
 ) -> Filtered:
     """Keep the first of every group of unit rows whose cosine is at or above `threshold`.
 
@@ -88,7 +89,7 @@ def filter_near_duplicates(
                     because_of[pairs.later] = pairs.earlier
                     cosines[pairs.later] = pairs.cosines
                 search.keep(block[kept[block]])
-                progress(start + len(block) - fixed, total)
+                progress("comparing", start + len(block) - fixed, total)
     by_against = (because_of >= 0) & (because_of < fixed)
     shifted = np.where(by_against, -2 - because_of, np.where(because_of < 0, -1, because_of - fixed))
     return Filtered(kept[fixed:], shifted[fixed:], cosines[fixed:])

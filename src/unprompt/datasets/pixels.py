@@ -9,7 +9,7 @@ from __future__ import annotations
 import os
 import shutil
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from itertools import groupby
@@ -20,6 +20,7 @@ import numpy as np
 
 from unprompt.errors import InputError, RunError, UnreadableImageError
 from unprompt.networks.devices import core_count
+from unprompt.progress import Progress, silent
 from unprompt.storage.files import full_disk_told, locked, read_json, write_json
 from unprompt.storage.images import ImageFile, read_file
 from unprompt.storage.parts import ROW_GROUP
@@ -104,7 +105,7 @@ def open_pixels(
     preprocess: Preprocess,
     where: str,
     cache: Path,
-    progress: Callable[[int, int], None] = lambda done, total: None,
+    progress: Progress = silent,
 ) -> Pixels:
     """The images of a data set at the size of `preprocess`, row by row.
 
@@ -175,7 +176,7 @@ def _read_progress(work: Path) -> tuple[int, list[str]]:
         return 0, []
 
 
-def _fill(array: Path, encoded: EncodedPixels, progress: Callable[[int, int], None]) -> None:
+def _fill(array: Path, encoded: EncodedPixels, progress: Progress) -> None:
     """Decode all images into `array`, which gets its name when it is whole."""
     work = _work(array)
     try:
@@ -196,7 +197,7 @@ def _fill(array: Path, encoded: EncodedPixels, progress: Callable[[int, int], No
         raise _unreadable(encoded.dataset, len(encoded), problems)
 
 
-def _fill_rows(work: Path, encoded: EncodedPixels, progress: Callable[[int, int], None]) -> list[str]:
+def _fill_rows(work: Path, encoded: EncodedPixels, progress: Progress) -> list[str]:
     """Decode into `work`/pixels.npy what is not there yet; what was wrong with which images.
 
     Bytes are written to the file and not through a memory map: on a full disk that would end the process.
@@ -209,7 +210,7 @@ def _fill_rows(work: Path, encoded: EncodedPixels, progress: Callable[[int, int]
         np.lib.format.open_memmap(path, "w+", np.uint8, (total, side, side, 3))
     start = path.stat().st_size - total * _bytes_each(encoded)  # the header's length
     order = sorted(range(total), key=lambda row: (str(encoded.files[row].path), encoded.files[row].row or 0))
-    progress(done, total)
+    progress("decoding", done, total)
     with path.open("r+b") as stream:
         for row, fitted in _decoded(encoded, order[done:]):
             if isinstance(fitted, str):
@@ -222,7 +223,7 @@ def _fill_rows(work: Path, encoded: EncodedPixels, progress: Callable[[int, int]
                 stream.flush()
                 os.fsync(stream.fileno())
                 write_json(work / "progress.json", {"done": done, "problems": problems})
-            progress(done, total)
+            progress("decoding", done, total)
     return problems
 
 

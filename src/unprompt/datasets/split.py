@@ -7,7 +7,7 @@ by such pairs: the groups are the connected components (single linkage).
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -17,6 +17,7 @@ import numpy as np
 from unprompt.datasets.near_duplicates import GATHERED, SLACK, check_unit, dot_rows
 from unprompt.datasets.seeds import derive_seed
 from unprompt.errors import ConfigError, InputError
+from unprompt.progress import Progress, silent
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -51,7 +52,7 @@ def split_rows(
     cosine: float,
     seed: int,
     device: str = "cpu",
-    progress: Callable[[int, int], None] = lambda done, total: None,
+    progress: Progress = silent,
 ) -> Split:
     """Put about `share` of the rows aside for validation, group by group in a seeded random order.
 
@@ -111,7 +112,7 @@ def group_rows(
     vectors: FloatArray,
     cosine: float,
     device: str = "cpu",
-    progress: Callable[[int, int], None] = lambda done, total: None,
+    progress: Progress = silent,
 ) -> Ints:
     """Groups of rows that hang together by pairs whose cosine is at or above `cosine`.
 
@@ -144,7 +145,7 @@ def group_rows(
                 first, second = rows.cpu().numpy() + top, columns.cpu().numpy() + left
                 sure[~sure] = _near(vectors, first[~sure], second[~sure], threshold)
                 labels = _joined(labels, first[sure], second[sure])
-            progress(min(top + block, len(vectors)), len(vectors))
+            progress("grouping", min(top + block, len(vectors)), len(vectors))
     return labels
 
 

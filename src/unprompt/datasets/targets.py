@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import warnings
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -13,6 +13,7 @@ from unprompt.datasets.embedded import encode_in_steps, forget_steps
 from unprompt.errors import InputError, RunError
 from unprompt.networks.checkpoints import cache_folder
 from unprompt.networks.minilm import PromptEncoder, encoder_identity
+from unprompt.progress import Progress, silent
 from unprompt.records import unit_rows
 from unprompt.storage.files import read_arrays, write_arrays
 
@@ -24,7 +25,7 @@ if TYPE_CHECKING:
 def embed_targets(
     dataset: Dataset,
     device: str,
-    progress: Callable[[int, int], None] = lambda done, total: None,
+    progress: Progress = silent,
 ) -> FloatArray:
     """The (N, 384) float32 unit rows of a data set's prompts, in the order of its images.
 
@@ -42,7 +43,7 @@ def embed_targets(
     return _embed_once(texts, device, progress)[[row_by_text[text] for text in dataset.prompts.texts]]
 
 
-def _embed_once(texts: Sequence[str], device: str, progress: Callable[[int, int], None]) -> FloatArray:
+def _embed_once(texts: Sequence[str], device: str, progress: Progress) -> FloatArray:
     """N different texts -> (N, 384), from the cache where they are there."""
     lengths = ",".join(str(len(text)) for text in texts)  # so that texts with line ends do not run together
     content = "\n".join((encoder_identity(), lengths, *texts)).encode("utf-8", "surrogatepass")

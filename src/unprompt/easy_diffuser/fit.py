@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -20,6 +19,7 @@ from unprompt.easy_diffuser.relatedness import Relatedness, best_threshold, fit_
 from unprompt.easy_diffuser.round_trips import RoundTrips, make_round_trips
 from unprompt.easy_diffuser.space import space_of
 from unprompt.easy_diffuser.tags import read_tags
+from unprompt.progress import Progress, silent
 from unprompt.records import Problem
 
 if TYPE_CHECKING:
@@ -38,9 +38,7 @@ class Fitted:
     problems: tuple[Problem, ...]
 
 
-def fit(
-    dataset: Path, config: FitConfig, progress: Callable[[str, int, int], None] = lambda *_: None
-) -> Fitted:
+def fit(dataset: Path, config: FitConfig, progress: Progress = silent) -> Fitted:
     """Look at a data set's images, fit on one part of them, and grade on the rest.
 
     Near prompts stay on one side, so that no image is graded whose prompt was fitted on in other words. The
@@ -57,7 +55,7 @@ def fit(
         prompts,
         tags,
         loaded,
-        lambda done, total: progress("looking", done, total),
+        progress,
     )
     vectors = embeddings_of(data, trips.ids, loaded)
     sides = split_rows(vectors, config.held_out, config.group_cosine, config.seed, loaded.device)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -10,6 +10,7 @@ import numpy as np
 
 from unprompt.easy_diffuser.tags import mentioned
 from unprompt.errors import InputError, UnreadableImageError
+from unprompt.progress import Progress, silent
 from unprompt.records import Problem, Prompts
 from unprompt.storage.images import ImageFile, read_file
 
@@ -49,7 +50,7 @@ def make_round_trips(
     prompts: Prompts,
     tags: Sequence[str],
     loaded: LoadedBundle,
-    progress: Callable[[int, int], None] = lambda done, total: None,
+    progress: Progress = silent,
 ) -> tuple[RoundTrips, tuple[Problem, ...]]:
     """Look at images with known prompts, matched by id; those that cannot be read become problems.
 
@@ -69,7 +70,7 @@ def make_round_trips(
                 problems.append(Problem(file.image_id, file.name, str(error)))
         if decoded:
             rows.append(loaded.likeness(decoded, tags))
-        progress(min(start + BATCH, len(images)), len(images))
+        progress("looking", min(start + BATCH, len(images)), len(images))
     if not rows:
         first = f", first: {problems[0].file}: {problems[0].problem}" if problems else ""
         raise InputError(f"none of {len(images)} images could be read{first}")

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 from collections import defaultdict
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from importlib.resources import files
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -93,17 +93,13 @@ def plurals(word: str) -> set[str]:
     return {f"{word}s"}
 
 
-def mentioned(
-    prompts: Sequence[str],
-    tags: Sequence[str],
-    progress: Callable[[int, int], None] = lambda done, total: None,
-) -> NDArray[np.bool_]:
+def mentioned(prompts: Sequence[str], tags: Sequence[str]) -> NDArray[np.bool_]:
     """Which prompts name the concept of which tag: N prompts, T tags -> (N, T).
 
     A tag is named where its words stand in the prompt one after the other, the last of them in the singular
     or plural. In a prompt of the pocket world's grammar, a tag that is a noun of that world is named where
     the scene has its drawing, or the same kind of thing more closely told: `stag` by a deer and `cat` by a
-    black cat, but `dog` not by a hot dog. `progress` is told prompts done and in all.
+    black cat, but `dog` not by a hot dog.
     """
     columns_by_words: dict[tuple[str, ...], list[int]] = defaultdict(list)
     for column, tag in enumerate(tags):
@@ -122,7 +118,6 @@ def mentioned(
         if shown is not None:
             for column, noun in noun_by_column.items():
                 there[row, column] = any(_is_a(thing, noun) for thing in shown)
-        progress(row + 1, len(prompts))
     return there
 
 

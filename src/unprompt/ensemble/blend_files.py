@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -11,6 +11,7 @@ from unprompt.ensemble.fit_weights import WeightFit, fit_weights
 from unprompt.errors import InputError
 from unprompt.networks.devices import choose_device
 from unprompt.networks.minilm import PromptEncoder, encode_cached
+from unprompt.progress import Progress, silent
 from unprompt.records import Embeddings
 from unprompt.storage.files import read_embeddings, read_prompts
 from unprompt.storage.submission import read_submission_ids, write_submission
@@ -32,7 +33,7 @@ def fit_files(
     truth: Path,
     given_weights: Sequence[float] | None = None,
     device: str = "auto",
-    progress: Callable[[int, int], None] = lambda done, total: None,
+    progress: Progress = silent,
 ) -> FilesFit:
     """Fit weights for members' .npz files to a prompts.csv, or to an .npz of its embeddings.
 

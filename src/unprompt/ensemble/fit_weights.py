@@ -12,7 +12,7 @@ method: near a weight of zero the score is quadratic in v, so members that only 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -21,6 +21,7 @@ import numpy as np
 from unprompt.ensemble.blend import CANCELLED, check_weights
 from unprompt.ensemble.score import bootstrap_interval, cosines
 from unprompt.errors import ConfigError, InputError
+from unprompt.progress import Progress, silent
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -174,7 +175,7 @@ def resampled_weights(
     images: Agreement,
     best: Floats,
     resamples: int = RESAMPLES,
-    progress: Callable[[int, int], None] = lambda done, total: None,
+    progress: Progress = silent,
 ) -> Floats:
     """Best weights of bootstrap samples of the images, each climbed to from `best`: (resamples, k).
 
@@ -185,7 +186,7 @@ def resampled_weights(
     for row in range(resamples):
         drawn = rng.integers(0, len(images), len(images))
         weights[row] = climb(images, np.bincount(drawn, minlength=len(images)).astype(np.float64), best)
-        progress(row + 1, resamples)
+        progress("resampling", row + 1, resamples)
     return weights
 
 
@@ -229,7 +230,7 @@ def fit_weights(
     tables: Sequence[Embeddings],
     truth: Embeddings,
     given_weights: Sequence[float],
-    progress: Callable[[int, int], None] = lambda done, total: None,
+    progress: Progress = silent,
 ) -> WeightFit:
     """Find the weights with which members blend best on the images of `truth`.
 

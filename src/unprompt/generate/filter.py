@@ -20,6 +20,7 @@ from unprompt.generate.config import FilterConfig
 from unprompt.generate.prompt_files import read_any_prompts
 from unprompt.networks.devices import choose_device
 from unprompt.networks.minilm import PromptEncoder, encoder_identity
+from unprompt.progress import Progress, silent
 from unprompt.records import Prompts, first_rows
 from unprompt.storage.files import PROMPTS_HEADER, read_embeddings, read_table, write_json, write_table
 
@@ -31,7 +32,6 @@ if TYPE_CHECKING:
 DROPPED_HEADER = ("imgId", "prompt", "cosine", "closeToId", "closeToPrompt", "closeToList")
 SAMPLE = 2000  # prompts whose nearest neighbours the histogram counts
 BINS = 20  # of the histogram, between 0 and 1
-Progress = Callable[[str, int, int], None]
 
 
 @dataclass(frozen=True)
@@ -83,7 +83,7 @@ class FilterResult:
 
 
 def filter_prompts(
-    source: Path, out: Path, config: FilterConfig, progress: Progress = lambda what, done, total: None
+    source: Path, out: Path, config: FilterConfig, progress: Progress = silent
 ) -> FilterResult:
     """Write the prompts of `source` that are not too close to an earlier one, nor to those of other lists.
 
@@ -107,9 +107,7 @@ def filter_prompts(
     vectors, encoded = _embeddings(source, prompts, distinct, load, work, config.embeddings, progress)
     against = _against(config.against, others, load, work, progress)
 
-    found = filter_near_duplicates(
-        vectors, config.threshold, against, lambda done, total: progress("comparing", done, total)
-    )
+    found = filter_near_duplicates(vectors, config.threshold, against, progress)
     kept = distinct[found.kept]
     result = FilterResult(
         out=out,
@@ -205,7 +203,7 @@ def _embeddings(
     if known is not None:
         return known[distinct], 0
     texts = [prompts.texts[row] for row in distinct]
-    made = encode_in_steps(load(), texts, work, lambda done, total: progress("embedding", done, total))
+    made = encode_in_steps(load(), texts, work, progress)
     return made, len(texts)
 
 
@@ -223,8 +221,8 @@ def _against(
     for path, other in zip(paths, others, strict=True):
         known = read_beside(path, other, encoder_identity())
 
-        def told(done: int, total: int, name: str = path.name) -> None:
-            progress(f"embedding {name}", done, total)
+        def told(step: str, done: int, total: int, name: str = path.name) -> None:
+            progress(f"{step} of {name}", done, total)
 
         found.append(encode_in_steps(load(), other.texts, work, told) if known is None else known)
     return np.concatenate(found)

@@ -14,7 +14,7 @@ import os
 import shutil
 import time
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass
 from itertools import islice
 from pathlib import Path
@@ -23,6 +23,7 @@ from typing import Any, Protocol
 from unprompt import __version__
 from unprompt.errors import InputError, RunError
 from unprompt.networks.checkpoints import sha256_of
+from unprompt.progress import Progress, silent
 from unprompt.storage.files import (
     PARTS,
     csv_line,
@@ -102,7 +103,7 @@ def extend_prompts(
     count: int | None,
     overwrite: bool = False,
     patience: int | None = PATIENCE,
-    progress: Callable[[int], None] = lambda count: None,
+    progress: Progress = silent,
 ) -> PromptsResult:
     """Write the first `count` good prompts of an engine's stream to the prompts.csv `out`.
 
@@ -250,13 +251,14 @@ def _append(
     state: _State,
     count: int | None,
     patience: int | None,
-    progress: Callable[[int], None],
+    progress: Progress,
 ) -> _State:
     """Write rows from `state` on until there are `count`, or the engine ends; the state then."""
     work = _work_folder(out)
     rejected = Counter(state.rejected)
     kept, number, in_vain = state.count, state.next_number, 0
     seen = {text.casefold() for text in _texts(work / ROWS)}
+    progress("prompts", kept, count or 0)
     with full_disk_told(out), (work / ROWS).open("ab") as rows:
 
         def save() -> _State:
@@ -279,7 +281,7 @@ def _append(
                 rows.write(csv_line((draft.image_id, draft.text, draft.source, seed)))
                 kept += 1
                 in_vain = 0
-                progress(kept)
+                progress("prompts", kept, count or 0)
             if kept == count:
                 break
             if patience is not None and in_vain >= patience:

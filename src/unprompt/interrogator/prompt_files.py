@@ -183,7 +183,7 @@ class _State:
     problems: tuple[Problem, ...] = ()
 
 
-class Progress:
+class PromptWriter:
     """Work on images that can be killed at any time and go on. Nothing is touched before `start`."""
 
     def __init__(self, output: Output, state: _State, resumed: bool) -> None:
@@ -226,7 +226,7 @@ class Progress:
 
 
 @contextmanager
-def opened(output: Output, plan: Mapping[str, Any], overwrite: bool) -> Iterator[Progress]:
+def opened(output: Output, plan: Mapping[str, Any], overwrite: bool) -> Iterator[PromptWriter]:
     """Open a place for the work that `plan` describes, going on where earlier work of the same plan ended.
 
     Raises RunError where the place has results already, was begun with another plan, or is being written by
@@ -246,12 +246,12 @@ def opened(output: Output, plan: Mapping[str, Any], overwrite: bool) -> Iterator
                 shutil.rmtree(output.work, ignore_errors=True)
 
 
-def _opened(output: Output, plan: str, overwrite: bool) -> Progress:
+def _opened(output: Output, plan: str, overwrite: bool) -> PromptWriter:
     """The progress of earlier work with the same plan, or of work that begins now."""
     begun = _read_state(output.work / PROGRESS)
     same = begun is not None and begun.plan == plan
     if begun is not None and same and output.has(begun.size):
-        return Progress(output, begun, resumed=True)
+        return PromptWriter(output, begun, resumed=True)
     if not overwrite:
         if same:
             raise RunError(
@@ -267,7 +267,7 @@ def _opened(output: Output, plan: str, overwrite: bool) -> Progress:
                 f"{there[0]} is there already{f', and {len(there) - 1} more' if there[1:] else ''}; "
                 "add --overwrite to replace, or name another --out"
             )
-    return Progress(output, _State(plan), resumed=False)
+    return PromptWriter(output, _State(plan), resumed=False)
 
 
 def _save(output: Output, state: _State) -> None:

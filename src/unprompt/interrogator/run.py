@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import Future
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
@@ -14,7 +14,7 @@ from unprompt.errors import ConfigError, InputError
 from unprompt.interrogator.caption_files import images_of
 from unprompt.interrogator.cores import cores_for
 from unprompt.interrogator.modes import Interrogation, Interrogator, InterrogatorConfig
-from unprompt.interrogator.prompt_files import Progress, PromptRow, opened, output_for
+from unprompt.interrogator.prompt_files import PromptRow, PromptWriter, opened, output_for
 from unprompt.interrogator.vocabulary import own_lists
 from unprompt.networks.captioner import load_captioner_of, read_captions
 from unprompt.networks.captioner_config import CaptionerConfig
@@ -23,6 +23,7 @@ from unprompt.networks.clip import Clip, ClipConfig
 from unprompt.networks.devices import choose_device, core_count
 from unprompt.networks.loader import Loader
 from unprompt.networks.pipeline import Pipeline, Seen, running
+from unprompt.progress import Progress, silent
 from unprompt.records import Problem, rows_of
 from unprompt.storage.images import ImageFile
 from unprompt.storage.submission import check_image_ids
@@ -87,7 +88,7 @@ def interrogate(
     out: Path | None,
     beside: bool = False,
     config: InterrogateConfig | None = None,
-    progress: Callable[[int, int], None] = lambda done, total: None,
+    progress: Progress = silent,
 ) -> InterrogateResult:
     """Write a prompt for each image of some folders and files.
 
@@ -167,8 +168,8 @@ def _interrogate(
     captions: Mapping[str, str] | None,
     device: str,
     config: InterrogateConfig,
-    done: Progress,
-    progress: Callable[[int, int], None],
+    done: PromptWriter,
+    progress: Progress,
 ) -> None:
     """Do the images that are not done yet."""
     loader = Loader(device)
@@ -180,7 +181,7 @@ def _interrogate(
     backbones: list[Backbone] = [clip] if captioner is None else [clip, captioner]
     workers = config.workers or core_count()
     done.start()
-    progress(done.done, len(files))
+    progress("prompts", done.done, len(files))
     with running(workers, device) as pipeline:
         for batch, seen in _looked_at(files[done.done :], backbones, pipeline, workers):
             whys = list(zip(batch, seen.problems, strict=True))
@@ -201,7 +202,7 @@ def _interrogate(
                 ],
                 [Problem(file.image_id, file.name, why) for file, why in whys if why is not None],
             )
-            progress(done.done, len(files))
+            progress("prompts", done.done, len(files))
 
 
 def _looked_at(

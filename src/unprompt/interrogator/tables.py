@@ -84,7 +84,7 @@ def _encode(tower: TextTower, kind: str, phrases: Sequence[str]) -> Tensor:
     from tqdm import tqdm
 
     with tqdm(total=len(phrases), desc=f"encoding {kind} (once)", unit="phrase", disable=None) as bar:
-        features = tower.encode(phrases, progress=lambda done, total: bar.update(done - bar.n))
+        features = tower.encode(phrases, progress=lambda _, done, total: bar.update(done - bar.n))
     return features.to(torch.float16)
 
 

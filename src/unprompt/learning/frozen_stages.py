@@ -23,6 +23,7 @@ from unprompt.datasets.batches import batches
 from unprompt.datasets.pixels import Pixels
 from unprompt.errors import ConfigError, InputError, RunError
 from unprompt.networks.preprocess import Preprocess
+from unprompt.progress import Progress, silent
 from unprompt.storage.files import full_disk_told, locked, read_json, write_json
 
 if TYPE_CHECKING:
@@ -103,7 +104,7 @@ def open_activations(
     preprocess: Preprocess,
     cache: Path,
     workers: int,
-    progress: Callable[[int, int], None] = lambda done, total: None,
+    progress: Progress = silent,
 ) -> Activations:
     """What the first `count` stages make of all `pixels`, computed where the backbone is.
 
@@ -148,7 +149,7 @@ def _made(
     return make
 
 
-def _fill(path: Path, make: Make, total: int, progress: Callable[[int, int], None]) -> None:
+def _fill(path: Path, make: Make, total: int, progress: Progress) -> None:
     """Write an array that gets its name when it is whole."""
     work = path.with_suffix(".filling")
     try:
@@ -165,11 +166,11 @@ def _fill(path: Path, make: Make, total: int, progress: Callable[[int, int], Non
         ) from error
 
 
-def _fill_rows(work: Path, make: Make, total: int, progress: Callable[[int, int], None]) -> None:
+def _fill_rows(work: Path, make: Make, total: int, progress: Progress) -> None:
     """Write what is not there yet. Not through a memory map: on a full disk that would end the process."""
     array, record = work / "array.npy", work / "progress.json"
     done = _rows_done(record) if array.exists() else 0
-    progress(done, total)
+    progress("frozen stages", done, total)
     stream = None
     try:
         for number, made in enumerate(make(done), start=1):
@@ -184,7 +185,7 @@ def _fill_rows(work: Path, make: Make, total: int, progress: Callable[[int, int]
             if number % SAVE == 0 or done == total:
                 stream.flush()
                 write_json(record, {"done": done})
-            progress(done, total)
+            progress("frozen stages", done, total)
     finally:
         if stream is not None:
             stream.close()

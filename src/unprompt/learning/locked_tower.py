@@ -7,13 +7,14 @@ so that many epochs cost a CPU little more than one.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
 from dataclasses import dataclass
 from itertools import pairwise
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+
+from unprompt.progress import Progress, silent
 
 if TYPE_CHECKING:
     from unprompt.datasets.pixels import Pixels
@@ -49,7 +50,7 @@ class LockedTower:
         self,
         pixels: Pixels,
         device: str = "cpu",
-        progress: Callable[[int, int], None] = lambda done, total: None,
+        progress: Progress = silent,
         stages: int = 0,
     ) -> FloatArray:
         """What the tower makes of N images, (N, d). `progress` is told images done and in all.
@@ -72,7 +73,7 @@ class LockedTower:
                 else:
                     made = self.network(self.preprocess.normalise(seen))
                 found.append(made.cpu().numpy())
-                progress(int(rows[-1]) + 1, len(pixels))
+                progress("features", int(rows[-1]) + 1, len(pixels))
         return np.concatenate(found)
 
     def state(self) -> StateDict:

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from unprompt.errors import ConfigError, RunError
+from unprompt.progress import Progress, silent
 from unprompt.storage.files import writing
 
 if TYPE_CHECKING:
@@ -20,8 +21,6 @@ if TYPE_CHECKING:
 
 STATE = "state.pt"
 CHECK = 25  # steps between two looks at the loss and the clock
-
-StepProgress = Callable[[str, int, int], None]
 
 
 @dataclass(frozen=True)
@@ -71,7 +70,7 @@ def learn(
     examples: int,
     schedule: Schedule,
     work: Path,
-    progress: StepProgress = lambda step, done, total: None,
+    progress: Progress = silent,
 ) -> Learnt:
     """Train the parameters of `network` that want a gradient, in place, in training mode.
 

@@ -25,7 +25,8 @@ import numpy as np
 
 from unprompt import __version__
 from unprompt.errors import CheckpointError, ConfigError, InputError
-from unprompt.learning.loop import Learnt, Schedule, StepProgress, learn
+from unprompt.learning.loop import Learnt, Schedule, learn
+from unprompt.progress import Progress, silent
 from unprompt.storage.files import write_bytes
 from unprompt.storage.resumable import WORK, FolderKind, finish, opened
 
@@ -85,7 +86,7 @@ def train_captioner(
     teacher: FloatArray | None = None,
     device: str = "cpu",
     overwrite: bool = False,
-    progress: StepProgress = lambda step, done, total: None,
+    progress: Progress = silent,
 ) -> Learnt:
     """Teach a BLIP to write the captions of N images.
 

@@ -19,8 +19,9 @@ import numpy as np
 
 from unprompt import __version__
 from unprompt.errors import CheckpointError, ConfigError, InputError
-from unprompt.learning.loop import Learnt, Schedule, StepProgress, learn
+from unprompt.learning.loop import Learnt, Schedule, learn
 from unprompt.networks.clip import CONFIG_FILE, WEIGHTS_FILES
+from unprompt.progress import Progress, silent
 from unprompt.records import unit_rows
 from unprompt.storage.files import write_bytes, write_json
 from unprompt.storage.resumable import WORK, FolderKind, finish, opened
@@ -77,7 +78,7 @@ def train_clip(
     config: ClipTraining | None = None,
     device: str = "cpu",
     overwrite: bool = False,
-    progress: StepProgress = lambda step, done, total: None,
+    progress: Progress = silent,
 ) -> Learnt:
     """Teach a text tower, and a linear map of the image tower's features, to bring prompts to their images.
 

@@ -14,7 +14,7 @@ from __future__ import annotations
 
 import warnings
 from collections import deque
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -31,6 +31,7 @@ from unprompt.errors import ConfigError, InputError
 from unprompt.networks.devices import core_count
 from unprompt.networks.minilm import PromptEncoder, encoder_identity
 from unprompt.networks.pipeline import Backbone, Pipeline, Seen, gather, running
+from unprompt.progress import Progress, silent
 from unprompt.records import DIM, Problem, unit_rows
 from unprompt.storage import resumable as folders
 from unprompt.storage.files import read_arrays, read_json, write_arrays
@@ -149,7 +150,7 @@ def build_bank(
     workers: int = 0,
     limit: int = 0,
     overwrite: bool = False,
-    progress: Callable[[str, int, int], None] = lambda step, done, total: None,
+    progress: Progress = silent,
 ) -> BankResult:
     """Look at the images of data sets and keep features and prompts in the folder `out`.
 
@@ -249,18 +250,18 @@ def limited(datasets: Sequence[Dataset], limit: int) -> list[Dataset]:
     return some
 
 
-def _embed(datasets: Sequence[Dataset], device: str, progress: Callable[[str, int, int], None]) -> FloatArray:
+def _embed(datasets: Sequence[Dataset], device: str, progress: Progress) -> FloatArray:
     """The unit rows of all prompts, in order: (N, 384)."""
     encoder = PromptEncoder.load(device) if any(data.embeddings is not None for data in datasets) else None
     rows = []
     for dataset in datasets:
 
-        def show(done: int, total: int, name: str = dataset.path.name) -> None:
-            progress(f"embedding prompts of {name}", done, total)
+        def told(step: str, done: int, total: int, name: str = dataset.path.name) -> None:
+            progress(f"{step} of {name}", done, total)
 
         if encoder is not None and not has_own_embeddings(dataset, encoder):
             dataset = replace(dataset, embeddings=None)
-        rows.append(embed_targets(dataset, device, show))
+        rows.append(embed_targets(dataset, device, told))
     return np.concatenate(rows)
 
 
@@ -291,7 +292,7 @@ def _look(
     backbone: Backbone,
     pipeline: Pipeline,
     workers: int,
-    progress: Callable[[str, int, int], None],
+    progress: Progress,
 ) -> None:
     """Write the features of each chunk whose file is not there yet (a file that is there is whole)."""
     total = sum(len(chunk) for chunk in chunks)

@@ -21,7 +21,7 @@ nodes attend to them by one matrix product for all.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from itertools import chain, takewhile
@@ -32,6 +32,7 @@ import torch
 from torch.nn import functional as F
 
 from unprompt.networks.tokens import Tokens
+from unprompt.progress import Progress, silent
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -41,6 +42,7 @@ Ids = list[int]
 CPU_POSITIONS = 8192  # token positions in a block: few enough for a cache, enough to fill the cores
 GPU_POSITIONS = 65536  # less than half of what clip-interrogator puts into one of its chunks
 IMAGE_SIDE = ("visual.", "logit_")  # names in a CLIP that are not the text tower's
+ENCODING = "encoding texts"  # what progress is told
 PLAIN_TEXTS = 64  # texts in a batch of a tower that is run whole
 TOLERANCE = {torch.float32: 1e-4, torch.float16: 1e-2, torch.bfloat16: 5e-2}  # of a unit row's length
 PROBES = ("a", "an oil painting of 2 cats, in the style of nobody", "trending on artstation")
@@ -89,9 +91,7 @@ class TextTower:
         (ids,) = self.tokens([text])
         return len(ids) == self.context and ids[-1] != 0
 
-    def encode(
-        self, texts: Sequence[str], progress: Callable[[int, int], None] = lambda done, total: None
-    ) -> torch.Tensor:
+    def encode(self, texts: Sequence[str], progress: Progress = silent) -> torch.Tensor:
         """N texts -> (N, D) unit rows in their order. `progress` is told how many of the N are done."""
         with torch.inference_mode():
             if self._causal is None or self._words is None:
@@ -112,9 +112,7 @@ class TextTower:
         end = self._words.end if self._words is not None else 0
         return [row[: row.index(end) + 1] for row in rows]
 
-    def _plain(
-        self, texts: Sequence[str], progress: Callable[[int, int], None] = lambda done, total: None
-    ) -> torch.Tensor:
+    def _plain(self, texts: Sequence[str], progress: Progress = silent) -> torch.Tensor:
         """Whole rows through the model's own encode_text."""
         weight = next(self._model.parameters())
         blocks = [torch.empty(0, dtype=torch.float32, device=weight.device)]
@@ -125,7 +123,7 @@ class TextTower:
             with torch.autocast("cuda", torch.float16, enabled=half):
                 features = self._model.encode_text(ids)
             blocks.append(F.normalize(features.float(), dim=-1)[: len(some)])
-            progress(start + len(some), len(texts))
+            progress(ENCODING, start + len(some), len(texts))
         return torch.cat(blocks[1:])
 
     def _causal_tower(self) -> CausalTower | None:
@@ -252,7 +250,7 @@ class CausalTower:
         self,
         shared: Ids,
         rows: Sequence[Ids],
-        progress: Callable[[int, int], None] = lambda done, total: None,
+        progress: Progress = silent,
     ) -> torch.Tensor:
         """R rows of ids, each up to its end token -> (R, D) unit rows.
 
@@ -271,7 +269,7 @@ class CausalTower:
                 trie = Trie.of([rows[row][len(begin) :] for row in block])
                 blocks.append(self._evaluated(prefix, trie))
                 done += len(block)
-                progress(done, len(rows))
+                progress(ENCODING, done, len(rows))
         back = np.empty(len(rows), np.int64)
         back[order] = np.arange(len(rows))
         return torch.cat(blocks)[self._tensor(back)]

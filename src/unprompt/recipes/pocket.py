@@ -223,7 +223,7 @@ def pixels_of(dataset: Dataset, size: int, progress: Progress) -> Pixels:
         Preprocess(size),
         "auto",
         cache_folder() / "pixels",
-        lambda done, total: progress("decoding", done, total),
+        progress,
     )
 
 
@@ -242,11 +242,9 @@ def make_features(recipe: Recipe, known: Dataset, tower: LockedTower, progress: 
                 tower.preprocess,
                 cache_folder() / "pixels",
                 workers=0,
-                progress=lambda done, total: progress("frozen stages", done, total),
+                progress=progress,
             )
-        features = tower.features(
-            pixels, progress=lambda done, total: progress("features", done, total), stages=stages
-        )
+        features = tower.features(pixels, progress=progress, stages=stages)
         write_arrays(path, features=features.astype(np.float16))
     found: FloatArray = read_arrays(path, ("features",))["features"].astype(np.float32)
     return found
@@ -368,7 +366,7 @@ def predict_once(recipe: Recipe, progress: Progress) -> dict[str, Embeddings]:
             out,
             PredictConfig(bundle=str(plain), overwrite=True),
             truth=recipe.unseen.prompts,
-            progress=lambda done, total: progress("predicting", done, total),
+            progress=progress,
         )
     return {name: read_embeddings(out / "members" / f"{name}.npz") for name in MEMBERS}
 

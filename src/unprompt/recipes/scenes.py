@@ -60,14 +60,14 @@ class Scenes:
                 self.dataset,
                 PocketEngine(),
                 RenderConfig(workers=workers),
-                lambda done, total: progress("drawing", done, total),
+                progress,
             )
 
 
 def _write_list(path: Path, count: int, seed: int, against: tuple[Path, ...], progress: Progress) -> None:
     drafts, kept = path.with_name("prompts.csv"), path.with_name("kept.csv")
     asked = count + 100 + count // 50  # the filter drops 1 in 200, and 1 in 50 against 20,000 others
-    extend_prompts(drafts, PocketPrompts(seed), asked, progress=lambda done: progress("prompts", done, asked))
+    extend_prompts(drafts, PocketPrompts(seed), asked, progress=progress)
     filter_prompts(drafts, kept, FilterConfig(against=against), progress)
     found = read_prompts(kept)
     if len(found) < count:

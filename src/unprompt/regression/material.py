@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -17,6 +16,7 @@ from unprompt.datasets.targets import embed_targets
 from unprompt.networks.checkpoints import cache_folder
 from unprompt.networks.devices import choose_device
 from unprompt.networks.preprocess import Preprocess
+from unprompt.progress import Progress
 from unprompt.regression.config import MachineConfig, TrainConfig
 
 if TYPE_CHECKING:
@@ -52,7 +52,7 @@ def read_material(
     preprocess: Preprocess,
     config: TrainConfig,
     machine: MachineConfig,
-    progress: Callable[[str, int, int], None],
+    progress: Progress,
 ) -> Material:
     """Read a data set, embed its prompts, split it, and open its images at the network's size.
 
@@ -60,14 +60,14 @@ def read_material(
     """
     dataset = read_dataset(path)
     device = choose_device(machine.device)
-    targets = embed_targets(dataset, device, lambda done, total: progress("embedding prompts", done, total))
+    targets = embed_targets(dataset, device, progress)
     split = split_rows(targets, config.validation, config.group_cosine, config.seed, device)
     pixels = open_pixels(
         dataset,
         preprocess,
         machine.decoded,
         cache_folder() / "pixels",
-        lambda done, total: progress("decoding", done, total),
+        progress,
     )
     train = first_of_shuffled(split.train, config.limit, config.seed)
     digest = hashlib.sha256(targets.tobytes())

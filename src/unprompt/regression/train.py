@@ -419,7 +419,7 @@ class _Run:
                 self.network.spec.preprocess,
                 cache_folder() / "pixels",
                 self._workers(),
-                lambda done, total: self.report("frozen stages", done, total),
+                self.report,
             )
         self.progress = replace(self.progress, seconds=self.progress.seconds + time.monotonic() - start)
 

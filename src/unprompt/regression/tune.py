@@ -23,6 +23,7 @@ from unprompt import __version__
 from unprompt.datasets.dataset import read_dataset
 from unprompt.errors import CheckpointError, ConfigError, RunError
 from unprompt.learning.curves import EpochScores, read_metrics
+from unprompt.progress import Progress, silent
 from unprompt.regression import trials as trial_states
 from unprompt.regression.config import MachineConfig, TrainConfig, TuneConfig
 from unprompt.regression.search import next_parameters, search_space, start_of, vision_transformer
@@ -74,7 +75,7 @@ def tune(
     base: TrainConfig | None = None,
     config: TuneConfig | None = None,
     machine: MachineConfig | None = None,
-    progress: Callable[[int, int], None] = lambda done, total: None,
+    progress: Progress = silent,
     on_trial: Callable[[Trial, Trial | None], None] = lambda trial, best: None,
 ) -> TuneResult:
     """Search for the settings that train best on a data set, and leave a STUDY folder.
@@ -103,7 +104,7 @@ def tune(
         while True:
             _write_outcome(out, dataset, told, space, base, _constant(study))
             done = [trial for trial in told if trial.state != trial_states.RUNNING]
-            progress(len(done), max(config.trials, len(told)))
+            progress("tuning", len(done), max(config.trials, len(told)))
             if len(done) == len(told) >= config.trials:
                 break
             if len(done) == len(told):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from concurrent.futures import Future
 from pathlib import Path
 
@@ -18,6 +18,7 @@ from unprompt.errors import InputError
 from unprompt.networks.devices import choose_device, core_count
 from unprompt.networks.loader import Loader
 from unprompt.networks.pipeline import Pipeline, Seen, gather, running
+from unprompt.progress import Progress, silent
 from unprompt.runs.chunks import Chunk, Level, RunFolder, opened
 from unprompt.runs.config import PredictConfig
 from unprompt.runs.deadline import Deadline
@@ -36,7 +37,7 @@ def predict(
     truth: Path | None = None,
     sample: Path | None = None,
     started: float | None = None,
-    progress: Callable[[int, int], None] = lambda done, total: None,
+    progress: Progress = silent,
 ) -> RunResult:
     """Run a bundle over a folder of images, and leave a RUN folder.
 
@@ -134,12 +135,12 @@ def _fill(
     members: Sequence[Member],
     pipeline: Pipeline,
     deadline: Deadline,
-    progress: Callable[[int, int], None],
+    progress: Progress,
 ) -> None:
     """Do the chunks that are not done yet, one under way while the one before is being finished."""
     total = sum(len(chunk) for chunk in chunks)
     done = total - sum(len(chunks[number]) for number in missing)
-    progress(done, total)
+    progress("predicting", done, total)
     steps = {m.name: {m.name, *(backbone.name for backbone in m.backbones)} for m in members}
     under_way: deque[tuple[int, Level, str | None, list[Future[Seen]]]] = deque()
     queue = deque(missing)
@@ -164,7 +165,7 @@ def _fill(
         deadline.note(level, len(chunks[number]), now - last, busy)
         last = now
         done += len(chunks[number])
-        progress(done, total)
+        progress("predicting", done, total)
 
 
 def _guess(

@@ -38,7 +38,7 @@ def main() -> int:
             Path(job["source"]),
             Path(job["out"]),
             config,
-            progress=lambda done, total: say(done=done, total=total),
+            progress=lambda step, done, total: say(done=done, total=total),
         )
     except UnpromptError as error:
         say(error=str(error))

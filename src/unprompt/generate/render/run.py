@@ -7,7 +7,7 @@ import json
 import os
 import platform
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
@@ -32,6 +32,7 @@ from unprompt.generate.render.workers import (
 from unprompt.networks.devices import choose_device
 from unprompt.networks.minilm import PromptEncoder, encoder_identity
 from unprompt.painting.engine import Picture, RenderEngine
+from unprompt.progress import Progress, silent
 from unprompt.records import Embeddings, Prompts
 from unprompt.storage import resumable as folders
 from unprompt.storage.files import full_disk_told, read_arrays, write_arrays, write_embeddings, write_table
@@ -67,7 +68,7 @@ def render_prompts(
     out: Path,
     engine: RenderEngine,
     config: RenderConfig | None = None,
-    progress: Callable[[int, int], None] = lambda done, total: None,
+    progress: Progress = silent,
 ) -> RenderResult:
     """Render the prompts of a file into the data set folder `out`.
 
@@ -108,7 +109,7 @@ def render_prompts(
         if not folder.all_parts_done():
             embed = _Embedder(source, prompts, config.device)
             done = len(pictures) - made
-            progress(done, len(pictures))
+            progress("rendering", done, len(pictures))
             for part in folder.whole_parts():
                 folder.write_part(part, embed.rows(*folder.border(part)))
             for rendered in _render(engine, missing, config):
@@ -117,7 +118,7 @@ def render_prompts(
                 part = rendered.first // config.part
                 if folder.has_all_chunks(part):
                     folder.write_part(part, embed.rows(*folder.border(part)))
-                progress(done, len(pictures))
+                progress("rendering", done, len(pictures))
         folder.finish(prompts, _record(len(pictures), engine, config))
     return RenderResult(out, len(pictures), made, time.monotonic() - started, resumed)
 
