@@ -8,6 +8,7 @@ from pathlib import Path
 from unprompt.api.config import PAINTERS, ServeConfig
 from unprompt.cli.options import command, warn
 from unprompt.errors import ConfigError
+from unprompt.storage.packages import needed_for
 
 EXAMPLE = """\
   unprompt serve                                    on http://127.0.0.1:7860, its description at /docs
@@ -85,11 +86,9 @@ def run(options: argparse.Namespace) -> None:
         access_log=options.access_log,
     )
 
-    try:
+    with needed_for("serving", "serve", ConfigError):
         from unprompt.api.auth import find_credentials
         from unprompt.api.server import serve
-    except ImportError as error:
-        raise ConfigError(f"serving needs {error.name}; run: pip install 'unprompt[serve]'") from error
 
     credentials = find_credentials(options.auth, options.auth_file)
     if not (config.is_local or credentials):

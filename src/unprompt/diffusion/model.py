@@ -19,6 +19,7 @@ from unprompt.diffusion.memory import is_out_of_memory
 from unprompt.errors import CheckpointError, InputError, RunError
 from unprompt.networks.checkpoints import sha256_of_files
 from unprompt.storage.files import read_json
+from unprompt.storage.packages import needed_for
 
 LAYOUT = "stabilityai/stable-diffusion-2"
 
@@ -231,12 +232,8 @@ def _damaged(path: Path, error: BaseException) -> CheckpointError:
 
 def _library(name: str) -> Any:
     os.environ.setdefault("HF_HUB_OFFLINE", "1")  # a local folder must never make it ask a server
-    try:
+    with needed_for("Stable Diffusion", "generate"):
         module = importlib.import_module(name)
-    except ImportError as error:
-        raise CheckpointError(
-            f"Stable Diffusion needs {error.name}; run: pip install 'unprompt[generate]'"
-        ) from error
     if name == "transformers":
         module.utils.logging.disable_progress_bar()
     return module

@@ -20,6 +20,7 @@ from unprompt.easy_diffuser.errors import WebUIError
 from unprompt.easy_diffuser.webui_images import as_png, cut, images_in
 from unprompt.errors import ConfigError, RunError
 from unprompt.storage.files import write_bytes
+from unprompt.storage.packages import needed_for
 
 if TYPE_CHECKING:
     import httpx
@@ -121,12 +122,8 @@ def request(
     transport: httpx.BaseTransport | None = None,
 ) -> dict[str, Any]:
     """POST fields to txt2img and give back the object that the server answers."""
-    try:
+    with needed_for("sending prompts to a web UI", "app", ConfigError):
         import httpx
-    except ImportError as error:
-        raise ConfigError(
-            f"sending prompts to a web UI needs httpx ({error}); run: pip install 'unprompt[app]'"
-        ) from error
     address = _address(url)
     where = str(address.copy_with(userinfo=b""))
     if not timeout > 0:

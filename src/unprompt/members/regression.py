@@ -17,6 +17,7 @@ from unprompt.networks.checkpoints import declared, locate, verify
 from unprompt.networks.loader import Loader
 from unprompt.records import unit_rows
 from unprompt.regression.checkpoint import MODEL_FILE
+from unprompt.storage.packages import needed_for
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -67,14 +68,10 @@ class Regressor:
         Raises CheckpointError where it is missing, damaged or not what the settings say.
         """
         path, backbone = model_file(checkpoint, config.backbone)
-        try:
+        with needed_for("the regression member", "train"):
             import torch
 
             from unprompt.regression.checkpoint import load_model
-        except ImportError as error:
-            raise CheckpointError(
-                f"the regression member needs {error.name}; run: pip install 'unprompt[train]'"
-            ) from error
         network = load_model(path, backbone, config.size, config.statistics).model.requires_grad_(False)
         network = with_folded_norms(network).to(device, memory_format=torch.channels_last)
         settings = " ".join(str(value) for value in astuple(config))

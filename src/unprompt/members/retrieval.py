@@ -17,7 +17,7 @@ import numpy as np
 
 from unprompt.ensemble.kinds import MemberKind, MemberSpec
 from unprompt.ensemble.members import Guess, softmax
-from unprompt.errors import CheckpointError, ConfigError, InputError
+from unprompt.errors import ConfigError, InputError
 from unprompt.members.bank import Bank, IdentifiedBackbone, read_bank
 from unprompt.members.interrogator import clip_of
 from unprompt.networks import clip as clips
@@ -26,6 +26,7 @@ from unprompt.networks.devices import core_count
 from unprompt.networks.loader import Loader
 from unprompt.networks.minilm import encoder_identity
 from unprompt.records import unit_rows
+from unprompt.storage.packages import needed_for
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -158,12 +159,8 @@ class Search:
     """
 
     def __init__(self, rows: NDArray[Any], exact_rows: int = EXACT_ROWS) -> None:
-        try:
+        with needed_for("the retrieval member", "interrogate"):
             import faiss
-        except ImportError as error:
-            raise CheckpointError(
-                f"the retrieval member needs {error.name}; run: pip install 'unprompt[interrogate]'"
-            ) from error
         matrix = np.ascontiguousarray(rows, dtype=np.float32)
         self._index: Any = faiss.IndexFlatIP(matrix.shape[1])
         with _settings_of_our_own(faiss):

@@ -23,7 +23,7 @@ from unprompt.networks.checkpoints import locate, verify
 from unprompt.networks.folding import fold_batch_norms, match_by_order
 from unprompt.networks.preprocess import Preprocess
 from unprompt.networks.state_dicts import StateDict, load_strictly, read_tensors
-from unprompt.storage.packages import package_folder
+from unprompt.storage.packages import needed_for, package_folder
 
 CLIP = "open_clip:"
 TOWER = "visual."  # before the names of a CLIP's image tower
@@ -477,7 +477,5 @@ def set_checkpointing(model: torch.nn.Module) -> None:
 def _library(name: str) -> Any:
     import importlib
 
-    try:
+    with needed_for("a backbone", "train"):
         return importlib.import_module(name)
-    except ImportError as error:
-        raise CheckpointError(f"backbones need {error.name}; run: pip install 'unprompt[train]'") from error

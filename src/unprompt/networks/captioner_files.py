@@ -15,6 +15,7 @@ from unprompt.errors import CheckpointError, InputError
 from unprompt.networks.blip_names import COUNTER, PARTS, SHAPES_READ, TIED, blip_sizes, transformers_name
 from unprompt.networks.checkpoints import locate, verify
 from unprompt.storage.files import read_json
+from unprompt.storage.packages import needed_for
 
 CHECKPOINT = "blip-large"
 MINILM = "all-minilm-l6-v2"  # which has BERT's vocabulary too
@@ -245,12 +246,8 @@ def _read(path: Path, what: str, load: Callable[..., Any], *arguments: Any, **mo
 
 def _transformers() -> Any:
     os.environ.setdefault("HF_HUB_OFFLINE", "1")  # a local folder must never make it ask a server
-    try:
+    with needed_for("captioning", "interrogate"):
         import transformers
-    except ImportError as error:
-        raise CheckpointError(
-            f"captions need {error.name}; run: pip install 'unprompt[interrogate]'"
-        ) from error
     transformers.utils.logging.set_verbosity_error()
     transformers.utils.logging.disable_progress_bar()
     return transformers

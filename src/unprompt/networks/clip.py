@@ -16,6 +16,7 @@ import numpy as np
 
 from unprompt.errors import CheckpointError, ConfigError
 from unprompt.networks.checkpoints import locate, verify
+from unprompt.storage.packages import needed_for
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -68,15 +69,11 @@ class Clip:
         have code in them; ConfigError for a name or setting that does not exist.
         """
         os.environ.setdefault("HF_HUB_OFFLINE", "1")  # read when the hub's client is first imported
-        try:
+        with needed_for("a CLIP model", "interrogate"):
             from unprompt.networks.state_dicts import read_tensors
 
             source = Source.of(model, checkpoint)
             network = source.network(device)
-        except ImportError as error:
-            raise CheckpointError(
-                f"CLIP models need open_clip ({error}); run: pip install 'unprompt[interrogate]'"
-            ) from error
         source.fill(network, read_tensors(source.weights))
         preprocess = with_statistics(network.visual.preprocess_cfg, statistics)
         name = f"clip {source.model} {source.weights.resolve()} {statistics}".rstrip()

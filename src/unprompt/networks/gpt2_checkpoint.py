@@ -10,6 +10,7 @@ from typing import Any
 from unprompt.errors import CheckpointError
 from unprompt.networks.checkpoints import sha256_of_files
 from unprompt.storage.files import read_json
+from unprompt.storage.packages import needed_for
 
 LAYOUT = "openai-community/gpt2"
 WEIGHTS = (
@@ -101,10 +102,8 @@ def load_model(folder: Path, dtype: str) -> Any:
 
 def _transformers() -> Any:
     os.environ.setdefault("HF_HUB_OFFLINE", "1")  # a local folder must never make it ask a server
-    try:
+    with needed_for("GPT-2", "generate"):
         import transformers
-    except ImportError as error:
-        raise CheckpointError(f"GPT-2 needs {error.name}; run: pip install 'unprompt[generate]'") from error
     transformers.utils.logging.set_verbosity_error()
     transformers.utils.logging.disable_progress_bar()
     return transformers

@@ -13,7 +13,7 @@ from unprompt.errors import CheckpointError
 from unprompt.networks.checkpoints import locate, verify
 from unprompt.networks.folding import fold_batch_norms, match_by_order
 from unprompt.storage.images import central_square
-from unprompt.storage.packages import load_alone
+from unprompt.storage.packages import load_alone, needed_for
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -50,13 +50,9 @@ class ImageNetClassifier:
         """
         found = locate(CHECKPOINT, folder)
         verify(found)
-        try:
+        with needed_for("this bundle", "lite"):
             import timm
             import torch
-        except ImportError as error:
-            raise CheckpointError(
-                f"this bundle needs {error.name}; run: pip install 'unprompt[lite]'"
-            ) from error
         theirs = torch.load(found.main_path, map_location="cpu", weights_only=True)
         network = timm.create_model(ARCHITECTURE, pretrained=False)
         network.load_state_dict(match_by_order(theirs, network.state_dict(), ARCHITECTURE))

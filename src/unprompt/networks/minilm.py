@@ -11,10 +11,11 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from unprompt.errors import CheckpointError, InputError, RunError
+from unprompt.errors import InputError, RunError
 from unprompt.networks.checkpoints import cache_folder, declared, locate, verify
 from unprompt.records import DIM, Embeddings, Prompts
 from unprompt.storage.files import read_arrays, write_arrays
+from unprompt.storage.packages import needed_for
 
 if TYPE_CHECKING:
     from unprompt.records import FloatArray
@@ -43,13 +44,9 @@ class PromptEncoder:
         weights = found.checkpoint.main_file
         verify(found, only=[weights.name])
         os.environ.setdefault("HF_HUB_OFFLINE", "1")  # a local folder must never make it ask a server
-        try:
+        with needed_for("embedding prompts", "lite"):
             from sentence_transformers import SentenceTransformer
             from transformers.utils import logging
-        except ImportError as error:
-            raise CheckpointError(
-                f"embedding prompts needs sentence-transformers ({error}); run: pip install 'unprompt[lite]'"
-            ) from error
         logging.disable_progress_bar()
         model = SentenceTransformer(str(found.folder), device=device, local_files_only=True)
         return cls(model, encoder_identity())

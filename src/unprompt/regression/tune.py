@@ -21,7 +21,7 @@ from typing import TYPE_CHECKING, Any
 
 from unprompt import __version__
 from unprompt.datasets.dataset import read_dataset
-from unprompt.errors import CheckpointError, ConfigError, RunError
+from unprompt.errors import ConfigError, RunError
 from unprompt.learning.curves import EpochScores, read_metrics
 from unprompt.progress import Progress, silent
 from unprompt.regression import trials as trial_states
@@ -29,6 +29,7 @@ from unprompt.regression.config import MachineConfig, TrainConfig, TuneConfig
 from unprompt.regression.search import next_parameters, search_space, start_of, vision_transformer
 from unprompt.regression.trials import Trial, best_trial, plot_trials, write_trials
 from unprompt.storage.files import PARTS, locked, read_json, write_bytes, write_json
+from unprompt.storage.packages import needed_for
 from unprompt.storage.resumable import WORK, fingerprint
 from unprompt.storage.toml_files import write_config
 
@@ -92,7 +93,7 @@ def tune(
     """
     base, config, machine = base or TrainConfig(), config or TuneConfig(), machine or MachineConfig()
     data = read_dataset(dataset)
-    with _needs_packages():
+    with needed_for("tuning", "train"):
         vit = vision_transformer(base)
         space, notes = search_space(base, config, vit, _training_images(len(data), base))
     for note in notes:
@@ -123,15 +124,6 @@ def tune(
         )
         write_json(out / RECORD, _record(result, dataset, base, config))
     return result
-
-
-@contextmanager
-def _needs_packages() -> Iterator[None]:
-    """Say how to get a package that tuning needs and that is not installed."""
-    try:
-        yield
-    except ImportError as error:
-        raise CheckpointError(f"tuning needs {error.name}; run: pip install 'unprompt[train]'") from error
 
 
 def _training_images(images: int, base: TrainConfig) -> int:

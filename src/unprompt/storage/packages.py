@@ -1,10 +1,27 @@
-"""Installed packages that carry data: found without importing them, which can take seconds."""
+"""Packages that only some work needs: what is told where one is missing, and data without an import."""
 
 from __future__ import annotations
 
 import importlib.util
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from types import ModuleType
+
+from unprompt.errors import CheckpointError, UnpromptError
+
+
+@contextmanager
+def needed_for(work: str, extra: str, kind: type[UnpromptError] = CheckpointError) -> Iterator[None]:
+    """Import in this block what `work` ("training a CLIP") needs and unprompt[`extra`] installs.
+
+    A package that is missing, or cannot be imported, raises `kind`, which says so and how to get it.
+    """
+    try:
+        yield
+    except ImportError as error:
+        missing = error.name if isinstance(error, ModuleNotFoundError) else f"more packages ({error})"
+        raise kind(f"{work} needs {missing}; run: pip install 'unprompt[{extra}]'") from error
 
 
 def package_folder(name: str) -> Path | None:

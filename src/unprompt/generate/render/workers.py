@@ -23,6 +23,7 @@ from typing import TYPE_CHECKING, Any
 from unprompt.errors import ConfigError, RunError
 from unprompt.networks.devices import core_count
 from unprompt.painting.engine import Picture, RenderEngine, Renderer, encode_png
+from unprompt.storage.packages import needed_for
 
 if TYPE_CHECKING:
     from multiprocessing.sharedctypes import Synchronized
@@ -125,14 +126,10 @@ def render_with_ray(engine: RenderEngine, chunks: Sequence[Chunk], workers: int)
     to. Raises ConfigError where Ray is not installed, RunError where the work fails there.
     """
     os.environ.setdefault("RAY_BACKEND_LOG_LEVEL", "fatal")
-    try:
+    with needed_for("--cluster ray", "cluster", ConfigError):
         import ray
         from ray.data import ActorPoolStrategy, DataContext
         from ray.exceptions import RayError
-    except ImportError as error:
-        raise ConfigError(
-            f"--cluster ray needs Ray ({error}); run: pip install 'unprompt[cluster]'"
-        ) from error
     logging.getLogger("ray.data").setLevel(logging.ERROR)
     started = not ray.is_initialized()
     if started:
