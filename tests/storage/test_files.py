@@ -128,6 +128,7 @@ def test_json_round_trip(tmp_path: Path) -> None:
         (b"", "cannot be read as JSON"),
         (b'{"a": "\xff"}', "cannot be read"),
         (b"[1]", "holds no JSON object"),
+        (b"[" * 100_000, "cannot be read as JSON"),
     ],
 )
 def test_bad_json_is_an_input_error(tmp_path: Path, content: bytes, words: str) -> None:

@@ -17,6 +17,7 @@ import polars as pl
 
 from unprompt.errors import InputError
 from unprompt.records import DIM, Embeddings, Prompts
+from unprompt.storage.damage import damaged_table
 from unprompt.storage.files import read_embeddings, read_prompts
 from unprompt.storage.images import ImageFile, find_images, images_in_parts
 from unprompt.storage.parts import find_parts, read_columns
@@ -104,7 +105,7 @@ def _read_train_csv(path: Path) -> Prompts:
     """A table of image names (with or without folder and extension) and prompts, by whatever they call it."""
     try:
         table = pl.read_csv(path, infer_schema=False)
-    except (OSError, pl.exceptions.PolarsError) as error:
+    except damaged_table() as error:
         raise InputError(f"{path} cannot be read as CSV: {str(error).splitlines()[0]}") from error
     named = {}
     for what, columns in (("image", IMAGE_COLUMNS), ("prompt", PROMPT_COLUMNS)):

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import importlib
 import os
-import pickle
 from collections.abc import Mapping, Sequence
 from functools import cache
 from pathlib import Path
@@ -18,6 +17,7 @@ from typing import Any
 from unprompt.diffusion.memory import is_out_of_memory
 from unprompt.errors import CheckpointError, InputError, RunError
 from unprompt.networks.checkpoints import sha256_of_files
+from unprompt.storage.damage import damaged_weights
 from unprompt.storage.files import read_json
 from unprompt.storage.packages import needed_for
 
@@ -60,18 +60,6 @@ NETWORKS: Mapping[str, tuple[str, str, tuple[str, str]]] = MappingProxyType(
 
 VOCABULARY = ("vocab.json", "merges.txt")
 UNMERGED = 2 * 256 + 2  # words of CLIP's vocabulary that need no merge: bytes, bytes at a word's end, marks
-
-# What the loaders of torch, safetensors, diffusers and transformers raise for files whose bytes are wrong.
-DAMAGED = (
-    OSError,
-    ValueError,  # and JSONDecodeError, UnicodeDecodeError
-    RuntimeError,
-    KeyError,
-    TypeError,
-    AttributeError,
-    EOFError,
-    pickle.UnpicklingError,
-)
 
 
 def model_files(folder: Path) -> tuple[Path, ...]:
@@ -148,7 +136,7 @@ def load_tokenizer(folder: Path) -> Any:
     transformers = _library("transformers")
     try:
         return transformers.CLIPTokenizer.from_pretrained(str(folder / "tokenizer"), local_files_only=True)
-    except DAMAGED as error:
+    except damaged_weights() as error:
         raise _damaged(folder / "tokenizer", error) from error
 
 
@@ -191,7 +179,7 @@ def _load_scheduler(folder: Path, name: str) -> Any:
     kind = getattr(_library("diffusers"), class_name)
     try:
         return kind.from_config(kind.load_config(str(folder / "scheduler"), local_files_only=True), **changes)
-    except DAMAGED as error:
+    except damaged_weights() as error:
         raise _damaged(folder / "scheduler", error) from error
 
 
@@ -201,7 +189,6 @@ def _load_network(folder: Path, part: str, dtype: str) -> Any:
     Both libraries pass `weights_only=True` to torch.load, so nothing is unpickled.
     """
     import torch
-    from safetensors import SafetensorError
 
     library, class_name, weights = NETWORKS[part]
     try:
@@ -212,7 +199,7 @@ def _load_network(folder: Path, part: str, dtype: str) -> Any:
             local_files_only=True,
             output_loading_info=True,
         )
-    except (*DAMAGED, SafetensorError) as error:
+    except damaged_weights() as error:
         if is_out_of_memory(error):
             raise
         raise _damaged(folder / part, error) from error

@@ -19,6 +19,7 @@ from unprompt.easy_diffuser.config import ANSWER_SECONDS, STEPS, URL
 from unprompt.easy_diffuser.errors import WebUIError
 from unprompt.easy_diffuser.webui_images import as_png, cut, images_in
 from unprompt.errors import ConfigError, RunError
+from unprompt.storage.damage import DAMAGED_JSON
 from unprompt.storage.files import write_bytes
 from unprompt.storage.packages import needed_for
 
@@ -227,7 +228,7 @@ def _refusal(where: str, response: httpx.Response, body: bytes, auth: tuple[str,
 def _is_json(body: bytes) -> bool:
     try:
         json.loads(body)
-    except (ValueError, RecursionError):
+    except DAMAGED_JSON:
         return False
     return True
 
@@ -236,7 +237,7 @@ def what_was_said(body: bytes) -> str:
     """The reason in an error's body, on one line and cut to length: FastAPI's detail, the web UI's errors."""
     try:
         content = json.loads(body)
-    except (ValueError, RecursionError):
+    except DAMAGED_JSON:
         return cut(body.decode("utf-8", "replace"))
     if not isinstance(content, dict):
         return cut(json.dumps(content))
@@ -259,7 +260,7 @@ def _complaint(one: Any) -> str:
 def _json_object(where: str, body: bytes) -> dict[str, Any]:
     try:
         content = json.loads(body)
-    except (ValueError, RecursionError):
+    except DAMAGED_JSON:
         said = cut(body.decode("utf-8", "replace"))
         raise WebUIError(
             f"{where} answers what is not JSON ({said or 'nothing'}); is that the web UI's address?"

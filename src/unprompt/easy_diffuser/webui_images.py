@@ -6,19 +6,17 @@ import base64
 import io
 import json
 import re
-import struct
 from collections.abc import Mapping
 from typing import Any
 
 from PIL import Image, UnidentifiedImageError
 
 from unprompt.easy_diffuser.errors import WebUIError
+from unprompt.storage.damage import DAMAGED_IMAGE
 from unprompt.storage.images import MAX_PIXELS
 
 SHOWN = 300  # characters of what a server said
 _DATA_URL = re.compile(r"data:[^,]{0,100},")
-# What Pillow's decoders raise for damaged files is not one type.
-_DAMAGED = (OSError, ValueError, SyntaxError, IndexError, TypeError, EOFError, struct.error)
 
 
 def cut(text: str) -> str:
@@ -76,7 +74,7 @@ def as_png(encoded: bytes, number: int = 1) -> bytes:
         raise WebUIError(
             f"{which} has more than {MAX_PIXELS:,} pixels and is not decoded; ask for a smaller one"
         ) from None
-    except _DAMAGED as error:
+    except DAMAGED_IMAGE as error:
         raise WebUIError(f"{which} is damaged or truncated: {error}") from error
     except MemoryError:
         raise WebUIError(f"there is not enough memory to decode {which}; ask for a smaller one") from None

@@ -12,6 +12,7 @@ from unprompt.errors import InputError
 from unprompt.generate.prompts import Draft
 from unprompt.networks.checkpoints import sha256_of
 from unprompt.records import Prompts, check_unique
+from unprompt.storage.damage import damaged_table
 from unprompt.storage.files import read_table, read_text
 from unprompt.text.cleaning import clean_prompt, plain_spaces
 
@@ -111,7 +112,6 @@ def _txt_rows(path: Path, column: str) -> _Rows:
 
 def _parquet_rows(path: Path, column: str) -> _Rows:
     import polars as pl
-    from polars.exceptions import PanicException, PolarsError
 
     try:
         kinds = pl.read_parquet_schema(path)
@@ -124,7 +124,7 @@ def _parquet_rows(path: Path, column: str) -> _Rows:
         frame = pl.read_parquet(path, columns=[column, *({ID} & {*kinds} - {column})])
     except FileNotFoundError:
         raise InputError(f"{path} does not exist") from None
-    except (PolarsError, PanicException, OSError) as error:
+    except damaged_table() as error:
         raise InputError(f"{path} cannot be read as parquet: {error}") from error
     texts = frame[column].fill_null("")
     ids = frame[ID].cast(pl.String) if ID in frame.columns else [None] * len(texts)

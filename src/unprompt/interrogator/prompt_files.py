@@ -17,8 +17,9 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from unprompt.errors import ConfigError, InputError, RunError
+from unprompt.errors import ConfigError, RunError
 from unprompt.records import Problem
+from unprompt.storage.damage import OTHER_RECORD
 from unprompt.storage.files import (
     PARTS,
     csv_line,
@@ -280,5 +281,5 @@ def _read_state(path: Path) -> _State | None:
         saved = read_json(path)
         problems = tuple(Problem(**problem) for problem in saved["problems"])
         return _State(str(saved["plan"]), int(saved["done"]), int(saved["size"]), problems)
-    except (InputError, KeyError, TypeError, ValueError):
+    except OTHER_RECORD:
         return None

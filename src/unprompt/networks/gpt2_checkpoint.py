@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
-from pickle import UnpicklingError
 from typing import Any
 
 from unprompt.errors import CheckpointError
 from unprompt.networks.checkpoints import sha256_of_files
+from unprompt.storage.damage import damaged_weights
 from unprompt.storage.files import read_json
 from unprompt.storage.packages import needed_for
 
@@ -20,9 +20,6 @@ WEIGHTS = (
     "pytorch_model.bin.index.json",
 )
 VOCABULARY = ("vocab.json", "merges.txt")
-
-# What torch and transformers raise for files whose bytes are wrong; safetensors has an error of its own.
-DAMAGED = (OSError, ValueError, RuntimeError, KeyError, TypeError, AttributeError, EOFError, UnpicklingError)
 
 
 def model_files(folder: Path) -> list[Path]:
@@ -83,13 +80,11 @@ def load_model(folder: Path, dtype: str) -> Any:
     """The GPT2LMHeadModel of a folder, on the CPU. Raises CheckpointError where it is missing or damaged."""
     model_files(folder)
     transformers = _transformers()
-    from safetensors import SafetensorError
-
     try:
         model, report = transformers.GPT2LMHeadModel.from_pretrained(
             str(folder), dtype=dtype, local_files_only=True, output_loading_info=True
         )
-    except (*DAMAGED, SafetensorError) as error:
+    except damaged_weights() as error:
         first = str(error).strip().partition("\n")[0]
         raise CheckpointError(f"the model in {folder} cannot be loaded ({first}); get it again") from error
     if missing := sorted(report["missing_keys"]):  # transformers fills them with random numbers

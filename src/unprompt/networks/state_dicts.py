@@ -13,15 +13,13 @@ from typing import Any
 import torch
 
 from unprompt.errors import CheckpointError
+from unprompt.storage.damage import damaged_safetensors, damaged_weights
 
 StateDict = dict[str, torch.Tensor]
 
 WRAPPERS = ("state_dict", "model_state_dict", "model")  # keys under which trainers keep a model's tensors
 PREFIXES = ("module.", "_orig_mod.", "model.")  # what data parallelism, torch.compile and trainers put before
 COUNTERS = ("n_averaged",)  # what torch's AveragedModel keeps beside the tensors
-
-# What torch raises for files whose bytes are wrong, each seen with a file cut short or of another kind.
-DAMAGED = (OSError, EOFError, KeyError, ValueError, TypeError, IndexError, AttributeError, RuntimeError)
 
 
 def read_tensors(path: Path) -> StateDict:
@@ -48,23 +46,22 @@ def is_safetensors(path: Path) -> bool:
 
 def read_safetensors(path: Path) -> StateDict:
     """All tensors of a safetensors file. Raises CheckpointError where it is cut short or damaged."""
-    from safetensors import SafetensorError
     from safetensors.torch import load_file
 
     try:
         return dict(load_file(path))
-    except (SafetensorError, OSError) as error:
+    except damaged_safetensors() as error:
         raise damaged(path, error) from error
 
 
 def read_metadata(path: Path) -> dict[str, str]:
     """The texts in the header of a safetensors file, without reading a tensor."""
-    from safetensors import SafetensorError, safe_open
+    from safetensors import safe_open
 
     try:
         with safe_open(path, framework="pt") as file:
             return file.metadata() or {}
-    except (SafetensorError, OSError) as error:
+    except damaged_safetensors() as error:
         raise damaged(path, error) from error
 
 
@@ -89,7 +86,7 @@ def _read_torch(path: Path) -> Any:
             f"{path} is a pickle with more than tensors in it ({asked[1] or 'code of its own'}), and code in "
             "a checkpoint is never run; where you trust the file, save its state_dict alone as .safetensors"
         ) from error
-    except DAMAGED as error:
+    except damaged_weights() as error:
         raise damaged(path, error) from error
 
 

@@ -20,9 +20,10 @@ from enum import Enum
 from pathlib import Path
 from typing import IO, Any
 
-from unprompt.errors import InputError, RunError
+from unprompt.errors import RunError
 from unprompt.runs.chunks import KIND
 from unprompt.runs.config import PredictConfig
+from unprompt.storage.damage import OTHER_RECORD
 from unprompt.storage.files import read_json
 
 MOST_WAITING = 20
@@ -212,5 +213,5 @@ def finished_runs(out: Path) -> Iterator[BatchRun]:
             said = read_json(record)
             run = BatchRun(folder.name, _STAMP.sub("", folder.name), folder, None, "", State.DONE)
             yield _finished(run, said)
-        except (InputError, KeyError, TypeError, ValueError):
+        except OTHER_RECORD:
             continue

@@ -11,9 +11,6 @@ import errno
 import io
 import json
 import os
-import struct
-import zipfile
-import zlib
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from itertools import chain
@@ -24,6 +21,7 @@ import numpy as np
 
 from unprompt.errors import InputError, RunError
 from unprompt.records import Embeddings, Problem, Prompts
+from unprompt.storage.damage import DAMAGED_ARRAYS, DAMAGED_JSON
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -31,23 +29,6 @@ if TYPE_CHECKING:
 PARTS = ".*.part"  # names of files that are being written
 PROMPTS_HEADER = ("imgId", "prompt")
 PROBLEMS_HEADER = ("imgId", "file", "problem")
-
-# What zipfile, zlib and numpy raise for an .npz whose bytes are wrong, each seen with single bytes flipped.
-DAMAGED = (
-    OSError,
-    ValueError,
-    EOFError,
-    KeyError,
-    TypeError,
-    SyntaxError,
-    AttributeError,
-    OverflowError,
-    MemoryError,
-    RuntimeError,  # and NotImplementedError
-    struct.error,
-    zlib.error,
-    zipfile.BadZipFile,
-)
 
 
 @contextmanager
@@ -122,7 +103,7 @@ def read_json(path: Path) -> dict[str, Any]:
         content = json.loads(path.read_bytes())
     except FileNotFoundError:
         raise InputError(f"{path} does not exist") from None
-    except (OSError, ValueError) as error:
+    except DAMAGED_JSON as error:
         raise InputError(f"{path} cannot be read as JSON: {error}") from error
     if not isinstance(content, dict):
         raise InputError(f"{path} holds no JSON object")
@@ -239,7 +220,7 @@ def read_arrays(path: Path, names: Sequence[str]) -> dict[str, NDArray[Any]]:
             return {name: archive[name] for name in names}
     except FileNotFoundError:
         raise InputError(f"{path} does not exist") from None
-    except DAMAGED as error:
+    except DAMAGED_ARRAYS as error:
         raise InputError(f"{path} cannot be read as an .npz file: {error}") from error
 
 

@@ -7,7 +7,6 @@ UnreadableImageError, which a run turns into a row of problems.csv.
 from __future__ import annotations
 
 import io
-import struct
 import warnings
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
@@ -22,6 +21,7 @@ from PIL import Image, ImageOps, UnidentifiedImageError
 
 from unprompt.errors import InputError, UnreadableImageError
 from unprompt.records import check_unique
+from unprompt.storage.damage import DAMAGED_IMAGE
 from unprompt.storage.parts import find_parts, read_columns, read_image_bytes
 
 if TYPE_CHECKING:
@@ -218,8 +218,7 @@ def _decoding(unknown: str = NO_IMAGE) -> Iterator[None]:
         raise UnreadableImageError("no permission to read the file") from None
     except FileNotFoundError:
         raise UnreadableImageError("the file is gone, or a link that leads nowhere") from None
-    except (OSError, ValueError, SyntaxError, IndexError, TypeError, struct.error, EOFError) as error:
-        # What Pillow's decoders raise for damaged files is not one type; each of these was seen.
+    except DAMAGED_IMAGE as error:
         raise UnreadableImageError(f"damaged or truncated: {error}") from error
     except MemoryError:
         raise UnreadableImageError("not enough memory to decode it") from None

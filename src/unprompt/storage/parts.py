@@ -18,6 +18,7 @@ import polars as pl
 
 from unprompt.errors import InputError
 from unprompt.records import DIM
+from unprompt.storage.damage import damaged_table
 from unprompt.storage.files import writing
 
 if TYPE_CHECKING:
@@ -26,7 +27,6 @@ if TYPE_CHECKING:
 PATTERN = "*.parquet"
 ROW_GROUP = 64  # rows that are read together where one is asked for
 BLOCKS_KEPT = 4  # row groups in memory: readers go through a part in order
-UNREADABLE = (OSError, pl.exceptions.PolarsError, pl.exceptions.PanicException)
 
 
 @dataclass(frozen=True, eq=False)
@@ -111,7 +111,7 @@ def read_columns(path: Path, columns: Sequence[str]) -> pl.DataFrame:
         if missing:
             raise InputError(f"{path} has no column '{missing[0]}' (it has: {', '.join(there)})")
         return pl.read_parquet(path, columns=list(columns), memory_map=False)
-    except UNREADABLE as error:
+    except damaged_table() as error:
         raise _unreadable(path, error) from error
 
 
@@ -126,7 +126,7 @@ def _read_block(path: Path, _changed: int, block: int) -> list[bytes | None]:
     try:
         rows = pl.scan_parquet(path).select("image").slice(block * ROW_GROUP, ROW_GROUP).collect()
         return rows["image"].struct.field("bytes").to_list()
-    except UNREADABLE as error:
+    except damaged_table() as error:
         raise _unreadable(path, error) from error
 
 

@@ -11,6 +11,7 @@ import polars as pl
 
 from unprompt.errors import InputError
 from unprompt.records import DIM, Embeddings
+from unprompt.storage.damage import damaged_table
 from unprompt.storage.files import writing
 
 HEADER = ("imgId_eId", "val")
@@ -104,7 +105,7 @@ def _read_rows(path: Path) -> pl.DataFrame:
         raise InputError(f"{path} does not exist or is not a file")
     try:
         frame = pl.read_csv(path, schema_overrides={HEADER[0]: pl.String, HEADER[1]: pl.Float64})
-    except (pl.exceptions.PolarsError, OSError) as error:
+    except damaged_table() as error:
         raise InputError(f"{path} cannot be read as a submission: {str(error).splitlines()[0]}") from error
     if tuple(frame.columns[:2]) != HEADER:
         raise InputError(f"{path} has the header '{','.join(frame.columns)}', expected '{','.join(HEADER)}'")
