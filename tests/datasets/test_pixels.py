@@ -212,7 +212,7 @@ def test_a_lost_array_or_a_damaged_record_begins_anew(
         with pytest.raises(KeyboardInterrupt):
             open_pixels(dataset, FIT, "yes", cache, interrupt)
 
-    for spoil in ("pixels.npy", "progress.json"):
+    for spoil in ("array.npy", "progress.json"):
         cache = tmp_path / spoil
         interrupted_at(50, cache)
         (spoilt,) = cache.glob(f"*/{spoil}")

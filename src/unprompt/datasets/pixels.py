@@ -18,13 +18,12 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from unprompt.errors import InputError, RunError, UnreadableImageError
+from unprompt.errors import InputError, UnreadableImageError
 from unprompt.networks.devices import core_count
 from unprompt.progress import Progress, silent
-from unprompt.storage.files import full_disk_told, locked, read_json, write_json
 from unprompt.storage.images import ImageFile, read_file
 from unprompt.storage.parts import ROW_GROUP
-from unprompt.storage.resumable import fingerprint
+from unprompt.storage.resumable import fill_array, fingerprint, rows_filled
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -154,77 +153,30 @@ def _has_room(array: Path, encoded: EncodedPixels) -> bool:
         folder.mkdir(parents=True, exist_ok=True)
     except OSError:
         return False
-    left = len(encoded) - _read_progress(_work(array))[0]
+    left = len(encoded) - rows_filled(array)
     return os.access(folder, os.W_OK) and 2 * left * _bytes_each(encoded) <= shutil.disk_usage(folder).free
-
-
-def _work(array: Path) -> Path:
-    """The folder of an array that is being filled: the array, its progress and its lock."""
-    return array.with_suffix(".filling")
 
 
 def _bytes_each(encoded: EncodedPixels) -> int:
     return 3 * encoded.preprocess.size**2
 
 
-def _read_progress(work: Path) -> tuple[int, list[str]]:
-    """How many images are done, in the order of filling, and what was wrong with which of them."""
-    try:
-        record = read_json(work / "progress.json")
-        return int(record["done"]), list(record["problems"])
-    except (InputError, KeyError, TypeError, ValueError):
-        return 0, []
-
-
 def _fill(array: Path, encoded: EncodedPixels, progress: Progress) -> None:
-    """Decode all images into `array`, which gets its name when it is whole."""
-    work = _work(array)
-    try:
-        work.mkdir(parents=True, exist_ok=True)
-        with locked(work / "lock", array), full_disk_told(array):
-            finished = array.exists()  # by another process, just now
-            problems = [] if finished else _fill_rows(work, encoded, progress)
-            if not finished and not problems:
-                (work / "pixels.npy").replace(array)
-            # Images that are mended have another fingerprint, so nobody would go on from here.
-            shutil.rmtree(work)
-    except OSError as error:
-        raise RunError(
-            f"{array} cannot be written: {error.strerror}; set XDG_CACHE_HOME to a folder that can, or "
-            "decode images as they are needed (decoded no)"
-        ) from error
-    if problems:
-        raise _unreadable(encoded.dataset, len(encoded), problems)
-
-
-def _fill_rows(work: Path, encoded: EncodedPixels, progress: Progress) -> list[str]:
-    """Decode into `work`/pixels.npy what is not there yet; what was wrong with which images.
-
-    Bytes are written to the file and not through a memory map: on a full disk that would end the process.
-    """
-    path, side, total = work / "pixels.npy", encoded.preprocess.size, len(encoded)
-    done, problems = _read_progress(work)
-    if not done or not path.exists():
-        done, problems = 0, []
-        (work / "progress.json").unlink(missing_ok=True)  # it may speak of an array that is gone
-        np.lib.format.open_memmap(path, "w+", np.uint8, (total, side, side, 3))
-    start = path.stat().st_size - total * _bytes_each(encoded)  # the header's length
+    """Decode all images into `array`."""
+    side, total = encoded.preprocess.size, len(encoded)
     order = sorted(range(total), key=lambda row: (str(encoded.files[row].path), encoded.files[row].row or 0))
-    progress("decoding", done, total)
-    with path.open("r+b") as stream:
+
+    def make(done: int) -> Iterator[tuple[int, Bytes | str]]:
         for row, fitted in _decoded(encoded, order[done:]):
             if isinstance(fitted, str):
-                problems.append(f"{encoded.files[row].image_id} ({fitted})")
+                yield row, f"{encoded.files[row].image_id} ({fitted})"
             else:
-                stream.seek(start + row * _bytes_each(encoded))
-                stream.write(fitted.tobytes())
-            done += 1
-            if done % SAVE == 0 or done == total:
-                stream.flush()
-                os.fsync(stream.fileno())
-                write_json(work / "progress.json", {"done": done, "problems": problems})
-            progress("decoding", done, total)
-    return problems
+                yield row, fitted[None]
+
+    shape, instead = (total, side, side, 3), "decode images as they are needed (decoded no)"
+    # Images that are mended have another fingerprint: nobody would go on from an array with problems.
+    if problems := fill_array(array, shape, np.uint8, make, SAVE, instead, "decoding", progress):
+        raise _unreadable(encoded.dataset, total, problems)
 
 
 def _decoded(encoded: EncodedPixels, rows: Sequence[int]) -> Iterator[tuple[int, Bytes | str]]:

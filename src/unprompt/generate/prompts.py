@@ -28,19 +28,18 @@ from unprompt.storage.files import (
     PARTS,
     csv_line,
     full_disk_told,
-    locked,
     read_json,
     write_bytes,
     write_json,
     writing,
 )
+from unprompt.storage.resumable import PROGRESS, unfinished
 
 HEADER = ("imgId", "prompt", "source", "seed")
 DUPLICATE = "duplicate"  # why a draft is dropped whose text was kept before, in whatever case
 PATIENCE = 10_000  # drafts in a row that give no prompt, after which an endless engine is given up
 SAVE_SECONDS = 2.0  # between two saves: what a kill can cost
 ROWS = "rows.csv"
-PROGRESS = "progress.json"
 SAMPLES = 3
 
 
@@ -120,21 +119,13 @@ def extend_prompts(
     if out.is_dir():
         raise RunError(f"{out} is a folder; name a file, for instance {out / 'prompts.csv'}")
     work = _work_folder(out)
-    try:
-        work.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise RunError(f"{out} cannot be written: {error.strerror}") from error
-    with locked(work / "lock", out):
+    with unfinished(work, out):
         plan = json.loads(json.dumps({"unprompt": __version__, **engine.settings()}))
-        try:
-            state = before = _opened(out, plan, count, overwrite)
-            if state.count != count:
-                state = _append(out, engine, state, count, patience, progress)
-            if (work / ROWS).exists():
-                _publish(out, state)
-        finally:
-            if not (work / PROGRESS).exists():
-                shutil.rmtree(work)
+        state = before = _opened(out, plan, count, overwrite)
+        if state.count != count:
+            state = _append(out, engine, state, count, patience, progress)
+        if (work / ROWS).exists():
+            _publish(out, state)
     if count is not None and state.count < count:
         raise InputError(
             f"there are only {state.count} prompts to be had, not {count} "
@@ -170,7 +161,7 @@ def _opened(out: Path, plan: Mapping[str, Any], count: int | None, overwrite: bo
     """Get ready to go on: the state, and its rows in the work folder unless they are already in `out`."""
     work = _work_folder(out)
     rows = work / ROWS
-    for part in (*work.glob(PARTS), *out.parent.glob(f".{_record_path(out).name}{PARTS[1:]}")):
+    for part in out.parent.glob(f".{_record_path(out).name}{PARTS[1:]}"):
         part.unlink()  # what a killed process had begun to write
     begun = _read_state(work / PROGRESS)
     if begun and not rows.exists() and out.exists() and out.stat().st_size == begun.size:

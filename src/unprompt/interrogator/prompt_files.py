@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import json
 import os
-import shutil
 from abc import ABC, abstractmethod
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -21,23 +20,19 @@ from unprompt.errors import ConfigError, RunError
 from unprompt.records import Problem
 from unprompt.storage.damage import OTHER_RECORD
 from unprompt.storage.files import (
-    PARTS,
     csv_line,
     full_disk_told,
-    locked,
     read_json,
     write_bytes,
     write_json,
     write_problems,
 )
 from unprompt.storage.images import ImageFile
-from unprompt.storage.resumable import fingerprint
+from unprompt.storage.resumable import PROGRESS, fingerprint, unfinished
 
 HEADER = ("imgId", "prompt", "caption", "similarity")
 LINES = ".jsonl"
 TABLES = (".csv", LINES)
-PROGRESS = "progress.json"
-LOCK = "lock"
 
 
 @dataclass(frozen=True)
@@ -233,18 +228,8 @@ def opened(output: Output, plan: Mapping[str, Any], overwrite: bool) -> Iterator
     Raises RunError where the place has results already, was begun with another plan, or is being written by
     another process. `overwrite` starts anew in the first two cases.
     """
-    try:
-        output.work.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise RunError(f"{output.path} cannot be written: {error.strerror}") from error
-    with locked(output.work / LOCK, output.path):
-        for part in output.work.glob(PARTS):  # what a killed process had begun to write
-            part.unlink()
-        try:
-            yield _opened(output, fingerprint(plan), overwrite)
-        finally:
-            if not (output.work / PROGRESS).exists():
-                shutil.rmtree(output.work, ignore_errors=True)
+    with unfinished(output.work, output.path):
+        yield _opened(output, fingerprint(plan), overwrite)
 
 
 def _opened(output: Output, plan: str, overwrite: bool) -> PromptWriter:

@@ -16,8 +16,9 @@ from itertools import accumulate
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from unprompt.errors import CheckpointError, RunError
+from unprompt.errors import CheckpointError
 from unprompt.networks.checkpoints import cache_folder
+from unprompt.storage.caching import make_once
 from unprompt.storage.files import writing
 
 if TYPE_CHECKING:
@@ -61,21 +62,15 @@ def text_features(tower: TextTower, kind: str, phrases: Sequence[str]) -> Tensor
     """
     key = hashlib.sha256("\n".join((tower.identity, *phrases)).encode()).hexdigest()
     path = cache_folder() / "phrases" / f"{kind}-{key[:20]}.safetensors"
-    rounded = None
-    if path.exists():
-        try:
-            like = tower.encode(phrases[:1])  # (1, D)
-            rounded = _read(path, key, (len(phrases), like.shape[1])).to(like.device)
-        except CheckpointError as error:
-            warnings.warn(f"{error}; made again", stacklevel=2)
-    if rounded is None:
-        rounded = _encode(tower, kind, phrases)
-        try:
-            _write(path, key, rounded)
-        except (OSError, RunError) as error:
-            warnings.warn(
-                f"{path} cannot be written ({error}); {kind} are encoded anew each run", stacklevel=2
-            )
+
+    def read(path: Path) -> Tensor:
+        like = tower.encode(phrases[:1])  # (1, D)
+        return _read(path, key, (len(phrases), like.shape[1])).to(like.device)
+
+    def write(path: Path, features: Tensor) -> None:
+        _write(path, key, features)
+
+    rounded = make_once(path, read, lambda: _encode(tower, kind, phrases), write, f"{kind} are encoded")
     return rounded.float() if rounded.device.type == "cpu" else rounded
 
 

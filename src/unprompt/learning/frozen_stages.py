@@ -9,10 +9,10 @@ can be in front of that.
 from __future__ import annotations
 
 import hashlib
-import shutil
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import closing
 from fnmatch import fnmatch
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -21,10 +21,10 @@ import torch
 
 from unprompt.datasets.batches import batches
 from unprompt.datasets.pixels import Pixels
-from unprompt.errors import ConfigError, InputError, RunError
+from unprompt.errors import ConfigError
 from unprompt.networks.preprocess import Preprocess
 from unprompt.progress import Progress, silent
-from unprompt.storage.files import full_disk_told, locked, read_json, write_json
+from unprompt.storage.resumable import fill_array
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -122,77 +122,43 @@ def open_activations(
         was_training = backbone.training
         backbone.eval()
         try:
-            _fill(path, _made(pixels, backbone, count, preprocess, workers), len(pixels), progress)
+            fill_array(
+                path,
+                (len(pixels), *_shape(backbone, count, preprocess.size)),
+                np.float16,
+                partial(_made, pixels, backbone, count, preprocess, workers),
+                SAVE * LOOK_BATCH,
+                "leave out keep_frozen",
+                "frozen stages",
+                progress,
+            )
         finally:
             backbone.train(was_training)
     return Activations(path)
 
 
-Make = Callable[[int], Iterator["NDArray[np.float16]"]]
+def _shape(backbone: torch.nn.Module, count: int, size: int) -> tuple[int, ...]:
+    """(h, w, C) of what first stages make of an image of size x size pixels."""
+    place = next(backbone.parameters())
+    with torch.inference_mode():
+        made = first_stages(backbone, count, torch.zeros(1, 3, size, size, device=place.device))
+    return tuple(made.permute(0, 2, 3, 1).shape[1:])
 
 
 def _made(
-    pixels: Pixels, backbone: torch.nn.Module, count: int, preprocess: Preprocess, workers: int
-) -> Make:
-    """A function that gives the activations from some row on, batch by batch."""
+    pixels: Pixels,
+    backbone: torch.nn.Module,
+    count: int,
+    preprocess: Preprocess,
+    workers: int,
+    start: int,
+) -> Iterator[tuple[int, NDArray[np.float16]]]:
+    """The activations from row `start` on, batch by batch, each with its first row."""
     device = next(backbone.parameters()).device
-
-    def make(start: int) -> Iterator[NDArray[np.float16]]:
-        rows = np.arange(start, len(pixels))
-        plan = [rows[first : first + LOOK_BATCH] for first in range(0, len(rows), LOOK_BATCH)]
-        with closing(batches(pixels, plan, workers)) as loader:
-            for _, loaded in loader:
-                with torch.inference_mode():
-                    made = first_stages(backbone, count, preprocess.normalise(loaded.to(device)))
-                    yield made.permute(0, 2, 3, 1).half().cpu().numpy()
-
-    return make
-
-
-def _fill(path: Path, make: Make, total: int, progress: Progress) -> None:
-    """Write an array that gets its name when it is whole."""
-    work = path.with_suffix(".filling")
-    try:
-        work.mkdir(parents=True, exist_ok=True)
-        with locked(work / "lock", path), full_disk_told(path):
-            if not path.exists():  # by another process, just now
-                _fill_rows(work, make, total, progress)
-                (work / "array.npy").replace(path)
-            shutil.rmtree(work)
-    except OSError as error:
-        raise RunError(
-            f"{path} cannot be written: {error.strerror}; set XDG_CACHE_HOME to a folder that can, or leave "
-            "out keep_frozen"
-        ) from error
-
-
-def _fill_rows(work: Path, make: Make, total: int, progress: Progress) -> None:
-    """Write what is not there yet. Not through a memory map: on a full disk that would end the process."""
-    array, record = work / "array.npy", work / "progress.json"
-    done = _rows_done(record) if array.exists() else 0
-    progress("frozen stages", done, total)
-    stream = None
-    try:
-        for number, made in enumerate(make(done), start=1):
-            if stream is None:
-                if not done:
-                    record.unlink(missing_ok=True)  # it may speak of an array that is gone
-                    np.lib.format.open_memmap(array, "w+", np.float16, (total, *made.shape[1:]))
-                stream = array.open("r+b")
-                stream.seek(array.stat().st_size - (total - done) * made[0].nbytes)
-            stream.write(made.tobytes())
-            done += len(made)
-            if number % SAVE == 0 or done == total:
-                stream.flush()
-                write_json(record, {"done": done})
-            progress("frozen stages", done, total)
-    finally:
-        if stream is not None:
-            stream.close()
-
-
-def _rows_done(record: Path) -> int:
-    try:
-        return int(read_json(record)["done"])
-    except (InputError, KeyError, TypeError, ValueError):
-        return 0
+    rows = np.arange(start, len(pixels))
+    plan = [rows[first : first + LOOK_BATCH] for first in range(0, len(rows), LOOK_BATCH)]
+    with closing(batches(pixels, plan, workers)) as loader:
+        for some, loaded in loader:
+            with torch.inference_mode():
+                made = first_stages(backbone, count, preprocess.normalise(loaded.to(device)))
+                yield int(some[0]), made.permute(0, 2, 3, 1).half().cpu().numpy()

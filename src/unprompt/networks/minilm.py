@@ -4,16 +4,16 @@ from __future__ import annotations
 
 import hashlib
 import os
-import warnings
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from unprompt.errors import InputError, RunError
+from unprompt.errors import InputError
 from unprompt.networks.checkpoints import cache_folder, declared, locate, verify
 from unprompt.records import DIM, Embeddings, Prompts
+from unprompt.storage.caching import make_once
 from unprompt.storage.files import read_arrays, write_arrays
 from unprompt.storage.packages import needed_for
 
@@ -76,21 +76,26 @@ def encode_cached(encoder: PromptEncoder, texts: Sequence[str], what: str) -> Fl
     The file's name is the hash of the texts and of the encoder's weights. A damaged file is made again with
     a warning; a cache folder that cannot be written only costs the time of encoding again.
     """
-    from tqdm import tqdm
-
     key = hashlib.sha256("\n".join((encoder.identity, *texts)).encode()).hexdigest()[:20]
     path = cache_folder() / "embeddings" / f"{what}-{key}.npz"
-    if path.exists():
-        try:
-            vectors = read_arrays(path, ("embeddings",))["embeddings"]
-            if vectors.shape == (len(texts), DIM):
-                return np.asarray(vectors, dtype=np.float32)
-            warnings.warn(
-                f"{path} holds {vectors.shape}, expected {(len(texts), DIM)}; made again", stacklevel=2
-            )
-        except InputError as error:
-            warnings.warn(f"{error}; made again", stacklevel=2)
-    order = np.argsort([len(text) for text in texts], kind="stable")  # like lengths share a batch: no padding
+
+    def read(path: Path) -> FloatArray:
+        vectors = read_arrays(path, ("embeddings",))["embeddings"]
+        if vectors.shape != (len(texts), DIM):
+            raise InputError(f"{path} holds {vectors.shape}, expected {(len(texts), DIM)}")
+        return np.asarray(vectors, dtype=np.float32)
+
+    def write(path: Path, vectors: FloatArray) -> None:
+        write_arrays(path, embeddings=vectors)
+
+    return make_once(path, read, lambda: _encode_alike(encoder, texts, what), write, f"{what} are embedded")
+
+
+def _encode_alike(encoder: PromptEncoder, texts: Sequence[str], what: str) -> FloatArray:
+    """Encode texts of like lengths together: what shares a batch is not filled up."""
+    from tqdm import tqdm
+
+    order = np.argsort([len(text) for text in texts], kind="stable")
     vectors = np.empty((len(texts), DIM), dtype=np.float32)
     step = 16 * BATCH
     with tqdm(total=len(texts), desc=f"embedding {what} (once)", unit="text", disable=None) as bar:
@@ -98,8 +103,4 @@ def encode_cached(encoder: PromptEncoder, texts: Sequence[str], what: str) -> Fl
             rows = order[start : start + step]
             vectors[rows] = encoder.encode([texts[row] for row in rows])
             bar.update(len(rows))
-    try:
-        write_arrays(path, embeddings=vectors)
-    except (OSError, RunError) as error:
-        warnings.warn(f"{path} cannot be written ({error}); {what} are embedded anew each run", stacklevel=2)
     return vectors

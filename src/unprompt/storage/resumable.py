@@ -1,24 +1,40 @@
-"""Folders that a command fills in steps: a RUN, a DATASET. Killed at any time, it can go on.
+"""Folders, files and arrays that are filled in steps: killed at any time, the work can go on.
 
-While the work is under way its finished steps lie in FOLDER/.work, each written whole. They are removed
-after the folder's record, which is written last: if it is there, the work is complete.
+A folder (a RUN, a DATASET) has its finished steps in FOLDER/.work, each written whole. They are removed after
+the folder's record, which is written last: if it is there, the work is complete. A single file has a hidden
+folder beside it as long as it is not finished, and an array lies in one until it is whole.
 """
 
 from __future__ import annotations
 
 import hashlib
 import json
+import math
+import os
 import shutil
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
 
 from unprompt.errors import InputError, RunError
-from unprompt.storage.files import PARTS, locked, read_json, write_json
+from unprompt.progress import Progress, silent
+from unprompt.storage.damage import OTHER_RECORD
+from unprompt.storage.files import PARTS, full_disk_told, locked, read_json, write_json
+
+if TYPE_CHECKING:
+    from numpy.typing import DTypeLike, NDArray
+
+    Blocks = Iterator[tuple[int, NDArray[Any] | str]]
 
 WORK = ".work"
+LOCK = "lock"
+ARRAY = "array.npy"  # an array that is not whole
+PROGRESS = "progress.json"  # what an unfinished file or array keeps of how far it has come
 
 
 @dataclass(frozen=True)
@@ -60,7 +76,7 @@ def opened(path: Path, kind: FolderKind, plan: Mapping[str, Any], overwrite: boo
         work.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise RunError(f"{path} cannot be written: {error.strerror}") from error
-    with locked(work / "lock", path):
+    with locked(work / LOCK, path):
         plan_path = work / "plan.json"
         finished = (path / kind.record).exists()
         begun = _known_fingerprint(plan_path)
@@ -90,6 +106,121 @@ def finish(path: Path, kind: FolderKind, record: Mapping[str, Any]) -> None:
     shutil.rmtree(path / WORK, ignore_errors=True)
 
 
+@contextmanager
+def unfinished(work: Path, out: Path) -> Iterator[None]:
+    """Hold the hidden folder `work` of a file `out` that is written in steps.
+
+    What the steps need to go on is the caller's `work`/progress.json; where that is gone in the end, the
+    folder goes. Raises RunError where it cannot be written and where another process holds it.
+    """
+    try:
+        work.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise RunError(f"{out} cannot be written: {error.strerror}") from error
+    with locked(work / LOCK, out):
+        for part in work.glob(PARTS):  # what a killed process had begun to write
+            part.unlink()
+        try:
+            yield
+        finally:
+            if not (work / PROGRESS).exists():
+                shutil.rmtree(work, ignore_errors=True)
+
+
+def fill_array(
+    path: Path,
+    shape: tuple[int, ...],
+    dtype: DTypeLike,
+    make: Callable[[int], Blocks],
+    save: int,
+    instead: str,
+    step: str,
+    progress: Progress = silent,
+) -> list[str]:
+    """Write an .npy of N rows, `shape` (N, ...), in steps; returns what is wrong with which rows.
+
+    `make`: how many rows are done -> the others, in an order that is always the same, as they come: a row's
+    number, and the values (B, ...) from there on or a text that says what is wrong with that row. The array
+    gets its name when it is whole and nothing is wrong. Until then it lies in a folder beside `path`; `save`:
+    so many rows are made between two saves, which is what a kill can cost.
+
+    Raises RunError where the disk is full, another process fills the array, or the folder cannot be written;
+    `instead` is what else can then be done.
+    """
+    work = _filling(path)
+    try:
+        work.mkdir(parents=True, exist_ok=True)
+        with locked(work / LOCK, path), full_disk_told(path):
+            if path.exists():  # made by another process, just now
+                problems = []
+            else:
+                problems = _fill(work, shape, dtype, make, save, partial(progress, step))
+                if not problems:
+                    (work / ARRAY).replace(path)
+            shutil.rmtree(work)
+    except OSError as error:
+        reason = f"{path} cannot be written: {error.strerror}"
+        raise RunError(f"{reason}; set XDG_CACHE_HOME to a folder that can, or {instead}") from error
+    return problems
+
+
+def rows_filled(path: Path) -> int:
+    """How many rows of an array are done that `fill_array` has begun and not finished."""
+    return _read_filled(_filling(path))[0]
+
+
+def _filling(path: Path) -> Path:
+    return path.with_suffix(".filling")
+
+
+def _read_filled(work: Path) -> tuple[int, list[str]]:
+    """How many rows are done, in the order of filling, and what was wrong with which of them."""
+    try:
+        record = read_json(work / PROGRESS)
+        return (int(record["done"]), list(record["problems"])) if (work / ARRAY).exists() else (0, [])
+    except OTHER_RECORD:
+        return 0, []
+
+
+def _fill(
+    work: Path,
+    shape: tuple[int, ...],
+    dtype: DTypeLike,
+    make: Callable[[int], Blocks],
+    save: int,
+    tell: Callable[[int, int], None],
+) -> list[str]:
+    """Make what is not there yet; what is wrong with which rows.
+
+    Bytes are written to the file and not through a memory map: on a full disk that would end the process.
+    """
+    array, total = work / ARRAY, shape[0]
+    done, problems = _read_filled(work)
+    if not done:
+        (work / PROGRESS).unlink(missing_ok=True)  # it may speak of an array that is gone
+        np.lib.format.open_memmap(array, "w+", dtype, shape)
+    row_bytes = math.prod(shape[1:]) * np.dtype(dtype).itemsize
+    start = array.stat().st_size - total * row_bytes  # the header's length
+    saved = done
+    tell(done, total)
+    with array.open("r+b") as stream:
+        for row, values in make(done):
+            if isinstance(values, str):
+                problems.append(values)
+                done += 1
+            else:
+                stream.seek(start + row * row_bytes)
+                stream.write(values.tobytes())
+                done += len(values)
+            if done - saved >= save or done == total:
+                stream.flush()
+                os.fsync(stream.fileno())  # before the record that counts these rows
+                write_json(work / PROGRESS, {"done": done, "problems": problems})
+                saved = done
+            tell(done, total)
+    return problems
+
+
 def _known_fingerprint(plan_path: Path) -> str | None:
     try:
         return str(read_json(plan_path).get("fingerprint"))
@@ -103,5 +234,5 @@ def _remove_outputs(path: Path, kind: FolderKind) -> None:
         for target in sorted(path.glob(pattern)):
             if target.is_dir():
                 shutil.rmtree(target)
-            elif target != path / WORK / "lock":
+            elif target != path / WORK / LOCK:
                 target.unlink()
