@@ -7,9 +7,8 @@ on after a kill, has the same batches.
 from __future__ import annotations
 
 import multiprocessing
-from collections import deque
 from collections.abc import Generator, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -19,6 +18,7 @@ from torch.utils.data import DataLoader, Dataset
 from unprompt.datasets.seeds import derive_seed
 from unprompt.datasets.split import random_order
 from unprompt.errors import ConfigError, InputError
+from unprompt.networks.pipeline import keep_ahead
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -80,15 +80,10 @@ def _loaded_by_thread(pixels: Pixels, plan: Sequence[Ints]) -> Generator[Any, No
         images = torch.from_numpy(pixels.take(rows))
         return images.pin_memory() if pinned else images
 
-    under_way: deque[Future[Any]] = deque()
     pool = ThreadPoolExecutor(1, "unprompt-load")
     try:
-        for rows in plan:
-            under_way.append(pool.submit(load, rows))
-            if len(under_way) > AHEAD:
-                yield under_way.popleft().result()
-        while under_way:
-            yield under_way.popleft().result()
+        for _, loading in keep_ahead(plan, lambda rows: pool.submit(load, rows), AHEAD):
+            yield loading.result()
     finally:
         pool.shutdown(cancel_futures=True)
 

@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 import json
-from collections import deque
 from collections.abc import Iterable, Iterator, Sequence
-from concurrent.futures import Future
 from dataclasses import dataclass
 from pathlib import Path
 
 from unprompt.networks.captioner import HEADER, Captioner
-from unprompt.networks.pipeline import Seen, running
+from unprompt.networks.pipeline import running
 from unprompt.records import check_unique
 from unprompt.storage.files import write_table, writing
 from unprompt.storage.images import ImageFile, find_images
@@ -38,16 +36,11 @@ def caption_files(
     files: Sequence[ImageFile], captioner: Captioner, device: str, workers: int
 ) -> Iterator[Captioned]:
     """Caption image files, in their order, each as soon as it and those before it are done."""
-    batches = deque(files[first : first + captioner.batch] for first in range(0, len(files), captioner.batch))
-    under_way: deque[tuple[Sequence[ImageFile], Future[Seen]]] = deque()
+    step = captioner.batch
+    batches = (files[first : first + step] for first in range(0, len(files), step))
     with running(workers, device) as pipeline:
-        while batches or under_way:
-            while batches and len(under_way) <= workers:  # one more than can be worked on: none waits
-                batch = batches.popleft()
-                (future,) = pipeline.submit(batch, [captioner])
-                under_way.append((batch, future))
-            batch, future = under_way.popleft()
-            seen = future.result()
+        # One more is under way than can be worked on, so that no worker waits.
+        for batch, seen in pipeline.see_in_order(batches, [captioner], workers):
             captions = iter(seen.features.get(captioner.name, ()))
             for file, problem in zip(batch, seen.problems, strict=True):
                 yield Captioned(file, None if problem else str(next(captions)), problem)

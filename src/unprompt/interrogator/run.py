@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-from collections import deque
-from collections.abc import Iterator, Mapping, Sequence
-from concurrent.futures import Future
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -22,7 +20,7 @@ from unprompt.networks.checkpoints import sha256_of
 from unprompt.networks.clip import Clip, ClipConfig
 from unprompt.networks.devices import choose_device, core_count
 from unprompt.networks.loader import Loader
-from unprompt.networks.pipeline import Pipeline, Seen, running
+from unprompt.networks.pipeline import running
 from unprompt.progress import Progress, silent
 from unprompt.records import Problem, rows_of
 from unprompt.storage.images import ImageFile
@@ -182,8 +180,11 @@ def _interrogate(
     workers = config.workers or core_count()
     done.start()
     progress("prompts", done.done, len(files))
+    step = max(backbone.batch for backbone in backbones)
+    batches = (files[first : first + step] for first in range(done.done, len(files), step))
     with running(workers, device) as pipeline:
-        for batch, seen in _looked_at(files[done.done :], backbones, pipeline, workers):
+        # One more is under way than can be worked on, so that no worker waits.
+        for batch, seen in pipeline.see_in_order(batches, backbones, workers):
             whys = list(zip(batch, seen.problems, strict=True))
             readable = [file for file, why in whys if why is None]
             said: Sequence[str] = [""] * len(readable)
@@ -203,21 +204,3 @@ def _interrogate(
                 [Problem(file.image_id, file.name, why) for file, why in whys if why is not None],
             )
             progress("prompts", done.done, len(files))
-
-
-def _looked_at(
-    files: Sequence[ImageFile], backbones: Sequence[Backbone], pipeline: Pipeline, workers: int
-) -> Iterator[tuple[Sequence[ImageFile], Seen]]:
-    """Files batch by batch, in order, with what is seen of them; others are under way meanwhile."""
-    step = max(backbone.batch for backbone in backbones)
-    under_way: deque[tuple[Sequence[ImageFile], Future[Seen]]] = deque()
-    for first in range(0, len(files), step):
-        batch = files[first : first + step]
-        (future,) = pipeline.submit(batch, backbones)
-        under_way.append((batch, future))
-        if len(under_way) > workers:  # one more than can be worked on: none waits
-            batch, future = under_way.popleft()
-            yield batch, future.result()
-    while under_way:
-        batch, future = under_way.popleft()
-        yield batch, future.result()

@@ -13,9 +13,7 @@ many steps it was made.
 from __future__ import annotations
 
 import warnings
-from collections import deque
-from collections.abc import Iterator, Sequence
-from concurrent.futures import Future
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
@@ -30,7 +28,7 @@ from unprompt.ensemble.score import cosines
 from unprompt.errors import ConfigError, InputError
 from unprompt.networks.devices import core_count
 from unprompt.networks.minilm import PromptEncoder, encoder_identity
-from unprompt.networks.pipeline import Backbone, Pipeline, Seen, gather, running
+from unprompt.networks.pipeline import Backbone, Pipeline, running
 from unprompt.progress import Progress, silent
 from unprompt.records import DIM, Problem, unit_rows
 from unprompt.storage import resumable as folders
@@ -300,29 +298,11 @@ def _look(
     done = total - sum(len(chunks[number]) for number in missing)
     progress("looking at images", done, total)
     ahead = 1 + -(-workers * backbone.batch // CHUNK)  # so many chunks keep every worker busy
-    for number, seen in _seen(chunks, missing, backbone, pipeline, ahead):
+    found = pipeline.see_in_order((chunks[number] for number in missing), [backbone], ahead)
+    for number, (chunk, seen) in zip(missing, found, strict=True):
         features = seen.features.get(backbone.name)
         rows = np.empty((0, 0), np.float16) if features is None else unit_rows(features, "image features")
         problems = np.array([problem or "" for problem in seen.problems], dtype=np.str_)
         write_arrays(paths[number], features=rows.astype(np.float16), problems=problems)
-        done += len(chunks[number])
+        done += len(chunk)
         progress("looking at images", done, total)
-
-
-def _seen(
-    chunks: Sequence[Sequence[ImageFile]],
-    missing: Sequence[int],
-    backbone: Backbone,
-    pipeline: Pipeline,
-    ahead: int,
-) -> Iterator[tuple[int, Seen]]:
-    """What is seen of the missing chunks, in order, with `ahead` of them under way beside the one awaited."""
-    under_way: deque[tuple[int, list[Future[Seen]]]] = deque()
-    for number in missing:
-        under_way.append((number, pipeline.submit(chunks[number], [backbone])))
-        if len(under_way) > ahead:
-            number, futures = under_way.popleft()
-            yield number, gather(futures)
-    while under_way:
-        number, futures = under_way.popleft()
-        yield number, gather(futures)

@@ -8,21 +8,15 @@ take turns on the device.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Protocol
-
-if TYPE_CHECKING:
-    from PIL import Image
-
-
 import sys
 import threading
 import time
-from collections import defaultdict
-from collections.abc import Iterator, Sequence
+from collections import defaultdict, deque
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
 import numpy as np
 
@@ -31,6 +25,10 @@ from unprompt.storage.images import ImageFile, read_file
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
+    from PIL import Image
+
+Item = TypeVar("Item")
+Begun = TypeVar("Begun")
 
 
 class Backbone(Protocol):
@@ -96,6 +94,19 @@ def see(files: Sequence[ImageFile], backbones: Sequence[Backbone], turn: Any) ->
     return Seen(tuple(problems), features, seconds)
 
 
+def keep_ahead(
+    items: Iterable[Item], begin: Callable[[Item], Begun], ahead: int
+) -> Iterator[tuple[Item, Begun]]:
+    """Items in their order with what `begin` gave for each, so that `ahead` later ones are begun by then."""
+    under_way: deque[tuple[Item, Begun]] = deque()
+    for item in items:
+        under_way.append((item, begin(item)))
+        if len(under_way) > ahead:
+            yield under_way.popleft()
+    while under_way:
+        yield under_way.popleft()
+
+
 class Pipeline:
     """A pool of workers for `see`. The caller decides how many chunks are under way at a time."""
 
@@ -115,6 +126,13 @@ class Pipeline:
         step = max((backbone.batch for backbone in backbones), default=1)
         batches = [files[first : first + step] for first in range(0, len(files), step)]
         return [self._pool.submit(see, batch, backbones, self._turn) for batch in batches]
+
+    def see_in_order(
+        self, chunks: Iterable[Sequence[ImageFile]], backbones: Sequence[Backbone], ahead: int
+    ) -> Iterator[tuple[Sequence[ImageFile], Seen]]:
+        """Chunks with what is seen of them; `ahead` others are under way beside the one awaited."""
+        for chunk, futures in keep_ahead(chunks, lambda chunk: self.submit(chunk, backbones), ahead):
+            yield chunk, gather(futures)
 
     def close(self) -> None:
         """Drop what has not begun and wait for what has."""
