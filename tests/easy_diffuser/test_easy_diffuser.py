@@ -33,7 +33,7 @@ from unprompt.easy_diffuser.relatedness import (
 )
 from unprompt.easy_diffuser.round_trips import RoundTrips, make_round_trips
 from unprompt.easy_diffuser.space import check_space, space_of
-from unprompt.easy_diffuser.tags import mentioned, plurals, read_tags, words_of
+from unprompt.easy_diffuser.tags import bare_words, mentioned, plurals, read_tags
 from unprompt.errors import ConfigError, InputError, RunError
 from unprompt.generate.pocket_prompts import PocketPrompts
 from unprompt.painting.engine import encode_png
@@ -99,13 +99,13 @@ class TestTags:
         assert plurals("glass") == {"glasses"}
         assert plurals("potato") == {"potatos", "potatoes"}
         assert plurals("city") == {"cities"}
-        assert words_of("A fox’s den, sci-fi!") == ["a", "fox", "den", "sci", "fi"]
+        assert bare_words("A fox’s den, sci-fi!") == ["a", "fox", "den", "sci", "fi"]
 
     def test_the_lists_of_the_package(self) -> None:
         common, pocket = read_tags("common"), read_tags("pocket")
         assert len(common) > 300
         assert len(pocket) > 1000
-        assert all(tag == tag.strip() and words_of(tag) for tag in common + pocket)
+        assert all(tag == tag.strip() and bare_words(tag) for tag in common + pocket)
         assert len(set(map(str.lower, common))) == len(common)
 
     def test_a_file_of_ones_own(self, tmp_path: Path) -> None:

@@ -17,8 +17,9 @@ from tests.tiny_clip import tiny_clip
 from unprompt.errors import ConfigError
 from unprompt.interrogator.modes import MODES, Interrogation, Interrogator, InterrogatorConfig
 from unprompt.interrogator.tables import Choice, Table, build_tables
-from unprompt.interrogator.vocabulary import OwnLists, words_of
+from unprompt.interrogator.vocabulary import OwnLists
 from unprompt.networks.text_tower import TextTower
+from unprompt.text.words import find_stems
 
 VOCABULARY = {
     "artists": ("by Ada", "by Bob Ross", "inspired by Ada", "inspired by Bob Ross"),
@@ -290,12 +291,12 @@ def test_where_repeats_are_not_wanted_each_phrase_has_a_word_of_its_own(
         for made, caption in zip(
             prompts(tower, tables, mode=mode, repeats=repeats, max_flavors=17), CAPTIONS, strict=True
         ):
-            words = words_of(caption) if mode != "negative" else set()
+            words = find_stems(caption) if mode != "negative" else set()
             for choice in made.choices:
-                if words_of(choice.phrase) <= words:
+                if find_stems(choice.phrase) <= words:
                     said_again += 1
                     assert repeats
-                words |= words_of(choice.phrase)
+                words |= find_stems(choice.phrase)
     assert said_again > 0
 
 

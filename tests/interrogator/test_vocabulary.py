@@ -18,7 +18,6 @@ from unprompt.interrogator.vocabulary import (
     read_list,
     read_phrases,
     read_vocabulary,
-    words_of,
     written_out,
 )
 from unprompt.storage.packages import package_folder
@@ -166,8 +165,3 @@ def test_a_list_that_is_named_twice_is_an_error(tmp_path: Path) -> None:
     written(tmp_path / "trendings.txt", "b\n")
     with pytest.raises(ConfigError, match="named twice: trending, trendings"):
         OwnLists.in_folder(tmp_path)
-
-
-def test_words_are_compared_without_case_and_plural() -> None:
-    assert words_of("Jungles, a JUNGLE!") == {"jungle", "a"}
-    assert words_of("…") == set()

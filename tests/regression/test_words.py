@@ -18,16 +18,16 @@ from unprompt.regression.config import TrainConfig
 from unprompt.regression.model import ModelSpec, WordsHead, new_model
 from unprompt.regression.probe import fit_ridge, fit_words
 from unprompt.regression.train import train
-from unprompt.regression.words import presence, vocabulary_of, word_loss, word_rows, words_of
+from unprompt.regression.words import distinct_words, presence, vocabulary_of, word_loss, word_rows
 
 PROMPTS = ("A red Fox, a FOX's tail", "two foxes", "red sky at 5 o'clock", "RED")
 WORDS = replace(TINY, head="words", word_count=2, probe=3)
 
 
 def test_words_by_hand() -> None:
-    assert words_of(PROMPTS[0]) == ["a", "red", "fox", "fox's", "tail"]
-    assert words_of("Émile’s 35mm_photo -- 5 o'clock'") == ["émile’s", "35mm", "photo", "5", "o'clock"]
-    assert words_of(" ,.- ") == []
+    assert distinct_words(PROMPTS[0]) == ["a", "red", "fox", "fox's", "tail"]
+    assert distinct_words("Émile’s 35mm_photo -- 5 o'clock'") == ["émile’s", "35mm", "photo", "5", "o'clock"]
+    assert distinct_words(" ,.- ") == []
 
 
 def test_vocabulary_by_hand() -> None:
@@ -111,7 +111,7 @@ def test_run_with_words_goes_on_as_a_whole_one(pairs: Path, tmp_path: Path) -> N
     assert learnt(tmp_path / "RUN") == learnt(tmp_path / "WHOLE")
     assert same_weights(tmp_path / "RUN" / "last.safetensors", tmp_path / "WHOLE" / "last.safetensors")
     words = load_model(tmp_path / "RUN" / "best.safetensors").model.spec.words
-    assert set(words) <= {word for text in read_dataset(pairs).prompts.texts for word in words_of(text)}
+    assert set(words) <= {word for text in read_dataset(pairs).prompts.texts for word in distinct_words(text)}
     assert "a" in words
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
@@ -12,23 +11,14 @@ import numpy as np
 
 from unprompt.storage.packages import package_folder
 from unprompt.text.clip_words import CLIP_TOKENS, clip_tokenizer
+from unprompt.text.words import STOP_WORDS, split_compounds
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-WORD = re.compile(r"[^\W_]+(?:['’-][^\W_]+)*")  # letters and digits; apostrophes and hyphens inside
 OPENING = 3  # words
 SHOWN = 20  # words and openings that are listed
 CLIP_MARKS = 2  # of start and end, which count among the 77 tokens that Stable Diffusion's text encoder reads
-_STOP_WORDS = """
-    a about above after again all also am among an and any are around as at be because been before being
-    below beside between both but by can could did do does down during each few for from had has have he
-    her here him his how i if in inside into is it its just like me more most my near next no nor not of
-    off on one only onto or other our out outside over own per same she so some such than that the their
-    them then there these they this those through to too under until up upon us very was we were what when
-    where which while who with within without you your
-"""
-STOP_WORDS = frozenset(_STOP_WORDS.split())  # say nothing of what a picture shows
 
 
 @dataclass(frozen=True, eq=False)
@@ -98,7 +88,7 @@ def study_wording(texts: Sequence[str]) -> Wording:
     and, where open_clip is installed, in CLIP tokens.
     """
     times_by_text = Counter(texts)
-    words_by_text = {text: WORD.findall(text.lower()) for text in times_by_text}
+    words_by_text = {text: split_compounds(text) for text in times_by_text}
     prompts_by_word: Counter[str] = Counter()
     prompts_by_opening: Counter[str] = Counter()
     for text, times in times_by_text.items():

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
+
+from unprompt.text.words import split_compounds
 
 if TYPE_CHECKING:
     from PIL import Image
@@ -14,6 +15,7 @@ if TYPE_CHECKING:
     from unprompt.records import FloatArray
 
 BORDERS = ((0.98, "the same"), (0.8, "very near"), (0.6, "near"), (0.3, "loosely related"))
+# Fewer than STOP_WORDS: that a cat lies under a table, and not on it, sets two prompts apart.
 _EMPTY_WORDS = frozenset(
     ("a", "an", "the", "of", "and", "or", "in", "on", "at", "by", "for", "from", "to", "with", "is", "are")
 )
@@ -110,8 +112,7 @@ def _by_folded(texts: Sequence[str]) -> dict[str, str]:
 
 def words_in(prompt: str) -> list[str]:
     """The words of a prompt that say something, in lower case, each once."""
-    words = re.findall(r"\w+(?:['’-]\w+)*", prompt.lower())
-    return list(dict.fromkeys(word for word in words if word not in _EMPTY_WORDS))
+    return list(dict.fromkeys(word for word in split_compounds(prompt) if word not in _EMPTY_WORDS))
 
 
 def phrases_in(prompt: str) -> list[str]:

@@ -11,11 +11,10 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from unprompt.text.english import with_article
+from unprompt.text.words import split_compounds
 
 HASHTAGS = 5  # more are read by nobody
 LONGEST_SUBJECT = 3  # words; a longer run is a sentence that the rules did not understand, its end names it
-
-_WORD = re.compile(r"[^\W_]+(?:['’-][^\W_]+)*")
 
 
 def _set_of(words: str) -> frozenset[str]:
@@ -88,7 +87,7 @@ def tones_of(caption: str, subjects: Sequence[str] = ()) -> Tones:
     Without them they are found in the caption.
     """
     text = " ".join(caption.split())
-    if not _WORD.search(text):
+    if not split_compounds(text):
         return Tones("", "", "")
     short = _with_capital(with_article(subjects[0]) if subjects else first_statement(text))
     tags = hashtags(subjects or subjects_of(text))
@@ -126,7 +125,7 @@ def first_statement(caption: str) -> str:
     that names a thing, more of the caption is kept.
     """
     text = _LEAD_IN.sub("", caption)
-    if not _WORD.search(text):
+    if not split_compounds(text):
         text = caption
     for border in _CLAUSE.finditer(text):
         statement = text[: border.start()].strip()
@@ -138,7 +137,7 @@ def first_statement(caption: str) -> str:
 def _runs(text: str) -> Iterator[list[str]]:
     """The runs of words that name things, in lower case."""
     for part in re.split(r"[^\w\s'’-]+", text.lower()):
-        words = _WORD.findall(part)
+        words = split_compounds(part)
         run: list[str] = []
         for position, word in enumerate(words):
             after = words[position + 1] if position + 1 < len(words) else None
@@ -170,7 +169,7 @@ def _is_verb(word: str, before: str | None, after: str | None) -> bool:
 
 
 def _ends_with_verb(text: str) -> bool:
-    words = _WORD.findall(text.lower())
+    words = split_compounds(text)
     return _is_verb(words[-1], words[-2] if len(words) > 1 else None, None)
 
 

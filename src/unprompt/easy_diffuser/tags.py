@@ -20,6 +20,7 @@ from unprompt.errors import InputError
 from unprompt.pocket.grammar import read_scene
 from unprompt.pocket.vocabulary import Noun, nouns
 from unprompt.storage.files import read_text
+from unprompt.text.words import split_words
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -28,7 +29,6 @@ IRREGULAR = {
     "child": "children", "die": "dice", "foot": "feet", "goose": "geese", "mouse": "mice", "ox": "oxen",
     "person": "people", "tooth": "teeth",
 }  # fmt: skip
-_WORD = re.compile(r"[^\W_]+(?:['’][^\W_]+)*")
 _POSSESSIVE = re.compile(r"['’]s$")
 _HISSING = ("s", "x", "z", "ch", "sh")
 
@@ -53,7 +53,7 @@ def read_tags(name: str | Path) -> tuple[str, ...]:
         tag = " ".join(line.split())
         if not tag or tag.startswith("#"):
             continue
-        if not words_of(tag):
+        if not bare_words(tag):
             raise InputError(f"{path}, line {number}: '{tag}' has no letter or digit; write one tag a line")
         tags[tag] = None
     if not tags:
@@ -69,9 +69,9 @@ def pocket_tags() -> tuple[str, ...]:
     return tuple(noun_by_drawing.values())
 
 
-def words_of(text: str) -> list[str]:
-    """The words of a text in lower case, in order: "A fox's den, sci-fi" -> a, fox, den, sci, fi."""
-    return [_POSSESSIVE.sub("", word) for word in _WORD.findall(text.lower())]
+def bare_words(text: str) -> list[str]:
+    """The words of a text, without a possessive's 's: "A fox's den, sci-fi" -> a, fox, den, sci, fi."""
+    return [_POSSESSIVE.sub("", word) for word in split_words(text)]
 
 
 def plurals(word: str) -> set[str]:
@@ -103,14 +103,14 @@ def mentioned(prompts: Sequence[str], tags: Sequence[str]) -> NDArray[np.bool_]:
     """
     columns_by_words: dict[tuple[str, ...], list[int]] = defaultdict(list)
     for column, tag in enumerate(tags):
-        *first, last = words_of(tag)
+        *first, last = bare_words(tag)
         for form in {last, *plurals(last)}:
             columns_by_words[(*first, form)].append(column)
     longest = max(map(len, columns_by_words), default=0)
     noun_by_column = _nouns_among(tags)
     there = np.zeros((len(prompts), len(tags)), dtype=np.bool_)
     for row, prompt in enumerate(prompts):
-        words = words_of(prompt)
+        words = bare_words(prompt)
         for start in range(len(words)):
             for end in range(start + 1, min(start + longest, len(words)) + 1):
                 there[row, columns_by_words.get(tuple(words[start:end]), [])] = True

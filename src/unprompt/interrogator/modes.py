@@ -22,7 +22,8 @@ from typing import TYPE_CHECKING
 
 from unprompt.errors import ConfigError
 from unprompt.interrogator.tables import Choice, Ranking, Table, build_tables
-from unprompt.interrogator.vocabulary import NO_OWN_LISTS, OwnLists, kind_named, read_vocabulary, words_of
+from unprompt.interrogator.vocabulary import NO_OWN_LISTS, OwnLists, kind_named, read_vocabulary
+from unprompt.text.words import find_stems
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -249,8 +250,8 @@ class Interrogator:
             if self._tower.is_full(current.text):  # what is added now is not read, so rounding would decide
                 break
             if not self.config.repeats:
-                said = words_of(current.text)
-                left = [choice for choice in left if not words_of(choice.phrase) <= said]
+                said = find_stems(current.text)
+                left = [choice for choice in left if not find_stems(choice.phrase) <= said]
             if not left:
                 break
             rows = self._tower.continued(current.text, [choice.phrase for choice in left])  # (P, D)
@@ -274,12 +275,12 @@ class Interrogator:
         """The first `most` choices; where repeats are not wanted, of those that have a word of their own."""
         if self.config.repeats:
             return choices[:most]
-        words = words_of(said)
+        words = find_stems(said)
         new: list[Choice] = []
         for choice in choices:
-            if len(new) < most and not words_of(choice.phrase) <= words:
+            if len(new) < most and not find_stems(choice.phrase) <= words:
                 new.append(choice)
-                words |= words_of(choice.phrase)
+                words |= find_stems(choice.phrase)
         return new
 
     def _cut_to_fit(self, draft: _Draft) -> _Draft:

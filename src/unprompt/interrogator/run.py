@@ -23,7 +23,7 @@ from unprompt.networks.loader import Loader
 from unprompt.networks.pipeline import running
 from unprompt.progress import Progress, silent
 from unprompt.records import Problem, rows_of
-from unprompt.storage.images import ImageFile
+from unprompt.storage.images import ImageFile, identify_images
 from unprompt.storage.submission import check_image_ids
 
 if TYPE_CHECKING:
@@ -150,15 +150,8 @@ def _plan(
         },
         "batch": config.batch,
         "device": device,
-        "images": [[file.image_id, file.name, _size(file.path)] for file in files],
+        "images": identify_images(files),
     }
-
-
-def _size(path: Path) -> int:
-    try:
-        return path.stat().st_size
-    except OSError:
-        return -1
 
 
 def _interrogate(

@@ -6,7 +6,6 @@ gives "by X" and "inspired by X"; a site gives its name, "trending on", "feature
 
 from __future__ import annotations
 
-import re
 import warnings
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
@@ -150,11 +149,6 @@ def _without_doubles(entries: Sequence[str], known: Sequence[str], path: Path) -
             stacklevel=2,
         )
     return new
-
-
-def words_of(text: str) -> set[str]:
-    """Words without their plural s, for telling whether a phrase says anything new."""
-    return {word.removesuffix("s") for word in re.findall(r"\w+", text.lower())}
 
 
 def own_lists(folder: str | Path) -> OwnLists:

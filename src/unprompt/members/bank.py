@@ -33,7 +33,7 @@ from unprompt.progress import Progress, silent
 from unprompt.records import DIM, Problem, unit_rows
 from unprompt.storage import resumable as folders
 from unprompt.storage.files import read_arrays, read_json, write_arrays
-from unprompt.storage.images import ImageFile
+from unprompt.storage.images import ImageFile, identify_images
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -174,9 +174,7 @@ def build_bank(
         "encoder": encoder_identity(),
         "device": device,
         "chunk": CHUNK,
-        "images": folders.fingerprint(
-            {"images": [[file.image_id, file.name, _size(file.path)] for file in files], "prompts": texts}
-        ),
+        "images": folders.fingerprint({"images": identify_images(files), "prompts": texts}),
     }
     with folders.opened(out, KIND, plan, overwrite) as resumed:
         embeddings = _embed(datasets, device, progress)  # (N, 384)
@@ -217,13 +215,6 @@ def _record(bank: Bank, datasets: Sequence[Dataset], problems: Sequence[Problem]
         "data_sets": [{"name": data.path.resolve().name, "images": len(data)} for data in datasets],
         "unreadable": [{"imgId": p.image_id, "file": p.file, "problem": p.problem} for p in problems],
     }
-
-
-def _size(path: Path) -> int:
-    try:
-        return path.stat().st_size
-    except OSError:
-        return -1
 
 
 def limited(datasets: Sequence[Dataset], limit: int) -> list[Dataset]:

@@ -25,13 +25,14 @@ from unprompt.ensemble.members import Guess, softmax
 from unprompt.errors import ConfigError
 from unprompt.interrogator.modes import Interrogation
 from unprompt.interrogator.tables import Choice
-from unprompt.interrogator.vocabulary import read_phrases, words_of
+from unprompt.interrogator.vocabulary import read_phrases
 from unprompt.members.zeroshot import ConSE, check_gain, checkpoints
 from unprompt.networks.imagenet import ImageNetClassifier, class_names
 from unprompt.networks.loader import Loader
 from unprompt.networks.minilm import PromptEncoder, encode_cached
 from unprompt.records import unit_rows
 from unprompt.text.english import listed, with_article
+from unprompt.text.words import find_stems
 
 if TYPE_CHECKING:
     from unprompt.records import FloatArray
@@ -89,17 +90,17 @@ class PhraseTable:
         """
         cosines = self.directions @ direction  # (P,)
         chosen: list[int] = []
-        words = words_of(said)
+        words = find_stems(said)
         for row in np.argsort(-cosines, kind="stable"):
             if len(chosen) == count or cosines[row] < least:
                 break
             redundant = (
                 bool(chosen) and float((self.embeddings[chosen] @ self.embeddings[row]).max()) > REDUNDANT
             )
-            if redundant or words_of(self.texts[row]) <= words:
+            if redundant or find_stems(self.texts[row]) <= words:
                 continue
             chosen.append(int(row))
-            words |= words_of(self.texts[row])
+            words |= find_stems(self.texts[row])
         return [self.texts[row] for row in chosen]
 
 

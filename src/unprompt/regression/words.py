@@ -8,7 +8,6 @@ likely each word is to be in the prompt, and then what such words mean together.
 
 from __future__ import annotations
 
-import re
 from collections import Counter
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
@@ -17,17 +16,17 @@ import numpy as np
 import torch
 
 from unprompt.errors import InputError
+from unprompt.text.words import split_words
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 MOST_WORDS = 5_000  # of a vocabulary: the most frequent
-_WORD = re.compile(r"[^\W_]+(?:['’][^\W_]+)*")
 
 
-def words_of(prompt: str) -> list[str]:
+def distinct_words(prompt: str) -> list[str]:
     """The different words of a prompt, in lower case, in order."""
-    return list(dict.fromkeys(_WORD.findall(prompt.lower())))
+    return list(dict.fromkeys(split_words(prompt)))
 
 
 def vocabulary_of(prompts: Sequence[str], least: int) -> tuple[str, ...]:
@@ -35,7 +34,7 @@ def vocabulary_of(prompts: Sequence[str], least: int) -> tuple[str, ...]:
 
     Raises InputError where there are none.
     """
-    counts = Counter(word for prompt in prompts for word in words_of(prompt))
+    counts = Counter(word for prompt in prompts for word in distinct_words(prompt))
     frequent = sorted((-count, word) for word, count in counts.items() if count >= least)
     if not frequent:
         raise InputError(
@@ -48,7 +47,7 @@ def vocabulary_of(prompts: Sequence[str], least: int) -> tuple[str, ...]:
 def word_rows(prompts: Sequence[str], vocabulary: Sequence[str]) -> NDArray[np.int32]:
     """N prompts -> (N, L) int32: places of their words in the vocabulary, filled up with its length."""
     place = {word: number for number, word in enumerate(vocabulary)}
-    known = [[place[word] for word in words_of(prompt) if word in place] for prompt in prompts]
+    known = [[place[word] for word in distinct_words(prompt) if word in place] for prompt in prompts]
     rows = np.full((len(prompts), max(map(len, known), default=0)), len(vocabulary), dtype=np.int32)
     for row, places in zip(rows, known, strict=True):
         row[: len(places)] = places

@@ -24,7 +24,7 @@ from unprompt.runs.config import PredictConfig
 from unprompt.runs.deadline import Deadline
 from unprompt.runs.outputs import RunResult, join, record, score_run, write_outputs
 from unprompt.storage.files import read_prompts
-from unprompt.storage.images import ImageFile, find_images
+from unprompt.storage.images import ImageFile, find_images, identify_images
 from unprompt.storage.submission import check_image_ids, read_submission_ids
 
 FINISHING, FINISHING_IMAGE, FINISHING_TRUTH = 2.0, 0.001, 0.01  # seconds kept for what follows the last image
@@ -65,7 +65,7 @@ def predict(
         "bundle": bundle.as_dict(),
         "device": device,
         "chunk": config.chunk,
-        "images": [[file.image_id, file.name, _size(file.path)] for file in files],
+        "images": identify_images(files),
     }
     with opened(out, plan, config.overwrite) as (folder, resumed):
         loader = Loader(device)
@@ -94,13 +94,6 @@ def predict(
         )
         folder.finish(record(result, bundle, config, device, scored))
         return result
-
-
-def _size(path: Path) -> int:
-    try:
-        return path.stat().st_size
-    except OSError:
-        return -1
 
 
 def _match_sample(images: list[ImageFile], sample: Path | None) -> tuple[list[str], list[ImageFile], int]:

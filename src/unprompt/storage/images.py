@@ -52,6 +52,18 @@ class ImageFile:
         return self.path.name if self.row is None else f"{self.path.name}, row {self.row}"
 
 
+def identify_images(files: Sequence[ImageFile]) -> list[tuple[str, str, int]]:
+    """What tells image files from others in a plan: id, name and size, -1 where the file is gone."""
+    return [(file.image_id, file.name, _size(file.path)) for file in files]
+
+
+def _size(path: Path) -> int:
+    try:
+        return path.stat().st_size
+    except OSError:
+        return -1
+
+
 def find_images(source: Path, recursive: bool = False) -> list[ImageFile]:
     """List the images of a folder, a data set or one file, sorted by image id.
 
