@@ -64,7 +64,7 @@ class DecodedPixels(Pixels):
         self._array = np.load(path, mmap_mode="r")
 
     def __reduce__(self) -> tuple[type[DecodedPixels], tuple[Path]]:
-        return DecodedPixels, (self._path,)  # a pickled memory map would carry all of its bytes
+        return type(self), (self._path,)  # a pickled memory map would carry all of its bytes
 
     def __len__(self) -> int:
         return len(self._array)

@@ -7,7 +7,6 @@ unpickled.
 from __future__ import annotations
 
 import importlib
-import os
 from collections.abc import Mapping, Sequence
 from functools import cache
 from pathlib import Path
@@ -17,6 +16,7 @@ from typing import Any
 from unprompt.diffusion.memory import is_out_of_memory
 from unprompt.errors import CheckpointError, InputError, RunError
 from unprompt.networks.checkpoints import sha256_of_files
+from unprompt.networks.huggingface import stay_offline
 from unprompt.storage.damage import damaged_weights
 from unprompt.storage.files import read_json
 from unprompt.storage.packages import needed_for
@@ -218,7 +218,7 @@ def _damaged(path: Path, error: BaseException) -> CheckpointError:
 
 
 def _library(name: str) -> Any:
-    os.environ.setdefault("HF_HUB_OFFLINE", "1")  # a local folder must never make it ask a server
+    stay_offline()
     with needed_for("Stable Diffusion", "generate"):
         module = importlib.import_module(name)
     if name == "transformers":

@@ -20,7 +20,7 @@ import numpy as np
 import torch
 
 from unprompt.datasets.batches import batches
-from unprompt.datasets.pixels import Pixels
+from unprompt.datasets.pixels import DecodedPixels, Pixels
 from unprompt.errors import ConfigError
 from unprompt.networks.preprocess import Preprocess
 from unprompt.progress import Progress, silent
@@ -73,27 +73,8 @@ def later_stages(backbone: torch.nn.Module, count: int, activations: torch.Tenso
     return backbone.forward_head(backbone.bn2(backbone.conv_head(x)))
 
 
-class Activations(Pixels):
+class Activations(DecodedPixels):
     """What first stages made of N images, in an .npy file of shape (N, h, w, C) float16, by row."""
-
-    decoded = True
-
-    def __init__(self, path: Path) -> None:
-        self._path = path
-        self._array = np.load(path, mmap_mode="r")
-
-    def __reduce__(self) -> tuple[type[Activations], tuple[Path]]:
-        return Activations, (self._path,)  # a pickled memory map would carry all of its bytes
-
-    def __len__(self) -> int:
-        return len(self._array)
-
-    def __getitem__(self, row: int) -> NDArray[np.float16]:  # type: ignore[override]
-        return np.array(self._array[row])
-
-    def take(self, rows: Sequence[int] | NDArray[np.int64]) -> NDArray[np.float16]:  # type: ignore[override]
-        some: NDArray[np.float16] = self._array[np.asarray(rows, dtype=np.int64)]
-        return some
 
 
 def open_activations(

@@ -5,7 +5,6 @@ Nothing is ever downloaded, and no code in a file is run.
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,8 +13,8 @@ from typing import Any
 from unprompt.errors import CheckpointError, InputError
 from unprompt.networks.blip_names import COUNTER, PARTS, SHAPES_READ, TIED, blip_sizes, transformers_name
 from unprompt.networks.checkpoints import locate, verify
+from unprompt.networks.huggingface import WEIGHTS, import_transformers
 from unprompt.storage.files import read_json
-from unprompt.storage.packages import needed_for
 
 CHECKPOINT = "blip-large"
 MINILM = "all-minilm-l6-v2"  # which has BERT's vocabulary too
@@ -25,12 +24,7 @@ NETWORKS = {  # model_type in config.json -> transformers' class
     "git": "GitForCausalLM",
 }
 LAYOUTS = "Salesforce/blip-image-captioning-large, Salesforce/blip2-opt-2.7b or microsoft/git-large-coco"
-WEIGHTS = (
-    "model.safetensors",
-    "model.safetensors.index.json",
-    "pytorch_model.bin",
-    "pytorch_model.bin.index.json",
-)
+NEEDED_FOR = ("captioning", "interrogate")  # the work, and what installs its packages
 TOKENIZERS = ("tokenizer.json", "vocab.txt", "vocab.json", "spiece.model")
 PREPROCESSORS = ("preprocessor_config.json", "processor_config.json")
 VOCABULARY = "vocab.txt"
@@ -121,7 +115,7 @@ def folder_files(folder: Path) -> tuple[str, list[Path]]:
 
 def _load_folder(folder: Path, half: bool) -> CaptionNetwork:
     kind, files = folder_files(folder)
-    transformers = _transformers()
+    transformers = import_transformers(*NEEDED_FOR)
     where = str(folder)
     processor = _read(
         folder, "image processor or tokenizer", transformers.AutoProcessor.from_pretrained, where
@@ -141,7 +135,7 @@ def _load_folder(folder: Path, half: bool) -> CaptionNetwork:
 
 
 def _load_salesforce(path: Path, vocabulary: Path | None, half: bool) -> CaptionNetwork:
-    transformers = _transformers()
+    transformers = import_transformers(*NEEDED_FOR)
     from unprompt.networks.state_dicts import read_tensors
 
     state = read_tensors(path)
@@ -221,7 +215,7 @@ def _network(path: Path, kind: str, half: bool, where: str | None, **more: Any) 
     network, report = _read(
         path,
         "model",
-        getattr(_transformers(), NETWORKS[kind]).from_pretrained,
+        getattr(import_transformers(*NEEDED_FOR), NETWORKS[kind]).from_pretrained,
         where,
         dtype=torch.float16 if half and kind != "git" else torch.float32,
         output_loading_info=True,
@@ -242,12 +236,3 @@ def _read(path: Path, what: str, load: Callable[..., Any], *arguments: Any, **mo
     except Exception as error:  # tokenizers and its like know no other kind for files whose bytes are wrong
         first = " ".join(str(error).split())[:200] or type(error).__name__
         raise CheckpointError(f"the {what} in {path} cannot be loaded ({first}); get it again") from error
-
-
-def _transformers() -> Any:
-    os.environ.setdefault("HF_HUB_OFFLINE", "1")  # a local folder must never make it ask a server
-    with needed_for("captioning", "interrogate"):
-        import transformers
-    transformers.utils.logging.set_verbosity_error()
-    transformers.utils.logging.disable_progress_bar()
-    return transformers

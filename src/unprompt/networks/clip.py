@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import difflib
 import logging
-import os
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -16,6 +15,7 @@ import numpy as np
 
 from unprompt.errors import CheckpointError, ConfigError
 from unprompt.networks.checkpoints import locate, verify
+from unprompt.networks.huggingface import stay_offline
 from unprompt.storage.packages import needed_for
 
 if TYPE_CHECKING:
@@ -68,7 +68,7 @@ class Clip:
         float32 elsewhere. Raises CheckpointError where files are missing, damaged, of another model, or
         have code in them; ConfigError for a name or setting that does not exist.
         """
-        os.environ.setdefault("HF_HUB_OFFLINE", "1")  # read when the hub's client is first imported
+        stay_offline()
         with needed_for("a CLIP model", "interrogate"):
             from unprompt.networks.state_dicts import read_tensors
 

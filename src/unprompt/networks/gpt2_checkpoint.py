@@ -2,23 +2,17 @@
 
 from __future__ import annotations
 
-import os
 from pathlib import Path
 from typing import Any
 
 from unprompt.errors import CheckpointError
 from unprompt.networks.checkpoints import sha256_of_files
+from unprompt.networks.huggingface import WEIGHTS, import_transformers
 from unprompt.storage.damage import damaged_weights
 from unprompt.storage.files import read_json
-from unprompt.storage.packages import needed_for
 
 LAYOUT = "openai-community/gpt2"
-WEIGHTS = (
-    "model.safetensors",
-    "model.safetensors.index.json",
-    "pytorch_model.bin",
-    "pytorch_model.bin.index.json",
-)
+NEEDED_FOR = ("GPT-2", "generate")  # the work, and what installs its packages
 VOCABULARY = ("vocab.json", "merges.txt")
 
 
@@ -67,7 +61,7 @@ def model_sha256(folder: Path) -> str:
 def load_tokenizer(folder: Path) -> Any:
     """The tokenizer of a model folder. Raises CheckpointError where it is missing or damaged."""
     model_files(folder)
-    transformers = _transformers()
+    transformers = import_transformers(*NEEDED_FOR)
     try:
         return transformers.GPT2TokenizerFast.from_pretrained(str(folder), local_files_only=True)
     except Exception as error:  # tokenizers knows no other kind for files whose bytes are wrong
@@ -79,7 +73,7 @@ def load_tokenizer(folder: Path) -> Any:
 def load_model(folder: Path, dtype: str) -> Any:
     """The GPT2LMHeadModel of a folder, on the CPU. Raises CheckpointError where it is missing or damaged."""
     model_files(folder)
-    transformers = _transformers()
+    transformers = import_transformers(*NEEDED_FOR)
     try:
         model, report = transformers.GPT2LMHeadModel.from_pretrained(
             str(folder), dtype=dtype, local_files_only=True, output_loading_info=True
@@ -93,12 +87,3 @@ def load_model(folder: Path, dtype: str) -> Any:
             "get them again"
         )
     return model.eval().requires_grad_(False)
-
-
-def _transformers() -> Any:
-    os.environ.setdefault("HF_HUB_OFFLINE", "1")  # a local folder must never make it ask a server
-    with needed_for("GPT-2", "generate"):
-        import transformers
-    transformers.utils.logging.set_verbosity_error()
-    transformers.utils.logging.disable_progress_bar()
-    return transformers

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import os
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -12,6 +11,7 @@ import numpy as np
 
 from unprompt.errors import InputError
 from unprompt.networks.checkpoints import cache_folder, declared, locate, verify
+from unprompt.networks.huggingface import stay_offline
 from unprompt.records import DIM, Embeddings, Prompts
 from unprompt.storage.caching import make_once
 from unprompt.storage.files import read_arrays, write_arrays
@@ -43,7 +43,7 @@ class PromptEncoder:
         found = locate(CHECKPOINT, folder)
         weights = found.checkpoint.main_file
         verify(found, only=[weights.name])
-        os.environ.setdefault("HF_HUB_OFFLINE", "1")  # a local folder must never make it ask a server
+        stay_offline()
         with needed_for("embedding prompts", "lite"):
             from sentence_transformers import SentenceTransformer
             from transformers.utils import logging
