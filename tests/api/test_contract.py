@@ -22,8 +22,16 @@ from unprompt.api.description import describe, read_endpoints
 from unprompt.api.errors import complaints
 from unprompt.api.txt2img import MISSING, Painted, answer, read_order
 from unprompt.cli import serve
-from unprompt.errors import ConfigError, UnreadableImageError
-from unprompt.serving.painters import SAMPLERS, NotHereError, Order, PocketPainter, find_sampler, open_painter
+from unprompt.errors import CheckpointError, ConfigError, UnreadableImageError
+from unprompt.serving.painters import (
+    PAINTERS,
+    SAMPLERS,
+    NotHereError,
+    Order,
+    PocketPainter,
+    find_sampler,
+    open_painter,
+)
 
 POCKET = PocketPainter()
 
@@ -298,6 +306,19 @@ def test_painters_are_opened_by_name() -> None:
     pocket = open_painter("pocket", None, "cpu")
     assert pocket is not None
     assert pocket.title == "pocket"
+
+
+def test_a_painter_without_its_model_says_what_to_fetch(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    with pytest.raises(CheckpointError, match=r"checkpoint 'stable-diffusion-2' .* not found in"):
+        open_painter("sd2", None, "cpu")
+    for name in PAINTERS:  # a model is Stable Diffusion's
+        with pytest.raises(CheckpointError, match="there is no model folder 'nowhere'"):
+            open_painter(name, "nowhere", "cpu")
+    with pytest.raises(ConfigError, match="painter must be one of pocket, sd2, none, got 'oil'"):
+        ServeConfig(painter="oil")
 
 
 OPENAPI: dict[str, Any] = {

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 from unprompt.bundle.config import DEFAULT_BUNDLE
 from unprompt.errors import ConfigError
+from unprompt.serving.painters import PAINTERS
 
 # What one request may ask for. They stand in the OpenAPI description too.
 MOST_BODY = 32 << 20  # bytes
@@ -20,7 +21,6 @@ MOST_STEPS = 150  # as in the web UI
 SIDES = (16, 2048)  # pixels that a painted picture's side may have
 
 LOCAL = ("127.0.0.1", "::1", "localhost")
-PAINTERS = ("pocket", "none")
 
 
 @dataclass(frozen=True)

@@ -52,6 +52,7 @@ def kind_named(name: str) -> MemberKind:
         ) from error
     if not isinstance(kind, MemberKind):
         raise ConfigError(
-            f"the kind of member '{name}' of the package {package} is a {type(kind).__name__}, no MemberKind"
+            f"the kind of member '{name}' of the package {package} is no MemberKind, but of the type "
+            f"{type(kind).__name__}; update or remove {package}"
         )
     return kind

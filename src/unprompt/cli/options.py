@@ -5,14 +5,15 @@ from __future__ import annotations
 import argparse
 import sys
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from functools import partial
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from unprompt.errors import ConfigError
 
 if TYPE_CHECKING:
     from unprompt.ensemble.score import Score
+    from unprompt.generate.engines import EngineKind
 
 MINUTE = 60.0  # seconds between two lines of progress where there is no terminal
 
@@ -97,15 +98,22 @@ class StepBars:
         return line
 
 
-def refuse_foreign(
-    options: argparse.Namespace, engine: str, options_by_engine: Mapping[str, Sequence[str]]
-) -> None:
-    """Raise ConfigError for an option that was given and belongs to another engine than the chosen one."""
-    for other, its_options in options_by_engine.items():
-        foreign = [option for option in its_options if getattr(options, option) is not None]
-        if other != engine and foreign:
-            flag = {"source": "from"}.get(foreign[0], foreign[0]).replace("_", "-")
+def own_options(
+    options: argparse.Namespace, engine: str, kinds: Mapping[str, EngineKind[Any]]
+) -> dict[str, Any]:
+    """The chosen engine's own settings that were given, by name; none of them has a default of its own.
+
+    Raises ConfigError for an option that was given and belongs to another engine.
+    """
+    for other, kind in kinds.items():
+        given = {name: value for name in kind.settings if (value := getattr(options, name)) is not None}
+        if other == engine:
+            own = given
+        elif given:
+            first = next(iter(given))
+            flag = {"source": "from"}.get(first, first).replace("_", "-")
             raise ConfigError(f"--{flag} belongs to --engine {other}; the engine here is {engine}")
+    return own
 
 
 def describe_score(score: Score) -> list[str]:

@@ -8,9 +8,10 @@ import shlex
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from unprompt.cli.options import StepBars, add_json, command, refuse_foreign
+from unprompt.cli.options import StepBars, add_json, command, own_options
 from unprompt.errors import ConfigError
 from unprompt.generate.config import Gpt2Config
+from unprompt.generate.engines import PROMPT_ENGINES
 
 if TYPE_CHECKING:
     from unprompt.generate.prompts import PromptEngine
@@ -22,12 +23,6 @@ EXAMPLE = """\
   unprompt prompts --out prompts.csv --count 1000 --engine gpt2 --model gpt2_folder \\
       --start "A picture of" "A painting of"
 """
-# Options that one engine has and the others do not; none of them has a default of its own.
-ENGINE_OPTIONS = {
-    "gpt2": ("model", "start", "starts_file", "temperature", "top_k", "top_p", "batch", "device"),
-    "pocket": (),
-    "file": ("source", "column", "clean"),
-}
 
 
 def add(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
@@ -37,7 +32,7 @@ def add(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) -> None
     parser.add_argument("--count", type=int, metavar="N", help="how many (all of the file with --from)")
     parser.add_argument(
         "--engine",
-        choices=list(ENGINE_OPTIONS),
+        choices=list(PROMPT_ENGINES),
         help="gpt2: a language model; pocket: the grammar of the pocket world (the default); "
         "file: prompts that you have (the default with --from)",
     )
@@ -116,35 +111,5 @@ def run(options: argparse.Namespace) -> None:
 
 def open_engine(name: str, options: argparse.Namespace) -> PromptEngine:
     """The engine with its options. Raises ConfigError for options that belong to another."""
-    refuse_foreign(options, name, ENGINE_OPTIONS)
-    if name == "file":
-        from unprompt.generate.prompt_files import FilePrompts
-
-        if options.source is None:
-            raise ConfigError("--engine file needs --from FILE")
-        if options.seed is not None:
-            raise ConfigError("--seed has no meaning for prompts from a file; leave it out")
-        return FilePrompts(options.source, options.column, bool(options.clean))
-    seed = Gpt2Config.seed if options.seed is None else options.seed
-    if name == "pocket":
-        from unprompt.generate.pocket_prompts import PocketPrompts
-
-        return PocketPrompts(seed=seed)
-    from unprompt.generate.gpt2 import Gpt2Prompts
-    from unprompt.generate.prompt_files import read_any_prompts
-    from unprompt.networks.devices import choose_device
-
-    starts = list(options.start or ())
-    if options.starts_file is not None:
-        starts += read_any_prompts(options.starts_file).texts
-    given = {
-        "model": options.model,
-        "starts": tuple(starts) or None,
-        "temperature": options.temperature,
-        "top_k": options.top_k,
-        "top_p": options.top_p,
-        "batch": options.batch,
-        "device": options.device,
-    }
-    config = Gpt2Config(seed=seed, **{key: value for key, value in given.items() if value is not None})
-    return Gpt2Prompts.load(config, choose_device(config.device))
+    own = own_options(options, name, PROMPT_ENGINES)
+    return PROMPT_ENGINES[name].open(options.seed, **own)

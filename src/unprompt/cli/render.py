@@ -5,13 +5,14 @@ from __future__ import annotations
 import argparse
 import json
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from unprompt.cli import describe
-from unprompt.cli.options import StepBars, add_json, command, refuse_foreign
+from unprompt.cli.options import StepBars, add_json, command, own_options
 from unprompt.datasets.config import DescribeConfig
 from unprompt.errors import ConfigError
 from unprompt.generate.config import RenderConfig
+from unprompt.generate.render.engines import RENDER_ENGINES
 
 if TYPE_CHECKING:
     from unprompt.painting.engine import RenderEngine
@@ -22,21 +23,6 @@ EXAMPLE = """\
   unprompt render kept.csv --out DATASET --engine sd2 --model stable-diffusion-2 --preset light
   unprompt render kept.csv --out DATASET --engine sd2 --scheduler dpmsolver++ --steps 16 --save-size 512
 """
-# Options that one engine has and the other does not; none of them has a default of its own.
-ENGINE_OPTIONS = {
-    "pocket": (),
-    "sd2": (
-        "model",
-        "preset",
-        "steps",
-        "guidance",
-        "save_size",
-        "scheduler",
-        "negative_prompt",
-        "batch",
-        "dtype",
-    ),
-}
 
 
 def add(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
@@ -46,7 +32,7 @@ def add(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) -> None
     parser.add_argument("--out", type=Path, required=True, metavar="DATASET", help="folder for the data set")
     parser.add_argument(
         "--engine",
-        choices=list(ENGINE_OPTIONS),
+        choices=list(RENDER_ENGINES),
         help="pocket: OpenMoji scenes (the default); sd2: Stable Diffusion (with --model the default)",
     )
     parser.add_argument(
@@ -144,28 +130,8 @@ def run(options: argparse.Namespace) -> None:
 
 def open_engine(name: str, options: argparse.Namespace) -> RenderEngine:
     """The engine with its options. Raises ConfigError for options that belong to the other."""
-    refuse_foreign(options, name, ENGINE_OPTIONS)
-    size = parse_size(options.size)
-    if name == "pocket":
-        from unprompt.pocket.engine import PocketEngine
-
-        if size and size[0] != size[1]:
-            raise ConfigError(f"pocket images are square, got --size {options.size}")
-        return PocketEngine(size[0]) if size else PocketEngine()
-    from unprompt.diffusion.engine import PRESETS, Sd2Engine
-
-    preset = options.preset or "competition"
-    if preset not in PRESETS:
-        raise ConfigError(f"there is no preset '{preset}'; there are: {', '.join(PRESETS)}")
-    given: dict[str, Any] = {
-        option: getattr(options, option)
-        for option in ENGINE_OPTIONS["sd2"]
-        if option != "preset" and getattr(options, option) is not None
-    }
-    if size:
-        given |= {"width": size[0], "height": size[1]}
-        given.setdefault("save_size", None)
-    return Sd2Engine(**{**PRESETS[preset], "device": options.device, **given})
+    own = own_options(options, name, RENDER_ENGINES)
+    return RENDER_ENGINES[name].open(parse_size(options.size), options.device, **own)
 
 
 def parse_size(text: str | None) -> tuple[int, int] | None:

@@ -5,9 +5,10 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-from unprompt.api.config import PAINTERS, ServeConfig
+from unprompt.api.config import ServeConfig
 from unprompt.cli.options import command, warn
 from unprompt.errors import ConfigError
+from unprompt.serving.painters import PAINTERS
 from unprompt.storage.packages import needed_for
 
 EXAMPLE = """\
@@ -31,9 +32,10 @@ def add(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) -> None
     )
     parser.add_argument(
         "--painter",
-        choices=PAINTERS,
+        choices=list(PAINTERS),
         default=ServeConfig.painter,
-        help="without --sd: OpenMoji scenes of the pocket world, or no txt2img (%(default)s)",
+        help="without --sd: OpenMoji scenes of the pocket world, the checkpoint stable-diffusion-2, "
+        "or no txt2img (%(default)s)",
     )
     parser.add_argument(
         "--host",

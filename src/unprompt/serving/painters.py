@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from types import MappingProxyType
@@ -118,6 +118,15 @@ class PocketPainter:
     title = "pocket"
     unused = ("negative_prompt", "steps", "cfg_scale", "sampler_name", "eta")
 
+    @classmethod
+    def open(cls) -> PocketPainter:
+        """Ready; here, not at the first request, shows whether the drawings are there (InputError)."""
+        from unprompt.pocket.drawings import shape
+        from unprompt.pocket.vocabulary import nouns
+
+        shape(next(iter(nouns().values())).drawing)
+        return cls()
+
     def check(self, order: Order) -> None:
         """Its pictures are square."""
         if order.width != order.height:
@@ -155,14 +164,17 @@ class Sd2Painter:
         self._folder = folder
 
     @classmethod
-    def open(cls, model: str, device: str) -> Sd2Painter:
-        """Load a folder, or a declared checkpoint. Raises CheckpointError and RunError as the engine does."""
+    def open(cls, model: str | None, device: str) -> Sd2Painter:
+        """Load a folder, or a declared checkpoint; None: the engine's own.
+
+        Raises CheckpointError and RunError as the engine does.
+        """
         from unprompt.diffusion.engine import Sd2Engine
         from unprompt.diffusion.model import LAYOUT
         from unprompt.networks.checkpoints import folder_of
 
-        engine = Sd2Engine(model=model, device=device, save_size=None)
-        return cls(engine.open(), folder_of(model, LAYOUT).resolve())
+        engine = Sd2Engine(model=model or Sd2Engine.model, device=device, save_size=None)
+        return cls(engine.open(), folder_of(engine.model, LAYOUT).resolve())
 
     def check(self, order: Order) -> None:
         """Raise ConfigError for sizes and numbers that the engine does not take, and for another noise."""
@@ -245,19 +257,19 @@ class _Watched:
         return tensors
 
 
-def open_painter(name: str, sd: str | None, device: str) -> Painter | None:
-    """Load what txt2img paints with: the folder `sd` if given, else by name; None for "none".
+# By name: how it is opened, from a model (None where none was named) and a device. "none": no txt2img.
+PAINTERS: Mapping[str, Callable[[str | None, str], Painter | None]] = MappingProxyType(
+    {
+        "pocket": lambda model, device: PocketPainter.open(),
+        "sd2": Sd2Painter.open,
+        "none": lambda model, device: None,
+    }
+)
+
+
+def open_painter(name: str, model: str | None, device: str) -> Painter | None:
+    """Load what txt2img paints with; a model is Stable Diffusion's, whatever the name.
 
     Raises CheckpointError or InputError where something that it needs is missing.
     """
-    if sd is not None:
-        return Sd2Painter.open(sd, device)
-    if name == "none":
-        return None
-    from unprompt.pocket.drawings import shape
-    from unprompt.pocket.vocabulary import nouns
-
-    shape(
-        next(iter(nouns().values())).drawing
-    )  # here, not at the first request, shows whether drawings are there
-    return PocketPainter()
+    return PAINTERS["sd2" if model is not None else name](model, device)
