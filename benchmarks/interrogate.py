@@ -74,7 +74,8 @@ def write_tables(folder: Path, width: int) -> None:
     import torch
     from safetensors.numpy import save_file
 
-    from unprompt.interrogator.vocabulary import KINDS, read_vocabulary
+    from unprompt.interrogator.config import KINDS
+    from unprompt.interrogator.vocabulary import read_vocabulary
 
     torch.manual_seed(0)
     for kind, phrases in read_vocabulary(KINDS).items():
@@ -89,8 +90,9 @@ def read_tables(folder: Path) -> dict[str, Any]:
     import torch
     from safetensors.numpy import load_file
 
+    from unprompt.interrogator.config import KINDS
     from unprompt.interrogator.tables import Table
-    from unprompt.interrogator.vocabulary import KINDS, read_vocabulary
+    from unprompt.interrogator.vocabulary import read_vocabulary
 
     return {
         kind: Table(
@@ -169,10 +171,11 @@ def peak_megabytes() -> float:
 
 def measure_ours(work: Path, clip: str, images: int, chains: int, shortened: bool) -> dict[str, Any]:
     """unprompt, from files to prompts by its pipeline of two workers; its own way to the lists if whole."""
+    from unprompt.interrogator.config import KINDS, InterrogatorConfig
     from unprompt.interrogator.cores import cores_for
-    from unprompt.interrogator.modes import Interrogator, InterrogatorConfig
+    from unprompt.interrogator.modes import Interrogator
     from unprompt.interrogator.tables import build_tables
-    from unprompt.interrogator.vocabulary import KINDS, OwnLists, read_vocabulary
+    from unprompt.interrogator.vocabulary import OwnLists, read_vocabulary
     from unprompt.networks.clip import Clip
     from unprompt.networks.devices import core_count
     from unprompt.networks.pipeline import gather, running
@@ -218,7 +221,8 @@ def floors(backbone: Any, tables: Any, files: Any, chains: int) -> dict[str, flo
     of each distinct beginning of a text, once, and what its attention reads; nothing for all that is not a
     product.
     """
-    from unprompt.interrogator.modes import Interrogator, InterrogatorConfig
+    from unprompt.interrogator.config import InterrogatorConfig
+    from unprompt.interrogator.modes import Interrogator
     from unprompt.storage.images import read_file
 
     counted = count_operations(backbone.texts)

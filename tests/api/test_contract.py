@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import argparse
 import base64
 import io
 import json
@@ -21,7 +20,7 @@ from unprompt.api.contract import EmbedRequest, Txt2ImgRequest
 from unprompt.api.description import describe, read_endpoints
 from unprompt.api.errors import complaints
 from unprompt.api.txt2img import MISSING, Painted, answer, read_order
-from unprompt.cli import serve
+from unprompt.cli import build_parser
 from unprompt.errors import CheckpointError, ConfigError, UnreadableImageError
 from unprompt.serving.painters import (
     PAINTERS,
@@ -292,8 +291,7 @@ def test_listening_to_other_machines_without_a_password_is_warned_of(
     capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.delenv(VARIABLE, raising=False)
-    parser = argparse.ArgumentParser()
-    serve.add(parser.add_subparsers())
+    parser = build_parser(["serve"])
     for arguments, warned in (([], True), (["--auth", "ann:secret"], False)):
         options = parser.parse_args(["serve", "--host", "192.0.2.1", *arguments])  # nobody's address
         with pytest.raises(ConfigError, match=r"cannot listen on 192\.0\.2\.1, port 7860"):

@@ -13,8 +13,8 @@ import pytest
 from PIL import Image
 
 from unprompt.app.models import Models
-from unprompt.app.settings import VARIABLE, AppSettings, current_settings
-from unprompt.app.start import MAIN, ServerConfig, check_port, checked, streamlit_options
+from unprompt.app.settings import VARIABLE, AppSettings, ServerConfig, current_settings
+from unprompt.app.start import MAIN, check_port, checked, streamlit_options
 from unprompt.errors import ConfigError, InputError
 
 PATIENCE = 240  # seconds; what is awaited takes a few on a machine with nothing else to do

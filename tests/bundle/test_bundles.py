@@ -24,7 +24,7 @@ from unprompt.members.retrieval import RetrievalConfig
 from unprompt.members.zeroshot import ZeroshotConfig
 from unprompt.networks import checkpoints
 from unprompt.networks.captioner_config import CaptionerConfig
-from unprompt.networks.clip import ClipConfig
+from unprompt.networks.clip_config import ClipConfig
 from unprompt.networks.loader import Loader
 
 OWN = """

@@ -12,7 +12,7 @@ from PIL import Image
 from tests.whole_world import ALL
 from unprompt.bundle.loaded import PHRASES, LoadedBundle
 from unprompt.errors import ConfigError
-from unprompt.interrogator.modes import MODES
+from unprompt.interrogator.config import MODES
 from unprompt.networks.imagenet import class_names
 from unprompt.records import Prompts
 from unprompt.runs.config import PredictConfig

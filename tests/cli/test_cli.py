@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import argparse
 import json
 import os
 import re
 import shlex
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
@@ -20,12 +22,21 @@ from unprompt.records import DIM, Embeddings, Prompts
 from unprompt.storage.files import write_embeddings, write_prompts
 from unprompt.storage.submission import read_submission, write_submission
 
-VERBS = [command.__name__.rsplit(".", 1)[-1].replace("_", "-") for command in COMMANDS]
+VERBS = list(COMMANDS)
 
 
 def axes(*numbers: int) -> np.ndarray:  # type: ignore[type-arg]
     """Unit vectors along the given axes."""
     return np.eye(DIM, dtype=np.float32)[list(numbers)]
+
+
+def commands_below(parser: argparse.ArgumentParser) -> Iterator[argparse.ArgumentParser]:
+    """All commands and actions below a parser."""
+    for action in parser._actions:
+        if isinstance(action, argparse._SubParsersAction):
+            for command in action.choices.values():
+                yield command
+                yield from commands_below(command)
 
 
 class TestHelp:
@@ -38,13 +49,38 @@ class TestHelp:
         assert "example:" in text
         assert f"unprompt {verb}" in text.split("example:")[1]
 
-    def test_nothing_heavy_is_imported(self) -> None:
-        program = (
-            "import sys; from unprompt.cli import build_parser; build_parser().format_help();"
-            "print([name for name in ('torch', 'numpy', 'polars', 'PIL', 'timm') if name in sys.modules])"
-        )
+    @pytest.mark.parametrize("arguments", [[], *([verb] for verb in VERBS), ["easy-diffuser", "fit"]])
+    def test_nothing_heavy_is_imported(self, arguments: list[str]) -> None:
+        heavy = ("numpy", "PIL", "polars", "torch", "transformers", "tqdm")
+        program = f"""
+import sys
+from unprompt.cli import main
+try:
+    main({[*arguments, "--help"]})
+except SystemExit:
+    print([name for name in {heavy} if name in sys.modules])
+"""
         run = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
-        assert run.stdout.strip() == "[]"
+        assert run.stdout.splitlines()[-1] == "[]"
+
+    def test_a_command_is_imported_when_it_is_called(self) -> None:
+        program = """
+import sys
+from unprompt.cli import build_parser
+build_parser(["score", "a.csv", "b.csv"])
+print([name for name in sys.modules if name.startswith("unprompt.cli.")])
+"""
+        run = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
+        assert run.stdout.strip() == "['unprompt.cli.options', 'unprompt.cli.score']"
+
+    def test_all_options_say_what_they_do(self) -> None:
+        for command in commands_below(build_parser()):
+            options = [
+                action for action in command._actions if not isinstance(action, argparse._SubParsersAction)
+            ]
+            for action in options:
+                assert action.help, (command.prog, action.dest)
+                assert "(None)" not in action.help % vars(action), (command.prog, action.dest)
 
     @pytest.mark.parametrize(
         "arguments", [[], ["nonsense"], ["predict"], ["predict", "x", "--workers", "many"]]

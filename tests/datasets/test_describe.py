@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import argparse
 import io
 import json
 import math
@@ -20,7 +19,8 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from tests.html_pages import HOSTILE, listen, open_browser, parse, readable
-from unprompt.cli import describe as command
+from unprompt.cli import build_parser
+from unprompt.cli.options import settings_from
 from unprompt.datasets import neighbours as neighbours_module
 from unprompt.datasets.config import DescribeConfig
 from unprompt.datasets.dataset import read_dataset
@@ -484,9 +484,7 @@ class TestPage:
 
 def run_command(*arguments: str) -> None:
     """`unprompt describe`, as the command line would run it."""
-    parser = argparse.ArgumentParser()
-    command.add(parser.add_subparsers())
-    options = parser.parse_args(["describe", *arguments])
+    options = build_parser(["describe"]).parse_args(["describe", *arguments])
     options.run(options)
 
 
@@ -512,10 +510,8 @@ class TestCommand:
         assert not (folder / "describe.html").exists()
 
     def test_the_defaults_are_the_settings(self) -> None:
-        parser = argparse.ArgumentParser()
-        command.add(parser.add_subparsers())
-        options = parser.parse_args(["describe", "D"])
-        assert DescribeConfig(options.images, options.check, options.device) == DescribeConfig()
+        options = build_parser(["describe"]).parse_args(["describe", "D"])
+        assert settings_from(options, DescribeConfig) == DescribeConfig()
 
 
 @pytest.fixture

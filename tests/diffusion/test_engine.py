@@ -18,7 +18,8 @@ import torch
 from PIL import Image
 
 from tests.tiny_sd import LATENT_CHANNELS, SCHEDULER, bins_only, write_tiny_sd
-from unprompt.diffusion.engine import PRESETS, Sd2Engine, Sd2Renderer
+from unprompt.diffusion.config import PRESETS
+from unprompt.diffusion.engine import Sd2Engine, Sd2Renderer
 from unprompt.diffusion.memory import batch_for, is_out_of_memory
 from unprompt.diffusion.model import SCHEDULERS
 from unprompt.errors import CheckpointError, ConfigError, InputError, RunError

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import argparse
 import json
 import re
 import shutil
@@ -16,7 +15,7 @@ import pytest
 import torch
 
 from tests.tiny_gpt2 import END, load, write_tiny_gpt2
-from unprompt.cli import prompts as prompts_command
+from unprompt.cli import build_parser
 from unprompt.datasets.seeds import derive_seed
 from unprompt.errors import CheckpointError, ConfigError, RunError
 from unprompt.generate.config import Gpt2Config
@@ -406,14 +405,12 @@ def test_the_declared_checkpoint_is_found_and_checked(
 
 
 def test_the_command(tiny: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    parser = argparse.ArgumentParser()
-    prompts_command.add(parser.add_subparsers())
     (tmp_path / "starts.txt").write_text("A painting of\n\nA street with\n")
     out = tmp_path / "prompts.csv"
     arguments = ["prompts", "--out", str(out), "--count", "12", "--engine", "gpt2", "--model", str(tiny)]
     arguments += ["--start", "A red", "--starts-file", str(tmp_path / "starts.txt"), "--batch", "6"]
     arguments += ["--top-k", "30", "--device", "cpu"]
-    options = parser.parse_args(arguments)
+    options = build_parser(["prompts"]).parse_args(arguments)
     options.run(options)
     record = json.loads((tmp_path / "prompts.csv.json").read_text())
     assert record["plan"]["starts"] == ["A red", "A painting of", "A street with"]

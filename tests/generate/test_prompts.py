@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import argparse
 import csv
 import hashlib
 import json
@@ -21,7 +20,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from unprompt.cli import prompts as prompts_command
+from unprompt.cli import build_parser
 from unprompt.errors import ConfigError, InputError, RunError, UnpromptError
 from unprompt.generate.prompts import Draft, extend_prompts
 from unprompt.storage.files import locked, read_json, read_prompts
@@ -424,9 +423,7 @@ def test_an_engine_that_gives_nothing_new_is_given_up(tmp_path: Path) -> None:
 
 def command(*arguments: str) -> None:
     """Run `unprompt prompts` as the command line does, with its errors as they are."""
-    parser = argparse.ArgumentParser()
-    prompts_command.add(parser.add_subparsers())
-    options = parser.parse_args(["prompts", *arguments])
+    options = build_parser(["prompts"]).parse_args(["prompts", *arguments])
     options.run(options)
 
 

@@ -18,9 +18,10 @@ import pytest
 from PIL import Image
 
 from tests.tiny_clip import tiny_clip
-from unprompt.interrogator.modes import Interrogation, Interrogator, InterrogatorConfig
+from unprompt.interrogator.config import KINDS, InterrogatorConfig
+from unprompt.interrogator.modes import Interrogation, Interrogator
 from unprompt.interrogator.tables import build_tables
-from unprompt.interrogator.vocabulary import KINDS, package_entries, read_vocabulary
+from unprompt.interrogator.vocabulary import package_entries, read_vocabulary
 from unprompt.networks.clip import Clip
 
 TIE = 1e-4  # of cosines; tables are rounded to float16

@@ -18,8 +18,9 @@ from tests.interrogator_world import write_pictures, write_world
 from tests.tiny_clip import tiny_clip, tiny_config, write_tiny_clip
 from unprompt.cli import main
 from unprompt.errors import ConfigError, RunError
-from unprompt.interrogator.modes import MODES, Interrogator, InterrogatorConfig
-from unprompt.interrogator.run import InterrogateConfig, interrogate
+from unprompt.interrogator.config import MODES, InterrogateConfig, InterrogatorConfig
+from unprompt.interrogator.modes import Interrogator
+from unprompt.interrogator.run import interrogate
 from unprompt.interrogator.vocabulary import OwnLists
 from unprompt.networks.captioner import Captioner
 from unprompt.networks.captioner_config import CaptionerConfig

@@ -15,7 +15,8 @@ import torch
 
 from tests.tiny_clip import tiny_clip
 from unprompt.errors import ConfigError
-from unprompt.interrogator.modes import MODES, Interrogation, Interrogator, InterrogatorConfig
+from unprompt.interrogator.config import MODES, InterrogatorConfig
+from unprompt.interrogator.modes import Interrogation, Interrogator
 from unprompt.interrogator.tables import Choice, Table, build_tables
 from unprompt.interrogator.vocabulary import OwnLists
 from unprompt.networks.text_tower import TextTower

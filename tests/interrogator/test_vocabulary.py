@@ -10,8 +10,8 @@ from pathlib import Path
 import pytest
 
 from unprompt.errors import ConfigError, InputError
+from unprompt.interrogator.config import KINDS
 from unprompt.interrogator.vocabulary import (
-    KINDS,
     OwnLists,
     kind_named,
     package_entries,

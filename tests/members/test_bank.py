@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import argparse
 import io
 import json
 from pathlib import Path
@@ -14,7 +13,7 @@ from PIL import Image
 from tests.thumbnails import Thumbnails
 from tests.tiny_clip import WIDTH, write_tiny_clip
 from tests.whole_world import png, write_folder
-from unprompt.cli import bank as command
+from unprompt.cli import build_parser
 from unprompt.datasets.dataset import read_dataset
 from unprompt.errors import ConfigError, InputError, RunError
 from unprompt.members import bank as banks
@@ -161,9 +160,7 @@ class TestCommand:
         dataset = write_folder(tmp_path / "FOLDER", range(6))
         checkpoint = write_tiny_clip(tmp_path / "clip")
         arguments = [str(dataset), "--out", str(tmp_path / "BANK"), "--checkpoint", str(checkpoint), "--json"]
-        parser = argparse.ArgumentParser()
-        command.add(parser.add_subparsers())
-        options = parser.parse_args(["bank", *arguments, "--device", "cpu"])
+        options = build_parser(["bank"]).parse_args(["bank", *arguments, "--device", "cpu"])
         options.run(options)
         numbers = json.loads(capsys.readouterr().out)
         assert (numbers["images"], numbers["width"], numbers["problems"]) == (6, WIDTH, 0)

@@ -15,8 +15,9 @@ from tests.whole_world import ALL, INTERROGATOR
 from unprompt.bundle.bundles import load_members, read_bundle
 from unprompt.ensemble.members import distinct_backbones
 from unprompt.errors import CheckpointError, ConfigError, InputError
+from unprompt.interrogator.config import InterrogatorConfig
 from unprompt.interrogator.cores import cores_for
-from unprompt.interrogator.modes import Interrogator, InterrogatorConfig
+from unprompt.interrogator.modes import Interrogator
 from unprompt.interrogator.vocabulary import OwnLists
 from unprompt.networks.captioner import Captioner
 from unprompt.networks.clip import Clip

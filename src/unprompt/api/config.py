@@ -1,4 +1,4 @@
-"""Settings and limits of the HTTP API. Light to import, since the command line's defaults are these."""
+"""Settings and limits of the HTTP API. Light to import, since the command line's options are these."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from unprompt.bundle.config import DEFAULT_BUNDLE
 from unprompt.errors import ConfigError
 from unprompt.serving.painters import PAINTERS
+from unprompt.settings import DEVICES, check_settings, setting
 
 # What one request may ask for. They stand in the OpenAPI description too.
 MOST_BODY = 32 << 20  # bytes
@@ -27,24 +28,30 @@ LOCAL = ("127.0.0.1", "::1", "localhost")
 class ServeConfig:
     """Settings of `unprompt serve`."""
 
-    bundle: str = DEFAULT_BUNDLE
-    device: str = "auto"
-    host: str = "127.0.0.1"
-    port: int = 7860  # the web UI's, which its clients take unless told otherwise; 0: a free one
-    sd: str | None = None  # a Stable Diffusion folder, or the name of a declared checkpoint
-    painter: str = "pocket"  # what txt2img paints with where there is no `sd`
-    queue: int = 64  # requests for the model that may wait or run at a time
-    grace: int = 120  # seconds for what was begun, once the server is told to end
-    access_log: bool = False
+    bundle: str = setting(DEFAULT_BUNDLE, "what answers for images")
+    device: str = setting("auto", DEVICES, metavar="DEVICE")
+    host: str = setting(
+        "127.0.0.1", "address to listen on; 0.0.0.0 lets other machines connect", metavar="HOST"
+    )
+    port: int = setting(7860, "the web UI's, which its clients expect; 0: a free one", metavar="PORT")
+    sd: str | None = setting(
+        None, "what txt2img paints with: a diffusers folder or a checkpoint's name", metavar="FOLDER"
+    )
+    painter: str = setting(
+        "pocket",
+        "without --sd: OpenMoji scenes of the pocket world, the checkpoint stable-diffusion-2, or no txt2img",
+        choices=tuple(PAINTERS),
+    )
+    queue: int = setting(64, "requests that may wait or run at a time, the next ones are sent away", least=1)
+    grace: int = setting(
+        120, "for what was begun, once the server is told to end", metavar="SECONDS", least=0
+    )
+    access_log: bool = setting(False, "print a line for each request")
 
     def __post_init__(self) -> None:
+        check_settings(self)
         if not 0 <= self.port <= 65535:
             raise ConfigError(f"port must be from 0 (a free one) to 65535, got {self.port}")
-        for name, least in (("queue", 1), ("grace", 0)):
-            if getattr(self, name) < least:
-                raise ConfigError(f"{name} must be at least {least}, got {getattr(self, name)}")
-        if self.painter not in PAINTERS:
-            raise ConfigError(f"painter must be one of {', '.join(PAINTERS)}, got '{self.painter}'")
         if not self.host:
             raise ConfigError("host must be a name or an address, such as 127.0.0.1")
 

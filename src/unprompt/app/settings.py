@@ -1,4 +1,4 @@
-"""What the command tells the pages, by an environment variable: it is Streamlit that runs them."""
+"""What the command tells the server and, by an environment variable, the pages: Streamlit runs them."""
 
 from __future__ import annotations
 
@@ -9,30 +9,56 @@ from pathlib import Path
 
 from unprompt.bundle.config import DEFAULT_BUNDLE
 from unprompt.errors import ConfigError
+from unprompt.settings import DEVICES, check_settings, setting
 
 VARIABLE = "UNPROMPT_APP"
+LOCAL = ("127.0.0.1", "localhost", "::1")
+
+
+@dataclass(frozen=True)
+class ServerConfig:
+    """Where the server listens."""
+
+    host: str = setting(
+        "127.0.0.1",
+        "address to listen on; others than this machine's open the app to everyone who can reach it",
+        metavar="HOST",
+    )
+    port: int = setting(8501, "port to listen on", metavar="PORT")
+    open_browser: bool = setting(False, "show the app in this machine's browser", flag="open")
+
+    def __post_init__(self) -> None:
+        if not 1 <= self.port <= 65535:
+            raise ConfigError(f"port must be between 1 and 65535, got {self.port}")
+
+    @property
+    def is_local(self) -> bool:
+        """Whether only this machine can reach it."""
+        return self.host in LOCAL
+
+    @property
+    def address(self) -> str:
+        """What to type into a browser on this machine."""
+        host = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(self.host, self.host)
+        return f"http://{f'[{host}]' if ':' in host else host}:{self.port}"
 
 
 @dataclass(frozen=True)
 class AppSettings:
-    """Settings of the pages.
+    """Settings of the pages."""
 
-    `known`: a prompts.csv to look images up in. `root`: the folder below which people may name folders for
-    runs; None: no runs. `out`: where the RUN folders go.
-    """
-
-    bundle: str = DEFAULT_BUNDLE
-    device: str = "auto"
-    known: Path | None = None
-    root: Path | None = None
-    out: Path = Path("runs")
-    limit_mb: int = 20  # of one uploaded file
-    most_files: int = 40  # captioned at a time
+    bundle: str = setting(DEFAULT_BUNDLE, "bundle or TOML file")
+    device: str = setting("auto", DEVICES, metavar="DEVICE")
+    known: Path | None = setting(None, "prompts.csv to look images up in", metavar="CSV")
+    root: Path | None = setting(
+        None, "visitors may run over the folders below this one", shown="no runs", metavar="DIR"
+    )
+    out: Path = setting(Path("runs"), "where runs are kept", metavar="DIR")
+    limit_mb: int = setting(20, "largest file that can be uploaded", least=1)
+    most_files: int = setting(40, "files captioned at a time", least=1)
 
     def __post_init__(self) -> None:
-        for name in ("limit_mb", "most_files"):
-            if getattr(self, name) < 1:
-                raise ConfigError(f"{name} must be at least 1, got {getattr(self, name)}")
+        check_settings(self)
 
     def to_json(self) -> str:
         """The settings as the variable's text."""

@@ -9,12 +9,12 @@ from __future__ import annotations
 import os
 import socket
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
-from unprompt.app.settings import VARIABLE, AppSettings
+from unprompt.app.settings import LOCAL, VARIABLE, AppSettings, ServerConfig
 from unprompt.bundle.bundles import check_checkpoints, read_bundle
 from unprompt.errors import ConfigError
 from unprompt.serving.server_folders import resolved_root
@@ -22,7 +22,6 @@ from unprompt.storage.files import read_prompts
 
 MAIN = Path(__file__).with_name("main.py")
 STREAMLIT = (1, 67)  # whose text fields tell each change, not only the last
-LOCAL = ("127.0.0.1", "localhost", "::1")
 
 LIGHT = {
     "primaryColor": "#0b6b75",
@@ -44,30 +43,6 @@ DARK = {
     "codeBackgroundColor": "#22272b",
     "codeTextColor": "#e9ecee",
 }
-
-
-@dataclass(frozen=True)
-class ServerConfig:
-    """Where the server listens. `open_browser`: show the app in this machine's browser."""
-
-    host: str = "127.0.0.1"
-    port: int = 8501
-    open_browser: bool = False
-
-    def __post_init__(self) -> None:
-        if not 1 <= self.port <= 65535:
-            raise ConfigError(f"port must be between 1 and 65535, got {self.port}")
-
-    @property
-    def is_local(self) -> bool:
-        """Whether only this machine can reach it."""
-        return self.host in LOCAL
-
-    @property
-    def address(self) -> str:
-        """What to type into a browser on this machine."""
-        host = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(self.host, self.host)
-        return f"http://{f'[{host}]' if ':' in host else host}:{self.port}"
 
 
 def checked(settings: AppSettings) -> AppSettings:

@@ -19,7 +19,8 @@ from unprompt.bundle.bundles import Bundle, load_members, read_bundle
 from unprompt.ensemble.blend import blend
 from unprompt.ensemble.members import Guess, Member, distinct_backbones, guess_from
 from unprompt.errors import ConfigError
-from unprompt.interrogator.modes import MODES, Interrogation, Interrogator, InterrogatorConfig
+from unprompt.interrogator.config import MODES, InterrogatorConfig
+from unprompt.interrogator.modes import Interrogation, Interrogator
 from unprompt.members.interrogator import InterrogatorMember
 from unprompt.members.phrases import PhrasesMember, plain_sentence
 from unprompt.members.retrieval import RetrievalMember

@@ -1,7 +1,8 @@
 """The command line: one verb a stage. It parses, calls, prints; it has no logic of its own.
 
-Exit codes: 0 done, 1 a clear one-line error, 2 wrong usage, 130 interrupted. Each command's module is
-light to import; what it needs for its work it imports when it runs, so that `--help` answers at once.
+Exit codes: 0 done, 1 a clear one-line error, 2 wrong usage, 130 interrupted. A command's module is imported
+when the command is called, is light, and imports what it needs for its work when it runs: so `--help` answers
+at once. Options that are settings are made of the settings' classes, see options.py.
 """
 
 from __future__ import annotations
@@ -10,57 +11,38 @@ import argparse
 import os
 import sys
 import warnings
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from contextlib import contextmanager
+from importlib import import_module
 from pathlib import Path
 from typing import TextIO
 
 from unprompt import __version__
-from unprompt.cli import (
-    app,
-    bank,
-    blend,
-    caption,
-    checkpoints,
-    demo,
-    describe,
-    doctor,
-    easy_diffuser,
-    filter,
-    interrogate,
-    pocket,
-    predict,
-    prompts,
-    render,
-    score,
-    serve,
-    train,
-    tune,
-)
-from unprompt.cli.options import warn
+from unprompt.cli.options import complete, declare, warn
 from unprompt.errors import UnpromptError
 
-COMMANDS = (
-    demo,
-    predict,
-    interrogate,
-    caption,
-    blend,
-    score,
-    prompts,
-    filter,
-    render,
-    describe,
-    train,
-    tune,
-    bank,
-    pocket,
-    app,
-    serve,
-    easy_diffuser,
-    checkpoints,
-    doctor,
-)
+# Each command's module is its name, and has an EXAMPLE, `add` for its options and `run`.
+COMMANDS = {
+    "demo": "make sample images, recover their prompts and score them",
+    "predict": "recover the prompts of a folder of images and write a submission",
+    "interrogate": "write a prompt for each image, of a caption and phrases",
+    "caption": "describe each image in a sentence",
+    "blend": "blend members' embeddings into one submission",
+    "score": "compare guesses with true prompts by mean cosine",
+    "prompts": "write new prompts",
+    "filter": "drop prompts that are too close to an earlier one of the list",
+    "render": "make an image for every prompt of a list",
+    "describe": "show a data set's images, prompt lengths, words and near-duplicates on one page",
+    "train": "fine-tune an image backbone to predict prompt embeddings",
+    "tune": "search for the settings that train best",
+    "bank": "keep a CLIP's features of images with known prompts, to look up others",
+    "pocket": "make the bundle pocket: draw scenes, train every member on them, score, install",
+    "app": "captions, prompts and runs in the browser",
+    "serve": "answer over HTTP, to the Stable Diffusion web UI's clients too",
+    "easy-diffuser": "an image's positive and negative prompt, and on to a Stable Diffusion web UI",
+    "checkpoints": "list, check and install models' parameters",
+    "doctor": "show versions, devices, checkpoints, disk, and how long a run will take",
+}
 
 EPILOG = """\
 start here:
@@ -72,8 +54,8 @@ start here:
 """
 
 
-def build_parser() -> argparse.ArgumentParser:
-    """The parser with all commands."""
+def build_parser(wanted: Collection[str] = COMMANDS) -> argparse.ArgumentParser:
+    """The parser with all commands; those that are not `wanted` have no options yet, and cost no import."""
     parser = argparse.ArgumentParser(
         prog="unprompt",
         description="Which prompt made this picture? From Stable Diffusion images back to prompts, offline.",
@@ -83,15 +65,19 @@ def build_parser() -> argparse.ArgumentParser:
     parser.add_argument("--version", action="version", version=f"unprompt {__version__}")
     parser.add_argument("--debug", action="store_true", help="show the whole traceback of an error")
     subparsers = parser.add_subparsers(title="commands", metavar="COMMAND", required=True)
-    for command in COMMANDS:
-        command.add(subparsers)
+    for name, summary in COMMANDS.items():
+        command = declare(subparsers, name, summary)
+        if name in wanted:
+            module = import_module(f"unprompt.cli.{name.replace('-', '_')}")
+            complete(command, module.run, module.EXAMPLE)
+            module.add(command)
     return parser
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command; returns its exit code."""
-    parser = build_parser()
-    options = parser.parse_args(arguments)
+    given = sys.argv[1:] if arguments is None else arguments
+    options = build_parser(given).parse_args(given)
     try:
         with _warnings_for_users():
             options.run(options)

@@ -7,7 +7,9 @@ import json
 import time
 from pathlib import Path
 
-from unprompt.cli.options import StepBars, add_json, command, warn
+from unprompt.cli.options import StepBars, add_json, add_settings, warn
+from unprompt.networks.clip_config import ClipConfig
+from unprompt.settings import DEVICES
 
 EXAMPLE = """\
   unprompt bank DATASET --out BANK
@@ -15,26 +17,16 @@ EXAMPLE = """\
 """
 
 
-def add(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
-    """Declare the command."""
-    parser = command(
-        subparsers,
-        "bank",
-        run,
-        "keep a CLIP's features of images with known prompts, to look up others",
-        EXAMPLE,
-    )
+def add(parser: argparse.ArgumentParser) -> None:
+    """Declare the options."""
     parser.add_argument("datasets", type=Path, nargs="+", metavar="DATASET", help="images with prompts")
     parser.add_argument("--out", type=Path, required=True, metavar="BANK", help="folder for the bank")
-    parser.add_argument("--clip", metavar="MODEL", help="open_clip's name of the CLIP (ViT-H-14)")
+    add_settings(parser, ClipConfig)
     parser.add_argument(
         "--checkpoint", type=Path, metavar="PATH", help="its file or folder (where it is found)"
     )
-    parser.add_argument(
-        "--statistics", default="", metavar="NAME", help="of the channels: half (the model's own)"
-    )
     parser.add_argument("--limit", type=int, default=0, metavar="N", help="so many images at most (all)")
-    parser.add_argument("--device", default="auto", help="auto, cpu, cuda or mps (auto)")
+    parser.add_argument("--device", default="auto", help=f"{DEVICES} (%(default)s)")
     parser.add_argument("--workers", type=int, default=0, metavar="N", help="threads (one for each core)")
     parser.add_argument("--overwrite", action="store_true", help="replace another bank in BANK")
     add_json(parser)
@@ -46,11 +38,11 @@ def run(options: argparse.Namespace) -> None:
     options.when_interrupted = "run the same command again to go on; what is done is kept"
 
     from unprompt.members.bank import build_bank
-    from unprompt.networks.clip import MODEL, Clip
+    from unprompt.networks.clip import Clip
     from unprompt.networks.devices import choose_device
 
     device = choose_device(options.device)
-    clip = Clip.load(device, options.clip or MODEL, options.checkpoint, options.statistics)
+    clip = Clip.load(device, options.clip, options.checkpoint, options.statistics)
     with StepBars("image") as bars:
         result = build_bank(
             options.datasets,

@@ -8,8 +8,9 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from unprompt.cli.options import add_json, command
+from unprompt.cli.options import StepBars, add_json
 from unprompt.errors import ConfigError
+from unprompt.settings import DEVICES
 
 if TYPE_CHECKING:
     from unprompt.ensemble.blend_files import FilesFit
@@ -21,9 +22,8 @@ EXAMPLE = """\
 """
 
 
-def add(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
-    """Declare the command."""
-    parser = command(subparsers, "blend", run, "blend members' embeddings into one submission", EXAMPLE)
+def add(parser: argparse.ArgumentParser) -> None:
+    """Declare the options."""
     parser.add_argument("members", type=Path, nargs="+", metavar="NPZ", help="RUN/members/NAME.npz")
     parser.add_argument(
         "--weights",
@@ -40,7 +40,7 @@ def add(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) -> None
     )
     parser.add_argument("--out", type=Path, metavar="CSV", help="the submission to write")
     parser.add_argument("--sample", type=Path, metavar="CSV", help="sample submission: gives ids and order")
-    parser.add_argument("--device", default="auto", help="for --fit's prompts: auto, cpu, cuda or mps (auto)")
+    parser.add_argument("--device", default="auto", help=f"for --fit's prompts: {DEVICES} (%(default)s)")
     add_json(parser)
 
 
@@ -73,7 +73,6 @@ def run(options: argparse.Namespace) -> None:
 
 def fit(options: argparse.Namespace) -> FilesFit:
     """Fit with a progress bar."""
-    from unprompt.cli.options import StepBars
     from unprompt.ensemble.blend_files import fit_files
 
     with StepBars("sample") as bars:

@@ -8,8 +8,9 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 
-from unprompt.cli.options import add_json, command, warn
+from unprompt.cli.options import add_json, add_settings, settings_from, warn
 from unprompt.networks.captioner_config import CaptionConfig
+from unprompt.settings import DEVICES
 
 EXAMPLE = """\
   unprompt caption IMAGES
@@ -18,9 +19,8 @@ EXAMPLE = """\
 """
 
 
-def add(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
-    """Declare the command."""
-    parser = command(subparsers, "caption", run, "describe each image in a sentence", EXAMPLE)
+def add(parser: argparse.ArgumentParser) -> None:
+    """Declare the options."""
     parser.add_argument("images", type=Path, nargs="+", metavar="IMAGE", help="images, or folders of them")
     parser.add_argument(
         "--model",
@@ -37,35 +37,16 @@ def add(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) -> None
     parser.add_argument(
         "--out", type=Path, metavar="FILE", help="write imgId,caption as .csv or .jsonl instead of printing"
     )
-    parser.add_argument(
-        "--prompt", default=CaptionConfig.prompt, metavar="TEXT", help="how each caption is to begin"
-    )
-    parser.add_argument(
-        "--length",
-        type=int,
-        default=CaptionConfig.length,
-        metavar="N",
-        help="tokens to write at most (%(default)s)",
-    )
-    parser.add_argument(
-        "--beams",
-        type=int,
-        default=CaptionConfig.beams,
-        metavar="N",
-        help="beams of the search (%(default)s)",
-    )
-    parser.add_argument(
-        "--batch", type=int, default=CaptionConfig.batch, metavar="N", help="images at a time (by the device)"
-    )
+    add_settings(parser, CaptionConfig)
     parser.add_argument("--recursive", action="store_true", help="look into folders inside the folders too")
-    parser.add_argument("--device", default="auto", help="auto, cpu, cuda or mps (%(default)s)")
+    parser.add_argument("--device", default="auto", help=f"{DEVICES} (%(default)s)")
     add_json(parser)
 
 
 def run(options: argparse.Namespace) -> None:
     """Caption, printing as they come or writing the table."""
     started = time.monotonic()
-    config = CaptionConfig(options.prompt, options.length, options.beams, options.batch)
+    config = settings_from(options, CaptionConfig)
 
     from tqdm import tqdm
 

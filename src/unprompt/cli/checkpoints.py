@@ -6,7 +6,7 @@ import argparse
 import json
 from pathlib import Path
 
-from unprompt.cli.options import add_json, command
+from unprompt.cli.options import add_json, complete, declare
 
 EXAMPLE = """\
   unprompt checkpoints list
@@ -15,36 +15,26 @@ EXAMPLE = """\
 """
 
 
-def add(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
-    """Declare the command and its three actions."""
-    parser = command(
-        subparsers, "checkpoints", run_list, "list, check and install models' parameters", EXAMPLE
-    )
+def add(parser: argparse.ArgumentParser) -> None:
+    """Declare the three actions."""
     actions = parser.add_subparsers(title="actions", metavar="ACTION", required=True)
-    listing = command(
-        actions, "list", run_list, "say what is needed and where it was found", "  unprompt checkpoints list"
-    )
+    listing = declare(actions, "list", "say what is needed and where it was found")
+    complete(listing, run, "  unprompt checkpoints list")
     add_json(listing)
-    check = command(
-        actions,
-        "check",
-        run_check,
-        "compare sizes and sha256 with the right ones",
-        "  unprompt checkpoints check",
-    )
+    check = declare(actions, "check", "compare sizes and sha256 with the right ones")
+    complete(check, run_check, "  unprompt checkpoints check")
     check.add_argument("names", nargs="*", metavar="NAME", help="checkpoints (all that were found)")
-    fetch = command(
+    fetch = declare(
         actions,
         "fetch",
-        run_fetch,
         "install a checkpoint from files you have, or say how to get them (nothing is downloaded)",
-        "  unprompt checkpoints fetch clip-vit-h-14 --from ~/Downloads",
     )
+    complete(fetch, run_fetch, "  unprompt checkpoints fetch clip-vit-h-14 --from ~/Downloads")
     fetch.add_argument("name", metavar="NAME", help="a checkpoint's name, see `unprompt checkpoints list`")
     fetch.add_argument("--from", dest="source", type=Path, metavar="PATH", help="folder that holds its files")
 
 
-def run_list(options: argparse.Namespace) -> None:
+def run(options: argparse.Namespace) -> None:
     """Print each checkpoint, what uses it, and where it is."""
     from unprompt.runs.doctor import checkpoint_states
 

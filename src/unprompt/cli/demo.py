@@ -6,7 +6,7 @@ import argparse
 import time
 from pathlib import Path
 
-from unprompt.cli.options import command, describe_score
+from unprompt.cli.options import describe_score
 
 EXAMPLE = """\
   unprompt demo
@@ -14,13 +14,10 @@ EXAMPLE = """\
 """
 
 
-def add(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
-    """Declare the command."""
-    parser = command(
-        subparsers, "demo", run, "make sample images, recover their prompts and score them", EXAMPLE
-    )
+def add(parser: argparse.ArgumentParser) -> None:
+    """Declare the options."""
     parser.add_argument(
-        "--out", type=Path, default=Path("unprompt-demo"), metavar="DIR", help="(unprompt-demo)"
+        "--out", type=Path, default=Path("unprompt-demo"), metavar="DIR", help="(%(default)s)"
     )
 
 

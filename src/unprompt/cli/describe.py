@@ -6,7 +6,7 @@ import argparse
 import json
 from pathlib import Path
 
-from unprompt.cli.options import add_json, command, warn
+from unprompt.cli.options import add_json, add_settings, settings_from, warn
 from unprompt.datasets.config import DescribeConfig
 
 EXAMPLE = """\
@@ -15,47 +15,21 @@ EXAMPLE = """\
 """
 
 
-def add(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
-    """Declare the command."""
-    parser = command(
-        subparsers,
-        "describe",
-        run,
-        "show a data set's images, prompt lengths, words and near-duplicates on one page",
-        EXAMPLE,
-    )
+def add(parser: argparse.ArgumentParser) -> None:
+    """Declare the options."""
     parser.add_argument(
         "dataset", type=Path, metavar="DATASET", help="a data set's folder, or one parquet file"
     )
     parser.add_argument(
         "--out", type=Path, metavar="PAGE", help="the page to write (describe.html in the data set's folder)"
     )
-    parser.add_argument(
-        "--images",
-        type=int,
-        default=DescribeConfig.images,
-        metavar="N",
-        help="images to show (%(default)s)",
-    )
-    parser.add_argument(
-        "--check",
-        type=int,
-        default=DescribeConfig.checked,
-        metavar="N",
-        help="images to open for their size and damage, spread evenly over the data set (%(default)s)",
-    )
-    parser.add_argument(
-        "--device",
-        default=DescribeConfig.device,
-        help="for missing embeddings: auto, cpu, cuda or mps (%(default)s)",
-    )
+    add_settings(parser, DescribeConfig)
     add_json(parser)
 
 
 def run(options: argparse.Namespace) -> None:
     """Describe, write the page, say where it is."""
-    config = DescribeConfig(images=options.images, checked=options.check, device=options.device)
-    show(options.dataset, options.out, config, options.json)
+    show(options.dataset, options.out, settings_from(options, DescribeConfig), options.json)
 
 
 def show(dataset: Path, out: Path | None, config: DescribeConfig, as_json: bool) -> None:

@@ -7,7 +7,7 @@ import json
 from pathlib import Path
 
 from unprompt.bundle.config import DEFAULT_BUNDLE
-from unprompt.cli.options import add_json, command
+from unprompt.cli.options import add_json
 
 EXAMPLE = """\
   unprompt doctor
@@ -15,17 +15,10 @@ EXAMPLE = """\
 """
 
 
-def add(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
-    """Declare the command."""
-    parser = command(
-        subparsers,
-        "doctor",
-        run,
-        "show versions, devices, checkpoints, disk, and how long a run will take",
-        EXAMPLE,
-    )
+def add(parser: argparse.ArgumentParser) -> None:
+    """Declare the options."""
     parser.add_argument(
-        "--images", type=int, default=16000, metavar="N", help="size of the planned run (16000)"
+        "--images", type=int, default=16000, metavar="N", help="size of the planned run (%(default)s)"
     )
     parser.add_argument(
         "--bundle", default=DEFAULT_BUNDLE, metavar="NAME", help="bundle of the planned run (%(default)s)"

@@ -10,9 +10,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from unprompt.bundle.config import DEFAULT_BUNDLE
-from unprompt.cli.options import StepBars, add_json, command, warn
-from unprompt.easy_diffuser.config import ANSWER_SECONDS, STEPS, FitConfig
+from unprompt.cli.options import StepBars, add_json, add_settings, complete, declare, settings_from, warn
+from unprompt.easy_diffuser.config import ANSWER_SECONDS, STEPS, TAGS, FitConfig
 from unprompt.errors import ConfigError
+from unprompt.settings import DEVICES
 
 if TYPE_CHECKING:
     from unprompt.easy_diffuser.fit import Fitted
@@ -24,32 +25,19 @@ EXAMPLE = """\
   unprompt easy-diffuser fit DATASET --out relatedness.json
 """
 AUTH = "UNPROMPT_WEBUI_AUTH"  # an environment variable, since other users see a command's arguments
-_TAGS = "tags to choose from: common, pocket, or a file with one a line"
 
 
-def add(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
-    """Declare the command and its two actions."""
-    parser = command(
-        subparsers,
-        "easy-diffuser",
-        run,
-        "an image's positive and negative prompt, and on to a Stable Diffusion web UI",
-        EXAMPLE,
-    )
+def add(parser: argparse.ArgumentParser) -> None:
+    """Declare the two actions."""
     actions = parser.add_subparsers(title="actions", metavar="ACTION", required=True)
-    running = command(
-        actions,
-        "run",
-        run,
-        "print the prompts of images, and have a web UI make pictures of them",
-        "  unprompt easy-diffuser run image.jpg",
-    )
+    running = declare(actions, "run", "print the prompts of images, and have a web UI make pictures of them")
+    complete(running, run, "  unprompt easy-diffuser run image.jpg")
     running.add_argument("images", type=Path, nargs="+", metavar="IMAGE", help="images, or folders of them")
     running.add_argument("--recursive", action="store_true", help="look into folders inside the folders too")
     running.add_argument(
         "--relatedness", type=Path, metavar="FILE", help="a file of `fit` (the bundle's own)"
     )
-    running.add_argument("--tags", metavar="LIST", help=f"{_TAGS} (those of the fit)")
+    running.add_argument("--tags", metavar="LIST", help=f"{TAGS} (those of the fit)")
     running.add_argument(
         "--count", type=int, default=1, metavar="N", help="tags in a negative prompt at most (%(default)s)"
     )
@@ -73,44 +61,19 @@ def add(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) -> None
         metavar="FOLDER",
         help="where its pictures go, as IMAGE.png (here)",
     )
-    fitting = command(
+    running.add_argument("--bundle", default=DEFAULT_BUNDLE, metavar="NAME", help="(%(default)s)")
+    running.add_argument("--device", default="auto", help=f"{DEVICES} (%(default)s)")
+    add_json(running)
+    fitting = declare(
         actions,
         "fit",
-        run_fit,
         "learn from images with prompts how related a tag is to an image, and grade it on others",
-        "  unprompt easy-diffuser fit DATASET --out relatedness.json --tags pocket",
     )
+    complete(fitting, run_fit, "  unprompt easy-diffuser fit DATASET --out relatedness.json --tags pocket")
     fitting.add_argument("dataset", type=Path, metavar="DATASET", help="images with their prompts")
     fitting.add_argument("--out", type=Path, required=True, metavar="FILE", help="the JSON file to write")
-    fitting.add_argument("--tags", default=FitConfig.tags, metavar="LIST", help=f"{_TAGS} (%(default)s)")
-    fitting.add_argument(
-        "--limit",
-        type=int,
-        default=FitConfig.limit,
-        metavar="N",
-        help="images to look at, 0 for all (%(default)s)",
-    )
-    fitting.add_argument(
-        "--held-out",
-        type=float,
-        default=FitConfig.held_out,
-        metavar="SHARE",
-        help="of images that grade (%(default)s)",
-    )
-    fitting.add_argument(
-        "--group-cosine",
-        type=float,
-        default=FitConfig.group_cosine,
-        metavar="COSINE",
-        help="prompts this near are not divided between fitting and grading (%(default)s)",
-    )
-    fitting.add_argument(
-        "--seed", type=int, default=FitConfig.seed, metavar="N", help="of draw and split (%(default)s)"
-    )
-    for parser in (running, fitting):
-        parser.add_argument("--bundle", default=DEFAULT_BUNDLE, metavar="NAME", help="(%(default)s)")
-        parser.add_argument("--device", default="auto", help="auto, cpu, cuda or mps (%(default)s)")
-        add_json(parser)
+    add_settings(fitting, FitConfig)
+    add_json(fitting)
 
 
 def run(options: argparse.Namespace) -> None:
@@ -177,20 +140,13 @@ def _auth() -> tuple[str, str] | None:
 
 def run_fit(options: argparse.Namespace) -> None:
     """Fit with a progress bar, write the file, say how good it is."""
+    config = settings_from(options, FitConfig)
+
     from unprompt.easy_diffuser.fit import fit
     from unprompt.easy_diffuser.relatedness import write_relatedness
 
     if options.out.is_dir():
         raise ConfigError(f"{options.out} is a folder; name a file in it with --out")
-    config = FitConfig(
-        bundle=options.bundle,
-        device=options.device,
-        tags=options.tags,
-        limit=options.limit,
-        held_out=options.held_out,
-        group_cosine=options.group_cosine,
-        seed=options.seed,
-    )
     with StepBars("image") as bars:
         fitted = fit(options.dataset, config, bars.show)
     numbers = asdict(fitted.grade)

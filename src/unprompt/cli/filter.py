@@ -8,7 +8,7 @@ import time
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from unprompt.cli.options import StepBars, add_json, command
+from unprompt.cli.options import StepBars, add_json, add_settings, settings_from
 from unprompt.generate.config import FilterConfig
 
 if TYPE_CHECKING:
@@ -21,33 +21,11 @@ EXAMPLE = """\
 BAR = 32  # characters of the histogram's longest bar
 
 
-def add(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
-    """Declare the command."""
-    parser = command(
-        subparsers, "filter", run, "drop prompts that are too close to an earlier one of the list", EXAMPLE
-    )
+def add(parser: argparse.ArgumentParser) -> None:
+    """Declare the options."""
     parser.add_argument("prompts", type=Path, metavar="PROMPTS", help="prompts as .csv, .txt or .parquet")
     parser.add_argument("--out", type=Path, required=True, metavar="CSV", help="the prompts that are kept")
-    parser.add_argument(
-        "--threshold",
-        type=float,
-        default=FilterConfig.threshold,
-        metavar="COSINE",
-        help="drop at this cosine of embeddings and above (%(default)s)",
-    )
-    parser.add_argument(
-        "--against",
-        type=Path,
-        nargs="+",
-        default=[],
-        metavar="PROMPTS",
-        help="other lists: what is too close to one of theirs goes too",
-    )
-    parser.add_argument("--column", metavar="NAME", help="column of the prompts (prompt)")
-    parser.add_argument(
-        "--embeddings", type=Path, metavar="NPZ", help="their embeddings, by id, instead of making them"
-    )
-    parser.add_argument("--device", default=FilterConfig.device, help="auto, cpu, cuda or mps (%(default)s)")
+    add_settings(parser, FilterConfig)
     add_json(parser)
 
 
@@ -58,13 +36,7 @@ def run(options: argparse.Namespace) -> None:
 
     from unprompt.generate.filter import filter_prompts
 
-    config = FilterConfig(
-        threshold=options.threshold,
-        against=tuple(options.against),
-        column=options.column,
-        embeddings=options.embeddings,
-        device=options.device,
-    )
+    config = settings_from(options, FilterConfig)
     with StepBars("prompt") as bars:
         result = filter_prompts(options.prompts, options.out, config, bars.show)
     if options.json:

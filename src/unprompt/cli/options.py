@@ -5,36 +5,119 @@ from __future__ import annotations
 import argparse
 import sys
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
+from dataclasses import fields
 from functools import partial
-from typing import TYPE_CHECKING, Any
+from pathlib import Path
+from types import NoneType
+from typing import TYPE_CHECKING, Any, TypeVar, get_args, get_origin, get_type_hints
 
 from unprompt.errors import ConfigError
 
 if TYPE_CHECKING:
+    from _typeshed import DataclassInstance
+
     from unprompt.ensemble.score import Score
     from unprompt.generate.engines import EngineKind
 
+C = TypeVar("C", bound="DataclassInstance")
+
+_METAVARS = {int: "N", float: "X", str: "NAME", Path: "PATH"}
 MINUTE = 60.0  # seconds between two lines of progress where there is no terminal
 
 
-def command(
-    subparsers: argparse._SubParsersAction[argparse.ArgumentParser],
-    name: str,
-    run: Callable[[argparse.Namespace], None],
-    summary: str,
-    example: str,
+def declare(
+    subparsers: argparse._SubParsersAction[argparse.ArgumentParser], name: str, summary: str
 ) -> argparse.ArgumentParser:
-    """Declare a command with its summary and example."""
-    parser = subparsers.add_parser(
+    """A command with its summary, which `complete` and options are to follow."""
+    return subparsers.add_parser(
         name,
         help=summary,
         description=summary[0].upper() + summary[1:] + ".",
-        epilog=f"example:\n{example}",
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
+
+
+def complete(
+    parser: argparse.ArgumentParser, run: Callable[[argparse.Namespace], None], example: str
+) -> None:
+    """Give a command its example and what it runs."""
+    parser.epilog = f"example:\n{example}"
     parser.set_defaults(run=run)
-    return parser
+
+
+def add_settings(
+    parser: argparse._ActionsContainer,
+    kind: type[DataclassInstance],
+    only: Collection[str] = (),
+    skip: Collection[str] = (),
+    left_open: bool = False,
+) -> None:
+    """An option for each setting of a dataclass: of all, of `only` these, or of all without `skip`.
+
+    Where the option is not given, its value is the setting's default, which its help shows. `left_open`: it
+    is None instead, for a file or a preset to say; then true can be taken back by --no-, a list by none.
+    """
+    type_by_name = get_type_hints(kind)
+    for item in fields(kind):
+        if "help" not in item.metadata or (item.name not in only if only else item.name in skip):
+            continue
+        about, default = item.metadata, item.default
+        form = _form(type_by_name[item.name], default, left_open)
+        if about["choices"]:
+            form |= {"choices": about["choices"], "metavar": None}
+        if about["metavar"]:
+            form["metavar"] = about["metavar"]
+        shown = _shown(default) if about["shown"] is None else about["shown"]
+        text = " ".join(filter(None, (about["help"], shown and f"({shown})")))
+        parser.add_argument(
+            f"--{about['flag'] or item.name.replace('_', '-')}",
+            dest=item.name,
+            default=None if left_open else default,
+            help=text.replace("%", "%%"),
+            **form,
+        )
+
+
+def _form(kind: Any, default: Any, left_open: bool) -> dict[str, Any]:
+    """How an option of a setting's type is written, as arguments of argparse's."""
+    if kind is bool:
+        both = left_open or default
+        return {"action": argparse.BooleanOptionalAction if both else "store_true"}
+    inner = [argument for argument in get_args(kind) if argument not in (NoneType, ...)]
+    if get_origin(kind) is tuple:
+        many = ... in get_args(kind)
+        nargs = ("*" if left_open and not default else "+") if many else len(inner)
+        return {"nargs": nargs, "type": inner[0], "metavar": _METAVARS[inner[0]]}
+    (one,) = inner or [kind]
+    return {"type": one, "metavar": _METAVARS[one]}
+
+
+def _shown(default: Any) -> str:
+    """A default as a user would type it; "" for none, an empty one and false."""
+    if isinstance(default, bool):
+        return "yes" if default else ""
+    if isinstance(default, tuple):
+        return " ".join(map(_shown, default))
+    if isinstance(default, float):
+        return f"{default:g}"
+    return "" if default is None else str(default)
+
+
+def given_settings(options: argparse.Namespace, kind: type[DataclassInstance]) -> dict[str, Any]:
+    """The options that are settings of a dataclass and were given or have a default, lists as tuples."""
+    names = [item.name for item in fields(kind) if "help" in item.metadata]
+    values = {name: getattr(options, name, None) for name in names}
+    return {
+        name: tuple(value) if isinstance(value, list) else value
+        for name, value in values.items()
+        if value is not None
+    }
+
+
+def settings_from(options: argparse.Namespace, kind: type[C], **others: Any) -> C:
+    """A dataclass of its settings' options, of its fields among `others`, and of defaults for the rest."""
+    return kind(**{**given_settings(options, kind), **others})
 
 
 def add_json(parser: argparse.ArgumentParser) -> None:

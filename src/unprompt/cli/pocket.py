@@ -8,7 +8,7 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from unprompt.cli.options import StepBars, add_json, command
+from unprompt.cli.options import StepBars, add_json, add_settings, settings_from
 from unprompt.recipes.config import PocketConfig
 
 if TYPE_CHECKING:
@@ -21,42 +21,12 @@ EXAMPLE = """\
 """
 
 
-def add(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
-    """Declare the command."""
-    parser = command(
-        subparsers,
-        "pocket",
-        run,
-        "make the bundle pocket: draw scenes, train every member on them, score, install",
-        EXAMPLE,
-    )
+def add(parser: argparse.ArgumentParser) -> None:
+    """Declare the options."""
     parser.add_argument(
         "--out", type=Path, default=Path("pocket-bundle"), metavar="FOLDER", help="where (%(default)s)"
     )
-    parser.add_argument(
-        "--images",
-        type=int,
-        default=PocketConfig.images,
-        metavar="N",
-        help="scenes to learn from (%(default)s)",
-    )
-    parser.add_argument(
-        "--held-out",
-        type=int,
-        default=PocketConfig.held_out,
-        metavar="N",
-        help="other scenes, to score on (%(default)s)",
-    )
-    parser.add_argument(
-        "--workers",
-        type=int,
-        default=PocketConfig.workers,
-        metavar="N",
-        help="processes that draw (%(default)s)",
-    )
-    parser.add_argument("--config", type=Path, metavar="TOML", help="settings of the regression's training")
-    parser.add_argument("--clip", type=Path, metavar="TOML", help="settings of the CLIP's training")
-    parser.add_argument("--captioner", type=Path, metavar="TOML", help="settings of the captioner's training")
+    add_settings(parser, PocketConfig)
     parser.add_argument(
         "--no-install", action="store_true", help="leave the bundle in FOLDER, not under the name pocket"
     )
@@ -67,14 +37,7 @@ def run(options: argparse.Namespace) -> None:
     """Make the bundle, then print its table and where it is."""
     options.when_interrupted = "run the same command again to go on; what is done is kept"
 
-    config = PocketConfig(
-        images=options.images,
-        held_out=options.held_out,
-        regression=options.config,
-        clip=options.clip,
-        captioner=options.captioner,
-        workers=options.workers,
-    )
+    config = settings_from(options, PocketConfig)
 
     from unprompt.recipes.pocket import Recipe, install, make_pocket
 

@@ -6,7 +6,7 @@ import argparse
 import time
 from pathlib import Path
 
-from unprompt.cli.options import StepBars, command, describe_score, warn
+from unprompt.cli.options import StepBars, add_settings, describe_score, settings_from, warn
 from unprompt.runs.config import PredictConfig
 
 EXAMPLE = """\
@@ -17,41 +17,16 @@ EXAMPLE = """\
 """
 
 
-def add(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
-    """Declare the command."""
-    parser = command(
-        subparsers,
-        "predict",
-        run,
-        "recover the prompts of a folder of images and write a submission",
-        EXAMPLE,
-    )
+def add(parser: argparse.ArgumentParser) -> None:
+    """Declare the options."""
     parser.add_argument("images", type=Path, metavar="IMAGES", help="a folder of images, or one image")
     parser.add_argument("--out", type=Path, required=True, metavar="RUN", help="folder for the results")
-    parser.add_argument(
-        "--bundle",
-        default=PredictConfig.bundle,
-        metavar="NAME",
-        help="shipped bundle or TOML file (%(default)s)",
-    )
     parser.add_argument("--truth", type=Path, metavar="CSV", help="prompts.csv to score against")
     parser.add_argument("--sample", type=Path, metavar="CSV", help="sample submission: gives ids and order")
     parser.add_argument(
         "--deadline", metavar="TIME", help="be done in this time (8h30m, 45m): images get less"
     )
-    parser.add_argument("--recursive", action="store_true", help="look into nested folders too")
-    parser.add_argument("--overwrite", action="store_true", help="replace another run in RUN")
-    parser.add_argument("--device", default=PredictConfig.device, help="auto, cpu, cuda or mps (%(default)s)")
-    parser.add_argument(
-        "--workers", type=int, default=PredictConfig.workers, metavar="N", help="threads (one for each core)"
-    )
-    parser.add_argument(
-        "--report-images",
-        type=int,
-        default=PredictConfig.report_images,
-        metavar="N",
-        help="images in the report's gallery (%(default)s)",
-    )
+    add_settings(parser, PredictConfig, skip=("chunk", "deadline"))
 
 
 def run(options: argparse.Namespace) -> None:
@@ -63,15 +38,8 @@ def run(options: argparse.Namespace) -> None:
     from unprompt.runs.outputs import level_notes
     from unprompt.runs.predict import predict
 
-    config = PredictConfig(
-        bundle=options.bundle,
-        recursive=options.recursive,
-        device=options.device,
-        workers=options.workers,
-        report_images=options.report_images,
-        deadline=parse_duration(options.deadline) if options.deadline else None,
-        overwrite=options.overwrite,
-    )
+    deadline = parse_duration(options.deadline) if options.deadline else None
+    config = settings_from(options, PredictConfig, deadline=deadline)
     with StepBars("image") as bars:
         bars.show("loading models", 0, 0)
         result = predict(

@@ -8,7 +8,7 @@ import shlex
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from unprompt.cli.options import StepBars, add_json, command, own_options
+from unprompt.cli.options import StepBars, add_json, add_settings, own_options
 from unprompt.errors import ConfigError
 from unprompt.generate.config import Gpt2Config
 from unprompt.generate.engines import PROMPT_ENGINES
@@ -25,9 +25,8 @@ EXAMPLE = """\
 """
 
 
-def add(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
-    """Declare the command."""
-    parser = command(subparsers, "prompts", run, "write new prompts", EXAMPLE)
+def add(parser: argparse.ArgumentParser) -> None:
+    """Declare the options."""
     parser.add_argument("--out", type=Path, required=True, metavar="CSV", help="the prompts.csv to write")
     parser.add_argument("--count", type=int, metavar="N", help="how many (all of the file with --from)")
     parser.add_argument(
@@ -36,9 +35,7 @@ def add(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) -> None
         help="gpt2: a language model; pocket: the grammar of the pocket world (the default); "
         "file: prompts that you have (the default with --from)",
     )
-    parser.add_argument(
-        "--seed", type=int, metavar="S", help=f"other prompts of the same kind ({Gpt2Config.seed})"
-    )
+    add_settings(parser, Gpt2Config, only=("seed",), left_open=True)
     parser.add_argument("--overwrite", action="store_true", help="replace prompts that were made differently")
     add_json(parser)
 
@@ -48,7 +45,6 @@ def add(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) -> None
     file.add_argument("--clean", action="store_const", const=True, help="clean each as a language model's")
 
     gpt2 = parser.add_argument_group("prompts by GPT-2")
-    gpt2.add_argument("--model", metavar="FOLDER", help=f"folder or checkpoint name ({Gpt2Config.model})")
     gpt2.add_argument(
         "--start",
         action="extend",
@@ -57,13 +53,8 @@ def add(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) -> None
         help=f'start phrase, taken in turn where there are more ("{Gpt2Config.starts[0]}")',
     )
     gpt2.add_argument("--starts-file", type=Path, metavar="TXT", help="start phrases, one a line")
-    gpt2.add_argument(
-        "--temperature", type=float, metavar="T", help=f"higher is wilder ({Gpt2Config.temperature})"
-    )
-    gpt2.add_argument("--top-k", type=int, metavar="K", help=f"from the K likeliest ({Gpt2Config.top_k})")
-    gpt2.add_argument("--top-p", type=float, metavar="P", help=f"that make up P ({Gpt2Config.top_p})")
-    gpt2.add_argument("--batch", type=int, metavar="N", help=f"texts at once ({Gpt2Config.batch})")
-    gpt2.add_argument("--device", help=f"auto, cpu, cuda or mps ({Gpt2Config.device})")
+    of_gpt2 = ("model", "temperature", "top_k", "top_p", "batch", "device")
+    add_settings(gpt2, Gpt2Config, only=of_gpt2, left_open=True)
 
 
 def run(options: argparse.Namespace) -> None:

@@ -8,8 +8,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from unprompt.cli import describe
-from unprompt.cli.options import StepBars, add_json, command, own_options
+from unprompt.cli.options import StepBars, add_json, add_settings, own_options, settings_from
 from unprompt.datasets.config import DescribeConfig
+from unprompt.diffusion.config import Sd2Config
 from unprompt.errors import ConfigError
 from unprompt.generate.config import RenderConfig
 from unprompt.generate.render.engines import RENDER_ENGINES
@@ -25,9 +26,8 @@ EXAMPLE = """\
 """
 
 
-def add(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
-    """Declare the command."""
-    parser = command(subparsers, "render", run, "make an image for every prompt of a list", EXAMPLE)
+def add(parser: argparse.ArgumentParser) -> None:
+    """Declare the options."""
     parser.add_argument("prompts", type=Path, metavar="PROMPTS", help="prompts as .csv, .txt or .parquet")
     parser.add_argument("--out", type=Path, required=True, metavar="DATASET", help="folder for the data set")
     parser.add_argument(
@@ -40,31 +40,7 @@ def add(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) -> None
         metavar="PIXELS",
         help="of the images: 128 or 712x712 (128 for pocket; the preset's for sd2)",
     )
-    parser.add_argument(
-        "--seed",
-        type=int,
-        default=RenderConfig.seed,
-        metavar="S",
-        help="each image's own seed comes from it and from the image's id (%(default)s)",
-    )
-    parser.add_argument(
-        "--as-folder", action="store_true", help="images/*.png and prompts.csv instead of parquet parts"
-    )
-    parser.add_argument(
-        "--workers",
-        type=int,
-        default=RenderConfig.workers,
-        metavar="N",
-        help="processes; of several GPUs each takes one (%(default)s)",
-    )
-    parser.add_argument(
-        "--cluster",
-        choices=["ray"],
-        help="the workers are Ray's, on the cluster of $RAY_ADDRESS or on one that is started here",
-    )
-    parser.add_argument("--column", metavar="C", help="column that holds the prompts (prompt)")
-    parser.add_argument("--device", default=RenderConfig.device, help="auto, cpu, cuda or mps (%(default)s)")
-    parser.add_argument("--overwrite", action="store_true", help="replace another data set in DATASET")
+    add_settings(parser, RenderConfig, skip=("chunk", "part"))
     parser.add_argument(
         "--describe", action="store_true", help="then describe the data set, as that command does"
     )
@@ -72,20 +48,11 @@ def add(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) -> None
 
     sd2 = parser.add_argument_group("Stable Diffusion")
     sd2.add_argument(
-        "--model", metavar="FOLDER", help="diffusers folder or checkpoint name (stable-diffusion-2)"
-    )
-    sd2.add_argument(
         "--preset",
         metavar="NAME",
         help="competition: 50 steps, 768 saved at 512 (the default); light: 35 steps at 712",
     )
-    sd2.add_argument("--steps", type=int, metavar="N", help="of the scheduler")
-    sd2.add_argument("--guidance", type=float, metavar="G", help="how closely to follow the prompt (7.5)")
-    sd2.add_argument("--save-size", type=int, metavar="PIXELS", help="scale the finished image down to this")
-    sd2.add_argument("--scheduler", metavar="NAME", help="ddim, dpmsolver++, euler, pndm, unipc … (ddim)")
-    sd2.add_argument("--negative-prompt", metavar="TEXT", help="what the images should not show")
-    sd2.add_argument("--batch", type=int, metavar="N", help="images at once (by the free memory)")
-    sd2.add_argument("--dtype", metavar="T", help="float16, bfloat16 or float32 (float16 on a GPU)")
+    add_settings(sd2, Sd2Config, only=RENDER_ENGINES["sd2"].settings, left_open=True)
 
 
 def run(options: argparse.Namespace) -> None:
@@ -98,15 +65,7 @@ def run(options: argparse.Namespace) -> None:
         raise ConfigError("--describe and --json do not go together; run: unprompt describe DATASET --json")
     name = options.engine or ("sd2" if options.model else "pocket")
     engine = open_engine(name, options)
-    config = RenderConfig(
-        seed=options.seed,
-        workers=options.workers,
-        cluster=options.cluster,
-        as_folder=options.as_folder,
-        column=options.column,
-        device=options.device,
-        overwrite=options.overwrite,
-    )
+    config = settings_from(options, RenderConfig)
     with StepBars("image") as bars:
         result = render_prompts(
             options.prompts,

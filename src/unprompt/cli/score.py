@@ -7,7 +7,8 @@ import json
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from unprompt.cli.options import add_json, command, describe_score
+from unprompt.cli.options import add_json, describe_score
+from unprompt.settings import DEVICES
 
 if TYPE_CHECKING:
     from unprompt.ensemble.score import Score
@@ -19,12 +20,11 @@ EXAMPLE = """\
 SHOWN = 10
 
 
-def add(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
-    """Declare the command."""
-    parser = command(subparsers, "score", run, "compare guesses with true prompts by mean cosine", EXAMPLE)
+def add(parser: argparse.ArgumentParser) -> None:
+    """Declare the options."""
     parser.add_argument("guess", type=Path, metavar="GUESS", help="a submission.csv, or a prompts.csv")
     parser.add_argument("truth", type=Path, metavar="TRUTH", help="a prompts.csv")
-    parser.add_argument("--device", default="auto", help="auto, cpu, cuda or mps (auto)")
+    parser.add_argument("--device", default="auto", help=f"{DEVICES} (%(default)s)")
     add_json(parser)
 
 

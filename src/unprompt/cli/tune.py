@@ -8,7 +8,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from unprompt.cli.options import StepBars, add_json, command
+from unprompt.cli.options import StepBars, add_json, add_settings, settings_from
 from unprompt.regression.config import MachineConfig, TrainConfig, TuneConfig
 
 if TYPE_CHECKING:
@@ -20,58 +20,19 @@ EXAMPLE = """\
   unprompt tune DATASET --out STUDY --config base.toml --learning-rate 1e-5 3e-4 --batch 32 64
   unprompt train DATASET --out RUN --config STUDY/best.toml
 """
+BASE = ("epochs", "backbone")  # settings of the training runs that have an option
 
 
-def add(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
-    """Declare the command."""
-    parser = command(subparsers, "tune", run, "search for the settings that train best", EXAMPLE)
+def add(parser: argparse.ArgumentParser) -> None:
+    """Declare the options."""
     parser.add_argument("dataset", type=Path, metavar="DATASET", help="a data set, as train takes it")
     parser.add_argument("--out", type=Path, required=True, metavar="STUDY", help="folder for the study")
     parser.add_argument(
-        "--trials",
-        type=int,
-        default=TuneConfig.trials,
-        metavar="N",
-        help="training runs in all, those of earlier calls included (%(default)s)",
-    )
-    parser.add_argument(
         "--config", type=Path, metavar="TOML", help="settings that are not searched, and the first to try"
     )
-    parser.add_argument(
-        "--epochs", type=int, metavar="N", help=f"of each run (the config's, or {TrainConfig.epochs})"
-    )
-    parser.add_argument(
-        "--backbone", metavar="NAME", help=f"of timm (the config's, or {TrainConfig.backbone})"
-    )
-    low, high = TuneConfig.learning_rate
-    parser.add_argument(
-        "--learning-rate",
-        type=float,
-        nargs=2,
-        default=TuneConfig.learning_rate,
-        metavar=("LOW", "HIGH"),
-        help=f"range of the learning rate ({low:g} {high:g})",
-    )
-    parser.add_argument(
-        "--batch",
-        type=int,
-        nargs="+",
-        default=TuneConfig.batch,
-        metavar="B",
-        help=f"batch sizes to choose from ({' '.join(map(str, TuneConfig.batch))})",
-    )
-    parser.add_argument(
-        "--patch",
-        type=int,
-        nargs="+",
-        default=TuneConfig.patch,
-        metavar="P",
-        help=f"patch sizes of a ViT to choose from ({' '.join(map(str, TuneConfig.patch))})",
-    )
-    parser.add_argument(
-        "--seed", type=int, default=TuneConfig.seed, metavar="S", help="of the search (%(default)s)"
-    )
-    parser.add_argument("--device", default=MachineConfig.device, help="auto, cpu, cuda or mps (%(default)s)")
+    add_settings(parser, TuneConfig)
+    add_settings(parser.add_argument_group("each run"), TrainConfig, only=BASE, left_open=True)
+    add_settings(parser, MachineConfig, only=("device",))
     add_json(parser)
 
 
@@ -88,15 +49,9 @@ def run(options: argparse.Namespace) -> None:
     from unprompt.storage.toml_files import read_config
 
     settings: dict[str, Any] = read_config(options.config, TrainConfig) if options.config else {}
-    given = {name: getattr(options, name) for name in ("epochs", "backbone")}
+    given = {name: getattr(options, name) for name in BASE}
     base = TrainConfig(**{**settings, **{name: value for name, value in given.items() if value is not None}})
-    config = TuneConfig(
-        trials=options.trials,
-        learning_rate=tuple(options.learning_rate),
-        batch=tuple(options.batch),
-        patch=tuple(options.patch),
-        seed=options.seed,
-    )
+    config, machine = settings_from(options, TuneConfig), MachineConfig(device=options.device)
     with StepBars("trial") as bars:
 
         def tell(trial: Trial, best: Trial | None) -> None:
@@ -108,7 +63,7 @@ def run(options: argparse.Namespace) -> None:
             options.out,
             base,
             config,
-            MachineConfig(device=options.device),
+            machine,
             bars.show,
             tell,
         )

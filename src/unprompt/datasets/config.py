@@ -1,21 +1,24 @@
-"""Settings of `unprompt describe`. Light to import, since the command line's defaults are these."""
+"""Settings of `unprompt describe`. Light to import, since the command line's options are these."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 
-from unprompt.errors import ConfigError
+from unprompt.settings import DEVICES, check_settings, setting
 
 
 @dataclass(frozen=True)
 class DescribeConfig:
     """Settings of `unprompt describe`."""
 
-    images: int = 60  # on the contact sheet
-    checked: int = 2000  # images that are decoded to find sizes and damage, beside those on the sheet
-    device: str = "auto"  # for the embeddings, where the data set has none
+    images: int = setting(60, "images to show", least=0)
+    checked: int = setting(
+        2000,
+        "images to open for their size and damage, spread evenly over the data set, beside those shown",
+        flag="check",
+        least=0,
+    )
+    device: str = setting("auto", f"for missing embeddings: {DEVICES}", metavar="DEVICE")
 
     def __post_init__(self) -> None:
-        for name in ("images", "checked"):
-            if getattr(self, name) < 0:
-                raise ConfigError(f"{name} must be at least 0, got {getattr(self, name)}")
+        check_settings(self)

@@ -9,9 +9,9 @@ from __future__ import annotations
 import warnings
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
+from unprompt.diffusion.config import Sd2Config
 from unprompt.diffusion.memory import automatic_batch, empty_cache, is_out_of_memory
 from unprompt.diffusion.model import (
     LAYOUT,
@@ -30,20 +30,10 @@ if TYPE_CHECKING:
 
     from unprompt.painting.engine import Picture
 
-DTYPES = ("float16", "bfloat16", "float32")
-
-# What a run changes: `light` takes about 0.6 times the work of `competition` (steps times pixels).
-PRESETS: Mapping[str, Mapping[str, Any]] = MappingProxyType(
-    {
-        "competition": MappingProxyType({"steps": 50, "width": 768, "height": 768, "save_size": 512}),
-        "light": MappingProxyType({"steps": 35, "width": 712, "height": 712, "save_size": None}),
-    }
-)
-
 
 @dataclass(frozen=True)
-class Sd2Engine:
-    """Settings of the Stable Diffusion engine. The defaults are the competition's."""
+class Sd2Engine(Sd2Config):
+    """The Stable Diffusion engine: its settings, and how to open a model with them."""
 
     # No fields: every engine of this class has them.
     name = "sd2"
@@ -51,37 +41,10 @@ class Sd2Engine:
     wants_gpu = True
     packages = ("diffusers", "transformers", "torch", "pillow")
 
-    model: str = "stable-diffusion-2"  # a folder, or the name of a declared checkpoint
-    steps: int = 50
-    guidance: float = 7.5  # 1: no guidance, the negative prompt then has no effect
-    width: int = 768  # pixels, multiples of 8
-    height: int = 768
-    save_size: int | None = 512  # pixels; a picture whose longer side is larger is scaled down to it
-    scheduler: str = "ddim"
-    negative_prompt: str = ""
-    batch: int = 0  # pictures at once; 0: as many as the free memory of a GPU takes, 1 on a CPU
-    device: str = "auto"
-    dtype: str = "auto"  # "auto": float16 on a CUDA device, else float32
-
     def __post_init__(self) -> None:
-        if self.steps < 1:
-            raise ConfigError(f"steps must be at least 1, got {self.steps}")
-        if not 1 <= self.guidance <= 100:
-            raise ConfigError(f"guidance must be between 1 (none) and 100, got {self.guidance}")
-        for side in ("width", "height"):
-            pixels = getattr(self, side)
-            if pixels < 64 or pixels % 8:
-                raise ConfigError(f"{side} must be a multiple of 8 and at least 64, got {pixels}")
-        if self.save_size is not None and self.save_size < 1:
-            raise ConfigError(f"save_size must be at least 1, got {self.save_size}")
+        super().__post_init__()
         if self.scheduler not in SCHEDULERS:
             raise ConfigError(f"there is no scheduler '{self.scheduler}'; there are: {', '.join(SCHEDULERS)}")
-        if self.negative_prompt and self.guidance == 1:
-            raise ConfigError("a negative prompt has no effect with guidance 1; raise the guidance")
-        if self.batch < 0:
-            raise ConfigError(f"batch must be at least 1, or 0 for what the memory takes, got {self.batch}")
-        if self.dtype not in ("auto", *DTYPES):
-            raise ConfigError(f"dtype must be auto or one of {', '.join(DTYPES)}, got '{self.dtype}'")
 
     def resolved(self) -> Sd2Engine:
         """The same engine with device and dtype chosen, so that other processes choose no others.

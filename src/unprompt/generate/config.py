@@ -1,74 +1,78 @@
-"""Settings of the data set factory. Light to import, since the command line's defaults are these."""
+"""Settings of the data set factory. Light to import, since the command line's options are these."""
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from pathlib import Path
 
 from unprompt.errors import ConfigError
+from unprompt.settings import DEVICES, check_settings, setting
 
 
 @dataclass(frozen=True)
 class Gpt2Config:
     """Settings of `unprompt prompts --engine gpt2`: all of them decide which texts come."""
 
-    model: str = "gpt2"  # a folder, or the name of a declared checkpoint
-    starts: tuple[str, ...] = ("A picture of",)  # taken in turn, one a text
-    seed: int = 0
-    temperature: float = 1.0
-    top_k: int = 50  # 0: all tokens
-    top_p: float = 0.95  # 1: all tokens
-    max_tokens: int = 70  # after the start; CLIP reads 75, and its tokens are about as long
-    batch: int = 64  # texts; decides which texts share a rounding
-    device: str = "auto"
+    model: str = setting("gpt2", "folder or checkpoint name", metavar="FOLDER")
+    starts: tuple[str, ...] = setting(("A picture of",), "start phrases, taken in turn, one a text")
+    seed: int = setting(0, "other prompts of the same kind", metavar="S")
+    temperature: float = setting(1.0, "higher is wilder", metavar="T", above=0, below=math.inf)
+    top_k: int = setting(50, "from the K likeliest tokens; 0: from all", metavar="K", least=0)
+    top_p: float = setting(
+        0.95, "from the likeliest tokens that make up P; 1: from all", metavar="P", above=0, most=1
+    )
+    # CLIP reads 75 tokens, and its tokens are about as long.
+    max_tokens: int = setting(70, "tokens to write at most, after the start", least=1)
+    batch: int = setting(64, "texts at once; decides which texts share a rounding", least=1)
+    device: str = setting("auto", DEVICES, metavar="DEVICE")
 
     def __post_init__(self) -> None:
         starts = tuple(" ".join(start.split()) for start in self.starts)
         object.__setattr__(self, "starts", starts)
         if not starts or not all(starts):
             raise ConfigError("each start phrase needs at least one word")
-        for name, least in (("top_k", 0), ("max_tokens", 1), ("batch", 1)):
-            if getattr(self, name) < least:
-                raise ConfigError(f"{name} must be at least {least}, got {getattr(self, name)}")
-        if not 0 < self.temperature < float("inf"):
-            raise ConfigError(f"temperature must be above 0, got {self.temperature}")
-        if not 0 < self.top_p <= 1:
-            raise ConfigError(f"top_p must be above 0 and at most 1, got {self.top_p}")
+        check_settings(self)
 
 
 @dataclass(frozen=True)
 class FilterConfig:
     """Settings of `unprompt filter`."""
 
-    threshold: float = 0.95  # a prompt this close to an earlier kept one is dropped
-    against: tuple[Path, ...] = ()  # other lists that also exclude what is too close to them
-    column: str | None = None  # of the prompts, where it is not called `prompt`
-    embeddings: Path | None = None  # an .npz of embeddings by id, instead of making them
-    device: str = "auto"
+    threshold: float = setting(
+        0.95, "drop at this cosine of embeddings and above", metavar="COSINE", above=0, most=1
+    )
+    against: tuple[Path, ...] = setting(
+        (), "other lists: what is too close to one of theirs goes too", metavar="PROMPTS"
+    )
+    column: str | None = setting(None, "column of the prompts", shown="prompt")
+    embeddings: Path | None = setting(None, "their embeddings, by id, instead of making them", metavar="NPZ")
+    device: str = setting("auto", DEVICES, metavar="DEVICE")
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "against", tuple(dict.fromkeys(self.against)))  # each list once
-        if not 0 < self.threshold <= 1:
-            raise ConfigError(f"threshold is a cosine, above 0 and up to 1, got {self.threshold}")
+        check_settings(self)
 
 
 @dataclass(frozen=True)
 class RenderConfig:
     """Settings of `unprompt render` that are not the engine's."""
 
-    seed: int = 0  # each picture's own seed comes from it and from the picture's id
-    workers: int = 1  # processes
-    cluster: str | None = None  # "ray": the workers are Ray's
-    as_folder: bool = False  # loose PNG files instead of parquet parts
-    chunk: int = 0  # pictures between two saves: what a kill can cost a worker (0: the engine's choice)
-    part: int = 1024  # rows of a parquet part
-    column: str | None = None
-    device: str = "auto"  # of the prompts' embeddings
-    overwrite: bool = False
+    seed: int = setting(0, "each image's own seed comes from it and from the image's id", metavar="S")
+    workers: int = setting(1, "processes; of several GPUs each takes one", least=1)
+    cluster: str | None = setting(
+        None,
+        "the workers are Ray's, on the cluster of $RAY_ADDRESS or on one that is started here",
+        choices=("ray",),
+    )
+    as_folder: bool = setting(False, "images/*.png and prompts.csv instead of parquet parts")
+    chunk: int = setting(
+        0, "images between two saves: what a kill can cost a worker", shown="the engine's choice", least=0
+    )
+    part: int = setting(1024, "rows of a parquet part", least=1)
+    column: str | None = setting(None, "column that holds the prompts", shown="prompt", metavar="C")
+    device: str = setting("auto", DEVICES, metavar="DEVICE")
+    overwrite: bool = setting(False, "replace another data set in DATASET")
 
     def __post_init__(self) -> None:
-        for name, least in (("workers", 1), ("chunk", 0), ("part", 1)):
-            if getattr(self, name) < least:
-                raise ConfigError(f"{name} must be at least {least}, got {getattr(self, name)}")
-        if self.cluster not in (None, "ray"):
-            raise ConfigError(f"cluster must be 'ray', got '{self.cluster}'")
+        check_settings(self)

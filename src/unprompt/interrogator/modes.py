@@ -21,8 +21,9 @@ from operator import itemgetter
 from typing import TYPE_CHECKING
 
 from unprompt.errors import ConfigError
+from unprompt.interrogator.config import InterrogatorConfig
 from unprompt.interrogator.tables import Choice, Ranking, Table, build_tables
-from unprompt.interrogator.vocabulary import NO_OWN_LISTS, OwnLists, kind_named, read_vocabulary
+from unprompt.interrogator.vocabulary import NO_OWN_LISTS, OwnLists, read_vocabulary
 from unprompt.text.words import find_stems
 
 if TYPE_CHECKING:
@@ -31,49 +32,8 @@ if TYPE_CHECKING:
     from unprompt.networks.text_tower import TextTower
     from unprompt.records import FloatArray
 
-MODES = ("classic", "kaggle", "fast", "best", "negative")
-MERGED = ("artists", "flavors", "mediums", "movements", "trendings")  # the order of the lists side by side
 CLASSIC = ("mediums", "artists", "trendings", "movements", "flavors")  # the order in its prompts
-NEGATIVE = ("flavors", "negative")
 COSINES = 1 << 24  # cosines of images with phrases that are kept at a time: 64 MiB
-
-
-@dataclass(frozen=True)
-class InterrogatorConfig:
-    """How prompts are made. The defaults are clip-interrogator's."""
-
-    mode: str = "classic"
-    max_flavors: int | None = None  # None: 3 in classic and kaggle, 32 in the others
-    min_flavors: int = 8  # in best and negative: so many phrases are tried even where they make it worse
-    intermediate: int = 2048  # in best and negative: how many phrases the chain chooses from
-    chunk: int = 2048  # how many phrases of a list are ranked together, see tables.ranked
-    without: tuple[str, ...] = ()  # lists that are left out
-    repeats: bool = True  # False: a phrase whose words were all said before it is left out
-
-    def __post_init__(self) -> None:
-        if self.mode not in MODES:
-            raise ConfigError(f"mode must be one of {', '.join(MODES)}, got '{self.mode}'")
-        for name, least in (("max_flavors", 1), ("min_flavors", 0), ("intermediate", 1), ("chunk", 1)):
-            number = getattr(self, name)
-            if number is not None and number < least:
-                raise ConfigError(f"{name} must be at least {least}, got {number}")
-        if isinstance(self.without, str):
-            raise ConfigError(f"without must be a list of names, got the text '{self.without}'")
-        object.__setattr__(self, "without", tuple(dict.fromkeys(map(kind_named, self.without))))
-        if not self.kinds:
-            raise ConfigError(f"mode '{self.mode}' without {', '.join(self.without)} has no phrases left")
-
-    @property
-    def kinds(self) -> tuple[str, ...]:
-        """The lists that the mode chooses from, in the order in which they are merged."""
-        kaggle = ("artists", "trendings") if self.mode == "kaggle" else ()
-        lists = NEGATIVE if self.mode == "negative" else MERGED
-        return tuple(kind for kind in lists if kind not in (*self.without, *kaggle))
-
-    @property
-    def most(self) -> int:
-        """The greatest number of flavors, or of phrases in a chain."""
-        return self.max_flavors or (3 if self.mode in ("classic", "kaggle") else 32)
 
 
 @dataclass(frozen=True)

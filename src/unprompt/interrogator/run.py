@@ -3,21 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from unprompt import __version__
-from unprompt.errors import ConfigError, InputError
+from unprompt.errors import InputError
 from unprompt.interrogator.caption_files import images_of
+from unprompt.interrogator.config import InterrogateConfig
 from unprompt.interrogator.cores import cores_for
-from unprompt.interrogator.modes import Interrogation, Interrogator, InterrogatorConfig
+from unprompt.interrogator.modes import Interrogation, Interrogator
 from unprompt.interrogator.prompt_files import PromptRow, PromptWriter, opened, output_for
 from unprompt.interrogator.vocabulary import own_lists
 from unprompt.networks.captioner import load_captioner_of, read_captions
-from unprompt.networks.captioner_config import CaptionerConfig
 from unprompt.networks.checkpoints import sha256_of
-from unprompt.networks.clip import Clip, ClipConfig
+from unprompt.networks.clip import Clip
 from unprompt.networks.devices import choose_device, core_count
 from unprompt.networks.loader import Loader
 from unprompt.networks.pipeline import running
@@ -28,46 +28,6 @@ from unprompt.storage.submission import check_image_ids
 
 if TYPE_CHECKING:
     from unprompt.networks.pipeline import Backbone
-
-
-@dataclass(frozen=True)
-class InterrogateConfig:
-    """Settings of `unprompt interrogate`. A captioner, `caption` and `captions` exclude each other."""
-
-    prompts: InterrogatorConfig = field(default_factory=InterrogatorConfig)
-    clip: ClipConfig = field(default_factory=ClipConfig)
-    checkpoint: str = ""  # the CLIP's file or folder; "" for the declared one
-    captioner: CaptionerConfig = field(default_factory=CaptionerConfig)
-    caption: str = ""  # of every image, where no captioner is to say it
-    captions: str = ""  # file with imgId,caption, likewise
-    phrases: str = ""  # folder with lists of one's own
-    batch: int = 0  # images a forward pass of the CLIP, and ranked together; 0: by the device
-    device: str = "auto"
-    workers: int = 0  # threads; 0: one for each core
-    recursive: bool = False
-    overwrite: bool = False
-
-    def __post_init__(self) -> None:
-        object.__setattr__(self, "caption", " ".join(self.caption.split()))
-        for name in ("batch", "workers"):
-            if getattr(self, name) < 0:
-                raise ConfigError(f"{name} must be at least 0, got {getattr(self, name)}")
-        given = [name for name in ("caption", "captions") if getattr(self, name)]
-        given += ["captioner"] if self.captioner.captioner else []
-        if len(given) > 1:
-            raise ConfigError(f"{' and '.join(given)} exclude each other; give one of them")
-        if given and not self.has_captions:
-            raise ConfigError(f"the mode {self.prompts.mode} takes no captions; leave out {given[0]}")
-
-    @property
-    def has_captions(self) -> bool:
-        """Whether prompts begin with a caption."""
-        return self.prompts.mode != "negative"
-
-    @property
-    def needs_captioner(self) -> bool:
-        """Whether captions have to be made."""
-        return self.has_captions and not (self.caption or self.captions)
 
 
 @dataclass(frozen=True)

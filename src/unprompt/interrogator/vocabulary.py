@@ -13,10 +13,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from unprompt.errors import CheckpointError, ConfigError, InputError
+from unprompt.interrogator.config import KINDS, kind_named
 from unprompt.storage.files import read_text
 from unprompt.storage.packages import package_folder
-
-KINDS = ("artists", "flavors", "mediums", "movements", "trendings", "negative")
 
 # No file of the package's: clip-interrogator has these in its code.
 SITES = (
@@ -26,14 +25,6 @@ SITES = (
 )
 
 BESIDES = ".more"  # artists.more.txt is added to the package's artists, artists.txt stands instead of them
-
-
-def kind_named(name: str) -> str:
-    """One of KINDS, by its name or the name's singular. Raises ConfigError that lists the kinds."""
-    for kind in KINDS:
-        if name in (kind, kind.removesuffix("s")):
-            return kind
-    raise ConfigError(f"there is no list of phrases called '{name}'; there are: {', '.join(KINDS)}")
 
 
 @dataclass(frozen=True)

@@ -8,13 +8,15 @@ from typing import TYPE_CHECKING
 
 from unprompt.ensemble.kinds import MemberKind, MemberSpec
 from unprompt.ensemble.members import Guess
+from unprompt.interrogator.config import InterrogatorConfig
 from unprompt.interrogator.cores import cores_for
-from unprompt.interrogator.modes import Interrogator, InterrogatorConfig
+from unprompt.interrogator.modes import Interrogator
 from unprompt.interrogator.vocabulary import NO_OWN_LISTS, OwnLists, own_lists
 from unprompt.networks import captioner_files, clip, minilm
 from unprompt.networks.captioner import load_captioner_of
 from unprompt.networks.captioner_config import CaptionerConfig
-from unprompt.networks.clip import Clip, ClipConfig
+from unprompt.networks.clip import Clip
+from unprompt.networks.clip_config import ClipConfig
 from unprompt.networks.loader import Loader
 
 if TYPE_CHECKING:

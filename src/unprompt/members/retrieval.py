@@ -21,7 +21,7 @@ from unprompt.errors import ConfigError, InputError
 from unprompt.members.bank import Bank, IdentifiedBackbone, read_bank
 from unprompt.members.interrogator import clip_of
 from unprompt.networks import clip as clips
-from unprompt.networks.clip import ClipConfig
+from unprompt.networks.clip_config import ClipConfig
 from unprompt.networks.devices import core_count
 from unprompt.networks.loader import Loader
 from unprompt.networks.minilm import encoder_identity

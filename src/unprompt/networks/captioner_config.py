@@ -1,31 +1,39 @@
-"""Settings of captioning."""
+"""Settings of captioning. Light to import, since options of the command line are these."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 
-from unprompt.errors import ConfigError
+from unprompt.settings import check_settings, setting
 
 
 @dataclass(frozen=True)
 class CaptionConfig:
     """How captions are written. The defaults are those of the package clip-interrogator."""
 
-    prompt: str = ""  # how each caption begins, or what a BLIP-2 on T5 is asked
-    length: int = 32  # tokens that are written at most, after the prompt
-    beams: int = 1  # 1: always the likeliest next token; more: beam search
-    batch: int = 0  # images a forward pass; 0: by the device
+    # What a BLIP-2 on T5 is asked, rather.
+    prompt: str = setting("", "how each caption is to begin", metavar="TEXT")
+    length: int = setting(32, "tokens to write at most, after the prompt", least=1)
+    beams: int = setting(1, "beams of the search; 1: always the likeliest next token", least=1)
+    batch: int = setting(0, "images at a time", shown="by the device", least=0)
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "prompt", " ".join(self.prompt.split()))
-        for name, least in (("length", 1), ("beams", 1), ("batch", 0)):
-            if getattr(self, name) < least:
-                raise ConfigError(f"{name} must be at least {least}, got {getattr(self, name)}")
+        check_settings(self)
 
 
 @dataclass(frozen=True)
 class CaptionerConfig:
     """Which captioner a member looks through."""
 
-    captioner: str = ""  # folder or file; "" for the declared checkpoint
-    vocabulary: str = ""  # folder with BERT's vocab.txt, for a .pth that has it not beside it
+    captioner: str = setting(
+        "",
+        "a folder of BLIP, BLIP-2 or GIT, or Salesforce's .pth of BLIP",
+        shown="the checkpoint blip-large",
+        metavar="PATH",
+    )
+    vocabulary: str = setting(
+        "",
+        "where bert-base-uncased's vocab.txt is, for a .pth that has it not beside it",
+        metavar="FOLDER",
+    )

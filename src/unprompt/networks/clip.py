@@ -15,6 +15,7 @@ import numpy as np
 
 from unprompt.errors import CheckpointError, ConfigError
 from unprompt.networks.checkpoints import locate, verify
+from unprompt.networks.clip_config import MODEL
 from unprompt.networks.huggingface import stay_offline
 from unprompt.storage.packages import needed_for
 
@@ -26,7 +27,6 @@ if TYPE_CHECKING:
     from unprompt.records import FloatArray
 
 CHECKPOINT = "clip-vit-h-14"
-MODEL = "ViT-H-14"
 CONFIG_FILE = "open_clip_config.json"
 WEIGHTS_FILES = (  # as repositories of open_clip's models name them; the first that is there is taken
     "open_clip_model.safetensors",
@@ -340,11 +340,3 @@ def measures_by_config(config: Mapping[str, Any]) -> dict[str, Any]:
         "patch": image.patch_size,
         "image size": image.image_size,
     }
-
-
-@dataclass(frozen=True)
-class ClipConfig:
-    """Which CLIP a member looks through. Its file is the member's checkpoint."""
-
-    clip: str = MODEL  # open_clip's name of the model
-    statistics: str = ""  # of the channels: half; "" for the model's own

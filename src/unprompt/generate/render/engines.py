@@ -29,7 +29,8 @@ def _pocket(size: tuple[int, int] | None, device: str) -> PocketEngine:
 def _sd2(
     size: tuple[int, int] | None, device: str, preset: str = "competition", **settings: Any
 ) -> Sd2Engine:
-    from unprompt.diffusion.engine import PRESETS, Sd2Engine
+    from unprompt.diffusion.config import PRESETS
+    from unprompt.diffusion.engine import Sd2Engine
 
     if preset not in PRESETS:
         raise ConfigError(f"there is no preset '{preset}'; there are: {', '.join(PRESETS)}")
