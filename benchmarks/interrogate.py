@@ -178,7 +178,7 @@ def measure_ours(work: Path, clip: str, images: int, chains: int, shortened: boo
     from unprompt.interrogator.vocabulary import OwnLists, read_vocabulary
     from unprompt.networks.clip import Clip
     from unprompt.networks.devices import core_count
-    from unprompt.networks.pipeline import gather, running
+    from unprompt.networks.pipeline import gather, open_pipeline
     from unprompt.storage.images import find_images
 
     backbone = Clip.of(make_clip(clip))
@@ -194,7 +194,7 @@ def measure_ours(work: Path, clip: str, images: int, chains: int, shortened: boo
             continue
         interrogator = Interrogator(backbone.texts, tables, InterrogatorConfig(mode=mode))
         prompts: list[str] = []
-        with running(core_count(), "cpu") as pipeline:
+        with open_pipeline(core_count(), "cpu") as pipeline:
             start = time.perf_counter()
             chunks = [
                 pipeline.submit(files[first : min(first + BATCH, count)], [backbone])

@@ -14,7 +14,7 @@ from PIL import Image
 
 from unprompt.app.models import Models
 from unprompt.app.settings import VARIABLE, AppSettings, ServerConfig, current_settings
-from unprompt.app.start import MAIN, check_port, checked, streamlit_options
+from unprompt.app.start import MAIN, check_app_settings, check_port, streamlit_options
 from unprompt.errors import ConfigError, InputError
 
 PATIENCE = 240  # seconds; what is awaited takes a few on a machine with nothing else to do
@@ -35,17 +35,17 @@ class TestSettings:
 
     def test_are_checked_before_anything_is_served(self, tmp_path: Path) -> None:
         with pytest.raises(InputError, match="no bundle is called 'none'"):
-            checked(AppSettings(bundle="none"))
+            check_app_settings(AppSettings(bundle="none"))
         with pytest.raises(InputError, match="does not exist"):
-            checked(AppSettings(known=tmp_path / "none.csv"))
+            check_app_settings(AppSettings(known=tmp_path / "none.csv"))
         with pytest.raises(InputError, match="not a folder"):
-            checked(AppSettings(root=tmp_path / "none"))
+            check_app_settings(AppSettings(root=tmp_path / "none"))
 
     def test_get_whole_paths(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.chdir(tmp_path)
         (tmp_path / "pictures").mkdir()
         (tmp_path / "link").symlink_to("pictures")
-        whole = checked(AppSettings(root=Path("link"), out=Path("runs")))
+        whole = check_app_settings(AppSettings(root=Path("link"), out=Path("runs")))
         assert whole.root == (tmp_path / "pictures").resolve()
         assert whole.out == (tmp_path / "runs").resolve()
 
@@ -150,7 +150,9 @@ def app(tmp_path: Path, known: Path, monkeypatch: pytest.MonkeyPatch) -> Any:
     root = tmp_path / "root"
     (root / "pictures").mkdir(parents=True)
     (root / "pictures" / "red.png").write_bytes(png("red")[1])
-    settings = checked(AppSettings(device="cpu", root=root, out=tmp_path / "out", known=known, limit_mb=1))
+    settings = check_app_settings(
+        AppSettings(device="cpu", root=root, out=tmp_path / "out", known=known, limit_mb=1)
+    )
     monkeypatch.setenv(VARIABLE, settings.to_json())
     at = testing.AppTest.from_file(str(MAIN), default_timeout=PATIENCE).run()
     assert not at.exception

@@ -14,7 +14,7 @@ from unprompt.datasets.near_duplicates import (
     choose_coordinates,
     filter_near_duplicates,
     principal_axes,
-    shortened,
+    shorten_rows,
 )
 from unprompt.errors import ConfigError, InputError
 from unprompt.records import unit_rows
@@ -159,7 +159,7 @@ def test_against_another_list() -> None:
 def test_shortened_rows_bound_the_cosine_from_above(seed: int, coordinates: int) -> None:
     vectors = clustered(60, 5, 0.5, seed)
     turned = vectors @ principal_axes(vectors[:40])
-    short = shortened(turned, coordinates)
+    short = shorten_rows(turned, coordinates)
     assert short.shape == (60, coordinates + 1)
     assert (short @ short.T >= vectors @ vectors.T - near_duplicates.SLACK / 10).all()
 

@@ -20,7 +20,7 @@ from unprompt.bundle.loaded import LoadedBundle
 from unprompt.cli import main
 from unprompt.easy_diffuser.config import FitConfig
 from unprompt.easy_diffuser.errors import OrderError
-from unprompt.easy_diffuser.fit import drawn, learned
+from unprompt.easy_diffuser.fit import draw_rows, learn_relatedness
 from unprompt.easy_diffuser.grading import Share, auc, calibration, grade
 from unprompt.easy_diffuser.relatedness import (
     Relatedness,
@@ -33,7 +33,7 @@ from unprompt.easy_diffuser.relatedness import (
 )
 from unprompt.easy_diffuser.round_trips import RoundTrips, make_round_trips
 from unprompt.easy_diffuser.space import check_space, space_of
-from unprompt.easy_diffuser.tags import bare_words, mentioned, plurals, read_tags
+from unprompt.easy_diffuser.tags import bare_words, find_mentions, plurals, read_tags
 from unprompt.errors import ConfigError, InputError, RunError
 from unprompt.generate.pocket_prompts import PocketPrompts
 from unprompt.painting.engine import encode_png
@@ -79,7 +79,7 @@ class TestTags:
     def test_words_one_after_the_other_in_singular_or_plural(
         self, tag: str, prompt: str, there: bool
     ) -> None:
-        assert mentioned([f"artstation, {prompt}, trending"], [tag])[0, 0] == there
+        assert find_mentions([f"artstation, {prompt}, trending"], [tag])[0, 0] == there
 
     def test_the_pocket_grammar_knows_what_is_shown(self) -> None:
         tags = ["dog", "cat", "stag", "deer", "in a forest", "guide dog", "black cat"]
@@ -90,7 +90,7 @@ class TestTags:
             "a deer": {"stag", "deer"},
             "a dog next to a cat": {"dog", "cat"},
         }
-        rows = mentioned(list(shown), tags)
+        rows = find_mentions(list(shown), tags)
         for row, expected in zip(rows, shown.values(), strict=True):
             assert {tag for tag, there in zip(tags, row, strict=True) if there} == expected
 
@@ -476,15 +476,15 @@ class TestRoundTrips:
             make_round_trips(files[:1], prompts, TAGS, loaded)
 
     def test_the_draw_is_the_seeds(self) -> None:
-        rows = drawn(100, FitConfig(limit=20))
-        assert rows == drawn(100, FitConfig(limit=20)) == sorted(set(rows))
+        rows = draw_rows(100, FitConfig(limit=20))
+        assert rows == draw_rows(100, FitConfig(limit=20)) == sorted(set(rows))
         assert len(rows) == 20
-        assert rows != drawn(100, FitConfig(limit=20, seed=1))
-        assert list(drawn(5, FitConfig(limit=20))) == list(range(5))
+        assert rows != draw_rows(100, FitConfig(limit=20, seed=1))
+        assert list(draw_rows(5, FitConfig(limit=20))) == list(range(5))
 
     def test_what_is_learned_beats_the_naive_rule(self) -> None:
         data, test = trips(300, 200, 40.0, -16.0), trips(200, 200, 40.0, -16.0, seed=1)
-        graded = grade(learned(data, [str(tag) for tag in range(200)], "made up", (0.5,)), test)
+        graded = grade(learn_relatedness(data, [str(tag) for tag in range(200)], "made up", (0.5,)), test)
         assert graded.chosen.low > graded.naive.high
         assert graded.calibration_error < 0.01
 

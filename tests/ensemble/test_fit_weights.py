@@ -15,9 +15,9 @@ from unprompt.ensemble.fit_weights import (
     agreement,
     best_weights,
     climb,
-    cross_fitted,
+    cross_fit,
     fit_weights,
-    resampled_weights,
+    resample_weights,
 )
 from unprompt.ensemble.score import cosines, score
 from unprompt.errors import ConfigError, InputError
@@ -144,7 +144,7 @@ class TestIntervals:
 
     def test_a_resample_is_fitted_like_its_images(self) -> None:
         images = agreement(*noisy(15, 2, 3))
-        weights = resampled_weights(images, best_weights(images), 3)
+        weights = resample_weights(images, best_weights(images), 3)
         rng = np.random.default_rng(0)
         for row in weights:
             drawn = images.at(rng.integers(0, 15, 15))
@@ -152,7 +152,7 @@ class TestIntervals:
 
     def test_held_out_images_have_no_part_in_their_weights(self) -> None:
         images = agreement(*noisy(10, 1, 3))
-        got = cross_fitted(images, folds=10)
+        got = cross_fit(images, folds=10)
         for row in (0, 4, 9):
             others = best_weights(images.at(np.delete(np.arange(10), row)))
             assert got[row] == pytest.approx(images.similarities(others)[row], abs=1e-9)

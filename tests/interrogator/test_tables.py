@@ -15,7 +15,14 @@ import pytest
 import torch
 
 from tests.tiny_clip import tiny_clip
-from unprompt.interrogator.tables import Ranking, Table, build_tables, ranked, similarities, text_features
+from unprompt.interrogator.tables import (
+    Ranking,
+    Table,
+    build_tables,
+    rank_columns,
+    similarities,
+    text_features,
+)
 from unprompt.networks.text_tower import TextTower
 
 PHRASES = ("oil on canvas", "a photo", "", "a photo", "by Zdzisław Beksiński", "8k", "red fog in the forest")
@@ -194,18 +201,18 @@ def test_cosines_of_several_tables_stand_side_by_side(monkeypatch: pytest.Monkey
 
 def test_the_largest_come_first_and_with_reverse_the_smallest() -> None:
     cosines = torch.tensor([[0.1, 0.4, 0.3, 0.2], [0.9, -0.5, 0.7, 0.0]])
-    assert ranked(cosines, 3, 4).tolist() == [[1, 2, 3], [0, 2, 3]]
-    assert ranked(cosines, 2, 4, reverse=True).tolist() == [[0, 3], [1, 3]]
-    assert ranked(cosines, 9, 4).tolist() == [[1, 2, 3, 0], [0, 2, 3, 1]]
+    assert rank_columns(cosines, 3, 4).tolist() == [[1, 2, 3], [0, 2, 3]]
+    assert rank_columns(cosines, 2, 4, reverse=True).tolist() == [[0, 3], [1, 3]]
+    assert rank_columns(cosines, 9, 4).tolist() == [[1, 2, 3, 0], [0, 2, 3, 1]]
 
 
 def test_a_crowded_chunk_loses_phrases() -> None:
     """Chunks of 4, of which each keeps 2: the first chunk's third best never comes to the second pass."""
     cosines = torch.tensor([[0.9, 0.8, 0.7, 0.6, 0.1, 0.2, 0.3, 0.4]])
-    assert ranked(cosines, 3, 4).tolist() == [[0, 1, 7]]
-    assert ranked(cosines, 2, 4).tolist() == [[0, 1]]
-    assert ranked(cosines, 8, 4).tolist() == [[0, 1, 7, 6]]
-    assert ranked(cosines, 3, 4, reverse=True).tolist() == [[4, 5, 3]]
+    assert rank_columns(cosines, 3, 4).tolist() == [[0, 1, 7]]
+    assert rank_columns(cosines, 2, 4).tolist() == [[0, 1]]
+    assert rank_columns(cosines, 8, 4).tolist() == [[0, 1, 7, 6]]
+    assert rank_columns(cosines, 3, 4, reverse=True).tolist() == [[4, 5, 3]]
 
 
 def as_the_reference(cosines: list[float], count: int, chunk: int, reverse: bool) -> list[int]:
@@ -229,7 +236,7 @@ def as_the_reference(cosines: list[float], count: int, chunk: int, reverse: bool
 @pytest.mark.parametrize("count", [1, 2, 5, 9, 10, 30])
 def test_two_passes_are_those_of_the_reference(width: int, count: int, reverse: bool) -> None:
     cosines = torch.from_numpy(np.random.default_rng(width).permutation(4 * width).reshape(4, -1) / 1000.0)
-    columns = ranked(cosines, count, 20, reverse)
+    columns = rank_columns(cosines, count, 20, reverse)
     assert columns.tolist() == [as_the_reference(row, count, 20, reverse) for row in cosines.tolist()]
 
 

@@ -18,7 +18,7 @@ from unprompt.interrogator.vocabulary import (
     read_list,
     read_phrases,
     read_vocabulary,
-    written_out,
+    write_out,
 )
 from unprompt.storage.packages import package_folder
 
@@ -70,12 +70,12 @@ def test_doubles_and_the_blank_line_stay_for_the_interrogator_and_go_for_the_phr
 
 
 def test_artists_and_sites_are_written_out_in_the_references_order() -> None:
-    assert written_out("artists", ["A", "B"]) == ["by A", "by B", "inspired by A", "inspired by B"]
-    assert written_out("trendings", ["x", "y z"]) == [
+    assert write_out("artists", ["A", "B"]) == ["by A", "by B", "inspired by A", "inspired by B"]
+    assert write_out("trendings", ["x", "y z"]) == [
         *("x", "y z", "trending on x", "trending on y z"),
         *("featured on x", "featured on y z", "x contest winner", "y z contest winner"),
     ]
-    assert written_out("flavors", ["b", "a", "b"]) == ["b", "a", "b"]
+    assert write_out("flavors", ["b", "a", "b"]) == ["b", "a", "b"]
 
 
 def test_kinds_are_known_by_their_singular_too() -> None:

@@ -15,7 +15,7 @@ from unprompt.members.zeroshot import ConSE
 from unprompt.networks.imagenet import CLASSES, class_names
 from unprompt.networks.minilm import PromptEncoder
 from unprompt.records import DIM, unit_rows
-from unprompt.text.english import with_article
+from unprompt.text.english import add_article
 
 
 @pytest.fixture(scope="module")
@@ -208,7 +208,7 @@ def test_prompts_say_what_the_classifier_sees(member: PhrasesMember) -> None:
     assert prompts is not None
     assert " of an orange" in prompts[0]
     assert " of a church and an umbrella" in prompts[1]
-    assert all(f" of {with_article(class_names()[0])}" not in prompt for prompt in prompts[:4])
+    assert all(f" of {add_article(class_names()[0])}" not in prompt for prompt in prompts[:4])
 
 
 def test_the_embeddings_are_the_prior_moved_by_the_prompts(
@@ -221,7 +221,7 @@ def test_the_embeddings_are_the_prior_moved_by_the_prompts(
     one_by_one = np.concatenate([encoder.encode([prompt]) for prompt in guess.prompts])
     probabilities = softmax(logits_of(*LOGITS))
     shares = [sum(row[c] for c in member.named_classes(row)) for row in probabilities]
-    sentences = encoder.encode([f"a photo of {with_article(name)}" for name in class_names()])
+    sentences = encoder.encode([f"a photo of {add_article(name)}" for name in class_names()])
     moved = _prior_mean() + 0.5 * np.array(shares)[:, None] * (one_by_one - sentences.mean(axis=0))
     assert np.abs(guess.embeddings - unit_rows(moved)).max() < 1e-5
 

@@ -11,7 +11,7 @@ import pytest
 from tests.thumbnails import Thumbnails
 from unprompt.errors import ConfigError, InputError
 from unprompt.members.bank import Bank
-from unprompt.members.retrieval import RetrievalConfig, RetrievalMember, Search, nearest
+from unprompt.members.retrieval import RetrievalConfig, RetrievalMember, Search, find_nearest
 from unprompt.networks.minilm import encoder_identity
 from unprompt.records import DIM, unit_rows
 
@@ -83,7 +83,7 @@ class TestNearest:
         rng = np.random.default_rng(0)
         features = unit_rows(rng.normal(size=(2000, 32))).astype(np.float16)
         queries = unit_rows(rng.normal(size=(50, 32)))
-        rows, cosines = nearest(Search(features), features, queries, 20, np.inf)
+        rows, cosines = find_nearest(Search(features), features, queries, 20, np.inf)
         lengths = np.linalg.norm(features.astype(np.float64), axis=1)
         all_cosines = queries.astype(np.float64) @ features.astype(np.float64).T / lengths
         np.testing.assert_array_equal(rows, np.argsort(-all_cosines, axis=1, kind="stable")[:, :20])
@@ -96,11 +96,11 @@ class TestNearest:
         features = unit_rows(points).astype(np.float16)
         queries = unit_rows(centres + 0.3 * rng.normal(size=(40, 24)))
         search = Search(features, exact_rows=1000)
-        rows, _ = nearest(search, features, queries, 20, np.inf)
-        exact, _ = nearest(Search(features), features, queries, 20, np.inf)
+        rows, _ = find_nearest(search, features, queries, 20, np.inf)
+        exact, _ = find_nearest(Search(features), features, queries, 20, np.inf)
         found = np.mean([len(set(a) & set(b)) / 20 for a, b in zip(rows, exact, strict=True)])
         assert found > 0.8
-        everything, cosines = nearest(search, features, queries, 5000, np.inf)
+        everything, cosines = find_nearest(search, features, queries, 5000, np.inf)
         assert (np.sort(everything[0][np.isfinite(cosines[0])]) >= 0).all()
         assert np.isneginf(cosines[:, -1]).all()  # a sixteenth of the lists does not hold all rows
 

@@ -10,7 +10,7 @@ from PIL import Image
 
 from unprompt.errors import InputError
 from unprompt.records import DIM, Embeddings, Prompts, unit_rows
-from unprompt.regression.gallery import LINE, LINES, Shown, choose_shown, draw_gallery, shortened
+from unprompt.regression.gallery import LINE, LINES, Shown, choose_shown, draw_gallery, wrap_text
 from unprompt.storage.images import ImageFile
 
 
@@ -83,9 +83,9 @@ def test_the_gallery_is_a_picture_whatever_the_prompts_and_images(
 
 
 def test_long_texts_end_in_an_ellipsis() -> None:
-    assert shortened("a short one") == "a short one"
-    assert shortened("two\nlines") == "two lines"
-    lines = shortened("word " * 100).split("\n")
+    assert wrap_text("a short one") == "a short one"
+    assert wrap_text("two\nlines") == "two lines"
+    lines = wrap_text("word " * 100).split("\n")
     assert len(lines) == LINES
     assert max(map(len, lines)) <= LINE
     assert lines[-1].endswith(" …")

@@ -25,7 +25,7 @@ from unprompt.ensemble.prior import prior_embedding
 from unprompt.errors import InputError, RunError
 from unprompt.networks.checkpoints import sha256_of
 from unprompt.networks.loader import Loader
-from unprompt.networks.pipeline import running
+from unprompt.networks.pipeline import open_pipeline
 from unprompt.progress import silent
 from unprompt.records import DIM, Embeddings
 from unprompt.runs.chunks import Level, RunFolder
@@ -353,7 +353,7 @@ class TestDeadline:
             28.0, 0.0, reserve=1.0, clock=lambda: 10.0 * len(list(folder.work.glob("chunk-*")))
         )
         loader = Loader("cpu")
-        with running(1, "cpu") as pipeline:
+        with open_pipeline(1, "cpu") as pipeline:
             members = load_members(read_bundle("lite"), loader)
             _fill(folder, chunks, range(6), members, pipeline, deadline, silent)
         parts = [folder.read_chunk(number, ["zeroshot", "phrases"]) for number in range(6)]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from unprompt.text.english import article, listed, with_article
+from unprompt.text.english import add_article, article, list_in_words
 
 
 @pytest.mark.parametrize(
@@ -33,10 +33,10 @@ def test_the_article_goes_by_how_a_word_is_spoken(word: str, first: str) -> None
     ],
 )
 def test_articles(noun: str, said: str) -> None:
-    assert with_article(noun) == said
+    assert add_article(noun) == said
 
 
 def test_lists() -> None:
-    assert listed(["a lemon"]) == "a lemon"
-    assert listed(["a lemon", "a bus"]) == "a lemon and a bus"
-    assert listed(["a lemon", "a bus", "tights"]) == "a lemon, a bus and tights"
+    assert list_in_words(["a lemon"]) == "a lemon"
+    assert list_in_words(["a lemon", "a bus"]) == "a lemon and a bus"
+    assert list_in_words(["a lemon", "a bus", "tights"]) == "a lemon, a bus and tights"

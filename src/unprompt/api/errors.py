@@ -39,7 +39,7 @@ def status_of(error: UnpromptError) -> int:
     return 500 if isinstance(error, (CheckpointError, RunError)) else 422
 
 
-def shortened(text: str, length: int = LONGEST_NAME) -> str:
+def shorten(text: str, length: int = LONGEST_NAME) -> str:
     """A client's own words, short enough to be said back."""
     return text if len(text) <= length else text[: length - 1] + "…"
 
@@ -48,7 +48,7 @@ def complaints(errors: Sequence[Mapping[str, Any]]) -> str:
     """Pydantic's errors in a line: each with the place where it is, never with the value."""
     told = []
     for error in errors[:MOST_COMPLAINTS]:
-        place = ".".join(shortened(str(part)) for part in error["loc"] if part != "body")
+        place = ".".join(shorten(str(part)) for part in error["loc"] if part != "body")
         message = str(error["msg"]).removeprefix("Value error, ")
         told.append(f"{place}: {message}" if place else message)
     more = f"; and {len(errors) - len(told)} more" if len(errors) > len(told) else ""

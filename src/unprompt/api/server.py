@@ -25,7 +25,7 @@ from unprompt.api.base64_pictures import bytes_of, decode
 from unprompt.api.bodies import BodyLimit
 from unprompt.api.config import MOST_BODY, MOST_IMAGES, MOST_TEXTS, ServeConfig
 from unprompt.api.description import describe
-from unprompt.api.errors import HungUpError, add_handlers, shortened
+from unprompt.api.errors import HungUpError, add_handlers, shorten
 from unprompt.bundle.loaded import LoadedBundle, Prediction
 from unprompt.errors import ConfigError, UnreadableImageError
 from unprompt.interrogator.modes import Interrogation
@@ -89,7 +89,7 @@ class Service:
             return str(prediction.prompt)
         if model not in self._modes:
             here = ", ".join((CLIP, *self._modes))
-            raise NotHereError(f"there is no model '{shortened(model)}' to interrogate with; here are {here}")
+            raise NotHereError(f"there is no model '{shorten(model)}' to interrogate with; here are {here}")
         found: list[Interrogation] = await self._look(self._modes[model], [image])
         return found[0].prompt
 

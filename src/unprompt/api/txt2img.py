@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 from unprompt.api.base64_pictures import encode
 from unprompt.api.config import MOST_PICTURES
 from unprompt.api.contract import SEEDS, Txt2ImgAnswer, Txt2ImgRequest
-from unprompt.api.errors import shortened
+from unprompt.api.errors import shorten
 from unprompt.errors import ConfigError
 from unprompt.serving.painters import NotHereError, Order, Painter, find_sampler
 
@@ -92,14 +92,12 @@ def check_model(title: str | None, painter: Painter | None) -> None:
     """Raise NotHereError unless `title` is the painter's, or none is named."""
     here = painter.title if painter else None
     if title is not None and title != here:
-        raise NotHereError(
-            f"there is no model '{shortened(title)}'; here is {here or 'none, txt2img is off'}"
-        )
+        raise NotHereError(f"there is no model '{shorten(title)}'; here is {here or 'none, txt2img is off'}")
 
 
 def _check_settings(settings: Mapping[str, Any], painter: Painter) -> None:
     """Of the web UI's settings, only the model can be named, and only the one that is here."""
-    others = [shortened(name) for name in settings if name != "sd_model_checkpoint"]
+    others = [shorten(name) for name in settings if name != "sd_model_checkpoint"]
     if others:
         raise ConfigError(
             f"override_settings: there is no setting {', '.join(others[:5])} here; leave it out"

@@ -45,7 +45,7 @@ DARK = {
 }
 
 
-def checked(settings: AppSettings) -> AppSettings:
+def check_app_settings(settings: AppSettings) -> AppSettings:
     """The settings with whole paths. Raises for a bundle, prompts or a root that cannot be used.
 
     The models themselves are loaded when the first visitor asks something of them.
@@ -118,12 +118,12 @@ def streamlit_options(settings: AppSettings, server: ServerConfig) -> dict[str, 
 def start(settings: AppSettings, server: ServerConfig, ready: Callable[[], None] = lambda: None) -> None:
     """Serve the pages until the process is told to stop; `ready` is called just before it listens.
 
-    Raises ConfigError where Streamlit is missing or too old or the port is taken, and what `checked` raises.
+    Raises ConfigError where Streamlit is missing or too old or the port is taken, else as `check_app_settings`.
     """
     check_streamlit()
     from streamlit.web import bootstrap
 
-    os.environ[VARIABLE] = checked(settings).to_json()
+    os.environ[VARIABLE] = check_app_settings(settings).to_json()
     check_port(server)
     options = streamlit_options(settings, server)
     bootstrap.load_config_options(options)

@@ -160,8 +160,8 @@ class _Search:
         self._second = np.empty((len(rows), min(SECOND, rows.shape[1]) + 1), dtype=np.float32)
         for start in range(0, len(rows), SAMPLE):
             turned = rows[start : start + SAMPLE] @ axes  # (S, D)
-            self._first[start : start + SAMPLE] = shortened(turned, coordinates)
-            self._second[start : start + SAMPLE] = shortened(turned, SECOND)
+            self._first[start : start + SAMPLE] = shorten_rows(turned, coordinates)
+            self._second[start : start + SAMPLE] = shorten_rows(turned, SECOND)
         self._kept_first = np.empty_like(self._first)  # of which `_count` rows are filled
         self._kept = np.empty(len(rows), dtype=np.int64)
         self._count = 0
@@ -255,7 +255,7 @@ def principal_axes(sample: FloatArray) -> FloatArray:
     return np.ascontiguousarray(axes[:, ::-1], dtype=np.float32)
 
 
-def shortened(turned: FloatArray, coordinates: int) -> FloatArray:
+def shorten_rows(turned: FloatArray, coordinates: int) -> FloatArray:
     """(N, D) rows in principal coordinates -> (N, d + 1): d of them and the length of what is left out.
 
     Dot products of shortened rows are upper bounds of those of the rows, by the Cauchy-Schwarz inequality.
@@ -269,7 +269,7 @@ def choose_coordinates(turned: FloatArray, threshold: float) -> int:
     trial = turned[:: max(1, len(turned) // TRIAL)]
 
     def cost(coordinates: int) -> float:
-        bounds = shortened(trial, coordinates) @ shortened(turned, coordinates).T
+        bounds = shorten_rows(trial, coordinates) @ shorten_rows(turned, coordinates).T
         passed = float(np.mean(bounds >= threshold - SLACK)) - 1 / len(turned)  # less each with itself
         return coordinates + 1 + SCAN_COST + PAIR_COST * max(passed, 0.0)
 

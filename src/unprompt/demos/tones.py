@@ -10,7 +10,7 @@ import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
-from unprompt.text.english import with_article
+from unprompt.text.english import add_article
 from unprompt.text.words import split_compounds
 
 HASHTAGS = 5  # more are read by nobody
@@ -89,7 +89,7 @@ def tones_of(caption: str, subjects: Sequence[str] = ()) -> Tones:
     text = " ".join(caption.split())
     if not split_compounds(text):
         return Tones("", "", "")
-    short = _with_capital(with_article(subjects[0]) if subjects else first_statement(text))
+    short = _with_capital(add_article(subjects[0]) if subjects else first_statement(text))
     tags = hashtags(subjects or subjects_of(text))
     return Tones(short, _sentence(text), " ".join([short, *tags]))
 

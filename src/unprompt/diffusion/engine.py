@@ -16,10 +16,10 @@ from unprompt.diffusion.memory import automatic_batch, empty_cache, is_out_of_me
 from unprompt.diffusion.model import (
     LAYOUT,
     SCHEDULERS,
+    find_too_long,
     load_pipeline,
     load_tokenizer,
     model_sha256,
-    over_length,
 )
 from unprompt.errors import ConfigError, InputError, RunError
 from unprompt.networks.checkpoints import folder_of
@@ -87,7 +87,7 @@ class Sd2Engine(Sd2Config):
             raise InputError(
                 f"{len(empty)} of {len(prompts)} prompts are empty, first: number {empty[0]}; remove them"
             )
-        long = over_length(load_tokenizer(folder_of(self.model, LAYOUT)), prompts)
+        long = find_too_long(load_tokenizer(folder_of(self.model, LAYOUT)), prompts)
         if long:
             warnings.warn(
                 f"{len(long)} of {len(prompts)} prompts are longer than the model reads and will be cut, "

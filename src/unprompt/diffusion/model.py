@@ -164,7 +164,7 @@ def check_vocabulary(folder: Path) -> None:
         )
 
 
-def over_length(tokenizer: Any, prompts: Sequence[str]) -> list[int]:
+def find_too_long(tokenizer: Any, prompts: Sequence[str]) -> list[int]:
     """Positions of the prompts that have more tokens than the model reads."""
     long: list[int] = []
     for start in range(0, len(prompts), 1000):

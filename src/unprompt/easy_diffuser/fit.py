@@ -48,7 +48,7 @@ def fit(dataset: Path, config: FitConfig, progress: Progress = silent) -> Fitted
     data = read_dataset(dataset)
     tags = read_tags(config.tags)
     loaded = LoadedBundle.load(config.bundle, config.device)
-    rows = drawn(len(data), config)
+    rows = draw_rows(len(data), config)
     prompts = data.prompts.at([data.prompts.ids[row] for row in rows])
     trips, problems = make_round_trips(
         [data.images[row] for row in rows],
@@ -60,12 +60,12 @@ def fit(dataset: Path, config: FitConfig, progress: Progress = silent) -> Fitted
     vectors = embeddings_of(data, trips.ids, loaded)
     sides = split_rows(vectors, config.held_out, config.group_cosine, config.seed, loaded.device)
     learn, test = trips.at(sides.train), trips.at(sides.validation)
-    relatedness = learned(learn, tags, loaded.bundle.name, space_of(loaded))
+    relatedness = learn_relatedness(learn, tags, loaded.bundle.name, space_of(loaded))
     facts = {"data": dataset.resolve().name, **relatedness.fitted_on}
     return Fitted(replace(relatedness, fitted_on=facts), grade(relatedness, test), problems)
 
 
-def drawn(count: int, config: FitConfig) -> Sequence[int]:
+def draw_rows(count: int, config: FitConfig) -> Sequence[int]:
     """The rows of a data set that are looked at, sorted: all, or `limit` drawn by the seed."""
     if not config.limit or config.limit >= count:
         return range(count)
@@ -81,7 +81,9 @@ def embeddings_of(data: Dataset, ids: Sequence[str], loaded: LoadedBundle) -> Fl
     return loaded.embed(data.prompts.at(ids).texts)
 
 
-def learned(trips: RoundTrips, tags: Sequence[str], bundle: str, space: Sequence[float]) -> Relatedness:
+def learn_relatedness(
+    trips: RoundTrips, tags: Sequence[str], bundle: str, space: Sequence[float]
+) -> Relatedness:
     """Fit sigmoid and threshold on round trips. Raises InputError where nothing can be learned."""
     a, b = fit_sigmoid(trips.cosines.ravel(), trips.there.ravel())
     fitted = Relatedness(

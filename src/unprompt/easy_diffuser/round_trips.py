@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from unprompt.easy_diffuser.tags import mentioned
+from unprompt.easy_diffuser.tags import find_mentions
 from unprompt.errors import InputError, UnreadableImageError
 from unprompt.progress import Progress, silent
 from unprompt.records import Problem, Prompts
@@ -74,5 +74,5 @@ def make_round_trips(
     if not rows:
         first = f", first: {problems[0].file}: {problems[0].problem}" if problems else ""
         raise InputError(f"none of {len(images)} images could be read{first}")
-    there = mentioned(prompts.at(ids).texts, tags)
+    there = find_mentions(prompts.at(ids).texts, tags)
     return RoundTrips(tuple(ids), np.concatenate(rows), there), tuple(problems)

@@ -93,7 +93,7 @@ def plurals(word: str) -> set[str]:
     return {f"{word}s"}
 
 
-def mentioned(prompts: Sequence[str], tags: Sequence[str]) -> NDArray[np.bool_]:
+def find_mentions(prompts: Sequence[str], tags: Sequence[str]) -> NDArray[np.bool_]:
     """Which prompts name the concept of which tag: N prompts, T tags -> (N, T).
 
     A tag is named where its words stand in the prompt one after the other, the last of them in the singular

@@ -171,7 +171,7 @@ def _shares(weights: Floats) -> Floats:
     return shares
 
 
-def resampled_weights(
+def resample_weights(
     images: Agreement,
     best: Floats,
     resamples: int = RESAMPLES,
@@ -190,7 +190,7 @@ def resampled_weights(
     return weights
 
 
-def cross_fitted(images: Agreement, folds: int = FOLDS) -> Floats:
+def cross_fit(images: Agreement, folds: int = FOLDS) -> Floats:
     """What each image gets with weights that were fitted without its fold: (N,) similarities.
 
     The folds are drawn at random, seeded, and as even as can be. Needs at least two images.
@@ -246,8 +246,8 @@ def fit_weights(
     images = agreement(tables, truth)
     given = images.similarities(np.asarray(given_weights, dtype=np.float64))  # (N,)
     weights = best_weights(images)
-    best, held_out = images.similarities(weights), cross_fitted(images)
-    spread = np.quantile(resampled_weights(images, weights, progress=progress), [0.025, 0.975], axis=0)
+    best, held_out = images.similarities(weights), cross_fit(images)
+    spread = np.quantile(resample_weights(images, weights, progress=progress), [0.025, 0.975], axis=0)
     return WeightFit(
         images=len(images),
         folds=min(FOLDS, len(images)),

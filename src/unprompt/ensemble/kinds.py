@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar, get_type_hints
 
 from unprompt.errors import ConfigError
-from unprompt.storage.toml_files import typed
+from unprompt.storage.toml_files import convert
 
 if TYPE_CHECKING:
     from unprompt.ensemble.members import Member
@@ -43,7 +43,7 @@ class MemberSpec:
 
     def _typed(self, key: str, value: Any, hint: Any) -> Any:
         try:
-            return typed(value, hint)
+            return convert(value, hint)
         except TypeError as error:
             raise ConfigError(
                 f"setting '{key}' of member '{self.name}' must be {error}, got {value!r}"

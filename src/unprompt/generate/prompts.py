@@ -33,7 +33,7 @@ from unprompt.storage.files import (
     write_json,
     writing,
 )
-from unprompt.storage.resumable import PROGRESS, unfinished
+from unprompt.storage.resumable import PROGRESS, hold_work
 
 HEADER = ("imgId", "prompt", "source", "seed")
 DUPLICATE = "duplicate"  # why a draft is dropped whose text was kept before, in whatever case
@@ -119,7 +119,7 @@ def extend_prompts(
     if out.is_dir():
         raise RunError(f"{out} is a folder; name a file, for instance {out / 'prompts.csv'}")
     work = _work_folder(out)
-    with unfinished(work, out):
+    with hold_work(work, out):
         plan = json.loads(json.dumps({"unprompt": __version__, **engine.settings()}))
         state = before = _opened(out, plan, count, overwrite)
         if state.count != count:

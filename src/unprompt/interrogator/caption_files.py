@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from unprompt.networks.captioner import HEADER, Captioner
-from unprompt.networks.pipeline import running
+from unprompt.networks.pipeline import open_pipeline
 from unprompt.records import check_unique
 from unprompt.storage.files import write_table, writing
 from unprompt.storage.images import ImageFile, find_images
@@ -38,7 +38,7 @@ def caption_files(
     """Caption image files, in their order, each as soon as it and those before it are done."""
     step = captioner.batch
     batches = (files[first : first + step] for first in range(0, len(files), step))
-    with running(workers, device) as pipeline:
+    with open_pipeline(workers, device) as pipeline:
         # One more is under way than can be worked on, so that no worker waits.
         for batch, seen in pipeline.see_in_order(batches, [captioner], workers):
             captions = iter(seen.features.get(captioner.name, ()))

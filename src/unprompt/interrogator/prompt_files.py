@@ -28,7 +28,7 @@ from unprompt.storage.files import (
     write_problems,
 )
 from unprompt.storage.images import ImageFile
-from unprompt.storage.resumable import PROGRESS, fingerprint, unfinished
+from unprompt.storage.resumable import PROGRESS, fingerprint, hold_work
 
 HEADER = ("imgId", "prompt", "caption", "similarity")
 LINES = ".jsonl"
@@ -222,13 +222,13 @@ class PromptWriter:
 
 
 @contextmanager
-def opened(output: Output, plan: Mapping[str, Any], overwrite: bool) -> Iterator[PromptWriter]:
+def open_prompts(output: Output, plan: Mapping[str, Any], overwrite: bool) -> Iterator[PromptWriter]:
     """Open a place for the work that `plan` describes, going on where earlier work of the same plan ended.
 
     Raises RunError where the place has results already, was begun with another plan, or is being written by
     another process. `overwrite` starts anew in the first two cases.
     """
-    with unfinished(output.work, output.path):
+    with hold_work(output.work, output.path):
         yield _opened(output, fingerprint(plan), overwrite)
 
 

@@ -13,14 +13,14 @@ from unprompt.interrogator.caption_files import images_of
 from unprompt.interrogator.config import InterrogateConfig
 from unprompt.interrogator.cores import cores_for
 from unprompt.interrogator.modes import Interrogation, Interrogator
-from unprompt.interrogator.prompt_files import PromptRow, PromptWriter, opened, output_for
+from unprompt.interrogator.prompt_files import PromptRow, PromptWriter, open_prompts, output_for
 from unprompt.interrogator.vocabulary import own_lists
 from unprompt.networks.captioner import load_captioner_of, read_captions
 from unprompt.networks.checkpoints import sha256_of
 from unprompt.networks.clip import Clip
 from unprompt.networks.devices import choose_device, core_count
 from unprompt.networks.loader import Loader
-from unprompt.networks.pipeline import running
+from unprompt.networks.pipeline import open_pipeline
 from unprompt.progress import Progress, silent
 from unprompt.records import Problem, rows_of
 from unprompt.storage.images import ImageFile, identify_images
@@ -64,7 +64,7 @@ def interrogate(
     captions = captions_of(files, config)
     device = choose_device(config.device)
     output = output_for(out, beside, files)
-    with opened(output, _plan(files, captions, device, config), config.overwrite) as done:
+    with open_prompts(output, _plan(files, captions, device, config), config.overwrite) as done:
         if done.done < len(files):
             _interrogate(files, captions, device, config, done, progress)
         done.finish()
@@ -135,7 +135,7 @@ def _interrogate(
     progress("prompts", done.done, len(files))
     step = max(backbone.batch for backbone in backbones)
     batches = (files[first : first + step] for first in range(done.done, len(files), step))
-    with running(workers, device) as pipeline:
+    with open_pipeline(workers, device) as pipeline:
         # One more is under way than can be worked on, so that no worker waits.
         for batch, seen in pipeline.see_in_order(batches, backbones, workers):
             whys = list(zip(batch, seen.problems, strict=True))

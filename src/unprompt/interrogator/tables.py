@@ -138,7 +138,7 @@ def similarities(features: Tensor, tables: Sequence[Table]) -> Tensor:
     return cosines
 
 
-def ranked(cosines: Tensor, count: int, chunk: int, reverse: bool = False) -> Tensor:
+def rank_columns(cosines: Tensor, count: int, chunk: int, reverse: bool = False) -> Tensor:
     """The columns of the `count` largest cosines of each row, best first: (B, P) -> (B, K), K <= count.
 
     As clip-interrogator chooses from P > chunk columns: of each of the n chunks it keeps the best chunk // n
@@ -198,7 +198,7 @@ class Ranking:
             number = [table.kind for table in self.tables].index(kind)
             columns = slice(starts[number], starts[number + 1])
         part = self.cosines[:, columns]
-        order = ranked(part, count, chunk, reverse)  # (B, K)
+        order = rank_columns(part, count, chunk, reverse)  # (B, K)
         cosines = part.gather(1, order).tolist()
         for row, values in zip((order + columns.start).tolist(), cosines, strict=True):
             found = []

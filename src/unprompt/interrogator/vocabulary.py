@@ -75,7 +75,7 @@ def read_vocabulary(kinds: Iterable[str] = KINDS, own: OwnLists = NO_OWN_LISTS) 
     included. A user's file is cleaned as `read_list` says. Raises InputError for a file that cannot be used,
     CheckpointError where clip-interrogator is needed and not installed.
     """
-    return {kind: tuple(written_out(kind, _entries(kind, own))) for kind in kinds}
+    return {kind: tuple(write_out(kind, _entries(kind, own))) for kind in kinds}
 
 
 def _entries(kind: str, own: OwnLists) -> list[str]:
@@ -86,7 +86,7 @@ def _entries(kind: str, own: OwnLists) -> list[str]:
     return entries
 
 
-def written_out(kind: str, entries: Sequence[str]) -> list[str]:
+def write_out(kind: str, entries: Sequence[str]) -> list[str]:
     """The phrases that the entries of a list stand for, in clip-interrogator's order."""
     if kind == "artists":
         return [f"{how} {artist}" for how in ("by", "inspired by") for artist in entries]

@@ -28,7 +28,7 @@ from unprompt.errors import CheckpointError, ConfigError, InputError
 from unprompt.learning.loop import Learnt, Schedule, learn
 from unprompt.progress import Progress, silent
 from unprompt.storage.files import write_bytes
-from unprompt.storage.resumable import WORK, FolderKind, finish, opened
+from unprompt.storage.resumable import WORK, FolderKind, finish, open_folder
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -106,7 +106,7 @@ def train_captioner(
         "config": config.deciding(),
         "data": _fingerprint(pixels, captions, teacher),
     }
-    with opened(out, KIND, plan, overwrite):
+    with open_folder(out, KIND, plan, overwrite):
         write_bytes(out / "vocab.txt", "".join(f"{piece}\n" for piece in vocabulary_of(captions)).encode())
         tokenizer = _transformers().BertTokenizerFast(vocab=str(out / "vocab.txt"))
         with torch.random.fork_rng(devices=[]):

@@ -24,7 +24,7 @@ from unprompt.networks.clip import CONFIG_FILE, WEIGHTS_FILES
 from unprompt.progress import Progress, silent
 from unprompt.records import unit_rows
 from unprompt.storage.files import write_bytes, write_json
-from unprompt.storage.resumable import WORK, FolderKind, finish, opened
+from unprompt.storage.resumable import WORK, FolderKind, finish, open_folder
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -97,7 +97,7 @@ def train_clip(
         "tower": [tower.name, asdict(tower.preprocess)],
         "data": _fingerprint(features, prompts),
     }
-    with opened(out, KIND, plan, overwrite):
+    with open_folder(out, KIND, plan, overwrite):
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(config.seed)
             network = new_clip(tower, config)

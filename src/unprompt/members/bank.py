@@ -28,7 +28,7 @@ from unprompt.ensemble.score import cosines
 from unprompt.errors import ConfigError, InputError
 from unprompt.networks.devices import core_count
 from unprompt.networks.minilm import PromptEncoder, encoder_identity
-from unprompt.networks.pipeline import Backbone, Pipeline, running
+from unprompt.networks.pipeline import Backbone, Pipeline, open_pipeline
 from unprompt.progress import Progress, silent
 from unprompt.records import DIM, Problem, unit_rows
 from unprompt.storage import resumable as folders
@@ -165,7 +165,7 @@ def build_bank(
     for name, value in (("workers", workers), ("limit", limit)):
         if value < 0:
             raise ConfigError(f"{name} must be at least 0, got {value}")
-    datasets = limited([read_dataset(path) for path in dict.fromkeys(sources)], limit)
+    datasets = limit_datasets([read_dataset(path) for path in dict.fromkeys(sources)], limit)
     files = [image for dataset in datasets for image in dataset.images]
     texts = [text for dataset in datasets for text in dataset.prompts.texts]
     plan = {
@@ -176,11 +176,11 @@ def build_bank(
         "chunk": CHUNK,
         "images": folders.fingerprint({"images": identify_images(files), "prompts": texts}),
     }
-    with folders.opened(out, KIND, plan, overwrite) as resumed:
+    with folders.open_folder(out, KIND, plan, overwrite) as resumed:
         embeddings = _embed(datasets, device, progress)  # (N, 384)
         chunks = [files[start : start + CHUNK] for start in range(0, len(files), CHUNK)]
         paths = [out / folders.WORK / f"chunk-{number:06d}.npz" for number in range(len(chunks))]
-        with running(workers or core_count(), device) as pipeline:
+        with open_pipeline(workers or core_count(), device) as pipeline:
             _look(chunks, paths, backbone, pipeline, workers or core_count(), progress)
         done = [read_arrays(path, ("features", "problems")) for path in paths]
         whys = [str(why) for chunk in done for why in chunk["problems"]]
@@ -217,7 +217,7 @@ def _record(bank: Bank, datasets: Sequence[Dataset], problems: Sequence[Problem]
     }
 
 
-def limited(datasets: Sequence[Dataset], limit: int) -> list[Dataset]:
+def limit_datasets(datasets: Sequence[Dataset], limit: int) -> list[Dataset]:
     """Data sets with `limit` images in all (0: all of them), each as many as chance gives it."""
     total = sum(len(dataset) for dataset in datasets)
     rows = first_of_shuffled(np.arange(total), limit, seed=0)

@@ -31,7 +31,7 @@ from unprompt.networks.imagenet import ImageNetClassifier, class_names
 from unprompt.networks.loader import Loader
 from unprompt.networks.minilm import PromptEncoder, encode_cached
 from unprompt.records import unit_rows
-from unprompt.text.english import listed, with_article
+from unprompt.text.english import add_article, list_in_words
 from unprompt.text.words import find_stems
 
 if TYPE_CHECKING:
@@ -114,7 +114,7 @@ class _Sentence:
 
 def plain_sentence(subjects: Sequence[str]) -> str:
     """Names of things as one phrase: "a tabby cat and a cardigan"."""
-    return listed([with_article(name) for name in subjects])
+    return list_in_words([add_article(name) for name in subjects])
 
 
 class PhrasesMember:

@@ -103,7 +103,7 @@ class RetrievalMember:
     def guess(self, *outputs: FloatArray) -> Guess:
         """(B, D) features -> (B, 384) embeddings, and the prompts of the nearest neighbours."""
         (features,) = outputs
-        rows, likeness = nearest(
+        rows, likeness = find_nearest(
             self._search,
             self.bank.features,
             unit_rows(features, "image features"),
@@ -118,7 +118,7 @@ class RetrievalMember:
         )
 
 
-def nearest(
+def find_nearest(
     search: Search, features: NDArray[np.float16], queries: FloatArray, count: int, below: float
 ) -> tuple[Ints, NDArray[np.float64]]:
     """The `count` rows of `features` nearest to each query with a cosine of at most `below`.

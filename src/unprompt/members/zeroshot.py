@@ -25,7 +25,7 @@ from unprompt.networks.imagenet import ImageNetClassifier, class_names
 from unprompt.networks.loader import Loader
 from unprompt.networks.minilm import PromptEncoder, encode_cached
 from unprompt.records import unit_rows
-from unprompt.text.english import with_article
+from unprompt.text.english import add_article
 
 if TYPE_CHECKING:
     from unprompt.records import FloatArray
@@ -63,7 +63,7 @@ class ConSE:
     @classmethod
     def build(cls, encoder: PromptEncoder, gain: float) -> ConSE:
         """Embed the class sentences (once; then from the cache)."""
-        sentences = [f"a photo of {with_article(name)}" for name in class_names()]
+        sentences = [f"a photo of {add_article(name)}" for name in class_names()]
         embedded = encode_cached(encoder, sentences, "classes")  # (1000, 384)
         centre = embedded.mean(axis=0)
         return cls(_prior_mean(), centre, embedded - centre, gain)

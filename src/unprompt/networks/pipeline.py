@@ -140,7 +140,7 @@ class Pipeline:
 
 
 @contextmanager
-def running(workers: int, device: str) -> Iterator[Pipeline]:
+def open_pipeline(workers: int, device: str) -> Iterator[Pipeline]:
     """A pipeline that is closed, and torch's thread count restored, when the block ends in any way."""
     pipeline = Pipeline(workers, device)
     threads = None

@@ -29,7 +29,7 @@ def read_tensors(path: Path) -> StateDict:
     for one that holds no tensors.
     """
     content = read_safetensors(path) if is_safetensors(path) else _read_torch(path)
-    state = unwrapped(content)
+    state = unwrap(content)
     if not state:
         raise CheckpointError(f"{path} holds no tensors by name, so it is no model's state dict")
     return state
@@ -90,7 +90,7 @@ def _read_torch(path: Path) -> Any:
         raise damaged(path, error) from error
 
 
-def unwrapped(content: Any) -> StateDict:
+def unwrap(content: Any) -> StateDict:
     """The tensors inside a trainer's record, without PREFIXES before their names."""
     while isinstance(content, Mapping):
         inner = next((content[key] for key in WRAPPERS if isinstance(content.get(key), Mapping)), None)
@@ -100,13 +100,13 @@ def unwrapped(content: Any) -> StateDict:
     if not isinstance(content, Mapping):
         return {}
     return {
-        without_prefixes(name): tensor
+        strip_prefixes(name): tensor
         for name, tensor in content.items()
         if isinstance(tensor, torch.Tensor) and name not in COUNTERS
     }
 
 
-def without_prefixes(name: str) -> str:
+def strip_prefixes(name: str) -> str:
     """`module._orig_mod.head.bias` -> `head.bias`, in any nesting."""
     while prefix := next((prefix for prefix in PREFIXES if name.startswith(prefix)), None):
         name = name.removeprefix(prefix)

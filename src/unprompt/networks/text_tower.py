@@ -323,15 +323,15 @@ class CausalTower:
         keys, values = [], []
         for number, layer in enumerate(self._layers):
             normed = layer.ln_1(x)
-            key = projected(layer.attn, normed, "k").transpose(0, 1)  # (H, M, C)
-            value = projected(layer.attn, normed, "v").transpose(0, 1)
+            key = project(layer.attn, normed, "k").transpose(0, 1)  # (H, M, C)
+            value = project(layer.attn, normed, "v").transpose(0, 1)
             if start:
                 key = torch.cat([prefix.keys[number], key], dim=1)  # (H, P + M, C)
                 value = torch.cat([prefix.values[number], value], dim=1)
             keys.append(key)
             values.append(value)
             if layer is not self._layers[-1]:
-                query = projected(layer.attn, normed, "q").transpose(0, 1)
+                query = project(layer.attn, normed, "q").transpose(0, 1)
                 seen = F.scaled_dot_product_attention(query, key, value, attn_mask=sees)
                 x = layer_output(layer, x, seen.transpose(0, 1))
         return Prefix(prefix.ids + ids, keys, values)
@@ -350,14 +350,14 @@ class CausalTower:
         final = [self._tensor(path) for path in trie.paths_to(ends)]
         for number, layer in enumerate(self._layers):
             normed = layer.ln_1(x)
-            key = projected(layer.attn, normed, "k")  # (N, H, C)
-            value = projected(layer.attn, normed, "v")
+            key = project(layer.attn, normed, "k")  # (N, H, C)
+            value = project(layer.attn, normed, "v")
             paths = every
             if layer is self._layers[-1]:
                 chosen = self._tensor(ends)
                 x, normed, paths = x[chosen], normed[chosen], final
-            query = projected(layer.attn, normed, "q")  # (M, H, C)
-            seen = attended(query, key, value, prefix.keys[number], prefix.values[number], paths)
+            query = project(layer.attn, normed, "q")  # (M, H, C)
+            seen = attend(query, key, value, prefix.keys[number], prefix.values[number], paths)
             x = layer_output(layer, x, seen)
         features = self._norm(x)
         if isinstance(self._projection, torch.nn.Linear):
@@ -385,7 +385,7 @@ def is_known(layer: Any) -> bool:
     return type(layer) is transformer.CustomResidualAttentionBlock and layer.attn.logit_scale is None
 
 
-def projected(attention: Any, x: torch.Tensor, part: str) -> torch.Tensor:
+def project(attention: Any, x: torch.Tensor, part: str) -> torch.Tensor:
     """The queries ("q"), keys ("k") or values ("v") of some tokens: (N, W) -> (N, H, C)."""
     number, width = "qkv".index(part), x.shape[1]
     rows = slice(number * width, (number + 1) * width)
@@ -396,7 +396,7 @@ def projected(attention: Any, x: torch.Tensor, part: str) -> torch.Tensor:
     return heads if norm is None else norm(heads)
 
 
-def attended(
+def attend(
     query: torch.Tensor,
     key: torch.Tensor,
     value: torch.Tensor,

@@ -40,7 +40,7 @@ from unprompt.easy_diffuser.fit import fit
 from unprompt.easy_diffuser.relatedness import write_relatedness
 from unprompt.easy_diffuser.session import RELATEDNESS
 from unprompt.ensemble.blend import blend
-from unprompt.ensemble.fit_weights import agreement, best_weights, cross_fitted
+from unprompt.ensemble.fit_weights import agreement, best_weights, cross_fit
 from unprompt.ensemble.score import cosines
 from unprompt.errors import InputError
 from unprompt.learning import train_captioner as captioning
@@ -386,7 +386,7 @@ def ways(
     fitted = {}
     for label, names in (("regression and interrogator", tuple(GIVEN)), ("all three", tuple(MEMBERS))):
         images = agreement([guesses[name] for name in names], truth)
-        rows.append(Way(f"fitted weights, {label}", cross_fitted(images)))
+        rows.append(Way(f"fitted weights, {label}", cross_fit(images)))
         fitted[label] = dict(zip(names, best_weights(images).tolist(), strict=True))
     return rows, fitted
 

@@ -108,7 +108,7 @@ def _draw(axes: Axes, item: Shown) -> None:
     except UnreadableImageError as error:
         square = Image.new("RGB", (THUMBNAIL, THUMBNAIL), "#dddddd")
         axes.text(
-            0.5, 0.5, shortened(str(error)), transform=axes.transAxes, ha="center", va="center", fontsize=8
+            0.5, 0.5, wrap_text(str(error)), transform=axes.transAxes, ha="center", va="center", fontsize=8
         )
     axes.imshow(np.asarray(square))
     axes.set_title(f"similarity {item.similarity:.3f}", loc="left", fontsize=10, fontweight="bold")
@@ -118,10 +118,10 @@ def _draw(axes: Axes, item: Shown) -> None:
     ):
         place: dict[str, Any] = {"transform": axes.transAxes, "va": "top", "parse_math": False}
         axes.text(0, -below / SIDE, heading, fontsize=7.5, color=GREY, **place)
-        axes.text(0, -(below + 0.15) / SIDE, shortened(text), fontsize=8.5, color=colour, **place)
+        axes.text(0, -(below + 0.15) / SIDE, wrap_text(text), fontsize=8.5, color=colour, **place)
 
 
-def shortened(text: str, line: int = LINE, lines: int = LINES) -> str:
+def wrap_text(text: str, line: int = LINE, lines: int = LINES) -> str:
     """A text in so many lines of so many characters; what is too long ends in an ellipsis.
 
     White space becomes single blanks. A word longer than a line is cut into pieces.

@@ -40,7 +40,7 @@ from unprompt.regression.objective import Objective, loss_of
 from unprompt.regression.outputs import write_epoch, write_outputs
 from unprompt.regression.probe import fit_mlp, fit_ridge, fit_words
 from unprompt.regression.words import vocabulary_of, word_rows
-from unprompt.storage.resumable import WORK, FolderKind, finish, opened
+from unprompt.storage.resumable import WORK, FolderKind, finish, open_folder
 
 RECORD = "train.json"
 KIND = FolderKind(
@@ -120,7 +120,7 @@ def train(
     }
     with ExitStack() as stack:
         if main:
-            stack.enter_context(opened(out, KIND, plan, overwrite))
+            stack.enter_context(open_folder(out, KIND, plan, overwrite))
         accelerator.wait_for_everyone()
         with memory_told(machine, out):
             run = _Run(accelerator, network, material, config, machine, out, report)

@@ -52,7 +52,7 @@ def write_trials(path: Path, trials: Sequence[Trial], parameters: Sequence[str])
 
 def _row(trial: Trial, parameters: Sequence[str]) -> list[str]:
     score = "" if trial.score is None else f"{trial.score:.6f}"
-    values = [shown(trial.parameters.get(name, "")) for name in parameters]
+    values = [format_value(trial.parameters.get(name, "")) for name in parameters]
     return [
         str(trial.number),
         trial.state,
@@ -64,14 +64,14 @@ def _row(trial: Trial, parameters: Sequence[str]) -> list[str]:
     ]
 
 
-def shown(value: Any) -> str:
+def format_value(value: Any) -> str:
     """A parameter's value for people: four digits of a float."""
     return f"{value:.4g}" if isinstance(value, float) else str(value)
 
 
 def describe_trial(trial: Trial, best: Trial | None) -> str:
     """One trial in a line for people."""
-    settings = ", ".join(f"{name} {shown(value)}" for name, value in trial.parameters.items())
+    settings = ", ".join(f"{name} {format_value(value)}" for name, value in trial.parameters.items())
     if trial.state == FAILED:
         outcome = f"failed: {trial.problem}"
     else:

@@ -93,10 +93,10 @@ class RunFolder:
 
 
 @contextmanager
-def opened(path: Path, plan: Mapping[str, Any], overwrite: bool) -> Iterator[tuple[RunFolder, bool]]:
+def open_run(path: Path, plan: Mapping[str, Any], overwrite: bool) -> Iterator[tuple[RunFolder, bool]]:
     """Open RUN for the work that `plan` describes; yields the folder and whether it goes on from earlier.
 
-    Raises RunError as `folders.opened` does.
+    Raises RunError as `folders.open_folder` does.
     """
-    with folders.opened(path, KIND, plan, overwrite) as resumed:
+    with folders.open_folder(path, KIND, plan, overwrite) as resumed:
         yield RunFolder(path), resumed

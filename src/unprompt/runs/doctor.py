@@ -18,7 +18,7 @@ from unprompt.errors import CheckpointError
 from unprompt.networks.checkpoints import Checkpoint, Found, known_checkpoints, locate
 from unprompt.networks.devices import choose_device, core_count
 from unprompt.networks.loader import Loader
-from unprompt.networks.pipeline import gather, running
+from unprompt.networks.pipeline import gather, open_pipeline
 from unprompt.records import DIM
 from unprompt.runs.outputs import installed_versions
 from unprompt.storage.images import ImageFile
@@ -184,7 +184,7 @@ def _try(bundle: str, device: str) -> tuple[float, float]:
             noise.resize((512, 512), Image.Resampling.BICUBIC).save(path)
             files.append(ImageFile(path.stem, path))
         backbones = distinct_backbones(members)
-        with running(core_count(), device) as pipeline:
+        with open_pipeline(core_count(), device) as pipeline:
             for chunk in (files[:8], files):  # the first only warms up
                 begun = time.perf_counter()
                 seen = gather(pipeline.submit(chunk, backbones))

@@ -66,7 +66,7 @@ class Outcome:
         return Counter(Level(int(level)) for level in self.levels)
 
 
-def join(chunks: Sequence[Chunk], files: Sequence[ImageFile], bundle: Bundle) -> Outcome:
+def join_chunks(chunks: Sequence[Chunk], files: Sequence[ImageFile], bundle: Bundle) -> Outcome:
     """Join the chunks of all `files`, in order, and blend the members with the bundle's weights."""
     ids = tuple(file.image_id for file in files)
     tables = {
@@ -182,7 +182,7 @@ def installed_versions() -> dict[str, str]:
     return versions
 
 
-def record(
+def describe_run(
     result: RunResult, bundle: Bundle, config: PredictConfig, device: str, scored: RunScore | None
 ) -> dict[str, Any]:
     """What run.json says."""

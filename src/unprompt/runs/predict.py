@@ -17,12 +17,12 @@ from unprompt.ensemble.prior import prior_embedding
 from unprompt.errors import InputError
 from unprompt.networks.devices import choose_device, core_count
 from unprompt.networks.loader import Loader
-from unprompt.networks.pipeline import Pipeline, Seen, gather, running
+from unprompt.networks.pipeline import Pipeline, Seen, gather, open_pipeline
 from unprompt.progress import Progress, silent
-from unprompt.runs.chunks import Chunk, Level, RunFolder, opened
+from unprompt.runs.chunks import Chunk, Level, RunFolder, open_run
 from unprompt.runs.config import PredictConfig
 from unprompt.runs.deadline import Deadline
-from unprompt.runs.outputs import RunResult, join, record, score_run, write_outputs
+from unprompt.runs.outputs import RunResult, describe_run, join_chunks, score_run, write_outputs
 from unprompt.storage.files import read_prompts
 from unprompt.storage.images import ImageFile, find_images, identify_images
 from unprompt.storage.submission import check_image_ids, read_submission_ids
@@ -67,7 +67,7 @@ def predict(
         "chunk": config.chunk,
         "images": identify_images(files),
     }
-    with opened(out, plan, config.overwrite) as (folder, resumed):
+    with open_run(out, plan, config.overwrite) as (folder, resumed):
         loader = Loader(device)
         reserve = FINISHING + FINISHING_IMAGE * len(files) + FINISHING_TRUTH * len(truths or ())
         deadline = Deadline(config.deadline, started, reserve)
@@ -75,10 +75,10 @@ def predict(
         missing = [number for number in range(len(chunks)) if not folder.has_full_chunk(number)]
         if missing:
             members = load_members(bundle, loader)
-            with running(config.workers or core_count(), device) as pipeline:
+            with open_pipeline(config.workers or core_count(), device) as pipeline:
                 _fill(folder, chunks, missing, members, pipeline, deadline, progress)
         names = [spec.name for spec in bundle.members]
-        done = join([folder.read_chunk(number, names) for number in range(len(chunks))], files, bundle)
+        done = join_chunks([folder.read_chunk(number, names) for number in range(len(chunks))], files, bundle)
         scored = score_run(done.blended, truths, loader.encoder) if truths else None
         write_outputs(folder, bundle, config, order, done, scored)
         result = RunResult(
@@ -92,7 +92,7 @@ def predict(
             left_out=left_out,
             seconds=time.monotonic() - started,
         )
-        folder.finish(record(result, bundle, config, device, scored))
+        folder.finish(describe_run(result, bundle, config, device, scored))
         return result
 
 

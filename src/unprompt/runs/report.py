@@ -65,11 +65,11 @@ def choose_images(ids: Sequence[str], score: Score | None, limit: int) -> list[s
     third = min(limit // 3, len(ranked) // 2)
     middle_end = len(ranked) - third
     rest = ranked[third:middle_end] + unscored
-    chosen = {*ranked[:third], *ranked[middle_end:], *spread(rest, limit - 2 * third)}
+    chosen = {*ranked[:third], *ranked[middle_end:], *pick_spread(rest, limit - 2 * third)}
     return [image_id for image_id in ids if image_id in chosen]
 
 
-def spread(items: Sequence[str], count: int) -> list[str]:
+def pick_spread(items: Sequence[str], count: int) -> list[str]:
     """The middle item of each of `count` equal stretches of `items`, which has at least `count`."""
     return [items[(2 * stretch + 1) * len(items) // (2 * count)] for stretch in range(count)]
 

@@ -186,10 +186,10 @@ class Sd2Painter:
 
     def notes(self, order: Order) -> list[str]:
         """Whether the end of a prompt is not read."""
-        from unprompt.diffusion.model import over_length
+        from unprompt.diffusion.model import find_too_long
 
         texts = (order.prompt, order.negative_prompt)
-        cut = over_length(self._renderer.pipeline.tokenizer, texts)
+        cut = find_too_long(self._renderer.pipeline.tokenizer, texts)
         names = ("prompt", "negative_prompt")
         return [f"{names[row]} is longer than the model reads; its end has no effect" for row in cut]
 

@@ -57,7 +57,7 @@ def fingerprint(plan: Mapping[str, Any]) -> str:
 
 
 @contextmanager
-def opened(path: Path, kind: FolderKind, plan: Mapping[str, Any], overwrite: bool) -> Iterator[bool]:
+def open_folder(path: Path, kind: FolderKind, plan: Mapping[str, Any], overwrite: bool) -> Iterator[bool]:
     """Open a folder for the work that `plan` describes; yields whether it goes on from an earlier start.
 
     Raises RunError where the folder is finished, was begun with another plan, belongs to something else, or
@@ -107,7 +107,7 @@ def finish(path: Path, kind: FolderKind, record: Mapping[str, Any]) -> None:
 
 
 @contextmanager
-def unfinished(work: Path, out: Path) -> Iterator[None]:
+def hold_work(work: Path, out: Path) -> Iterator[None]:
     """Hold the hidden folder `work` of a file `out` that is written in steps.
 
     What the steps need to go on is the caller's `work`/progress.json; where that is gone in the end, the

@@ -52,13 +52,13 @@ def read_config(path: Path, kind: type[DataclassInstance]) -> dict[str, Any]:
             advice = f"did you mean '{close[0]}'?" if close else f"known: {', '.join(type_by_name)}"
             raise ConfigError(f"{path} has the unknown setting '{key}'; {advice}")
         try:
-            settings[key] = typed(value, type_by_name[key])
+            settings[key] = convert(value, type_by_name[key])
         except TypeError as error:
             raise ConfigError(f"{path}: '{key}' must be {error}, got {value!r}") from None
     return settings
 
 
-def typed(value: Any, kind: Any) -> Any:
+def convert(value: Any, kind: Any) -> Any:
     """A TOML value as the type of its field; arrays become tuples.
 
     Raises TypeError that says in words what is expected.
@@ -71,12 +71,12 @@ def typed(value: Any, kind: Any) -> Any:
             count = "an array" if many else f"an array of {len(arguments)}"
             raise TypeError(f"{count}, each {_KINDS[inner]}")
         try:
-            return tuple(typed(item, inner) for item in value)
+            return tuple(convert(item, inner) for item in value)
         except TypeError as error:
             raise TypeError(f"an array, each {error}") from None
     if NoneType in arguments:  # TOML has no null: such a field is left out instead
         (kind,) = (argument for argument in arguments if argument is not NoneType)
-        return typed(value, kind)
+        return convert(value, kind)
     expected: Any = {float: (int, float), Path: str}.get(kind, kind)
     if not isinstance(value, expected) or isinstance(value, bool) is not (kind is bool):
         raise TypeError(_KINDS[kind])

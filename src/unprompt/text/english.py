@@ -21,13 +21,13 @@ def article(following: str) -> str:
     return "an" if word.startswith(tuple("aeiou")) and not word.startswith(_SPOKEN_AS_YOU_OR_W) else "a"
 
 
-def with_article(noun: str) -> str:
+def add_article(noun: str) -> str:
     """ "orange" -> "an orange", "unicycle" -> "a unicycle", "sunglasses" -> "sunglasses"."""
     if noun.endswith("s") and not noun.endswith(("ss", "us", "is", "as")):
         return noun
     return f"{article(noun)} {noun}"
 
 
-def listed(things: Sequence[str]) -> str:
+def list_in_words(things: Sequence[str]) -> str:
     """["a", "b", "c"] -> "a, b and c"."""
     return " and ".join(filter(None, (", ".join(things[:-1]), things[-1])))

@@ -102,7 +102,7 @@ def render_prompts(
         "part": config.part,
         "prompts": _digest(prompts),
     }
-    with folders.opened(out, KIND, plan, config.overwrite) as resumed:
+    with folders.open_folder(out, KIND, plan, config.overwrite) as resumed:
         folder = _DatasetFolder(out, pictures, engine, config, chunk_size)
         missing = folder.missing_chunks()
         made = sum(len(chunk.pictures) for chunk in missing)

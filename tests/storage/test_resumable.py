@@ -1,0 +1,94 @@
+"""Arrays that are filled in steps. Folders and files are tested with the commands that fill them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+
+from unprompt.errors import RunError
+from unprompt.storage.resumable import fill_array, hold_work, rows_filled
+
+ROWS = np.arange(42, dtype=np.int16).reshape(7, 3, 2)
+ORDER = (4, 5, 6, 0, 1, 2, 3)  # rows are not filled from the first to the last
+
+
+class Killed(BaseException):
+    pass
+
+
+def blocks(done: int) -> Iterator[tuple[int, NDArray[Any] | str]]:
+    """Row by row in ORDER; the last four, which follow each other, as one block where nothing cuts them."""
+    order = ORDER[done:]
+    if len(order) > 4:
+        yield from ((row, ROWS[row][None]) for row in order[:-4])
+    first = order[-4:][0] if order else 0
+    if order:
+        yield first, ROWS[first:4]
+
+
+def fill(path: Path, make: Any = blocks, save: int = 1, at: int = -1) -> tuple[list[str], list[int]]:
+    told: list[int] = []
+
+    def tell(step: str, done: int, total: int) -> None:
+        assert (step, total) == ("filling", len(ROWS))
+        told.append(done)
+        if done == at:
+            raise Killed
+
+    return fill_array(path, ROWS.shape, ROWS.dtype, make, save, "do without", "filling", tell), told
+
+
+def test_the_bytes_are_those_of_numpy(tmp_path: Path) -> None:
+    assert fill(tmp_path / "filled.npy") == ([], [0, 1, 2, 3, 7])
+    np.save(tmp_path / "saved.npy", ROWS)
+    assert (tmp_path / "filled.npy").read_bytes() == (tmp_path / "saved.npy").read_bytes()
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["filled.npy", "saved.npy"]
+    assert fill(tmp_path / "filled.npy") == ([], [])  # it is there
+
+
+@pytest.mark.parametrize(("save", "kept"), [(1, 3), (2, 2), (3, 3), (4, 0)])
+def test_what_a_kill_costs(tmp_path: Path, save: int, kept: int) -> None:
+    path = tmp_path / "filled.npy"
+    with pytest.raises(Killed):
+        fill(path, save=save, at=3)
+    assert not path.exists()
+    assert rows_filled(path) == kept
+    assert fill(path, save=save)[1][0] == kept
+    np.testing.assert_array_equal(np.load(path), ROWS)
+
+
+def test_an_array_with_problems_gets_no_name(tmp_path: Path) -> None:
+    def make(done: int) -> Iterator[tuple[int, NDArray[Any] | str]]:
+        for row in range(done, len(ROWS)):
+            yield row, ROWS[row][None] if row % 3 else f"row {row} is torn"
+
+    path, words = tmp_path / "filled.npy", ["row 0 is torn", "row 3 is torn", "row 6 is torn"]
+    with pytest.raises(Killed):
+        fill(path, make, save=2, at=4)
+    assert rows_filled(path) == 4
+    assert fill(path, make)[0] == words  # also those from before the kill
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_place_that_cannot_be_written_says_what_else_to_do(tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    with pytest.raises(RunError, match=r"filled\.npy cannot be written: .*XDG_CACHE_HOME.*, or do without$"):
+        fill(tmp_path / "file" / "filled.npy")
+
+
+def test_a_hidden_folder_stays_as_long_as_there_is_progress(tmp_path: Path) -> None:
+    work, out = tmp_path / ".out.csv.work", tmp_path / "out.csv"
+    with hold_work(work, out):
+        (work / "progress.json").write_text("{}")
+        (work / ".rows.csv.1.part").touch()
+        with pytest.raises(RunError, match=r"another unprompt is writing .*out\.csv"), hold_work(work, out):
+            pass
+    with hold_work(work, out):
+        assert sorted(path.name for path in work.iterdir()) == ["lock", "progress.json"]
+        (work / "progress.json").unlink()
+    assert not work.exists()
