@@ -26,7 +26,12 @@ def add(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) -> None
     parser = command(
         subparsers, "filter", run, "drop prompts that are too close to an earlier one of the list", EXAMPLE
     )
-    parser.add_argument("prompts", type=Path, metavar="PROMPTS", help="prompts as .csv, .txt or .parquet")
+    parser.add_argument(
+        "prompts",
+        type=Path,
+        metavar="PROMPTS",
+        help="prompts as .csv, .txt or .parquet, or a data set's folder",
+    )
     parser.add_argument("--out", type=Path, required=True, metavar="CSV", help="the prompts that are kept")
     parser.add_argument(
         "--threshold",
