@@ -46,13 +46,12 @@ from build_wheels import DATA_SET, IMAGE_FILE, Image, name_of  # noqa: E402
 
 from unprompt.errors import RunError, UnpromptError  # noqa: E402
 from unprompt.networks.checkpoints import locate  # noqa: E402
-from unprompt.painting.engine import encode_png  # noqa: E402
 from unprompt.pocket.draw import draw_scene  # noqa: E402
 from unprompt.pocket.samples import SIZE, sample_scenes  # noqa: E402
 from unprompt.records import DIM, Embeddings, Prompts  # noqa: E402
 from unprompt.runs.kaggle import COMPETITION  # noqa: E402
 from unprompt.storage.files import read_json, write_bytes, write_json, write_prompts  # noqa: E402
-from unprompt.storage.images import find_images  # noqa: E402
+from unprompt.storage.images import encode_png, find_images  # noqa: E402
 from unprompt.storage.submission import write_submission  # noqa: E402
 
 NOTEBOOK = ROOT / "notebooks" / "03_submission.ipynb"

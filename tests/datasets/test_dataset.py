@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import io
+import json
 from pathlib import Path
 
 import numpy as np
 import polars as pl
+import pyarrow.parquet as pq
 import pytest
 from PIL import Image
 
 from unprompt.datasets.dataset import read_dataset
 from unprompt.errors import InputError, UnreadableImageError
+from unprompt.generate.prompt_files import read_any_prompts
 from unprompt.records import DIM, Embeddings, Prompts, unit_rows
 from unprompt.runs.config import PredictConfig
 from unprompt.runs.predict import predict
@@ -64,6 +67,44 @@ class TestParts:
         before = (parts / part_name(0)).read_bytes()
         write_part(parts / part_name(0), make_part(range(100)))
         assert (parts / part_name(0)).read_bytes() == before
+
+    def test_the_bytes_are_those_of_earlier_versions(self, tmp_path: Path) -> None:
+        """Columns, their order, types, compression and the library's metadata."""
+        write_part(tmp_path / "a.parquet", make_part(range(3)))
+        schema = pq.read_schema(tmp_path / "a.parquet")
+        assert json.loads(schema.metadata[b"huggingface"]) == {
+            "info": {
+                "features": {
+                    "imgId": {"dtype": "string", "_type": "Value"},
+                    "prompt": {"dtype": "string", "_type": "Value"},
+                    "image": {"_type": "Image"},
+                    "seed": {"dtype": "int64", "_type": "Value"},
+                    "engine": {"dtype": "string", "_type": "Value"},
+                    "settings": {"dtype": "string", "_type": "Value"},
+                    "embedding": {
+                        "feature": {"dtype": "float32", "_type": "Value"},
+                        "length": DIM,
+                        "_type": "List",
+                    },
+                }
+            }
+        }
+        group = pq.ParquetFile(tmp_path / "a.parquet").metadata.row_group(0)
+        columns = {group.column(n).path_in_schema: group.column(n) for n in range(group.num_columns)}
+        assert {name: column.compression for name, column in columns.items()} == {
+            "imgId": "ZSTD",
+            "prompt": "ZSTD",
+            "image.bytes": "UNCOMPRESSED",
+            "image.path": "ZSTD",
+            "seed": "ZSTD",
+            "engine": "ZSTD",
+            "settings": "ZSTD",
+            "embedding.list.element": "UNCOMPRESSED",
+        }
+        assert {name for name, column in columns.items() if column.has_dictionary_page} == {
+            "engine",
+            "settings",
+        }
 
     def test_a_part_that_changes_is_read_anew(self, parts: Path) -> None:
         path = parts / part_name(0)
@@ -131,6 +172,70 @@ class TestReading:
         assert read_dataset(tmp_path).prompts == Prompts(("3", "4"), ("a dog", "a cat, asleep"))
 
 
+class TestTextsBesideImages:
+    """As people keep captions for LoRA training."""
+
+    @staticmethod
+    def folder(path: Path) -> Path:
+        path.mkdir()
+        for name, shade in (("a.png", 1), ("b.PNG", 2), ("c d.webp", 3)):
+            image = Image.open(io.BytesIO(png(shade)))
+            image.save(path / name, "PNG" if name.lower().endswith("png") else "WEBP", lossless=True)
+        (path / "a.txt").write_text("a fox, red\n", encoding="utf-8")
+        (path / "b.txt").write_bytes("\ufeff“ängström”\r\n".encode())
+        (path / "c d.TXT").write_text(" two\nlines ")
+        (path / ".hidden.txt").write_text("x")
+        return path
+
+    def test_they_are_a_data_set(self, tmp_path: Path) -> None:
+        dataset = read_dataset(self.folder(tmp_path / "D"))
+        assert dataset.prompts == Prompts(("a", "b", "c d"), ("a fox, red", "“ängström”", "two\nlines"))
+        assert dataset.embeddings is None
+        assert [read_file(image).getpixel((0, 0)) for image in dataset.images] == [
+            (shade, 0, 255 - shade) for shade in (1, 2, 3)
+        ]
+
+    def test_filter_reads_its_prompts(self, tmp_path: Path) -> None:
+        folder = self.folder(tmp_path / "D")
+        assert read_any_prompts(folder) == read_dataset(folder).prompts
+
+    def test_images_without_a_text(self, tmp_path: Path) -> None:
+        folder = self.folder(tmp_path / "D")
+        (folder / "a.txt").unlink()
+        with pytest.raises(
+            InputError,
+            match=r"1 of 3 images in .* have no text beside them, first: a\.png \(a\.txt is not there\)",
+        ):
+            read_dataset(folder)
+        for empty in ("", " \n", "\ufeff"):  # an empty text is a missing one
+            (folder / "a.txt").write_text(empty, encoding="utf-8")
+            (folder / "b.txt").write_text(empty, encoding="utf-8")
+            with pytest.raises(InputError, match=r"2 of 3 images .* first: a\.png \(a\.txt is empty\)"):
+                read_dataset(folder)
+
+    def test_texts_without_an_image(self, tmp_path: Path) -> None:
+        folder = self.folder(tmp_path / "D")
+        (folder / "z.txt").write_text("lost")
+        (folder / "y.txt").write_text("lost too")
+        with pytest.raises(InputError, match=r"2 texts in .* have no image beside them, first: y\.txt; move"):
+            read_dataset(folder)
+
+    def test_a_text_that_is_not_utf8(self, tmp_path: Path) -> None:
+        folder = self.folder(tmp_path / "D")
+        (folder / "a.txt").write_bytes(b"a fox\n\xff")
+        with pytest.raises(InputError, match=r"a\.txt, line 2: is not UTF-8"):
+            read_dataset(folder)
+
+    def test_images_alone_and_texts_alone_are_no_data_set(self, tmp_path: Path) -> None:
+        (tmp_path / "a.png").write_bytes(png(1))
+        with pytest.raises(InputError, match=r"is no data set: .* or images with a \.txt beside each"):
+            read_dataset(tmp_path)
+        (tmp_path / "a.txt").write_text("a fox")
+        (tmp_path / "a.png").unlink()
+        with pytest.raises(InputError, match="is no data set"):
+            read_dataset(tmp_path)
+
+
 class TestErrors:
     def test_a_part_that_is_cut_short(self, parts: Path) -> None:
         whole = (parts / part_name(1)).read_bytes()
@@ -157,6 +262,12 @@ class TestErrors:
         pl.DataFrame({"imgId": ["1"], "image": [{"bytes": png(1)}]}).write_parquet(tmp_path / "a.parquet")
         with pytest.raises(InputError, match=r"no column 'prompt' \(it has: imgId, image\)"):
             read_dataset(tmp_path)
+
+    def test_parts_without_a_column_of_images(self, tmp_path: Path) -> None:
+        pl.DataFrame({"imgId": ["1"], "prompt": ["a fox"]}).write_parquet(tmp_path / "a.parquet")
+        for read in (read_dataset, find_images):
+            with pytest.raises(InputError, match=r"no column 'image' \(it has: imgId, prompt\)"):
+                read(tmp_path)
 
     def test_an_id_in_two_parts(self, parts: Path) -> None:
         write_part(parts / part_name(2), make_part(range(5, 8)))

@@ -18,13 +18,14 @@ from PIL import Image
 
 from unprompt.datasets import pixels as module
 from unprompt.datasets.dataset import Dataset, read_dataset
-from unprompt.datasets.pixels import DecodedPixels, EncodedPixels, open_pixels
+from unprompt.datasets.pixels import DecodedPixels, EncodedPixels, images_fingerprint, open_pixels
 from unprompt.errors import InputError, RunError
 from unprompt.networks.preprocess import Preprocess
 from unprompt.records import DIM, Prompts, unit_rows
 from unprompt.storage.files import write_prompts
 from unprompt.storage.images import read_file
 from unprompt.storage.parts import Part, part_name, write_part
+from unprompt.storage.resumable import fingerprint
 
 COUNT = 150
 FIT = Preprocess(12, crop=0.9)
@@ -97,6 +98,17 @@ def test_every_form_gives_the_same_pixels(made_once: Path, parts: Path, tmp_path
             open_pixels(dataset, FIT, "yes", tmp_path / source.name).take(range(COUNT)), truth
         )
         assert len(list((tmp_path / source.name).iterdir())) == 1  # the array, and nothing of the work
+
+
+def test_arrays_are_named_as_ever(made_once: Path) -> None:
+    """So that arrays which earlier versions made are found again."""
+    dataset = read_dataset(made_once)
+    images = [
+        [file.image_id, file.path.name, None, file.path.stat().st_size, file.path.stat().st_mtime_ns]
+        for file in dataset.images
+    ]
+    plan = {"images": images, "size": 12, "crop": 0.9, "format": 1}
+    assert images_fingerprint(dataset, FIT) == fingerprint(plan)
 
 
 def test_pixels_travel_to_other_processes_without_their_bytes(made_once: Path, tmp_path: Path) -> None:

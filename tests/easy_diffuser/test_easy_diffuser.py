@@ -36,11 +36,10 @@ from unprompt.easy_diffuser.space import check_space, space_of
 from unprompt.easy_diffuser.tags import bare_words, find_mentions, plurals, read_tags
 from unprompt.errors import ConfigError, InputError, RunError
 from unprompt.generate.pocket_prompts import PocketPrompts
-from unprompt.painting.engine import encode_png
 from unprompt.pocket.draw import draw_scene
 from unprompt.pocket.grammar import read_scene
 from unprompt.records import Prompts
-from unprompt.storage.images import find_images
+from unprompt.storage.images import encode_png, find_images
 
 LEARNED = Relatedness(a=20.0, b=-8.0, threshold=0.3, bundle="tiny", space=(0.5,), tags=("a", "b", "c"))
 

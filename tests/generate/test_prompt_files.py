@@ -110,8 +110,10 @@ def test_a_missing_file_and_a_folder(tmp_path: Path, name: str) -> None:
     with pytest.raises(InputError, match="does not exist"):
         read_any_prompts(tmp_path / name)
     (tmp_path / name).mkdir()
-    with pytest.raises(InputError, match="cannot be read"):
+    with pytest.raises(InputError, match="is no data set"):
         read_any_prompts(tmp_path / name)
+    with pytest.raises(InputError, match="leave out --column"):
+        read_any_prompts(tmp_path / name, "text")
 
 
 def test_columns_that_are_not_there_or_hold_no_text(tmp_path: Path) -> None:

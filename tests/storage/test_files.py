@@ -6,6 +6,7 @@ import csv
 import os
 import tempfile
 import zipfile
+from collections.abc import Iterator
 from io import BytesIO
 from pathlib import Path
 
@@ -18,6 +19,7 @@ from hypothesis import strategies as st
 from unprompt.errors import InputError, RunError
 from unprompt.records import DIM, Embeddings, Problem, Prompts
 from unprompt.storage.files import (
+    check_file_names,
     read_arrays,
     read_embeddings,
     read_json,
@@ -25,6 +27,7 @@ from unprompt.storage.files import (
     write_bytes,
     write_embeddings,
     write_json,
+    write_loose,
     write_problems,
     write_prompts,
     writing,
@@ -53,6 +56,30 @@ def random_embeddings(*ids: str, seed: int = 0) -> Embeddings:
 
 
 # --- writing
+
+
+def test_loose_files_are_written_whole(tmp_path: Path) -> None:
+    first, second = tmp_path / "new" / "a.png", tmp_path / "b.png"
+    second.write_bytes(b"old")
+
+    def contents() -> Iterator[tuple[Path, bytes]]:
+        yield first, b"1"
+        raise KeyboardInterrupt
+        yield second, b"2"
+
+    with pytest.raises(KeyboardInterrupt):
+        write_loose(contents())
+    assert (first.read_bytes(), second.read_bytes()) == (b"1", b"old")
+    write_loose([(first, b"3"), (second, b"4")])
+    assert (first.read_bytes(), second.read_bytes()) == (b"3", b"4")
+    assert {path.name for path in tmp_path.rglob("*")} == {"new", "a.png", "b.png"}
+
+
+def test_ids_that_cannot_be_names_of_files() -> None:
+    check_file_names(["a", "ä, “b”", "a.b", " "])
+    for wrong in ("", ".a", "a/b", "a\\b", "a\0"):
+        with pytest.raises(InputError, match="1 ids cannot be names of files"):
+            check_file_names(["a", wrong])
 
 
 def test_writing_makes_the_folder_and_leaves_nothing_else(tmp_path: Path) -> None:

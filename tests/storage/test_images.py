@@ -23,7 +23,20 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from unprompt.errors import InputError, UnreadableImageError
-from unprompt.storage.images import EXTENSIONS, MAX_PIXELS, find_images, read_image
+from unprompt.storage.images import (
+    EXTENSIONS,
+    MAX_PIXELS,
+    ImageFile,
+    encode_png,
+    find_images,
+    has_images,
+    image_states,
+    read_encoded,
+    read_file,
+    read_image,
+    read_size,
+)
+from unprompt.storage.parts import PairPart, write_pair_part
 
 LOSSLESS = {"png": {}, "bmp": {}, "tiff": {}, "webp": {"lossless": True}}
 ORIENTATION = 0x0112
@@ -588,3 +601,84 @@ def test_a_pipe_is_no_source_of_images(tmp_path: Path) -> None:
     os.mkfifo(tmp_path / "pipe")
     with pytest.raises(InputError, match="neither a folder nor a regular file"):
         find_images(tmp_path / "pipe")
+
+
+# --- named columns, halves, bytes
+
+
+@pytest.fixture
+def part(tmp_path: Path) -> Path:
+    """A part of two rows with two images each."""
+    images = [(encode_png(Image.fromarray(noise(3, 2, seed))), f"{seed}.png") for seed in range(4)]
+    path = tmp_path / "part-00000.parquet"
+    write_pair_part(path, PairPart(("a", "b"), (images[0], images[2]), (images[1], images[3]), None))
+    return path
+
+
+def test_a_row_has_an_image_in_each_column(part: Path) -> None:
+    for row in range(2):
+        for number, column in enumerate(("source", "target")):
+            file = ImageFile("a", part, row=row, column=column)
+            assert (np.asarray(read_file(file)) == noise(3, 2, 2 * row + number)).all()
+            assert read_encoded(file) == encode_png(Image.fromarray(noise(3, 2, 2 * row + number)))
+            assert file.name == f"part-00000.parquet, row {row}, {column}"
+
+
+def test_a_column_that_is_not_there(part: Path) -> None:
+    for column in ("image", "nothing"):
+        with pytest.raises(UnreadableImageError, match=column):
+            read_file(ImageFile("a", part, row=0, column=column))
+
+
+def test_halves_of_an_image(saved: Callable[..., Path]) -> None:
+    both = noise(8, 3)
+    path = saved(both)
+    assert (np.asarray(read_file(ImageFile("a", path, half="left"))) == both[:, :4]).all()
+    assert (np.asarray(read_file(ImageFile("a", path, half="right"))) == both[:, 4:]).all()
+    assert ImageFile("a", path, half="right").name == f"{path.name}, right half"
+    assert read_encoded(ImageFile("a", path, half="left")) == path.read_bytes()
+    for half in ("left", "right"):
+        with pytest.raises(UnreadableImageError, match="7 pixels wide, which is odd"):
+            read_file(ImageFile("a", saved(noise(7, 3)), half=half))
+
+
+def test_the_size_is_read_without_decoding(saved: Callable[..., Path]) -> None:
+    path = saved(noise(40, 30))
+    whole = path.read_bytes()
+    path.write_bytes(whole[: len(whole) // 2])
+    assert read_size(path) == (40, 30)
+    path.write_bytes(b"no image")
+    with pytest.raises(UnreadableImageError, match="not an image"):
+        read_size(path)
+
+
+def test_bytes_that_cannot_be_had(tmp_path: Path) -> None:
+    with pytest.raises(UnreadableImageError, match="the folder has no such image"):
+        read_encoded(ImageFile("a", tmp_path / "a.png", absent=True))
+    with pytest.raises(UnreadableImageError, match="the file is gone"):
+        read_encoded(ImageFile("a", tmp_path / "a.png"))
+
+
+def test_states_tell_images_apart(saved: Callable[..., Path], part: Path) -> None:
+    file = ImageFile("a", saved(noise(8, 3)))
+    others = [
+        file,
+        ImageFile("b", file.path),
+        ImageFile("a", file.path, half="left"),
+        ImageFile("a", file.path, half="right"),
+        ImageFile("a", part, row=0),
+        ImageFile("a", part, row=1),
+        ImageFile("a", part, row=0, column="source"),
+        ImageFile("a", file.path.with_name("gone.png")),
+    ]
+    states = image_states(others)
+    assert all(states.count(state) == 1 for state in states)
+    os.utime(file.path, (1, 1))
+    assert image_states([file]) != states[:1]
+
+
+def test_whether_a_folder_has_images(tmp_path: Path) -> None:
+    touch(tmp_path, "notes.txt", ".a.png", "one/a.png")
+    assert not has_images(tmp_path)
+    touch(tmp_path, "b.JPG")
+    assert has_images(tmp_path)

@@ -11,8 +11,8 @@ from PIL.PngImagePlugin import PngInfo
 
 from unprompt.api.config import MOST_IMAGE_MB, MOST_PIXELS
 from unprompt.errors import UnreadableImageError
-from unprompt.painting.engine import PNG_LEVEL
 from unprompt.serving.uploads import Upload, read_upload
+from unprompt.storage.images import PNG_LEVEL
 
 
 def bytes_of(text: str) -> bytes:

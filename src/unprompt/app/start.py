@@ -118,7 +118,8 @@ def streamlit_options(settings: AppSettings, server: ServerConfig) -> dict[str, 
 def start(settings: AppSettings, server: ServerConfig, ready: Callable[[], None] = lambda: None) -> None:
     """Serve the pages until the process is told to stop; `ready` is called just before it listens.
 
-    Raises ConfigError where Streamlit is missing or too old or the port is taken, else as `check_app_settings`.
+    Raises ConfigError where Streamlit is missing or too old or the port is taken, else what
+    `check_app_settings` raises.
     """
     check_streamlit()
     from streamlit.web import bootstrap

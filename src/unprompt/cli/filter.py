@@ -23,7 +23,12 @@ BAR = 32  # characters of the histogram's longest bar
 
 def add(parser: argparse.ArgumentParser) -> None:
     """Declare the options."""
-    parser.add_argument("prompts", type=Path, metavar="PROMPTS", help="prompts as .csv, .txt or .parquet")
+    parser.add_argument(
+        "prompts",
+        type=Path,
+        metavar="PROMPTS",
+        help="prompts as .csv, .txt or .parquet, or a data set's folder",
+    )
     parser.add_argument("--out", type=Path, required=True, metavar="CSV", help="the prompts that are kept")
     add_settings(parser, FilterConfig)
     add_json(parser)

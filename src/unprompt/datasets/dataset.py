@@ -1,9 +1,11 @@
-"""Data sets of prompts and images: the three forms that can be read, and their record.
+"""Data sets of prompts and images: the four forms that can be read, and their record.
 
 - parts: part-00000.parquet … as `unprompt render` writes them, or parquet files by others with the columns
   imgId, prompt and image;
 - folder: images/ and prompts.csv, as the competition's and `render --as-folder`;
-- train: train.csv and train_images/, as the public 80,000-image set of the competition.
+- train: train.csv and train_images/, as the public 80,000-image set of the competition;
+- texts: images, each with its prompt in a .txt of the same stem beside it, as people keep captions for LoRA
+  training, and as `unprompt interrogate --txt` writes prompts.
 """
 
 from __future__ import annotations
@@ -18,16 +20,17 @@ import polars as pl
 from unprompt.errors import InputError
 from unprompt.records import DIM, Embeddings, Prompts
 from unprompt.storage.damage import damaged_table
-from unprompt.storage.files import read_embeddings, read_prompts
-from unprompt.storage.images import ImageFile, find_images, images_in_parts
+from unprompt.storage.files import read_embeddings, read_prompts, read_text
+from unprompt.storage.images import ImageFile, find_images, has_images, images_in_parts
 from unprompt.storage.parts import find_parts, read_columns
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterable, Mapping, Sequence
 
 IMAGE_COLUMNS = ("image_name", "image", "file_name", "filename", "image_id", "imgId", "image_path", "path")
 PROMPT_COLUMNS = ("prompt", "caption", "text")
 EMBEDDINGS = "embeddings.npz"  # beside prompts.csv in the folder form
+TEXT = ".txt"
 
 
 @dataclass(frozen=True, eq=False)
@@ -48,7 +51,7 @@ class Dataset:
 
 
 def read_dataset(path: Path) -> Dataset:
-    """Read a data set of any of the three forms; images are only listed, not decoded.
+    """Read a data set of any of the four forms; images are only listed, not decoded.
 
     Raises InputError for another kind of folder, a part that is not whole, images without prompts, prompts
     without images and doubled ids.
@@ -64,9 +67,12 @@ def read_dataset(path: Path) -> Dataset:
         return _read_folder(path)
     if (path / "train.csv").exists() and (path / "train_images").is_dir():
         return _read_train(path)
+    texts = texts_beside(path)
+    if texts and has_images(path):
+        return _read_texts(path, texts)
     raise InputError(
         f"{path} is no data set: expected part-00000.parquet …, or prompts.csv with images/, "
-        "or train.csv with train_images/"
+        "or train.csv with train_images/, or images with a .txt beside each"
     )
 
 
@@ -122,6 +128,43 @@ def _read_train_csv(path: Path) -> Prompts:
         return Prompts(tuple(Path(name).stem for name in named["image"]), tuple(named["prompt"]))
     except InputError as error:
         raise InputError(f"{path}: {error}") from error
+
+
+def texts_beside(folder: Path) -> dict[str, str]:
+    """The .txt files of a folder, by their stems; white space around the text does not count.
+
+    Raises InputError for one that is not UTF-8; a byte-order mark is accepted.
+    """
+    return {
+        path.stem: read_text(path).strip()
+        for path in sorted(folder.iterdir())
+        if path.suffix.lower() == TEXT and not path.name.startswith(".") and path.is_file()
+    }
+
+
+def check_no_lonely_texts(folder: Path, stems: Iterable[str], images: Sequence[ImageFile]) -> None:
+    """Raise InputError, with a count and the first, for .txt files that no image stands beside."""
+    lonely = sorted(set(stems) - {image.image_id for image in images})
+    if lonely:
+        raise InputError(
+            f"{len(lonely)} texts in {folder} have no image beside them, first: {lonely[0]}{TEXT}; "
+            "move them elsewhere or add the images"
+        )
+
+
+def _read_texts(path: Path, texts: Mapping[str, str]) -> Dataset:
+    images = find_images(path)
+    check_no_lonely_texts(path, texts, images)
+    without = [image for image in images if not texts.get(image.image_id)]
+    if without:
+        first = without[0]
+        state = f"{first.image_id}{TEXT} is {'empty' if first.image_id in texts else 'not there'}"
+        raise InputError(
+            f"{len(without)} of {len(images)} images in {path} have no text beside them, first: {first.name} "
+            f"({state}); write it or remove the image"
+        )
+    ids = tuple(image.image_id for image in images)
+    return Dataset(path, tuple(images), Prompts(ids, tuple(texts[image_id] for image_id in ids)), None)
 
 
 def _paired(images: Sequence[ImageFile], prompts: Prompts, path: Path) -> tuple[ImageFile, ...]:

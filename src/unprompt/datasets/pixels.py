@@ -18,10 +18,11 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from unprompt.datasets.pairs import PairSide
 from unprompt.errors import InputError, UnreadableImageError
 from unprompt.networks.devices import core_count
 from unprompt.progress import Progress, silent
-from unprompt.storage.images import ImageFile, read_file
+from unprompt.storage.images import ImageFile, image_states, read_file
 from unprompt.storage.parts import ROW_GROUP
 from unprompt.storage.resumable import fill_array, fingerprint, rows_filled
 
@@ -100,13 +101,13 @@ class EncodedPixels(Pixels):
 
 
 def open_pixels(
-    dataset: Dataset,
+    dataset: Dataset | PairSide,
     preprocess: Preprocess,
     where: str,
     cache: Path,
     progress: Progress = silent,
 ) -> Pixels:
-    """The images of a data set at the size of `preprocess`, row by row.
+    """The images of a data set, or of one side of pairs, at the size of `preprocess`, row by row.
 
     `where`: "yes" decodes all into the folder `cache` first, "no" decodes each when it is asked for, "auto"
     decodes all where that takes at most half the free space of the cache's disk. The array is
@@ -130,20 +131,17 @@ def open_pixels(
     return DecodedPixels(array)
 
 
-def images_fingerprint(dataset: Dataset, preprocess: Preprocess) -> str:
+def images_fingerprint(dataset: Dataset | PairSide, preprocess: Preprocess) -> str:
     """Names arrays that are made of these images as they are seen; mean and std have no part in it."""
-    states = {path: _state(path) for path in {file.path for file in dataset.images}}
-    images = [[file.image_id, file.path.name, file.row, *states[file.path]] for file in dataset.images]
-    return fingerprint({"images": images, "size": preprocess.size, "crop": preprocess.crop, "format": FORMAT})
-
-
-def _state(path: Path) -> tuple[int, int]:
-    """Size and time of a file; of one that is gone, what no file has."""
-    try:
-        state = path.stat()
-    except OSError:
-        return -1, -1
-    return state.st_size, state.st_mtime_ns
+    plan = {
+        "images": image_states(dataset.images),
+        "size": preprocess.size,
+        "crop": preprocess.crop,
+        "format": FORMAT,
+    }
+    if isinstance(dataset, PairSide):  # files of the two sides may have the same names, sizes and times
+        plan["side"] = dataset.side
+    return fingerprint(plan)
 
 
 def _has_room(array: Path, encoded: EncodedPixels) -> bool:

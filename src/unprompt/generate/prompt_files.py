@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from unprompt.datasets.dataset import read_dataset
 from unprompt.errors import InputError
 from unprompt.generate.prompts import Draft
 from unprompt.networks.checkpoints import sha256_of
@@ -30,12 +31,16 @@ class _Row:
 
 
 def read_any_prompts(path: Path, column: str | None = None) -> Prompts:
-    """Read the prompts of a .csv, .txt or .parquet file as they stand there.
+    """Read the prompts of a .csv, .txt or .parquet file, or of a data set's folder, as they stand there.
 
     `column` is where the prompts are, if not in `prompt`. Ids come from `imgId`; rows without one are called
     by the file's name and their number. Empty lines of a .txt or .csv are passed over. Raises InputError,
     with the line where there is one, for a missing file, another kind or header, bad UTF-8 and doubled ids.
     """
+    if path.is_dir():
+        if column is not None:
+            raise InputError(f"{path} is a data set's folder: leave out --column")
+        return read_dataset(path).prompts
     rows = _read_rows(path, column)
     return Prompts(tuple(row.image_id for row in rows), tuple(row.text for row in rows))
 

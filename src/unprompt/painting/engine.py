@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-import io
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Protocol
 
 if TYPE_CHECKING:
     from PIL import Image
-
-PNG_LEVEL = 3  # of 9: a tenth larger than the best, at a third of the time
 
 
 @dataclass(frozen=True)
@@ -59,10 +56,3 @@ class RenderEngine(Protocol):
 
     def open(self, worker: int = 0) -> Renderer:
         """Load what is needed (models, drawings) and get ready; of several GPUs take that of the worker."""
-
-
-def encode_png(image: Image.Image) -> bytes:
-    """An image as the bytes of a PNG file, the same for the same pixels."""
-    stream = io.BytesIO()
-    image.save(stream, "PNG", compress_level=PNG_LEVEL)
-    return stream.getvalue()

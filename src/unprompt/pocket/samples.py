@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from unprompt.painting.engine import encode_png
 from unprompt.pocket.dice import Dice
 from unprompt.pocket.draw import draw_scene
 from unprompt.pocket.scene import Scene, Thing
 from unprompt.pocket.vocabulary import nouns
 from unprompt.records import Prompts
 from unprompt.storage.files import write_bytes, write_prompts
+from unprompt.storage.images import encode_png
 
 COUNT = 24
 SIZE = 512

@@ -11,7 +11,7 @@ import errno
 import io
 import json
 import os
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from itertools import chain
 from pathlib import Path
@@ -90,6 +90,24 @@ def write_bytes(path: Path, content: bytes) -> None:
     """Write `content` to `path`, whole or not at all."""
     with writing(path) as stream:
         stream.write(content)
+
+
+def write_loose(contents: Iterable[tuple[Path, bytes]]) -> None:
+    """Write many files, each whole or not at all, with one wait for the disk for all of them."""
+    for path, content in contents:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        beside = path.with_name(f".{path.name}.part")
+        with full_disk_told(path):
+            beside.write_bytes(content)
+            beside.replace(path)
+    os.sync()
+
+
+def check_file_names(ids: Sequence[str]) -> None:
+    """Raise InputError, with a count and the first, for ids that cannot be the stems of files."""
+    wrong = [name for name in ids if not name or name.startswith(".") or set(name) & set("/\\\0")]
+    if wrong:
+        raise InputError(f"{len(wrong)} ids cannot be names of files, first: '{wrong[0]}'")
 
 
 def write_json(path: Path, content: Mapping[str, Any]) -> None:

@@ -1,4 +1,4 @@
-"""The one reader of images: which ones a folder or data set holds, and how one becomes RGB.
+"""The one reader of images: which ones a folder or data set holds, how one becomes RGB, and its PNG.
 
 A folder that cannot be used is an error. A file that cannot be read is not: it raises
 UnreadableImageError, which a run turns into a row of problems.csv.
@@ -14,7 +14,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 from PIL import Image, ImageOps, UnidentifiedImageError
@@ -22,13 +22,16 @@ from PIL import Image, ImageOps, UnidentifiedImageError
 from unprompt.errors import InputError, UnreadableImageError
 from unprompt.records import check_unique
 from unprompt.storage.damage import DAMAGED_IMAGE
-from unprompt.storage.parts import find_parts, read_columns, read_image_bytes
+from unprompt.storage.parts import IMAGE, check_image_column, find_parts, read_columns, read_image_bytes
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
+Half = Literal["left", "right"]
+
 EXTENSIONS = frozenset({".png", ".jpg", ".jpeg", ".webp", ".bmp", ".gif", ".tif", ".tiff"})
 MAX_PIXELS = 89_478_485  # Pillow's own line between a large picture and a decompression bomb (256 MiB of RGB)
+PNG_LEVEL = 3  # of 9: a tenth larger than the best, at a third of the time
 DATASET_RECORD = "dataset.json"
 NO_IMAGE = "not an image, or one of an unknown format"
 NOT_IN_FOLDER = "the sample submission lists it, but the folder has no such image"
@@ -38,18 +41,24 @@ NOT_IN_FOLDER = "the sample submission lists it, but the folder has no such imag
 class ImageFile:
     """One image: its id and where it is, or would be where it is `absent`.
 
-    `path` is an image file, whose stem is the id, or a parquet part that holds the image in its row `row`.
+    `path` is an image file, whose stem is the id where nothing else says it, or a parquet part that holds the
+    image in its row `row`, in the column `column`. `half`: of two images side by side in one, which it is.
     """
 
     image_id: str
     path: Path
     absent: bool = False
     row: int | None = None
+    column: str = IMAGE
+    half: Half | None = None
 
     @property
     def name(self) -> str:
         """What to call it in a message."""
-        return self.path.name if self.row is None else f"{self.path.name}, row {self.row}"
+        name = self.path.name if self.row is None else f"{self.path.name}, row {self.row}"
+        if self.column != IMAGE:
+            name += f", {self.column}"
+        return name if self.half is None else f"{name}, {self.half} half"
 
 
 def identify_images(files: Sequence[ImageFile]) -> list[tuple[str, str, int]]:
@@ -107,14 +116,24 @@ def find_images(source: Path, recursive: bool = False) -> list[ImageFile]:
     return [ImageFile(image_id, paths_by_id[image_id][0]) for image_id in sorted(paths_by_id)]
 
 
+def has_images(folder: Path) -> bool:
+    """Whether there are images in this very folder."""
+    return any(path.suffix.lower() in EXTENSIONS for path in _walk(folder, recursive=False))
+
+
 def images_in_parts(parts: Sequence[Path]) -> list[ImageFile]:
-    """The images in the rows of parquet parts, by id. Raises InputError for doubled ids and no rows."""
+    """The images in the rows of parquet parts, by id.
+
+    Raises InputError for doubled ids, no rows, and a part without a column of images.
+    """
     files = [
         ImageFile(image_id, part, row=row)
         for part in parts
         for row, image_id in enumerate(read_columns(part, ("imgId",))["imgId"].cast(str).to_list())
     ]
     check_unique([file.image_id for file in files], f"the parts in {parts[0].parent}")
+    for part in parts:
+        check_image_column(part, IMAGE)
     if not files:
         raise InputError(f"{parts[0]} holds no rows")
     return sorted(files, key=lambda file: file.image_id)
@@ -146,18 +165,65 @@ def read_file(file: ImageFile) -> Image.Image:
     """Decode one image of a run. Raises UnreadableImageError, for an absent one too."""
     if file.absent:
         raise UnreadableImageError(NOT_IN_FOLDER)
-    return read_image(file.path) if file.row is None else _read_row(file.path, file.row)
+    whole = read_image(file.path) if file.row is None else decode_image(_read_row(file))
+    return whole if file.half is None else half_of(whole, file.half)
 
 
-def _read_row(part: Path, row: int) -> Image.Image:
-    """Decode the image in one row of a parquet part."""
+def read_encoded(file: ImageFile) -> bytes:
+    """An image file's bytes, not decoded; of a half, those of both. Raises UnreadableImageError."""
+    if file.absent:
+        raise UnreadableImageError(NOT_IN_FOLDER)
+    if file.row is not None:
+        return _read_row(file)
+    with _decoding():
+        return file.path.read_bytes()
+
+
+def _read_row(file: ImageFile) -> bytes:
+    """The encoded image in one row of a parquet part."""
+    assert file.row is not None
     try:
-        encoded = read_image_bytes(part, row)
+        encoded = read_image_bytes(file.path, file.row, file.column)
     except (InputError, OSError) as error:
         raise UnreadableImageError(str(error)) from error
     if not encoded:
         raise UnreadableImageError("the row has no image")
-    return decode_image(encoded)
+    return encoded
+
+
+def half_of(image: Image.Image, half: Half) -> Image.Image:
+    """One of two images of the same size side by side. Raises UnreadableImageError for an odd width."""
+    if image.width % 2:
+        raise UnreadableImageError(
+            f"{image.width} pixels wide, which is odd: two images side by side have the same width"
+        )
+    left = 0 if half == "left" else image.width // 2
+    return image.crop((left, 0, left + image.width // 2, image.height))
+
+
+def image_states(files: Sequence[ImageFile]) -> list[list[Any]]:
+    """What tells images from others, and from what they were before their files changed; JSON can hold it."""
+    states = {path: _state(path) for path in {file.path for file in files}}
+    return [
+        [
+            file.image_id,
+            file.path.name,
+            file.row,
+            *states[file.path],
+            *([] if file.column == IMAGE else [file.column]),
+            *([] if file.half is None else [file.half]),
+        ]
+        for file in files
+    ]
+
+
+def _state(path: Path) -> tuple[int, int]:
+    """Size and time of a file; of one that is gone, what no file has."""
+    try:
+        state = path.stat()
+    except OSError:
+        return -1, -1
+    return state.st_size, state.st_mtime_ns
 
 
 def read_image(path: Path) -> Image.Image:
@@ -175,6 +241,13 @@ def read_image(path: Path) -> Image.Image:
         return _decode(path)
 
 
+def read_size(path: Path) -> tuple[int, int]:
+    """Width and height that an image file says it has; nothing is decoded. Raises UnreadableImageError."""
+    _silence_bomb_warning()
+    with _decoding(), Image.open(path) as image:
+        return image.size
+
+
 def decode_image(
     content: bytes,
     formats: tuple[str, ...] | None = None,
@@ -190,6 +263,13 @@ def decode_image(
         if not content:
             raise UnreadableImageError("the file is empty")
         return _decode(io.BytesIO(content), formats, most)
+
+
+def encode_png(image: Image.Image) -> bytes:
+    """An image as the bytes of a PNG file, the same for the same pixels."""
+    stream = io.BytesIO()
+    image.save(stream, "PNG", compress_level=PNG_LEVEL)
+    return stream.getvalue()
 
 
 def central_square(image: Image.Image, size: int, crop: float = 1.0) -> NDArray[np.uint8]:

@@ -1,13 +1,13 @@
-"""The parquet parts of a DATASET: their columns, and how they are written and read.
+"""The parquet parts of a DATASET and of pairs: their columns, and how they are written and read.
 
-The `image` column has the layout that the Hugging Face `datasets` library knows as an Image (a struct of
+A column of images has the layout that the Hugging Face `datasets` library knows as an Image (a struct of
 `bytes` and `path`), and the schema carries that library's feature types, so `load_dataset` gives pictures.
 """
 
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from unprompt.records import FloatArray
 
 PATTERN = "*.parquet"
+IMAGE = "image"  # the column of images where a row has one
 ROW_GROUP = 64  # rows that are read together where one is asked for
 BLOCKS_KEPT = 4  # row groups in memory: readers go through a part in order
 
@@ -46,6 +47,33 @@ class Part:
     embeddings: FloatArray
 
 
+@dataclass(frozen=True)
+class PairColumns:
+    """What the columns of a part of pairs are called."""
+
+    source: str
+    target: str
+    caption: str
+
+
+PAIR_COLUMNS = PairColumns("source", "target", "caption")
+INSTRUCT_COLUMNS = PairColumns("input_image", "edited_image", "edit_prompt")  # as InstructPix2Pix has them
+
+
+@dataclass(frozen=True)
+class PairPart:
+    """n rows of pairs of images.
+
+    `sources`, `targets`: n encoded pictures each, as (bytes, name of the file). `captions`: n texts, or None
+    where the pairs have none: then the part has no such column.
+    """
+
+    ids: tuple[str, ...]
+    sources: tuple[tuple[bytes, str], ...]
+    targets: tuple[tuple[bytes, str], ...]
+    captions: tuple[str, ...] | None
+
+
 def part_name(number: int) -> str:
     """0 -> "part-00000.parquet"."""
     return f"part-{number:05d}.parquet"
@@ -54,48 +82,77 @@ def part_name(number: int) -> str:
 def write_part(path: Path, part: Part) -> None:
     """Write one part, whole or not at all. The same rows give the same bytes."""
     import pyarrow as pa
-    import pyarrow.parquet as pq
 
     rows = len(part.ids)
-    path_in_row = [f"{image_id}.png" for image_id in part.ids]
-    image = pa.StructArray.from_arrays(
-        [pa.array(part.images, pa.binary()), pa.array(path_in_row, pa.string())], names=["bytes", "path"]
-    )
     flat = pa.array(np.ascontiguousarray(part.embeddings, dtype=np.float32).reshape(-1))
     columns = {
         "imgId": pa.array(part.ids, pa.string()),
         "prompt": pa.array(part.prompts, pa.string()),
-        "image": image,
+        IMAGE: _image_column(part.images, [f"{image_id}.png" for image_id in part.ids]),
         "seed": pa.array(part.seeds, pa.int64()),
         "engine": pa.array([part.engine] * rows, pa.string()),
         "settings": pa.array([part.settings] * rows, pa.string()),
         "embedding": pa.FixedSizeListArray.from_arrays(flat, DIM),
     }
-    table = pa.table(columns).replace_schema_metadata({"huggingface": _huggingface_features()})
-    coded = [name for name in columns if name not in ("image", "embedding")]
+    _write_columns(path, columns, dictionary=["engine", "settings"])
+
+
+def write_pair_part(path: Path, part: PairPart, columns: PairColumns = PAIR_COLUMNS) -> None:
+    """Write one part of pairs, whole or not at all. The same rows give the same bytes."""
+    import pyarrow as pa
+
+    table = {"imgId": pa.array(part.ids, pa.string()), columns.source: _image_column(*_unzip(part.sources))}
+    if part.captions is not None:
+        table[columns.caption] = pa.array(part.captions, pa.string())
+    table[columns.target] = _image_column(*_unzip(part.targets))
+    _write_columns(path, table, dictionary=[])
+
+
+def _unzip(pictures: Sequence[tuple[bytes, str]]) -> tuple[list[bytes], list[str]]:
+    return [content for content, _ in pictures], [name for _, name in pictures]
+
+
+def _image_column(images: Sequence[bytes], names: Sequence[str]) -> Any:
+    """Encoded pictures and the names of their files as a column that the `datasets` library shows."""
+    import pyarrow as pa
+
+    fields = [pa.array(images, pa.binary()), pa.array(names, pa.string())]
+    return pa.StructArray.from_arrays(fields, names=["bytes", "path"])
+
+
+def _write_columns(path: Path, columns: Mapping[str, Any], dictionary: list[str]) -> None:
+    """Write arrow arrays by name as a part; those of `dictionary` repeat a few values."""
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    table = pa.table(columns).replace_schema_metadata({"huggingface": _huggingface_features(columns)})
+    compression: dict[str, str] = {}
+    for name, column in columns.items():
+        # Pictures are compressed already, and embeddings are noise to a compressor.
+        if pa.types.is_struct(column.type):
+            compression |= {f"{name}.bytes": "none", f"{name}.path": "zstd"}
+        elif not pa.types.is_fixed_size_list(column.type):
+            compression[name] = "zstd"
     with writing(path) as stream:
         pq.write_table(
-            table,
-            stream,
-            row_group_size=ROW_GROUP,
-            use_dictionary=["engine", "settings"],
-            # Pictures are compressed already, and embeddings are noise to a compressor.
-            compression={**dict.fromkeys(coded, "zstd"), "image.bytes": "none", "image.path": "zstd"},
+            table, stream, row_group_size=ROW_GROUP, use_dictionary=dictionary, compression=compression
         )
 
 
-def _huggingface_features() -> str:
+def _huggingface_features(columns: Mapping[str, Any]) -> str:
     """The feature types of the `datasets` library, as it stores them in a parquet schema."""
-    kinds = {"imgId": "string", "prompt": "string", "seed": "int64", "engine": "string", "settings": "string"}
-    features: dict[str, Any] = {name: {"dtype": dtype, "_type": "Value"} for name, dtype in kinds.items()}
-    features["image"] = {"_type": "Image"}
-    features["embedding"] = {
-        "feature": {"dtype": "float32", "_type": "Value"},
-        "length": DIM,
-        "_type": "List",
-    }
-    order = ("imgId", "prompt", "image", "seed", "engine", "settings", "embedding")
-    return json.dumps({"info": {"features": {name: features[name] for name in order}}})
+    return json.dumps({"info": {"features": {name: _feature(array.type) for name, array in columns.items()}}})
+
+
+def _feature(kind: Any) -> dict[str, Any]:
+    import pyarrow as pa
+
+    if pa.types.is_struct(kind):
+        return {"_type": "Image"}
+    if pa.types.is_fixed_size_list(kind):
+        value = {"dtype": "float32", "_type": "Value"}
+        return {"feature": value, "length": kind.list_size, "_type": "List"}
+    return {"dtype": str(kind), "_type": "Value"}
 
 
 def find_parts(folder: Path) -> list[Path]:
@@ -105,27 +162,49 @@ def find_parts(folder: Path) -> list[Path]:
 
 def read_columns(path: Path, columns: Sequence[str]) -> pl.DataFrame:
     """Some columns of a part. Raises InputError for a missing column and for a file that is not whole."""
+    _check_columns(path, columns)
     try:
-        there = pl.read_parquet_schema(path)
-        missing = [name for name in columns if name not in there]
-        if missing:
-            raise InputError(f"{path} has no column '{missing[0]}' (it has: {', '.join(there)})")
         return pl.read_parquet(path, columns=list(columns), memory_map=False)
     except damaged_table() as error:
         raise _unreadable(path, error) from error
 
 
-def read_image_bytes(path: Path, row: int) -> bytes | None:
+def _check_columns(path: Path, columns: Sequence[str]) -> Mapping[str, pl.DataType]:
+    there = column_types(path)
+    missing = [name for name in columns if name not in there]
+    if missing:
+        raise InputError(f"{path} has no column '{missing[0]}' (it has: {', '.join(there)})")
+    return there
+
+
+def column_types(path: Path) -> Mapping[str, pl.DataType]:
+    """The columns of a part and what they hold, in order. Raises InputError for a file that is not whole."""
+    try:
+        return pl.read_parquet_schema(path)
+    except damaged_table() as error:
+        raise _unreadable(path, error) from error
+
+
+def check_image_column(path: Path, column: str) -> None:
+    """Raise InputError where a part has no such column, or where it holds something else than pictures."""
+    kind = _check_columns(path, (column,))[column]
+    if not (isinstance(kind, pl.Struct) and "bytes" in {field.name for field in kind.fields}):
+        raise InputError(
+            f"{path}: the column '{column}' holds {kind}, expected pictures (a struct of bytes and path)"
+        )
+
+
+def read_image_bytes(path: Path, row: int, column: str = IMAGE) -> bytes | None:
     """The encoded picture of one row, or None where the row has none. Raises InputError as `read_columns`."""
-    block = _read_block(path, path.stat().st_mtime_ns, row // ROW_GROUP)
+    block = _read_block(path, path.stat().st_mtime_ns, row // ROW_GROUP, column)
     return block[row % ROW_GROUP]
 
 
 @lru_cache(maxsize=BLOCKS_KEPT)
-def _read_block(path: Path, _changed: int, block: int) -> list[bytes | None]:
+def _read_block(path: Path, _changed: int, block: int, column: str) -> list[bytes | None]:
     try:
-        rows = pl.scan_parquet(path).select("image").slice(block * ROW_GROUP, ROW_GROUP).collect()
-        return rows["image"].struct.field("bytes").to_list()
+        rows = pl.scan_parquet(path).select(column).slice(block * ROW_GROUP, ROW_GROUP).collect()
+        return rows[column].struct.field("bytes").to_list()
     except damaged_table() as error:
         raise _unreadable(path, error) from error
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
 import platform
 import time
 from collections.abc import Iterator, Sequence
@@ -19,7 +18,6 @@ from unprompt import __version__
 from unprompt.datasets.dataset import EMBEDDINGS
 from unprompt.datasets.embedded import read_beside
 from unprompt.datasets.seeds import derive_seed
-from unprompt.errors import InputError
 from unprompt.generate.config import RenderConfig
 from unprompt.generate.prompt_files import read_any_prompts
 from unprompt.generate.render.workers import (
@@ -35,7 +33,14 @@ from unprompt.painting.engine import Picture, RenderEngine
 from unprompt.progress import Progress, silent
 from unprompt.records import Embeddings, Prompts
 from unprompt.storage import resumable as folders
-from unprompt.storage.files import full_disk_told, read_arrays, write_arrays, write_embeddings, write_table
+from unprompt.storage.files import (
+    check_file_names,
+    read_arrays,
+    write_arrays,
+    write_embeddings,
+    write_loose,
+    write_table,
+)
 from unprompt.storage.images import DATASET_RECORD
 from unprompt.storage.parts import Part, part_name, write_part
 from unprompt.storage.submission import check_image_ids
@@ -84,7 +89,7 @@ def render_prompts(
     started = time.monotonic()
     prompts = read_any_prompts(source, config.column)
     check_image_ids(prompts.ids)
-    _check_file_names(prompts.ids)
+    check_file_names(prompts.ids)
     engine = engine.resolved()
     engine.check(prompts.texts)
     pictures = [
@@ -232,16 +237,8 @@ class _DatasetFolder:
             self._chunk_path(first).unlink()
 
     def _write_files(self, pictures: Sequence[Picture], images: Sequence[bytes]) -> None:
-        """Loose PNG files; one wait for the disk for all of them instead of one for each."""
-        folder = self._path / "images"
-        folder.mkdir(exist_ok=True)
-        for picture, image in zip(pictures, images, strict=True):
-            path = folder / f"{picture.image_id}.png"
-            beside = path.with_name(f".{path.name}.part")
-            with full_disk_told(path):
-                beside.write_bytes(image)
-                beside.replace(path)
-        os.sync()
+        names = (f"{picture.image_id}.png" for picture in pictures)
+        write_loose((self._path / "images" / name, image) for name, image in zip(names, images, strict=True))
 
     def finish(self, prompts: Prompts, record: dict[str, Any]) -> None:
         """Write what belongs to the whole, the record last, and remove the work folder."""
@@ -276,12 +273,6 @@ class _Embedder:
             return self._encoder.encode(self._texts[start:end])
         assert self._known is not None
         return self._known[start:end]
-
-
-def _check_file_names(ids: Sequence[str]) -> None:
-    wrong = [image_id for image_id in ids if image_id.startswith(".") or set(image_id) & set("/\\\0")]
-    if wrong:
-        raise InputError(f"{len(wrong)} ids cannot be names of files, first: '{wrong[0]}'")
 
 
 def _digest(prompts: Prompts) -> str:

@@ -22,7 +22,8 @@ from typing import TYPE_CHECKING, Any
 
 from unprompt.errors import ConfigError, RunError
 from unprompt.networks.devices import core_count
-from unprompt.painting.engine import Picture, RenderEngine, Renderer, encode_png
+from unprompt.painting.engine import Picture, RenderEngine, Renderer
+from unprompt.storage.images import encode_png
 from unprompt.storage.packages import needed_for
 
 if TYPE_CHECKING:
