@@ -21,7 +21,7 @@ class Config:
     share: float = setting(0.5, "a share", above=0, most=1)
     rate: float = setting(0.1, "a rate", least=0, below=1)
     heat: float = setting(1.0, "finite", above=0, below=math.inf)
-    most: int | None = setting(None, "at most", least=2)
+    most: int | None = setting(3, "at most", least=2)
     head: str = setting("linear", "which head", choices=("linear", "mlp"))
 
     def __post_init__(self) -> None:
@@ -29,7 +29,7 @@ class Config:
 
 
 def test_a_setting_is_its_default() -> None:
-    assert Config() == Config(3, 4, 0.5, 0.1, 1.0, None, "linear")
+    assert Config() == Config(3, 4, 0.5, 0.1, 1.0, 3, "linear")
     assert Config.count == 4
     by_name = {item.name: item.metadata for item in fields(Config)}
     assert by_name["count"]["help"] == "how many"
@@ -56,5 +56,6 @@ def test_what_is_beyond_its_limits_is_refused(wrong: dict[str, Any], says: str) 
     assert str(caught.value) == says
 
 
-def test_the_limits_themselves() -> None:
+def test_the_limits_themselves_and_none_are_allowed() -> None:
     Config(count=1, share=1.0, rate=0.0, heat=1e300, most=2, head="mlp")
+    Config(most=None)

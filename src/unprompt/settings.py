@@ -44,8 +44,7 @@ def setting(
     `shown`: the default in words, where its value says little, such as "by the device" for 0. `flag`: the
     option's name without its dashes, where it is not the field's. `metavar`: what stands for the value in the
     option's help. `choices`: the only values. The other four are limits of a number, `least` and `most`
-    allowed themselves, `above` and `below` not; `below=math.inf` asks for a finite one. None passes where
-    the field's type has it.
+    allowed themselves, `above` and `below` not; `below=math.inf` asks for a finite one. None has no limits.
     """
     details = {
         "help": help,
@@ -67,7 +66,7 @@ def check_settings(config: DataclassInstance) -> None:
     """Raise ConfigError for the first setting whose value is none of its choices or beyond its limits."""
     for item in fields(config):
         value, details = getattr(config, item.name), item.metadata
-        if "help" not in details or (value is None and "None" in str(item.type)):
+        if "help" not in details or value is None:
             continue
         choices = details["choices"]
         if choices and value not in choices:

@@ -294,7 +294,7 @@ def test_an_unknown_setting_says_which_are_known() -> None:
         ({"gain": -1.0}, ZeroshotConfig, "gain must be between 0 and 10, got -1"),
         ({"gain": math.nan}, ZeroshotConfig, "gain must be between 0 and 10, got nan"),
         ({"flavors": 0}, PhrasesConfig, "flavors must be at least 1, got 0"),
-        ({"count": -1}, PhrasesConfig, "count must not be negative, got -1"),
+        ({"count": -1}, PhrasesConfig, "count must be at least 0, got -1"),
         ({"least": math.nan}, PhrasesConfig, "least"),
         (
             {"without": "artists"},

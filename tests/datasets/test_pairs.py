@@ -491,7 +491,7 @@ class TestWriting:
         write_pairs(pairs, tmp_path / "whole", layout, part=2)
         told: list[int] = []
 
-        def ended(done: int, total: int) -> None:
+        def ended(step: str, done: int, total: int) -> None:
             told.append(done)
             if done == 4:
                 raise KeyboardInterrupt
@@ -507,7 +507,7 @@ class TestWriting:
         assert hashes(tmp_path / "out") == hashes(tmp_path / "whole")
 
     def test_what_is_done_is_not_done_again(self, pairs: Pairs, tmp_path: Path) -> None:
-        def ended(done: int, total: int) -> None:
+        def ended(step: str, done: int, total: int) -> None:
             if done == 4:
                 raise KeyboardInterrupt
 

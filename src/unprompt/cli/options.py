@@ -1,4 +1,4 @@
-"""What several commands share: how a command is declared, and arguments that mean the same everywhere."""
+"""What several commands share: how one is declared, options made of settings, bars, lines about a score."""
 
 from __future__ import annotations
 

@@ -31,7 +31,9 @@ def add(parser: argparse.ArgumentParser) -> None:
         "--config", type=Path, metavar="TOML", help="settings that are not searched, and the first to try"
     )
     add_settings(parser, TuneConfig)
-    add_settings(parser.add_argument_group("each run"), TrainConfig, only=BASE, left_open=True)
+    add_settings(
+        parser.add_argument_group("each run (overrides --config)"), TrainConfig, only=BASE, left_open=True
+    )
     add_settings(parser, MachineConfig, only=("device",))
     add_json(parser)
 

@@ -31,6 +31,7 @@ from unprompt.networks.imagenet import ImageNetClassifier, class_names
 from unprompt.networks.loader import Loader
 from unprompt.networks.minilm import PromptEncoder, encode_cached
 from unprompt.records import unit_rows
+from unprompt.settings import check_settings, setting
 from unprompt.text.english import add_article, list_in_words
 from unprompt.text.words import find_stems
 
@@ -48,16 +49,17 @@ REDUNDANT = 0.6  # phrases nearer than this to a chosen one say it again: car, c
 class PhrasesConfig:
     """Settings of the phrases member."""
 
-    flavors: int = 6000  # how many of the flavors, which are sorted by how often people write them
-    count: int = 2  # flavors in a prompt
-    gain: float = 0.5  # as the zeroshot member's
-    least: float = 0.4  # cosine with the image's direction below which a phrase says too little of it
+    flavors: int = setting(
+        6000, "how many of the flavors, which are sorted by how often people write them", least=1
+    )
+    count: int = setting(2, "flavors in a prompt", least=0)
+    gain: float = setting(0.5, "as the zeroshot member's")
+    least: float = setting(
+        0.4, "cosine with the image's direction below which a phrase says too little of it"
+    )
 
     def __post_init__(self) -> None:
-        if self.flavors < 1:
-            raise ConfigError(f"flavors must be at least 1, got {self.flavors}")
-        if self.count < 0:
-            raise ConfigError(f"count must not be negative, got {self.count}")
+        check_settings(self)
         check_gain(self.gain)
         if not -1 <= self.least <= 1:
             raise ConfigError(f"least is a cosine, between -1 and 1, got {self.least}")

@@ -17,6 +17,7 @@ from unprompt.networks.checkpoints import declared, locate, verify
 from unprompt.networks.loader import Loader
 from unprompt.records import unit_rows
 from unprompt.regression.checkpoint import MODEL_FILE
+from unprompt.settings import check_settings, setting
 from unprompt.storage.packages import needed_for
 
 if TYPE_CHECKING:
@@ -37,18 +38,16 @@ FOLDING_ERROR = 1e-4  # of a unit vector's numbers: what rounding may change whe
 class RegressionConfig:
     """Settings of the regression member. The first three are for plain state dicts, which do not say them."""
 
-    backbone: str = ""  # timm's name of the network
-    statistics: str = ""  # of the channels: imagenet, half or clip; "" for the backbone's own
-    size: int = 0  # pixels; 0: the backbone's own
-    tta: str = ""  # flip: the mean of an image's and its mirror image's embedding
-    batch: int = 0  # images a forward pass; 0: by the device
+    backbone: str = setting("", "timm's name of the network")
+    statistics: str = setting("", "of the channels: imagenet, half or clip", shown="the backbone's own")
+    size: int = setting(0, "side of the input in pixels", shown="the backbone's own", least=0)
+    tta: str = setting("", "flip: the mean of an image's and its mirror image's embedding")
+    batch: int = setting(0, "images a forward pass", shown="by the device", least=0)
 
     def __post_init__(self) -> None:
+        check_settings(self)
         if self.tta not in TTA:
             raise ConfigError(f"tta must be flip or left out, got '{self.tta}'")
-        for name in ("size", "batch"):
-            if getattr(self, name) < 0:
-                raise ConfigError(f"{name} must be at least 0, got {getattr(self, name)}")
 
 
 class Regressor:

@@ -26,6 +26,7 @@ from unprompt.networks.devices import core_count
 from unprompt.networks.loader import Loader
 from unprompt.networks.minilm import encoder_identity
 from unprompt.records import unit_rows
+from unprompt.settings import check_settings, setting
 from unprompt.storage.packages import needed_for
 
 if TYPE_CHECKING:
@@ -54,19 +55,16 @@ POINTS_A_LIST, ROUNDS = 39, 5  # of k-means: 39 is the least that faiss finds en
 class RetrievalConfig:
     """Settings of the retrieval member."""
 
-    bank: str = ""  # folder that `unprompt bank` left
+    bank: str = setting("", "folder that `unprompt bank` left")
     # On 1,000 pocket scenes, by the CLIP that `make pocket` trains and a bank of 101,052: .554; 10 neighbours
     # .514, 30 .543, 300 .556; temperature .03 .514, .1 .556; the constant .392. By EfficientNet-Lite2's
     # pooled features and a bank of 6,568 the same setting was the best of a grid.
-    neighbours: int = 100
-    temperature: float = 0.05  # of cosines: lower trusts the nearest more
-    leave_out_copies: bool = False  # pass over images that are the same: to score on the bank's own
+    neighbours: int = setting(100, "images of the bank that are asked", least=1)
+    temperature: float = setting(0.05, "of cosines: lower trusts the nearest more", above=0, below=math.inf)
+    leave_out_copies: bool = setting(False, "pass over images that are the same: to score on the bank's own")
 
     def __post_init__(self) -> None:
-        if self.neighbours < 1:
-            raise ConfigError(f"neighbours must be at least 1, got {self.neighbours}")
-        if not 0 < self.temperature < math.inf:
-            raise ConfigError(f"temperature must be above 0, got {self.temperature}")
+        check_settings(self)
 
 
 class RetrievalMember:

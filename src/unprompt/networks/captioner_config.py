@@ -11,8 +11,7 @@ from unprompt.settings import check_settings, setting
 class CaptionConfig:
     """How captions are written. The defaults are those of the package clip-interrogator."""
 
-    # What a BLIP-2 on T5 is asked, rather.
-    prompt: str = setting("", "how each caption is to begin", metavar="TEXT")
+    prompt: str = setting("", "how each caption is to begin, or what a BLIP-2 on T5 is asked", metavar="TEXT")
     length: int = setting(32, "tokens to write at most, after the prompt", least=1)
     beams: int = setting(1, "beams of the search; 1: always the likeliest next token", least=1)
     batch: int = setting(0, "images at a time", shown="by the device", least=0)

@@ -62,7 +62,7 @@ class TrainConfig:
     )
     probe: int = setting(
         20,
-        "epochs of the head alone before fine-tuning, 0: none; a linear head is solved for",
+        "epochs of the head alone first, 0: none; a linear head is solved for at once",
         least=0,
     )
     augment: tuple[str, ...] = setting(
