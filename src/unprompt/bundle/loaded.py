@@ -257,8 +257,7 @@ class LoadedBundle:
         """
         if not images or not texts:
             return np.zeros((len(images), len(texts)), dtype=np.float32)
-        places: FloatArray | list[FloatArray] = self._answers(images, self._places)
-        seen = np.stack(places)  # (B, D)
+        seen = np.asarray(self._answers(images, self._places))  # (B, D)
         with self._turn:
             return np.asarray(seen @ self._rows_of(tuple(texts)).T, dtype=np.float32)
 
