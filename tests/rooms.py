@@ -15,7 +15,7 @@ ROOMS = (
     "storage", "text", "networks", "html", "datasets", "learning", "ensemble", "painting",
     "pocket", "diffusion", "generate", "regression", "interrogator",
     "members", "bundle", "runs", "easy_diffuser", "recipes", "serving", "demos",
-    "app", "api", "cli",
+    "app", "api", "cli", "python",
 )  # fmt: skip
 
 

@@ -123,7 +123,7 @@ class Service:
 
     @staticmethod
     def _of_images(
-        look: Callable[[Sequence[Image.Image]], Sequence[Any]], contents: Sequence[bytes], _: Tell
+        look: Callable[[Sequence[Image.Image]], Any], contents: Sequence[bytes], _: Tell
     ) -> list[Any]:
         """Decode here, so that few images are in memory at a time, and look; a bad one harms no other."""
         decoded = [_decoded(content) for content in contents]

@@ -1,17 +1,22 @@
-"""Images that are in memory, a few at a time, through a bundle that stays loaded: what demos and servers use.
+"""A bundle that stays loaded, asked about images by a program: what demos, servers and people's scripts use.
 
 Folders of images are predict.py's. Here nothing is written, and every question can be asked on its own:
 the bundle's prompt and embedding, a caption, a prompt by another of the interrogator's modes, how near
 phrases are to an image, which known prompts are near to an embedding.
+
+An image is whatever `storage.images.image_of` takes: a path, a file's bytes, Pillow's image, an array. One
+image gives one answer, a list a list of them. Of a long list one image is decoded at a time, and the models
+are free for other threads after every `CHUNK` of them. UnreadableImageError says which image it is about.
 """
 
 from __future__ import annotations
 
 import threading
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from typing import TYPE_CHECKING, Any
+from itertools import islice
+from typing import TYPE_CHECKING, Any, TypeVar, overload
 
 import numpy as np
 
@@ -28,6 +33,7 @@ from unprompt.networks.devices import choose_device
 from unprompt.networks.loader import Loader
 from unprompt.networks.pipeline import Backbone
 from unprompt.records import Embeddings, Prompts
+from unprompt.storage.images import image_of, images_of_rows, is_one_image
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -36,7 +42,11 @@ if TYPE_CHECKING:
     from unprompt.networks.captioner import Captioner
     from unprompt.networks.clip import Clip
     from unprompt.records import FloatArray
+    from unprompt.storage.images import AnyImage
 
+Answer = TypeVar("Answer")
+
+CHUNK = 64  # images of a list between two turns; batches of all our backbones end with it
 PHRASES = "phrases"  # the one mode of a bundle without a CLIP: what its member `phrases` says
 
 
@@ -58,11 +68,13 @@ class Caption:
 class Prediction:
     """What a bundle makes of one image: the blend's `embedding` (384,), the first prompt of a member's.
 
+    `phrases`: those that this prompt is made of, in its order; () where its member makes it of none.
     `members`: each member's own embedding (384,). `prompts`: those of the members that make any.
     """
 
     prompt: str
     embedding: FloatArray
+    phrases: tuple[str, ...]
     members: Mapping[str, FloatArray]
     prompts: Mapping[str, str]
 
@@ -92,96 +104,169 @@ class LoadedBundle:
 
     # --- what the bundle is for
 
-    def predict(self, images: Sequence[Image.Image]) -> list[Prediction]:
-        """B RGB images -> what members and the blend make of them. Prediction i depends on image i alone."""
-        if not images:
-            return []
+    @overload
+    def predict(self, images: AnyImage) -> Prediction: ...  # type: ignore[overload-overlap]
+    @overload
+    def predict(self, images: Sequence[AnyImage]) -> list[Prediction]: ...
+    def predict(self, images: AnyImage | Sequence[AnyImage]) -> Prediction | list[Prediction]:
+        """Images -> what members and the blend make of them. Prediction i depends on image i alone."""
+        return self._answers(images, self._predicted)
+
+    def _predicted(self, images: Iterator[Image.Image]) -> list[Prediction]:
+        seen = self._look(images, distinct_backbones(self._members))
         with self._turn:
-            seen = {one.name: _features(one, images) for one in distinct_backbones(self._members)}
             guesses = {member.name: guess_from(member, seen) for member in self._members}
-        ids = tuple(map(str, range(len(images))))
+        count = len(next(iter(seen.values())))
+        ids = tuple(map(str, range(count)))
         weights = [member.weight for member in self.bundle.members]
         tables = [Embeddings(ids, guesses[member.name].embeddings) for member in self._members]
         blended = blend(tables, weights).vectors  # (B, 384)
-        return [self._prediction(row, blended[row], guesses) for row in range(len(images))]
+        return [self._prediction(row, blended[row], guesses) for row in range(count)]
 
     def _prediction(self, row: int, embedding: FloatArray, guesses: Mapping[str, Guess]) -> Prediction:
         prompts = {name: one.prompts[row] for name, one in guesses.items() if one.prompts is not None}
+        speaker = next((name for name, prompt in prompts.items() if prompt), None)
+        phrases = guesses[speaker].phrases if speaker is not None else None
         return Prediction(
-            prompt=next(filter(None, prompts.values()), ""),
+            prompt=prompts[speaker] if speaker is not None else "",
             embedding=embedding,
+            phrases=phrases[row] if phrases is not None else (),
             members={name: one.embeddings[row] for name, one in guesses.items()},
             prompts=prompts,
         )
 
-    def embed(self, texts: Sequence[str]) -> FloatArray:
-        """N texts -> (N, 384) unit rows, by all-MiniLM-L6-v2."""
+    def embed(self, texts: str | Sequence[str]) -> FloatArray:
+        """N texts -> (N, 384) unit rows, one text -> (384,), by all-MiniLM-L6-v2."""
         with self._turn:
-            return self._loader.encoder.encode(list(texts))
+            rows = self._loader.encoder.encode([texts] if isinstance(texts, str) else list(texts))
+        return rows[0] if isinstance(texts, str) else rows
 
     # --- captions and prompts
 
-    def caption(self, images: Sequence[Image.Image]) -> list[Caption]:
-        """B RGB images -> what the captioner says, or the classifier where the bundle has no captioner.
+    @overload
+    def caption(self, images: AnyImage) -> Caption: ...  # type: ignore[overload-overlap]
+    @overload
+    def caption(self, images: Sequence[AnyImage]) -> list[Caption]: ...
+    def caption(self, images: AnyImage | Sequence[AnyImage]) -> Caption | list[Caption]:
+        """Images -> what the captioner says, or the classifier where the bundle has no captioner.
 
         Raises ConfigError for a bundle that has neither.
         """
-        if not images:
-            return []
+        return self._answers(images, lambda some: self._captions(self._look(some, [self._describer])))
+
+    @property
+    def _describer(self) -> Backbone:
+        """What captions are made through."""
+        return self._captioner or self._phrases_member("captions").backbones[0]
+
+    def _captions(self, seen: Mapping[str, NDArray[Any]]) -> list[Caption]:
+        """Captions from what the describer saw."""
+        said = seen[self._describer.name]
+        if self._captioner is not None:
+            return [Caption(str(text), self._captioner.title, True) for text in said]
+        speaker = self._phrases_member("captions")
         with self._turn:
-            if self._captioner is not None:
-                model = self._captioner.title
-                return [Caption(str(text), model, True) for text in _features(self._captioner, images)]
-            speaker = self._phrases_member("captions")
-            found = speaker.interrogate(_features(speaker.backbones[0], images))
-            subjects = [tuple(choice.phrase for choice in one.by_kind().get("subjects", ())) for one in found]
-            return [
-                Caption(plain_sentence(names), speaker.backbones[0].title, False, names) for names in subjects
-            ]
+            found = speaker.interrogate(said)
+        subjects = [tuple(choice.phrase for choice in one.by_kind().get("subjects", ())) for one in found]
+        title = speaker.backbones[0].title
+        return [Caption(plain_sentence(names), title, False, names) for names in subjects]
 
     @property
     def modes(self) -> tuple[str, ...]:
         """The modes that `interrogate` takes."""
         return MODES if self._clip is not None else (PHRASES,)
 
+    @overload
+    def interrogate(  # type: ignore[overload-overlap]
+        self, images: AnyImage, mode: str | None = None, captions: str | None = None
+    ) -> Interrogation: ...
+    @overload
     def interrogate(
-        self, images: Sequence[Image.Image], mode: str, captions: Sequence[str] | None = None
-    ) -> list[Interrogation]:
-        """B RGB images -> prompts with their phrases, by one of `modes`.
+        self, images: Sequence[AnyImage], mode: str | None = None, captions: Sequence[str] | None = None
+    ) -> list[Interrogation]: ...
+    def interrogate(
+        self,
+        images: AnyImage | Sequence[AnyImage],
+        mode: str | None = None,
+        captions: str | Sequence[str] | None = None,
+    ) -> Interrogation | list[Interrogation]:
+        """Images -> prompts with their phrases, by one of `modes`; None: the first of them.
 
-        `captions`: to begin the prompts with, in place of the captioner's. Raises ConfigError for a mode that
-        the bundle does not have.
+        `captions`: one an image, to begin the prompts with, in place of the captioner's. Raises ConfigError
+        for a mode that the bundle does not have, and for captions that are not as many as the images.
         """
+        mode = self.modes[0] if mode is None else mode
         if mode not in self.modes:
             raise ConfigError(
                 f"the bundle '{self.bundle.name}' has no mode '{mode}'; it has {', '.join(self.modes)}"
             )
-        if not images:
-            return []
-        with self._turn:
-            if self._clip is None:
-                speaker = self._phrases_member("prompts")
-                return speaker.interrogate(_features(speaker.backbones[0], images))
-            interrogator = self._interrogator(mode)
-            if interrogator.needs_captions and captions is None:
-                captions = [caption.text for caption in self.caption(images)]
-            return interrogator.prompts(
-                _features(self._clip, images), captions if interrogator.needs_captions else None
-            )
+        said = None
+        if captions is not None:
+            texts = [captions] if isinstance(captions, str) else list(captions)
+            wanted = 1 if is_one_image(images) else len(images)
+            if len(texts) != wanted:
+                raise ConfigError(f"{len(texts)} captions for {wanted} images; give one for each")
+            said = iter(texts)
+        return self._answers(images, lambda some: self._interrogated(some, mode, said))
 
-    def likeness(self, images: Sequence[Image.Image], texts: Sequence[str]) -> FloatArray:
-        """Cosines (B, T) of B RGB images with T texts, in CLIP's space; without a CLIP, in MiniLM's.
+    def _interrogated(
+        self, images: Iterator[Image.Image], mode: str, said: Iterator[str] | None
+    ) -> list[Interrogation]:
+        if self._clip is None:
+            speaker = self._phrases_member("prompts")
+            (features,) = self._look(images, speaker.backbones).values()
+            with self._turn:
+                return speaker.interrogate(features)
+        with self._turn:
+            interrogator = self._interrogator(mode)
+        to_caption = interrogator.needs_captions and said is None
+        seen = self._look(images, [self._clip, self._describer] if to_caption else [self._clip])
+        features = seen[self._clip.name]  # (B, D)
+        captions = None
+        if to_caption:
+            captions = [caption.text for caption in self._captions(seen)]
+        elif interrogator.needs_captions and said is not None:
+            captions = list(islice(said, len(features)))
+        with self._turn:
+            return interrogator.prompts(features, captions)
+
+    # --- comparisons
+
+    @overload
+    def similar(self, texts: str, images: AnyImage) -> float: ...  # type: ignore[overload-overlap]
+    @overload
+    def similar(self, texts: str | Sequence[str], images: AnyImage | Sequence[AnyImage]) -> FloatArray: ...
+    def similar(
+        self, texts: str | Sequence[str], images: AnyImage | Sequence[AnyImage]
+    ) -> float | FloatArray:
+        """How near texts are to images: cosines as `likeness` gives them, texts first.
+
+        Shapes: T texts and B images give (T, B), T texts and one image (T,), one text and B images (B,),
+        one text and one image a number.
+        """
+        cosines = self.likeness(
+            [images] if is_one_image(images) else images, [texts] if isinstance(texts, str) else texts
+        ).T  # (T, B)
+        if isinstance(texts, str):
+            return float(cosines[0, 0]) if is_one_image(images) else cosines[0]
+        return cosines[:, 0] if is_one_image(images) else cosines
+
+    def likeness(self, images: Sequence[AnyImage], texts: Sequence[str]) -> FloatArray:
+        """Cosines (B, T) of B images with T texts, in CLIP's space; without a CLIP, in MiniLM's.
 
         There the image stands where the blend places it.
         """
         if not images or not texts:
             return np.zeros((len(images), len(texts)), dtype=np.float32)
+        seen = np.asarray(self._answers(images, self._places))  # (B, D)
         with self._turn:
-            if self._clip is not None:
-                seen = _features(self._clip, images)  # (B, D)
-            else:
-                seen = np.stack([prediction.embedding for prediction in self.predict(images)])  # (B, 384)
             return np.asarray(seen @ self._rows_of(tuple(texts)).T, dtype=np.float32)
+
+    def _places(self, images: Iterator[Image.Image]) -> list[FloatArray]:
+        """Where images stand in the space in which `likeness` compares, (D,) each."""
+        if self._clip is not None:
+            return list(self._look(images, [self._clip])[self._clip.name])
+        return [prediction.embedding for prediction in self._predicted(images)]
 
     def _rows_of(self, texts: tuple[str, ...]) -> FloatArray:
         """T texts -> (T, D) unit rows where `likeness` compares; the last ones are kept, as lists repeat."""
@@ -210,6 +295,36 @@ class LoadedBundle:
             if isinstance(member, RetrievalMember):
                 return member.bank.prompts, member.bank.embeddings.astype(np.float32)
         return (), np.zeros((0, 384), dtype=np.float32)
+
+    # --- how images are looked at
+
+    def _answers(
+        self,
+        images: AnyImage | Sequence[AnyImage],
+        answer: Callable[[Iterator[Image.Image]], list[Answer]],
+    ) -> Answer | list[Answer]:
+        """One image -> its answer; several -> the list of theirs, CHUNK after CHUNK."""
+        if is_one_image(images):
+            return answer(iter([image_of(images)]))[0]
+        rows = range(len(images))
+        return [
+            one
+            for start in rows[::CHUNK]
+            for one in answer(images_of_rows(images, rows[start : start + CHUNK]))
+        ]
+
+    def _look(self, images: Iterator[Image.Image], backbones: Sequence[Backbone]) -> dict[str, NDArray[Any]]:
+        """What backbones make of B RGB images, in their batches, by their names."""
+        parts: dict[str, list[NDArray[Any]]] = {backbone.name: [] for backbone in backbones}
+        step = max(backbone.batch for backbone in backbones)
+        while batch := [[one.prepare(image) for one in backbones] for image in islice(images, step)]:
+            for backbone, prepared in zip(backbones, zip(*batch, strict=True), strict=True):
+                for start in range(0, len(prepared), backbone.batch):
+                    with self._turn:
+                        parts[backbone.name].append(
+                            backbone.features(prepared[start : start + backbone.batch])
+                        )
+        return {name: np.concatenate(some) for name, some in parts.items()}
 
     # --- what it is made of
 
@@ -241,14 +356,3 @@ class LoadedBundle:
                 self._speaking.clip.texts, InterrogatorConfig(mode=mode), self._speaking.lists
             )
         return self._interrogators[mode]
-
-
-def _features(backbone: Backbone, images: Sequence[Image.Image]) -> NDArray[Any]:
-    """What a backbone makes of B RGB images, in its batches."""
-    step = backbone.batch
-    return np.concatenate(
-        [
-            backbone.features([backbone.prepare(image) for image in images[start : start + step]])
-            for start in range(0, len(images), step)
-        ]
-    )

@@ -189,7 +189,7 @@ def own_options(
     Raises ConfigError for an option that was given and belongs to another engine.
     """
     for other, kind in kinds.items():
-        given = {name: value for name in kind.settings if (value := getattr(options, name)) is not None}
+        given = {name: value for name in kind.settings if (value := getattr(options, name, None)) is not None}
         if other == engine:
             own = given
         elif given:

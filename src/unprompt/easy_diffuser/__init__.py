@@ -23,15 +23,14 @@ from typing import TYPE_CHECKING
 from unprompt.bundle.config import DEFAULT_BUNDLE
 
 if TYPE_CHECKING:
-    from PIL import Image
-
     from unprompt.bundle.loaded import LoadedBundle
     from unprompt.easy_diffuser.relatedness import Relatedness
     from unprompt.easy_diffuser.session import Session
+    from unprompt.storage.images import AnyImage
 
 
 def start(
-    image: str | Path | Image.Image | None = None,
+    image: AnyImage | None = None,
     bundle: str = DEFAULT_BUNDLE,
     device: str = "auto",
     *,

@@ -9,18 +9,19 @@ from importlib.resources import files
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from PIL import Image
-
 from unprompt.bundle.config import DEFAULT_BUNDLE
 from unprompt.easy_diffuser import webui
 from unprompt.easy_diffuser.config import ANSWER_SECONDS, STEPS, URL
 from unprompt.easy_diffuser.errors import OrderError
 from unprompt.easy_diffuser.relatedness import Relatedness, read_relatedness, related
 from unprompt.errors import ConfigError, InputError, UnreadableImageError
-from unprompt.storage.images import read_image
+from unprompt.storage.images import image_of
 
 if TYPE_CHECKING:
+    from PIL import Image
+
     from unprompt.bundle.loaded import LoadedBundle
+    from unprompt.storage.images import AnyImage
 
 RELATEDNESS = "relatedness.json"  # in the folder of an installed bundle
 # What a CLIP's bundle names is then seen in the picture; an artist or a site would be a guess.
@@ -81,15 +82,12 @@ class Session:
         self._image: Image.Image | None = None
         self._loaded = loaded
 
-    def input_img(self, image: str | Path | Image.Image) -> None:
-        """Take another image, and forget what the last one gave. Raises InputError for an unreadable file."""
-        if isinstance(image, Image.Image):
-            read = image.convert("RGB")
-        else:
-            try:
-                read = read_image(Path(image))
-            except UnreadableImageError as error:
-                raise InputError(f"{image} cannot be used: {error}") from error
+    def input_img(self, image: AnyImage) -> None:
+        """Take another image, and forget what the last one gave. Raises InputError for an unreadable one."""
+        try:
+            read = image_of(image)
+        except UnreadableImageError as error:
+            raise InputError(str(error)) from error
         self._image, self.result = read, None
 
     def run(self) -> Result:

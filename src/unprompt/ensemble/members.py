@@ -22,10 +22,14 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, eq=False)
 class Guess:
-    """What one member makes of B images: `embeddings` (B, 384) unit rows, `prompts` B texts or None."""
+    """What one member makes of B images: `embeddings` (B, 384) unit rows, `prompts` B texts or None.
+
+    `phrases`: those that each prompt is made of, in its order; None where prompts are made of no phrases.
+    """
 
     embeddings: FloatArray
     prompts: tuple[str, ...] | None = None
+    phrases: tuple[tuple[str, ...], ...] | None = None
 
 
 class Member(Protocol):

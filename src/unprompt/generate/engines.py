@@ -72,7 +72,17 @@ PROMPT_ENGINES: Mapping[str, EngineKind[PromptEngine]] = MappingProxyType(
     {
         "gpt2": EngineKind(
             _gpt2,
-            ("model", "start", "starts_file", "temperature", "top_k", "top_p", "batch", "device"),
+            (
+                "model",
+                "start",
+                "starts_file",
+                "temperature",
+                "top_k",
+                "top_p",
+                "max_tokens",
+                "batch",
+                "device",
+            ),
         ),
         "pocket": EngineKind(_pocket),
         "file": EngineKind(_file, ("source", "column", "clean")),

@@ -60,7 +60,8 @@ class InterrogatorMember:
         with cores_for(self._interrogator):
             found = self._interrogator.prompts(features, captions, measured=False)
         prompts = tuple(one.prompt for one in found)
-        return Guess(self._encoder.encode(prompts), prompts)
+        phrases = tuple(tuple(choice.phrase for choice in one.choices) for one in found)
+        return Guess(self._encoder.encode(prompts), prompts, phrases)
 
 
 def build(loader: Loader, spec: MemberSpec) -> InterrogatorMember:

@@ -108,10 +108,15 @@ class PhraseTable:
 
 @dataclass(frozen=True)
 class _Sentence:
-    """A prompt and, by kind, the phrases in it that are not subjects."""
+    """A prompt and its phrases by kind."""
 
     prompt: str
     phrases: Mapping[str, Sequence[str]]
+
+    def in_order(self) -> list[tuple[str, str]]:
+        """Kinds and phrases, as they stand in the prompt."""
+        named = [(kind, phrase) for kind, some in self.phrases.items() for phrase in some]
+        return sorted(named, key=lambda pair: self.prompt.find(pair[1]))
 
 
 def plain_sentence(subjects: Sequence[str]) -> str:
@@ -147,19 +152,14 @@ class PhrasesMember:
         probabilities = softmax(features)
         places = self._conse.embeddings(probabilities)  # (B, 384)
         directions = unit_rows(self._conse.directions(probabilities))  # (B, 384)
-        names = class_names()
         found = []
         for row, place, direction in zip(probabilities, places, directions, strict=True):
-            classes = self.named_classes(row)
-            sentence = self._compose(classes, direction)
-            subjects = [names[number] for number in classes]
-            phrases = [(kind, phrase) for kind, some in sentence.phrases.items() for phrase in some]
-            phrases += [("subjects", subject) for subject in subjects]
+            sentence = self._compose(self.named_classes(row), direction)
+            phrases = sentence.in_order()
             texts = [sentence.prompt, *(phrase for _, phrase in phrases)]
             whole, *each = (self._encoder.encode(texts) @ place).tolist()
-            choices = [Choice(*phrase, cosine) for phrase, cosine in zip(phrases, each, strict=True)]
-            order = sorted(choices, key=lambda choice: sentence.prompt.find(choice.phrase))
-            found.append(Interrogation(sentence.prompt, whole, tuple(order)))
+            choices = (Choice(*phrase, cosine) for phrase, cosine in zip(phrases, each, strict=True))
+            found.append(Interrogation(sentence.prompt, whole, tuple(choices)))
         return found
 
     def guess(self, features: FloatArray) -> Guess:
@@ -167,22 +167,24 @@ class PhrasesMember:
         probabilities = softmax(features)
         directions = unit_rows(self._conse.directions(probabilities))  # (B, 384)
         named = [self.named_classes(row) for row in probabilities]
-        prompts = [self._compose(*row).prompt for row in zip(named, directions, strict=True)]
+        sentences = [self._compose(*row) for row in zip(named, directions, strict=True)]
+        prompts = tuple(sentence.prompt for sentence in sentences)
+        phrases = tuple(tuple(phrase for _, phrase in sentence.in_order()) for sentence in sentences)
         shares = np.array([row[classes].sum() for row, classes in zip(probabilities, named, strict=True)])
         differences = shares[:, None] * (self._encoder.encode(prompts) - self._conse.centre)
-        return Guess(self._conse.moved(differences.astype(np.float32)), tuple(prompts))
+        return Guess(self._conse.moved(differences.astype(np.float32)), prompts, phrases)
 
     def _compose(self, classes: Sequence[int], direction: FloatArray) -> _Sentence:
         """One image's prompt: medium of subjects, flavors, movement."""
         names = class_names()
-        subjects = plain_sentence([names[row] for row in classes])
+        subjects = [names[row] for row in classes]
         medium = self._mediums.nearest(direction, 1, self._config.least) or [DEFAULT_MEDIUM]
-        head = f"{medium[0]} of {subjects}"
+        head = f"{medium[0]} of {plain_sentence(subjects)}"
         flavors = self._flavors.nearest(direction, self._config.count, self._config.least, said=head)
         movement = self._movements.nearest(direction, 1, self._config.least, said=", ".join([head, *flavors]))
         return _Sentence(
             prompt=", ".join([head, *flavors, *movement]),
-            phrases={"mediums": medium, "flavors": flavors, "movements": movement},
+            phrases={"mediums": medium, "flavors": flavors, "movements": movement, "subjects": subjects},
         )
 
     def named_classes(self, probabilities: FloatArray) -> list[int]:

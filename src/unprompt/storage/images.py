@@ -1,12 +1,14 @@
 """The one reader of images: which ones a folder or data set holds, how one becomes RGB, and its PNG.
 
 A folder that cannot be used is an error. A file that cannot be read is not: it raises
-UnreadableImageError, which a run turns into a row of problems.csv.
+UnreadableImageError, which a run turns into a row of problems.csv. What a program hands over in memory, as
+bytes, as Pillow's image or as an array, becomes the same RGB as its file would.
 """
 
 from __future__ import annotations
 
 import io
+import os
 import warnings
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
@@ -14,7 +16,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 
 import numpy as np
 from PIL import Image, ImageOps, UnidentifiedImageError
@@ -26,6 +28,7 @@ from unprompt.storage.parts import IMAGE, check_image_column, find_parts, read_c
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
+    from typing_extensions import TypeIs
 
 Half = Literal["left", "right"]
 
@@ -35,6 +38,8 @@ PNG_LEVEL = 3  # of 9: a tenth larger than the best, at a third of the time
 DATASET_RECORD = "dataset.json"
 NO_IMAGE = "not an image, or one of an unknown format"
 NOT_IN_FOLDER = "the sample submission lists it, but the folder has no such image"
+
+AnyImage: TypeAlias = "str | os.PathLike[str] | bytes | Image.Image | NDArray[Any]"
 
 
 @dataclass(frozen=True)
@@ -272,6 +277,81 @@ def encode_png(image: Image.Image) -> bytes:
     return stream.getvalue()
 
 
+def is_one_image(value: object) -> TypeIs[AnyImage]:
+    """Whether a value is to be one AnyImage, and not a list of them: all but sequences of other things."""
+    one = isinstance(value, str | os.PathLike | bytes | bytearray | memoryview | Image.Image | np.ndarray)
+    return one or not isinstance(value, Sequence)
+
+
+def image_of(picture: AnyImage) -> Image.Image:
+    """A path, a file's bytes, Pillow's image of any mode, or an array -> RGB as `read_image` gives it.
+
+    Arrays are grey (H, W), RGB (H, W, 3) or RGBA (H, W, 4), as uint8, or as floats from 0 to 1. Raises
+    UnreadableImageError that says what was given and what is wrong with it.
+    """
+    try:
+        return _image_of(picture)
+    except UnreadableImageError as error:
+        raise UnreadableImageError(f"{_called(picture)}: {error}") from error
+
+
+def images_of_rows(pictures: Sequence[AnyImage], rows: range) -> Iterator[Image.Image]:
+    """Some of a list, each as `image_of` gives it when it is asked for; an error names its place too."""
+    for row in rows:
+        try:
+            yield image_of(pictures[row])
+        except UnreadableImageError as error:
+            raise UnreadableImageError(f"images[{row}], {error}") from error
+
+
+def _image_of(picture: AnyImage) -> Image.Image:
+    if isinstance(picture, str | os.PathLike):
+        path = Path(picture)
+        with _decoding():
+            if path.is_dir():
+                raise UnreadableImageError("a folder, not an image; name its files in a list")
+            if not path.exists():
+                raise UnreadableImageError("there is no such file")
+        return read_image(path)
+    if isinstance(picture, bytes | bytearray | memoryview):
+        return decode_image(bytes(picture))
+    if isinstance(picture, Image.Image):
+        with _decoding():
+            return _upright_rgb(picture, MAX_PIXELS)
+    if isinstance(picture, np.ndarray):
+        return _upright_rgb(Image.fromarray(_pixels(picture)), MAX_PIXELS)
+    raise UnreadableImageError(
+        "no image; give a path, a file's bytes, Pillow's image or a numpy array, or a list"
+    )
+
+
+def _called(picture: object) -> str:
+    """What to call something that was to be an image, in a message."""
+    if isinstance(picture, str | os.PathLike):
+        return str(picture) or "''"
+    if isinstance(picture, bytes | bytearray | memoryview):
+        return f"{len(picture):,} bytes"
+    if isinstance(picture, np.ndarray):
+        return f"an array of shape {picture.shape} and dtype {picture.dtype}"
+    return f"a value of type {type(picture).__name__}"
+
+
+def _pixels(array: NDArray[Any]) -> NDArray[np.uint8]:
+    """An array of an image -> the same as uint8. Raises UnreadableImageError for any other array."""
+    colours = array.ndim == 2 or (array.ndim == 3 and array.shape[2] in (3, 4))
+    if not colours or 0 in array.shape:
+        raise UnreadableImageError("one image is (H, W), (H, W, 3) or (H, W, 4); give several as a list")
+    if array.dtype == np.uint8:
+        return array
+    if array.dtype.kind != "f":
+        raise UnreadableImageError("numbers are uint8, or floats from 0 to 1")
+    low, high = float(array.min()), float(array.max())
+    if not (low >= 0 and high <= 1):  # NaN fails too
+        raise UnreadableImageError(f"floats are from 0 to 1, these from {low:.3g} to {high:.3g}")
+    levels: NDArray[np.uint8] = np.rint(array * 255).astype(np.uint8)
+    return levels
+
+
 def central_square(image: Image.Image, size: int, crop: float = 1.0) -> NDArray[np.uint8]:
     """The middle of an image at one size: RGB image -> (size, size, 3) uint8.
 
@@ -291,10 +371,15 @@ def _decode(
 ) -> Image.Image:
     _silence_bomb_warning()
     with Image.open(source, formats=formats) as image:
-        if image.width * image.height > most:
-            raise UnreadableImageError(_too_large(f"{image.width} x {image.height}", most))
-        image.load()
-        return _to_rgb(image)
+        return _upright_rgb(image, most)
+
+
+def _upright_rgb(image: Image.Image, most: int) -> Image.Image:
+    """An opened image that is perhaps not decoded yet -> RGB, unless it has more than `most` pixels."""
+    if image.width * image.height > most:
+        raise UnreadableImageError(_too_large(f"{image.width} x {image.height}", most))
+    image.load()
+    return _to_rgb(image)
 
 
 @contextmanager
@@ -334,7 +419,7 @@ def _to_rgb(image: Image.Image) -> Image.Image:
     if upright.mode.startswith(("I", "F")):  # 16-bit and 32-bit greys: Pillow would clip them to 255
         return Image.fromarray(_to_8_bits(np.asarray(upright))).convert("RGB")
     if upright.has_transparency_data:
-        rgba = upright.convert("RGBA")
+        rgba = (upright.convert("LA") if upright.mode == "La" else upright).convert("RGBA")
         white = Image.new("RGBA", rgba.size, (255, 255, 255, 255))
         return Image.alpha_composite(white, rgba).convert("RGB")
     return upright.convert("RGB")

@@ -1,0 +1,28 @@
+"""The Python blocks of the pages run, one after the other, as a reader would type them."""
+
+from __future__ import annotations
+
+import re
+import shutil
+from pathlib import Path
+
+import pytest
+
+from unprompt.pocket.samples import write_scenes
+
+DOCS = Path(__file__).resolve().parents[1] / "docs"
+BLOCK = re.compile(r"^```python\n(.*?)^```$", re.MULTILINE | re.DOTALL)
+
+
+@pytest.mark.slow
+@pytest.mark.usefixtures("one_thread")
+def test_the_page_on_python_runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    write_scenes(tmp_path, 4)
+    shutil.copyfile(tmp_path / "images" / "scene-01.png", tmp_path / "cat.png")
+    monkeypatch.chdir(tmp_path)
+    page = (DOCS / "python.md").read_text(encoding="utf-8")
+    names: dict[str, object] = {}
+    for block in BLOCK.finditer(page):
+        lines_before = page.count("\n", 0, block.start(1))  # so that a traceback names the page's line
+        exec(compile("\n" * lines_before + block[1], "docs/python.md", "exec"), names)
+    assert {"model", "run", "trained"} <= set(names)
