@@ -284,7 +284,7 @@ def _transformers() -> Any:
         import transformers
     except ImportError as error:
         raise CheckpointError(
-            f"training a captioner needs {error.name}; run: pip install 'unprompt[interrogate]'"
+            f"training a captioner needs {error.name}; run: pip install 'unprompt[interrogate,train]'"
         ) from error
     transformers.utils.logging.disable_progress_bar()  # of writing one small file
     return transformers
