@@ -15,6 +15,7 @@ import torch
 
 from unprompt.datasets.pixels import Pixels
 from unprompt.errors import CheckpointError, ConfigError, InputError, RunError
+from unprompt.learning.curves import read_metrics
 from unprompt.learning.locked_tower import LockedTower
 from unprompt.learning.train_clip import (
     ClipTraining,
@@ -244,4 +245,8 @@ def test_record_says_what_was_done(trained: Path) -> None:
     assert record["images"] == 64
     assert record["config"]["text_width"] == 64
     assert 0 < record["loss"] < np.log(16)  # chance
+    rows = read_metrics(trained / "metrics.csv")
+    assert [row["epoch"] for row in rows] == list(range(1, 31))
+    assert rows[-1]["loss"] == record["loss"]
+    assert (trained / "curves.png").exists()
     assert not (trained / WORK).exists()

@@ -13,7 +13,7 @@ from unprompt.cli.options import StepBars, add_json, add_settings, given_setting
 from unprompt.regression.config import MachineConfig, TrainConfig
 
 if TYPE_CHECKING:
-    from unprompt.learning.curves import EpochScores
+    from unprompt.regression.scores import EpochScores
 
 EXAMPLE = """\
   unprompt train DATASET --out RUN --backbone tf_efficientnet_lite0 --fold-norms --size 128

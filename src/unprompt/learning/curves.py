@@ -1,4 +1,4 @@
-"""How a training run went, epoch by epoch: metrics.csv, the curves as a picture, events for TensorBoard."""
+"""How a training went, epoch by epoch: metrics.csv, the curves as a picture, events for TensorBoard."""
 
 from __future__ import annotations
 
@@ -6,11 +6,11 @@ import csv
 import io
 import shutil
 import tempfile
+import warnings
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import astuple, dataclass, fields
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from unprompt.errors import InputError
 from unprompt.storage.files import read_text, write_table, writing
@@ -19,75 +19,79 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
+# What one epoch gave, by the columns of metrics.csv. Every training has these, around those of its own:
+# `epoch` from 1, the optimiser's `step`s so far; the `learning_rate` at the end of the epoch,
+# `images_per_second` in it, and `seconds` of training so far, over all starts.
+Row = dict[str, Any]
+FIRST, LAST = ("epoch", "step"), ("learning_rate", "images_per_second", "seconds")
+OUTPUTS = ("metrics.csv", "curves.png", "tensorboard")  # what a training leaves of its epochs
+
 # Okabe and Ito's colours, which people with any kind of colour vision tell apart.
 BLUE, ORANGE, GREEN, GREY = "#0072B2", "#D55E00", "#009E73", "#6E6E6E"
+COLOURS = (BLUE, ORANGE, "#CC79A7", "#56B4E9", "#E69F00", "#000000")
 DPI = 120
 EVENTS = "events.out.tfevents.*"  # what TensorBoard takes for its own
-SCALARS: Mapping[str, str] = {  # TensorBoard's name -> ours
-    "score/train": "train",
-    "score/validation": "validation",
-    "score/constant": "constant",
-    "loss": "loss",
-    "learning_rate": "learning_rate",
-    "images_per_second": "images_per_second",
-}
 
 
-@dataclass(frozen=True)
-class EpochScores:
-    """What one epoch of training gave."""
-
-    epoch: int  # from 1; 0 is the probe: the head alone on the frozen backbone's features
-    step: int  # optimiser's steps so far
-    loss: float  # mean over the epoch's training images
-    train: float  # mean cosine of the training images as the network saw them, augmented
-    validation: float  # score of the averaged weights on the validation images
-    constant: float  # score there of the one vector that is best for the training prompts
-    learning_rate: float  # at the end of the epoch
-    images_per_second: float
-    seconds: float  # training time so far, over all starts
+def own_columns(row: Row) -> tuple[str, ...]:
+    """The columns that only this training has: its losses and scores."""
+    return tuple(name for name in row if name not in (*FIRST, *LAST))
 
 
-COLUMNS = tuple(item.name for item in fields(EpochScores))
-_WHOLE = ("epoch", "step")
+def write_tables(out: Path, rows: Sequence[Row], scalars: Mapping[str, str] | None = None) -> None:
+    """Write metrics.csv and TensorBoard's events into a training's folder. `rows` must not be empty.
+
+    `scalars`: the columns that TensorBoard shows, by its names (None: all but counts and times, by ours).
+    """
+    write_metrics(out / "metrics.csv", rows)
+    shown = scalars or {name: name for name in rows[0] if name not in (*FIRST, "seconds")}
+    if not write_events(out / "tensorboard", rows, shown):
+        warnings.warn(
+            "nothing for TensorBoard, which is not installed (pip install tensorboard)", stacklevel=2
+        )
 
 
-def best_epoch(rows: Sequence[EpochScores]) -> EpochScores:
-    """The row with the highest validation score, the first of equals. `rows` must not be empty."""
-    return max(rows, key=lambda row: row.validation)
+def write_metrics(path: Path, rows: Sequence[Row]) -> None:
+    """Write metrics.csv, a row an epoch, with the columns of the first. `rows` must not be empty.
+
+    Floats have the fewest digits that give the same number back.
+    """
+    columns = tuple(rows[0])
+    write_table(path, columns, ([repr(row[name]) for name in columns] for row in rows))
 
 
-def write_metrics(path: Path, rows: Sequence[EpochScores]) -> None:
-    """Write metrics.csv, a row an epoch. Floats have the fewest digits that give the same number back."""
-    write_table(path, COLUMNS, ([repr(value) for value in astuple(row)] for row in rows))
+def read_metrics(path: Path, columns: Sequence[str] = ()) -> list[Row]:
+    """Read what `write_metrics` wrote, with these columns (empty: any).
 
-
-def read_metrics(path: Path) -> list[EpochScores]:
-    """Read what `write_metrics` wrote. Raises InputError, with the line, for anything else."""
+    Raises InputError, with the line, for anything else.
+    """
     reader = csv.reader(io.StringIO(read_text(path), newline=""))
     header = next(reader, [])
-    if tuple(header) != COLUMNS:
-        raise InputError(f"{path} has the header '{','.join(header)}', expected {','.join(COLUMNS)}")
+    if header != list(columns or header) or header[: len(FIRST)] != list(FIRST):
+        expected = ",".join(columns or (*FIRST, "…"))
+        raise InputError(f"{path} has the header '{','.join(header)}', expected {expected}")
     rows = []
     for line in reader:
-        if len(line) != len(COLUMNS):
-            raise InputError(f"{path}, line {reader.line_num}: {len(line)} fields, expected {len(COLUMNS)}")
+        if len(line) != len(header):
+            raise InputError(f"{path}, line {reader.line_num}: {len(line)} fields, expected {len(header)}")
         try:
-            values = {
-                name: int(text) if name in _WHOLE else float(text)
-                for name, text in zip(COLUMNS, line, strict=True)
-            }
+            rows.append(
+                {
+                    name: int(text) if name in FIRST else float(text)
+                    for name, text in zip(header, line, strict=True)
+                }
+            )
         except ValueError as error:
             raise InputError(f"{path}, line {reader.line_num}: {error}") from error
-        rows.append(EpochScores(**values))  # type: ignore[arg-type]  # whole where it must be
     return rows
 
 
-def write_events(folder: Path, rows: Sequence[EpochScores]) -> bool:
+def write_events(folder: Path, rows: Sequence[Row], scalars: Mapping[str, str]) -> bool:
     """Write all rows as one TensorBoard event file in `folder`, instead of those that are there.
 
-    The clock of its points is the training time, so that the relative axis shows that over all starts.
-    Returns False, having done nothing, where TensorBoard is not installed.
+    `scalars`: TensorBoard's name -> the column. The clock of its points is the training time, so that the
+    relative axis shows that over all starts. Returns False, having done nothing, where TensorBoard is not
+    installed.
     """
     try:
         from torch.utils.tensorboard import SummaryWriter
@@ -100,8 +104,8 @@ def write_events(folder: Path, rows: Sequence[EpochScores]) -> bool:
         # which it would else show each twice. It needs a new name, or it goes on with the file it has open.
         with SummaryWriter(beside, purge_step=0) as writer:
             for row in rows:
-                for name, attribute in SCALARS.items():
-                    writer.add_scalar(name, getattr(row, attribute), row.step, walltime=row.seconds)
+                for name, column in scalars.items():
+                    writer.add_scalar(name, row[column], row["step"], walltime=row["seconds"])
         for written in Path(beside).iterdir():
             shutil.move(written, folder / written.name)
     for path in older:
@@ -109,45 +113,44 @@ def write_events(folder: Path, rows: Sequence[EpochScores]) -> bool:
     return True
 
 
-def plot_curves(path: Path, rows: Sequence[EpochScores], title: str) -> None:
-    """Draw the score and the loss of every epoch into a PNG. `rows` must not be empty."""
-    with drawn(path, 11.5, 4.6) as figure:
-        figure.suptitle(title, x=0.01, ha="left", fontsize=13, fontweight="bold", parse_math=False)
-        score_axes, loss_axes = figure.subplots(1, 2, gridspec_kw={"width_ratios": [1.15, 1]})
-        _plot_scores(score_axes, rows)
-        _plot_loss(loss_axes, rows)
-        tidy(score_axes)
-        tidy(loss_axes)
+def plot_curves(path: Path, rows: Sequence[Row], title: str, scores: Sequence[str] = ()) -> None:
+    """Draw the columns of a training's own into a PNG, `scores` beside the losses, which are all others.
+
+    `rows` must not be empty.
+    """
+    losses = [name for name in own_columns(rows[0]) if name not in scores]
+    with drawn(path, 11.5 if scores else 6.5, 4.6) as figure:
+        entitle(figure, title)
+        panels = figure.subplots(1, 2 if scores else 1, squeeze=False)[0]
+        plot_losses(panels[-1], rows, losses)
+        if scores:
+            ends = plot_columns(panels[0], rows, scores)
+            panels[0].set_title("scores", loc="left", fontsize=11)
+            label_ends(panels[0], ends)
+        for axes in panels:
+            tidy(axes)
 
 
-def _plot_scores(axes: Axes, rows: Sequence[EpochScores]) -> None:
-    constant = rows[-1].constant
-    axes.axhline(constant, ls="--", color=GREY, zorder=1)
-    ends = {f"best constant {constant:.3f}": (constant, GREY)}  # label -> its line's end and colour
-    for attribute, label, colour in (
-        ("train", "training", BLUE),
-        ("validation", "validation", ORANGE),
-    ):
-        values = [getattr(row, attribute) for row in rows]
-        axes.plot([row.epoch for row in rows], values, color=colour, marker=_marker(rows), ms=4)
-        ends[f"{label} {values[-1]:.3f}"] = (values[-1], colour)
-    best = best_epoch(rows)
-    axes.plot(best.epoch, best.validation, "o", ms=9, mfc="none", mec=ORANGE, mew=1.6)
-    axes.set_title(f"score: best {best.validation:.4f} {_epoch_name(best.epoch)}", loc="left", fontsize=11)
-    axes.set_ylabel("mean cosine")
-    _epoch_axis(axes, rows)
-    label_ends(axes, ends)
-
-
-def _plot_loss(axes: Axes, rows: Sequence[EpochScores]) -> None:
-    epochs = [row.epoch for row in rows]
-    axes.plot(epochs, [row.loss for row in rows], color=BLUE, marker=_marker(rows), ms=4)
-    axes.set_title(f"training loss: {rows[-1].loss:.4f} at the end", loc="left", fontsize=11)
+def plot_losses(axes: Axes, rows: Sequence[Row], losses: Sequence[str]) -> None:
+    """Draw the losses of each epoch, and the learning rate at its end."""
+    names = {loss: f"{loss}: {rows[-1][loss]:.4f}" for loss in losses}
+    plot_columns(axes, rows, losses)
+    if len(losses) == 1:
+        axes.set_title(f"training {names[losses[0]]} at the end", loc="left", fontsize=11)
+    else:
+        axes.set_title("training losses, and what they are at the end", loc="left", fontsize=11)
+        axes.legend([names[loss] for loss in losses], frameon=False, fontsize=9.5)
     axes.set_ylabel("loss, mean of the epoch", color=BLUE)
     axes.tick_params(axis="y", colors=BLUE)
-    _epoch_axis(axes, rows)
     rates = axes.twinx()
-    rates.plot(epochs, [row.learning_rate for row in rows], ":", color=GREEN, marker=_marker(rows), ms=3)
+    rates.plot(
+        [row["epoch"] for row in rows],
+        [row["learning_rate"] for row in rows],
+        ":",
+        color=GREEN,
+        marker=_marker(rows),
+        ms=3,
+    )
     rates.set_ylabel("learning rate, end of the epoch (dotted)", color=GREEN)
     rates.tick_params(axis="y", colors=GREEN)
     rates.ticklabel_format(axis="y", style="sci", scilimits=(0, 0))
@@ -155,25 +158,42 @@ def _plot_loss(axes: Axes, rows: Sequence[EpochScores]) -> None:
     rates.spines[["top", "left"]].set_visible(False)
 
 
-def _marker(rows: Sequence[EpochScores]) -> str:
+def plot_columns(axes: Axes, rows: Sequence[Row], columns: Sequence[str]) -> dict[str, tuple[float, str]]:
+    """Draw columns over the epochs, each in a colour of its own.
+
+    Returns what `label_ends` takes: a label for each, and the height and colour of its end.
+    """
+    from itertools import cycle
+
+    ends = {}
+    for name, colour in zip(columns, cycle(COLOURS), strict=False):
+        values = [row[name] for row in rows]
+        axes.plot([row["epoch"] for row in rows], values, color=colour, marker=_marker(rows), ms=4)
+        ends[f"{name} {values[-1]:.3f}"] = (values[-1], colour)
+    _epoch_axis(axes, rows)
+    return ends
+
+
+def _marker(rows: Sequence[Row]) -> str:
     return "o" if len(rows) <= 30 else ""
 
 
-def _epoch_name(epoch: int) -> str:
-    return f"in epoch {epoch}" if epoch else "with the head alone"
-
-
-def _epoch_axis(axes: Axes, rows: Sequence[EpochScores]) -> None:
+def _epoch_axis(axes: Axes, rows: Sequence[Row]) -> None:
     from matplotlib.ticker import MaxNLocator
 
-    first, last = rows[0].epoch, rows[-1].epoch
-    axes.set_xlabel("epoch (0: the head alone)" if first == 0 else "epoch")
+    first, last = rows[0]["epoch"], rows[-1]["epoch"]
+    axes.set_xlabel("epoch")
     margin = max(0.02 * (last - first), 0.5 if last == first else 0.0)
     axes.set_xlim(first - margin, last + margin)
     if last - first <= 10:
-        axes.set_xticks(range(first, last + 1))
+        axes.set_xticks(range(int(first), int(last) + 1))
     else:
         axes.xaxis.set_major_locator(MaxNLocator(nbins=8, integer=True))
+
+
+def entitle(figure: Figure, title: str) -> None:
+    """Write a title over a figure, at its left."""
+    figure.suptitle(title, x=0.01, ha="left", fontsize=13, fontweight="bold", parse_math=False)
 
 
 @contextmanager

@@ -1,182 +1,345 @@
-"""The loop that trains a CLIP and a captioner: AdamW over rows of examples, saved on the way."""
+"""The loop in which every network here learns: AdamW over batches of examples, saved on the way.
+
+It runs unchanged on one CPU, one GPU, or under `accelerate launch` on several of them. A batch is the
+optimiser's batch wherever it is computed. What a step does depends on the state before it, the seed and its
+number alone, so a training that was killed goes on from its last save and ends with the same bits.
+
+What learns is one *part* or several: a GAN's two take turns in each step, on the same examples.
+
+    loop = Loop(accelerator, [Part(objective)], Examples(rows, inputs), schedule, out)
+    for row in loop.epochs():
+        row = {**row, "score": score(loop.networks["network"])}
+        loop.finish_epoch(row)  # what was written about the epoch before this comes again after a kill
+
+`learn` is that for what has no scores.
+"""
 
 from __future__ import annotations
 
 import math
 import time
-from collections.abc import Callable
-from dataclasses import asdict, dataclass
+from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
+from contextlib import closing, contextmanager, nullcontext
+from dataclasses import dataclass, replace
+from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+import torch
 
+from unprompt.datasets.batches import epoch_batches, share_of
+from unprompt.datasets.seeds import derive_seed
 from unprompt.errors import ConfigError, RunError
+from unprompt.learning.curves import Row, plot_curves, write_tables
+from unprompt.learning.parts import Learner, Part
+from unprompt.learning.schedule import Schedule, learning_rate_share
+from unprompt.learning.state import Standing, read_state, write_state
 from unprompt.progress import Progress, silent
 from unprompt.storage.files import writing
+from unprompt.storage.resumable import WORK
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
-    from torch import Tensor
+    from PIL import Image
 
-STATE = "state.pt"
-CHECK = 25  # steps between two looks at the loss and the clock
+    Ints = NDArray[np.int64]
+    Sums = dict[str, torch.Tensor]
+
+CHECK = 25  # steps between two looks at the losses, where processes also agree whether to save
+DRAWN_SECONDS = 30.0  # between two drawings of curves: epochs may be short
 
 
-@dataclass(frozen=True)
-class Schedule:
-    """How a network learns."""
+@dataclass(frozen=True, eq=False)
+class Batch:
+    """Examples that are computed together: their rows (B,), what was loaded of them, and the epoch."""
 
-    epochs: int = 5
-    batch: int = 64  # examples a step
-    learning_rate: float = 1e-3  # peak, after the warm-up; then half a cosine to 0
-    weight_decay: float = 0.05  # of what has two dimensions and more
-    warmup: float = 0.05  # share of all steps
-    clip: float = 1.0  # longest gradient (0: any)
-    seed: int = 0
-    save_minutes: float = 3.0  # between two saves: what a kill can cost
+    rows: Ints
+    loaded: Any
+    epoch: int
+
+
+def nothing_loaded(plan: Sequence[Ints]) -> Generator[tuple[Ints, None], None, None]:
+    """Batches of which `Examples.inputs` needs to know nothing but the rows."""
+    yield from ((rows, None) for rows in plan)
+
+
+@dataclass(frozen=True, eq=False)
+class Examples:
+    """What is learnt from.
+
+    `rows`: the numbers of all examples. `inputs`: a batch -> what the objectives' forward takes, on their
+    device; asked for anew by each part. `load`: the rows of batches to come -> each with what is loaded of
+    it, in their order, as `datasets.batches` does ahead of the network.
+    """
+
+    rows: Ints
+    inputs: Callable[[Batch], tuple[Any, ...]]
+    load: Callable[[Sequence[Ints]], Generator[tuple[Ints, Any], None, None]] = nothing_loaded
+
+
+@dataclass(frozen=True, eq=False)
+class Samples:
+    """Pictures of how far a training is: samples/STEP.png, each so many steps.
+
+    `draw`: the networks by the names of their parts, averaged where they are, in evaluation mode, and the
+    steps done -> a picture. It has no gradients and random numbers of its own, the same after a kill.
+    """
+
+    every: int
+    draw: Callable[[Mapping[str, torch.nn.Module], int], Image.Image]
 
     def __post_init__(self) -> None:
-        for name, least in (
-            ("epochs", 1),
-            ("batch", 1),
-            ("weight_decay", 0),
-            ("clip", 0),
-            ("save_minutes", 0),
-        ):
-            if getattr(self, name) < least:
-                raise ConfigError(f"{name} must be at least {least}, got {getattr(self, name)}")
-        if not 0 < self.learning_rate < math.inf:
-            raise ConfigError(f"learning_rate must be above 0, got {self.learning_rate}")
-        if not 0 <= self.warmup < 1:
-            raise ConfigError(f"warmup must be at least 0 and below 1, got {self.warmup}")
-
-    def deciding(self) -> dict[str, Any]:
-        """The settings on which the result depends."""
-        return {name: value for name, value in asdict(self).items() if name != "save_minutes"}
+        if self.every < 1:
+            raise ConfigError(f"samples come every step at most, got every {self.every}")
 
 
 @dataclass(frozen=True)
 class Learnt:
-    """What `learn` tells: its seconds over all starts, and the mean loss of the last epoch's examples."""
+    """What a training has come to: its seconds over all starts, and the mean loss in the last epoch."""
 
     seconds: float
     loss: float
 
 
 def learn(
-    network: Any,
-    loss_at: Callable[[NDArray[np.int64]], Tensor],
-    examples: int,
+    accelerator: Any,
+    parts: Sequence[Part],
+    examples: Examples,
     schedule: Schedule,
-    work: Path,
+    out: Path,
+    title: str,
+    samples: Samples | None = None,
     progress: Progress = silent,
-) -> Learnt:
-    """Train the parameters of `network` that want a gradient, in place, in training mode.
+) -> Row:
+    """Train the networks of `parts` in place, and leave `curves.OUTPUTS` in the folder `out`.
 
-    `loss_at`: rows (B,) of the examples -> their mean loss. `work`: the folder for the state from which a
-    call that was killed goes on, with the same result as if it had not been. `progress` is told the epoch,
-    examples done and in all. Raises RunError for a loss that is not a number and a state that is damaged.
+    Returns the last epoch's row. `progress` is told the epoch, examples done and in all. Raises RunError for
+    a loss that is not a number and a state that is damaged.
     """
-    import torch
-
-    from unprompt.datasets.batches import epoch_batches
-    from unprompt.datasets.seeds import derive_seed
-    from unprompt.learning.schedule import learning_rate_share
-
-    optimizer = _optimizer(network, schedule)
-    rows = np.arange(examples)
-    per_epoch = len(epoch_batches(rows, schedule.batch, schedule.seed, 1))
-    state = _State(work / STATE, network, optimizer)
-    network.train()
-    step, seconds, losses = state.read()
-    began = saved = time.monotonic()
-    plan: list[NDArray[np.int64]] = []
-    pending = torch.zeros((), device=next(network.parameters()).device)
-    while step < schedule.epochs * per_epoch:
-        epoch, number = step // per_epoch + 1, step % per_epoch
-        if not plan or number == 0:
-            plan = epoch_batches(rows, schedule.batch, schedule.seed, epoch)
-        if number == 0:
-            losses = 0.0
-        torch.manual_seed(derive_seed(schedule.seed, "step", step))
-        for group in optimizer.param_groups:
-            group["lr"] = schedule.learning_rate * learning_rate_share(
-                step, schedule.epochs * per_epoch, schedule.warmup
-            )
-        loss = loss_at(plan[number])
-        loss.backward()
-        if schedule.clip:
-            torch.nn.utils.clip_grad_norm_(network.parameters(), schedule.clip)
-        optimizer.step()
-        optimizer.zero_grad()
-        pending += loss.detach()
-        step, number = step + 1, number + 1
-        progress(f"epoch {epoch}", number * schedule.batch, per_epoch * schedule.batch)
-        if number % CHECK and number < per_epoch:
-            continue
-        losses += float(pending)
-        pending.zero_()
-        if not math.isfinite(losses):
-            raise RunError(
-                f"the loss is not a number, at step {step} in epoch {epoch}; start anew with a lower "
-                f"learning_rate than {schedule.learning_rate:g}"
-            )
+    loop = Loop(accelerator, parts, examples, schedule, out, samples=samples, progress=progress)
+    drawn = -math.inf
+    for row in loop.epochs():
         now = time.monotonic()
-        if now - saved >= 60 * schedule.save_minutes or step == schedule.epochs * per_epoch:
-            state.write(step, seconds + now - began, losses)
-            saved = now
-    return Learnt(seconds + time.monotonic() - began, losses / per_epoch)
+        if accelerator.is_main_process and (now - drawn >= DRAWN_SECONDS or row["epoch"] == schedule.epochs):
+            rows, drawn = (*loop.rows, row), now
+            write_tables(out, rows)
+            plot_curves(out / "curves.png", rows, title)
+        loop.finish_epoch(row)
+    return loop.rows[-1]
 
 
-def _optimizer(network: Any, schedule: Schedule) -> Any:
-    import torch
+class Loop:
+    """One start of a training: its parts, and how far they have come."""
 
-    wanted = [parameter for parameter in network.parameters() if parameter.requires_grad]
-    groups = [
-        {"params": [p for p in wanted if p.ndim > 1], "weight_decay": schedule.weight_decay},
-        {"params": [p for p in wanted if p.ndim < 2], "weight_decay": 0.0},
-    ]
-    return torch.optim.AdamW(
-        groups, lr=schedule.learning_rate, betas=(0.9, 0.98), fused=wanted[0].device.type != "mps"
-    )
+    def __init__(
+        self,
+        accelerator: Any,
+        parts: Sequence[Part],
+        examples: Examples,
+        schedule: Schedule,
+        out: Path,
+        accumulate: int = 1,
+        start: Standing | None = None,
+        samples: Samples | None = None,
+        remedy: str = "start again with a lower learning_rate",
+        progress: Progress = silent,
+    ) -> None:
+        """Take up an earlier start's work from `out`/.work where there is any, else begin at `start`.
 
+        `accumulate`: parts that a process cuts its share of a batch into, one after the other in memory.
+        `remedy`: what to do where the loss is not a number.
+        """
+        if len({part.name for part in parts}) < len(parts):
+            raise ConfigError(f"parts need names of their own, got {', '.join(part.name for part in parts)}")
+        self._accelerator = accelerator
+        self._examples = examples
+        self._schedule = schedule
+        self._out = out
+        self._accumulate = accumulate
+        self._samples = samples
+        self._remedy = remedy
+        self._report = progress if accelerator.is_main_process else silent
+        self._batch = min(schedule.batch, len(examples.rows))
+        self._steps = schedule.epochs * len(self._epoch_batches(1))
+        found = read_state(out / WORK)  # before `prepare`, where processes meet: later one may have saved
+        self._learners = [Learner(part, schedule, accelerator) for part in parts]
+        self._standing = start or Standing()
+        self._saved = self._began = time.monotonic()
+        self.resumed = found is not None
+        if found is not None:
+            self._standing, tensors = found
+            for learner in self._learners:
+                learner.load(tensors[learner.name])
+            if accelerator.scaler is not None:
+                accelerator.scaler.load_state_dict(tensors["scaler"])
 
-class _State:
-    """Where a training stands, on disk."""
+    @property
+    def rows(self) -> tuple[Row, ...]:
+        """The epochs that are finished."""
+        return self._standing.rows
 
-    def __init__(self, path: Path, network: Any, optimizer: Any) -> None:
-        self._path = path
-        self._network = network
-        self._optimizer = optimizer
+    @property
+    def step(self) -> int:
+        """The optimiser's steps so far."""
+        return self._standing.step
 
-    def read(self) -> tuple[int, float, float]:
-        """Steps done, seconds taken, and the sum of this epoch's losses; all 0 where nothing was saved."""
-        import torch
+    @property
+    def seconds(self) -> float:
+        """Training time so far, over all starts."""
+        return self._standing.seconds
 
-        if not self._path.exists():
-            return 0, 0.0, 0.0
+    @property
+    def networks(self) -> dict[str, torch.nn.Module]:
+        """By the names of their parts: the networks, averaged where they are."""
+        return {learner.name: learner.average for learner in self._learners}
+
+    def epochs(self) -> Iterator[Row]:
+        """Learn, epoch by epoch; each has to be finished by `finish_epoch` before the next is asked for."""
+        while self._standing.epoch <= self._schedule.epochs:
+            self._learn_epoch()
+            standing = self._standing
+            images = standing.batches * self._batch
+            share = learning_rate_share(standing.step - 1, self._steps, self._schedule.warmup)
+            yield {
+                "epoch": standing.epoch,
+                "step": standing.step,
+                **{name: total / images for name, total in standing.sums.items()},
+                "learning_rate": self._schedule.learning_rate * share,
+                "images_per_second": images / max(standing.epoch_seconds, 1e-9),
+                "seconds": standing.seconds,
+            }
+            assert self._standing.epoch > standing.epoch, "an epoch was not finished"
+
+    def finish_epoch(self, row: Row) -> None:
+        """Keep what `epochs` gave, with scores that the caller adds, as a finished epoch; and save."""
+        self._standing = replace(
+            self._standing,
+            epoch=self._standing.epoch + 1,
+            batches=0,
+            sums={},
+            rows=(*self._standing.rows, row),
+            epoch_seconds=0.0,
+        )
+        self.save()
+
+    def save(self) -> None:
+        """Keep on disk where the training stands."""
+        if self._accelerator.is_main_process:
+            tensors = {learner.name: learner.state() for learner in self._learners}
+            if self._accelerator.scaler is not None:
+                tensors["scaler"] = self._accelerator.scaler.state_dict()
+            write_state(self._out / WORK, self._standing, tensors)
+        self._saved = time.monotonic()
+
+    def _epoch_batches(self, epoch: int) -> list[Ints]:
+        return epoch_batches(self._examples.rows, self._batch, self._schedule.seed, epoch)
+
+    def _learn_epoch(self) -> None:
+        epoch, first = self._standing.epoch, self._standing.batches
+        process, processes = self._accelerator.process_index, self._accelerator.num_processes
+        whole = self._epoch_batches(epoch)
+        mine = [share_of(rows, process, processes, self._accumulate) for rows in whole[first:]]
+        plan = [part for parts in mine for part in parts]
+        sums: Sums = {}
+        self._began = time.monotonic()
+        for learner in self._learners:
+            learner.objective.train()
+        self._report(f"epoch {epoch}", first * self._batch, len(whole) * self._batch)
+        every = 1 if self._schedule.save_minutes == 0 else CHECK
+        with closing(self._examples.load(plan)) as loader:
+            for number, parts in enumerate(mine, start=first + 1):
+                batches = [Batch(*pair, epoch) for pair in islice(loader, len(parts))]
+                sums = _added(sums, self._step(batches))
+                self._standing = replace(self._standing, batches=number, step=self._standing.step + 1)
+                self._draw()  # before a save: a training that goes on from there does not look back
+                if number % every == 0 or number == len(whole):
+                    self._check(sums)
+                    sums = {}
+                self._report(f"epoch {epoch}", number * self._batch, len(whole) * self._batch)
+
+    def _step(self, batches: Sequence[Batch]) -> Sums:
+        """One step of every part; gives the sums of what they measure in this process's examples."""
+        accelerator, step = self._accelerator, self._standing.step
+        torch.manual_seed(derive_seed(self._schedule.seed, "step", step, accelerator.process_index))
+        share = learning_rate_share(step, self._steps, self._schedule.warmup)
+        measured: Sums = {}
+        for learner in self._learners:
+            with self._turn_of(learner):
+                sums: Sums = {}
+                for number, batch in enumerate(batches, start=1):
+                    last = number == len(batches)
+                    with nullcontext() if last else accelerator.no_sync(learner.objective):
+                        loss, found = learner.objective(*self._examples.inputs(batch))
+                        # Gradients are averaged over processes, and are to be the mean over all examples.
+                        weight = len(batch.rows) * accelerator.num_processes / self._batch
+                        accelerator.backward(loss * weight)
+                    sums = _added(sums, found)
+                learner.step(share, self._schedule.clip, step)
+            assert not measured.keys() & sums.keys(), f"two parts measure one of {', '.join(sums)}"
+            measured |= sums
+        return measured
+
+    @contextmanager
+    def _turn_of(self, learner: Learner) -> Iterator[None]:
+        """Let the gradient of one part's loss pass through the others, and leave nothing in them."""
+        others = [other for other in self._learners if other is not learner]
+        for other in others:
+            other.want_gradients(False)
         try:
-            state = torch.load(self._path, map_location="cpu", weights_only=True)
-        except (OSError, RuntimeError, EOFError, ValueError) as error:
+            yield
+        finally:
+            for other in others:
+                other.want_gradients(True)
+
+    def _check(self, sums: Sums) -> None:
+        """Add what all processes have summed up; end a training that has come to nothing; save where due."""
+        now = time.monotonic()
+        spent = now - self._began
+        self._began = now
+        due = now - self._saved >= 60 * self._schedule.save_minutes and self._accelerator.is_main_process
+        first = next(iter(sums.values()))
+        mine = torch.stack([*sums.values(), first.new_tensor(float(due))])
+        *totals, saving = self._accelerator.reduce(mine, "sum").tolist()
+        before = self._standing.sums
+        self._standing = replace(
+            self._standing,
+            sums={name: before.get(name, 0.0) + more for name, more in zip(sums, totals, strict=True)},
+            seconds=self._standing.seconds + spent,
+            epoch_seconds=self._standing.epoch_seconds + spent,
+        )
+        if not np.isfinite(totals).all():
             raise RunError(
-                f"{self._path} cannot be read ({str(error).splitlines()[0]}); remove it to start anew"
-            ) from error
-        self._network.load_state_dict(state["network"])
-        self._optimizer.load_state_dict(state["optimizer"])
-        return state["step"], state["seconds"], state["losses"]
-
-    def write(self, step: int, seconds: float, losses: float) -> None:
-        import torch
-
-        with writing(self._path) as stream:
-            torch.save(
-                {
-                    "network": self._network.state_dict(),
-                    "optimizer": self._optimizer.state_dict(),
-                    "step": step,
-                    "seconds": seconds,
-                    "losses": losses,
-                },
-                stream,
+                f"the loss is not a number, at step {self._standing.step} in epoch {self._standing.epoch}: "
+                f"the learning rate {self._schedule.learning_rate:g} is too high, or numbers in "
+                f"{self._accelerator.mixed_precision} overflowed; {self._remedy}"
             )
+        if saving:
+            self.save()
+
+    def _draw(self) -> None:
+        """Draw a sample where one is due; one that is there was drawn of the same weights before a kill."""
+        samples, step = self._samples, self._standing.step
+        if samples is None or step % samples.every or not self._accelerator.is_main_process:
+            return
+        path = self._out / "samples" / f"{step:07d}.png"
+        if path.exists():
+            return
+        for network in self.networks.values():
+            network.eval()
+        torch.manual_seed(derive_seed(self._schedule.seed, "samples", step))
+        with torch.no_grad():
+            picture = samples.draw(self.networks, step)
+        with writing(path) as stream:
+            picture.save(stream, format="PNG")
+        for learner in self._learners:
+            learner.objective.train()
+
+
+def _added(sums: Sums, more: Mapping[str, torch.Tensor]) -> Sums:
+    """Sums by name (the first time: what comes), in float64 but where the device has none."""
+    added = {}
+    for name, value in more.items():
+        exact = value.detach().to(torch.float32 if value.device.type == "mps" else torch.float64)
+        added[name] = sums[name] + exact if sums else exact
+    return added

@@ -2,6 +2,7 @@
 
     OUT/
       config.json, model.safetensors, preprocessor_config.json, vocab.txt …   as transformers lays them out
+      metrics.csv, curves.png, tensorboard/       how the training went, epoch by epoch
       train.json      written last: settings, loss, seconds
 
 BLIP's image encoder is a vision transformer, which learns to see far more slowly than a pretrained
@@ -22,13 +23,20 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+import torch
 
 from unprompt import __version__
+from unprompt.datasets.batches import batches
 from unprompt.errors import CheckpointError, ConfigError, InputError
-from unprompt.learning.loop import Learnt, Schedule, learn
+from unprompt.learning.accelerator import open_accelerator, shared_folder
+from unprompt.learning.curves import OUTPUTS
+from unprompt.learning.loop import Batch, Examples, Learnt, learn
+from unprompt.learning.parts import Part
+from unprompt.learning.schedule import Schedule
+from unprompt.networks.preprocess import Preprocess
 from unprompt.progress import Progress, silent
 from unprompt.storage.files import write_bytes
-from unprompt.storage.resumable import WORK, FolderKind, finish, open_folder
+from unprompt.storage.resumable import FolderKind, finish
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -40,13 +48,14 @@ if TYPE_CHECKING:
 KIND = FolderKind(
     noun="captioner",
     record="train.json",
-    outputs=("*.json", "model.safetensors", "vocab.txt"),
+    outputs=("*.json", "model.safetensors", "vocab.txt", *OUTPUTS),
     inputs="settings, or other images or captions,",
 )
 SPECIAL = ("[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]")
 PAD, SEP = SPECIAL.index("[PAD]"), SPECIAL.index("[SEP]")
 EXTRA = 2  # [DEC], which begins a caption, and [ENC] follow the vocabulary, as in Salesforce's files
 HEAD_WIDTH = 64
+BETAS = (0.9, 0.98)
 LONGEST = 64  # tokens of a caption, its begin and end among them
 NOT_LEARNT = -100  # a label that the loss leaves out
 
@@ -95,33 +104,45 @@ def train_captioner(
     was. Raises InputError where the three do not belong together, RunError for a folder that is finished or
     something else's.
     """
-    import torch
-
     config = config or CaptionerTraining()
     counts = {len(pixels), len(captions), len(captions) if teacher is None else len(teacher)}
     if len(counts) > 1 or not captions:
         raise InputError(f"a captioner needs a caption for each image, got {len(pixels)} and {len(captions)}")
+    accelerator = open_accelerator(device)
     plan = {
         "unprompt": __version__,
         "config": config.deciding(),
         "data": _fingerprint(pixels, captions, teacher),
     }
-    with open_folder(out, KIND, plan, overwrite):
-        write_bytes(out / "vocab.txt", "".join(f"{piece}\n" for piece in vocabulary_of(captions)).encode())
-        tokenizer = _transformers().BertTokenizerFast(vocab=str(out / "vocab.txt"))
+    with shared_folder(accelerator, out, KIND, plan, overwrite):
+        with accelerator.main_process_first():
+            if accelerator.is_main_process:
+                pieces = vocabulary_of(captions)
+                write_bytes(out / "vocab.txt", "".join(f"{piece}\n" for piece in pieces).encode())
+            tokenizer = _transformers().BertTokenizerFast(vocab=str(out / "vocab.txt"))
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(config.seed)
             network = new_captioner(config, len(tokenizer))
-            objective = _objective(network, config, pixels, token_rows(tokenizer, captions), teacher, device)
-            learnt = learn(objective, objective.loss_at, len(captions), config, out / WORK, progress)
-        network.cpu().eval().save_pretrained(out)
-        image_processor(config).save_pretrained(out)
-        tokenizer.save_pretrained(out)
-        finish(
-            out,
-            KIND,
-            {"unprompt": __version__, **asdict(learnt), "images": len(captions), "config": config.deciding()},
-        )
+            ids = token_rows(tokenizer, captions)
+            shown = _Shown(config, ids, teacher if config.guidance else None, accelerator.device)
+            row = learn(
+                accelerator,
+                [Part(_Objective(network, config, shown.wanted), betas=BETAS)],
+                Examples(
+                    np.arange(len(captions)), shown.inputs, lambda plan: batches(pixels, plan, workers=0)
+                ),
+                config,
+                out,
+                "captioner",
+                progress=progress,
+            )
+        learnt = Learnt(row["seconds"], row["loss"])
+        if accelerator.is_main_process:
+            network.cpu().eval().save_pretrained(out)
+            image_processor(config).save_pretrained(out)
+            tokenizer.save_pretrained(out)
+            record = {"unprompt": __version__, **asdict(learnt), "images": len(captions)}
+            finish(out, KIND, {**record, "config": config.deciding()})
     return learnt
 
 
@@ -188,49 +209,59 @@ def token_rows(tokenizer: Any, captions: Sequence[str]) -> NDArray[np.int64]:
     return ids
 
 
-def _objective(
-    network: Any,
-    config: CaptionerTraining,
-    pixels: Pixels,
-    ids: NDArray[np.int64],
-    teacher: FloatArray | None,
-    device: str,
-) -> Any:
-    """A module whose parameters are those that learn, with the loss at some rows of the data."""
-    import torch
+class _Objective(torch.nn.Module):  # type: ignore[misc]
+    """A captioner with its loss: that of the captions, and of the teacher's features where there is one."""
 
-    from unprompt.networks.preprocess import Preprocess
+    def __init__(self, network: Any, config: CaptionerTraining, wanted: Tensor | None) -> None:
+        super().__init__()
+        self.captioner = network
+        self._guidance = config.guidance
+        if wanted is not None:
+            self.guide = torch.nn.Linear(config.width, wanted.shape[1])
 
-    processor = image_processor(config)
-    preprocess = Preprocess(config.size, mean=tuple(processor.image_mean), std=tuple(processor.image_std))
-    wanted = None
-    if teacher is not None and config.guidance:
-        wanted = torch.from_numpy((teacher - teacher.mean(0)) / (teacher.std(0) + 1e-3))
+    def forward(
+        self, images: Tensor, tokens: Tensor, wanted: Tensor | None
+    ) -> tuple[Tensor, dict[str, Tensor]]:
+        there = (tokens != PAD).long()
+        said = self.captioner(
+            pixel_values=images,
+            input_ids=tokens,
+            attention_mask=there,
+            labels=tokens.masked_fill(there == 0, NOT_LEARNT),
+        )
+        loss: Tensor = said.loss
+        if wanted is not None:
+            told = self.guide(said.image_embeds[:, 0])  # (B, d), of the class token
+            loss = loss + self._guidance * (told - wanted).square().mean()
+        return loss, {"loss": loss.detach() * len(tokens)}
 
-    class Objective(torch.nn.Module):  # type: ignore[misc]
-        def __init__(self) -> None:
-            super().__init__()
-            self.captioner = network
-            if wanted is not None:
-                self.guide = torch.nn.Linear(config.width, wanted.shape[1])
 
-        def loss_at(self, rows: NDArray[np.int64]) -> Tensor:
-            images = torch.from_numpy(pixels.take(rows)).to(device)
-            tokens = torch.from_numpy(_cut(ids[rows])).to(device)
-            there = (tokens != PAD).long()
-            said = self.captioner(
-                pixel_values=preprocess.normalise(images).contiguous(),
-                input_ids=tokens,
-                attention_mask=there,
-                labels=tokens.masked_fill(there == 0, NOT_LEARNT),
-            )
-            loss: Tensor = said.loss
-            if wanted is not None:
-                told = self.guide(said.image_embeds[:, 0])  # (B, d), of the class token
-                loss = loss + config.guidance * (told - wanted[rows].to(device)).square().mean()
-            return loss
+class _Shown:
+    """What is shown of N images: their pixels, captions as tokens, and the teacher's features, scaled."""
 
-    return Objective().to(device)
+    def __init__(
+        self,
+        config: CaptionerTraining,
+        ids: NDArray[np.int64],
+        teacher: FloatArray | None,
+        device: torch.device,
+    ) -> None:
+        processor = image_processor(config)
+        self._preprocess = Preprocess(
+            config.size, mean=tuple(processor.image_mean), std=tuple(processor.image_std)
+        )
+        self._ids = ids
+        self._device = device
+        self.wanted: Tensor | None = None
+        if teacher is not None:
+            self.wanted = torch.from_numpy((teacher - teacher.mean(0)) / (teacher.std(0) + 1e-3))
+
+    def inputs(self, batch: Batch) -> tuple[Tensor, Tensor, Tensor | None]:
+        """Normalised pixels (B, 3, S, S), tokens (B, T) and, with a teacher, its features (B, d)."""
+        images = batch.loaded.to(self._device, non_blocking=True)
+        tokens = torch.from_numpy(_cut(self._ids[batch.rows])).to(self._device)
+        wanted = None if self.wanted is None else self.wanted[batch.rows].to(self._device)
+        return self._preprocess.normalise(images).contiguous(), tokens, wanted
 
 
 def _cut(ids: NDArray[np.int64]) -> NDArray[np.int64]:
@@ -253,7 +284,7 @@ def _transformers() -> Any:
         import transformers
     except ImportError as error:
         raise CheckpointError(
-            f"training a captioner needs {error.name}; run: pip install 'unprompt[interrogate]'"
+            f"training a captioner needs {error.name}; run: pip install 'unprompt[interrogate,train]'"
         ) from error
     transformers.utils.logging.disable_progress_bar()  # of writing one small file
     return transformers

@@ -2,6 +2,7 @@
 
 OUT/
   open_clip_config.json, open_clip_model.safetensors   as open_clip lays them out; `Clip.load` reads them
+  metrics.csv, curves.png, tensorboard/                how the training went, epoch by epoch
   train.json                                           written last: settings, loss, seconds
 """
 
@@ -16,15 +17,20 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+import torch
 
 from unprompt import __version__
 from unprompt.errors import CheckpointError, ConfigError, InputError
-from unprompt.learning.loop import Learnt, Schedule, learn
+from unprompt.learning.accelerator import open_accelerator, shared_folder
+from unprompt.learning.curves import OUTPUTS
+from unprompt.learning.loop import Batch, Examples, Learnt, learn
+from unprompt.learning.parts import Part
+from unprompt.learning.schedule import Schedule
 from unprompt.networks.clip import CONFIG_FILE, WEIGHTS_FILES
 from unprompt.progress import Progress, silent
 from unprompt.records import unit_rows
 from unprompt.storage.files import write_bytes, write_json
-from unprompt.storage.resumable import WORK, FolderKind, finish, open_folder
+from unprompt.storage.resumable import FolderKind, finish
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -36,11 +42,12 @@ if TYPE_CHECKING:
 KIND = FolderKind(
     noun="CLIP",
     record="train.json",
-    outputs=(CONFIG_FILE, WEIGHTS_FILES[0]),
+    outputs=(CONFIG_FILE, WEIGHTS_FILES[0], *OUTPUTS),
     inputs="settings, or another image tower or other prompts,",
 )
 VOCABULARY = 49408  # of CLIP's own tokenizer
 HEAD_WIDTH = 64
+BETAS = (0.9, 0.98)
 HIGHEST_SCALE = math.log(100)  # as in Radford et al. 2021, section 2.5
 PARTS = 4  # of a batch of texts, by length, so that short ones are not filled up to the longest
 
@@ -86,36 +93,48 @@ def train_clip(
     call that was killed goes on where it was. Raises InputError for features without prompts, RunError for a
     folder that is finished or something else's.
     """
-    import torch
-
     config = config or ClipTraining()
     if len(features) != len(prompts) or not len(features):
         raise InputError(f"a CLIP needs a prompt for each image, got {len(features)} and {len(prompts)}")
+    accelerator = open_accelerator(device)
+    examples = min(config.batch, len(prompts))
+    if examples % accelerator.num_processes:
+        raise ConfigError(
+            f"a batch of {examples} cannot be shared evenly by {accelerator.num_processes} processes, as a "
+            "CLIP's has to be; change batch"
+        )
     plan = {
         "unprompt": __version__,
         "config": config.deciding(),
         "tower": [tower.name, asdict(tower.preprocess)],
         "data": _fingerprint(features, prompts),
     }
-    with open_folder(out, KIND, plan, overwrite):
+    with shared_folder(accelerator, out, KIND, plan, overwrite):
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(config.seed)
             network = new_clip(tower, config)
             # Features of one size each are learnt from best; the head takes the scaling over at the end.
             mean, scale = features.mean(0), features.std(0) + 1e-3
-            objective = _Objective(network, (features - mean) / scale, prompts, config, device)
-            learnt = learn(network, objective.loss_at, len(prompts), config, out / WORK, progress)
+            shown = _Shown((features - mean) / scale, prompts, config, accelerator.device)
+            row = learn(
+                accelerator,
+                [Part(_Objective(network, accelerator), betas=BETAS)],
+                Examples(np.arange(len(prompts)), shown.inputs),
+                config,
+                out,
+                f"CLIP with {tower.name}",
+                progress=progress,
+            )
         network.cpu().eval()
         with torch.no_grad():
             head = network.visual.head.proj
             head.weight.div_(torch.from_numpy(scale))
             head.bias.sub_(head.weight @ torch.from_numpy(mean))
-        write_clip(out, network, tower, config)
-        finish(
-            out,
-            KIND,
-            {"unprompt": __version__, **asdict(learnt), "images": len(prompts), "config": config.deciding()},
-        )
+        learnt = Learnt(row["seconds"], row["loss"])
+        if accelerator.is_main_process:
+            write_clip(out, network, tower, config)
+            record = {"unprompt": __version__, **asdict(learnt), "images": len(prompts)}
+            finish(out, KIND, {**record, "config": config.deciding()})
     return learnt
 
 
@@ -177,46 +196,53 @@ def write_clip(out: Path, network: Any, tower: LockedTower, config: ClipTraining
     )
 
 
-class _Objective:
-    """open_clip's contrastive loss of rows of scaled features (N, d) and N prompts.
+class _Objective(torch.nn.Module):  # type: ignore[misc]
+    """open_clip's contrastive loss: of rows of scaled features (B, d) and ids of prompts (B, T).
+
+    Each process compares its rows with those of all.
+    """
+
+    def __init__(self, network: Any, accelerator: Any) -> None:
+        import open_clip
+
+        super().__init__()
+        self.network = network
+        self._loss = open_clip.ClipLoss(
+            gather_with_grad=True, rank=accelerator.process_index, world_size=accelerator.num_processes
+        )
+
+    def forward(self, features: Tensor, ids: Tensor) -> tuple[Tensor, dict[str, Tensor]]:
+        from torch.nn.functional import normalize
+
+        network = self.network
+        images = normalize(network.visual.head(features), dim=1)  # (B, D)
+        texts = normalize(encode_texts(network.text, ids), dim=1)  # (B, D)
+        loss: Tensor = self._loss(images, texts, network.logit_scale.clamp(0, HIGHEST_SCALE).exp())
+        return loss, {"loss": loss.detach() * len(ids)}
+
+
+class _Shown:
+    """What is shown of N images and their prompts.
 
     A phrase alone is read at the same place as a whole prompt, but a tower that has only read whole prompts
     ranks phrases badly. So of some prompts a run of words is shown in their place.
     """
 
     def __init__(
-        self,
-        network: Any,
-        features: FloatArray,
-        prompts: Sequence[str],
-        config: ClipTraining,
-        device: str,
+        self, features: FloatArray, prompts: Sequence[str], config: ClipTraining, device: torch.device
     ) -> None:
-        import open_clip
-        import torch
-
-        self._network = network.to(device)
         self._features = torch.from_numpy(features)
-        self._ids = token_rows(prompts, network.context_length)
-        self._loss = open_clip.ClipLoss()
+        self._ids = token_rows(prompts, config.context)
         self._word_ends = word_ends()
         self._config = config
         self._device = device
 
-    def loss_at(self, rows: NDArray[np.int64]) -> Tensor:
-        from torch.nn.functional import normalize
-
-        network = self._network
-        images = normalize(network.visual.head(self._features[rows].to(self._device)), dim=1)  # (B, D)
-        ids = self._shown(rows).to(self._device)
-        texts = normalize(encode_texts(network.text, ids), dim=1)  # (B, D)
-        loss: Tensor = self._loss(images, texts, network.logit_scale.clamp(0, HIGHEST_SCALE).exp())
-        return loss
+    def inputs(self, batch: Batch) -> tuple[Tensor, Tensor]:
+        """The scaled features of a batch, (B, d), and the ids of its prompts, (B, T)."""
+        return self._features[batch.rows].to(self._device), self._shown(batch.rows).to(self._device)
 
     def _shown(self, rows: NDArray[np.int64]) -> Tensor:
         """The ids of the prompts at `rows`, of some a run of words; which, depends on the rows alone."""
-        import torch
-
         dice = np.random.default_rng([self._config.seed, *rows[:8]])
         ids = self._ids[rows].numpy().copy()
         for place in np.flatnonzero(dice.random(len(ids)) < self._config.runs):
@@ -251,7 +277,6 @@ def run_of_words(
 def token_rows(texts: Sequence[str], context: int) -> Tensor:
     """The ids of CLIP's tokenizer, filled up with 0 to the longest of the texts: (N, T) int32."""
     import open_clip
-    import torch
 
     from unprompt.networks.tokens import Tokens
 
@@ -267,8 +292,6 @@ def encode_texts(tower: Any, ids: Tensor) -> Tensor:
 
     No token of a causal tower depends on what follows it, so what stands after the end need not be there.
     """
-    import torch
-
     lengths = ids.argmax(dim=1) + 1  # the end has the highest id
     order = lengths.argsort()
     mask = tower.attn_mask

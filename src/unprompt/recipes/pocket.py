@@ -76,8 +76,8 @@ from unprompt.storage.files import (
 from unprompt.storage.toml_files import read_config
 
 if TYPE_CHECKING:
-    from unprompt.learning.curves import EpochScores
     from unprompt.records import Embeddings, FloatArray
+    from unprompt.regression.scores import EpochScores
 
 NAME = "pocket.toml"
 SECONDS = "seconds.json"

@@ -41,10 +41,10 @@ class Objective(torch.nn.Module):  # type: ignore[misc]
 
     def forward(
         self, loaded: torch.Tensor, targets: torch.Tensor, words: torch.Tensor | None
-    ) -> tuple[torch.Tensor, torch.Tensor]:
-        """Images as `network.inputs` takes them, (B, 384) unit rows -> losses (B,), cosines (B,).
+    ) -> tuple[torch.Tensor, dict[str, torch.Tensor]]:
+        """Images as `network.inputs` takes them, (B, 384) unit rows -> mean loss, sums of losses and cosines.
 
-        `words`: (B, L) as `word_rows` gives them, for a words head. The cosines have no gradient.
+        `words`: (B, L) as `word_rows` gives them, for a words head. The sums have no gradient.
         """
         batch = self.network.inputs(loaded, self._stages)
         features = self.network.features(batch if self._channels_last else batch.contiguous(), self._stages)
@@ -54,4 +54,5 @@ class Objective(torch.nn.Module):  # type: ignore[misc]
         losses = loss_of(raw, targets, self._mse)
         if words is not None:
             losses = losses + self._word_share * word_loss(logits, words)
-        return losses, torch.cosine_similarity(raw.detach().float(), targets)
+        cosines = torch.cosine_similarity(raw.detach().float(), targets)
+        return losses.mean(), {"loss": losses.detach().sum(), "train": cosines.sum()}

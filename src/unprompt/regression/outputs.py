@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import warnings
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -10,11 +9,11 @@ from typing import TYPE_CHECKING
 import numpy as np
 import torch
 
-from unprompt.learning.curves import EpochScores, best_epoch, plot_curves, write_events, write_metrics
 from unprompt.records import Embeddings
 from unprompt.regression.checkpoint import MODEL_FILE, load_model, save_model
 from unprompt.regression.config import TrainConfig
 from unprompt.regression.gallery import choose_shown, draw_gallery
+from unprompt.regression.scores import EpochScores, best_epoch, write_scores
 from unprompt.storage.files import write_bytes
 from unprompt.storage.toml_files import write_config
 
@@ -44,12 +43,7 @@ def write_epoch(out: Path, rows: tuple[EpochScores, ...], average: EmbeddingRegr
     save_model(out / LAST, average.spec, average.state_dict(), asdict(row))
     if row.validation > max((earlier.validation for earlier in rows[:-1]), default=float("-inf")):
         save_model(out / MODEL_FILE, average.spec, average.state_dict(), asdict(row))
-    write_metrics(out / "metrics.csv", rows)
-    if not write_events(out / "tensorboard", rows):
-        warnings.warn(
-            "nothing for TensorBoard, which is not installed (pip install tensorboard)", stacklevel=2
-        )
-    plot_curves(out / "curves.png", rows, average.spec.backbone)
+    write_scores(out, rows, average.spec.backbone)
 
 
 def write_outputs(

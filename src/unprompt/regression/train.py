@@ -9,10 +9,8 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack, closing, contextmanager, nullcontext
-from dataclasses import asdict, dataclass, replace
-from datetime import timedelta
-from itertools import islice
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
@@ -20,18 +18,22 @@ import numpy as np
 import torch
 
 from unprompt import __version__
-from unprompt.datasets.batches import batches, epoch_batches, share_of
+from unprompt.datasets.batches import batches
 from unprompt.datasets.pixels import Pixels, images_fingerprint
 from unprompt.datasets.seeds import derive_seed
 from unprompt.datasets.split import first_of_shuffled
 from unprompt.errors import RunError
-from unprompt.learning.curves import EpochScores, best_epoch
+from unprompt.learning.accelerator import device_of, open_accelerator, shared_folder
+from unprompt.learning.curves import OUTPUTS
 from unprompt.learning.frozen_stages import frozen_stages, open_activations
-from unprompt.learning.schedule import learning_rate_share
-from unprompt.learning.state import Progress, read_state, write_state
+from unprompt.learning.loop import Batch, Examples, Loop
+from unprompt.learning.parts import Part
+from unprompt.learning.schedule import Schedule
+from unprompt.learning.state import Standing, has_state
 from unprompt.networks.backbones import freeze, own_preprocess, parameter_groups, set_checkpointing
 from unprompt.networks.checkpoints import cache_folder
-from unprompt.networks.devices import choose_device, core_count
+from unprompt.networks.devices import core_count
+from unprompt.progress import Progress, silent
 from unprompt.regression.augment import augment, check_augmentations
 from unprompt.regression.config import MachineConfig, TrainConfig
 from unprompt.regression.material import Material, read_material
@@ -39,8 +41,9 @@ from unprompt.regression.model import EmbeddingRegressor, new_backbone, with_hea
 from unprompt.regression.objective import Objective, loss_of
 from unprompt.regression.outputs import write_epoch, write_outputs
 from unprompt.regression.probe import fit_mlp, fit_ridge, fit_words
+from unprompt.regression.scores import EpochScores, best_epoch
 from unprompt.regression.words import vocabulary_of, word_rows
-from unprompt.storage.resumable import WORK, FolderKind, finish, open_folder
+from unprompt.storage.resumable import WORK, FolderKind, finish
 
 RECORD = "train.json"
 KIND = FolderKind(
@@ -48,23 +51,17 @@ KIND = FolderKind(
     record=RECORD,
     outputs=(
         "*.safetensors",
-        "metrics.csv",
-        "curves.png",
+        *OUTPUTS,
         "gallery.png",
-        "tensorboard",
         "bundle.toml",
         "config.toml",
     ),
     inputs="settings, or another data set,",
 )
-CHECK = 25  # steps between two looks at the loss, where processes also agree whether to save
 PROBE_IMAGES = 30_000  # more do not make a better start
-PATIENCE = timedelta(hours=12)  # of processes that wait while the first one decodes or embeds
 LOOK_BATCH = 64  # images that are looked at together where nothing is learnt
 BETAS = (0.9, 0.99)
 OUT_OF_MEMORY = ("out of memory", "can't allocate memory", "not enough memory")
-
-StepProgress = Callable[[str, int, int], None]
 
 
 @dataclass(frozen=True)
@@ -86,7 +83,7 @@ def train(
     config: TrainConfig | None = None,
     machine: MachineConfig | None = None,
     overwrite: bool = False,
-    progress: StepProgress = lambda step, done, total: None,
+    progress: Progress = silent,
     on_epoch: Callable[[EpochScores], None] = lambda scores: None,
 ) -> TrainResult:
     """Fine-tune a backbone on a data set, and leave a RUN folder.
@@ -101,9 +98,9 @@ def train(
     config = config or TrainConfig()
     machine = machine or MachineConfig()
     check_augmentations(config.augment)
-    accelerator = open_accelerator(config, machine)
+    accelerator = open_accelerator(machine.device, config.precision, machine.compile)
     main = accelerator.is_main_process
-    report = progress if main else _silent
+    report = progress if main else silent
     backbone = new_backbone(config)
     with accelerator.local_main_process_first():
         seen = own_preprocess(config.backbone, config.size)
@@ -118,60 +115,24 @@ def train(
         "precision": accelerator.mixed_precision,
         "data": material.fingerprint,
     }
-    with ExitStack() as stack:
-        if main:
-            stack.enter_context(open_folder(out, KIND, plan, overwrite))
-        accelerator.wait_for_everyone()
+    with shared_folder(accelerator, out, KIND, plan, overwrite):
         with memory_told(machine, out):
             run = _Run(accelerator, network, material, config, machine, out, report)
-            resumed = run.go_on()
-            run.learn(on_epoch if main else lambda scores: None)
+            loop = run.begin()
+            rows = run.learn(loop, on_epoch if main else lambda scores: None)
         result = TrainResult(
             out=out,
-            epochs=run.progress.rows,
-            best=best_epoch(run.progress.rows),
-            resumed=resumed,
-            seconds=run.progress.seconds,
+            epochs=rows,
+            best=best_epoch(rows),
+            resumed=loop.resumed,
+            seconds=loop.seconds,
             train_images=len(material.train),
             validation_images=len(material.validation),
         )
         if main:
             write_outputs(out, material, config, device_of(accelerator), result.epochs)
             finish(out, KIND, _record(result, material, config, machine, accelerator))
-        accelerator.wait_for_everyone()
     return result
-
-
-def open_accelerator(config: TrainConfig, machine: MachineConfig) -> Any:
-    """Accelerate's view of the machine, in the precision that `config` asks for."""
-    from accelerate import Accelerator, InitProcessGroupKwargs
-    from accelerate.state import AcceleratorState
-
-    device = choose_device(machine.device)
-    precision = choose_precision(config.precision, device)
-    if device.startswith("cuda:"):
-        torch.cuda.set_device(device)
-    AcceleratorState._reset_state()  # of an earlier run in this process: it would insist on its precision
-    return Accelerator(
-        cpu=device == "cpu",
-        mixed_precision="no" if precision == "fp32" else precision,
-        dynamo_backend="inductor" if machine.compile else None,
-        kwargs_handlers=[InitProcessGroupKwargs(timeout=PATIENCE)],
-    )
-
-
-def choose_precision(wanted: str, device: str) -> str:
-    """ "auto" -> bf16 on a GPU that computes in it, fp16 on one that does not (P100, T4), else fp32."""
-    if wanted != "auto":
-        return wanted
-    if not device.startswith("cuda"):
-        return "fp32"
-    return "bf16" if torch.cuda.is_bf16_supported(including_emulation=False) else "fp16"
-
-
-def device_of(accelerator: Any) -> str:
-    """The device of this process, as torch names it."""
-    return str(accelerator.device)
 
 
 @contextmanager
@@ -193,12 +154,8 @@ def memory_told(machine: MachineConfig, out: Path) -> Iterator[None]:
         ) from error
 
 
-def _silent(step: str, done: int, total: int) -> None:
-    """Progress of the processes that are not the main one."""
-
-
 class _Run:
-    """One start of a run: a network, its average and its optimiser, and how far they have come."""
+    """One start of a run: its network, and how images come to it."""
 
     def __init__(
         self,
@@ -208,7 +165,7 @@ class _Run:
         config: TrainConfig,
         machine: MachineConfig,
         out: Path,
-        report: StepProgress,
+        report: Progress,
     ) -> None:
         self.accelerator = accelerator
         self.network = network.to(accelerator.device)
@@ -217,8 +174,6 @@ class _Run:
         self.machine = machine
         self.out = out
         self.report = report
-        self.batch = min(config.batch, len(material.train))
-        self.steps = config.epochs * len(epoch_batches(material.train, self.batch, config.seed, 1))
         self.targets = torch.from_numpy(material.targets)
         self.words: torch.Tensor | None = None
         if network.spec.words:
@@ -227,189 +182,107 @@ class _Run:
         if config.keep_frozen:
             self.stages = frozen_stages(config.backbone, network.backbone, config.freeze)
         self.loaded: Pixels = material.pixels  # what batches are made of
-        self.progress = Progress(1, 0, 0, (0.0, 0.0, 0), (), 0.0, 0.0)
-        self._saved = self._began = time.monotonic()
         if machine.channels_last:
             self.network.to(memory_format=torch.channels_last)
 
-    def go_on(self) -> bool:
-        """Take up an earlier start's work where there is one, else fit the head; says which it was."""
-        from timm.utils import ModelEmaV3
-
+    def begin(self) -> Loop:
+        """The loop, where an earlier start left it; else at its beginning, with the head fitted."""
+        config, began = self.config, time.monotonic()
         if self.stages:
             self._keep_frozen()
-        found = read_state(self.out / WORK)
-        if found is None and self.config.probe:
-            self._probe()
-        freeze(self.network, self.config.freeze)
+        start = Standing(seconds=time.monotonic() - began)
+        if config.probe and not has_state(self.out / WORK):
+            row = self._probe(start.seconds)
+            start = Standing(rows=(asdict(row),), seconds=row.seconds)
+        freeze(self.network, config.freeze)
         if self.machine.checkpointing:
             set_checkpointing(self.network)
-        self._ema = ModelEmaV3(self.network, self.config.ema, use_warmup=True) if self.config.ema else None
-        self.average = self._ema.module if self._ema else self.network
         groups = parameter_groups(
             self.network,
-            self.config.learning_rate,
-            self.config.head_learning_rate or self.config.learning_rate,
-            self.config.layer_decay,
-            self.config.weight_decay,
+            config.learning_rate,
+            config.head_learning_rate or config.learning_rate,
+            config.layer_decay,
+            config.weight_decay,
         )
-        self._peaks = [group["lr"] for group in groups]
-        optimizer = torch.optim.AdamW(groups, betas=BETAS, fused=self.accelerator.device.type != "mps")
-        objective = Objective(
-            self.network, self.config.mse, self.config.word_share, self.machine.channels_last, self.stages
+        return Loop(
+            self.accelerator,
+            [
+                Part(
+                    Objective(
+                        self.network, config.mse, config.word_share, self.machine.channels_last, self.stages
+                    ),
+                    groups=groups,
+                    betas=BETAS,
+                    ema=config.ema,
+                    network=self.network,
+                )
+            ],
+            Examples(
+                self.material.train,
+                self._inputs,
+                lambda plan: batches(self.loaded, plan, self._workers()),
+            ),
+            Schedule(
+                epochs=config.epochs,
+                batch=config.batch,
+                learning_rate=config.learning_rate,
+                weight_decay=config.weight_decay,
+                warmup=config.warmup,
+                clip=config.clip,
+                seed=config.seed,
+                save_minutes=self.machine.save_minutes,
+            ),
+            self.out,
+            accumulate=self.machine.accumulate,
+            start=start,
+            remedy="start again with a lower --learning-rate or --precision fp32. "
+            f"{self.out} keeps the checkpoints of the epochs before",
+            progress=self.report,
         )
-        self._objective, self._optimizer = self.accelerator.prepare(objective, optimizer)
-        if found is None:
-            if self.accelerator.is_main_process and self.progress.rows:
-                write_epoch(self.out, self.progress.rows, self.average)
-            self._save()
-            return False
-        self.progress, tensors = found
-        self.network.load_state_dict(tensors["network"])
-        if self._ema:
-            self.average.load_state_dict(tensors["average"])
-        self._optimizer.load_state_dict(tensors["optimizer"])
-        if self.accelerator.scaler is not None:
-            self.accelerator.scaler.load_state_dict(tensors["scaler"])
-        return True
 
-    def learn(self, on_epoch: Callable[[EpochScores], None]) -> None:
-        """Train to the end, saving on the way."""
-        if self.progress.step == 0:
-            for row in self.progress.rows:
+    def learn(self, loop: Loop, on_epoch: Callable[[EpochScores], None]) -> tuple[EpochScores, ...]:
+        """Train to the end, saving on the way; gives the scores of all epochs."""
+        (average,) = loop.networks.values()
+        main = self.accelerator.is_main_process
+        rows = tuple(EpochScores(**row) for row in loop.rows)
+        if not loop.resumed:
+            if main and rows:
+                write_epoch(self.out, rows, average)
+            loop.save()
+        if loop.step == 0:
+            for row in rows:
                 on_epoch(row)
-        while self.progress.epoch <= self.config.epochs:
-            self._learn_epoch()
-            row = self._score_epoch()
-            rows = (*self.progress.rows, row)
-            if self.accelerator.is_main_process:
-                write_epoch(self.out, rows, self.average)
-            self.progress = replace(
-                self.progress,
-                epoch=self.progress.epoch + 1,
-                batches=0,
-                sums=(0.0, 0.0, 0),
-                rows=rows,
-                epoch_seconds=0.0,
+        for measured in loop.epochs():
+            shown = self._over(self.material.validation, average, "validation")
+            row = EpochScores(
+                **measured, validation=self._validation_score(shown), constant=self.material.constant
             )
-            self._save()
+            rows = (*rows, row)
+            if main:
+                write_epoch(self.out, rows, average)
+            loop.finish_epoch(asdict(row))
             on_epoch(row)
+        return rows
 
-    def _learn_epoch(self) -> None:
-        epoch, first = self.progress.epoch, self.progress.batches
-        whole = epoch_batches(self.material.train, self.batch, self.config.seed, epoch)
-        mine = [
-            share_of(
-                rows, self.accelerator.process_index, self.accelerator.num_processes, self.machine.accumulate
-            )
-            for rows in whole[first:]
-        ]
-        plan = [part for parts in mine for part in parts]
-        sums = torch.zeros(3, dtype=torch.float64, device=self.accelerator.device)
-        self._began = time.monotonic()
-        self._objective.train()
-        self.report(f"epoch {epoch}", first * self.batch, len(whole) * self.batch)
-        every = 1 if self.machine.save_minutes == 0 else CHECK
-        with closing(batches(self.loaded, plan, self._workers())) as loader:
-            for number, parts in enumerate(mine, start=first + 1):
-                sums += self._step(list(islice(loader, len(parts))), len(whole[number - 1]))
-                self.progress = replace(self.progress, batches=number, step=self.progress.step + 1)
-                if number % every == 0 or number == len(whole):
-                    self._check(sums)
-                    sums.zero_()
-                self.report(f"epoch {epoch}", number * self.batch, len(whole) * self.batch)
-
-    def _step(self, parts: list[tuple[np.ndarray, torch.Tensor]], images: int) -> torch.Tensor:
-        """One step of the optimiser; gives the sums of losses and cosines of this process, and the images."""
-        accelerator, config = self.accelerator, self.config
-        step = self.progress.step
-        torch.manual_seed(derive_seed(config.seed, "step", step, accelerator.process_index))
-        share = learning_rate_share(step, self.steps, config.warmup)
-        for group, peak in zip(self._optimizer.param_groups, self._peaks, strict=True):
-            group["lr"] = peak * share
-        sums = torch.zeros(3, dtype=torch.float64, device=accelerator.device)
-        for number, (rows, pixels) in enumerate(parts, start=1):
-            seen = augment(
-                pixels.to(accelerator.device, non_blocking=True),
-                config.augment,
-                config.seed,
-                self.progress.epoch,
-                rows,
-            )
-            targets = self.targets[rows].to(accelerator.device, non_blocking=True)
-            words = None if self.words is None else self.words[rows].to(accelerator.device, non_blocking=True)
-            last = number == len(parts)
-            with nullcontext() if last else accelerator.no_sync(self._objective):
-                losses, cosines = self._objective(seen, targets, words)
-                # Gradients are averaged over processes, and this is to be the mean over all the images.
-                accelerator.backward(losses.sum() * (accelerator.num_processes / images))
-            sums += torch.stack([losses.detach().sum(), cosines.sum(), losses.new_tensor(len(rows))])
-        if config.clip:
-            accelerator.clip_grad_norm_(self._objective.parameters(), config.clip)
-        self._optimizer.step()
-        self._optimizer.zero_grad()
-        if self._ema:
-            self._ema.update(self.network, step + 1)
-        return sums
-
-    def _check(self, sums: torch.Tensor) -> None:
-        """Add what all processes have summed up; end a run that has come to nothing; save where it is due."""
-        now = time.monotonic()
-        spent = now - self._began
-        self._began = now
-        due = now - self._saved >= 60 * self.machine.save_minutes and self.accelerator.is_main_process
-        joint = self.accelerator.reduce(torch.cat([sums, sums.new_tensor([float(due)])]), "sum").tolist()
-        losses, cosines, images = self.progress.sums
-        self.progress = replace(
-            self.progress,
-            sums=(losses + joint[0], cosines + joint[1], images + round(joint[2])),
-            seconds=self.progress.seconds + spent,
-            epoch_seconds=self.progress.epoch_seconds + spent,
+    def _inputs(self, batch: Batch) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor | None]:
+        """A batch of what is loaded of images, as the objective takes it."""
+        device, rows = self.accelerator.device, batch.rows
+        seen = augment(
+            batch.loaded.to(device, non_blocking=True),
+            self.config.augment,
+            self.config.seed,
+            batch.epoch,
+            rows,
         )
-        if not np.isfinite(joint[0]):
-            raise RunError(
-                f"the loss is not a number, at step {self.progress.step} in epoch {self.progress.epoch}: the "
-                f"learning rate {self.config.learning_rate:g} is too high, or numbers in "
-                f"{self.accelerator.mixed_precision} overflowed; start again with a lower --learning-rate or "
-                f"--precision fp32. {self.out} keeps the checkpoints of the {len(self.progress.rows)} "
-                f"epochs before"
-            )
-        if joint[3]:
-            self._save()
-
-    def _save(self) -> None:
-        if self.accelerator.is_main_process:
-            tensors = {"network": self.network.state_dict(), "optimizer": self._optimizer.state_dict()}
-            if self._ema:
-                tensors["average"] = self.average.state_dict()
-            if self.accelerator.scaler is not None:
-                tensors["scaler"] = self.accelerator.scaler.state_dict()
-            write_state(self.out / WORK, self.progress, tensors)
-        self._saved = time.monotonic()
-
-    def _score_epoch(self) -> EpochScores:
-        losses, cosines, images = self.progress.sums
-        shown = self._over(self.material.validation, self.average, "validation")
-        return EpochScores(
-            epoch=self.progress.epoch,
-            step=self.progress.step,
-            loss=losses / images,
-            train=cosines / images,
-            validation=self._validation_score(shown),
-            constant=self.material.constant,
-            learning_rate=self.config.learning_rate
-            * learning_rate_share(self.progress.step - 1, self.steps, self.config.warmup),
-            images_per_second=images / max(self.progress.epoch_seconds, 1e-9),
-            seconds=self.progress.seconds,
-        )
+        words = None if self.words is None else self.words[rows].to(device, non_blocking=True)
+        return seen, self.targets[rows].to(device, non_blocking=True), words
 
     def _validation_score(self, raw: torch.Tensor) -> float:
         truth = self.targets[self.material.validation]
         return float(torch.cosine_similarity(raw.double(), truth.double()).mean())
 
     def _keep_frozen(self) -> None:
-        """Load what the frozen stages make of images, from now on, instead of images; its time counts."""
-        start = time.monotonic()
+        """Load what the frozen stages make of images, from now on, instead of images."""
         with self.accelerator.local_main_process_first():
             self.loaded = open_activations(
                 self.material.pixels,
@@ -421,10 +294,9 @@ class _Run:
                 self._workers(),
                 self.report,
             )
-        self.progress = replace(self.progress, seconds=self.progress.seconds + time.monotonic() - start)
 
-    def _probe(self) -> None:
-        """Fit the head to the frozen backbone's features."""
+    def _probe(self, seconds: float) -> EpochScores:
+        """Fit the head to the frozen backbone's features, after so many seconds of training."""
         start = time.monotonic()
         validation = self.material.validation
         train = first_of_shuffled(self.material.train, PROBE_IMAGES, self.config.seed)
@@ -466,8 +338,7 @@ class _Run:
                 for rows in (features, held_out)
             )
         spent = time.monotonic() - start
-        seconds = self.progress.seconds + spent
-        row = EpochScores(
+        return EpochScores(
             epoch=0,
             step=0,
             loss=float(loss_of(raw, targets, self.config.mse).mean()),
@@ -476,9 +347,8 @@ class _Run:
             constant=self.material.constant,
             learning_rate=0.0,
             images_per_second=(len(train) + len(validation)) / spent,
-            seconds=seconds,
+            seconds=seconds + spent,
         )
-        self.progress = replace(self.progress, rows=(row,), seconds=seconds)
 
     def _over(
         self, rows: np.ndarray, look: Callable[[torch.Tensor, int], torch.Tensor], step: str

@@ -22,10 +22,10 @@ from typing import TYPE_CHECKING, Any
 from unprompt import __version__
 from unprompt.datasets.dataset import read_dataset
 from unprompt.errors import ConfigError, RunError
-from unprompt.learning.curves import EpochScores, read_metrics
 from unprompt.progress import Progress, silent
 from unprompt.regression import trials as trial_states
 from unprompt.regression.config import MachineConfig, TrainConfig, TuneConfig
+from unprompt.regression.scores import EpochScores, read_scores
 from unprompt.regression.search import next_parameters, search_space, start_of, vision_transformer
 from unprompt.regression.trials import Trial, best_trial, plot_trials, write_trials
 from unprompt.storage.files import PARTS, locked, read_json, write_bytes, write_json
@@ -253,7 +253,7 @@ def _learn(
 
     try:
         if (folder / "metrics.csv").exists():
-            for row in read_metrics(folder / "metrics.csv"):
+            for row in read_scores(folder / "metrics.csv"):
                 report(row)
         if not (folder / training.RECORD).exists():
             training.train(dataset, folder, config, machine, on_epoch=report)
