@@ -4,10 +4,17 @@ from __future__ import annotations
 
 import re
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
 
+import numpy as np
 import pytest
+from PIL import Image
 
 from tests.rooms import PACKAGE, ROOMS
+from unprompt.bundle.bundles import read_bundle
+from unprompt.ensemble.kinds import MemberSpec
+from unprompt.ensemble.members import guess_from
 
 ROOT = Path(__file__).resolve().parents[1]
 TOP = [ROOT / "README.md", ROOT / "CONTRIBUTING.md"]
@@ -23,7 +30,9 @@ def file_of(name: str) -> Path:
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
 def test_python_files_that_are_named_are_there(page: Path) -> None:
     named = re.findall(r"[\w./-]*\w/\w+\.py\b", page.read_text(encoding="utf-8"))
-    assert [name for name in named if "NAME" not in name and not file_of(name).is_file()] == []
+    assert [
+        name for name in named if not re.search("NAME|their_", name) and not file_of(name).is_file()
+    ] == []
 
 
 def test_functions_that_are_named_are_in_the_file() -> None:
@@ -44,6 +53,38 @@ def test_the_table_has_each_room_in_its_order() -> None:
 def test_links_to_files_lead_somewhere(page: Path) -> None:
     links = re.findall(r"\]\((?!https?:|#)([^)#]+)", page.read_text(encoding="utf-8"))
     assert [link for link in links if not (page.parent / link).exists()] == []
+
+
+def blocks(page: str, language: str) -> list[str]:
+    """The blocks of a page's code in a language."""
+    text = (ROOT / "docs" / page).read_text(encoding="utf-8")
+    return re.findall(rf"^```{language}\n(.*?)^```", text, re.MULTILINE | re.DOTALL)
+
+
+def test_bundles_that_are_shown_can_be_read(tmp_path: Path) -> None:
+    shown = [block for block in blocks("bundles.md", "toml") if "[[members]]" in block]
+    assert shown
+    for block in shown:
+        (tmp_path / "shown.toml").write_text(block, encoding="utf-8")
+        assert read_bundle(str(tmp_path / "shown.toml")).members
+
+
+def test_the_kind_of_member_that_is_shown_works() -> None:
+    (program,) = blocks("bundles.md", "python")
+    found: dict[str, Any] = {"__name__": "their_package.night"}
+    exec(program, found)
+    spec = found["KIND"].parse(
+        MemberSpec("dark", "night", 1.0, settings={"night": "a city at night"}), Path()
+    )
+    rows = np.eye(2, 384, dtype=np.float32)
+    loader = SimpleNamespace(encoder=SimpleNamespace(encode=lambda texts: rows[: len(texts)]))
+    member = found["KIND"].build(loader, spec)
+    (backbone,) = member.backbones
+    pictures = [Image.new("RGB", (40, 30), colour) for colour in ("black", "white")]
+    features = backbone.features([backbone.prepare(picture) for picture in pictures])
+    guess = guess_from(member, {"brightness": features})
+    assert guess.prompts == ("a city at night", "a photo at noon")
+    np.testing.assert_array_equal(guess.embeddings, rows)
 
 
 def test_the_readme_is_short() -> None:
