@@ -2,18 +2,18 @@
 
 `python -m docs.draw_rooms`, in the repository's root, after a room or an import between rooms was added.
 
-Rooms of a single file (errors, records …) are the floor, on which all others stand; arrows to them are not
-drawn. Neither is an arrow that follows from others: app imports demos, demos imports serving, so that app may
-import serving goes without saying. What is left is drawn in layers, as Sugiyama, Tagawa and Toda (1981) do
-it: each room one layer above the highest that it imports, long arrows cut by invisible rooms in the layers
-that they pass, layers put in an order with few crossings, and then moved to where arrows are short.
+The lowest rooms, single files (errors, records …), are the floor on which all others stand; arrows to them
+are not drawn. Neither is an arrow that follows from others: app imports demos, demos imports serving, so that
+app may import serving goes without saying. What is left is drawn in layers, as Sugiyama, Tagawa and Toda
+(1981) do it: each room one layer above the highest that it imports, long arrows cut by passages in the layers
+between, layers put in an order with few crossings, and then moved to where arrows are short.
 """
 
 from __future__ import annotations
 
 import ast
 from collections.abc import Iterator, Mapping, Sequence
-from itertools import pairwise
+from itertools import pairwise, takewhile
 from pathlib import Path
 from xml.sax.saxutils import escape
 
@@ -34,8 +34,8 @@ Graph = dict[str, set[str]]
 
 
 def floor() -> tuple[str, ...]:
-    """The rooms that are a single file."""
-    return tuple(room for room in ROOMS if (PACKAGE / f"{room}.py").is_file())
+    """The lowest rooms, up to the first that is a folder."""
+    return tuple(takewhile(lambda room: (PACKAGE / f"{room}.py").is_file(), ROOMS))
 
 
 def graph() -> Graph:
