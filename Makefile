@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 WORKERS ?= 2
 export HF_HUB_OFFLINE := 1
 
-.PHONY: demo test test-fast lint format notebooks bench bench-train pocket-regression pocket kaggle kaggle-dry-run drill clean
+.PHONY: demo test test-fast lint format notebooks bench bench-train pocket-regression pocket kaggle kaggle-dry-run drill docs clean
 
 $(VENV)/.ready: pyproject.toml constraints.txt
 	$(PYTHON) -m venv $(VENV)
@@ -62,5 +62,13 @@ kaggle-dry-run: kaggle     ## notebook 03 offline from these wheels, on 7 images
 drill: $(VENV)/.ready      ## the bundle kaggle at full size with random weights: seconds and memory
 	$(BIN)/python benchmarks/kaggle_drill.py
 
+docs:                      ## the manual as a site in site/, every link checked; needs no models
+	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet -c constraints.txt -e '.[docs]'
+	$(BIN)/python -m docs.write_cli
+	$(BIN)/python -m docs.draw_rooms
+	$(BIN)/zensical build --strict --clean
+	$(BIN)/python -m docs.check_site site
+
 clean:
-	rm -rf $(VENV) dist build .pytest_cache .mypy_cache .ruff_cache unprompt-demo
+	rm -rf $(VENV) dist build site .cache .pytest_cache .mypy_cache .ruff_cache unprompt-demo
