@@ -7,7 +7,6 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -111,6 +110,8 @@ def test_all_pairs_near_and_progress(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_precision_is_given_back() -> None:
+    import torch
+
     before = torch.get_float32_matmul_precision()
     torch.set_float32_matmul_precision("medium")
     try:
