@@ -3,9 +3,10 @@ PYTHON ?= python3
 VENV ?= .venv
 BIN := $(VENV)/bin
 WORKERS ?= 2
+BASE ?= HEAD
 export HF_HUB_OFFLINE := 1
 
-.PHONY: demo test test-fast lint format notebooks bench bench-train pocket-regression pocket kaggle kaggle-dry-run drill docs clean
+.PHONY: demo check test test-fast lint format notebooks bench bench-train pocket-regression pocket kaggle kaggle-dry-run drill docs clean
 
 $(VENV)/.ready: pyproject.toml constraints.txt
 	$(PYTHON) -m venv $(VENV)
@@ -16,11 +17,14 @@ $(VENV)/.ready: pyproject.toml constraints.txt
 demo: $(VENV)/.ready       ## sample images, recovered prompts, a score and a report
 	$(BIN)/unprompt demo
 
+check: lint                ## lint, types and the fast tests of the rooms that differ from BASE: while one works
+	OMP_NUM_THREADS=1 $(BIN)/python tests/changed.py $(BASE)
+
 test: $(VENV)/.ready       ## all tests, files side by side, each worker with one core
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n $(WORKERS) --dist loadfile
 
 test-fast: $(VENV)/.ready  ## tests that take no more than a few seconds each
-	$(BIN)/python -m pytest -m "not slow"
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -m "not slow" -n $(WORKERS) --dist loadfile
 
 lint: $(VENV)/.ready       ## ruff and mypy
 	$(BIN)/ruff check .

@@ -21,7 +21,6 @@ from PIL import Image
 from tests.html_pages import HOSTILE, listen, open_browser, parse, readable
 from unprompt.cli import build_parser
 from unprompt.cli.options import settings_from
-from unprompt.datasets import neighbours as neighbours_module
 from unprompt.datasets.config import DescribeConfig
 from unprompt.datasets.dataset import read_dataset
 from unprompt.datasets.describe import Description, describe_dataset, sample_rows, study_distinct
@@ -158,23 +157,18 @@ class TestNeighbours:
         rows[~rows.any(axis=1)] = 1
         unit = unit_rows(rows)  # small whole numbers: many are equal, many equally near
         queries = np.array(data.draw(st.lists(st.integers(0, count - 1), min_size=1, unique=True)))
-        sizes = st.integers(1, 45)
-        with pytest.MonkeyPatch.context() as patch:  # blocks far smaller than the table
-            patch.setattr(neighbours_module, "QUERY_BLOCK", data.draw(sizes))
-            patch.setattr(neighbours_module, "TARGET_BLOCK", data.draw(sizes))
-            nearest, cosines = nearest_rows(unit, queries)
+        sizes = st.integers(1, 45)  # of blocks, also far smaller than the table
+        nearest, cosines = nearest_rows(unit, queries, data.draw(sizes), data.draw(sizes))
         for query, neighbour, cosine in zip(queries, nearest, cosines, strict=True):
             exact = [float(np.dot(unit[query].astype(float), other.astype(float))) for other in unit]
             assert neighbour != query
             assert cosine == pytest.approx(min(exact[neighbour], 1), abs=1e-12)
             assert cosine >= min(max(exact[:query] + exact[query + 1 :]), 1) - 1e-6
 
-    def test_many_prompts_are_sampled(self, monkeypatch: pytest.MonkeyPatch) -> None:
-        monkeypatch.setattr("unprompt.datasets.describe.ALL_QUERIES", 10)
-        monkeypatch.setattr("unprompt.datasets.describe.SOME_QUERIES", 4)
+    def test_many_prompts_are_sampled(self) -> None:
         vectors = unit_rows(np.random.default_rng(0).normal(size=(11, DIM)))
         texts = [f"prompt {n}" for n in range(11)]
-        some, every = study_distinct(texts, vectors), study_distinct(texts[:10], vectors[:10])
+        some, every = (study_distinct(texts[:n], vectors[:n], 10, 4) for n in (11, 10))
         assert some is not None
         assert every is not None
         assert (len(some.cosines), some.total, len(every.cosines)) == (4, 11, 10)

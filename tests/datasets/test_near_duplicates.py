@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -191,6 +190,8 @@ def test_no_rows_and_progress() -> None:
 
 
 def test_torch_has_its_threads_back() -> None:
+    import torch
+
     before = torch.get_num_threads()
     filter_near_duplicates(clustered(2500, 100, 0.5, seed=4))
     assert torch.get_num_threads() == before

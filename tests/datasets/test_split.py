@@ -7,7 +7,6 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -65,9 +64,7 @@ def test_groups_are_the_loops(
     seed: int, count: int, dim: int, groups: int, spread: float, cosine: float, block: int
 ) -> None:
     vectors = clustered(count, groups, spread, seed, dim)
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(split, "BLOCK", block)
-        assert group_rows(vectors, cosine).tolist() == loop(vectors, cosine)
+    assert group_rows(vectors, cosine, block=block).tolist() == loop(vectors, cosine)
 
 
 def test_a_chain_is_one_group_and_a_gap_ends_it() -> None:
@@ -78,13 +75,12 @@ def test_a_chain_is_one_group_and_a_gap_ends_it() -> None:
     assert group_rows(chain, 0.77).tolist() == list(range(6))
 
 
-def test_a_chain_in_any_order_over_many_blocks(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_chain_in_any_order_over_many_blocks() -> None:
     """The worst case for joining: 300 rows that hang together by 299 pairs, met in a random order."""
-    monkeypatch.setattr(split, "BLOCK", 16)
     order = np.random.default_rng(0).permutation(300)
     chain = on_circle(*order)  # a degree apart
     near = float(np.cos(np.radians(1.5)))
-    assert group_rows(chain, near).tolist() == [0] * 300
+    assert group_rows(chain, near, block=16).tolist() == [0] * 300
 
 
 def test_at_the_threshold_means_together() -> None:
@@ -101,16 +97,18 @@ def test_equal_rows_are_together_at_cosine_one() -> None:
     assert group_rows(np.concatenate([rows, rows]), 1.0).tolist() == [*range(50), *range(50)]
 
 
-def test_all_pairs_near_and_progress(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(split, "BLOCK", 100)
+def test_all_pairs_near_and_progress() -> None:
     told: list[tuple[str, int, int]] = []
-    labels = group_rows(clustered(250, 1, 0.1, 2), 0.7, progress=lambda *what: told.append(what))
+    rows = clustered(250, 1, 0.1, 2)
+    labels = group_rows(rows, 0.7, progress=lambda *what: told.append(what), block=100)
     assert not labels.any()
     assert told == [("grouping", 100, 250), ("grouping", 200, 250), ("grouping", 250, 250)]
     assert group_rows(np.empty((0, DIM), dtype=np.float32), 0.7).shape == (0,)
 
 
 def test_precision_is_given_back() -> None:
+    import torch
+
     before = torch.get_float32_matmul_precision()
     torch.set_float32_matmul_precision("medium")
     try:

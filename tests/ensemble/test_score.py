@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from scipy import stats
 
 from unprompt.ensemble.score import bootstrap_interval, cosines, score
 from unprompt.errors import InputError
@@ -81,6 +80,8 @@ def test_images_are_ranked_from_best_to_worst() -> None:
 
 @pytest.mark.parametrize("level", [0.95, 0.8])
 def test_the_interval_equals_scipys(level: float) -> None:
+    from scipy import stats
+
     values = np.random.default_rng(3).beta(4, 3, size=60)
     low, high = bootstrap_interval(values, level)
     theirs = stats.bootstrap(

@@ -313,19 +313,20 @@ def test_a_flavor_that_is_left_out_makes_room_for_the_next(
 
 @pytest.mark.parametrize("mode", MODES)
 def test_an_image_does_not_depend_on_the_others_nor_on_blocks(
-    tower: TextTower, tables: dict[str, Table], mode: str, monkeypatch: pytest.MonkeyPatch
+    tower: TextTower, tables: dict[str, Table], mode: str
 ) -> None:
-    made = Interrogator(tower, tables, InterrogatorConfig(mode=mode, max_flavors=4))
+    config = InterrogatorConfig(mode=mode, max_flavors=4)
+    made = Interrogator(tower, tables, config)
     features = random_features()
     together = made.prompts(features, CAPTIONS)
     alone = [made.prompts(features[[row]], CAPTIONS[row : row + 1])[0] for row in range(len(features))]
-    monkeypatch.setattr("unprompt.interrogator.modes.COSINES", 80)  # blocks of 2 to 4 images
-    blocks = made.prompts(features, CAPTIONS)
+    in_blocks = Interrogator(tower, tables, config, cosines=80)  # 2 to 4 images
+    blocks = in_blocks.prompts(features, CAPTIONS)
     for one, two, three in zip(together, alone, blocks, strict=True):
         assert one.prompt == two.prompt == three.prompt
         assert one.similarity == pytest.approx(two.similarity, abs=1e-6)
         assert [c.phrase for c in one.choices] == [c.phrase for c in two.choices]
-    assert made.prompts(features, CAPTIONS) == blocks
+    assert in_blocks.prompts(features, CAPTIONS) == blocks
 
 
 def test_no_images_give_no_prompts(tower: TextTower, tables: dict[str, Table]) -> None:

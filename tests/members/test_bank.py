@@ -16,7 +16,6 @@ from tests.whole_world import png, write_folder
 from unprompt.cli import build_parser
 from unprompt.datasets.dataset import read_dataset
 from unprompt.errors import ConfigError, InputError, RunError
-from unprompt.members import bank as banks
 from unprompt.members.bank import Bank, BankResult, build_bank, has_own_embeddings, read_bank, write_bank
 from unprompt.members.retrieval import RetrievalConfig, RetrievalMember
 from unprompt.networks.clip import Clip
@@ -106,22 +105,19 @@ class TestBuilding:
         assert more.images + len(more.problems) == 12
         assert set(read_bank(tmp_path / "A").prompts) < set(read_bank(tmp_path / "B").prompts)
 
-    def test_interrupted_it_goes_on_to_the_same_bytes(
-        self, parts: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-    ) -> None:
-        monkeypatch.setattr(banks, "CHUNK", 4)
-        build([parts], tmp_path / "WHOLE")
+    def test_interrupted_it_goes_on_to_the_same_bytes(self, parts: Path, tmp_path: Path) -> None:
+        build_bank([parts], tmp_path / "WHOLE", Thumbnails(), chunk=4)
 
         def stop(step: str, done: int, total: int) -> None:
             if step == "looking at images" and done == 12:
                 raise KeyboardInterrupt
 
         with pytest.raises(KeyboardInterrupt):
-            build_bank([parts], tmp_path / "BANK", Thumbnails(), workers=2, progress=stop)
+            build_bank([parts], tmp_path / "BANK", Thumbnails(), workers=2, progress=stop, chunk=4)
         with pytest.raises(InputError, match="is not finished; run the same"):
             read_bank(tmp_path / "BANK")
         backbone = Thumbnails()
-        assert build_bank([parts], tmp_path / "BANK", backbone, workers=1).resumed
+        assert build_bank([parts], tmp_path / "BANK", backbone, workers=1, chunk=4).resumed
         assert backbone.seen == 10  # of 22 images, three chunks of four were done
         assert files_of(tmp_path / "BANK") == files_of(tmp_path / "WHOLE")
 

@@ -442,11 +442,10 @@ def test_drawings_that_are_not_installed_are_an_error_that_says_what_to_do(
     drawings._svg_folder.cache_clear()
 
 
-def test_memory_for_drawings_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_memory_for_drawings_is_bounded() -> None:
     from unprompt.pocket import drawings
 
-    kept = drawings._Kept()
-    monkeypatch.setattr(drawings, "MEMORY", 3 * 64 * 64 * 4)
+    kept = drawings._Kept(memory=3 * 64 * 64 * 4)
     for number in range(5):
         kept.add((str(number), 64, False, True), Image.new("RGBA", (64, 64)))
         assert kept.get(("0", 64, False, True)) is not None  # used again each time, so it stays

@@ -46,12 +46,9 @@ def test_an_image_alone_becomes_what_it_becomes_in_a_batch(
 
 
 @pytest.mark.parametrize("slices", [1, 7, 64])
-def test_slices_make_no_difference(
-    pixels: torch.Tensor, slices: int, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_slices_make_no_difference(pixels: torch.Tensor, slices: int) -> None:
     whole = augment(pixels, tuple(AUGMENTATIONS), 3, 1, ROWS)
-    monkeypatch.setattr(module, "SLICE", slices)
-    assert torch.equal(augment(pixels, tuple(AUGMENTATIONS), 3, 1, ROWS), whole)
+    assert torch.equal(augment(pixels, tuple(AUGMENTATIONS), 3, 1, ROWS, slices), whole)
 
 
 def test_seed_epoch_and_row_each_matter_and_the_order_of_names_does_not(pixels: torch.Tensor) -> None:

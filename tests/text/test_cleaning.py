@@ -221,6 +221,7 @@ def test_a_prompt_keeps_what_is_promised_and_cleaning_it_again_changes_nothing(t
 
 @settings(max_examples=300, deadline=None)
 @given(TEXTS, TEXTS)
+@example("AAAAAAAAA&ltA‥", ">")
 def test_writing_on_after_the_end_changes_nothing(text: str, more: str) -> None:
     if is_whole(text) and not text[-1:].isspace():
         assert clean_prompt(f"{text} {more}")[0] == clean_prompt(text)[0]

@@ -166,15 +166,21 @@ def describe_dataset(dataset: Dataset, config: DescribeConfig | None = None) -> 
     )
 
 
-def study_distinct(texts: Sequence[str], vectors: FloatArray) -> Neighbours | None:
+def study_distinct(
+    texts: Sequence[str],
+    vectors: FloatArray,
+    all_queries: int = ALL_QUERIES,
+    some_queries: int = SOME_QUERIES,
+) -> Neighbours | None:
     """The nearest neighbours among the different prompts; None where all are the same.
 
     Equal prompts are counted elsewhere. Here they would stand at cosine 1 and hide what is nearly equal.
+    Where there are more than `all_queries`, the neighbours of `some_queries` are looked for.
     """
     rows = first_rows(texts)
     if len(rows) == 1:
         return None
-    count = len(rows) if len(rows) <= ALL_QUERIES else SOME_QUERIES
+    count = len(rows) if len(rows) <= all_queries else some_queries
     queries = sample_rows(len(rows), count, "neighbours")
     return study_neighbours([texts[row] for row in rows], vectors[rows], queries)
 

@@ -70,19 +70,24 @@ def study_neighbours(
     return Neighbours(len(texts), cosines, tuple(pairs))
 
 
-def nearest_rows(unit: FloatArray, queries: NDArray[np.intp]) -> tuple[NDArray[np.intp], NDArray[np.float64]]:
+def nearest_rows(
+    unit: FloatArray,
+    queries: NDArray[np.intp],
+    query_block: int = QUERY_BLOCK,
+    target_block: int = TARGET_BLOCK,
+) -> tuple[NDArray[np.intp], NDArray[np.float64]]:
     """Exact nearest neighbours by cosine, a row never its own: (n, D) unit rows, (q,) -> (q,), (q,).
 
     Gives the neighbours' rows (of equally near ones the lowest) and the cosines. The search is in float32;
     the cosines found are then taken in float64, so that they do not depend on how a matrix product is cut.
     """
     nearest = np.zeros(len(queries), dtype=np.intp)
-    for start in range(0, len(queries), QUERY_BLOCK):
-        rows = queries[start : start + QUERY_BLOCK]
+    for start in range(0, len(queries), query_block):
+        rows = queries[start : start + query_block]
         best = np.full(len(rows), -np.inf, dtype=np.float32)
-        for left in range(0, len(unit), TARGET_BLOCK):
-            targets = unit[left : left + TARGET_BLOCK]
-            cosines = unit[rows] @ targets.T  # (QUERY_BLOCK, TARGET_BLOCK)
+        for left in range(0, len(unit), target_block):
+            targets = unit[left : left + target_block]
+            cosines = unit[rows] @ targets.T  # (query_block, target_block)
             inside = np.flatnonzero((rows >= left) & (rows < left + len(targets)))
             cosines[inside, rows[inside] - left] = -np.inf
             found = cosines.argmax(axis=1)

@@ -113,13 +113,14 @@ def group_rows(
     cosine: float,
     device: str = "cpu",
     progress: Progress = silent,
+    block: int | None = None,
 ) -> Ints:
     """Groups of rows that hang together by pairs whose cosine is at or above `cosine`.
 
     `vectors`: (N, D) float32 unit rows. Returns (N,) the smallest row of each row's group. The cosine of two
     rows is their dot product in double precision; rows that differ by rounding alone are always together.
-    `progress` is told rows done and in all. Memory beside the vectors: some tiles of pairs, however many
-    pairs are near.
+    `progress` is told rows done and in all. Memory beside the vectors: some tiles of `block` x `block` pairs
+    (None: as many as suit the device), however many pairs are near.
 
     Raises ConfigError for a cosine outside (0, 1], InputError for rows that are not of unit length.
     """
@@ -130,7 +131,7 @@ def group_rows(
 
     labels = np.arange(len(vectors))
     threshold = min(cosine, SAME)
-    block = BLOCK if device == "cpu" else GPU_BLOCK
+    block = block or (BLOCK if device == "cpu" else GPU_BLOCK)
     there = torch.from_numpy(np.ascontiguousarray(vectors)).to(device)
     with _full_precision():
         for top in range(0, len(vectors), block):

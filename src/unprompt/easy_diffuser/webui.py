@@ -121,8 +121,9 @@ def request(
     timeout: float = ANSWER_SECONDS,
     auth: tuple[str, str] | None = None,
     transport: httpx.BaseTransport | None = None,
+    largest: int = LARGEST_ANSWER,
 ) -> dict[str, Any]:
-    """POST fields to txt2img and give back the object that the server answers."""
+    """POST fields to txt2img and give back the object that the server answers, up to `largest` bytes."""
     with needed_for("sending prompts to a web UI", "app", ConfigError):
         import httpx
     address = _address(url)
@@ -154,10 +155,9 @@ def request(
             body = bytearray()
             for part in response.iter_bytes():
                 body += part
-                if len(body) > LARGEST_ANSWER:
+                if len(body) > largest:
                     raise WebUIError(
-                        f"{where} answers more than {LARGEST_ANSWER >> 20} MiB; ask for fewer or smaller "
-                        "pictures"
+                        f"{where} answers more than {largest >> 20} MiB; ask for fewer or smaller pictures"
                     )
                 if time.monotonic() > deadline:
                     raise late

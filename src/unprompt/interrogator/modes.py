@@ -81,13 +81,21 @@ class Interrogator:
     Raises ConfigError where a list that the mode needs has no table.
     """
 
-    def __init__(self, tower: TextTower, tables: Mapping[str, Table], config: InterrogatorConfig) -> None:
+    def __init__(
+        self,
+        tower: TextTower,
+        tables: Mapping[str, Table],
+        config: InterrogatorConfig,
+        cosines: int = COSINES,
+    ) -> None:
+        """`cosines`: of images with phrases, how many are kept at a time."""
         missing = [kind for kind in config.kinds if kind not in tables]
         if missing:
             raise ConfigError(f"mode '{config.mode}' needs a table of {', '.join(missing)}")
         self.config = config
         self._tower = tower
         self._tables = [tables[kind] for kind in config.kinds]
+        self._block = max(1, cosines // sum(len(table.phrases) for table in self._tables))
 
     @classmethod
     def build(
@@ -115,11 +123,10 @@ class Interrogator:
             raise ValueError(f"mode '{self.config.mode}' takes a caption for each of {len(features)} images")
         said = [str(caption) for caption in captions] if captions is not None else []
         images = torch.as_tensor(features, dtype=torch.float32, device=self._tables[0].features.device)
-        block = max(1, COSINES // sum(len(table.phrases) for table in self._tables))
         done: list[Interrogation] = []
-        for start in range(0, len(images), block):
-            ranking = Ranking.of(images[start : start + block], self._tables)
-            done += self._interrogated(ranking, said[start : start + block], measured)
+        for start in range(0, len(images), self._block):
+            ranking = Ranking.of(images[start : start + self._block], self._tables)
+            done += self._interrogated(ranking, said[start : start + self._block], measured)
         return done
 
     def _interrogated(self, ranking: Ranking, captions: Sequence[str], measured: bool) -> list[Interrogation]:

@@ -121,10 +121,10 @@ def _warn_of_long(tower: TextTower, kind: str, phrases: Sequence[str]) -> None:
         )
 
 
-def similarities(features: Tensor, tables: Sequence[Table]) -> Tensor:
+def similarities(features: Tensor, tables: Sequence[Table], step: int = ROWS) -> Tensor:
     """Cosines of B images with all phrases of several tables, one table's columns after another's.
 
-    (B, D) float32 unit rows, on the tables' device -> (B, P) float32.
+    (B, D) float32 unit rows, on the tables' device -> (B, P) float32. `step`: rows of a table at a time.
     """
     import torch
 
@@ -132,7 +132,7 @@ def similarities(features: Tensor, tables: Sequence[Table]) -> Tensor:
     cosines = torch.empty((len(features), width), dtype=torch.float32, device=features.device)
     column = 0
     for table in tables:
-        for rows in table.features.split(ROWS):
+        for rows in table.features.split(step):
             cosines[:, column : column + len(rows)] = features @ rows.to(features.dtype).T
             column += len(rows)
     return cosines

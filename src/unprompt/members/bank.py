@@ -149,12 +149,14 @@ def build_bank(
     limit: int = 0,
     overwrite: bool = False,
     progress: Progress = silent,
+    chunk: int = CHUNK,
 ) -> BankResult:
     """Look at the images of data sets and keep features and prompts in the folder `out`.
 
     `workers`: threads, 0 for one a core. `limit`: so many images at most, drawn at random but always the
     same (0: all). `progress` is told the step, images done and in all. Interrupted work goes on when called
-    again with the same arguments, and leaves the same bytes as work that was not.
+    again with the same arguments, and leaves the same bytes as work that was not; it is saved every `chunk`
+    images.
 
     Embeddings are the data sets' own where a few of their prompts, embedded anew, have the same; all others
     are made once and kept in the user's cache. An image that cannot be read is left out.
@@ -173,17 +175,17 @@ def build_bank(
         "clip": backbone.identity,
         "encoder": encoder_identity(),
         "device": device,
-        "chunk": CHUNK,
+        "chunk": chunk,
         "images": folders.fingerprint({"images": identify_images(files), "prompts": texts}),
     }
     with folders.open_folder(out, KIND, plan, overwrite) as resumed:
         embeddings = _embed(datasets, device, progress)  # (N, 384)
-        chunks = [files[start : start + CHUNK] for start in range(0, len(files), CHUNK)]
+        chunks = [files[start : start + chunk] for start in range(0, len(files), chunk)]
         paths = [out / folders.WORK / f"chunk-{number:06d}.npz" for number in range(len(chunks))]
         with open_pipeline(workers or core_count(), device) as pipeline:
             _look(chunks, paths, backbone, pipeline, workers or core_count(), progress)
         done = [read_arrays(path, ("features", "problems")) for path in paths]
-        whys = [str(why) for chunk in done for why in chunk["problems"]]
+        whys = [str(why) for seen in done for why in seen["problems"]]
         problems = tuple(
             Problem(file.image_id, file.name, why) for file, why in zip(files, whys, strict=True) if why
         )
@@ -193,7 +195,7 @@ def build_bank(
             )
         readable = [row for row, why in enumerate(whys) if not why]
         bank = Bank(
-            features=np.concatenate([chunk["features"] for chunk in done if chunk["features"].size]),
+            features=np.concatenate([seen["features"] for seen in done if seen["features"].size]),
             embeddings=embeddings[readable].astype(np.float16),
             prompts=tuple(texts[row] for row in readable),
             clip=backbone.identity,
@@ -288,7 +290,8 @@ def _look(
     missing = [number for number, path in enumerate(paths) if not path.exists()]
     done = total - sum(len(chunks[number]) for number in missing)
     progress("looking at images", done, total)
-    ahead = 1 + -(-workers * backbone.batch // CHUNK)  # so many chunks keep every worker busy
+    longest = max(map(len, chunks))
+    ahead = 1 + -(-workers * backbone.batch // longest)  # so many chunks keep every worker busy
     found = pipeline.see_in_order((chunks[number] for number in missing), [backbone], ahead)
     for number, (chunk, seen) in zip(missing, found, strict=True):
         features = seen.features.get(backbone.name)

@@ -24,9 +24,10 @@ MEMORY = 256 * 2**20  # bytes of drawings that a process keeps
 
 
 class _Kept:
-    """The drawings used last, up to MEMORY bytes."""
+    """The drawings used last, up to `memory` bytes."""
 
-    def __init__(self) -> None:
+    def __init__(self, memory: int = MEMORY) -> None:
+        self._memory = memory
         self._images: OrderedDict[tuple[str, int, bool, bool], Image.Image] = OrderedDict()
         self._bytes = 0
 
@@ -38,7 +39,7 @@ class _Kept:
     def add(self, key: tuple[str, int, bool, bool], image: Image.Image) -> None:
         self._images[key] = image
         self._bytes += 4 * image.width * image.height
-        while self._bytes > MEMORY and len(self._images) > 1:
+        while self._bytes > self._memory and len(self._images) > 1:
             _, dropped = self._images.popitem(last=False)
             self._bytes -= 4 * dropped.width * dropped.height
 

@@ -37,7 +37,7 @@ TAPS = 2  # pixels on either side that a blurred one takes in
 ERASED = (0.02, 0.15)  # share of the area
 ASPECT = 2.0  # longest side of an erased rectangle over its other one
 LUMA = (0.299, 0.587, 0.114)  # ITU-R BT.601
-SLICE = 16  # images that are changed at a time on a CPU: they stay in its cache
+CPU_SLICE = 16  # images that are changed at a time on a CPU: they stay in its cache
 
 
 def check_augmentations(names: Sequence[str]) -> None:
@@ -47,7 +47,14 @@ def check_augmentations(names: Sequence[str]) -> None:
         raise ConfigError(f"there is no augmentation '{unknown[0]}'; there are: {', '.join(AUGMENTATIONS)}")
 
 
-def augment(pixels: Any, names: Sequence[str], seed: int, epoch: int, rows: NDArray[np.int64]) -> Any:
+def augment(
+    pixels: Any,
+    names: Sequence[str],
+    seed: int,
+    epoch: int,
+    rows: NDArray[np.int64],
+    cpu_slice: int = CPU_SLICE,
+) -> Any:
     """Tensor (B, S, S, 3) uint8 -> the same shape, changed by the augmentations in `names`.
 
     `rows`: (B,) the images' rows in their data set; with `seed` and `epoch` they decide everything, so an
@@ -60,7 +67,7 @@ def augment(pixels: Any, names: Sequence[str], seed: int, epoch: int, rows: NDAr
     check_augmentations(names)
     if not names:
         return pixels
-    step = SLICE if pixels.device.type == "cpu" else len(pixels)
+    step = cpu_slice if pixels.device.type == "cpu" else len(pixels)
     parts = [slice(start, start + step) for start in range(0, len(pixels), step)]
     return torch.cat(
         [_augment(pixels[part], set(names), _drawing(seed, epoch, rows[part])) for part in parts]

@@ -45,6 +45,7 @@ _SPELLED = str.maketrans(
     | {"⁄": "/", "™": None, "℠": None, "&": " and "}
 )
 _TAG = re.compile(r"<[^<>]*>")
+_OPEN_TAG = re.compile(r"<[^<>]*$")
 _ADDRESS = re.compile(
     r"\w+://\S*|\bwww\.\S*|\S+@\S+\.\S+|[@#](?=[^\W\d])\w+|\b[\w.-]+\.(?:com|org|net|edu|gov|ly|io)\b(?:/\S*)?",
     re.IGNORECASE,
@@ -70,7 +71,7 @@ def clean_prompt(text: str, cut_off: bool = False) -> tuple[str, str]:
     second round of a loop on, is cut away. `cut_off` says that the text was stopped before it ended, perhaps
     within a word.
     """
-    line, broken = _first_line(text)
+    line, broken, _ = _first_line(text)
     end = sentence_end(line)
     sentence = line[:end]
     if cut_off and end is None and not broken:
@@ -88,11 +89,12 @@ def clean_prompt(text: str, cut_off: bool = False) -> tuple[str, str]:
 def is_whole(text: str) -> bool:
     """Whether the sentence that `clean_prompt` takes has ended, so that writing on would change nothing.
 
-    A full stop that nothing follows yet does not count: it may become "3.5" or "Mr. Smith".
+    A full stop that nothing follows yet does not count: it may become "3.5" or "Mr. Smith". Neither does one
+    on a line with a tag that is still open: it may come to stand in the tag.
     """
-    line, broken = _first_line(text)
+    line, broken, in_tag = _first_line(text)
     end = sentence_end(line)
-    return broken or (end is not None and end < len(line))
+    return broken or (end is not None and end < len(line) and not in_tag)
 
 
 def plain(text: str) -> str:
@@ -181,8 +183,8 @@ def _bare(word: str) -> str:
     return word.strip(_EDGES + "!?").casefold()
 
 
-def _first_line(text: str) -> tuple[str, bool]:
-    """The first line with words, plain, and whether a line break ended it."""
+def _first_line(text: str) -> tuple[str, bool, bool]:
+    """The first line with words, plain, whether a line break ended it, and whether it has an open tag."""
     while (unescaped := html.unescape(text)) != text:  # "&amp;lt;" is found on scraped pages
         text = unescaped
     text = unicodedata.normalize("NFKC", text.translate(_SPELLED)).translate(_SPELLED)
@@ -191,8 +193,8 @@ def _first_line(text: str) -> tuple[str, bool]:
     for line in text.splitlines(keepends=True):
         tidied = _tidied(line)
         if any(map(str.isalnum, tidied)):
-            return tidied, line.splitlines()[0] != line
-    return "", False
+            return tidied, line.splitlines()[0] != line, _OPEN_TAG.search(line) is not None
+    return "", False, False
 
 
 def _tidied(line: str) -> str:
