@@ -43,7 +43,7 @@ from unprompt.bundle.loaded import LoadedBundle
 # ## Pictures and a bundle
 #
 # The competition's pictures, or sample scenes; for your own, set `images`. The bundle `lite` needs nothing
-# but packages, and has a classifier in place of a captioner. `pocket` (after `make pocket`) and `kaggle`
+# but packages, and has a classifier in place of a captioner. `pocket` (after `unprompt pocket`) and `kaggle`
 # (with its checkpoints attached) have a captioner and a CLIP.
 
 # %% tags=["parameters"]

@@ -209,7 +209,7 @@ def test_an_installed_bundle_is_read_by_its_name(
     own: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
-    with pytest.raises(InputError, match="`make pocket` makes the bundle pocket; here are kaggle, lite"):
+    with pytest.raises(InputError, match="`unprompt pocket` makes the bundle pocket; here are kaggle, lite"):
         read_bundle("pocket")
     folder = tmp_path / "cache" / "unprompt" / "bundles" / "pocket"
     folder.mkdir(parents=True)

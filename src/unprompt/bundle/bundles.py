@@ -88,12 +88,12 @@ def _bundle_file(name: str) -> Path:
 def read_bundle(name: str) -> Bundle:
     """Read a bundle by the name of a shipped or an installed one, or by the path of a TOML file.
 
-    `make pocket` installs one. Paths in a file are relative to that file. Raises InputError where there is no
+    `unprompt pocket` installs one. Paths in a file are relative to that file. Raises InputError where there is no
     such bundle, ConfigError where its content makes no sense.
     """
     path = _bundle_file(name)
     if not path.is_file():
-        made = "; `make pocket` makes the bundle pocket" if name == "pocket" else ""
+        made = "; `unprompt pocket` makes the bundle pocket" if name == "pocket" else ""
         raise InputError(
             f"no bundle is called '{name}' and no file is there{made}; "
             f"here are {', '.join(known_bundles())}; your own: name its .toml file"
