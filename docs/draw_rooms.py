@@ -26,7 +26,7 @@ PASSAGE = 14  # width that an arrow takes in a layer which it passes
 GAP, RISE = 22, 84  # between boxes of a layer; from layer to layer
 MARGIN, TITLE = 28, 46
 SWEEPS = 40  # up and down over all layers, to put them in order; what is best is kept
-FACES = ("app", "api", "cli")
+FACES = ("app", "api", "cli", "python")
 
 # A node is a room or, in a layer that an arrow passes, (from, to, layer).
 Node = str | tuple[str, str, int]

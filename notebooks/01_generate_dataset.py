@@ -91,14 +91,11 @@ dataset.prompts.texts[:4]
 # choose a GPU, and replace two calls:
 #
 # ```python
-# from unprompt.config import Gpt2Config
-# from unprompt.generate.gpt2 import Gpt2Prompts
-# from unprompt.generate.render.sd2 import PRESETS, Sd2Engine
+# import unprompt
 #
-# writer = Gpt2Prompts.load(Gpt2Config(starts=("A picture of", "A painting of")), "cuda")
-# extend_prompts(Path("prompts.csv"), writer, count=10_000)
-# engine = Sd2Engine(**PRESETS["competition"])
-# render_prompts(Path("kept.csv"), Path("DATASET"), engine, RenderConfig(workers=2))
+# starts = ("A picture of", "A painting of")
+# unprompt.prompts("prompts.csv", count=10_000, engine="gpt2", starts=starts)
+# unprompt.render("kept.csv", "DATASET", engine="sd2", preset="competition", workers=2)
 # ```
 #
 # With two GPUs, `workers=2` gives each its own. What a session does not finish goes on in the next one, from
