@@ -88,8 +88,8 @@ def _bundle_file(name: str) -> Path:
 def read_bundle(name: str) -> Bundle:
     """Read a bundle by the name of a shipped or an installed one, or by the path of a TOML file.
 
-    `unprompt pocket` installs one. Paths in a file are relative to that file. Raises InputError where there is
-    no such bundle, ConfigError where its content makes no sense.
+    `unprompt pocket` installs one. Paths in a file are relative to that file. Raises InputError where there
+    is no such bundle, ConfigError where its content makes no sense.
     """
     path = _bundle_file(name)
     if not path.is_file():

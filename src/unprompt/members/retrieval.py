@@ -57,8 +57,8 @@ class RetrievalConfig:
 
     bank: str = setting("", "folder that `unprompt bank` left")
     # On 1,000 pocket scenes, by the CLIP that `unprompt pocket` trains and a bank of 101,052: .554;
-    # 10 neighbours .514, 30 .543, 300 .556; temperature .03 .514, .1 .556; the constant .392. By EfficientNet-Lite2's
-    # pooled features and a bank of 6,568 the same setting was the best of a grid.
+    # 10 neighbours .514, 30 .543, 300 .556; temperature .03 .514, .1 .556; the constant .392. By
+    # EfficientNet-Lite2's pooled features and a bank of 6,568 the same setting was the best of a grid.
     neighbours: int = setting(100, "images of the bank that are asked", least=1)
     temperature: float = setting(0.05, "of cosines: lower trusts the nearest more", above=0, below=math.inf)
     leave_out_copies: bool = setting(False, "pass over images that are the same: to score on the bank's own")
