@@ -11,7 +11,6 @@ stands for is loaded when it is first used (PEP 562).
 """
 
 from importlib import import_module
-from typing import TYPE_CHECKING
 
 from unprompt.errors import (
     CheckpointError,
@@ -22,6 +21,7 @@ from unprompt.errors import (
     UnreadableImageError,
 )
 
+TYPE_CHECKING = False  # type checkers take it for true; importing it would take longer than all the rest
 if TYPE_CHECKING:
     from unprompt import easy_diffuser
     from unprompt.bundle.loaded import Caption, LoadedBundle, Prediction
