@@ -4,6 +4,8 @@ VENV ?= .venv
 BIN := $(VENV)/bin
 WORKERS ?= 2
 BASE ?= HEAD
+# Files side by side, in the order of tests/conftest.py.
+PARALLEL := -n $(WORKERS) --dist loadfile --no-loadscope-reorder
 export HF_HUB_OFFLINE := 1
 
 .PHONY: demo check test test-fast lint format notebooks bench bench-train pocket-regression pocket kaggle kaggle-dry-run drill docs clean
@@ -21,10 +23,10 @@ check: lint                ## lint, types and the fast tests of the rooms that d
 	OMP_NUM_THREADS=1 $(BIN)/python tests/changed.py $(BASE)
 
 test: $(VENV)/.ready       ## all tests, files side by side, each worker with one core
-	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n $(WORKERS) --dist loadfile
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest $(PARALLEL)
 
 test-fast: $(VENV)/.ready  ## tests that take no more than a few seconds each
-	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -m "not slow" -n $(WORKERS) --dist loadfile
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -m "not slow" $(PARALLEL)
 
 lint: $(VENV)/.ready       ## ruff and mypy
 	$(BIN)/ruff check .
