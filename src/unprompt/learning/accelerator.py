@@ -14,8 +14,8 @@ from typing import Any
 
 import torch
 
-from unprompt.errors import CheckpointError
 from unprompt.networks.devices import choose_device
+from unprompt.storage.packages import needed_for
 from unprompt.storage.resumable import FolderKind, open_folder
 
 PATIENCE = timedelta(hours=12)  # of processes that wait while the first one decodes, embeds or draws
@@ -26,11 +26,9 @@ def open_accelerator(device: str = "auto", precision: str = "fp32", compiled: bo
 
     `compiled`: objectives run through torch.compile. Raises CheckpointError where Accelerate is missing.
     """
-    try:
+    with needed_for("training", "train"):
         from accelerate import Accelerator, InitProcessGroupKwargs
         from accelerate.state import AcceleratorState
-    except ImportError as error:
-        raise CheckpointError(f"training needs {error.name}; run: pip install 'unprompt[train]'") from error
     chosen = choose_device(device)
     precision = choose_precision(precision, chosen)
     if chosen.startswith("cuda:"):

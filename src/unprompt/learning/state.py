@@ -14,6 +14,7 @@ import torch
 
 from unprompt.errors import RunError
 from unprompt.learning.curves import Row
+from unprompt.storage.damage import damaged_weights
 from unprompt.storage.files import writing
 
 STATE = "state.pt"
@@ -60,7 +61,7 @@ def read_state(folder: Path) -> tuple[Standing, dict[str, Any]] | None:
     try:
         tensors = torch.load(path, map_location="cpu", weights_only=True)
         standing = Standing(**tensors.pop("standing"))
-    except (OSError, RuntimeError, EOFError, ValueError, KeyError, TypeError) as error:
+    except damaged_weights() as error:
         raise RunError(
             f"{path} cannot be read ({str(error).splitlines()[0]}); start anew with --overwrite"
         ) from error

@@ -27,12 +27,13 @@ import torch
 
 from unprompt import __version__
 from unprompt.datasets.batches import batches
-from unprompt.errors import CheckpointError, ConfigError, InputError
+from unprompt.errors import ConfigError, InputError
 from unprompt.learning.accelerator import open_accelerator, shared_folder
 from unprompt.learning.curves import OUTPUTS
 from unprompt.learning.loop import Batch, Examples, Learnt, learn
 from unprompt.learning.parts import Part
 from unprompt.learning.schedule import Schedule
+from unprompt.networks.huggingface import import_transformers
 from unprompt.networks.preprocess import Preprocess
 from unprompt.progress import Progress, silent
 from unprompt.storage.files import write_bytes
@@ -280,11 +281,4 @@ def _fingerprint(pixels: Pixels, captions: Sequence[str], teacher: FloatArray | 
 
 
 def _transformers() -> Any:
-    try:
-        import transformers
-    except ImportError as error:
-        raise CheckpointError(
-            f"training a captioner needs {error.name}; run: pip install 'unprompt[interrogate,train]'"
-        ) from error
-    transformers.utils.logging.disable_progress_bar()  # of writing one small file
-    return transformers
+    return import_transformers("training a captioner", "interrogate,train")

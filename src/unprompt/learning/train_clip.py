@@ -30,6 +30,7 @@ from unprompt.networks.clip import CONFIG_FILE, WEIGHTS_FILES
 from unprompt.progress import Progress, silent
 from unprompt.records import unit_rows
 from unprompt.storage.files import write_bytes, write_json
+from unprompt.storage.packages import needed_for
 from unprompt.storage.resumable import FolderKind, finish
 
 if TYPE_CHECKING:
@@ -163,12 +164,8 @@ def model_config(tower: LockedTower, config: ClipTraining) -> dict[str, Any]:
 
 def new_clip(tower: LockedTower, config: ClipTraining) -> Any:
     """The network that training begins with: the locked tower's weights, all else random."""
-    try:
+    with needed_for("training a CLIP", "interrogate,train"):
         import open_clip
-    except ImportError as error:
-        raise CheckpointError(
-            f"training a CLIP needs {error.name}; run: pip install 'unprompt[interrogate,train]'"
-        ) from error
     from unprompt.networks.state_dicts import load_strictly
 
     described = model_config(tower, config)
