@@ -183,6 +183,11 @@ def test_an_array_is_the_file_of_its_pixels(array: np.ndarray, dtype: type, tmp_
         np.testing.assert_array_equal(np.asarray(image_of(one)), np.asarray(read_image(path)))
 
 
+def test_floats_are_rounded_to_the_nearest_level() -> None:
+    levels = image_of(np.array([[0.999, 0.0019, 0.0021, 0.5]]))  # 254.745, 0.4845, 0.5355, 127.5
+    assert np.asarray(levels)[0, :, 0].tolist() == [255, 0, 1, 128]
+
+
 @pytest.mark.parametrize(
     ("given", "words"),
     [
