@@ -254,6 +254,18 @@ def test_samples_come_at_their_steps_and_are_not_drawn_again(tmp_path: Path) -> 
     assert list(drawn(tmp_path)) == ["0000003.png", "0000006.png"]
 
 
+def test_a_sample_that_a_kill_prevented_is_drawn_later(
+    tmp_path: Path, whole: tuple[dict[str, Any], dict[str, bytes]]
+) -> None:
+    def die(networks: Any, step: int) -> Image.Image:
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        run_through(gan(tmp_path, draw=die))
+    assert run_through(gan(tmp_path)) == whole[0]
+    assert drawn(tmp_path) == whole[1]
+
+
 def test_samples_change_nothing_that_is_learnt(
     tmp_path: Path, whole: tuple[dict[str, Any], dict[str, bytes]]
 ) -> None:
@@ -266,7 +278,7 @@ def test_samples_change_nothing_that_is_learnt(
 
 
 class Line(torch.nn.Module):
-    """w x, which is to be y; dropout would be told from evaluation by its mode."""
+    """w x, which is to be y."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -289,7 +301,7 @@ def line(
     def inputs(batch: Batch) -> tuple[torch.Tensor, torch.Tensor]:
         weights.append(objective.weight.item())
         seen.append(batch.rows.tolist())
-        return x[batch.rows], 3 * x[batch.rows]
+        return x[batch.rows], 3 * x[batch.rows] + 1
 
     examples = Examples(np.arange(ROWS), inputs)
     parts = [Part(objective, **part)]
@@ -377,7 +389,7 @@ def test_average_is_that_of_the_weights_so_far(tmp_path: Path) -> None:
 @pytest.mark.parametrize("accumulate", [2, 3])
 def test_parts_of_a_batch_add_up_to_it(tmp_path: Path, accumulate: int) -> None:
     """2 x 8 examples, and parts of unlike sizes, are a batch of 16."""
-    schedule = replace(SCHEDULE, batch=16, clip=0.5)
+    schedule = replace(SCHEDULE, batch=16)
     plain, _, whole_rows = line(tmp_path / "plain", schedule)
     cut, _, cut_rows = line(tmp_path / "cut", schedule, accumulate)
     for one, other in zip(run_through(plain)["rows"], run_through(cut)["rows"], strict=True):

@@ -80,7 +80,7 @@ class Examples:
 
 @dataclass(frozen=True, eq=False)
 class Samples:
-    """Pictures of how far a training is: samples/STEP.png, each so many steps.
+    """Pictures of how far a training is: samples/STEP.png in its folder, each so many steps.
 
     `draw`: the networks by the names of their parts, averaged where they are, in evaluation mode, and the
     steps done -> a picture. It has no gradients and random numbers of its own, the same after a kill.

@@ -13,7 +13,10 @@ from typing import Any
 
 import torch
 
+from unprompt.datasets.seeds import derive_seed
+from unprompt.regression.config import TrainConfig
 from unprompt.regression.model import WordsHead
+from unprompt.regression.objective import loss_of
 from unprompt.regression.words import presence, word_loss
 
 # The strongest leave little but the mean target: the right guess where images are few.
@@ -21,6 +24,45 @@ RIDGE_STRENGTHS = tuple(10.0**exponent for exponent in (-4, -3, -2, -1.5, -1, -0
 PROBE_BATCH = 256
 MLP_LEARNING_RATE = 1e-3
 WORDS_LEARNING_RATE, WORDS_WEIGHT_DECAY = 2e-3, 0.05
+
+
+def fit_head(
+    head: Any,
+    config: TrainConfig,
+    features: torch.Tensor,
+    targets: torch.Tensor,
+    words: torch.Tensor | None,
+    held_out_features: torch.Tensor,
+    held_out_targets: torch.Tensor,
+    device: str,
+) -> tuple[torch.Tensor, torch.Tensor]:
+    """Fit a head of `config`'s kind in place; gives what it then makes of the features and the held-out ones.
+
+    (n, d) features, (n, 384) targets and, for a words head, (n, L) words; held-out rows choose the strength
+    of ridge regressions.
+    """
+    seed = derive_seed(config.seed, "probe")
+    if config.head == "linear":
+        ridge = fit_ridge(features, targets, held_out_features, held_out_targets)
+        with torch.no_grad():
+            head.weight.copy_(ridge.weight)
+            head.bias.copy_(ridge.bias)
+    elif words is not None:
+        held_out = (held_out_features, held_out_targets)
+        fit_words(head, features, targets, words, *held_out, config.probe, seed, device)
+    else:
+
+        def loss(raw: torch.Tensor, truth: torch.Tensor) -> torch.Tensor:
+            return loss_of(raw, truth, config.mse).mean()
+
+        fit_mlp(head, features, targets, loss, config.probe, seed, device)
+    head.eval()
+    with torch.no_grad():
+        raw, raw_held_out = (
+            torch.cat([head(part.to(device)).cpu() for part in rows.split(4096)])
+            for rows in (features, held_out_features)
+        )
+    return raw, raw_held_out
 
 
 @dataclass(frozen=True, eq=False)

@@ -20,7 +20,6 @@ import torch
 from unprompt import __version__
 from unprompt.datasets.batches import batches
 from unprompt.datasets.pixels import Pixels, images_fingerprint
-from unprompt.datasets.seeds import derive_seed
 from unprompt.datasets.split import first_of_shuffled
 from unprompt.errors import RunError
 from unprompt.learning.accelerator import device_of, open_accelerator, shared_folder
@@ -40,7 +39,7 @@ from unprompt.regression.material import Material, read_material
 from unprompt.regression.model import EmbeddingRegressor, new_backbone, with_head
 from unprompt.regression.objective import Objective, loss_of
 from unprompt.regression.outputs import write_epoch, write_outputs
-from unprompt.regression.probe import fit_mlp, fit_ridge, fit_words
+from unprompt.regression.probe import fit_head
 from unprompt.regression.scores import EpochScores, best_epoch
 from unprompt.regression.words import vocabulary_of, word_rows
 from unprompt.storage.resumable import WORK, FolderKind, finish
@@ -303,40 +302,16 @@ class _Run:
         features = self._over(train, self.network.features, "features")
         held_out = self._over(validation, self.network.features, "features of validation images")
         targets = self.targets[train]
-        head = self.network.head
-        if self.config.head == "linear":
-            ridge = fit_ridge(features, targets, held_out, self.targets[validation])
-            with torch.no_grad():
-                head.weight.copy_(ridge.weight)
-                head.bias.copy_(ridge.bias)
-        elif self.words is not None:
-            fit_words(
-                head,
-                features,
-                targets,
-                self.words[train],
-                held_out,
-                self.targets[validation],
-                self.config.probe,
-                derive_seed(self.config.seed, "probe"),
-                device_of(self.accelerator),
-            )
-        else:
-            fit_mlp(
-                head,
-                features,
-                targets,
-                lambda raw, truth: loss_of(raw, truth, self.config.mse).mean(),
-                self.config.probe,
-                derive_seed(self.config.seed, "probe"),
-                device_of(self.accelerator),
-            )
-        head.eval()
-        with torch.no_grad():
-            raw, raw_held_out = (
-                torch.cat([head(part.to(self.accelerator.device)).cpu() for part in rows.split(4096)])
-                for rows in (features, held_out)
-            )
+        raw, raw_held_out = fit_head(
+            self.network.head,
+            self.config,
+            features,
+            targets,
+            None if self.words is None else self.words[train],
+            held_out,
+            self.targets[validation],
+            device_of(self.accelerator),
+        )
         spent = time.monotonic() - start
         return EpochScores(
             epoch=0,
