@@ -28,10 +28,10 @@ from unprompt.diffusion.engine import Sd2Engine
 from unprompt.errors import CheckpointError, ConfigError, InputError, RunError
 from unprompt.generate.config import RenderConfig
 from unprompt.generate.render.run import render_prompts
-from unprompt.networks.minilm import PromptEncoder
+from unprompt.networks.minilm import PromptEncoder, encoder_identity
 from unprompt.pocket.engine import PocketEngine
 from unprompt.records import Prompts, unit_rows
-from unprompt.storage.files import write_prompts
+from unprompt.storage.files import read_prompts, write_prompts
 from unprompt.storage.images import find_images, read_file
 from unprompt.storage.parts import read_columns
 
@@ -50,8 +50,11 @@ def prompts(tmp_path: Path) -> Path:
 
 @pytest.fixture(scope="session")
 def pocket_prompts(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """60 prompts, their embeddings beside them: processes that render them need not load the encoder."""
     path = tmp_path_factory.mktemp("pocket") / "prompts.csv"
     assert main(["prompts", "--out", str(path), "--count", "60", "--engine", "pocket"]) == 0
+    prompts = read_prompts(path)
+    write_beside(path, prompts, PromptEncoder.load().encode(prompts.texts), encoder_identity())
     return path
 
 
