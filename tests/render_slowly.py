@@ -34,7 +34,12 @@ class SlowEngine(PocketEngine):
         return SlowRenderer(super().open(worker), self.pause)
 
 
+def render_slowly(source: Path, out: Path, pause: float = 0.0, workers: int = 1) -> None:
+    """Render into parts of 24 pictures, in chunks of 4, with so many seconds before each picture."""
+    config = RenderConfig(part=24, chunk=4, workers=workers)
+    render_prompts(source, out, SlowEngine(32, pause), config)
+
+
 if __name__ == "__main__":
     source, out, pause, workers = sys.argv[1:]
-    config = RenderConfig(part=24, chunk=4, workers=int(workers))
-    render_prompts(Path(source), Path(out), SlowEngine(32, float(pause)), config)
+    render_slowly(Path(source), Path(out), float(pause), int(workers))

@@ -192,6 +192,7 @@ def test_a_bundle_of_its_kind_predicts(own: Path, images: Path, tmp_path: Path) 
     assert found[0].prompts == {"low": "all red", "high": "all red"}
 
 
+@pytest.mark.slow
 def test_the_command_predicts_with_it(own: Path, images: Path, tmp_path: Path) -> None:
     """In a process of its own, which finds the package as any that was installed."""
     lay_out(tmp_path / "site", {"mean_colour": "night.mean_colour:KIND"}, mean_colour=MEAN_COLOUR)

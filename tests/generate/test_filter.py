@@ -232,10 +232,11 @@ class TestCommand:
             for who in ("Monet", "Dali", "Bosch", "Klee", "Miro", "Kahlo", "Goya", "Hals", "Dürer", "Turner")
         )
         write_prompts(tmp_path / "p.csv", Prompts(tuple(str(n) for n in range(len(texts))), texts))
-        command = [sys.executable, "-m", "unprompt", "filter", str(tmp_path / "p.csv"), "--out"]
-        subprocess.run([*command, str(tmp_path / "whole" / "kept.csv")], check=True, capture_output=True)
+        given = ["filter", str(tmp_path / "p.csv"), "--out"]
+        assert main([*given, str(tmp_path / "whole" / "kept.csv")]) == 0
         out = tmp_path / "killed" / "kept.csv"
-        process = subprocess.Popen([*command, str(out)], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+        command = [sys.executable, "-m", "unprompt", *given, str(out)]
+        process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
         deadline = time.monotonic() + 240
         while not list(tmp_path.glob("killed/.kept.csv.work/*.npz")) and time.monotonic() < deadline:
             assert process.poll() is None
@@ -243,7 +244,7 @@ class TestCommand:
         os.kill(process.pid, signal.SIGKILL)
         process.wait()
         assert not out.exists()
-        subprocess.run([*command, str(out)], check=True, capture_output=True)
+        assert main([*given, str(out)]) == 0
         whole = {path.name: path.read_bytes() for path in (tmp_path / "whole").iterdir()}
         killed = {path.name: path.read_bytes() for path in (tmp_path / "killed").iterdir()}
         assert killed == whole

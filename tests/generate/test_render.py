@@ -18,6 +18,7 @@ import psutil
 import pytest
 
 from tests.paint_engine import PaintEngine
+from tests.render_slowly import render_slowly
 from tests.tiny_sd import write_tiny_sd
 from unprompt.cli import main
 from unprompt.datasets.dataset import read_dataset
@@ -27,10 +28,10 @@ from unprompt.diffusion.engine import Sd2Engine
 from unprompt.errors import CheckpointError, ConfigError, InputError, RunError
 from unprompt.generate.config import RenderConfig
 from unprompt.generate.render.run import render_prompts
-from unprompt.networks.minilm import PromptEncoder
+from unprompt.networks.minilm import PromptEncoder, encoder_identity
 from unprompt.pocket.engine import PocketEngine
 from unprompt.records import Prompts, unit_rows
-from unprompt.storage.files import write_prompts
+from unprompt.storage.files import read_prompts, write_prompts
 from unprompt.storage.images import find_images, read_file
 from unprompt.storage.parts import read_columns
 
@@ -49,8 +50,11 @@ def prompts(tmp_path: Path) -> Path:
 
 @pytest.fixture(scope="session")
 def pocket_prompts(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """60 prompts, their embeddings beside them: processes that render them need not load the encoder."""
     path = tmp_path_factory.mktemp("pocket") / "prompts.csv"
     assert main(["prompts", "--out", str(path), "--count", "60", "--engine", "pocket"]) == 0
+    prompts = read_prompts(path)
+    write_beside(path, prompts, PromptEncoder.load().encode(prompts.texts), encoder_identity())
     return path
 
 
@@ -142,6 +146,13 @@ class TestTheDataSet:
 
 
 class TestGoingOn:
+    @pytest.fixture(scope="class")
+    def whole(self, pocket_prompts: Path, tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
+        """What `render_slowly` leaves when nobody kills it."""
+        out = tmp_path_factory.mktemp("whole") / "D"
+        render_slowly(pocket_prompts, out)
+        return hashes(out)
+
     @pytest.mark.parametrize("as_folder", [False, True])
     @pytest.mark.parametrize("fail_at", ["id00", "id05", "id09", "id10", "id24"])
     def test_after_a_failure_the_bytes_are_the_same(
@@ -163,10 +174,9 @@ class TestGoingOn:
     @pytest.mark.slow
     @pytest.mark.parametrize("workers", [1, 2])
     def test_killed_at_any_moment_it_ends_with_the_same_bytes(
-        self, pocket_prompts: Path, tmp_path: Path, workers: int
+        self, pocket_prompts: Path, whole: dict[str, str], tmp_path: Path, workers: int
     ) -> None:
         command = [sys.executable, "-m", "tests.render_slowly", str(pocket_prompts)]
-        subprocess.run([*command, str(tmp_path / "whole"), "0", "1"], check=True)
         for kill, pattern in enumerate((".work/chunk-*", "part-00000.parquet", "part-00001.parquet")):
             process = subprocess.Popen([*command, str(tmp_path / "D"), "0.03", str(workers)])
             deadline = time.monotonic() + 120
@@ -179,8 +189,8 @@ class TestGoingOn:
             process.wait()
             _, alive = psutil.wait_procs(children, timeout=30)
             assert not alive, "workers outlived their main process"
-        subprocess.run([*command, str(tmp_path / "D"), "0", str(workers)], check=True)
-        assert hashes(tmp_path / "D") == hashes(tmp_path / "whole")
+        render_slowly(pocket_prompts, tmp_path / "D", workers=workers)
+        assert hashes(tmp_path / "D") == whole
 
     def test_a_full_disk_keeps_what_is_done(
         self, prompts: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
