@@ -570,7 +570,7 @@ def test_a_bank_is_looked_at_by_the_clip_that_is_named(world: Path, tmp_path: Pa
 def test_a_setting_of_another_engine_is_refused() -> None:
     with pytest.raises(ConfigError, match=r"engine 'pocket' has no setting 'temperature'; it has: none"):
         unprompt.prompts("p.csv", 3, temperature=2.0)
-    with pytest.raises(ConfigError, match=r"engine 'file' has no setting 'seed'"):
+    with pytest.raises(ConfigError, match="a seed has no meaning for prompts from a file"):
         unprompt.prompts("p.csv", source="lines.txt", seed=1)
     with pytest.raises(ConfigError, match=r"engine 'pocket' has no setting 'steps'; it has: none"):
         unprompt.render("k.csv", "D", steps=3)

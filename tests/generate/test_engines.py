@@ -43,7 +43,7 @@ def test_own_settings_are_those_of_the_engine() -> None:
     assert {*RENDER_ENGINES["sd2"].settings, "width", "height", "device"} == {*every, "preset"}
     gpt2 = {field.name for field in fields(Gpt2Config)}
     named = {*PROMPT_ENGINES["gpt2"].settings} - {"start", "starts_file"}
-    assert named == gpt2 - {"starts", "seed", "max_tokens"}  # the last is not asked for
+    assert named == gpt2 - {"starts", "seed"}
 
 
 def test_prompt_engines_take_a_seed_or_say_that_they_have_none(tmp_path: Path) -> None:
@@ -53,5 +53,5 @@ def test_prompt_engines_take_a_seed_or_say_that_they_have_none(tmp_path: Path) -
     path.write_text("text\na red fox\n")
     opened = PROMPT_ENGINES["file"].open(seed=None, source=path, column="text")
     assert opened.settings() == FilePrompts(path, "text").settings()
-    with pytest.raises(ConfigError, match="--seed has no meaning"):
+    with pytest.raises(ConfigError, match="a seed has no meaning"):
         PROMPT_ENGINES["file"].open(seed=1, source=path)

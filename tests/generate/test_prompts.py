@@ -506,7 +506,7 @@ def test_the_pocket_grammar_is_the_default(tmp_path: Path) -> None:
             ConfigError,
             "--from belongs to --engine file",
         ),
-        (["--from", "a.txt", "--seed", "1"], ConfigError, "--seed has no meaning"),
+        (["--from", "a.txt", "--seed", "1"], ConfigError, "a seed has no meaning"),
         (["--from", "nowhere/a.txt"], InputError, "nowhere/a.txt does not exist"),
         (
             ["--count", "5", "--engine", "gpt2", "--temperature", "0"],

@@ -208,5 +208,7 @@ def made_of(out: Path) -> list[Path]:
     return [
         path
         for path in sorted(out.rglob("*"))
-        if path.is_file() and path.name not in ("results.json", "results.csv", "seconds.json", "pocket.toml")
+        if path.is_file()
+        and path.name not in ("results.json", "results.csv", "seconds.json", "pocket.toml")
+        and path.parent.name != "tensorboard"  # whose files are named after the time
     ]

@@ -247,7 +247,7 @@ class TestRunFolder:
 def begin(images: Path, out: Path) -> None:
     """Leave a run of which one chunk is done."""
 
-    def stop(done: int, total: int) -> None:
+    def stop(step: str, done: int, total: int) -> None:
         if done:
             raise KeyboardInterrupt
 

@@ -146,7 +146,7 @@ def describe_dataset(dataset: Dataset, config: DescribeConfig | None = None) -> 
     else:
         source = "in the data set" if dataset.embeddings else "computed for this page, the data set has none"
         constant = constant_score(vectors)
-        neighbours = study_distinct(texts, vectors)
+        neighbours = study_distinct(texts, vectors, ALL_QUERIES, SOME_QUERIES)
     return Description(
         name=dataset.path.resolve().name,
         images=len(dataset),

@@ -63,7 +63,7 @@ def _file(
     if source is None:
         raise ConfigError("--engine file needs --from FILE")
     if seed is not None:
-        raise ConfigError("--seed has no meaning for prompts from a file; leave it out")
+        raise ConfigError("a seed has no meaning for prompts from a file; leave it out")
     return FilePrompts(source, column, clean)
 
 

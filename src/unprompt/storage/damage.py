@@ -57,4 +57,4 @@ def damaged_safetensors() -> Errors:
 def damaged_weights() -> Errors:
     """Of torch, transformers and diffusers, for a network's files: weights in any format, and settings."""
     kinds = (ValueError, RuntimeError, KeyError, TypeError, IndexError, AttributeError, EOFError)
-    return (*damaged_safetensors(), *kinds, UnpicklingError)
+    return (*damaged_safetensors(), *kinds, UnpicklingError, struct.error)
