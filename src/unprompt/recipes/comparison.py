@@ -54,16 +54,17 @@ def compare(ours: Way, others: Sequence[Way]) -> list[dict[str, Any]]:
 
 
 def table_lines(rows: Sequence[dict[str, Any]]) -> list[str]:
-    """What `compare` gave, for people."""
+    """What `compare` gave, for people; targets only where there are any."""
     width = max(len(row["way"]) for row in rows)
-    lines = [f"{'':{width}}   score   95% interval       ours is above by   95% interval        target"]
+    aimed = any(row.get("target") for row in rows)
+    head = f"{'':{width}}   score   95% interval       ours is above by   95% interval"
+    lines = [f"{head}        target" if aimed else head]
     for row in rows:
         line = f"{row['way']:{width}}  {row['score']:.4f}  {row['low']:.4f} to {row['high']:.4f}"
         if "gain" in row:
-            line += (
-                f"   {row['gain']:+.4f}            {row['gain_low']:+.4f} to {row['gain_high']:+.4f}"
-                f"   {row['target']:.2f} {'met' if row['met'] else 'missed'}"
-            )
+            line += f"   {row['gain']:+.4f}            {row['gain_low']:+.4f} to {row['gain_high']:+.4f}"
+            if aimed:
+                line += f"   {row['target']:.2f} {'met' if row['met'] else 'missed'}"
         lines.append(line)
     return lines
 
