@@ -24,7 +24,7 @@ import torch
 from sentence_transformers.util import paraphrase_mining_embeddings
 
 from unprompt.datasets.near_duplicates import THRESHOLD, filter_near_duplicates
-from unprompt.members.phrases import read_phrases
+from unprompt.interrogator.vocabulary import read_phrases
 from unprompt.networks.minilm import PromptEncoder, encode_cached
 from unprompt.records import unit_rows
 

@@ -86,7 +86,7 @@ def main() -> None:
 
         network = timm.create_model(ARCHITECTURE).eval()
         weights = torch.load(locate(CHECKPOINT).main_path, weights_only=True)
-        network.load_state_dict(match_by_order(weights, network.state_dict()))
+        network.load_state_dict(match_by_order(weights, network.state_dict(), ARCHITECTURE))
         decoding = bare_decoding(files)
         plain = bare_forward(network, count)
         folded = bare_forward(fold_batch_norms(network), count)
