@@ -9,7 +9,7 @@ from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
-from unprompt.bundle.kinds import kind_named, known_kinds
+from unprompt.bundle.kinds import is_known, kind_named, known_kinds
 from unprompt.ensemble.blend import check_weights
 from unprompt.ensemble.kinds import MemberSpec
 from unprompt.ensemble.members import Member
@@ -121,7 +121,7 @@ def _parse(content: Mapping[str, Any], path: Path) -> Bundle:
             if not isinstance(value, kind) or isinstance(value, bool):
                 what = "a number" if key == "weight" else "a text"
                 raise ConfigError(f"member {position} needs the key '{key}' with {what}, got {value!r}")
-        if table["kind"] not in known_kinds():
+        if not is_known(table["kind"]):
             raise ConfigError(
                 f"member '{table['name']}' is of the unknown kind '{table['kind']}'; "
                 f"known: {', '.join(known_kinds())}"

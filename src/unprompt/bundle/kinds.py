@@ -33,6 +33,11 @@ def known_kinds() -> tuple[str, ...]:
     return (*members.NAMES, *sorted(_added()))
 
 
+def is_known(name: str) -> bool:
+    """Whether there is such a kind. Other packages are looked through only for a name that is not our own."""
+    return name in members.NAMES or name in _added()
+
+
 @cache
 def kind_named(name: str) -> MemberKind:
     """A kind by its name. Raises ConfigError for an unknown one, and for one that cannot be imported."""
