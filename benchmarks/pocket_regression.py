@@ -37,7 +37,7 @@ from unprompt.networks.backbones import own_preprocess
 from unprompt.networks.checkpoints import cache_folder
 from unprompt.networks.devices import choose_device
 from unprompt.recipes.comparison import Way, compare, constant_way, table_lines, write_rows
-from unprompt.recipes.scenes import HELD_OUT_SEED, TRAIN_SEED, Scenes
+from unprompt.recipes.scenes import HELD_OUT_SEED, TRAIN_SEED, Scenes, embeddings_of, train_once
 from unprompt.records import Embeddings
 from unprompt.regression import train as training
 from unprompt.regression.config import MachineConfig, TrainConfig
@@ -47,7 +47,7 @@ from unprompt.regression.probe import fit_ridge
 from unprompt.runs.config import PredictConfig
 from unprompt.runs.outputs import installed_versions
 from unprompt.runs.predict import predict
-from unprompt.storage.files import read_arrays, read_json, write_arrays, write_json
+from unprompt.storage.files import read_arrays, write_arrays, write_json
 from unprompt.storage.submission import read_submission
 from unprompt.storage.toml_files import read_config
 
@@ -63,33 +63,7 @@ ABOVE_CONSTANT, ABOVE_RIDGE = 0.25, 0.05  # targets
 # --- the data
 
 
-def embeddings_of(dataset: Dataset) -> Embeddings:
-    """The embeddings that `render` wrote."""
-    assert dataset.embeddings is not None
-    return dataset.embeddings
-
-
 # --- training and prediction
-
-
-def train_once(dataset: Path, run: Path, config: TrainConfig, overwrite: bool) -> dict[str, Any]:
-    """Train unless `run` is finished with these settings; its train.json.
-
-    Raises RunError where it is finished with others, unless `overwrite`.
-    """
-    record = run / training.RECORD
-    done = record.exists() and TrainConfig(**read_config(run / "config.toml", TrainConfig)) == config
-    if not done:
-        with StepBars("image") as bars:
-            training.train(
-                dataset,
-                run,
-                config,
-                overwrite=overwrite,
-                progress=bars.show,
-                on_epoch=lambda scores: tqdm.write(describe_epoch(scores)),
-            )
-    return read_json(record)
 
 
 def predict_once(run: Path, predicted: Path, held_out: Scenes) -> Embeddings:
@@ -124,7 +98,15 @@ def measure_curve(
         print(f"training with {size:,} images", flush=True)
         run = out / f"run-{size}"
         limited = replace(config, limit=size if size < images else 0)
-        record = train_once(train.dataset, run, limited, overwrite)
+        with StepBars("image") as bars:
+            record = train_once(
+                train.dataset,
+                run,
+                limited,
+                overwrite,
+                bars.show,
+                lambda scores: tqdm.write(describe_epoch(scores)),
+            )
         graded = score(predict_once(run, out / f"predicted-{size}", held_out), truth)
         rows.append(
             {

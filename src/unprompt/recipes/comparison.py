@@ -11,6 +11,7 @@ import numpy as np
 
 from unprompt.datasets.dataset import Dataset
 from unprompt.ensemble.score import bootstrap_interval, cosines
+from unprompt.recipes.scenes import embeddings_of
 from unprompt.records import Embeddings
 from unprompt.storage.files import write_table
 
@@ -26,8 +27,7 @@ class Way:
 
 def constant_way(train: Dataset, truth: Embeddings, target: float = 0.0) -> Way:
     """The one vector that is best for the training prompts; `target`: how far ours is to be above it."""
-    assert train.embeddings is not None  # `render` wrote them
-    mean = train.embeddings.vectors.mean(axis=0, dtype=np.float64)
+    mean = embeddings_of(train).vectors.mean(axis=0, dtype=np.float64)
     guess = np.tile(mean, (len(truth), 1))
     return Way("best constant of the training prompts", cosines(guess, truth.vectors), target)
 

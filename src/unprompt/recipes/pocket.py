@@ -58,7 +58,7 @@ from unprompt.pocket.interrogation import caption_of, phrase_lists
 from unprompt.progress import Progress, silent
 from unprompt.recipes.comparison import Way, compare, constant_way, table_lines, write_rows
 from unprompt.recipes.config import PocketConfig
-from unprompt.recipes.scenes import HELD_OUT_SEED, TRAIN_SEED, Scenes
+from unprompt.recipes.scenes import HELD_OUT_SEED, TRAIN_SEED, Scenes, embeddings_of, train_once
 from unprompt.regression import train as training
 from unprompt.regression.checkpoint import MODEL_FILE, locked_tower
 from unprompt.regression.config import TrainConfig
@@ -77,7 +77,6 @@ from unprompt.storage.toml_files import read_config
 
 if TYPE_CHECKING:
     from unprompt.records import Embeddings, FloatArray
-    from unprompt.regression.scores import EpochScores
 
 NAME = "pocket.toml"
 SECONDS = "seconds.json"
@@ -290,10 +289,9 @@ def make_bank(recipe: Recipe, known: Dataset, features: FloatArray) -> None:
         return
     record.unlink(missing_ok=True)
     clip = Clip.load("cpu", checkpoint=recipe.bundle / "clip")
-    assert known.embeddings is not None  # `render` wrote them
     bank = banks.Bank(
         features=image_features(recipe.bundle / "clip", features).astype(np.float16),
-        embeddings=known.embeddings.unit().vectors.astype(np.float16),
+        embeddings=embeddings_of(known).unit().vectors.astype(np.float16),
         prompts=known.prompts.texts,
         clip=clip.identity,
         encoder=encoder_identity(),
@@ -398,27 +396,11 @@ def best_member(rows: Sequence[Way]) -> Way:
     )
 
 
-def train_regression(
-    recipe: Recipe, progress: Progress, on_epoch: Callable[[EpochScores], None] = lambda scores: None
-) -> None:
+def train_regression(recipe: Recipe, progress: Progress) -> None:
     """The regression's RUN, unless it is there with these settings; its network goes into the bundle."""
-    record = recipe.run / training.RECORD
-    done = record.exists() and _settings_of(recipe.run) == recipe.regression
-    if not done:
-        training.train(
-            recipe.train.dataset,
-            recipe.run,
-            recipe.regression,
-            overwrite=True,
-            progress=progress,
-            on_epoch=on_epoch,
-        )
-    if not is_current(recipe.network, record):
+    train_once(recipe.train.dataset, recipe.run, recipe.regression, overwrite=True, progress=progress)
+    if not is_current(recipe.network, recipe.run / training.RECORD):
         write_bytes(recipe.network, (recipe.run / MODEL_FILE).read_bytes())
-
-
-def _settings_of(run: Path) -> TrainConfig:
-    return TrainConfig(**read_config(run / "config.toml", TrainConfig))
 
 
 @dataclass(frozen=True)
@@ -460,9 +442,8 @@ def make_pocket(
     with work.step("bank"):
         make_bank(recipe, known, features)
         make_phrases(recipe)
-    assert new.embeddings is not None  # `render` wrote them
     with work.step("predicting"):
-        rows, fitted = ways(predict_once(recipe, progress), known, new.embeddings)
+        rows, fitted = ways(predict_once(recipe, progress), known, embeddings_of(new))
         write_bytes(bundle / NAME, bundle_text(fitted["all three"]).encode())
     with work.step("relatedness"):
         related = make_relatedness(recipe, progress)

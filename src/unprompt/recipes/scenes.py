@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 from unprompt.datasets.embedded import read_beside, write_beside
 from unprompt.errors import RunError
@@ -15,8 +17,16 @@ from unprompt.generate.render.run import render_prompts
 from unprompt.networks.minilm import encoder_identity
 from unprompt.pocket.engine import PocketEngine
 from unprompt.progress import Progress, silent
-from unprompt.storage.files import read_prompts, write_table
+from unprompt.regression import train as training
+from unprompt.regression.config import TrainConfig
+from unprompt.storage.files import read_json, read_prompts, write_table
 from unprompt.storage.images import DATASET_RECORD
+from unprompt.storage.toml_files import read_config
+
+if TYPE_CHECKING:
+    from unprompt.datasets.dataset import Dataset
+    from unprompt.records import Embeddings
+    from unprompt.regression.scores import EpochScores
 
 TRAIN_SEED, HELD_OUT_SEED = 0, 1
 
@@ -79,3 +89,28 @@ def _write_list(path: Path, count: int, seed: int, against: tuple[Path, ...], pr
     assert vectors is not None  # the filter has just written them
     write_beside(path, first, vectors[:count], encoder_identity())
     write_table(path, ("imgId", "prompt"), zip(first.ids, first.texts, strict=True))
+
+
+def embeddings_of(dataset: Dataset) -> Embeddings:
+    """The prompts' embeddings that `render` wrote."""
+    assert dataset.embeddings is not None
+    return dataset.embeddings
+
+
+def train_once(
+    dataset: Path,
+    run: Path,
+    config: TrainConfig,
+    overwrite: bool,
+    progress: Progress = silent,
+    on_epoch: Callable[[EpochScores], None] = lambda scores: None,
+) -> dict[str, Any]:
+    """Train a regression unless `run` is finished with these settings; its train.json.
+
+    Raises RunError where it is finished with others, unless `overwrite`.
+    """
+    record = run / training.RECORD
+    done = record.exists() and TrainConfig(**read_config(run / "config.toml", TrainConfig)) == config
+    if not done:
+        training.train(dataset, run, config, overwrite=overwrite, progress=progress, on_epoch=on_epoch)
+    return read_json(record)
