@@ -6,36 +6,26 @@ import math
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from unprompt.errors import ConfigError
+from unprompt.settings import check_settings, setting
 
 
 @dataclass(frozen=True)
 class Schedule:
     """How a network learns."""
 
-    epochs: int = 5
-    batch: int = 64  # examples a step
-    learning_rate: float = 1e-3  # peak, after the warm-up; then half a cosine to 0
-    weight_decay: float = 0.05  # of what has two dimensions and more
-    warmup: float = 0.05  # share of all steps
-    clip: float = 1.0  # longest gradient (0: any)
+    epochs: int = setting(5, "how often each example is learnt from", least=1)
+    batch: int = setting(64, "examples a step", least=1)
+    learning_rate: float = setting(
+        1e-3, "peak, after the warm-up; then half a cosine to 0", above=0, below=math.inf
+    )
+    weight_decay: float = setting(0.05, "of what has two dimensions and more", least=0)
+    warmup: float = setting(0.05, "share of all steps", least=0, below=1)
+    clip: float = setting(1.0, "longest gradient; 0: any", least=0)
     seed: int = 0
-    save_minutes: float = 3.0  # between two saves inside an epoch: what a kill can cost
+    save_minutes: float = setting(3.0, "between two saves inside an epoch: what a kill can cost", least=0)
 
     def __post_init__(self) -> None:
-        for name, least in (
-            ("epochs", 1),
-            ("batch", 1),
-            ("weight_decay", 0),
-            ("clip", 0),
-            ("save_minutes", 0),
-        ):
-            if getattr(self, name) < least:
-                raise ConfigError(f"{name} must be at least {least}, got {getattr(self, name)}")
-        if not 0 < self.learning_rate < math.inf:
-            raise ConfigError(f"learning_rate must be above 0, got {self.learning_rate}")
-        if not 0 <= self.warmup < 1:
-            raise ConfigError(f"warmup must be at least 0 and below 1, got {self.warmup}")
+        check_settings(self)
 
     def deciding(self) -> dict[str, Any]:
         """The settings on which the result depends."""

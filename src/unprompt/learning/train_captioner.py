@@ -36,6 +36,7 @@ from unprompt.learning.schedule import Schedule
 from unprompt.networks.huggingface import import_transformers
 from unprompt.networks.preprocess import Preprocess
 from unprompt.progress import Progress, silent
+from unprompt.settings import setting
 from unprompt.storage.files import write_bytes
 from unprompt.storage.resumable import FolderKind, finish
 
@@ -65,27 +66,22 @@ NOT_LEARNT = -100  # a label that the loss leaves out
 class CaptionerTraining(Schedule):
     """Sizes and schedule. The defaults are for minutes on two cores."""
 
-    epochs: int = 2
-    batch: int = 64
-    learning_rate: float = 1e-3
+    epochs: int = setting(2, "how often each example is learnt from", least=1)
     size: int = 128  # side of the images in pixels
-    patch: int = 32  # side of a patch
+    patch: int = setting(32, "side of a patch in pixels", least=1)
     width: int = 192
-    image_layers: int = 6
-    text_layers: int = 3
-    guidance: float = 1.0  # share of the squared error against the teacher's features in the loss
+    image_layers: int = setting(6, "of the image encoder", least=1)
+    text_layers: int = setting(3, "of the text decoder", least=1)
+    guidance: float = setting(
+        1.0, "share of the squared error against the teacher's features in the loss", least=0
+    )
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        for name in ("patch", "image_layers", "text_layers"):
-            if getattr(self, name) < 1:
-                raise ConfigError(f"{name} must be at least 1, got {getattr(self, name)}")
         if self.width < 1 or self.width % HEAD_WIDTH:
             raise ConfigError(f"width must be a multiple of {HEAD_WIDTH}, got {self.width}")
         if self.size < 1 or self.size % self.patch:
             raise ConfigError(f"size {self.size} is not a multiple of the patch of {self.patch} pixels")
-        if self.guidance < 0:
-            raise ConfigError(f"guidance must be at least 0, got {self.guidance}")
 
 
 def train_captioner(

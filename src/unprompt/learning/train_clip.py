@@ -29,6 +29,7 @@ from unprompt.learning.schedule import Schedule
 from unprompt.networks.clip import CONFIG_FILE, WEIGHTS_FILES
 from unprompt.progress import Progress, silent
 from unprompt.records import unit_rows
+from unprompt.settings import setting
 from unprompt.storage.files import write_bytes, write_json
 from unprompt.storage.packages import needed_for
 from unprompt.storage.resumable import FolderKind, finish
@@ -57,21 +58,16 @@ PARTS = 4  # of a batch of texts, by length, so that short ones are not filled u
 class ClipTraining(Schedule):
     """Sizes and schedule. The defaults train in minutes on two cores; the loss wants large batches."""
 
-    epochs: int = 5
-    batch: int = 512
-    learning_rate: float = 1e-3
-    width: int = 256  # of the features
+    batch: int = setting(512, "examples a step", least=1)
+    width: int = setting(256, "of the features", least=1)
     text_width: int = 128
-    text_layers: int = 2
-    context: int = 77  # tokens
+    text_layers: int = setting(2, "of the text tower", least=1)
+    context: int = setting(77, "tokens that a text has at most", least=3)
     runs: float = 0.5  # share of the prompts of which only a run of words is shown
-    run_words: int = 4  # at most so many
+    run_words: int = setting(4, "of such a run, at most", least=1)
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        for name, least in (("width", 1), ("text_layers", 1), ("context", 3), ("run_words", 1)):
-            if getattr(self, name) < least:
-                raise ConfigError(f"{name} must be at least {least}, got {getattr(self, name)}")
         if self.text_width < 1 or self.text_width % HEAD_WIDTH:
             raise ConfigError(f"text_width must be a multiple of {HEAD_WIDTH}, got {self.text_width}")
         if not 0 <= self.runs <= 1:
