@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.util
 import subprocess
 import sys
 import warnings
@@ -26,6 +27,32 @@ from unprompt.storage.packages import package_folder
 def written(path: Path, content: str | bytes) -> Path:
     path.write_bytes(content.encode() if isinstance(content, str) else content)
     return path
+
+
+def lines_of(kind: str) -> list[str]:
+    spec = importlib.util.find_spec("clip_interrogator")
+    assert spec is not None
+    assert spec.submodule_search_locations is not None
+    path = Path(spec.submodule_search_locations[0]) / "data" / f"{kind}.txt"
+    with path.open(encoding="utf-8") as stream:
+        return [line.strip() for line in stream]
+
+
+@pytest.mark.parametrize(
+    ("kind", "count"),
+    [("flavors", 100_970), ("mediums", 95), ("movements", 200), ("artists", 5_265), ("negative", 41)],
+)
+def test_a_list_is_the_packages_without_repeats(kind: str, count: int) -> None:
+    lines = lines_of(kind)
+    assert len(lines) == count
+    once: list[str] = []
+    seen = {""}  # one line of the flavors is empty
+    for line in lines:
+        if line not in seen:
+            once.append(line)
+        seen.add(line)
+    assert read_phrases(kind) == once
+    assert count - len(once) == (16 if kind == "flavors" else 0)
 
 
 # --- the package's lists

@@ -1,7 +1,8 @@
-"""The lite classifier against timm's own network and transform, and ConSE against its formula."""
+"""The lite classifier against timm's own network and transform, and the projection against its formula."""
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +17,14 @@ from unprompt.ensemble.members import softmax
 from unprompt.ensemble.prior import prior_embedding
 from unprompt.ensemble.score import cosines
 from unprompt.errors import CheckpointError
-from unprompt.members.zeroshot import ConSE, ZeroshotMember
+from unprompt.members.sight import Box, Found
+from unprompt.members.zeroshot import (
+    Projection,
+    ZeroshotMember,
+    class_sentences,
+    prompt_map,
+    sentence_about,
+)
 from unprompt.networks.checkpoints import locate
 from unprompt.networks.folding import fold_batch_norms, match_by_order
 from unprompt.networks.imagenet import (
@@ -28,6 +36,8 @@ from unprompt.networks.imagenet import (
     class_names,
     first_alternative,
 )
+from unprompt.networks.minilm import PromptEncoder, encode_cached
+from unprompt.networks.things import MOST, thing_names
 from unprompt.records import DIM, unit_rows
 from unprompt.storage.images import read_image
 from unprompt.storage.submission import read_submission
@@ -48,10 +58,8 @@ def reference() -> Any:
 
 
 @pytest.fixture(scope="module")
-def conse() -> ConSE:
-    from unprompt.networks.minilm import PromptEncoder
-
-    return ConSE.build(PromptEncoder.load("cpu"), 0.5)
+def projection() -> Projection:
+    return Projection.build(PromptEncoder.load("cpu"), 1.0)
 
 
 def smooth_picture(seed: int, side: int = 512, blobs: int = 24) -> Image.Image:
@@ -200,7 +208,7 @@ def test_the_centre_is_what_is_seen(classifier: ImageNetClassifier) -> None:
     assert (classifier.prepare(picture) == (255, 0, 0)).all()
 
 
-# --- ConSE
+# --- the projection
 
 
 def first_numbers(*numbers: float) -> np.ndarray:
@@ -209,46 +217,81 @@ def first_numbers(*numbers: float) -> np.ndarray:
     return vector
 
 
-def test_conse_of_a_worked_example() -> None:
-    offsets = np.stack([first_numbers(0, 1, 0), first_numbers(0, 0, 2), first_numbers(0, -1, -2)])
-    conse = ConSE(first_numbers(0.4), first_numbers(7), offsets, gain=0.5)
+def seen(thing: int, count: int, probability: float) -> Found:
+    return Found(thing, count, probability, Box(0, 0, 1, 1))
+
+
+def test_a_worked_example() -> None:
+    classes = np.stack([first_numbers(0, 1, 0), first_numbers(0, 0, 2), first_numbers(0, -1, -2)])
+    things = np.zeros((2, MOST, DIM), np.float32)
+    things[1, 2] = first_numbers(0, 0, 8)
+    projection = Projection(first_numbers(0.4), classes, things, gain=0.5)
     probabilities = np.array([[1, 0, 0], [0.5, 0.25, 0.25], [1 / 3, 1 / 3, 1 / 3]], np.float32)
-    # row 1: 0.5 (0, 1, 0) + 0.25 (0, 0, 2) + 0.25 (0, -1, -2) = (0, 0.25, 0)
-    assert conse.directions(probabilities)[:, :3] == pytest.approx(
-        np.array([[0, 1, 0], [0, 0.25, 0], [0, 0, 0]]), abs=1e-7
-    )
-    # row 0: (0.4, 0.5, 0) of length sqrt(.41); row 1: (0.4, 0.125, 0) of length sqrt(.175625)
-    assert conse.embeddings(probabilities)[:, :3] == pytest.approx(
-        np.array([[0.624695, 0.780869, 0], [0.954480, 0.298275, 0], [1, 0, 0]]), abs=1e-6
+    # row 1: 0.5 (0, 1, 0) + 0.25 (0, 0, 2) + 0.25 (0, -1, -2) = (0, 0.25, 0); the thing, three of it with
+    # probability a half: (1 / 8) (0, 0, 8) = (0, 0, 1)
+    moved = projection.embeddings(probabilities, [[], [seen(1, 3, 0.5)], [seen(0, 1, 0.9)]])
+    # row 0: (0.4, 0.5, 0) of length sqrt(.41); row 1: (0.4, 0.125, 0.5) of length sqrt(.425625)
+    assert moved[:, :3] == pytest.approx(
+        np.array([[0.624695, 0.780869, 0], [0.613121, 0.191600, 0.766402], [1, 0, 0]]), abs=1e-6
     )
 
 
-def test_an_unsure_classifier_gives_the_prior(conse: ConSE) -> None:
+def test_who_sees_nothing_gives_the_prior(projection: Projection) -> None:
     uniform = np.full((2, CLASSES), 1 / CLASSES, np.float32)
-    assert conse.embeddings(uniform) == pytest.approx(np.stack([prior_embedding()] * 2), abs=1e-5)
+    assert projection.embeddings(uniform, [[], []]) == pytest.approx(
+        np.stack([prior_embedding()] * 2), abs=1e-5
+    )
 
 
-def test_gain_zero_gives_the_prior(conse: ConSE) -> None:
+def test_gain_zero_gives_the_prior(projection: Projection) -> None:
     sure = np.eye(CLASSES, dtype=np.float32)[:3]
-    still = ConSE(conse.prior, conse.centre, conse.offsets, gain=0.0)
-    assert still.embeddings(sure) == pytest.approx(np.stack([prior_embedding()] * 3), abs=1e-6)
+    still = replace(projection, gain=0.0)
+    assert still.embeddings(sure, [[seen(0, 1, 1.0)]] * 3) == pytest.approx(
+        np.stack([prior_embedding()] * 3), abs=1e-6
+    )
 
 
-def test_a_sure_classifier_moves_towards_its_class(conse: ConSE) -> None:
-    from unprompt.networks.minilm import PromptEncoder
-
+def test_what_is_sure_moves_the_guess_towards_its_prompts(projection: Projection) -> None:
     rows = [class_names().index(name) for name in ("orange", "pizza", "church")]
-    guesses = conse.embeddings(np.eye(CLASSES, dtype=np.float32)[rows])
-    sentences = ["an orange on a plate", "a slice of pizza", "an old church in a village"]
-    nearness = guesses @ PromptEncoder.load("cpu").encode(sentences).T  # (3, 3)
-    assert nearness.argmax(axis=1).tolist() == [0, 1, 2]
+    guesses = projection.embeddings(np.eye(CLASSES, dtype=np.float32)[rows], [[], [], []])
+    names = [thing.name for thing in thing_names()]
+    unsure = np.full((2, CLASSES), 1 / CLASSES, np.float32)
+    dogs, skis = ([seen(names.index(name), count, 0.9)] for name, count in (("dog", 3), ("pair of skis", 1)))
+    found = projection.embeddings(unsure, [dogs, skis])
+    sentences = [
+        "an orange on a plate",
+        "a slice of pizza",
+        "an old church in a village",
+        "three puppies on the grass",
+        "skiing down the slope",
+    ]
+    nearness = np.concatenate([guesses, found]) @ PromptEncoder.load("cpu").encode(sentences).T
+    assert nearness.argmax(axis=1).tolist() == [0, 1, 2, 3, 4]
 
 
-def test_the_member_is_conse_of_the_softmax(conse: ConSE) -> None:
+def test_the_map_makes_sentences_nearer_to_prompts(projection: Projection) -> None:
+    """What the map was fitted for, on a noun and prompts of our own."""
+    encoder = PromptEncoder.load("cpu")
+    centre = encode_cached(encoder, class_sentences(), "classes").mean(axis=0)
+    plain = encoder.encode([sentence_about("giraffe")])[0] - centre
+    prompts = encoder.encode(
+        ["a giraffe eating leaves from a tree", "two giraffes in the zoo", "a tall giraffe on the savanna"]
+    )
+    truth = prompts.mean(axis=0) - prior_embedding()
+    carried = plain @ prompt_map()
+    cosine = [float(one @ truth / np.linalg.norm(one) / np.linalg.norm(truth)) for one in (plain, carried)]
+    assert cosine[1] > cosine[0]
+
+
+def test_the_member_is_the_formula(projection: Projection) -> None:
     logits = np.random.default_rng(0).normal(scale=4, size=(4, CLASSES)).astype(np.float32)
-    guess = ZeroshotMember("zeroshot", None, conse).guess(logits)  # type: ignore[arg-type]
+    boxes = np.full((4, 30, 6), -1, np.float32)
+    boxes[2, 0] = (18, 0.8, 0.1, 0.1, 0.5, 0.5)  # COCO's 18 is the dog; too small for the classifier's doubt
+    guess = ZeroshotMember("zeroshot", None, None, projection).guess(logits, boxes)  # type: ignore[arg-type]
     powers = np.exp(logits.astype(np.float64))
-    moved = conse.prior + 0.5 * (powers / powers.sum(axis=1, keepdims=True)) @ conse.offsets
+    moved = projection.prior + (powers / powers.sum(axis=1, keepdims=True)) @ projection.classes
+    dog = [thing.name for thing in thing_names()].index("dog")
+    moved[2] += 0.8**3 * projection.things[dog, 0]
     assert guess.embeddings == pytest.approx(unit_rows(moved), abs=1e-5)
     assert guess.prompts is None
 

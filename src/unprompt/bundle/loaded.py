@@ -27,7 +27,7 @@ from unprompt.errors import ConfigError
 from unprompt.interrogator.config import MODES, InterrogatorConfig
 from unprompt.interrogator.modes import Interrogation, Interrogator
 from unprompt.members.interrogator import InterrogatorMember
-from unprompt.members.phrases import PhrasesMember, plain_sentence
+from unprompt.members.phrases import PhrasesMember
 from unprompt.members.retrieval import RetrievalMember
 from unprompt.networks.devices import choose_device
 from unprompt.networks.loader import Loader
@@ -54,14 +54,13 @@ PHRASES = "phrases"  # the one mode of a bundle without a CLIP: what its member 
 class Caption:
     """A sentence about an image, and who says it.
 
-    `captioned`: whether `model` is a captioner. Where there is none, the sentence names the labels of a
-    classifier, and whoever shows it should say so. `subjects`: these labels; empty for a captioner's.
+    `captioned`: whether `model` is a captioner. Where there is none, the sentence names what a classifier and
+    a detector found, and whoever shows it should say so.
     """
 
     text: str
     model: str
     captioned: bool
-    subjects: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, eq=False)
@@ -152,24 +151,22 @@ class LoadedBundle:
 
         Raises ConfigError for a bundle that has neither.
         """
-        return self._answers(images, lambda some: self._captions(self._look(some, [self._describer])))
+        return self._answers(images, lambda some: self._captions(self._look(some, self._describers)))
 
     @property
-    def _describer(self) -> Backbone:
+    def _describers(self) -> Sequence[Backbone]:
         """What captions are made through."""
-        return self._captioner or self._phrases_member("captions").backbones[0]
+        return [self._captioner] if self._captioner else self._phrases_member("captions").backbones
 
     def _captions(self, seen: Mapping[str, NDArray[Any]]) -> list[Caption]:
-        """Captions from what the describer saw."""
-        said = seen[self._describer.name]
+        """Captions from what the describers saw."""
+        said = [seen[backbone.name] for backbone in self._describers]
         if self._captioner is not None:
-            return [Caption(str(text), self._captioner.title, True) for text in said]
+            return [Caption(str(text), self._captioner.title, True) for text in said[0]]
         speaker = self._phrases_member("captions")
         with self._turn:
-            found = speaker.interrogate(said)
-        subjects = [tuple(choice.phrase for choice in one.by_kind().get("subjects", ())) for one in found]
-        title = speaker.backbones[0].title
-        return [Caption(plain_sentence(names), title, False, names) for names in subjects]
+            told = speaker.interrogate(*said)
+        return [Caption(one.prompt, speaker.title, False) for one in told]
 
     @property
     def modes(self) -> tuple[str, ...]:
@@ -214,13 +211,13 @@ class LoadedBundle:
     ) -> list[Interrogation]:
         if self._clip is None:
             speaker = self._phrases_member("prompts")
-            (features,) = self._look(images, speaker.backbones).values()
+            looked = self._look(images, speaker.backbones)
             with self._turn:
-                return speaker.interrogate(features)
+                return speaker.interrogate(*(looked[backbone.name] for backbone in speaker.backbones))
         with self._turn:
             interrogator = self._interrogator(mode)
         to_caption = interrogator.needs_captions and said is None
-        seen = self._look(images, [self._clip, self._describer] if to_caption else [self._clip])
+        seen = self._look(images, [self._clip, *self._describers] if to_caption else [self._clip])
         features = seen[self._clip.name]  # (B, D)
         captions = None
         if to_caption:

@@ -29,7 +29,7 @@ class Captioned:
 def caption_image(loaded: LoadedBundle, name: str, image: Image.Image) -> Captioned:
     """Ask the bundle for a caption. Raises what `LoadedBundle.caption` raises."""
     (caption,) = loaded.caption([image])
-    return Captioned(name, caption, tones_of(caption.text, caption.subjects))
+    return Captioned(name, caption, tones_of(caption.text))
 
 
 def speaker(caption: Caption) -> str:

@@ -10,7 +10,6 @@ import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
-from unprompt.text.english import add_article
 from unprompt.text.words import split_compounds
 
 HASHTAGS = 5  # more are read by nobody
@@ -80,18 +79,13 @@ class Tones:
     social: str
 
 
-def tones_of(caption: str, subjects: Sequence[str] = ()) -> Tones:
-    """A caption in three tones; of a caption without words, three empty texts.
-
-    `subjects`: what a classifier recognised, likeliest first: then the short form names the first alone.
-    Without them they are found in the caption.
-    """
+def tones_of(caption: str) -> Tones:
+    """A caption in three tones; of a caption without words, three empty texts."""
     text = " ".join(caption.split())
     if not split_compounds(text):
         return Tones("", "", "")
-    short = _with_capital(add_article(subjects[0]) if subjects else first_statement(text))
-    tags = hashtags(subjects or subjects_of(text))
-    return Tones(short, _sentence(text), " ".join([short, *tags]))
+    short = _with_capital(first_statement(text))
+    return Tones(short, _sentence(text), " ".join([short, *hashtags(subjects_of(text))]))
 
 
 def subjects_of(caption: str) -> tuple[str, ...]:

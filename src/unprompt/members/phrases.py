@@ -1,21 +1,18 @@
-"""A readable prompt from an image's predicted place in MiniLM space.
+"""A readable prompt of what the packaged networks see.
 
-The member `phrases` names what the classifier sees, adds the phrases of clip-interrogator's vocabulary that
-lie nearest to the image's predicted embedding, and embeds the sentence it made.
-
-A sentence names one to three of a thousand classes, and the classifier is seldom sure of them. So its
-embedding is not taken at its word: like a class sentence in ConSE it moves the prior, by the share s(x) of
-the probability that the named classes hold,
-
-    e(x) = unit( m + g * s(x) * (embedding of the prompt - mean_c s_c) )
-
-with m, g and s_c as in zeroshot.py.
+The member `phrases` makes every short sentence that what was found allows (its things, their numbers, where
+they stand to one another), and says the one whose embedding is nearest to where the zeroshot member places
+the image: the sentence of least expected loss, as far as that place is the mean of what the prompt may be
+(minimum Bayes risk, after Kumar and Byrne 2004). Nothing is said that was not seen: no medium unless the
+classifier sees a drawn one, no style, no artist. Where nothing is sure, the prompt says no more than that
+there is a picture.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from itertools import permutations
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -25,191 +22,197 @@ from unprompt.ensemble.members import Guess, softmax
 from unprompt.errors import ConfigError
 from unprompt.interrogator.modes import Interrogation
 from unprompt.interrogator.tables import Choice
-from unprompt.interrogator.vocabulary import read_phrases
-from unprompt.members.zeroshot import ConSE, check_gain, checkpoints
-from unprompt.networks.imagenet import ImageNetClassifier, class_names
+from unprompt.members.sight import Box, Found, find_things, likeliest_thing
+from unprompt.members.zeroshot import Projection, ZeroshotConfig, checkpoints
+from unprompt.networks.detector import Detector
+from unprompt.networks.imagenet import ImageNetClassifier
 from unprompt.networks.loader import Loader
-from unprompt.networks.minilm import PromptEncoder, encode_cached
-from unprompt.records import unit_rows
+from unprompt.networks.minilm import PromptEncoder
+from unprompt.networks.things import spoken_class_names, thing_names, thing_of_class
 from unprompt.settings import check_settings, setting
 from unprompt.text.english import add_article, list_in_words
-from unprompt.text.words import find_stems
 
 if TYPE_CHECKING:
     from unprompt.records import FloatArray
 
-DEFAULT_MEDIUM = "a photo"
-SUBJECTS = 3  # at most this many things are named
-SUBJECT_SHARE = 0.25  # a further subject must be this likely, relative to the first
-SAME_THING = 0.35  # classes nearer than this (cosine of their offsets) are one thing: convertible, sports car
-REDUNDANT = 0.6  # phrases nearer than this to a chosen one say it again: car, cars, car photography
+SUBJECTS = "subjects"  # the kind of all its phrases
+SURE = 0.5  # probability from which a class, or a thing by all its classes, is named
+MOSTLY = (
+    0.8  # share of its thing's probability from which a class stands for the thing: "a macaw", not "a bird"
+)
+LIKELY = 0.25  # the same for the likeliest class where nothing else is found
+DRAWN = 0.4  # probability of the classes below together from which the picture is an illustration
+DRAWN_CLASSES = (917, 921)  # comic book, dust jacket: what the classifier calls pictures that are drawn
+REMEMBERED = 20_000  # sentences whose embeddings are kept: most images' are few and common
 
 
 @dataclass(frozen=True)
 class PhrasesConfig:
     """Settings of the phrases member."""
 
-    flavors: int = setting(
-        6000, "how many of the flavors, which are sorted by how often people write them", least=1
-    )
-    count: int = setting(2, "flavors in a prompt", least=0)
-    gain: float = setting(0.5, "as the zeroshot member's")
-    least: float = setting(
-        0.4, "cosine with the image's direction below which a phrase says too little of it"
-    )
+    least: float = setting(0.5, "probability from which what the detector finds is named")
+    count: int = setting(3, "things that a prompt names at most", least=1)
 
     def __post_init__(self) -> None:
         check_settings(self)
-        check_gain(self.gain)
-        if not -1 <= self.least <= 1:
-            raise ConfigError(f"least is a cosine, between -1 and 1, got {self.least}")
-
-
-@dataclass(frozen=True, eq=False)
-class PhraseTable:
-    """One kind of phrase: `texts` (P), `embeddings` (P, 384) unit rows, and their `directions`.
-
-    A direction is an embedding less the table's mean, scaled to unit length: what sets a phrase apart from
-    its kind. Nearest by direction finds "comic book panel" where nearest by embedding finds whichever
-    phrase is most like all the others.
-    """
-
-    texts: tuple[str, ...]
-    embeddings: FloatArray
-    directions: FloatArray
-
-    @classmethod
-    def build(cls, encoder: PromptEncoder, kind: str, limit: int | None = None) -> PhraseTable:
-        """Read and embed a list of clip-interrogator's, or its first `limit` phrases."""
-        texts = read_phrases(kind)[:limit]
-        embeddings = encode_cached(encoder, texts, kind)
-        return cls(tuple(texts), embeddings, unit_rows(embeddings - embeddings.mean(axis=0)))
-
-    def nearest(self, direction: FloatArray, count: int, least: float, said: str = "") -> list[str]:
-        """Up to `count` phrases at cosine >= `least` from `direction` (384,), none of which repeats another.
-
-        A phrase whose words are all in `said`, or in phrases already taken, adds nothing and is left out.
-        """
-        cosines = self.directions @ direction  # (P,)
-        chosen: list[int] = []
-        words = find_stems(said)
-        for row in np.argsort(-cosines, kind="stable"):
-            if len(chosen) == count or cosines[row] < least:
-                break
-            redundant = (
-                bool(chosen) and float((self.embeddings[chosen] @ self.embeddings[row]).max()) > REDUNDANT
-            )
-            if redundant or find_stems(self.texts[row]) <= words:
-                continue
-            chosen.append(int(row))
-            words |= find_stems(self.texts[row])
-        return [self.texts[row] for row in chosen]
+        if not 0 < self.least <= 1:
+            raise ConfigError(f"least is a probability, above 0 and at most 1, got {self.least}")
 
 
 @dataclass(frozen=True)
-class _Sentence:
-    """A prompt and its phrases by kind."""
+class Subject:
+    """Something to name: its words, and its box where the detector found it."""
 
-    prompt: str
-    phrases: Mapping[str, Sequence[str]]
-
-    def in_order(self) -> list[tuple[str, str]]:
-        """Kinds and phrases, as they stand in the prompt."""
-        named = [(kind, phrase) for kind, some in self.phrases.items() for phrase in some]
-        return sorted(named, key=lambda pair: self.prompt.find(pair[1]))
+    words: str
+    box: Box | None = None
 
 
-def plain_sentence(subjects: Sequence[str]) -> str:
-    """Names of things as one phrase: "a tabby cat and a cardigan"."""
-    return list_in_words([add_article(name) for name in subjects])
+@dataclass(frozen=True)
+class Sentence:
+    """A prompt that may be said, and the words of the subjects that it names, in its order."""
+
+    text: str
+    named: tuple[str, ...] = ()
 
 
 class PhrasesMember:
-    """The member `phrases`: a sentence from classes and vocabulary, and its embedding."""
+    """The member `phrases`: a sentence about what is seen, and its embedding."""
+
+    title = "a classifier of 1,000 kinds of things and a detector of 80"
 
     def __init__(
         self,
         name: str,
-        backbone: ImageNetClassifier,
-        conse: ConSE,
+        classifier: ImageNetClassifier,
+        detector: Detector,
+        projection: Projection,
         encoder: PromptEncoder,
         config: PhrasesConfig,
     ) -> None:
         self.name = name
-        self.backbones = (backbone,)
-        self._conse = conse
+        self.backbones = (classifier, detector)
+        self._projection = projection
         self._encoder = encoder
         self._config = config
-        self._mediums = PhraseTable.build(encoder, "mediums")
-        self._movements = PhraseTable.build(encoder, "movements")
-        self._flavors = PhraseTable.build(encoder, "flavors", config.flavors)
+        self._remembered: dict[str, FloatArray] = {}
 
-    def interrogate(self, features: FloatArray) -> list[Interrogation]:
-        """(B, 1000) logits -> prompts with their phrases, the classes as the kind `subjects`.
+    def guess(self, logits: FloatArray, boxes: FloatArray) -> Guess:
+        """(B, 1000) logits and (B, K, 6) boxes -> prompts, and their embeddings."""
+        told = self.interrogate(logits, boxes)
+        prompts = tuple(one.prompt for one in told)
+        phrases = tuple(tuple(choice.phrase for choice in one.choices) for one in told)
+        return Guess(self._embed(prompts), prompts, phrases)
+
+    def interrogate(self, logits: FloatArray, boxes: FloatArray) -> list[Interrogation]:
+        """(B, 1000) logits and (B, K, 6) boxes -> prompts with what they name, as the kind `subjects`.
 
         Similarities are cosines in MiniLM's space with the image's place there.
         """
-        probabilities = softmax(features)
-        places = self._conse.embeddings(probabilities)  # (B, 384)
-        directions = unit_rows(self._conse.directions(probabilities))  # (B, 384)
-        found = []
-        for row, place, direction in zip(probabilities, places, directions, strict=True):
-            sentence = self._compose(self.named_classes(row), direction)
-            phrases = sentence.in_order()
-            texts = [sentence.prompt, *(phrase for _, phrase in phrases)]
-            whole, *each = (self._encoder.encode(texts) @ place).tolist()
-            choices = (Choice(*phrase, cosine) for phrase, cosine in zip(phrases, each, strict=True))
-            found.append(Interrogation(sentence.prompt, whole, tuple(choices)))
-        return found
-
-    def guess(self, features: FloatArray) -> Guess:
-        """(B, 1000) logits -> prompts, and their embeddings."""
-        probabilities = softmax(features)
-        directions = unit_rows(self._conse.directions(probabilities))  # (B, 384)
-        named = [self.named_classes(row) for row in probabilities]
-        sentences = [self._compose(*row) for row in zip(named, directions, strict=True)]
-        prompts = tuple(sentence.prompt for sentence in sentences)
-        phrases = tuple(tuple(phrase for _, phrase in sentence.in_order()) for sentence in sentences)
-        shares = np.array([row[classes].sum() for row, classes in zip(probabilities, named, strict=True)])
-        differences = shares[:, None] * (self._encoder.encode(prompts) - self._conse.centre)
-        return Guess(self._conse.moved(differences.astype(np.float32)), prompts, phrases)
-
-    def _compose(self, classes: Sequence[int], direction: FloatArray) -> _Sentence:
-        """One image's prompt: medium of subjects, flavors, movement."""
-        names = class_names()
-        subjects = [names[row] for row in classes]
-        medium = self._mediums.nearest(direction, 1, self._config.least) or [DEFAULT_MEDIUM]
-        head = f"{medium[0]} of {plain_sentence(subjects)}"
-        flavors = self._flavors.nearest(direction, self._config.count, self._config.least, said=head)
-        movement = self._movements.nearest(direction, 1, self._config.least, said=", ".join([head, *flavors]))
-        return _Sentence(
-            prompt=", ".join([head, *flavors, *movement]),
-            phrases={"mediums": medium, "flavors": flavors, "movements": movement, "subjects": subjects},
+        probabilities = softmax(logits)
+        found = [find_things(*one) for one in zip(probabilities, boxes, strict=True)]
+        places = self._projection.embeddings(probabilities, found)  # (B, 384)
+        subjects = [self.subjects(*one) for one in zip(probabilities, found, strict=True)]
+        drawn = probabilities[:, DRAWN_CLASSES].sum(axis=1) >= DRAWN
+        sentences = [tuple(write_sentences(*one)) for one in zip(subjects, drawn.tolist(), strict=True)]
+        self._embed(
+            [one.text for some in sentences for one in some]
+            + [one.words for some in subjects for one in some]
         )
+        told = []
+        for some, place in zip(sentences, places, strict=True):
+            cosines = self._embed([one.text for one in some]) @ place
+            best = int(np.round(cosines, 5).argmax())  # of equals the plainer, which comes first
+            choices = tuple(
+                Choice(SUBJECTS, words, float(self._embed([words])[0] @ place)) for words in some[best].named
+            )
+            told.append(Interrogation(some[best].text, float(cosines[best]), choices))
+        return told
 
-    def named_classes(self, probabilities: FloatArray) -> list[int]:
-        """The likely classes to name, (1000,) -> 1 to 3 classes that mean different things."""
-        offsets = self._conse.offsets
-        order = np.argsort(-probabilities, kind="stable")[:10]
-        chosen: list[int] = []
-        for row in order:
-            if len(chosen) == SUBJECTS or probabilities[row] < SUBJECT_SHARE * probabilities[order[0]]:
-                break
-            known = unit_rows(offsets[chosen]) @ unit_rows(offsets[[row]])[0] if chosen else np.zeros(1)
-            if float(known.max()) < SAME_THING:
-                chosen.append(int(row))
-        return chosen
+    def subjects(self, probabilities: FloatArray, found: Sequence[Found]) -> list[Subject]:
+        """What to name: class probabilities (1000,) and the things found -> subjects, the surest first."""
+        things, names = thing_names(), spoken_class_names()
+        classes = probabilities.copy()
+        classes[list(DRAWN_CLASSES)] = 0
+        best = int(classes.argmax())
+        own = thing_of_class().get(best)
+        sure = float(classes[best]) > SURE
+        if own is not None:
+            sure &= float(classes[best]) >= MOSTLY * float(classes[list(things[own].classes)].sum())
+        named = [one for one in found if one.probability >= self._config.least]
+        subjects = [
+            Subject(
+                add_article(names[best])
+                if sure and own == one.thing and one.count == 1
+                else things[one.thing].counted(one.count),
+                one.box,
+            )
+            for one in named
+        ]
+        known = {one.thing for one in named}
+        likeliest, share = likeliest_thing(classes)
+        if sure and own not in known:
+            subjects.insert(0, Subject(add_article(names[best])))
+        elif not sure and share >= SURE and likeliest not in known:
+            subjects.insert(0, Subject(things[likeliest].counted(1)))
+        elif not subjects and float(classes[best]) >= LIKELY:
+            subjects.append(Subject(add_article(names[best])))
+        return list({one.words: one for one in reversed(subjects)}.values())[::-1][: self._config.count]
+
+    def _embed(self, texts: Sequence[str]) -> FloatArray:
+        """Texts -> (N, 384) unit rows; those met before are not embedded again."""
+        if len(self._remembered) > REMEMBERED:
+            self._remembered.clear()
+        new = [text for text in dict.fromkeys(texts) if text not in self._remembered]
+        self._remembered.update(zip(new, self._encoder.encode(new), strict=True))
+        return np.stack([self._remembered[text] for text in texts])
+
+
+def write_sentences(subjects: Sequence[Subject], drawn: bool) -> Iterator[Sentence]:
+    """The sentences that subjects allow, plain ones first; at least one."""
+    if not subjects:
+        yield Sentence("an illustration" if drawn else "a picture")
+        return
+    head = "an illustration of " if drawn else ""
+    for one in subjects:
+        yield Sentence(head + one.words, (one.words,))
+    for pair in permutations(subjects, 2):
+        first, second = (one.words for one in pair)
+        for relation in relations(*(one.box for one in pair)):
+            yield Sentence(f"{head}{first} {relation} {second}", (first, second))
+    for three in permutations(subjects, 3):
+        first, *others = words = tuple(one.words for one in three)
+        yield Sentence(f"{head}{list_in_words(words)}", words)
+        yield Sentence(f"{head}{first} with {list_in_words(others)}", words)
+
+
+def relations(first: Box | None, second: Box | None) -> Iterator[str]:
+    """How a thing at one place may be said to stand to a thing at another."""
+    yield "and"
+    yield "with"
+    if first is None or second is None:
+        return
+    narrower = min(first.right - first.left, second.right - second.left)
+    shared = min(first.right, second.right) - max(first.left, second.left)
+    height = second.bottom - second.top
+    if shared < 0.3 * narrower:
+        yield "next to"
+    elif (
+        shared > 0.6 * narrower
+        and second.top - 0.1 < first.bottom < second.bottom
+        and (first.top + first.bottom) / 2 < (second.top + second.bottom) / 2 - 0.15 * height
+    ):
+        yield "on"
 
 
 def build(loader: Loader, spec: MemberSpec) -> PhrasesMember:
     """The member of a table in a bundle."""
-    config = spec.read(PhrasesConfig)
     return PhrasesMember(
         spec.name,
         loader.once(ImageNetClassifier.load, spec.checkpoint),
-        ConSE.build(loader.encoder, config.gain),
+        loader.once(Detector.load),
+        Projection.build(loader.encoder, ZeroshotConfig().gain),
         loader.encoder,
-        config,
+        spec.read(PhrasesConfig),
     )
 
 

@@ -1,0 +1,80 @@
+"""A detector of COCO's 80 kinds of things. Its weights lie in the package; data/detector.json says whence."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from importlib.resources import files
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from PIL import Image
+
+from unprompt.errors import CheckpointError
+from unprompt.networks.checkpoints import sha256_of
+from unprompt.storage.files import read_json
+from unprompt.storage.packages import needed_for
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from unprompt.records import FloatArray
+
+INPUT_SIZE = 300  # pixels; the whole image is squeezed into this square, as the network was trained
+CPU_BATCH = 4
+GPU_BATCH = 64
+BOXES = 30  # at most this many are kept of an image
+LEAST = 0.1  # probability below which a box says nothing
+SAME = 0.5  # intersection over union above which two boxes of one kind are one thing
+NOTHING = -1  # the kind that fills up the rows of images with fewer boxes
+
+
+class Detector:
+    """SSDLite-MobileNetV2 as a backbone: its features are boxes, their kinds and probabilities."""
+
+    name = "detector"
+    title = "SSDLite-MobileNetV2, a detector of 80 kinds of things"
+
+    def __init__(self, network: Any, device: str) -> None:
+        self._network = network
+        self._device = device
+        self.batch = CPU_BATCH if device == "cpu" else GPU_BATCH
+
+    @classmethod
+    def load(cls, device: str = "cpu") -> Detector:
+        """Read the package's weights. Raises CheckpointError where they are not whole."""
+        with needed_for("this bundle", "lite"):
+            from unprompt.networks.ssdlite import SsdLite
+            from unprompt.networks.state_dicts import read_safetensors
+        folder = Path(str(files("unprompt") / "data"))
+        path = folder / "detector.safetensors"
+        if not path.is_file() or sha256_of(path) != read_json(folder / "detector.json")["sha256"]:
+            raise CheckpointError(f"{path} is missing or damaged; install unprompt again")
+        network = SsdLite()
+        network.load_state_dict(read_safetensors(path))  # in 16 bits there, in 32 here
+        return cls(network.eval().requires_grad_(False).to(device), device)
+
+    def prepare(self, image: Image.Image) -> NDArray[np.uint8]:
+        """The whole image in the network's square: RGB image -> (300, 300, 3) uint8."""
+        return np.asarray(image.resize((INPUT_SIZE, INPUT_SIZE), Image.Resampling.BILINEAR))
+
+    def features(self, prepared: Sequence[NDArray[Any]]) -> FloatArray:
+        """B times (300, 300, 3) uint8 -> (B, 30, 6) float32: kind, probability, top, left, bottom, right.
+
+        Boxes are sorted by probability; kinds are COCO's ids, 1 to 90; rows without a box have the kind -1.
+        Sides are shares of the image's height and width, and may lie outside of it.
+        """
+        import torch
+        from torchvision.ops import batched_nms
+
+        pixels = torch.from_numpy(np.stack(prepared)).to(self._device)  # (B, H, W, 3)
+        found = np.full((len(prepared), BOXES, 6), NOTHING, dtype=np.float32)
+        with torch.inference_mode():
+            boxes, probabilities = self._network(pixels.permute(0, 3, 1, 2).float().div_(127.5).sub_(1))
+            for row, (places, each) in enumerate(zip(boxes, probabilities, strict=True)):
+                anchors, kinds = (each[:, 1:] >= LEAST).nonzero(as_tuple=True)  # without the background
+                scores = each[anchors, kinds + 1]
+                kept = batched_nms(places[anchors], scores, kinds, SAME)[:BOXES]
+                columns = (kinds[kept, None] + 1, scores[kept, None], places[anchors[kept]])
+                found[row, : len(kept)] = torch.cat(columns, dim=1).cpu().numpy()
+        return found
