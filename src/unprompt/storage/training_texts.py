@@ -517,11 +517,12 @@ def _read_state(path: Path, journal: Path) -> _State | None:
 # --- for a visitor
 
 
-def zip_texts(pictures: Iterable[tuple[str, str]]) -> bytes:
+def zip_texts(pictures: Iterable[tuple[str, str]], metadata: bool = True) -> bytes:
     """File names of pictures and their captions -> a ZIP with NAME.txt for each, and metadata.jsonl.
 
-    Of names that would share a text the later ones are numbered: same.png and same.jpg have same.txt and
-    same-2.txt. The same pictures give the same bytes.
+    `metadata`: False where the names have no endings, and so are no files'. Of names that would share a text
+    the later ones are numbered: same.png and same.jpg have same.txt and same-2.txt. The same pictures give
+    the same bytes.
     """
     taken: set[str] = set()
     rows = []
@@ -529,7 +530,7 @@ def zip_texts(pictures: Iterable[tuple[str, str]]) -> bytes:
     with zipfile.ZipFile(stream, "w", zipfile.ZIP_DEFLATED) as archive:
         for name, caption in pictures:
             line = text_line(caption)
-            stem = PurePath(name).with_suffix("").as_posix()
+            stem = PurePath(name).with_suffix("").as_posix() if metadata else name
             target, number = f"{stem}.txt", 1
             while target in taken:
                 number += 1
@@ -537,7 +538,8 @@ def zip_texts(pictures: Iterable[tuple[str, str]]) -> bytes:
             taken.add(target)
             archive.writestr(_member(target), f"{line}\n")
             rows.append(json.dumps({FILE_NAME: name, TEXT: line}, ensure_ascii=False) + "\n")
-        archive.writestr(_member(METADATA), "".join(rows))
+        if metadata:
+            archive.writestr(_member(METADATA), "".join(rows))
     return stream.getvalue()
 
 
