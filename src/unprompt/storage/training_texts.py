@@ -293,11 +293,14 @@ class TextPlaces:
             path = self._text_by_id[image_id]
             if image_id in self._sharing or (os.path.lexists(path) and not self._replaces):
                 continue
-            path.parent.mkdir(parents=True, exist_ok=True)
             beside = part_beside(path)
-            with full_disk_told(path):
-                beside.write_bytes(f"{line}\n".encode())
-                beside.replace(path)
+            try:
+                path.parent.mkdir(parents=True, exist_ok=True)
+                with full_disk_told(path):
+                    beside.write_bytes(f"{line}\n".encode())
+                    beside.replace(path)
+            except OSError as error:
+                raise RunError(f"{path} cannot be written: {error.strerror}; what is done is kept") from error
 
     def _write_tables(self, line_by_id: Mapping[str, str]) -> None:
         """Add pictures' texts to metadata.jsonl and meta_cap.json, where rows of others stay."""
