@@ -24,7 +24,7 @@ from unprompt import python
 from unprompt.bundle import loaded as loaded_module
 from unprompt.bundle.loaded import LoadedBundle
 from unprompt.cli import main
-from unprompt.errors import ConfigError, InputError, UnreadableImageError
+from unprompt.errors import ConfigError, InputError, RunError, UnreadableImageError
 from unprompt.records import Prompts
 from unprompt.storage.files import read_prompts
 from unprompt.storage.images import AnyImage, image_of, read_image
@@ -436,6 +436,28 @@ def test_captions_of_files(world: Path, pictures: list[Path], tmp_path: Path) ->
         unprompt.caption(tmp_path / "bad.png", model=world / "blip", device="cpu")
 
 
+def test_captions_for_training(world: Path, tmp_path: Path) -> None:
+    for name in ("p0.png", "p1.png"):
+        (tmp_path / name).write_bytes((world / "images" / name).read_bytes())
+    (tmp_path / "p0.txt").write_text("mine")
+    ask = {"model": world / "blip", "device": "cpu", "length": 4, "txt": True, "prefix": "ohwx, "}
+    with pytest.raises(RunError, match=r"p0\.txt is there already"):
+        unprompt.caption(tmp_path, **ask)
+    (one,) = unprompt.caption(tmp_path, **ask, skip_existing=True, meta_cap=tmp_path / "meta_cap.json")
+    assert (tmp_path / "p0.txt").read_text() == "mine"
+    assert (tmp_path / "p1.txt").read_text() == f"ohwx, {one.caption}\n"
+    assert json.loads((tmp_path / "meta_cap.json").read_text()) == {
+        "p0": {"caption": "mine"},
+        "p1": {"caption": f"ohwx, {one.caption}"},
+    }
+    unprompt.caption(tmp_path, **ask, overwrite=True)
+    assert (tmp_path / "p0.txt").read_text().startswith("ohwx, ")
+    with pytest.raises(ConfigError, match="give one of both"):
+        unprompt.caption(tmp_path, **ask, out=tmp_path / "c.csv")
+    with pytest.raises(ConfigError, match=r"--prefix is about captions for training"):
+        unprompt.caption(tmp_path, model=world / "blip", prefix="ohwx, ")
+
+
 def read_rows(path: Path) -> list[str]:
     return path.read_text(encoding="utf-8").splitlines()[1:]
 
@@ -447,9 +469,11 @@ class AskedError(Exception):
 ASKED = {
     "predict": (
         "unprompt.runs.predict:predict",
-        "images --out RUN --bundle my.toml --truth t.csv --deadline 45m --workers 2 --recursive",
+        "images --out RUN --bundle my.toml --truth t.csv --deadline 45m --workers 2 --recursive "
+        "--txt-folder T --ending caption --skip-existing",
         lambda: unprompt.predict(
-            "images", "RUN", bundle=Path("my.toml"), truth="t.csv", deadline="45m", workers=2, recursive=True
+            "images", "RUN", bundle=Path("my.toml"), truth="t.csv", deadline="45m", workers=2, recursive=True,
+            txt_folder=Path("T"), ending=".caption", skip_existing=True,
         ),
     ),
     "interrogate": (
@@ -459,6 +483,21 @@ ASKED = {
         lambda: unprompt.interrogate(
             ["a.png", Path("b")], "c.csv", mode="best", without=["artists", "trending"], no_repeats=True,
             clip="ViT-L-14", checkpoint=Path("vit.pt"), captioner="blip", batch=3,
+        ),
+    ),
+    "interrogate --txt": (
+        "unprompt.interrogator.run:interrogate",
+        "a --txt --metadata-jsonl --meta-cap m.json --full-path --prefix p --suffix s",
+        lambda: unprompt.interrogate(
+            "a", txt=True, metadata_jsonl=True, meta_cap="m.json", full_path=True, prefix="p", suffix="s"
+        ),
+    ),
+    "caption": (
+        "unprompt.interrogator.caption_files:caption",
+        "a b --model blip --length 9 --txt --prefix p --overwrite --device cpu --recursive",
+        lambda: unprompt.caption(
+            ["a", "b"], model="blip", length=9, txt=True, prefix="p", overwrite=True, device="cpu",
+            recursive=True,
         ),
     ),
     "score": (

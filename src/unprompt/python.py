@@ -23,12 +23,13 @@ from typing import TYPE_CHECKING, Any, TypeAlias, TypeVar, cast
 
 from unprompt.bundle.config import DEFAULT_BUNDLE
 from unprompt.datasets.config import DescribeConfig
-from unprompt.errors import ConfigError, InputError
+from unprompt.errors import ConfigError
 from unprompt.generate.config import FilterConfig, Gpt2Config, RenderConfig
 from unprompt.networks.captioner_config import CaptionConfig
 from unprompt.recipes.config import PocketConfig
 from unprompt.regression.config import MachineConfig, TrainConfig, TuneConfig
 from unprompt.runs.config import PredictConfig
+from unprompt.storage.text_config import TextConfig
 
 if TYPE_CHECKING:
     from unprompt.bundle.loaded import LoadedBundle
@@ -107,6 +108,12 @@ def _of(kind: Callable[..., Config], settings: Mapping[str, Any]) -> Config:
     return kind(**{name: value for name, value in settings.items() if name in own})
 
 
+def _of_texts(settings: Mapping[str, Any]) -> TextConfig:
+    """Captions for training, of keywords; paths may be `Path`s."""
+    paths = {name: os.fspath(settings[name]) for name in ("txt_folder", "meta_cap") if name in settings}
+    return _of(TextConfig, {**settings, **paths})
+
+
 def _given(options: Mapping[str, Any]) -> dict[str, Any]:
     """The options that are not None, which is what an option is that was left out."""
     return {name: value for name, value in options.items() if value is not None}
@@ -153,7 +160,7 @@ def demo(out: StrPath = "unprompt-demo") -> Demo:
     return run_demo(Path(out))
 
 
-@_takes(PredictConfig)
+@_takes(PredictConfig, TextConfig)
 def predict(
     images: StrPath,
     out: StrPath,
@@ -168,22 +175,23 @@ def predict(
 
     `bundle`: its name or its TOML file. `truth`: a prompts.csv to score against. `sample`: a sample
     submission, for ids and order. `deadline`: seconds, or a text such as "8h30m". `settings`: fields of
-    `PredictConfig`. Raises what `unprompt.runs.predict.predict` raises.
+    `PredictConfig`, and of `TextConfig`, captions for training. Raises what `unprompt.runs.predict.predict`
+    raises.
     """
     from unprompt.runs import predict as runs
     from unprompt.runs.deadline import parse_duration
 
     seconds = parse_duration(deadline) if isinstance(deadline, str) else deadline
-    config = PredictConfig(bundle=str(bundle), deadline=seconds, **settings)
-    return runs.predict(Path(images), Path(out), config, _path(truth), _path(sample))
+    config = _of(PredictConfig, {**settings, "bundle": str(bundle), "deadline": seconds})
+    texts = _of_texts(settings)
+    return runs.predict(Path(images), Path(out), config, _path(truth), _path(sample), texts=texts)
 
 
-@_takes()
+@_takes(TextConfig)
 def interrogate(
     images: StrPath | Sequence[StrPath],
     out: StrPath | None = None,
     *,
-    txt: bool = False,
     mode: str = "classic",
     without: str | Sequence[str] = (),
     phrases: StrPath = "",
@@ -201,12 +209,14 @@ def interrogate(
     workers: int = 0,
     recursive: bool = False,
     overwrite: bool = False,
+    **texts: Any,
 ) -> InterrogateResult:
     """Write a prompt for each image of folders and files, by a CLIP, a captioner and lists of phrases.
 
-    `out`: a .csv or .jsonl, or a folder for one .txt an image; with `txt` and without `out` each lies beside
-    its image. Raises what `unprompt.interrogator.run.interrogate` raises. For images that are in memory, and
-    for answers in memory: `load(bundle).interrogate`.
+    `out`: a .csv or .jsonl, or a folder for one .txt an image. `texts`: fields of `TextConfig`, captions for
+    training, such as `txt`, with which each lies beside its image, and `skip_existing`. Raises what
+    `unprompt.interrogator.run.interrogate` raises. For images that are in memory, and for answers in memory:
+    `load(bundle).interrogate`.
     """
     from unprompt.interrogator import run
     from unprompt.interrogator.config import InterrogateConfig, InterrogatorConfig
@@ -233,10 +243,10 @@ def interrogate(
         recursive=recursive,
         overwrite=overwrite,
     )
-    return run.interrogate(_paths(images), _path(out), txt, config)
+    return run.interrogate(_paths(images), _path(out), config, _of_texts(texts))
 
 
-@_takes(CaptionConfig)
+@_takes(CaptionConfig, TextConfig)
 def caption(
     images: StrPath | Sequence[StrPath],
     *,
@@ -245,31 +255,30 @@ def caption(
     vocabulary: StrPath | None = None,
     recursive: bool = False,
     device: str = "auto",
+    overwrite: bool = False,
     **settings: Any,
 ) -> list[Captioned]:
     """Describe each image of folders and files in a sentence, and write them to `out` where that is given.
 
     `model`: a folder of BLIP, BLIP-2 or GIT, or Salesforce's .pth (the checkpoint blip-large). `settings`:
-    fields of `CaptionConfig`. An image that cannot be read has a `problem` and no `caption`. Raises
-    InputError where none can be read, CheckpointError for the model.
+    fields of `CaptionConfig`, and of `TextConfig`, captions for training, which `overwrite` lets replace what
+    is there. An image that cannot be read has a `problem` and no `caption`; one that was skipped is not in
+    the list. Raises InputError where none can be read, CheckpointError for the model, RunError for texts that
+    are there already.
     """
-    from unprompt.interrogator.caption_files import caption_files, images_of, write_captions
-    from unprompt.networks.captioner import Captioner
-    from unprompt.networks.devices import choose_device, core_count
+    from unprompt.interrogator import caption_files
 
-    config = CaptionConfig(**settings)
-    files = images_of(_paths(images), recursive)
-    where = choose_device(device)
-    captioner = Captioner.load(where, _path(model), config, _path(vocabulary))
-    found = list(caption_files(files, captioner, where, core_count()))
-    captions = [(one.file.image_id, one.caption) for one in found if one.caption is not None]
-    if not captions:
-        raise InputError(
-            f"none of {len(files)} images can be read, first: {files[0].name}: {found[0].problem}"
-        )
-    if out is not None:
-        write_captions(Path(out), captions)
-    return found
+    return caption_files.caption(
+        _paths(images),
+        _path(out),
+        _path(model),
+        _path(vocabulary),
+        _of(CaptionConfig, settings),
+        _of_texts(settings),
+        recursive,
+        device,
+        overwrite,
+    ).found
 
 
 # --- members' embeddings, submissions

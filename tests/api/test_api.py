@@ -133,6 +133,20 @@ def test_a_bad_image_is_named_and_harms_no_other(client: httpx.Client, pictures:
     assert answer.json()["detail"].startswith("image 2 cannot be read: damaged or truncated")
 
 
+def test_a_negative_prompt_is_not_made_up(client: httpx.Client, pictures: list[bytes]) -> None:
+    body = {"image": base64_of(pictures[0])}
+    answer = client.post("/v1/negative", json=body).json()
+    assert answer["negative_prompt"] == ""
+    assert "cannot tell what is in a picture well enough to be asked" in answer["why_not"]
+    worded = {**body, "words": ["quality", "marks"], "without_words": ["lowres"]}
+    words = client.post("/v1/negative", json=worded).json()["negative_prompt"].split(", ")
+    assert {"blurry", "watermark"} <= set(words)
+    assert "lowres" not in words
+    refused = client.post("/v1/negative", json={**body, "words": ["colour"]})
+    assert refused.status_code == 422
+    assert "some of quality, anatomy, marks, framing" in refused.json()["detail"]
+
+
 # --- the web UI's
 
 

@@ -15,6 +15,7 @@ from PIL import Image
 from unprompt.app.models import Models
 from unprompt.app.settings import VARIABLE, AppSettings, ServerConfig, current_settings
 from unprompt.app.start import MAIN, check_app_settings, check_port, streamlit_options
+from unprompt.easy_diffuser.negative import usual_words
 from unprompt.errors import ConfigError, InputError
 
 PATIENCE = 240  # seconds; what is awaited takes a few on a machine with nothing else to do
@@ -208,6 +209,7 @@ class TestWithLite:
         assert html(at).count("Labels, not a caption") == 2
         assert at.code[2].value.startswith(at.code[0].value)
         assert "#" in at.code[2].value
+        assert "captions (.zip)" in [button.label for button in at.get("download_button")]
 
     def test_the_prompt_with_phrases_known_prompts_and_an_edit(self, app: Any) -> None:
         at = app.switch_page("prompt_page.py").run()
@@ -217,7 +219,13 @@ class TestWithLite:
         assert at.text_input[0].value == prompt
         shown = html(at)
         assert "a red wall" in shown
-        assert "Negative prompt" in shown
+        assert "None: its relatedness of tags cannot tell" in shown
+        assert "Negative prompt, of usual words alone" in shown
+        assert at.code[1].value == ", ".join(usual_words()["quality"])
+        at = at.get("button_group")[0].set_value(["marks"]).run()
+        assert at.code[1].value == ", ".join(usual_words()["marks"])
+        at = at.get("button_group")[1].set_value(["watermark"]).run()
+        assert at.code[1].value == "watermark"
         at = at.text_input[0].set_value("a red wall").run()
         assert "below the recovered prompt" in html(at)
 

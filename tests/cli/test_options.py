@@ -16,7 +16,7 @@ from unprompt.cli.options import add_settings, given_settings, settings_from
 from unprompt.cli.train import read_settings
 from unprompt.datasets.config import DescribeConfig
 from unprompt.diffusion.config import Sd2Config
-from unprompt.easy_diffuser.config import FitConfig
+from unprompt.easy_diffuser.config import FitConfig, NegativeConfig
 from unprompt.generate.config import FilterConfig, Gpt2Config, RenderConfig
 from unprompt.interrogator.config import InterrogateConfig, InterrogatorConfig
 from unprompt.networks.captioner_config import CaptionConfig, CaptionerConfig
@@ -25,6 +25,7 @@ from unprompt.recipes.config import PocketConfig
 from unprompt.regression.config import MachineConfig, TrainConfig, TuneConfig
 from unprompt.runs.config import PredictConfig
 from unprompt.settings import setting
+from unprompt.storage.text_config import TextConfig
 
 
 @dataclass(frozen=True)
@@ -111,9 +112,12 @@ def test_help_shows_defaults(left_open: bool) -> None:
 
 
 COMMANDS: dict[str, tuple[str, tuple[type, ...]]] = {
-    "predict": ("predict I --out R", (PredictConfig,)),
-    "interrogate": ("interrogate I", (InterrogatorConfig, InterrogateConfig, ClipConfig, CaptionerConfig)),
-    "caption": ("caption I", (CaptionConfig,)),
+    "predict": ("predict I --out R", (PredictConfig, TextConfig)),
+    "interrogate": (
+        "interrogate I",
+        (InterrogatorConfig, InterrogateConfig, ClipConfig, CaptionerConfig, TextConfig),
+    ),
+    "caption": ("caption I", (CaptionConfig, TextConfig)),
     "prompts": ("prompts --out P", (Gpt2Config,)),
     "filter": ("filter P --out K", (FilterConfig,)),
     "render": ("render P --out D", (RenderConfig, Sd2Config)),
@@ -125,13 +129,14 @@ COMMANDS: dict[str, tuple[str, tuple[type, ...]]] = {
     "app": ("app", (ServerConfig, AppSettings)),
     "serve": ("serve", (ServeConfig,)),
     "easy-diffuser": ("easy-diffuser fit D --out F", (FitConfig,)),
+    "easy-diffuser run": ("easy-diffuser run I", (NegativeConfig,)),
 }
 
 
 @pytest.mark.parametrize("name", COMMANDS)
 def test_a_command_without_options_has_its_settings_defaults(name: str) -> None:
     line, kinds = COMMANDS[name]
-    options = build_parser([name]).parse_args(line.split())
+    options = build_parser([name.split()[0]]).parse_args(line.split())
     for kind in kinds:
         assert settings_from(options, kind) == kind()
 

@@ -4,9 +4,14 @@ from __future__ import annotations
 
 import csv
 import io
+import json
+import zipfile
+from pathlib import Path
+
+from PIL import Image
 
 from unprompt.bundle.loaded import Caption
-from unprompt.demos.captions import HEADER, Captioned, captions_csv, speaker
+from unprompt.demos.captions import HEADER, Captioned, captions_csv, captions_zip, run_zip, speaker
 from unprompt.demos.tones import tones_of
 
 
@@ -30,3 +35,27 @@ def test_labels_are_never_called_a_caption() -> None:
     said = speaker(Caption("a bus", "EfficientNet", captioned=False))
     assert said.startswith("Labels, not a caption")
     assert "EfficientNet" in said
+
+
+def unzipped(content: bytes) -> dict[str, str]:
+    with zipfile.ZipFile(io.BytesIO(content)) as archive:
+        return {name: archive.read(name).decode() for name in archive.namelist()}
+
+
+def test_captions_for_training_as_a_zip() -> None:
+    files = unzipped(captions_zip([captioned("a.png", "a cat"), captioned("ü.jpg", "a bus")]))
+    assert files.pop("metadata.jsonl").splitlines() == [
+        '{"file_name": "a.png", "text": "a cat"}',
+        '{"file_name": "ü.jpg", "text": "a bus"}',
+    ]
+    assert files == {"a.txt": "a cat\n", "ü.txt": "a bus\n"}
+
+
+def test_a_run_as_a_zip(tmp_path: Path) -> None:
+    for name in ("v1.2.png", "b.webp"):
+        Image.new("RGB", (8, 8)).save(tmp_path / name)
+    (tmp_path / "prompts.csv").write_text("imgId,prompt\nv1.2,a cat\nb,\n")
+    known = unzipped(run_zip(tmp_path, tmp_path))
+    assert json.loads(known.pop("metadata.jsonl")) == {"file_name": "v1.2.png", "text": "a cat"}
+    assert known == {"v1.2.txt": "a cat\n"}
+    assert unzipped(run_zip(tmp_path, None)) == unzipped(run_zip(tmp_path, tmp_path / "gone")) == known

@@ -2,21 +2,18 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 import pytest
 
 from unprompt.demos.edits import (
     MOST_WORDINGS,
-    NEGATIVE,
     Wording,
-    find_negative,
     find_place,
     measure,
     positive_modes,
     recover,
     with_wording,
 )
+from unprompt.easy_diffuser.negative import NEGATIVE
 
 
 class TestWordings:
@@ -62,26 +59,6 @@ class TestWithLite:
         assert start == same
         assert start.similarity > other.similarity
         assert start.similarity == pytest.approx(float(loaded.embed([reading.prompt])[0] @ reading.embedding))
-
-    def test_the_negative_prompt_is_easy_diffusers(self, loaded, scenes) -> None:  # type: ignore[no-untyped-def]
-        from unprompt import easy_diffuser
-        from unprompt.storage.images import read_image
-
-        image = read_image(next(iter(sorted((scenes / "images").iterdir()))))
-        found = find_negative(loaded, image)
-        result = easy_diffuser.start(image, "lite").run()
-        assert found.text == result.negative == result.related[-1].tag
-
-    def test_a_bundle_without_relatedness_says_so(  # type: ignore[no-untyped-def]
-        self, loaded, scenes, monkeypatch
-    ) -> None:
-        from unprompt.storage.images import read_image
-
-        image = read_image(next(iter(sorted((scenes / "images").iterdir()))))
-        monkeypatch.setattr(loaded, "bundle", replace(loaded.bundle, name="mine"))
-        found = find_negative(loaded, image)
-        assert found.text == ""
-        assert "a fit of Easy Diffuser" in found.why_not
 
     def test_without_a_clip_there_is_no_negative_mode(self, loaded) -> None:  # type: ignore[no-untyped-def]
         from PIL import Image

@@ -18,10 +18,11 @@ from tests.tiny_clip import write_tiny_clip
 from unprompt import easy_diffuser
 from unprompt.bundle.loaded import LoadedBundle
 from unprompt.cli import main
-from unprompt.easy_diffuser.config import FitConfig
+from unprompt.easy_diffuser.config import FitConfig, NegativeConfig
 from unprompt.easy_diffuser.errors import OrderError
 from unprompt.easy_diffuser.fit import draw_rows, learn_relatedness
-from unprompt.easy_diffuser.grading import Share, auc, calibration, grade
+from unprompt.easy_diffuser.grading import Share, auc, auc_interval, calibration, grade, why_no_skill
+from unprompt.easy_diffuser.negative import chosen_words
 from unprompt.easy_diffuser.relatedness import (
     Relatedness,
     best_threshold,
@@ -256,13 +257,47 @@ class TestGrading:
         assert grade(wrong, data).calibration_error > 0.05
         assert grade(right, data).auc == pytest.approx(grade(wrong, data).auc)
 
+    def test_hanley_and_mcneils_interval(self) -> None:
+        # Their own example: 58 normal and 51 abnormal images, an area of 0.893, a standard error of 0.032.
+        low, high = auc_interval(0.893, 51, 58)
+        assert (high - low) / 2 / 1.96 == pytest.approx(0.032, abs=0.001)
+        assert (low + high) / 2 == pytest.approx(0.893)
+
+    def test_the_interval_holds_the_auc_of_other_samples(self) -> None:
+        random = np.random.default_rng(0)
+        drawn = []
+        for _ in range(300):
+            there = np.arange(2000) < 40
+            drawn.append(auc(random.normal(size=2000) + 0.7 * there, there))
+        low, high = auc_interval(float(np.mean(drawn)), 40, 1960)
+        assert np.mean([low < value < high for value in drawn]) == pytest.approx(0.95, abs=0.03)
+
+    @pytest.mark.parametrize(
+        ("held_out", "says"),
+        [
+            ({}, "has no grade"),
+            ({"auc": "x", "share": 0.1, "images": 1, "pairs": 2}, "has no grade"),
+            ({"auc": 0.9, "share": 0.0, "images": 100, "pairs": 1000}, "has no grade"),
+            ({"auc": 0.70, "share": 0.1, "images": 100, "pairs": 1000}, ""),
+            ({"auc": 0.65, "share": 0.1, "images": 100, "pairs": 1000}, "0.65 (0.59 to 0.71)"),
+            # As many pairs, but of few images: each counts for one hit.
+            ({"auc": 0.70, "share": 0.1, "images": 10, "pairs": 1000}, "0.70 (0.52 to 0.88)"),
+        ],
+    )
+    def test_skill_is_all_of_the_interval_above_the_line(
+        self, held_out: dict[str, object], says: str
+    ) -> None:
+        why = why_no_skill(held_out)
+        assert says in why
+        assert bool(why) == bool(says)
+
 
 class TestFiles:
     def test_what_is_written_is_read(self, tmp_path: Path) -> None:
         path = tmp_path / "r.json"
-        write_relatedness(path, LEARNED, {"auc": 0.9})
-        assert read_relatedness(path) == LEARNED
-        assert json.loads(path.read_text())["held_out"] == {"auc": 0.9}
+        graded = replace(LEARNED, held_out={"auc": 0.9})
+        write_relatedness(path, graded)
+        assert read_relatedness(path) == graded
 
     @pytest.mark.parametrize(
         ("change", "says"),
@@ -278,7 +313,7 @@ class TestFiles:
     )
     def test_other_files_are_refused(self, change: dict[str, object], says: str, tmp_path: Path) -> None:
         path = tmp_path / "r.json"
-        write_relatedness(path, LEARNED, {})
+        write_relatedness(path, LEARNED)
         path.write_text(json.dumps({**json.loads(path.read_text()), **change}))
         with pytest.raises(InputError, match=rf"r\.json: {says}"):
             read_relatedness(path)
@@ -289,7 +324,7 @@ class TestFiles:
         with pytest.raises(InputError, match="has no 'b'; name a file that"):
             read_relatedness(path)
         with pytest.raises(RunError, match="cannot be written"):
-            write_relatedness(path / "r.json", LEARNED, {})
+            write_relatedness(path / "r.json", LEARNED)
 
 
 class TestOrder:
@@ -353,7 +388,8 @@ def loaded(world: Path) -> LoadedBundle:
 @pytest.fixture(scope="module")
 def fitted(loaded: LoadedBundle) -> Relatedness:
     """A relatedness whose threshold is the second of four tags' on the first picture."""
-    return Relatedness(10.0, 0.0, 0.5, "clip", space_of(loaded), TAGS)
+    grade = {"auc": 0.9, "share": 0.1, "images": 100, "pairs": 1000}
+    return Relatedness(10.0, 0.0, 0.5, "clip", space_of(loaded), TAGS, held_out=grade)
 
 
 def order(loaded: LoadedBundle, path: Path) -> list[str]:
@@ -394,11 +430,38 @@ class TestSession:
         image = world / "images" / "p0.png"
         none = easy_diffuser.start(image, loaded=loaded, relatedness=replace(fitted, threshold=1.0)).run()
         assert (none.negative, none.related) == ("", ())
+        assert none.why_not == "no tag is related to this picture"
         everything = replace(fitted, threshold=0.0)
         some = easy_diffuser.start(image, loaded=loaded, relatedness=everything, count=3).run()
         assert some.negative == ", ".join(order(loaded, image)[:0:-1])
         own = easy_diffuser.start(image, loaded=loaded, relatedness=everything, tags=["a house"], mode="fast")
         assert own.run().negative == "a house"
+
+    def test_one_without_skill_is_not_asked(
+        self, loaded: LoadedBundle, fitted: Relatedness, world: Path, capsys: pytest.CaptureFixture[str]
+    ) -> None:
+        everything = replace(fitted, threshold=0.0)
+        for held_out, says in (
+            ({}, "has no grade on held-out images"),
+            ({**fitted.held_out, "auc": 0.62}, r"its AUC is 0.62 (0.56 to 0.68), where 0.6 must be passed"),
+        ):
+            weak = replace(everything, held_out=held_out)
+            session = easy_diffuser.start(world / "images" / "p0.png", loaded=loaded, relatedness=weak)
+            result = session.run()
+            assert (result.negative, result.related) == ("", ())
+            assert says in result.why_not
+            assert result.positive
+        session.print_caption()
+        assert f"nothing in it is from the image: {result.why_not}" in capsys.readouterr().out
+        worded = easy_diffuser.start(
+            world / "images" / "p0.png",
+            loaded=loaded,
+            relatedness=weak,
+            words=NegativeConfig(("marks",), ("logo",)),
+        )
+        assert worded.run().negative == ", ".join(chosen_words(worded.config.words))
+        fair = easy_diffuser.start(world / "images" / "p0.png", loaded=loaded, relatedness=everything)
+        assert fair.run().why_not == ""
 
     def test_another_bundles_relatedness_is_refused(
         self, loaded: LoadedBundle, fitted: Relatedness, world: Path
@@ -437,7 +500,7 @@ class TestSession:
         capsys: pytest.CaptureFixture[str],
         monkeypatch: pytest.MonkeyPatch,
     ) -> None:
-        write_relatedness(tmp_path / "r.json", fitted, {})
+        write_relatedness(tmp_path / "r.json", fitted)
         (tmp_path / "bad.png").write_bytes(b"no")
         monkeypatch.setenv("UNPROMPT_WEBUI_AUTH", "ann:secret")
         common = ["easy-diffuser", "run", str(world / "images" / "p0.png"), str(tmp_path / "bad.png")]
@@ -522,9 +585,11 @@ class TestFit:
         assert numbers["held_out"]["auc"] > 0.55
         assert list(tmp_path.glob(".*")) == []
         image = next((data / "images").iterdir())
+        assert found.held_out == numbers["held_out"]
         result = easy_diffuser.start(image, relatedness=tmp_path / "a.json", device="cpu").run()
         assert result.positive
         assert result.negative == (result.related[-1].tag if result.related else "")
+        assert bool(result.why_not) == (not result.negative)
 
     def test_what_cannot_be_fitted(self, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
         data = write_pocket(tmp_path / "DATA", 12)

@@ -26,6 +26,7 @@ from unprompt.networks.captioner import Captioner
 from unprompt.networks.captioner_config import CaptionerConfig
 from unprompt.networks.clip import Clip
 from unprompt.progress import Progress
+from unprompt.storage.text_config import TextConfig
 
 SAID = "a cat on a roof"
 FLAVORS = (("film grain", "bokeh"), ("bokeh", "film grain"))
@@ -169,6 +170,55 @@ def test_a_text_beside_each_image_or_in_a_folder(
     (images / "p0.txt").write_text("mine")
     assert main([*beside, "--overwrite"]) == 0
     assert (images / "p0.txt").read_text(encoding="utf-8") == f"{prompt_by_id['p0']}\n"
+
+
+def test_captions_for_training(world: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    for name in ("10_cat/001.png", "20_dog/001.png", "20_dog/same.png", "20_dog/same.jpg"):
+        (tmp_path / "P" / name).parent.mkdir(parents=True, exist_ok=True)
+        Image.open(world / "images" / "p0.png").convert("RGB").save(tmp_path / "P" / name)
+    by_hand = tmp_path / "P" / "10_cat" / "001.txt"
+    by_hand.write_text("mine")
+    models = ["--checkpoint", str(world / "clip"), "--phrases", str(world / "lists"), "--caption", SAID]
+    ask = ["interrogate", str(tmp_path / "P"), "--recursive", *models, "--max-flavors", "1"]
+    ask += ["--txt", "--skip-existing", "--prefix", "ohwx, ", "--suffix", ", film grain", "--metadata-jsonl"]
+    assert main([*ask, "--json"]) == 0
+    said = capsys.readouterr()
+    numbers = json.loads(said.out)
+    assert (numbers["images"], numbers["prompts"], numbers["skipped"]) == (4, 3, 1)
+    assert "same.jpg and same.png have one text" in said.err
+    assert by_hand.read_text() == "mine"
+    texts = sorted(path.relative_to(tmp_path / "P").as_posix() for path in tmp_path.rglob("*.txt"))
+    assert texts == ["10_cat/001.txt", "20_dog/001.txt", "20_dog/same.txt"]
+    rows = [json.loads(line) for line in (tmp_path / "P" / "metadata.jsonl").read_text().splitlines()]
+    text_by_name = {row["file_name"]: row["text"] for row in rows}
+    assert text_by_name["10_cat/001.png"] == "mine"
+    made = (tmp_path / "P" / "20_dog" / "001.txt").read_text()
+    assert made == f"{text_by_name['20_dog/001.png']}\n"
+    assert made.startswith(f"ohwx, {SAID}, ")
+    assert made.endswith(", film grain\n")
+    before = files_under(tmp_path)
+    assert main(ask) == 0
+    assert "0 prompts in" in capsys.readouterr().out
+    assert files_under(tmp_path) == before
+
+
+@pytest.mark.parametrize("skip", [False, True])
+def test_texts_go_on_where_they_were_killed(skip: bool, world: Path, pictures: Path, tmp_path: Path) -> None:
+    texts = TextConfig(txt=True, meta_cap=str(tmp_path / "meta_cap.json"), skip_existing=skip)
+    whole = tmp_path / "whole"
+    shutil.copytree(pictures, whole)
+    interrogate([whole], None, settings(world), TextConfig(txt=True))
+    with pytest.raises(KeyboardInterrupt):
+        interrogate([pictures], None, settings(world), texts, killed_after(4))
+    begun = {path.name for path in pictures.glob("*.txt")}
+    assert begun == {"p0.txt", "p2.txt", "p3.txt"}
+    result = interrogate([pictures], None, settings(world), texts)
+    assert result.resumed
+    assert files_under(pictures) == files_under(whole)
+    caps = json.loads((tmp_path / "meta_cap.json").read_text())
+    assert {f"{key}.txt": f"{one['caption']}\n" for key, one in caps.items()} == {
+        path.name: path.read_text() for path in pictures.glob("*.txt")
+    }
 
 
 # --- killed and started again

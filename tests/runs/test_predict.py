@@ -12,6 +12,7 @@ import sys
 import textwrap
 import time
 from collections import Counter
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -22,7 +23,7 @@ from tests.real_images import real_folder
 from unprompt.bundle.bundles import load_members, read_bundle
 from unprompt.ensemble.blend import blend
 from unprompt.ensemble.prior import prior_embedding
-from unprompt.errors import InputError, RunError
+from unprompt.errors import ConfigError, InputError, RunError
 from unprompt.networks.checkpoints import sha256_of
 from unprompt.networks.loader import Loader
 from unprompt.networks.pipeline import open_pipeline
@@ -36,6 +37,7 @@ from unprompt.runs.predict import _fill, predict
 from unprompt.storage.files import read_embeddings, read_prompts
 from unprompt.storage.images import NOT_IN_FOLDER, find_images
 from unprompt.storage.submission import read_submission, write_submission
+from unprompt.storage.text_config import TextConfig
 
 SMALL = PredictConfig(chunk=4)
 
@@ -111,6 +113,65 @@ class TestWhatARunLeaves:
         config = PredictConfig(chunk=4, workers=3)
         predict(scenes / "images", tmp_path / "RUN", config, truth=scenes / "prompts.csv")
         assert comparable(tmp_path / "RUN") == comparable(finished.folder)
+
+
+class TestCaptionsForTraining:
+    @pytest.fixture
+    def folder(self, scenes: Path, tmp_path: Path) -> Path:
+        """Three pictures, two with the same name and one with a text; and one that cannot be read."""
+        files = sorted((scenes / "images").iterdir())
+        for name, file in zip(("a/1.png", "b/1.png", "2.png"), files, strict=False):
+            (tmp_path / "P" / name).parent.mkdir(parents=True, exist_ok=True)
+            (tmp_path / "P" / name).write_bytes(file.read_bytes())
+        (tmp_path / "P" / "bad.png").write_bytes(b"no")
+        (tmp_path / "P" / "2.txt").write_text("mine")
+        return tmp_path / "P"
+
+    def test_prompts_beside_the_pictures(self, folder: Path, tmp_path: Path) -> None:
+        config = PredictConfig(bundle="lite", device="cpu", recursive=True, report_images=0)
+        texts = TextConfig(txt=True, metadata_jsonl=True, prefix="ohwx, ")
+        out = tmp_path / "RUN"
+        with pytest.raises(RunError, match=r"2\.txt is there already.*--skip-existing"):
+            predict(folder, out, config, texts=texts)
+        with pytest.raises(ConfigError, match="--prefix is about captions for training"):
+            predict(folder, out, config, texts=TextConfig(prefix="x"))
+        texts = replace(texts, skip_existing=True)
+        result = predict(folder, tmp_path / "RUN2", config, texts=texts)
+        prompt_by_id = dict(zip(result.prompts.ids, result.prompts.texts, strict=True))
+        assert list(prompt_by_id) == ["2", "a/1", "b/1", "bad"]
+        assert result.texts == 2
+        assert {path.relative_to(folder).as_posix(): path.read_text() for path in folder.rglob("*.txt")} == {
+            "2.txt": "mine",
+            "a/1.txt": f"ohwx, {prompt_by_id['a/1']}\n",
+            "b/1.txt": f"ohwx, {prompt_by_id['b/1']}\n",
+        }
+        rows = [json.loads(line) for line in (folder / "metadata.jsonl").read_text().splitlines()]
+        assert {row["file_name"]: row["text"] for row in rows} == {
+            "2.png": "mine",
+            "a/1.png": f"ohwx, {prompt_by_id['a/1']}",
+            "b/1.png": f"ohwx, {prompt_by_id['b/1']}",
+        }
+
+    def test_killed_while_they_are_written_the_run_goes_on(
+        self, folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        from unprompt.storage.training_texts import TextPlaces
+
+        (folder / "2.txt").unlink()
+        config = PredictConfig(bundle="lite", device="cpu", recursive=True, report_images=0)
+        texts, write = TextConfig(txt=True), TextPlaces.write_all
+
+        def write_one_and_die(self: TextPlaces, line_by_id: dict[str, str]) -> None:
+            write(self, dict(list(line_by_id.items())[:1]))
+            raise KeyboardInterrupt
+
+        monkeypatch.setattr(TextPlaces, "write_all", write_one_and_die)
+        with pytest.raises(KeyboardInterrupt):
+            predict(folder, tmp_path / "RUN", config, texts=texts)
+        assert len(list(folder.rglob("*.txt"))) == 1
+        monkeypatch.undo()
+        assert predict(folder, tmp_path / "RUN", config, texts=texts).resumed
+        assert len(list(folder.rglob("*.txt"))) == 3
 
 
 class TestBadImages:

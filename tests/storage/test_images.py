@@ -554,10 +554,17 @@ def test_two_files_of_one_id_are_both_named(tmp_path: Path) -> None:
         find_images(tmp_path)
 
 
-def test_two_files_of_one_id_in_nested_folders(tmp_path: Path) -> None:
-    touch(tmp_path, "one/a.png", "two/a.png")
-    with pytest.raises(InputError, match=r"one/a\.png and two/a\.png both have the id 'a'"):
+def test_the_same_name_in_several_folders_is_told_by_the_folders(tmp_path: Path) -> None:
+    touch(tmp_path, "one/a.png", "two/a.png", "two/b.png")
+    files = find_images(tmp_path, recursive=True)
+    assert [file.image_id for file in files] == ["b", "one/a", "two/a"]
+    touch(tmp_path, "two/a.jpg", "two/c.png", "two/c.gif")
+    with pytest.raises(
+        InputError, match=r"^2 image ids .* first: two/a\.jpg and two/a\.png both have the id"
+    ):
         find_images(tmp_path, recursive=True)
+    files = find_images(tmp_path, recursive=True, same_stems=True)
+    assert [file.image_id for file in files] == ["b", "c.gif", "c.png", "one/a", "two/a.jpg", "two/a.png"]
 
 
 def test_a_single_file_is_taken_whatever_it_is(saved: Callable[..., Path]) -> None:

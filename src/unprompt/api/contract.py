@@ -20,6 +20,7 @@ from unprompt.api.config import (
     MOST_TEXTS,
     SIDES,
 )
+from unprompt.easy_diffuser.config import GROUPS
 
 SEEDS = 1 << 32  # seeds are from 0 to this, exclusive
 MOST_NAMED = 5  # unknown keys that an error names
@@ -252,6 +253,25 @@ class PredictAnswer(BaseModel):
 
     bundle: str
     predictions: list[Prediction]
+
+
+class NegativeRequest(Given):
+    """An image whose negative prompt is wanted."""
+
+    image: ImageText
+    words: list[Text] = Field(
+        [], max_length=len(GROUPS), description=f"groups of usual words to add: {', '.join(GROUPS)}"
+    )
+    without_words: list[Text] = Field(
+        [], max_length=MOST_TEXTS, description="words of these groups to leave out"
+    )
+
+
+class NegativeAnswer(BaseModel):
+    """A negative prompt."""
+
+    negative_prompt: str
+    why_not: str = Field(description="why nothing in it is from the image; empty where something is")
 
 
 class Health(BaseModel):

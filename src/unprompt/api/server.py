@@ -27,6 +27,8 @@ from unprompt.api.config import MOST_BODY, MOST_IMAGES, MOST_TEXTS, ServeConfig
 from unprompt.api.description import describe
 from unprompt.api.errors import HungUpError, add_handlers, shorten
 from unprompt.bundle.loaded import LoadedBundle, Prediction
+from unprompt.easy_diffuser.config import NegativeConfig
+from unprompt.easy_diffuser.negative import Negative, chosen_words, find_negative, join_negative
 from unprompt.errors import ConfigError, UnreadableImageError
 from unprompt.interrogator.modes import Interrogation
 from unprompt.serving.one_thread import OneThread
@@ -68,6 +70,11 @@ class Service:
             )
             for mode in loaded.modes
         }
+        self._negative = Kind(
+            "interrogate",
+            partial(self._of_images, lambda images: [find_negative(loaded, image) for image in images]),
+            MODES_TOGETHER,
+        )
         self._paint = Kind("txt2img", self._painted)
 
     async def embed(self, texts: Sequence[str]) -> Sequence[list[float]]:
@@ -92,6 +99,13 @@ class Service:
             raise NotHereError(f"there is no model '{shorten(model)}' to interrogate with; here are {here}")
         found: list[Interrogation] = await self._look(self._modes[model], [image])
         return found[0].prompt
+
+    async def negative(self, request: contract.NegativeRequest) -> contract.NegativeAnswer:
+        """An image's negative prompt, with the usual words that are asked for."""
+        words = chosen_words(NegativeConfig(tuple(request.words), tuple(request.without_words)))
+        found: list[Negative] = await self._look(self._negative, [request.image])
+        text = join_negative(found[0].text, words) if words else found[0].text
+        return contract.NegativeAnswer(negative_prompt=text, why_not=found[0].why_not)
 
     async def paint(self, request: contract.Txt2ImgRequest) -> contract.Txt2ImgAnswer:
         """Paint what the web UI's request asks for."""
@@ -253,6 +267,11 @@ def ours(service: Service) -> APIRouter:
                 for one in predictions
             ],
         )
+
+    @router.post("/v1/negative")
+    async def negative(request: Request, body: contract.NegativeRequest) -> contract.NegativeAnswer:
+        """An image's negative prompt: of a CLIP, or of tags where that has skill; and usual words."""
+        return await unless_gone(request, service.negative(body))
 
     @router.get("/healthz")
     async def health() -> contract.Health:

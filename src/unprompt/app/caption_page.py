@@ -11,7 +11,7 @@ import streamlit as st
 from unprompt.app.asking import ask
 from unprompt.app.looks import empty, head, note, spoken, text_to_copy
 from unprompt.app.picture_inputs import Picture, pick_pictures
-from unprompt.demos.captions import Captioned, caption_image, captions_csv, speaker
+from unprompt.demos.captions import Captioned, caption_image, captions_csv, captions_zip, speaker
 from unprompt.demos.tones import Tones
 
 if TYPE_CHECKING:
@@ -34,14 +34,24 @@ def show() -> None:
         show_caption(picture, captioned)
         done.append(captioned)
     if done:
-        st.download_button(
-            "Download all as CSV" if len(done) > 1 else "Download as CSV",
-            captions_csv(done),
-            "captions.csv",
-            "text/csv",
-            on_click="ignore",
-            icon=":material/download:",
-        )
+        with st.container(horizontal=True):
+            st.download_button(
+                "Download all as CSV" if len(done) > 1 else "Download as CSV",
+                captions_csv(done),
+                "captions.csv",
+                "text/csv",
+                on_click="ignore",
+                icon=":material/download:",
+            )
+            st.download_button(
+                "captions (.zip)",
+                captions_zip(done),
+                "captions.zip",
+                "application/zip",
+                help="For training: a .txt for each picture, and metadata.jsonl",
+                on_click="ignore",
+                icon=":material/download:",
+            )
 
 
 def _question(picture: Picture, loaded: LoadedBundle) -> Captioned:

@@ -14,17 +14,16 @@ from unprompt.app.picture_inputs import Picture, pick_picture
 from unprompt.demos.compare import similarity_in_words
 from unprompt.demos.edits import (
     KIND_NAMES,
-    NEGATIVE,
-    Negative,
     Place,
     Wording,
-    find_negative,
     find_place,
     measure,
     positive_modes,
     recover,
     with_wording,
 )
+from unprompt.easy_diffuser.config import GROUPS, NegativeConfig
+from unprompt.easy_diffuser.negative import NEGATIVE, Negative, chosen_words, find_negative, join_negative
 from unprompt.html.kit import write_number
 
 if TYPE_CHECKING:
@@ -78,19 +77,49 @@ def show_prompt(found: Interrogation) -> None:
 
 
 def show_negative(picture: Picture, slow: bool) -> None:
-    """The negative prompt; one that is `slow`, as it takes as long as the prompt, is made when asked for."""
+    """The negative prompt; what is `slow`, as it takes as long as the prompt, is made when asked for."""
     wanted: set[str] = st.session_state.setdefault("negatives", set())
+    of_picture = ""
     if slow and picture.digest not in wanted:
         st.button("Find a negative prompt", on_click=wanted.add, args=(picture.digest,))
-        return
-    doing = "Looking for what the picture is not."
-    found = ask(("negative", picture.digest), doing, partial(_negative, picture))
-    if found is None:
-        return
-    if found.text:
-        text_to_copy("Negative prompt", found.text)
     else:
-        chips("Negative prompt", (), none=found.why_not)
+        doing = "Looking for what the picture is not."
+        found = ask(("negative", picture.digest), doing, partial(_negative, picture))
+        if found is None:
+            return
+        of_picture = found.text
+        if found.why_not:
+            chips("Negative prompt of this picture", (), none=f"None: {found.why_not}.")
+    words = choose_words()
+    whole = join_negative(of_picture, words)
+    if whole:
+        text_to_copy("Negative prompt" if of_picture else "Negative prompt, of usual words alone", whole)
+
+
+def choose_words() -> tuple[str, ...]:
+    """Usual words for a negative prompt: groups to switch on and off, and in them each word."""
+    groups = st.pills(
+        "Usual words",
+        GROUPS,
+        selection_mode="multi",
+        default=GROUPS[:1],
+        format_func=str.capitalize,
+        key="negative-groups",
+    )
+    config = NegativeConfig(words=tuple(group for group in GROUPS if group in groups))
+    words = chosen_words(config)
+    if not words:
+        return ()
+    with st.expander("Choose the words"):
+        kept = st.pills(
+            "Words",
+            words,
+            selection_mode="multi",
+            default=words,
+            key=f"negative-words-{'-'.join(config.words)}",
+            label_visibility="collapsed",
+        )
+    return tuple(word for word in words if word in kept)
 
 
 def show_known(place: Place) -> None:

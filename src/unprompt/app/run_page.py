@@ -11,6 +11,7 @@ import streamlit as st
 from unprompt.app.asking import batch_runs
 from unprompt.app.looks import empty, head, name, note, trouble
 from unprompt.app.settings import current_settings
+from unprompt.demos.captions import run_zip
 from unprompt.errors import UnpromptError
 from unprompt.html.kit import write_count
 from unprompt.serving.batch_runs import BatchRun, State
@@ -151,6 +152,17 @@ def show_results(run: BatchRun) -> None:
                     on_click="ignore",
                     icon=":material/download:",
                 )
+        if (run.folder / "prompts.csv").is_file():
+            st.download_button(
+                "captions (.zip)",
+                partial(run_zip, run.folder, run.source),
+                f"{run.name}-captions.zip",
+                "application/zip",
+                help="For training: a .txt for each picture, and metadata.jsonl",
+                key=f"captions-{run.name}",
+                on_click="ignore",
+                icon=":material/download:",
+            )
     if report.is_file() and st.toggle("Show the report", key=f"show-{run.name}"):
         st.iframe(report, height=900, alt=f"Report of {run.label}")
 

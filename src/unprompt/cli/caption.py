@@ -5,16 +5,17 @@ from __future__ import annotations
 import argparse
 import json
 import time
-from collections.abc import Iterator
 from pathlib import Path
 
-from unprompt.cli.options import add_json, add_settings, settings_from, warn
+from unprompt.cli.options import add_json, add_settings, add_texts, settings_from, warn
 from unprompt.networks.captioner_config import CaptionConfig
 from unprompt.settings import DEVICES
+from unprompt.storage.text_config import TextConfig
 
 EXAMPLE = """\
   unprompt caption IMAGES
   unprompt caption IMAGES --model blip-image-captioning-large --out captions.csv
+  unprompt caption IMAGES --recursive --txt --skip-existing --prefix "ohwx, " --metadata-jsonl
   unprompt caption a.png b.png --model model_large_caption.pth --prompt "a painting of"
 """
 
@@ -40,55 +41,61 @@ def add(parser: argparse.ArgumentParser) -> None:
     add_settings(parser, CaptionConfig)
     parser.add_argument("--recursive", action="store_true", help="look into folders inside the folders too")
     parser.add_argument("--device", default="auto", help=f"{DEVICES} (%(default)s)")
+    parser.add_argument("--overwrite", action="store_true", help="replace texts that are there")
     add_json(parser)
+    add_texts(parser)
 
 
 def run(options: argparse.Namespace) -> None:
-    """Caption, printing as they come or writing the table."""
+    """Caption, printing as they come or writing them."""
     started = time.monotonic()
     config = settings_from(options, CaptionConfig)
+    texts = settings_from(options, TextConfig)
+    if texts.is_wanted:
+        options.when_interrupted = "run the same command again to go on; what is done is kept"
 
     from tqdm import tqdm
 
-    from unprompt.errors import InputError
-    from unprompt.interrogator.caption_files import caption_files, images_of, write_captions
-    from unprompt.networks.captioner import Captioner
-    from unprompt.networks.devices import choose_device, core_count
+    from unprompt.interrogator.caption_files import Captioned, caption
 
-    files = images_of(options.images, options.recursive)
-    device = choose_device(options.device)
-    captioner = Captioner.load(device, options.model, config, options.vocabulary)
-    captions: dict[str, str] = {}
+    printing = not (options.out or options.json or texts.is_wanted)
+    with tqdm(desc="caption", unit="image", disable=None) as bar:
 
-    def told() -> Iterator[tuple[str, str]]:
-        """Each caption, once it is shown."""
-        with tqdm(total=len(files), desc="caption", unit="image", disable=None) as bar:
-            for captioned in caption_files(files, captioner, device, core_count()):
-                bar.update()
-                if captioned.caption is None:
-                    with tqdm.external_write_mode():
-                        warn(f"{captioned.file.name}: {captioned.problem}")
-                    continue
-                if not (options.out or options.json):
-                    tqdm.write(f"{captioned.file.image_id}: {captioned.caption}")  # above the bar
-                captions[captioned.file.image_id] = captioned.caption
-                yield captioned.file.image_id, captioned.caption
-        if not captions:
-            raise InputError(f"none of {len(files)} images could be read; see the lines above")
+        def tell(captioned: Captioned, total: int) -> None:
+            """Each caption, as soon as it is there."""
+            bar.total = total
+            bar.update()
+            if captioned.caption is None:
+                with tqdm.external_write_mode():
+                    warn(f"{captioned.file.name}: {captioned.problem}")
+            elif printing:
+                tqdm.write(f"{captioned.file.image_id}: {captioned.caption}")  # above the bar
 
-    if options.out:
-        write_captions(options.out, told())
-    else:
-        for _ in told():
-            pass
-    unreadable = len(files) - len(captions)
-    seconds = time.monotonic() - started
+        result = caption(
+            options.images,
+            options.out,
+            options.model,
+            options.vocabulary,
+            config,
+            texts,
+            options.recursive,
+            options.device,
+            options.overwrite,
+            tell,
+        )
+    unreadable, seconds = len(result.problems), time.monotonic() - started
+    captions = {one.file.image_id: one.caption for one in result.found if one.caption is not None}
     if options.json:
-        numbers = {"images": len(files), "unreadable": unreadable, "seconds": round(seconds, 3)}
-        what = {"out": str(options.out)} if options.out else {"captions": captions}
+        numbers = {"images": result.images, "unreadable": unreadable, "seconds": round(seconds, 3)}
+        if texts.is_wanted:
+            numbers |= {"captions": len(captions), "skipped": result.skipped}
+        what = {"out": str(result.path)} if result.path else {"captions": captions}
         print(json.dumps(numbers | what, ensure_ascii=False))
-        return
-    if options.out:
-        print(f"{len(captions):,} captions in {seconds:.0f} s: {options.out}")
-    if unreadable:
-        warn(f"{unreadable:,} of {len(files):,} images could not be read")
+    elif result.path:
+        skipped = f", {result.skipped:,} had one" if result.skipped else ""
+        resumed = ", going on from an earlier start" if result.resumed else ""
+        print(f"{len(captions):,} captions in {seconds:.0f} s{resumed}{skipped}: {result.path}")
+    for note in result.notes:
+        warn(note)
+    if unreadable and not options.json:
+        warn(f"{unreadable:,} of {result.images:,} images could not be read")

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 from unprompt.bundle.config import DEFAULT_BUNDLE
 from unprompt.cli.options import StepBars, add_json, add_settings, complete, declare, settings_from, warn
-from unprompt.easy_diffuser.config import ANSWER_SECONDS, STEPS, TAGS, FitConfig
+from unprompt.easy_diffuser.config import ANSWER_SECONDS, STEPS, TAGS, FitConfig, NegativeConfig
 from unprompt.errors import ConfigError
 from unprompt.settings import DEVICES
 
@@ -63,6 +63,7 @@ def add(parser: argparse.ArgumentParser) -> None:
     )
     running.add_argument("--bundle", default=DEFAULT_BUNDLE, metavar="NAME", help="(%(default)s)")
     running.add_argument("--device", default="auto", help=f"{DEVICES} (%(default)s)")
+    add_settings(running, NegativeConfig)
     add_json(running)
     fitting = declare(
         actions,
@@ -94,8 +95,10 @@ def run(options: argparse.Namespace) -> None:
         tags=options.tags,
         relatedness=options.relatedness,
         count=options.count,
+        words=settings_from(options, NegativeConfig),
     )
     rows = []
+    whys: dict[str, int] = {}  # why nothing in a negative prompt is from its picture, and how often
     unreadable = 0
     for file in tqdm(images, desc="easy-diffuser", unit="image", disable=None):
         try:
@@ -109,6 +112,7 @@ def run(options: argparse.Namespace) -> None:
         row = {"image": file.image_id, **asdict(result)}
         if not options.json:
             tqdm.write(f"{file.image_id}\n  positive: {result.positive}\n  negative: {result.negative}")
+            whys[result.why_not] = whys.get(result.why_not, 0) + 1
         if options.send:
             pictures = session.send2ui(
                 options.send,
@@ -123,6 +127,9 @@ def run(options: argparse.Namespace) -> None:
         rows.append(row)
     if not rows:
         raise InputError(f"none of {len(images)} images could be read; see the lines above")
+    for why, count in whys.items():
+        if why:
+            warn(f"nothing in the negative prompts of {count:,} images is from the images: {why}")
     if options.json:
         print(json.dumps({"images": rows, "unreadable": unreadable}, ensure_ascii=False))
 
@@ -150,7 +157,7 @@ def run_fit(options: argparse.Namespace) -> None:
     with StepBars("image") as bars:
         fitted = fit(options.dataset, config, bars.show)
     numbers = asdict(fitted.grade)
-    write_relatedness(options.out, fitted.relatedness, numbers)
+    write_relatedness(options.out, fitted.relatedness)
     if options.json:
         learned = fitted.relatedness
         where = {"out": str(options.out), "a": learned.a, "b": learned.b, "threshold": learned.threshold}

@@ -7,15 +7,17 @@ import json
 import time
 from pathlib import Path
 
-from unprompt.cli.options import StepBars, add_json, add_settings, settings_from, warn
+from unprompt.cli.options import StepBars, add_json, add_settings, add_texts, settings_from, warn
 from unprompt.interrogator.config import InterrogateConfig, InterrogatorConfig
 from unprompt.networks.captioner_config import CaptionerConfig
 from unprompt.networks.clip_config import ClipConfig
+from unprompt.storage.text_config import TextConfig
 
 EXAMPLE = """\
   unprompt interrogate IMAGES --out prompts.csv
   unprompt interrogate IMAGES --out prompts.jsonl --mode best --without artists,trending
   unprompt interrogate IMAGES --txt --captions captions.csv --phrases my_lists
+  unprompt interrogate IMAGES --recursive --txt --skip-existing --prefix "ohwx, "
   unprompt interrogate a.png b.png --out texts --mode fast --caption "a cat on a roof" \\
       --clip ViT-L-14 --checkpoint vit_l_14.safetensors
 """
@@ -30,9 +32,9 @@ def add(parser: argparse.ArgumentParser) -> None:
         metavar="PATH",
         help="a .csv or .jsonl, which gets rows as they come, or a folder for one .txt an image",
     )
-    parser.add_argument("--txt", action="store_true", help="write one .txt an image, beside it without --out")
     add_settings(parser, InterrogateConfig, only=("overwrite", "recursive", "device", "batch", "workers"))
     add_json(parser)
+    add_texts(parser)
 
     prompts = parser.add_argument_group("the prompts")
     add_settings(prompts, InterrogatorConfig, only=("mode", "max_flavors"))
@@ -76,19 +78,22 @@ def run(options: argparse.Namespace) -> None:
         result = interrogate(
             options.images,
             options.out,
-            options.txt,
             config,
+            settings_from(options, TextConfig),
             bars.show,
         )
     seconds = time.monotonic() - started
-    count = result.images - len(result.problems)
+    count = result.images - len(result.problems) - result.skipped
     if options.json:
         numbers = {"images": result.images, "prompts": count, "unreadable": len(result.problems)}
-        more = {"seconds": round(seconds, 3), "resumed": result.resumed}
+        more = {"skipped": result.skipped, "seconds": round(seconds, 3), "resumed": result.resumed}
         print(json.dumps({"out": str(result.path), **numbers, **more}))
     else:
         resumed = ", going on from an earlier start" if result.resumed else ""
-        print(f"{count:,} prompts in {seconds:.0f} s{resumed}: {result.path}")
+        skipped = f", {result.skipped:,} had one" if result.skipped else ""
+        print(f"{count:,} prompts in {seconds:.0f} s{resumed}{skipped}: {result.path}")
+    for note in result.notes:
+        warn(note)
     if result.problems:
         warn(
             f"{len(result.problems):,} of {result.images:,} images could not be read, "

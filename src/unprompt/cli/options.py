@@ -13,6 +13,7 @@ from types import NoneType
 from typing import TYPE_CHECKING, Any, TypeVar, get_args, get_origin, get_type_hints
 
 from unprompt.errors import ConfigError
+from unprompt.storage.text_config import TextConfig
 
 if TYPE_CHECKING:
     from _typeshed import DataclassInstance
@@ -123,6 +124,11 @@ def settings_from(options: argparse.Namespace, kind: type[C], **others: Any) -> 
 def add_json(parser: argparse.ArgumentParser) -> None:
     """`--json`: numbers for programs on stdout, nothing else there."""
     parser.add_argument("--json", action="store_true", help="print the numbers as JSON")
+
+
+def add_texts(parser: argparse.ArgumentParser) -> None:
+    """The options of captions for training, the same for all commands that give pictures a text."""
+    add_settings(parser.add_argument_group("captions for training"), TextConfig)
 
 
 def warn(text: str) -> None:

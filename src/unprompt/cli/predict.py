@@ -6,12 +6,14 @@ import argparse
 import time
 from pathlib import Path
 
-from unprompt.cli.options import StepBars, add_settings, describe_score, settings_from, warn
+from unprompt.cli.options import StepBars, add_settings, add_texts, describe_score, settings_from, warn
 from unprompt.runs.config import PredictConfig
+from unprompt.storage.text_config import TextConfig
 
 EXAMPLE = """\
   unprompt predict my_images --out RUN
   unprompt predict my_images --out RUN --truth prompts.csv
+  unprompt predict my_images --out RUN --txt --skip-existing --prefix "ohwx, "
   unprompt predict /kaggle/input/COMPETITION/images --out RUN \\
       --sample /kaggle/input/COMPETITION/sample_submission.csv --deadline 8h30m
 """
@@ -27,6 +29,7 @@ def add(parser: argparse.ArgumentParser) -> None:
         "--deadline", metavar="TIME", help="be done in this time (8h30m, 45m): images get less"
     )
     add_settings(parser, PredictConfig, skip=("chunk", "deadline"))
+    add_texts(parser)
 
 
 def run(options: argparse.Namespace) -> None:
@@ -40,10 +43,11 @@ def run(options: argparse.Namespace) -> None:
 
     deadline = parse_duration(options.deadline) if options.deadline else None
     config = settings_from(options, PredictConfig, deadline=deadline)
+    texts = settings_from(options, TextConfig)
     with StepBars("image") as bars:
         bars.show("loading models", 0, 0)
         result = predict(
-            options.images, options.out, config, options.truth, options.sample, started, bars.show
+            options.images, options.out, config, options.truth, options.sample, started, bars.show, texts
         )
     count = f"{result.images} image{'' if result.images == 1 else 's'}"
     resumed = ", going on from an earlier start" if result.resumed else ""
@@ -53,6 +57,12 @@ def run(options: argparse.Namespace) -> None:
     print(f"submission  {result.folder / 'submission.csv'}")
     print(f"prompts     {result.folder / 'prompts.csv'}")
     print(f"report      {result.folder / 'report.html'}")
+    if texts.is_wanted:
+        print(f"captions    {result.texts:,} new")
+        if not any(result.prompts.texts):
+            warn(f"no member of the bundle '{config.bundle}' makes prompts, so there are no captions")
+    for note in result.notes:
+        warn(note)
     if result.problems:
         first = result.problems[0]
         warn(

@@ -1,13 +1,17 @@
-"""Captions with their tones: who says them, and all of them as a table to keep."""
+"""Captions with their tones: who says them, and all of them as a table or as texts for training."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from unprompt.demos.tones import Tones, tones_of
-from unprompt.storage.files import csv_line
+from unprompt.errors import InputError
+from unprompt.storage.files import csv_line, read_prompts
+from unprompt.storage.images import find_images
+from unprompt.storage.training_texts import zip_texts
 
 if TYPE_CHECKING:
     from PIL import Image
@@ -54,3 +58,26 @@ def captions_csv(captions: Sequence[Captioned]) -> bytes:
         for one in captions
     ]
     return b"".join(csv_line(row) for row in (HEADER, *rows))
+
+
+def captions_zip(captions: Sequence[Captioned]) -> bytes:
+    """The captions for training: a ZIP with a text for each picture, and metadata.jsonl."""
+    return zip_texts((one.name, one.caption.text) for one in captions)
+
+
+def run_zip(run: Path, source: Path | None) -> bytes:
+    """The prompts of a RUN folder in the same form; images without a prompt are left out.
+
+    `source`: the folder of the images. Where it is not known or gone, there is no metadata.jsonl, since only
+    the folder knows the endings of their names. Raises InputError where prompts.csv cannot be read.
+    """
+    prompts = read_prompts(run / "prompts.csv")
+    told = [(image_id, text) for image_id, text in zip(prompts.ids, prompts.texts, strict=True) if text]
+    try:
+        found = find_images(source) if source else []
+    except InputError:
+        found = []
+    name_by_id = {file.image_id: file.path.name for file in found if file.row is None}
+    if not all(image_id in name_by_id for image_id, _ in told):
+        return zip_texts(told, metadata=False)
+    return zip_texts((name_by_id[image_id], text) for image_id, text in told)

@@ -6,8 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from unprompt import easy_diffuser
-from unprompt.errors import ConfigError
+from unprompt.easy_diffuser.negative import NEGATIVE
 
 if TYPE_CHECKING:
     from PIL import Image
@@ -18,7 +17,6 @@ if TYPE_CHECKING:
 
 KNOWN = 5  # nearest known prompts that are looked up
 MOST_WORDINGS = 12
-NEGATIVE = "negative"
 
 KIND_NAMES = {
     "subjects": "Subjects",
@@ -43,14 +41,6 @@ class Place:
 
 
 @dataclass(frozen=True)
-class Negative:
-    """A negative prompt; where `text` is empty, `why_not` says why."""
-
-    text: str
-    why_not: str = ""
-
-
-@dataclass(frozen=True)
 class Wording:
     """A text and its similarity to an image's predicted embedding."""
 
@@ -67,17 +57,6 @@ def recover(loaded: LoadedBundle, image: Image.Image, mode: str) -> Interrogatio
     """An image's prompt by a mode. Raises ConfigError for one that the bundle does not have."""
     (interrogation,) = loaded.interrogate([image], mode)
     return interrogation
-
-
-def find_negative(loaded: LoadedBundle, image: Image.Image) -> Negative:
-    """The interrogator's negative prompt, or Easy Diffuser's where the bundle has no interrogator."""
-    if NEGATIVE in loaded.modes:
-        return Negative(recover(loaded, image, NEGATIVE).prompt)
-    try:
-        text = easy_diffuser.start(image, loaded=loaded).run().negative
-    except ConfigError:  # no relatedness has been fitted for this bundle
-        return Negative("", "This bundle makes none: that takes an interrogator, or a fit of Easy Diffuser.")
-    return Negative(text, "" if text else "None: no tag is related to this picture.")
 
 
 def find_place(loaded: LoadedBundle, image: Image.Image) -> Place:

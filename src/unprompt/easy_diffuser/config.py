@@ -9,6 +9,7 @@ from unprompt.errors import ConfigError
 from unprompt.settings import DEVICES, check_settings, setting
 
 COMMON, POCKET = "common", "pocket"  # the lists of tags that come with the package
+GROUPS = ("quality", "anatomy", "marks", "framing")  # of usual words in negative prompts
 FEWEST = 10  # images to fit on
 URL = "http://127.0.0.1:7860"  # where the web UI listens unless told otherwise
 STEPS = 10
@@ -38,3 +39,23 @@ class FitConfig:
         check_settings(self)
         if self.limit != 0 and self.limit < FEWEST:
             raise ConfigError(f"limit must be at least {FEWEST} images, or 0 for all, got {self.limit}")
+
+
+@dataclass(frozen=True)
+class NegativeConfig:
+    """Which usual words a negative prompt gets, besides what is said of the picture."""
+
+    words: tuple[str, ...] = setting(
+        (), f"groups of usual words for the negative prompt: {', '.join(GROUPS)}", metavar="GROUP"
+    )
+    without_words: tuple[str, ...] = setting((), "words of these groups to leave out", metavar="WORD")
+
+    def __post_init__(self) -> None:
+        for group in self.words:
+            if isinstance(self.words, str) or group not in GROUPS:
+                given = self.words if isinstance(self.words, str) else group
+                raise ConfigError(f"words must be a list of some of {', '.join(GROUPS)}, got '{given}'")
+        if isinstance(self.without_words, str):
+            raise ConfigError(f"without_words must be a list of words, got the text '{self.without_words}'")
+        for name in ("words", "without_words"):
+            object.__setattr__(self, name, tuple(dict.fromkeys(getattr(self, name))))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -62,7 +62,8 @@ def fit(dataset: Path, config: FitConfig, progress: Progress = silent) -> Fitted
     learn, test = trips.at(sides.train), trips.at(sides.validation)
     relatedness = learn_relatedness(learn, tags, loaded.bundle.name, space_of(loaded))
     facts = {"data": dataset.resolve().name, **relatedness.fitted_on}
-    return Fitted(replace(relatedness, fitted_on=facts), grade(relatedness, test), problems)
+    graded = grade(relatedness, test)
+    return Fitted(replace(relatedness, fitted_on=facts, held_out=asdict(graded)), graded, problems)
 
 
 def draw_rows(count: int, config: FitConfig) -> Sequence[int]:

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from math import sqrt
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
 
 BINS = 10
 CERTAIN = 1.959964  # standard deviations either side of a 95% interval
+LEAST_AUC = 0.6  # a relatedness whose AUC may be lower has no skill to speak of; 0.5 is chance
 
 
 @dataclass(frozen=True)
@@ -119,6 +121,39 @@ def auc(scores: NDArray[np.floating], there: Bools) -> float:
     hits = int(there.sum())
     above = float(ranks[there].sum()) - hits * (hits + 1) / 2
     return above / (hits * (len(there) - hits))
+
+
+def auc_interval(value: float, hits: int, misses: int) -> tuple[float, float]:
+    """The 95% interval of an AUC of independent hits and misses.
+
+    Hanley and McNeil, "The meaning and use of the area under a ROC curve" (1982), eq. 2.
+    """
+    q1, q2 = value / (2 - value), 2 * value**2 / (1 + value)
+    variance = value * (1 - value) + (hits - 1) * (q1 - value**2) + (misses - 1) * (q2 - value**2)
+    width = CERTAIN * sqrt(variance / (hits * misses))
+    return max(0.0, value - width), min(1.0, value + width)
+
+
+def why_no_skill(held_out: Mapping[str, Any]) -> str:
+    """Why a relatedness with this grade (a Grade's fields) must not speak; "" where it may.
+
+    It may where all of its AUC's interval is above LEAST_AUC. Pairs of one image are not independent, so that
+    at most one hit an image is counted.
+    """
+    try:
+        value, share = float(held_out["auc"]), float(held_out["share"])
+        images, pairs = int(held_out["images"]), int(held_out["pairs"])
+        hits = min(round(share * pairs), images)
+        low, high = auc_interval(value, hits, pairs - hits)
+    except (KeyError, TypeError, ValueError, ZeroDivisionError):
+        return "its relatedness of tags has no grade on held-out images, so it is not asked; fit it anew"
+    if low > LEAST_AUC:
+        return ""
+    return (
+        "its relatedness of tags cannot tell what is in a picture well enough to be asked: on "
+        f"{images:,} held-out images its AUC is {value:.2f} ({low:.2f} to {high:.2f}), where {LEAST_AUC} "
+        "must be passed and 0.5 is chance"
+    )
 
 
 def calibration(r: Floats, there: Bools, bins: int = BINS) -> tuple[Bin, ...]:

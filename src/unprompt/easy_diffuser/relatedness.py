@@ -40,7 +40,8 @@ class Relatedness:
 
     `a`, `b`, `threshold`: see the top of this file. `bundle`: whose cosines they are for, with what `space`
     is known by (see space.py). `tags`: those of the fit, since how common they are is in b. `fitted_on`:
-    counts and settings of the fit, for people.
+    counts and settings of the fit, for people. `held_out`: its grade on held-out images (see grading.py),
+    which decides whether it may speak.
     """
 
     a: float
@@ -50,6 +51,7 @@ class Relatedness:
     space: tuple[float, ...]
     tags: tuple[str, ...]
     fitted_on: Mapping[str, Any] = field(default_factory=dict)
+    held_out: Mapping[str, Any] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         for name in ("a", "b", "threshold"):
@@ -85,13 +87,13 @@ def read_relatedness(path: Path) -> Relatedness:
         raise InputError(f"{path}: {error}") from error
 
 
-def write_relatedness(path: Path, relatedness: Relatedness, report: Mapping[str, Any]) -> None:
-    """Write it as JSON, whole or not at all; `report`: how it did on held-out images, for people.
+def write_relatedness(path: Path, relatedness: Relatedness) -> None:
+    """Write it as JSON, whole or not at all.
 
     Raises RunError where the file cannot be written.
     """
     try:
-        write_json(path, {**asdict(relatedness), "held_out": dict(report)})
+        write_json(path, asdict(relatedness))
     except OSError as error:
         raise RunError(f"{path} cannot be written: {error.strerror}") from error
 

@@ -3,17 +3,23 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
-from importlib.resources import files
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from unprompt.bundle.config import DEFAULT_BUNDLE
 from unprompt.easy_diffuser import webui
-from unprompt.easy_diffuser.config import ANSWER_SECONDS, STEPS, URL
+from unprompt.easy_diffuser.config import ANSWER_SECONDS, STEPS, URL, NegativeConfig
 from unprompt.easy_diffuser.errors import OrderError
-from unprompt.easy_diffuser.relatedness import Relatedness, read_relatedness, related
+from unprompt.easy_diffuser.negative import (
+    RelatedTag,
+    chosen_words,
+    join_negative,
+    related_tags,
+    relatedness_of,
+)
+from unprompt.easy_diffuser.relatedness import Relatedness
 from unprompt.errors import ConfigError, InputError, UnreadableImageError
 from unprompt.storage.images import image_of
 
@@ -23,30 +29,22 @@ if TYPE_CHECKING:
     from unprompt.bundle.loaded import LoadedBundle
     from unprompt.storage.images import AnyImage
 
-RELATEDNESS = "relatedness.json"  # in the folder of an installed bundle
 # What a CLIP's bundle names is then seen in the picture; an artist or a site would be a guess.
 MODE = "kaggle"
-
-
-@dataclass(frozen=True)
-class RelatedTag:
-    """A tag that is related to an image, its similarity to it, and its relatedness, from 0 to 1."""
-
-    tag: str
-    similarity: float
-    relatedness: float
 
 
 @dataclass(frozen=True)
 class Result:
     """The two prompts of an image. `related`: its related tags, the most related first.
 
-    The negative prompt is made of the last of them; it is empty where there are none.
+    The negative prompt is made of the last of them, and of the usual words that are switched on; where there
+    is no tag, `why_not` says why.
     """
 
     positive: str
     negative: str
     related: tuple[RelatedTag, ...]
+    why_not: str = ""
 
 
 @dataclass(frozen=True)
@@ -55,7 +53,8 @@ class SessionConfig:
 
     `tags`: to choose from; None: those that the relatedness was fitted with. `relatedness`: None: the
     bundle's own. `count`: tags in the negative prompt at most. `mode`: how the interrogator makes the
-    positive prompt; "": `kaggle`, or the one mode of a bundle without a CLIP.
+    positive prompt; "": `kaggle`, or the one mode of a bundle without a CLIP. `words`: usual words that every
+    negative prompt gets.
     """
 
     bundle: str = DEFAULT_BUNDLE
@@ -64,6 +63,7 @@ class SessionConfig:
     relatedness: Relatedness | None = None
     count: int = 1
     mode: str = ""
+    words: NegativeConfig = field(default_factory=NegativeConfig)
 
     def __post_init__(self) -> None:
         if self.count < 1:
@@ -101,15 +101,13 @@ class Session:
         tags = self.tags
         mode = self.config.mode or (MODE if MODE in self.loaded.modes else self.loaded.modes[0])
         positive = self.loaded.interrogate([self._image], mode)[0].prompt
-        cosines = self.loaded.likeness([self._image], tags)[0]  # (T,)
-        r = self.relatedness.of(cosines)  # (T,)
-        rows = related(r, self.relatedness.threshold)
+        found, why_not = related_tags(self.loaded, self._image, self.relatedness, tags)
+        least = [one.tag for one in reversed(found)][: self.config.count]
         self.result = Result(
             positive=positive,
-            negative=", ".join(tags[row] for row in rows[: self.config.count]),
-            related=tuple(
-                RelatedTag(tags[row], float(cosines[row]), float(r[row])) for row in reversed(rows)
-            ),
+            negative=join_negative(", ".join(least), chosen_words(self.config.words)),
+            related=found,
+            why_not=why_not,
         )
         return self.result
 
@@ -119,6 +117,8 @@ class Session:
             raise OrderError("this image has no prompts yet: call run() before print_caption()")
         print(f"positive prompt: {self.result.positive}")  # noqa: T201 - what it is for
         print(f"negative prompt: {self.result.negative}")  # noqa: T201
+        if self.result.why_not:
+            print(f"nothing in it is from the image: {self.result.why_not}")  # noqa: T201
 
     def send2ui(
         self,
@@ -151,25 +151,5 @@ class Session:
 
     @cached_property
     def relatedness(self) -> Relatedness:
-        """The given relatedness, or the bundle's own, once it is sure that it is for this bundle."""
-        from unprompt.easy_diffuser.space import check_space
-
-        relatedness = self.config.relatedness or relatedness_of(self.loaded.bundle.name)
-        check_space(relatedness, self.loaded)
-        return relatedness
-
-
-def relatedness_of(bundle: str) -> Relatedness:
-    """What lies in a bundle's folder, or came with the package for it; ConfigError where nothing is."""
-    from unprompt.bundle.bundles import bundles_folder
-
-    for path in (
-        bundles_folder() / bundle / RELATEDNESS,
-        Path(str(files("unprompt") / "data" / "easy_diffuser" / f"{bundle}.json")),
-    ):
-        if bundle.isidentifier() and path.is_file():
-            return read_relatedness(path)
-    raise ConfigError(
-        f"there is no relatedness of tags for the bundle '{bundle}'; make one with "
-        f"`unprompt easy-diffuser fit DATASET --bundle {bundle} --out FILE.json` and name it as relatedness"
-    )
+        """The given relatedness, or the bundle's own."""
+        return self.config.relatedness or relatedness_of(self.loaded.bundle.name)

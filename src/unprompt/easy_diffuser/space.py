@@ -7,6 +7,7 @@ a bundle is a file that can be changed and a checkpoint one that can be exchange
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
+from weakref import WeakKeyDictionary
 
 import numpy as np
 from PIL import Image
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
 
 TEXTS = ("a dog", "a city at night", "an abstract painting", "a red circle", "a photo of food")
 SIDE = 224
+_SPACES: WeakKeyDictionary[LoadedBundle, tuple[float, ...]] = WeakKeyDictionary()
 SAME = 0.01  # of a cosine: devices and number types differ by less, models by more
 
 
@@ -31,7 +33,13 @@ def known_picture() -> Image.Image:
 
 
 def space_of(loaded: LoadedBundle) -> tuple[float, ...]:
-    """The cosines of the known picture with the known texts."""
+    """The cosines of the known picture with the known texts; a loaded bundle is asked once."""
+    if loaded not in _SPACES:
+        _SPACES[loaded] = _space_of(loaded)
+    return _SPACES[loaded]
+
+
+def _space_of(loaded: LoadedBundle) -> tuple[float, ...]:
     return tuple(round(float(cosine), 4) for cosine in loaded.likeness([known_picture()], TEXTS)[0])
 
 

@@ -1,4 +1,4 @@
-"""Where the prompts of images go, as they come: a table of rows, or a text file for each image.
+"""Where the prompts of images go, as they come: a table of rows. Texts are storage/training_texts.py's.
 
 While the work is under way a hidden folder beside the results keeps the lock and progress.json, which says
 how far they count. A table without that folder is whole. A killed process may have written more than it
@@ -9,10 +9,9 @@ from __future__ import annotations
 
 import json
 import os
-from abc import ABC, abstractmethod
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -23,12 +22,13 @@ from unprompt.storage.files import (
     csv_line,
     full_disk_told,
     read_json,
-    write_bytes,
     write_json,
     write_problems,
 )
 from unprompt.storage.images import ImageFile
 from unprompt.storage.resumable import PROGRESS, fingerprint, hold_work
+from unprompt.storage.text_config import TextConfig
+from unprompt.storage.training_texts import TextWriter
 
 HEADER = ("imgId", "prompt", "caption", "similarity")
 LINES = ".jsonl"
@@ -50,58 +50,30 @@ class PromptRow:
         return dict(zip(HEADER, values, strict=True))
 
 
-class Output(ABC):
-    """A place for prompts.
+class Table:
+    """One .csv or .jsonl file.
 
     `path` is what to tell the user, `work` the hidden folder, `problems` the file for what cannot be read.
     """
-
-    path: Path
-    work: Path
-    problems: Path
-
-    @abstractmethod
-    def there(self) -> list[Path]:
-        """The files that exist already and would be written."""
-
-    @abstractmethod
-    def has(self, size: int) -> bool:
-        """Whether so many bytes as were written are still there."""
-
-    @abstractmethod
-    def begin(self, size: int) -> None:
-        """Get ready to write after the first `size` bytes; 0 starts anew."""
-
-    @abstractmethod
-    def append(self, rows: Sequence[PromptRow]) -> int:
-        """Write rows to the disk; returns the size that counts from now on."""
-
-
-class Table(Output):
-    """One .csv or .jsonl file."""
 
     def __init__(self, path: Path) -> None:
         self.path = path
         self.work = path.with_name(f".{path.name}.work")
         self.problems = path.with_name(f"{path.stem}.problems.csv")
 
-    def there(self) -> list[Path]:
-        """The table."""
-        return [self.path] if self.path.exists() else []
-
     def has(self, size: int) -> bool:
-        """Whether the table is at least so long."""
+        """Whether so many bytes as were written are still there."""
         return not size or (self.path.exists() and self.path.stat().st_size >= size)
 
     def begin(self, size: int) -> None:
-        """Cut what does not count."""
+        """Get ready to write after the first `size` bytes; 0 starts anew."""
         if size:
             os.truncate(self.path, size)
         else:
             self._write("wb", b"" if self.path.suffix == LINES else csv_line(HEADER))
 
     def append(self, rows: Sequence[PromptRow]) -> int:
-        """Write rows at the end."""
+        """Write rows to the disk; returns the size that counts from now on."""
         return self._write("ab", b"".join(self._line(row) for row in rows))
 
     def _line(self, row: PromptRow) -> bytes:
@@ -118,54 +90,27 @@ class Table(Output):
             return stream.tell()
 
 
-class TextFiles(Output):
-    """One .txt for each image, with its prompt: beside the image, or in a folder under the image's id."""
+def output_for(out: Path | None, texts: TextConfig) -> Table | TextConfig:
+    """The table that --out names, or what captions for training are to be written.
 
-    def __init__(self, files: Sequence[ImageFile], folder: Path | None) -> None:
-        self.path = folder or files[0].path.parent
-        self.work = self.path / ".interrogate.work"
-        self.problems = self.path / "interrogate.problems.csv"
-        in_parts = [file for file in files if file.row is not None]
-        if folder is None and in_parts:
-            raise ConfigError(
-                f"there is no place beside {in_parts[0].name} for a text file; name a folder with --out"
-            )
-        self._target_by_id = {
-            file.image_id: folder / f"{file.image_id}.txt" if folder else file.path.with_suffix(".txt")
-            for file in files
-        }
-
-    def there(self) -> list[Path]:
-        """The text files of these images."""
-        return [target for target in self._target_by_id.values() if target.exists()]
-
-    def has(self, size: int) -> bool:
-        """Whoever removes a text that is done does not want it."""
-        return True
-
-    def begin(self, size: int) -> None:
-        """Each file is written whole, so none has to be cut."""
-
-    def append(self, rows: Sequence[PromptRow]) -> int:
-        """Write a file for each row."""
-        for row in rows:
-            write_bytes(self._target_by_id[row.file.image_id], f"{row.prompt}\n".encode())
-        return 0
-
-
-def output_for(out: Path | None, beside: bool, files: Sequence[ImageFile]) -> Output:
-    """The place that --out and --txt name. Raises ConfigError where they name none or two."""
+    Raises ConfigError where there is neither or both.
+    """
     if out is None:
-        if not beside:
+        if not texts.is_wanted:
             raise ConfigError("say where the prompts go: --out prompts.csv, --out FOLDER, or --txt")
-        return TextFiles(files, None)
-    is_folder = out.is_dir() or (not out.exists() and not out.suffix)
-    if is_folder:
-        return TextFiles(files, out)
+        return texts
+    if out.is_dir() or (not out.exists() and not out.suffix):
+        if texts.txt_folder:
+            raise ConfigError(f"--out {out} and --txt-folder {texts.txt_folder} name two folders; give one")
+        return replace(texts, txt=True, txt_folder=str(out))
     if out.suffix not in TABLES:
         raise ConfigError(f"--out must end in {' or '.join(TABLES)}, or be a folder, got {out}")
-    if beside:
-        raise ConfigError(f"--txt writes one file for each image, {out} is a table; give one of both")
+    if texts.is_wanted:
+        raise ConfigError(
+            f"--txt writes one file for each image, {out} is a table; give one of both (so with "
+            "--metadata-jsonl and --meta-cap)"
+        )
+    texts.check_use()
     return Table(out)
 
 
@@ -180,10 +125,16 @@ class _State:
 
 
 class PromptWriter:
-    """Work on images that can be killed at any time and go on. Nothing is touched before `start`."""
+    """Work on a table that can be killed at any time and go on. Nothing is touched before `start`.
 
-    def __init__(self, output: Output, state: _State, resumed: bool) -> None:
+    `todo`: the images that have to be looked at yet.
+    """
+
+    def __init__(self, output: Table, files: Sequence[ImageFile], state: _State, resumed: bool) -> None:
         self.resumed = resumed
+        self.path, self.problems_path = output.path, output.problems
+        self.todo = files[state.done :]
+        self.skipped = 0
         self._output = output
         self._state = state
 
@@ -221,23 +172,57 @@ class PromptWriter:
         (self._output.work / PROGRESS).unlink()
 
 
+class PromptTexts:
+    """The same for captions for training."""
+
+    def __init__(self, writer: TextWriter) -> None:
+        self._writer = writer
+        self.resumed, self.path, self.problems_path = writer.resumed, writer.path, writer.problems_path
+        self.todo: Sequence[ImageFile] = writer.todo
+        self.skipped = writer.skipped
+
+    @property
+    def done(self) -> int:
+        """How many images are finished, those with problems included."""
+        return self._writer.done
+
+    @property
+    def problems(self) -> tuple[Problem, ...]:
+        """The images that could not be read."""
+        return self._writer.problems
+
+    def start(self) -> None:
+        """Take the place."""
+        self._writer.start()
+
+    def add(self, rows: Sequence[PromptRow], problems: Sequence[Problem]) -> None:
+        """Keep what the next images gave: a row or a problem for each."""
+        self._writer.add([(row.file, row.prompt) for row in rows], problems)
+
+    def finish(self) -> None:
+        """Write the tables and the list of problems."""
+        self._writer.finish()
+
+
 @contextmanager
-def open_prompts(output: Output, plan: Mapping[str, Any], overwrite: bool) -> Iterator[PromptWriter]:
-    """Open a place for the work that `plan` describes, going on where earlier work of the same plan ended.
+def open_prompts(
+    output: Table, files: Sequence[ImageFile], plan: Mapping[str, Any], overwrite: bool
+) -> Iterator[PromptWriter]:
+    """Open a table for the work that `plan` describes, going on where earlier work of the same plan ended.
 
     Raises RunError where the place has results already, was begun with another plan, or is being written by
     another process. `overwrite` starts anew in the first two cases.
     """
     with hold_work(output.work, output.path):
-        yield _opened(output, fingerprint(plan), overwrite)
+        yield _opened(output, files, fingerprint(plan), overwrite)
 
 
-def _opened(output: Output, plan: str, overwrite: bool) -> PromptWriter:
+def _opened(output: Table, files: Sequence[ImageFile], plan: str, overwrite: bool) -> PromptWriter:
     """The progress of earlier work with the same plan, or of work that begins now."""
     begun = _read_state(output.work / PROGRESS)
     same = begun is not None and begun.plan == plan
     if begun is not None and same and output.has(begun.size):
-        return PromptWriter(output, begun, resumed=True)
+        return PromptWriter(output, files, begun, resumed=True)
     if not overwrite:
         if same:
             raise RunError(
@@ -248,15 +233,14 @@ def _opened(output: Output, plan: str, overwrite: bool) -> PromptWriter:
                 f"{output.path} was begun with other images or settings, or by another version of unprompt; "
                 "run what was begun, name another --out, or add --overwrite to start anew"
             )
-        if there := output.there():
+        if output.path.exists():
             raise RunError(
-                f"{there[0]} is there already{f', and {len(there) - 1} more' if there[1:] else ''}; "
-                "add --overwrite to replace, or name another --out"
+                f"{output.path} is there already; add --overwrite to replace, or name another --out"
             )
-    return PromptWriter(output, _State(plan), resumed=False)
+    return PromptWriter(output, files, _State(plan), resumed=False)
 
 
-def _save(output: Output, state: _State) -> None:
+def _save(output: Table, state: _State) -> None:
     write_json(output.work / PROGRESS, asdict(state))
 
 

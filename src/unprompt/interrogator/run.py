@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -13,7 +13,14 @@ from unprompt.interrogator.caption_files import images_of
 from unprompt.interrogator.config import InterrogateConfig
 from unprompt.interrogator.cores import cores_for
 from unprompt.interrogator.modes import Interrogation, Interrogator
-from unprompt.interrogator.prompt_files import PromptRow, PromptWriter, open_prompts, output_for
+from unprompt.interrogator.prompt_files import (
+    PromptRow,
+    PromptTexts,
+    PromptWriter,
+    Table,
+    open_prompts,
+    output_for,
+)
 from unprompt.interrogator.vocabulary import own_lists
 from unprompt.networks.captioner import load_captioner_of, read_captions
 from unprompt.networks.checkpoints import sha256_of
@@ -25,6 +32,8 @@ from unprompt.progress import Progress, silent
 from unprompt.records import Problem, rows_of
 from unprompt.storage.images import ImageFile, identify_images
 from unprompt.storage.submission import check_image_ids
+from unprompt.storage.text_config import TextConfig
+from unprompt.storage.training_texts import TextPlaces, find_pictures, open_texts
 
 if TYPE_CHECKING:
     from unprompt.networks.pipeline import Backbone
@@ -32,49 +41,76 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class InterrogateResult:
-    """What a finished run tells its caller. `problems`: the images without a prompt, listed in their file."""
+    """What a finished run tells its caller.
+
+    `problems`: the images without a prompt, listed in their file. `skipped`: the images that had a text
+    already, or share another's. `notes`: sentences for the user.
+    """
 
     path: Path
     images: int
     problems: tuple[Problem, ...]
     problems_path: Path
     resumed: bool
+    skipped: int = 0
+    notes: tuple[str, ...] = ()
 
 
 def interrogate(
     sources: Sequence[Path],
     out: Path | None,
-    beside: bool = False,
     config: InterrogateConfig | None = None,
+    texts: TextConfig | None = None,
     progress: Progress = silent,
 ) -> InterrogateResult:
     """Write a prompt for each image of some folders and files.
 
-    `out`: a .csv or .jsonl, which gets rows as they come, or a folder for text files; None with `beside`
-    puts each text beside its image. `progress` is told images done and in all. Work that was interrupted
-    goes on when called again with the same arguments, and ends with the same bytes as work that was not. An
-    image that cannot be read has no row; it is listed in a problems.csv beside the results.
+    `out`: a .csv or .jsonl, which gets rows as they come, or a folder for text files. `texts`: captions for
+    training, in place of a table. `progress` is told images done and in all. Work that was interrupted goes
+    on when called again with the same arguments, and ends with the same bytes as work that was not. An image
+    that cannot be read has no row; it is listed in a problems.csv beside the results.
 
     Raises InputError for unusable images, captions and lists of phrases, and where no image can be read;
     CheckpointError for models; ConfigError for settings; RunError for a place that holds something else.
     """
     config = config or InterrogateConfig()
-    files = images_of(sources, config.recursive)
-    check_image_ids([file.image_id for file in files])
-    captions = captions_of(files, config)
+    output = output_for(out, texts or TextConfig())
     device = choose_device(config.device)
-    output = output_for(out, beside, files)
-    with open_prompts(output, _plan(files, captions, device, config), config.overwrite) as done:
-        if done.done < len(files):
-            _interrogate(files, captions, device, config, done, progress)
-        done.finish()
-        if len(done.problems) == len(files):
-            first = done.problems[0]
-            raise InputError(
-                f"none of {len(files)} images can be read, first: {first.file}: {first.problem}; "
-                f"see {output.problems}"
-            )
-        return InterrogateResult(output.path, len(files), done.problems, output.problems, done.resumed)
+    if isinstance(output, Table):
+        files = images_of(sources, config.recursive)
+        check_image_ids([file.image_id for file in files])
+        captions = captions_of(files, config)
+        plan = _plan(files, captions, device, config)
+        with open_prompts(output, files, plan, config.overwrite) as done:
+            return _finish(done, len(files), captions, device, config, progress)
+    pictures = find_pictures(sources, config.recursive)
+    places = TextPlaces(pictures, output, config.overwrite)
+    captions = captions_of(places.wanted(), config)
+    plan = _plan([picture.file for picture in pictures], captions, device, config)
+    with open_texts(places, "interrogate", plan, config.overwrite) as writer:
+        result = _finish(PromptTexts(writer), len(pictures), captions, device, config, progress)
+        return replace(result, notes=places.notes)
+
+
+def _finish(
+    done: PromptWriter | PromptTexts,
+    images: int,
+    captions: Mapping[str, str] | None,
+    device: str,
+    config: InterrogateConfig,
+    progress: Progress,
+) -> InterrogateResult:
+    """Do what is not done yet, and say what came of it."""
+    if done.todo:
+        _interrogate(captions, device, config, done, progress)
+    done.finish()
+    if len(done.problems) == images:
+        first = done.problems[0]
+        raise InputError(
+            f"none of {images} images can be read, first: {first.file}: {first.problem}; "
+            f"see {done.problems_path}"
+        )
+    return InterrogateResult(done.path, images, done.problems, done.problems_path, done.resumed, done.skipped)
 
 
 def captions_of(files: Sequence[ImageFile], config: InterrogateConfig) -> dict[str, str] | None:
@@ -115,11 +151,10 @@ def _plan(
 
 
 def _interrogate(
-    files: Sequence[ImageFile],
     captions: Mapping[str, str] | None,
     device: str,
     config: InterrogateConfig,
-    done: PromptWriter,
+    done: PromptWriter | PromptTexts,
     progress: Progress,
 ) -> None:
     """Do the images that are not done yet."""
@@ -131,10 +166,11 @@ def _interrogate(
     interrogator = Interrogator.build(clip.texts, config.prompts, own_lists(config.phrases))
     backbones: list[Backbone] = [clip] if captioner is None else [clip, captioner]
     workers = config.workers or core_count()
+    files, total = done.todo, done.done + len(done.todo)
     done.start()
-    progress("prompts", done.done, len(files))
+    progress("prompts", done.done, total)
     step = max(backbone.batch for backbone in backbones)
-    batches = (files[first : first + step] for first in range(done.done, len(files), step))
+    batches = (files[first : first + step] for first in range(0, len(files), step))
     with open_pipeline(workers, device) as pipeline:
         # One more is under way than can be worked on, so that no worker waits.
         for batch, seen in pipeline.see_in_order(batches, backbones, workers):
@@ -156,4 +192,4 @@ def _interrogate(
                 ],
                 [Problem(file.image_id, file.name, why) for file, why in whys if why is not None],
             )
-            progress("prompts", done.done, len(files))
+            progress("prompts", done.done, total)

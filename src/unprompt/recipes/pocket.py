@@ -37,8 +37,8 @@ from unprompt.datasets.dataset import Dataset, read_dataset
 from unprompt.datasets.pixels import Pixels, images_fingerprint, open_pixels
 from unprompt.easy_diffuser.config import POCKET, FitConfig
 from unprompt.easy_diffuser.fit import fit
+from unprompt.easy_diffuser.negative import RELATEDNESS
 from unprompt.easy_diffuser.relatedness import write_relatedness
-from unprompt.easy_diffuser.session import RELATEDNESS
 from unprompt.ensemble.blend import blend
 from unprompt.ensemble.fit_weights import agreement, best_weights, cross_fit
 from unprompt.ensemble.score import cosines
@@ -324,7 +324,7 @@ def make_relatedness(recipe: Recipe, progress: Progress) -> str:
             fitted = fit(recipe.unseen.dataset, config, progress)
         except InputError as error:
             return f"no relatedness for Easy Diffuser: {error}"
-        write_relatedness(path, fitted.relatedness, asdict(fitted.grade))
+        write_relatedness(path, fitted.relatedness)
     return f"relatedness of tags for Easy Diffuser: AUC {read_json(path)['held_out']['auc']:.3f}"
 
 

@@ -48,6 +48,8 @@ class RunResult:
     resumed: bool
     left_out: int  # images that the sample submission does not ask for
     seconds: float
+    texts: int = 0  # pictures that got a caption for training
+    notes: tuple[str, ...] = ()  # sentences about these
 
 
 @dataclass(frozen=True, eq=False)

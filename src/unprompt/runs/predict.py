@@ -6,7 +6,9 @@ import time
 from collections import deque
 from collections.abc import Sequence
 from concurrent.futures import Future
+from dataclasses import asdict
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -22,11 +24,14 @@ from unprompt.progress import Progress, silent
 from unprompt.runs.chunks import Chunk, Level, RunFolder, open_run
 from unprompt.runs.config import PredictConfig
 from unprompt.runs.deadline import Deadline
-from unprompt.runs.outputs import RunResult, describe_run, join_chunks, score_run, write_outputs
+from unprompt.runs.outputs import Outcome, RunResult, describe_run, join_chunks, score_run, write_outputs
 from unprompt.storage.files import read_prompts
 from unprompt.storage.images import ImageFile, find_images, identify_images
 from unprompt.storage.submission import check_image_ids, read_submission_ids
+from unprompt.storage.text_config import TextConfig
+from unprompt.storage.training_texts import Picture, TextPlaces
 
+TEXTS_BEGUN = "texts-begun"  # in the work folder: captions for training are being written
 FINISHING, FINISHING_IMAGE, FINISHING_TRUTH = 2.0, 0.001, 0.01  # seconds kept for what follows the last image
 
 
@@ -38,13 +43,16 @@ def predict(
     sample: Path | None = None,
     started: float | None = None,
     progress: Progress = silent,
+    texts: TextConfig | None = None,
 ) -> RunResult:
     """Run a bundle over a folder of images, and leave a RUN folder.
 
     `truth`: a prompts.csv to score against. `sample`: a sample submission whose ids and order the submission
     takes. `started`: `time.monotonic()` when the deadline began to count. `progress` is told images done and
-    in all. A run that was interrupted goes on when called again with the same arguments, and leaves the same
-    submission, prompts and members' files as one that was not.
+    in all. `texts`: captions for training that are written besides, of the images that got a prompt; where
+    existing ones are skipped, the run is of all images all the same. A run that was interrupted goes on when
+    called again with the same arguments, and leaves the same submission, prompts and members' files as one
+    that was not.
 
     Raises InputError for unusable images or files, CheckpointError for missing models, RunError for a RUN
     folder that is finished or belongs to something else. A single unreadable image is not an error: it is
@@ -59,15 +67,22 @@ def predict(
     truths = read_prompts(truth) if truth else None
     if truths is not None and not set(truths.ids) & set(order):
         raise InputError(f"no image id of {truth} is among the {len(order)} images, first: {truths.ids[0]}")
+    texts = texts or TextConfig()
+    texts.check_use()
+    places = TextPlaces(_pictures(files, source), texts, config.overwrite) if texts.is_wanted else None
     device = choose_device(config.device)
-    plan = {
+    plan: dict[str, Any] = {
         "unprompt": __version__,
         "bundle": bundle.as_dict(),
         "device": device,
         "chunk": config.chunk,
         "images": identify_images(files),
     }
+    if places:
+        plan["texts"] = asdict(texts)
     with open_run(out, plan, config.overwrite) as (folder, resumed):
+        if places and not (folder.work / TEXTS_BEGUN).exists():
+            places.check_free()
         loader = Loader(device)
         reserve = FINISHING + FINISHING_IMAGE * len(files) + FINISHING_TRUTH * len(truths or ())
         deadline = Deadline(config.deadline, started, reserve)
@@ -81,6 +96,7 @@ def predict(
         done = join_chunks([folder.read_chunk(number, names) for number in range(len(chunks))], files, bundle)
         scored = score_run(done.blended, truths, loader.encoder) if truths else None
         write_outputs(folder, bundle, config, order, done, scored)
+        written = _write_texts(places, done, folder.work / TEXTS_BEGUN) if places else 0
         result = RunResult(
             folder=out,
             images=len(files),
@@ -91,9 +107,34 @@ def predict(
             resumed=resumed,
             left_out=left_out,
             seconds=time.monotonic() - started,
+            texts=written,
+            notes=places.notes if places else (),
         )
         folder.finish(describe_run(result, bundle, config, device, scored))
         return result
+
+
+def _pictures(files: Sequence[ImageFile], source: Path) -> list[Picture]:
+    """The images that are there, with the folder that they are from."""
+    root = source.parent if source.is_file() else source
+    return [Picture(file, root) for file in files if not file.absent]
+
+
+def _write_texts(places: TextPlaces, done: Outcome, begun: Path) -> int:
+    """Write captions for training of the images that got a prompt; returns how many texts are new.
+
+    `begun`: a file that says, if the work is killed from here on, that texts which are there may be its own.
+    """
+    begun.touch()
+    line_by_id = {
+        image_id: places.finished_line(prompt)
+        for image_id, prompt in zip(done.prompts.ids, done.prompts.texts, strict=True)
+        if prompt
+    }
+    wanted = {file.image_id for file in places.wanted()}
+    line_by_id = {image_id: line for image_id, line in line_by_id.items() if image_id in wanted}
+    places.write_all(line_by_id)
+    return len(line_by_id)
 
 
 def _match_sample(images: list[ImageFile], sample: Path | None) -> tuple[list[str], list[ImageFile], int]:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import csv
 import errno
+import hashlib
 import io
 import json
 import os
@@ -27,6 +28,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 PARTS = ".*.part"  # names of files that are being written
+LONGEST_NAME = 255  # bytes of a file's name, on nearly all file systems
 PROMPTS_HEADER = ("imgId", "prompt")
 PROBLEMS_HEADER = ("imgId", "file", "problem")
 
@@ -39,7 +41,7 @@ def writing(path: Path) -> Iterator[IO[bytes]]:
     reach the disk before the name does, so this also holds for a power cut.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
-    beside = path.with_name(f".{path.name}.{os.getpid()}.part")
+    beside = part_beside(path, f".{os.getpid()}")
     try:
         with full_disk_told(path):
             with beside.open("wb") as stream:
@@ -49,6 +51,15 @@ def writing(path: Path) -> Iterator[IO[bytes]]:
             beside.replace(path)
     finally:
         beside.unlink(missing_ok=True)
+
+
+def part_beside(path: Path, mark: str = "") -> Path:
+    """Where a file lies while it is being written, one of PARTS; a name that would be too long is cut."""
+    name = f".{path.name}{mark}.part"
+    if len(os.fsencode(name)) > LONGEST_NAME:
+        digest = hashlib.sha256(os.fsencode(path.name)).hexdigest()[:32]
+        name = f".{digest}{mark}.part"
+    return path.with_name(name)
 
 
 @contextmanager
@@ -96,7 +107,7 @@ def write_loose(contents: Iterable[tuple[Path, bytes]]) -> None:
     """Write many files, each whole or not at all, with one wait for the disk for all of them."""
     for path, content in contents:
         path.parent.mkdir(parents=True, exist_ok=True)
-        beside = path.with_name(f".{path.name}.part")
+        beside = part_beside(path)
         with full_disk_told(path):
             beside.write_bytes(content)
             beside.replace(path)

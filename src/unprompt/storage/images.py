@@ -78,14 +78,17 @@ def _size(path: Path) -> int:
         return -1
 
 
-def find_images(source: Path, recursive: bool = False) -> list[ImageFile]:
+def find_images(source: Path, recursive: bool = False, same_stems: bool = False) -> list[ImageFile]:
     """List the images of a folder, a data set or one file, sorted by image id.
 
     A file counts by its extension, in any case; hidden files do not count. No image is opened here: what
     cannot be read shows when it is. A folder without images but with parquet parts is a data set, and so is
-    one with dataset.json and images/. Raises InputError for a missing or unreadable folder, one without
-    images, a part that is not whole, and two images with the same id, since their rows could not be told
-    apart.
+    one with dataset.json and images/.
+
+    The id is the file's stem. Where several folders have the same stem, it is the path from `source`, without
+    its ending: 10_cat/001. Two such files in the same folder, same.png and same.jpg, are an error, since
+    their rows could not be told apart; `same_stems`: their ids have the endings. Raises InputError for them,
+    for a missing or unreadable folder, one without images, and a part that is not whole.
     """
     try:
         if source.is_file():
@@ -108,17 +111,37 @@ def find_images(source: Path, recursive: bool = False) -> list[ImageFile]:
         return images_in_parts(parts)
     if not paths:
         raise InputError(f"{source} holds no images ({_what_else(source, recursive)})")
-    paths_by_id: dict[str, list[Path]] = defaultdict(list)
+    return sorted(_identified(paths, source, same_stems), key=lambda file: file.image_id)
+
+
+def _identified(paths: Sequence[Path], source: Path, same_stems: bool) -> list[ImageFile]:
+    """Image files with their ids, see `find_images`."""
+    paths_by_stem: dict[str, list[Path]] = defaultdict(list)
+    paths_by_place: dict[str, list[Path]] = defaultdict(list)
     for path in paths:
-        paths_by_id[path.stem].append(path)
-    doubled = sorted(image_id for image_id, same in paths_by_id.items() if len(same) > 1)
-    if doubled:
-        names = " and ".join(str(path.relative_to(source)) for path in sorted(paths_by_id[doubled[0]])[:2])
+        paths_by_stem[path.stem].append(path)
+        paths_by_place[str(path.with_suffix(""))].append(path)
+    doubled = sorted(place for place, same in paths_by_place.items() if len(same) > 1)
+    if doubled and not same_stems:
+        first, second = sorted(paths_by_place[doubled[0]])[:2]
+        names = f"{first.relative_to(source)} and {second.relative_to(source)}"
         raise InputError(
             f"{len(doubled)} image ids in {source} belong to more than one file, first: {names} "
-            f"both have the id '{doubled[0]}'; rename or move one of each"
+            f"both have the id '{first.stem}'; rename or move one of each"
         )
-    return [ImageFile(image_id, paths_by_id[image_id][0]) for image_id in sorted(paths_by_id)]
+    files = []
+    for path in paths:
+        alone = len(paths_by_place[str(path.with_suffix(""))]) == 1
+        if len(paths_by_stem[path.stem]) == 1:
+            image_id = path.stem
+        elif len({same.parent for same in paths_by_stem[path.stem]}) == 1:
+            image_id = path.name
+        else:
+            place = path.relative_to(source)
+            image_id = (place.with_suffix("") if alone else place).as_posix()
+        files.append(ImageFile(image_id, path))
+    check_unique([file.image_id for file in files], f"the images in {source}")
+    return files
 
 
 def has_images(folder: Path) -> bool:

@@ -1,0 +1,298 @@
+"""Captions for training: where they go, what is never lost, and what a killed run leaves."""
+
+from __future__ import annotations
+
+import io
+import json
+import zipfile
+from collections.abc import Sequence
+from pathlib import Path
+
+import pytest
+from PIL import Image
+
+from unprompt.errors import ConfigError, InputError, RunError
+from unprompt.records import Problem
+from unprompt.storage.text_config import TextConfig
+from unprompt.storage.training_texts import (
+    TextPlaces,
+    TextWriter,
+    find_pictures,
+    open_texts,
+    text_line,
+    zip_texts,
+)
+
+PLAN = {"model": "a"}
+
+
+def paint(folder: Path, *names: str) -> Path:
+    for number, name in enumerate(names):
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
+        Image.new("RGB", (8, 8), (number, 0, 0)).save(folder / name)
+    return folder
+
+
+def places_of(folder: Path, overwrite: bool = False, **settings: object) -> TextPlaces:
+    config = TextConfig(**settings)  # type: ignore[arg-type]
+    return TextPlaces(find_pictures([folder], recursive=True), config, overwrite)
+
+
+def caption_all(places: TextPlaces, overwrite: bool = False, plan: dict[str, str] = PLAN) -> TextWriter:
+    """Give each picture that wants one the caption "a NAME"."""
+    with open_texts(places, "caption", plan, overwrite) as writer:
+        if writer.todo:
+            writer.start()
+        for file in writer.todo:
+            writer.add([(file, f"a {file.image_id}")])
+        writer.finish()
+    return writer
+
+
+def kill_after_two(places: TextPlaces) -> None:
+    """Begin, give the first picture a caption, find the second broken, and stop."""
+    with open_texts(places, "caption", PLAN, False) as writer:
+        writer.start()
+        first, second = writer.todo[:2]
+        writer.add([(first, "first")], [Problem(second.image_id, second.path.name, "broken")])
+        raise KeyboardInterrupt
+
+
+def texts_in(folder: Path, ending: str = ".txt") -> dict[str, str]:
+    return {
+        path.relative_to(folder).as_posix(): path.read_text(encoding="utf-8")
+        for path in sorted(folder.rglob(f"*{ending}"))
+    }
+
+
+def rows_of(path: Path) -> list[dict[str, str]]:
+    return [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()]
+
+
+@pytest.mark.parametrize(
+    ("text", "line"),
+    [
+        ("a cat", "ohwx, a cat, film grain"),
+        (" a cat\r\n on a  roof\u2028at night\n", "ohwx, a cat on a  roof at night, film grain"),
+        ("", "ohwx, film grain"),
+        (" \n", "ohwx, film grain"),
+    ],
+)
+def test_a_text_is_one_line(text: str, line: str) -> None:
+    assert text_line(text, "ohwx, ", ", film grain") == line
+    assert text_line(text) == line.removeprefix("ohwx, ").removesuffix("film grain").removesuffix(", ")
+
+
+def test_an_empty_caption_still_has_its_line(tmp_path: Path) -> None:
+    # kohya's trainer takes the first line of a file and stops at a file that has none.
+    places = places_of(paint(tmp_path, "a.png"), txt=True)
+    places.write_files({"a": ""})
+    assert (tmp_path / "a.txt").read_text(encoding="utf-8").splitlines() == [""]
+
+
+def test_texts_lie_beside_their_own_pictures(tmp_path: Path) -> None:
+    paint(tmp_path, "10_cat/001.png", "20_dog/001.png", "20_dog/v1.2.png")
+    caption_all(places_of(tmp_path, txt=True, ending="caption", prefix="ohwx, "))
+    assert texts_in(tmp_path, ".caption") == {
+        "10_cat/001.caption": "ohwx, a 10_cat/001\n",
+        "20_dog/001.caption": "ohwx, a 20_dog/001\n",
+        "20_dog/v1.2.caption": "ohwx, a v1.2\n",
+    }
+    caption_all(places_of(tmp_path, txt_folder=str(tmp_path / "T")))
+    assert list(texts_in(tmp_path / "T")) == ["10_cat/001.txt", "20_dog/001.txt", "20_dog/v1.2.txt"]
+    assert not list(tmp_path.rglob(".*"))
+
+
+def test_existing_texts_are_an_error_or_skipped_or_replaced(tmp_path: Path) -> None:
+    paint(tmp_path, "1.png", "2.png", "3.png")
+    (tmp_path / "1.txt").write_text("my own\nwords")
+    with pytest.raises(RunError, match=r"1\.txt is there already; add --overwrite .*--skip-existing"):
+        caption_all(places_of(tmp_path, txt=True))
+    assert texts_in(tmp_path) == {"1.txt": "my own\nwords"}
+    writer = caption_all(places_of(tmp_path, txt=True, skip_existing=True))
+    assert writer.skipped == 1
+    kept = {"1.txt": "my own\nwords", "2.txt": "a 2\n", "3.txt": "a 3\n"}
+    assert texts_in(tmp_path) == kept
+    # What is skipped is safe from --overwrite too, which predict needs for its RUN.
+    caption_all(places_of(tmp_path, overwrite=True, txt=True, skip_existing=True, prefix="x "), True)
+    assert texts_in(tmp_path) == kept
+    caption_all(places_of(tmp_path, overwrite=True, txt=True), overwrite=True)
+    assert texts_in(tmp_path)["1.txt"] == "a 1\n"
+
+
+def test_tables_keep_what_they_say_of_other_things(tmp_path: Path) -> None:
+    paint(tmp_path, "1.png", "sub/2.png", "3.png")
+    metadata, caps = tmp_path / "metadata.jsonl", tmp_path / "meta_cap.json"
+    metadata.write_text('{"file_name": "old.png", "text": "gone"}\n{"file_name": "3.png", "label": 7}\n')
+    caps.write_text('{"1": {"tags": "dog"}, "3": {"caption": "by hand", "tags": "cat"}}')
+    (tmp_path / "1.txt").write_text("written by hand")
+    caption_all(places_of(tmp_path, txt=True, metadata_jsonl=True, meta_cap=str(caps), skip_existing=True))
+    assert rows_of(metadata) == [
+        {"file_name": "old.png", "text": "gone"},
+        {"file_name": "3.png", "label": 7, "text": "by hand"},
+        {"file_name": "1.png", "text": "written by hand"},
+        {"file_name": "sub/2.png", "text": "a 2"},
+    ]
+    assert json.loads(caps.read_text()) == {
+        "1": {"tags": "dog", "caption": "written by hand"},
+        "3": {"caption": "by hand", "tags": "cat"},
+        "2": {"caption": "a 2"},
+    }
+    assert texts_in(tmp_path) == {"1.txt": "written by hand", "3.txt": "by hand\n", "sub/2.txt": "a 2\n"}
+
+
+def test_meta_cap_by_whole_paths(tmp_path: Path) -> None:
+    paint(tmp_path, "a/1.png", "b/1.png")
+    caps = tmp_path / "meta_cap.json"
+    with pytest.raises(InputError, match=r"would have the same caption, 1; add --full-path"):
+        places_of(tmp_path, meta_cap=str(caps))
+    caption_all(places_of(tmp_path, meta_cap=str(caps), full_path=True))
+    assert json.loads(caps.read_text()) == {
+        str(tmp_path / "a" / "1.png"): {"caption": "a a/1"},
+        str(tmp_path / "b" / "1.png"): {"caption": "a b/1"},
+    }
+
+
+def test_two_pictures_with_one_text(tmp_path: Path) -> None:
+    paint(tmp_path, "same.jpg", "same.png", "other.png")
+    places = places_of(tmp_path, txt=True)
+    assert [note.partition(";")[0] for note in places.notes] == [
+        "same.jpg and same.png have one text, as trainers read one for both: that of same.jpg"
+    ]
+    writer = caption_all(places)
+    assert (len(writer.todo), writer.skipped) == (2, 1)
+    assert texts_in(tmp_path) == {"other.txt": "a other\n", "same.txt": "a same.jpg\n"}
+    caption_all(places_of(tmp_path, metadata_jsonl=True))
+    assert [row["text"] for row in rows_of(tmp_path / "metadata.jsonl")] == [
+        "a other",
+        "a same.jpg",
+        "a same.png",
+    ]
+
+
+def test_a_clash_of_two_folders_is_refused(tmp_path: Path) -> None:
+    paint(tmp_path, "a/1.png", "b/1.png")
+    pictures = find_pictures([tmp_path / "a", tmp_path / "b", tmp_path / "a" / "1.png"])
+    assert len(pictures) == 2
+    TextPlaces(pictures, TextConfig(txt=True))
+    with pytest.raises(InputError, match="would have the same caption"):
+        TextPlaces(pictures, TextConfig(txt_folder=str(tmp_path / "T")))
+
+
+@pytest.mark.parametrize("skip", [False, True])
+def test_what_was_killed_goes_on(skip: bool, tmp_path: Path) -> None:
+    paint(tmp_path, "1.png", "2.png", "3.png", "4.png", "5.png")
+    if skip:
+        (tmp_path / "2.txt").write_text("by hand")
+
+    def places() -> TextPlaces:
+        return places_of(tmp_path, txt=True, metadata_jsonl=True, skip_existing=skip)
+
+    with pytest.raises(KeyboardInterrupt):
+        kill_after_two(places())
+    (tmp_path / ".caption.work" / "texts.jsonl").open("ab").write(b'["half a li')
+    (tmp_path / "1.txt").unlink()  # as if the kill had come before it was written
+    assert not (tmp_path / "metadata.jsonl").exists()
+    writer = caption_all(places())
+    assert writer.resumed
+    # A picture that could not be read is tried again where only the texts say what is done.
+    assert [file.image_id for file in writer.todo] == ["3", "4", "5"]
+    expected = {"1.png": "first", "3.png": "a 3", "4.png": "a 4", "5.png": "a 5"}
+    if skip:
+        expected["2.png"] = "by hand"
+    assert {row["file_name"]: row["text"] for row in rows_of(tmp_path / "metadata.jsonl")} == expected
+    assert texts_in(tmp_path)["1.txt"] == "first\n"
+    assert not list(tmp_path.glob(".*"))
+
+
+def test_another_plan_does_not_go_on_unless_texts_are_skipped(tmp_path: Path) -> None:
+    paint(tmp_path, "1.png", "2.png")
+    with pytest.raises(KeyboardInterrupt):
+        kill_after_two(places_of(tmp_path, txt=True))
+    with pytest.raises(RunError, match="was begun with other images or settings"):
+        caption_all(places_of(tmp_path, txt=True), plan={"model": "b"})
+    caption_all(places_of(tmp_path, txt=True, skip_existing=True), plan={"model": "b"})
+    assert texts_in(tmp_path) == {"1.txt": "first\n", "2.txt": "a 2\n"}
+
+
+def test_a_name_that_leaves_no_room_for_a_part(tmp_path: Path) -> None:
+    name = "x" * 251
+    paint(tmp_path, f"{name}.png")
+    caption_all(places_of(tmp_path, txt=True))
+    assert texts_in(tmp_path) == {f"{name}.txt": f"a {name}\n"}
+    with pytest.raises(InputError, match="too long for the name of a file"):
+        places_of(tmp_path, txt=True, ending=".caption")
+
+
+@pytest.mark.parametrize(
+    ("content", "says"),
+    [
+        ("{", "line 1: is not JSON"),
+        ('{"file_name": "a.png"}\n[]', "line 2: is no object with a 'file_name'"),
+        ('{"file_name": "a.png"}\n{"file_name": "a.png"}', "line 2: a.png has a row already"),
+    ],
+)
+def test_a_metadata_file_that_cannot_be_kept_is_refused(content: str, says: str, tmp_path: Path) -> None:
+    paint(tmp_path, "a.png")
+    (tmp_path / "metadata.jsonl").write_text(content)
+    with pytest.raises(InputError, match=says):
+        places_of(tmp_path, metadata_jsonl=True)
+
+
+@pytest.mark.parametrize(
+    ("settings", "says"),
+    [
+        ({}, "say where the captions go"),
+        ({"txt": True, "ending": ".PNG"}, "must not be that of a picture"),
+        ({"txt": True, "ending": "a/b"}, "ending must be like"),
+        ({"txt": True, "ending": ""}, "ending must be like"),
+    ],
+)
+def test_settings_that_make_no_sense(settings: dict[str, object], says: str, tmp_path: Path) -> None:
+    paint(tmp_path, "a.png")
+    with pytest.raises(ConfigError, match=says):
+        places_of(tmp_path, **settings)
+
+
+def test_a_setting_without_captions_is_told() -> None:
+    TextConfig().check_use()
+    with pytest.raises(
+        ConfigError, match=r"--skip-existing is about captions for training; say which: --txt"
+    ):
+        TextConfig(skip_existing=True).check_use()
+
+
+def read_zip(content: bytes) -> dict[str, str]:
+    with zipfile.ZipFile(io.BytesIO(content)) as archive:
+        assert archive.testzip() is None
+        return {name: archive.read(name).decode() for name in archive.namelist()}
+
+
+def test_a_zip_has_a_text_for_each_picture(tmp_path: Path) -> None:
+    pictures: Sequence[tuple[str, str]] = [("same.png", "a"), ("same.jpg", "b\nc"), ("sub/ü.webp", "")]
+    content = zip_texts(pictures)
+    files = read_zip(content)
+    assert content == zip_texts(pictures)
+    assert list(files) == ["same.txt", "same-2.txt", "sub/ü.txt", "metadata.jsonl"]
+    assert (files["same.txt"], files["same-2.txt"], files["sub/ü.txt"]) == ("a\n", "b c\n", "\n")
+    assert [json.loads(line) for line in files["metadata.jsonl"].splitlines()] == [
+        {"file_name": "same.png", "text": "a"},
+        {"file_name": "same.jpg", "text": "b c"},
+        {"file_name": "sub/ü.webp", "text": ""},
+    ]
+
+
+def test_hugging_face_opens_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    datasets = pytest.importorskip("datasets")
+    pictures = paint(tmp_path / "P", "1.png", "10_cat/001.png", "20_dog/001.png", "same.jpg", "same.png")
+    caption_all(places_of(pictures, txt=True, metadata_jsonl=True, prefix="ohwx, "))
+    opened = datasets.load_dataset(
+        "imagefolder", data_dir=str(pictures), split="train", cache_dir=str(tmp_path / "cache")
+    )
+    assert {Path(row["image"].filename).relative_to(pictures).as_posix(): row["text"] for row in opened} == {
+        "1.png": "ohwx, a 1",
+        "10_cat/001.png": "ohwx, a 10_cat/001",
+        "20_dog/001.png": "ohwx, a 20_dog/001",
+        "same.jpg": "ohwx, a same.jpg",
+        "same.png": "ohwx, a same.png",
+    }
