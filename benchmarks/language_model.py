@@ -1,9 +1,9 @@
-"""Prompts by SmolLM2: speed beside transformers' `generate`, and what the prompts are like beside the grammar's.
+"""Prompts by SmolLM2: speed beside transformers' `generate`, and what they are like beside the grammar's.
 
-The peer does what its documentation shows: `generate` on the whole list of examples, a prompt at a time, from the
-model and tokenizer that transformers itself makes of the same file. A second one is asked for a whole batch by
-`num_return_sequences`. All draw alike (temperature, top k, top p) and stop at a line feed. Seconds are those of
-one thread's CPU, so that other work on the machine counts less; the target is 185 usable prompts a CPU minute.
+The peer does what its documentation shows: `generate` on the whole list of examples, a prompt at a time, from
+the model and tokenizer that transformers itself makes of the same file. A second one is asked for a batch by
+`num_return_sequences`. All draw alike (temperature, top k, top p) and stop at a line feed. Seconds are those
+of one thread's CPU, so that other work on the machine counts less; the target: 185 usable prompts a minute.
 """
 
 from __future__ import annotations
@@ -81,7 +81,7 @@ def describe(prompts: Sequence[str], encoder: PromptEncoder) -> dict[str, float]
         "distinct": len({prompt.casefold() for prompt in prompts}) / count,
         # The sum over all pairs of rows, without each row with itself.
         "mean cosine": float((total @ total - count) / (count * (count - 1))),
-        "near": 1 - float(np.mean(filter_near_duplicates(vectors).keep)),
+        "near": 1 - float(np.mean(filter_near_duplicates(vectors).kept)),
         "constant": float(np.mean(vectors @ (total / np.linalg.norm(total)))),
         "kinds of words": len({word.strip(",.").casefold() for prompt in prompts for word in prompt.split()}),
     }
@@ -107,16 +107,14 @@ def main() -> None:
     loading, engine = cpu_seconds(lambda: Smollm2Prompts.load(config, "cpu"))
     theirs, (model, tokenizer) = cpu_seconds(lambda: load_by_transformers(path))
     print(
-        f"loading: {loading:.1f} CPU s, sha256 and all; transformers: {theirs:.1f}; {theirs / loading:.1f} times"
+        f"loading: {loading:.1f} CPU s with sha256; transformers: {theirs:.1f}, {theirs / loading:.1f} times"
     )
 
     examples = [read_examples()[number] for number in engine.shown(0)]
     ours, drafts = cpu_seconds(lambda: list(islice(engine.drafts(0), options.drafts)))
     good = [draft.text for draft in drafts if not draft.rejected]
     rate = len(good) / ours * 60
-    print(
-        f"unprompt: {len(drafts)} drafts, {ours:.1f} CPU s, {rate:.0f} prompts a CPU minute (target: {TARGET})"
-    )
+    print(f"unprompt: {len(drafts)} drafts, {ours:.1f} CPU s, {rate:.0f} a CPU minute (target: {TARGET})")
     for name, calls, count in (
         ("generate, one at a time", ALONE, 1),
         (f"generate, {config.batch} at once", 1, config.batch),
@@ -129,7 +127,7 @@ def main() -> None:
         usable = sum(not read_line(line, examples)[1] for line in lines)
         peer = usable / seconds * 60
         print(
-            f"{name}: {len(lines)} drafts, {seconds:.1f} CPU s, {peer:.0f} a CPU minute; ours {rate / peer:.1f} times"
+            f"{name}: {len(lines)} drafts, {seconds:.1f} CPU s, {peer:.0f} a CPU minute; x {rate / peer:.1f}"
         )
 
     rejected = Counter(draft.rejected for draft in drafts if draft.rejected)
