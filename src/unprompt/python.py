@@ -336,9 +336,10 @@ def prompts(
     """Write `count` new prompts to the prompts.csv `out`; the same call with a larger count adds to them.
 
     `engine`: "pocket", the grammar of the pocket world, the default; "smollm2" and "gpt2", language models;
-    "file", the prompts of the file `source`, the default with it. `column` and `clean` belong to it, `seed` to
-    the others, and the other `settings`, fields of `Smollm2Config` and `Gpt2Config`, to those two. `examples`
-    are prompts, or the path of a file of them. Raises ConfigError for a setting of another engine, and what `unprompt.generate.prompts.extend_prompts` raises.
+    "file", the prompts of the file `source`, the default with it. `column` and `clean` belong to it, `seed`
+    to the others, and the other `settings`, fields of `Smollm2Config` and `Gpt2Config`, to those two.
+    `examples` are prompts, or the path of a file of them. Raises ConfigError for a setting of another engine,
+    and what `unprompt.generate.prompts.extend_prompts` raises.
     """
     from unprompt.generate.engines import PROMPT_ENGINES
     from unprompt.generate.prompts import PATIENCE, extend_prompts

