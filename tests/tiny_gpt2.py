@@ -24,7 +24,7 @@ def write_tiny_gpt2(folder: Path, seed: int = 0, stops: float = 7.5) -> Path:
     import torch
     from transformers import GPT2Config, GPT2LMHeadModel
 
-    vocabulary, merges = _byte_level_bpe()
+    vocabulary, merges = byte_level_bpe()
     torch.manual_seed(seed)
     model = GPT2LMHeadModel(
         GPT2Config(
@@ -61,7 +61,7 @@ def load(folder: Path) -> tuple[Any, Any]:
     return model, GPT2TokenizerFast.from_pretrained(folder, local_files_only=True)
 
 
-def _byte_level_bpe() -> tuple[dict[str, int], list[tuple[str, str]]]:
+def byte_level_bpe() -> tuple[dict[str, int], list[tuple[str, str]]]:
     """256 byte signs, each word of WORDS after a space with the merges that build it, and the end mark."""
     from tokenizers.pre_tokenizers import ByteLevel
 

@@ -24,7 +24,7 @@ from typing import TYPE_CHECKING, Any, TypeAlias, TypeVar, cast
 from unprompt.bundle.config import DEFAULT_BUNDLE
 from unprompt.datasets.config import DescribeConfig
 from unprompt.errors import ConfigError
-from unprompt.generate.config import FilterConfig, Gpt2Config, RenderConfig
+from unprompt.generate.config import FilterConfig, Gpt2Config, RenderConfig, SamplingConfig, Smollm2Config
 from unprompt.networks.captioner_config import CaptionConfig
 from unprompt.recipes.config import PocketConfig
 from unprompt.regression.config import MachineConfig, TrainConfig, TuneConfig
@@ -330,7 +330,7 @@ def score(guess: StrPath, truth: StrPath, *, device: str = "auto") -> Score:
 # --- data sets
 
 
-@_takes(Gpt2Config)
+@_takes(Gpt2Config, Smollm2Config, SamplingConfig)
 def prompts(
     out: StrPath,
     count: int | None = None,
@@ -344,10 +344,11 @@ def prompts(
 ) -> PromptsResult:
     """Write `count` new prompts to the prompts.csv `out`; the same call with a larger count adds to them.
 
-    `engine`: "pocket", the grammar of the pocket world, the default; "gpt2", a language model; "file", the
-    prompts of the file `source`, the default with it. `column` and `clean` belong to it, `seed` to the other
-    two, and the other `settings`, fields of `Gpt2Config`, to "gpt2". Raises ConfigError for a setting of
-    another engine, and what `unprompt.generate.prompts.extend_prompts` raises.
+    `engine`: "pocket", the grammar of the pocket world, the default; "smollm2" and "gpt2", language models;
+    "file", the prompts of the file `source`, the default with it. `column` and `clean` belong to it, `seed`
+    to the others, and the other `settings`, fields of `Smollm2Config` and `Gpt2Config`, to those two.
+    `examples` are prompts, or the path of a file of them. Raises ConfigError for a setting of another engine,
+    and what `unprompt.generate.prompts.extend_prompts` raises.
     """
     from unprompt.generate.engines import PROMPT_ENGINES
     from unprompt.generate.prompts import PATIENCE, extend_prompts
@@ -361,6 +362,8 @@ def prompts(
     seed, starts = own.pop("seed", None), own.pop("starts", None)
     if starts is not None:
         own["start"] = (starts,) if isinstance(starts, str) else starts
+    if isinstance(own.get("examples"), str):
+        own["examples"] = Path(own["examples"])
     writer: PromptEngine = _open_engine(PROMPT_ENGINES, name, own, seed)
     patience = None if name == "file" else PATIENCE
     return extend_prompts(Path(out), writer, count, overwrite, patience=patience)

@@ -17,7 +17,7 @@ from unprompt.cli.train import read_settings
 from unprompt.datasets.config import DescribeConfig
 from unprompt.diffusion.config import Sd2Config
 from unprompt.easy_diffuser.config import FitConfig, NegativeConfig
-from unprompt.generate.config import FilterConfig, Gpt2Config, RenderConfig
+from unprompt.generate.config import FilterConfig, Gpt2Config, RenderConfig, Smollm2Config
 from unprompt.interrogator.config import InterrogateConfig, InterrogatorConfig
 from unprompt.networks.captioner_config import CaptionConfig, CaptionerConfig
 from unprompt.networks.clip_config import ClipConfig
@@ -118,7 +118,7 @@ COMMANDS: dict[str, tuple[str, tuple[type, ...]]] = {
         (InterrogatorConfig, InterrogateConfig, ClipConfig, CaptionerConfig, TextConfig),
     ),
     "caption": ("caption I", (CaptionConfig, TextConfig)),
-    "prompts": ("prompts --out P", (Gpt2Config,)),
+    "prompts": ("prompts --out P", (Gpt2Config, Smollm2Config)),
     "filter": ("filter P --out K", (FilterConfig,)),
     "render": ("render P --out D", (RenderConfig, Sd2Config)),
     "describe": ("describe D", (DescribeConfig,)),

@@ -9,7 +9,7 @@ import pytest
 
 from unprompt.diffusion.engine import Sd2Engine
 from unprompt.errors import ConfigError
-from unprompt.generate.config import Gpt2Config
+from unprompt.generate.config import Gpt2Config, Smollm2Config
 from unprompt.generate.engines import PROMPT_ENGINES
 from unprompt.generate.pocket_prompts import PocketPrompts
 from unprompt.generate.prompt_files import FilePrompts
@@ -44,6 +44,8 @@ def test_own_settings_are_those_of_the_engine() -> None:
     gpt2 = {field.name for field in fields(Gpt2Config)}
     named = {*PROMPT_ENGINES["gpt2"].settings} - {"start", "starts_file"}
     assert named == gpt2 - {"starts", "seed"}
+    smollm2 = {field.name for field in fields(Smollm2Config)}
+    assert {*PROMPT_ENGINES["smollm2"].settings} == smollm2 - {"seed"}
 
 
 def test_prompt_engines_take_a_seed_or_say_that_they_have_none(tmp_path: Path) -> None:

@@ -19,7 +19,8 @@ from unprompt.cli import build_parser
 from unprompt.datasets.seeds import derive_seed
 from unprompt.errors import CheckpointError, ConfigError, RunError
 from unprompt.generate.config import Gpt2Config
-from unprompt.generate.gpt2 import NOTHING_NEW, Gpt2Prompts, choose_tokens, token_probabilities, write_on
+from unprompt.generate.gpt2 import NOTHING_NEW, Gpt2Prompts
+from unprompt.generate.language_model import choose_tokens, token_probabilities, write_on
 from unprompt.generate.prompts import Draft, extend_prompts
 from unprompt.networks.checkpoints import folder_of
 from unprompt.networks.gpt2_checkpoint import LAYOUT, load_model, model_sha256

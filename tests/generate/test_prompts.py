@@ -499,7 +499,13 @@ def test_the_pocket_grammar_is_the_default(tmp_path: Path) -> None:
             ConfigError,
             "--start belongs to --engine gpt2.* is pocket",
         ),
-        (["--count", "5", "--top-k", "5"], ConfigError, "--top-k belongs to --engine gpt2"),
+        (["--count", "5", "--top-k", "5"], ConfigError, "--top-k belongs to --engine gpt2 and smollm2"),
+        (
+            ["--count", "5", "--engine", "smollm2", "--start", "A view of"],
+            ConfigError,
+            "--start belongs to --engine gpt2; the engine here is smollm2",
+        ),
+        (["--count", "5", "--engine", "smollm2", "--shots", "0"], ConfigError, "shots must be at least 1"),
         (["--count", "5", "--column", "c"], ConfigError, "--column belongs to --engine file"),
         (
             ["--count", "5", "--engine", "gpt2", "--from", "a.txt"],

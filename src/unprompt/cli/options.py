@@ -194,14 +194,14 @@ def own_options(
 
     Raises ConfigError for an option that was given and belongs to another engine.
     """
-    for other, kind in kinds.items():
-        given = {name: value for name in kind.settings if (value := getattr(options, name, None)) is not None}
-        if other == engine:
-            own = given
-        elif given:
-            first = next(iter(given))
-            flag = {"source": "from"}.get(first, first).replace("_", "-")
-            raise ConfigError(f"--{flag} belongs to --engine {other}; the engine here is {engine}")
+    every = dict.fromkeys(name for kind in kinds.values() for name in kind.settings)
+    given = {name: value for name in every if (value := getattr(options, name, None)) is not None}
+    own = {name: value for name, value in given.items() if name in kinds[engine].settings}
+    for name in given:
+        if name not in own:
+            flag = {"source": "from"}.get(name, name).replace("_", "-")
+            others = " and ".join(other for other, kind in kinds.items() if name in kind.settings)
+            raise ConfigError(f"--{flag} belongs to --engine {others}; the engine here is {engine}")
     return own
 
 

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from unprompt.cli.options import StepBars, add_json, add_settings, own_options
 from unprompt.errors import ConfigError
-from unprompt.generate.config import Gpt2Config
+from unprompt.generate.config import Gpt2Config, SamplingConfig, Smollm2Config
 from unprompt.generate.engines import PROMPT_ENGINES
 
 if TYPE_CHECKING:
@@ -20,6 +20,7 @@ EXAMPLE = """\
   unprompt prompts --out prompts.csv --count 1000
   unprompt prompts --out prompts.csv --count 2000         the same 1,000 and 1,000 more
   unprompt prompts --out prompts.csv --from lines.txt
+  unprompt prompts --out prompts.csv --count 1000 --engine smollm2
   unprompt prompts --out prompts.csv --count 1000 --engine gpt2 --model gpt2_folder \\
       --start "A picture of" "A painting of"
 """
@@ -32,10 +33,11 @@ def add(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--engine",
         choices=list(PROMPT_ENGINES),
-        help="gpt2: a language model; pocket: the grammar of the pocket world (the default); "
+        help="pocket: the grammar of the pocket world (the default); smollm2: a small language model that "
+        "pip installs; gpt2: a language model that you have; "
         "file: prompts that you have (the default with --from)",
     )
-    add_settings(parser, Gpt2Config, only=("seed",), left_open=True)
+    add_settings(parser, SamplingConfig, only=("seed",), left_open=True)
     parser.add_argument("--overwrite", action="store_true", help="replace prompts that were made differently")
     add_json(parser)
 
@@ -44,7 +46,11 @@ def add(parser: argparse.ArgumentParser) -> None:
     file.add_argument("--column", metavar="C", help="column that holds the prompts (prompt)")
     file.add_argument("--clean", action="store_const", const=True, help="clean each as a language model's")
 
-    gpt2 = parser.add_argument_group("prompts by GPT-2")
+    model = parser.add_argument_group("prompts by a language model")
+    sampling = ("model", "temperature", "top_k", "top_p", "batch", "device")
+    add_settings(model, SamplingConfig, only=sampling, left_open=True)
+
+    gpt2 = parser.add_argument_group("prompts by GPT-2, which writes on from a start")
     gpt2.add_argument(
         "--start",
         action="extend",
@@ -53,8 +59,15 @@ def add(parser: argparse.ArgumentParser) -> None:
         help=f'start phrase, taken in turn where there are more ("{Gpt2Config.starts[0]}")',
     )
     gpt2.add_argument("--starts-file", type=Path, metavar="TXT", help="start phrases, one a line")
-    of_gpt2 = ("model", "temperature", "top_k", "top_p", "batch", "device")
-    add_settings(gpt2, Gpt2Config, only=of_gpt2, left_open=True)
+
+    smollm2 = parser.add_argument_group("prompts by SmolLM2, which adds to a list of examples")
+    smollm2.add_argument(
+        "--examples",
+        type=Path,
+        metavar="FILE",
+        help="prompts that show what is wanted, in a .csv, .txt or .parquet (64 of ours)",
+    )
+    add_settings(smollm2, Smollm2Config, only=("shots",), left_open=True)
 
 
 def run(options: argparse.Namespace) -> None:

@@ -11,11 +11,10 @@ from unprompt.settings import DEVICES, check_settings, setting
 
 
 @dataclass(frozen=True)
-class Gpt2Config:
-    """Settings of `unprompt prompts --engine gpt2`: all of them decide which texts come."""
+class SamplingConfig:
+    """How a language model's tokens are drawn: settings of all engines that have one."""
 
-    model: str = setting("gpt2", "folder or checkpoint name", metavar="FOLDER")
-    starts: tuple[str, ...] = setting(("A picture of",), "start phrases, taken in turn, one a text")
+    model: str = setting("", "folder or checkpoint name", metavar="FOLDER", shown="the engine's name")
     seed: int = setting(0, "other prompts of the same kind", metavar="S")
     temperature: float = setting(1.0, "higher is wilder", metavar="T", above=0, below=math.inf)
     top_k: int = setting(50, "from the K likeliest tokens; 0: from all", metavar="K", least=0)
@@ -24,15 +23,55 @@ class Gpt2Config:
     )
     # CLIP reads 75 tokens, and its tokens are about as long.
     max_tokens: int = setting(70, "tokens to write at most, after the start", least=1)
-    batch: int = setting(64, "texts at once; decides which texts share a rounding", least=1)
+    batch: int = setting(
+        64,
+        "texts at once; decides which texts share a rounding",
+        shown="64 with gpt2, 128 with smollm2",
+        least=1,
+    )
     device: str = setting("auto", DEVICES, metavar="DEVICE")
+
+    def __post_init__(self) -> None:
+        check_settings(self)
+
+
+@dataclass(frozen=True)
+class Gpt2Config(SamplingConfig):
+    """Settings of `unprompt prompts --engine gpt2`: all of them decide which texts come."""
+
+    model: str = setting("gpt2", "folder or checkpoint name", metavar="FOLDER")
+    starts: tuple[str, ...] = setting(("A picture of",), "start phrases, taken in turn, one a text")
 
     def __post_init__(self) -> None:
         starts = tuple(" ".join(start.split()) for start in self.starts)
         object.__setattr__(self, "starts", starts)
         if not starts or not all(starts):
             raise ConfigError("each start phrase needs at least one word")
-        check_settings(self)
+        super().__post_init__()
+
+
+@dataclass(frozen=True)
+class Smollm2Config(SamplingConfig):
+    """Settings of `unprompt prompts --engine smollm2`: all of them decide which texts come."""
+
+    model: str = setting("smollm2", "folder or checkpoint name", metavar="FOLDER")
+    examples: tuple[str, ...] = setting((), "prompts that show what is wanted", shown="64 of ours")
+    shots: int = setting(8, "examples that each batch is shown, drawn anew for it", least=1)
+    # With the examples, a batch costs memory only for what it writes; 128 is where more gains little.
+    batch: int = setting(128, "texts at once, which are shown the same examples", least=1)
+
+    def __post_init__(self) -> None:
+        # An example is one line, and one that stands twice would be drawn twice.
+        examples = tuple(dict.fromkeys(" ".join(text.split()) for text in self.examples))
+        object.__setattr__(self, "examples", examples)
+        if not all(examples):
+            raise ConfigError("an example prompt is empty; give each at least one word")
+        if examples and len(examples) < self.shots:
+            raise ConfigError(
+                f"there are {len(examples)} different examples, and each batch is to be shown {self.shots}; "
+                "give more, or fewer --shots"
+            )
+        super().__post_init__()
 
 
 @dataclass(frozen=True)

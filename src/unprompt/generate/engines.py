@@ -12,13 +12,14 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 from unprompt.errors import ConfigError
-from unprompt.generate.config import Gpt2Config
+from unprompt.generate.config import Gpt2Config, Smollm2Config
 
 if TYPE_CHECKING:
     from unprompt.generate.gpt2 import Gpt2Prompts
     from unprompt.generate.pocket_prompts import PocketPrompts
     from unprompt.generate.prompt_files import FilePrompts
     from unprompt.generate.prompts import PromptEngine
+    from unprompt.generate.smollm2 import Smollm2Prompts
 
 Opened = TypeVar("Opened", covariant=True)
 
@@ -49,6 +50,19 @@ def _gpt2(
     return Gpt2Prompts.load(config, choose_device(config.device))
 
 
+def _smollm2(
+    seed: int | None, examples: Path | Sequence[str] | None = None, **settings: Any
+) -> Smollm2Prompts:
+    from unprompt.generate.prompt_files import read_any_prompts
+    from unprompt.generate.smollm2 import Smollm2Prompts
+    from unprompt.networks.devices import choose_device
+
+    if examples is not None:
+        settings["examples"] = read_any_prompts(examples).texts if isinstance(examples, Path) else examples
+    config = Smollm2Config(seed=Smollm2Config.seed if seed is None else seed, **settings)
+    return Smollm2Prompts.load(config, choose_device(config.device))
+
+
 def _pocket(seed: int | None) -> PocketPrompts:
     from unprompt.generate.pocket_prompts import PocketPrompts
 
@@ -67,23 +81,13 @@ def _file(
     return FilePrompts(source, column, clean)
 
 
+_SAMPLING = ("model", "temperature", "top_k", "top_p", "max_tokens", "batch", "device")
+
 # All are opened with a seed, None where none was given.
 PROMPT_ENGINES: Mapping[str, EngineKind[PromptEngine]] = MappingProxyType(
     {
-        "gpt2": EngineKind(
-            _gpt2,
-            (
-                "model",
-                "start",
-                "starts_file",
-                "temperature",
-                "top_k",
-                "top_p",
-                "max_tokens",
-                "batch",
-                "device",
-            ),
-        ),
+        "gpt2": EngineKind(_gpt2, ("start", "starts_file", *_SAMPLING)),
+        "smollm2": EngineKind(_smollm2, ("examples", "shots", *_SAMPLING)),
         "pocket": EngineKind(_pocket),
         "file": EngineKind(_file, ("source", "column", "clean")),
     }

@@ -105,6 +105,11 @@ def plain(text: str) -> str:
     return _first_line(text)[0]
 
 
+def holds_address(text: str) -> bool:
+    """Whether a web or mail address, a handle or a hashtag stands in a text."""
+    return _ADDRESS.search(text) is not None
+
+
 def plain_spaces(text: str) -> str:
     """A text on one line: control characters and runs of white space become one space each."""
     if not text.isprintable():  # a space is printable, all other white space is not
