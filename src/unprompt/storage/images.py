@@ -10,13 +10,13 @@ from __future__ import annotations
 import io
 import os
 import warnings
-from collections import defaultdict
-from collections.abc import Iterator, Sequence
+from collections import Counter, defaultdict
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal, TypeAlias
+from typing import IO, TYPE_CHECKING, Any, Literal, TypeAlias, TypeVar
 
 import numpy as np
 from PIL import Image, ImageOps, UnidentifiedImageError
@@ -25,14 +25,16 @@ from unprompt.errors import InputError, UnreadableImageError
 from unprompt.records import check_unique
 from unprompt.storage.damage import DAMAGED_IMAGE
 from unprompt.storage.parts import IMAGE, check_image_column, find_parts, read_columns, read_image_bytes
+from unprompt.storage.png_chunks import without_texts
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
     from typing_extensions import TypeIs
 
 Half = Literal["left", "right"]
+Answer = TypeVar("Answer")
 
-EXTENSIONS = frozenset({".png", ".jpg", ".jpeg", ".webp", ".bmp", ".gif", ".tif", ".tiff"})
+EXTENSIONS = frozenset({".png", ".jpg", ".jpeg", ".webp", ".avif", ".bmp", ".gif", ".tif", ".tiff"})
 MAX_PIXELS = 89_478_485  # Pillow's own line between a large picture and a decompression bomb (256 MiB of RGB)
 PNG_LEVEL = 3  # of 9: a tenth larger than the best, at a third of the time
 DATASET_RECORD = "dataset.json"
@@ -87,6 +89,33 @@ def find_images(source: Path, recursive: bool = False) -> list[ImageFile]:
     images, a part that is not whole, and two images with the same id, since their rows could not be told
     apart.
     """
+    files = _list_images(source, recursive)
+    if all(file.row is None for file in files):
+        _check_stems(source, files)
+    return sorted(files, key=lambda file: file.image_id)
+
+
+def find_loose_images(sources: Sequence[Path], recursive: bool = False) -> list[ImageFile]:
+    """The images of folders and files as `find_images` lists them, where several may have the same stem.
+
+    Those that do have their path in the folder as their id, with `_` between its parts; so all ids differ.
+    Raises InputError as `find_images` does, and for images that still have one id.
+    """
+    listed = [(source, file) for source in sources for file in _list_images(source, recursive)]
+    listed = list({(file.path, file.row): (source, file) for source, file in listed}.values())
+    often = Counter(file.image_id for _, file in listed)
+    files = [
+        replace(file, image_id="_".join(file.path.relative_to(source).parts) or file.path.name)
+        if often[file.image_id] > 1 and file.row is None
+        else file
+        for source, file in listed
+    ]
+    check_unique([file.image_id for file in files], "the images")
+    return files
+
+
+def _list_images(source: Path, recursive: bool) -> list[ImageFile]:
+    """The images of a folder, a data set or one file; those of a folder by path, whatever their ids."""
     try:
         if source.is_file():
             return (
@@ -108,9 +137,14 @@ def find_images(source: Path, recursive: bool = False) -> list[ImageFile]:
         return images_in_parts(parts)
     if not paths:
         raise InputError(f"{source} holds no images ({_what_else(source, recursive)})")
+    return [ImageFile(path.stem, path) for path in paths]
+
+
+def _check_stems(source: Path, files: Sequence[ImageFile]) -> None:
+    """Raise InputError where two files of a folder have the same stem."""
     paths_by_id: dict[str, list[Path]] = defaultdict(list)
-    for path in paths:
-        paths_by_id[path.stem].append(path)
+    for file in files:
+        paths_by_id[file.image_id].append(file.path)
     doubled = sorted(image_id for image_id, same in paths_by_id.items() if len(same) > 1)
     if doubled:
         names = " and ".join(str(path.relative_to(source)) for path in sorted(paths_by_id[doubled[0]])[:2])
@@ -118,7 +152,6 @@ def find_images(source: Path, recursive: bool = False) -> list[ImageFile]:
             f"{len(doubled)} image ids in {source} belong to more than one file, first: {names} "
             f"both have the id '{doubled[0]}'; rename or move one of each"
         )
-    return [ImageFile(image_id, paths_by_id[image_id][0]) for image_id in sorted(paths_by_id)]
 
 
 def has_images(folder: Path) -> bool:
@@ -182,6 +215,21 @@ def read_encoded(file: ImageFile) -> bytes:
         return _read_row(file)
     with _decoding():
         return file.path.read_bytes()
+
+
+@contextmanager
+def open_encoded(file: ImageFile) -> Iterator[IO[bytes]]:
+    """An image file's bytes as a stream, of which only what is asked for is read.
+
+    Raises UnreadableImageError, also for what goes wrong inside the block with the file.
+    """
+    if file.absent:
+        raise UnreadableImageError(NOT_IN_FOLDER)
+    if file.row is not None:
+        yield io.BytesIO(_read_row(file))
+        return
+    with _decoding(), file.path.open("rb") as stream:
+        yield stream
 
 
 def _read_row(file: ImageFile) -> bytes:
@@ -248,9 +296,8 @@ def read_image(path: Path) -> Image.Image:
 
 def read_size(path: Path) -> tuple[int, int]:
     """Width and height that an image file says it has; nothing is decoded. Raises UnreadableImageError."""
-    _silence_bomb_warning()
-    with _decoding(), Image.open(path) as image:
-        return image.size
+    with _decoding():
+        return _of_opened(path, None, lambda image: image.size)
 
 
 def decode_image(
@@ -268,6 +315,20 @@ def decode_image(
         if not content:
             raise UnreadableImageError("the file is empty")
         return _decode(io.BytesIO(content), formats, most)
+
+
+@contextmanager
+def open_stored(stream: IO[bytes], formats: tuple[str, ...]) -> Iterator[Image.Image]:
+    """An image as it is stored, not decoded yet, with what Pillow found beside it in its `info`.
+
+    Raises UnreadableImageError, also for what goes wrong inside the block, and for too many pixels.
+    """
+    _silence_bomb_warning()
+    known = tuple(name for name in formats if name in _known_formats())
+    with _decoding(), Image.open(stream, formats=known) as image:
+        if image.width * image.height > MAX_PIXELS:
+            raise UnreadableImageError(_too_large(f"{image.width} x {image.height}"))
+        yield image
 
 
 def encode_png(image: Image.Image) -> bytes:
@@ -369,9 +430,24 @@ def central_square(image: Image.Image, size: int, crop: float = 1.0) -> NDArray[
 def _decode(
     source: Path | io.BytesIO, formats: tuple[str, ...] | None = None, most: int = MAX_PIXELS
 ) -> Image.Image:
+    return _of_opened(source, formats, lambda image: _upright_rgb(image, most))
+
+
+def _of_opened(
+    source: Path | io.BytesIO, formats: tuple[str, ...] | None, ask: Callable[[Image.Image], Answer]
+) -> Answer:
+    """What an opened image answers; a PNG is not refused for what is wrong with its texts, as by Pillow."""
     _silence_bomb_warning()
-    with Image.open(source, formats=formats) as image:
-        return _upright_rgb(image, most)
+    try:
+        with Image.open(source, formats=formats) as image:
+            return ask(image)
+    except (ValueError, SyntaxError, UnidentifiedImageError):  # a text is too long, or its checksum wrong
+        with source.open("rb") if isinstance(source, Path) else io.BytesIO(source.getvalue()) as stream:
+            plain = without_texts(stream)
+        if plain is None:
+            raise
+    with Image.open(io.BytesIO(plain), formats=formats) as image:
+        return ask(image)
 
 
 def _upright_rgb(image: Image.Image, most: int) -> Image.Image:
@@ -399,6 +475,13 @@ def _decoding(unknown: str = NO_IMAGE) -> Iterator[None]:
         raise UnreadableImageError(f"damaged or truncated: {error}") from error
     except MemoryError:
         raise UnreadableImageError("not enough memory to decode it") from None
+
+
+@cache
+def _known_formats() -> frozenset[str]:
+    """What this Pillow can open; older ones have no AVIF."""
+    Image.init()
+    return frozenset(Image.OPEN)
 
 
 @cache
