@@ -31,7 +31,9 @@ def add(parser: argparse.ArgumentParser) -> None:
         help="a .csv or .jsonl, which gets rows as they come, or a folder for one .txt an image",
     )
     parser.add_argument("--txt", action="store_true", help="write one .txt an image, beside it without --out")
-    add_settings(parser, InterrogateConfig, only=("overwrite", "recursive", "device", "batch", "workers"))
+    add_settings(
+        parser, InterrogateConfig, only=("overwrite", "recursive", "device", "batch", "workers", "from_file")
+    )
     add_json(parser)
 
     prompts = parser.add_argument_group("the prompts")
@@ -84,11 +86,17 @@ def run(options: argparse.Namespace) -> None:
     count = result.images - len(result.problems)
     if options.json:
         numbers = {"images": result.images, "prompts": count, "unreadable": len(result.problems)}
+        numbers["from_files"] = result.from_files
         more = {"seconds": round(seconds, 3), "resumed": result.resumed}
         print(json.dumps({"out": str(result.path), **numbers, **more}))
     else:
         resumed = ", going on from an earlier start" if result.resumed else ""
         print(f"{count:,} prompts in {seconds:.0f} s{resumed}: {result.path}")
+        if result.from_files:
+            print(
+                f"{result.from_files:,} of {result.images:,} images have their prompt in the file: "
+                f"{result.from_files_path}"
+            )
     if result.problems:
         warn(
             f"{len(result.problems):,} of {result.images:,} images could not be read, "

@@ -53,6 +53,10 @@ def run(options: argparse.Namespace) -> None:
     print(f"submission  {result.folder / 'submission.csv'}")
     print(f"prompts     {result.folder / 'prompts.csv'}")
     print(f"report      {result.folder / 'report.html'}")
+    if result.from_files:
+        how = "used" if config.from_file == "use" else "beside the guesses"
+        count = f"{len(result.from_files):,} of {result.images:,} images"
+        print(f"from files  {count} have their prompt in the file, {how}: {result.folder / 'from_file.csv'}")
     if result.problems:
         first = result.problems[0]
         warn(

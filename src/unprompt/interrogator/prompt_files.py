@@ -53,12 +53,14 @@ class PromptRow:
 class Output(ABC):
     """A place for prompts.
 
-    `path` is what to tell the user, `work` the hidden folder, `problems` the file for what cannot be read.
+    `path` is what to tell the user, `work` the hidden folder, `problems` the file for what cannot be read,
+    `from_file` the one for prompts that stand in the images' files.
     """
 
     path: Path
     work: Path
     problems: Path
+    from_file: Path
 
     @abstractmethod
     def there(self) -> list[Path]:
@@ -84,6 +86,7 @@ class Table(Output):
         self.path = path
         self.work = path.with_name(f".{path.name}.work")
         self.problems = path.with_name(f"{path.stem}.problems.csv")
+        self.from_file = path.with_name(f"{path.stem}.from_file.csv")
 
     def there(self) -> list[Path]:
         """The table."""
@@ -125,6 +128,7 @@ class TextFiles(Output):
         self.path = folder or files[0].path.parent
         self.work = self.path / ".interrogate.work"
         self.problems = self.path / "interrogate.problems.csv"
+        self.from_file = self.path / "interrogate.from_file.csv"
         in_parts = [file for file in files if file.row is not None]
         if folder is None and in_parts:
             raise ConfigError(
@@ -201,6 +205,7 @@ class PromptWriter:
         """Take the place: what is in it from here on counts as ours."""
         if not self.resumed:
             self._output.problems.unlink(missing_ok=True)
+            self._output.from_file.unlink(missing_ok=True)
             _save(self._output, self._state)
         self._output.begin(self._state.size)
 

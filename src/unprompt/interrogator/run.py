@@ -15,6 +15,8 @@ from unprompt.interrogator.cores import cores_for
 from unprompt.interrogator.modes import Interrogation, Interrogator
 from unprompt.interrogator.prompt_files import PromptRow, PromptWriter, open_prompts, output_for
 from unprompt.interrogator.vocabulary import own_lists
+from unprompt.metadata.config import OFF
+from unprompt.metadata.files import read_file_prompts, write_file_prompts
 from unprompt.networks.captioner import load_captioner_of, read_captions
 from unprompt.networks.checkpoints import sha256_of
 from unprompt.networks.clip import Clip
@@ -39,6 +41,8 @@ class InterrogateResult:
     problems: tuple[Problem, ...]
     problems_path: Path
     resumed: bool
+    from_files: int  # images whose file has a prompt, where it was looked for …
+    from_files_path: Path  # … and the table of these
 
 
 def interrogate(
@@ -53,7 +57,8 @@ def interrogate(
     `out`: a .csv or .jsonl, which gets rows as they come, or a folder for text files; None with `beside`
     puts each text beside its image. `progress` is told images done and in all. Work that was interrupted
     goes on when called again with the same arguments, and ends with the same bytes as work that was not. An
-    image that cannot be read has no row; it is listed in a problems.csv beside the results.
+    image that cannot be read has no row; it is listed in a problems.csv beside the results. Prompts that
+    stand in the images' files go into a from_file.csv there.
 
     Raises InputError for unusable images, captions and lists of phrases, and where no image can be read;
     CheckpointError for models; ConfigError for settings; RunError for a place that holds something else.
@@ -67,6 +72,7 @@ def interrogate(
     with open_prompts(output, _plan(files, captions, device, config), config.overwrite) as done:
         if done.done < len(files):
             _interrogate(files, captions, device, config, done, progress)
+        from_files = _write_from_files(files, output.from_file, config, progress)
         done.finish()
         if len(done.problems) == len(files):
             first = done.problems[0]
@@ -74,7 +80,28 @@ def interrogate(
                 f"none of {len(files)} images can be read, first: {first.file}: {first.problem}; "
                 f"see {output.problems}"
             )
-        return InterrogateResult(output.path, len(files), done.problems, output.problems, done.resumed)
+        return InterrogateResult(
+            path=output.path,
+            images=len(files),
+            problems=done.problems,
+            problems_path=output.problems,
+            resumed=done.resumed,
+            from_files=from_files,
+            from_files_path=output.from_file,
+        )
+
+
+def _write_from_files(
+    files: Sequence[ImageFile], path: Path, config: InterrogateConfig, progress: Progress
+) -> int:
+    """Write the prompts that stand in the images' files, if any; returns how many."""
+    if config.from_file == OFF:
+        return 0
+    found = read_file_prompts(files, config.workers or core_count(), False, progress)
+    named = [one for one in found if one.prompt]
+    if named:
+        write_file_prompts(path, named)
+    return len(named)
 
 
 def captions_of(files: Sequence[ImageFile], config: InterrogateConfig) -> dict[str, str] | None:

@@ -98,19 +98,32 @@ def find_images(source: Path, recursive: bool = False) -> list[ImageFile]:
 def find_loose_images(sources: Sequence[Path], recursive: bool = False) -> list[ImageFile]:
     """The images of folders and files as `find_images` lists them, where several may have the same stem.
 
-    Those that do have their path in the folder as their id, with `_` between its parts; so all ids differ.
-    Raises InputError as `find_images` does, and for images that still have one id.
+    Those that do have their path in the folder as their id, with `_` between its parts, then the folder's
+    name before it, then a number behind it: all ids differ. Raises InputError as `find_images` does.
     """
-    listed = [(source, file) for source in sources for file in _list_images(source, recursive)]
-    listed = list({(file.path, file.row): (source, file) for source, file in listed}.values())
-    often = Counter(file.image_id for _, file in listed)
-    files = [
-        replace(file, image_id="_".join(file.path.relative_to(source).parts) or file.path.name)
-        if often[file.image_id] > 1 and file.row is None
-        else file
-        for source, file in listed
-    ]
-    check_unique([file.image_id for file in files], "the images")
+    listed: dict[tuple[Path, int | None], tuple[Path, ImageFile]] = {}
+    for source in sources:
+        for file in _list_images(source, recursive):
+            listed.setdefault((file.path, file.row), (source if source.is_dir() else source.parent, file))
+    files = [file for _, file in listed.values()]
+    paths = [(file.path.relative_to(folder).parts, folder.resolve().name) for folder, file in listed.values()]
+    for longer in (
+        ["_".join(parts) for parts, _ in paths],
+        ["_".join((name, *parts)) for parts, name in paths],
+    ):
+        often = Counter(file.image_id for file in files)
+        files = [
+            replace(file, image_id=image_id) if often[file.image_id] > 1 and file.row is None else file
+            for file, image_id in zip(files, longer, strict=True)
+        ]
+    taken: set[str] = set()
+    for place, file in enumerate(files):
+        numbered, number = file.image_id, 1
+        while numbered in taken:
+            number += 1
+            numbered = f"{file.image_id}-{number}"
+        taken.add(numbered)
+        files[place] = replace(file, image_id=numbered)
     return files
 
 

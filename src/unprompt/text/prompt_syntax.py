@@ -17,7 +17,9 @@ _NUMBER = r"\s*[+-]?\d*\.?\d+\s*"
 _WEIGHTED = re.compile(rf"\(([^()\[\]{{}}]*?)(?::{_NUMBER})?\)")
 _EDITED = re.compile(rf"\[([^()\[\]{{}}]*?)(?::{_NUMBER})?\]")
 _BRACED = re.compile(r"\{([^()\[\]{}]*)\}")
-_ESCAPED = {f"\\{bracket}": chr(0xE000 + place) for place, bracket in enumerate("()[]{}")}  # signs of no script
+_ESCAPED = {
+    f"\\{bracket}": chr(0xE000 + place) for place, bracket in enumerate("()[]{}")
+}  # signs of no script
 MOST_ROUNDS = 50  # brackets within brackets
 
 
