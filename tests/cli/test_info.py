@@ -72,7 +72,7 @@ def test_a_data_set(folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[
     assert main(["info", str(folder), "--dataset", str(tmp_path / "D"), "--plain"]) == 0
     assert f"data set    3 images with prompts: {tmp_path / 'D'}" in capsys.readouterr().out
     data = read_dataset(tmp_path / "D")
-    assert data.prompts.texts[1:] == ("a lighthouse at dusk, warm light", "a fox [2Jin snow".replace("[", ""))
+    assert data.prompts.texts[1:] == ("a lighthouse at dusk, warm light", "a fox [2Jin snow")
 
 
 def test_in_python(folder: Path, tmp_path: Path) -> None:
@@ -93,9 +93,9 @@ class TestAPictureAlone:
         monkeypatch.setattr("unprompt.bundle.loaded.LoadedBundle.load", None)
         assert main([str(folder / "a.png")]) == 0
         shown = capsys.readouterr().out
-        assert shown == (
-            f"read from the file (PNG text parameters, AUTOMATIC1111):\n{LIGHTHOUSE}\nnegative: blurry, lowres\n"
-        )
+        first, *more = shown.splitlines()
+        assert first == "read from the file (PNG text parameters, AUTOMATIC1111):"
+        assert more == [LIGHTHOUSE, "negative: blurry, lowres"]
 
     @pytest.mark.parametrize("name", ["none.png", "no/folder"])
     def test_one_that_is_not_there(self, name: str, capsys: pytest.CaptureFixture[str]) -> None:

@@ -379,20 +379,19 @@ def test_lists_as_people_save_them(
 
 
 def test_prompts_in_the_files_stand_in_a_table_of_their_own(
-    world: Path, run: Callable[..., int], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    world: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     marked = tmp_path / "marked.png"
     marked.write_bytes(png_with(parameters=PARAMETERS))
     out = tmp_path / "prompts.csv"
-    assert run(marked, "--mode", "fast", "--caption", SAID, "--out", out) == 0
+    command = ["interrogate", str(world / "images"), str(marked), "--mode", "fast", "--caption", SAID]
+    command += ["--checkpoint", str(world / "clip"), "--phrases", str(world / "lists"), "--out", str(out)]
+    assert main(command) == 0
     assert f"1 of 6 images have their prompt in the file: {tmp_path / 'prompts.from_file.csv'}" in (
         capsys.readouterr().out
     )
     (row,) = rows_of(tmp_path / "prompts.from_file.csv")
     assert (row["imgId"], row["prompt"]) == ("marked", "a lighthouse at dusk, (warm light:1.2)")
     assert len(rows_of(out)) == 6
-    assert (
-        run(marked, "--mode", "fast", "--caption", SAID, "--out", out, "--from-file", "off", "--overwrite")
-        == 0
-    )
+    assert main([*command, "--from-file", "off", "--overwrite"]) == 0
     assert not (tmp_path / "prompts.from_file.csv").exists()

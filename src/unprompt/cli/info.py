@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 EXAMPLE = """\
   unprompt info IMAGES
   unprompt info a.png b.jpg --json
-  unprompt info IMAGES --recursive --csv > prompts.csv
+  unprompt info IMAGES --recursive --csv
   unprompt info IMAGES --dataset DATASET --plain
 """
 
