@@ -1,7 +1,7 @@
 """The texts in EXIF: a reader of TIFF's directories that looks at texts only, and not at too many.
 
-Source: Exif 2.32, sections 4.6.2 and 4.6.5 (UserComment). Pillow reads every entry whole, and a small file
-can have many thousand entries that all point at the same megabyte.
+Source: Exif 2.32, sections 4.6.2 and 4.6.5 (UserComment). Not Pillow's reader: it makes Latin-1 of texts that
+are UTF-8, and reads entries of every kind, however many of them point at the same bytes.
 """
 
 from __future__ import annotations
