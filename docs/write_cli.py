@@ -21,6 +21,9 @@ Written from the parser by `python -m docs.write_cli`; what stands here is what 
 Exit codes: 0 done, 1 an error that is told in one line, 2 wrong usage, 130 interrupted by Ctrl-C. Progress is
 shown on stderr: as a bar in a terminal, else as a line a minute. `unprompt --debug COMMAND …` shows the whole
 traceback of an error.
+
+`unprompt IMAGE …`, with a file or folder where a command would stand, prints the prompt that is in the file,
+or a guess; `unprompt IMAGE --help` lists its options.
 """
 
 

@@ -29,8 +29,7 @@ from shutil import copyfile
 
 from IPython.display import display
 
-from unprompt.runs.config import PredictConfig
-from unprompt.runs.kaggle import choose_bundle, find_inputs, first_guesses
+from unprompt.runs.kaggle import choose_bundle, find_inputs, first_guesses, kernel_config
 from unprompt.runs.predict import predict
 
 # %% [markdown]
@@ -60,7 +59,7 @@ print(f"bundle {choice.bundle}: {choice.why}")
 # then the prior. A run that is finished is done anew, one that was interrupted goes on where it stopped.
 
 # %%
-config = PredictConfig(bundle=choice.bundle, deadline=8.5 * 3600, overwrite=True)
+config = kernel_config(choice, deadline=8.5 * 3600)
 result = predict(inputs.images, Path("RUN"), config, truth=inputs.truth, sample=inputs.sample)
 result.images, result.levels, len(result.problems)
 

@@ -22,9 +22,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeAlias, TypeVar, cast
 
 from unprompt.bundle.config import DEFAULT_BUNDLE
-from unprompt.datasets.config import DescribeConfig
+from unprompt.datasets.config import DescribeConfig, OwnPicturesConfig
 from unprompt.errors import ConfigError
 from unprompt.generate.config import FilterConfig, Gpt2Config, RenderConfig, SamplingConfig, Smollm2Config
+from unprompt.metadata.config import InfoConfig
 from unprompt.networks.captioner_config import CaptionConfig
 from unprompt.recipes.config import PocketConfig
 from unprompt.regression.config import MachineConfig, TrainConfig, TuneConfig
@@ -44,6 +45,7 @@ if TYPE_CHECKING:
     from unprompt.interrogator.caption_files import Captioned
     from unprompt.interrogator.run import InterrogateResult
     from unprompt.members.bank import BankResult
+    from unprompt.metadata.files import FilePrompt
     from unprompt.recipes.pocket import PocketResult
     from unprompt.records import Prompts
     from unprompt.regression.train import TrainResult
@@ -208,6 +210,7 @@ def interrogate(
     device: str = "auto",
     workers: int = 0,
     recursive: bool = False,
+    from_file: str = "show",
     overwrite: bool = False,
     **texts: Any,
 ) -> InterrogateResult:
@@ -241,6 +244,7 @@ def interrogate(
         device=device,
         workers=workers,
         recursive=recursive,
+        from_file=from_file,
         overwrite=overwrite,
     )
     return run.interrogate(_paths(images), _path(out), config, _of_texts(texts))
@@ -279,6 +283,32 @@ def caption(
         device,
         overwrite,
     ).found
+
+
+@_takes(InfoConfig, OwnPicturesConfig)
+def info(
+    images: StrPath | Sequence[StrPath], *, dataset: StrPath | None = None, **settings: Any
+) -> list[FilePrompt]:
+    """Read the prompts that stand in the files of images, and of folders of them.
+
+    Each answer has the `file`, its `prompt`, "" where there is none, the whole `generation` or None, and a
+    `problem` where the file could not be read. `dataset`: a folder, to which the images with a prompt are
+    written as a data set. `settings`: fields of `InfoConfig` and, for the data set, of `OwnPicturesConfig`.
+    Raises InputError where no file can be read, and what
+    `unprompt.datasets.own_pictures.write_own_dataset` raises.
+    """
+    from unprompt.datasets.own_pictures import write_own_dataset
+    from unprompt.metadata.files import check_any_readable, read_file_prompts
+    from unprompt.networks.devices import core_count
+    from unprompt.storage.images import find_loose_images
+
+    config = _of(InfoConfig, settings)
+    files = find_loose_images(_paths(images), config.recursive)
+    found = list(read_file_prompts(files, config.workers or core_count()))
+    check_any_readable(found)
+    if dataset is not None:
+        write_own_dataset(found, Path(dataset), _of(OwnPicturesConfig, settings))
+    return found
 
 
 # --- members' embeddings, submissions

@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 from PIL import Image
 
+from tests.marked_pictures import PARAMETERS, png_with
 from unprompt.app.models import Models
 from unprompt.app.settings import VARIABLE, AppSettings, ServerConfig, current_settings
 from unprompt.app.start import MAIN, check_app_settings, check_port, streamlit_options
@@ -228,6 +229,15 @@ class TestWithLite:
         assert at.code[1].value == "watermark"
         at = at.text_input[0].set_value("a red wall").run()
         assert "below the recovered prompt" in html(at)
+
+    def test_a_prompt_in_the_file_is_shown_beside_the_guess(self, app: Any) -> None:
+        at = app.switch_page("prompt_page.py").run()
+        at = at.file_uploader[0].set_value(("a.png", png_with(parameters=PARAMETERS), "image/png")).run()
+        assert not at.exception
+        assert "Prompt read from the file" in html(at)
+        assert at.code[0].value == "a lighthouse at dusk, (warm light:1.2)"
+        assert at.code[1].value == "blurry, lowres"
+        assert at.text_input[0].value == at.code[2].value  # the guess
 
     def test_two_prompts_are_compared(self, app: Any) -> None:
         at = app.switch_page("compare_page.py").run()

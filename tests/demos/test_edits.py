@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import pytest
 
+from tests.marked_pictures import PARAMETERS, SETTINGS, png_with, saved
 from unprompt.demos.edits import (
+    LONGEST_SHOWN,
     MOST_WORDINGS,
     Wording,
+    find_in_file,
     find_place,
     measure,
     positive_modes,
@@ -29,6 +32,17 @@ class TestWordings:
             kept = with_wording(kept, Wording(str(number), 0.0))
         assert len(kept) == MOST_WORDINGS
         assert [one.text for one in (kept[0], kept[1], kept[-1])] == ["first", str(31 - MOST_WORDINGS), "29"]
+
+
+def test_a_prompt_in_a_file_and_none() -> None:
+    found = find_in_file(png_with(parameters=PARAMETERS))
+    assert found is not None
+    assert (found.prompt, found.negative) == ("a lighthouse at dusk, (warm light:1.2)", "blurry, lowres")
+    for content in (saved("PNG"), b"nothing", png_with(parameters=SETTINGS)):
+        assert find_in_file(content) is None
+    endless = find_in_file(png_with(parameters="a" * 99_999))
+    assert endless is not None
+    assert len(endless.prompt) == LONGEST_SHOWN
 
 
 def test_negative_does_not_describe() -> None:

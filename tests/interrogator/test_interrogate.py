@@ -15,6 +15,7 @@ import pytest
 from PIL import Image
 
 from tests.interrogator_world import write_pictures, write_world
+from tests.marked_pictures import PARAMETERS, png_with
 from tests.tiny_clip import tiny_clip, tiny_config, write_tiny_clip
 from unprompt.cli import main
 from unprompt.errors import ConfigError, RunError
@@ -422,3 +423,25 @@ def test_lists_as_people_save_them(
     prompts = [row["prompt"] for row in rows_of(tmp_path / "p.csv")]
     assert any(f", {first}, {second}" in prompt for prompt in prompts for first, second in FLAVORS)
     assert not any("\ufeff" in prompt or "\r" in prompt for prompt in prompts)
+
+
+# --- prompts in the files
+
+
+def test_prompts_in_the_files_stand_in_a_table_of_their_own(
+    world: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    marked = tmp_path / "marked.png"
+    marked.write_bytes(png_with(parameters=PARAMETERS))
+    out = tmp_path / "prompts.csv"
+    command = ["interrogate", str(world / "images"), str(marked), "--mode", "fast", "--caption", SAID]
+    command += ["--checkpoint", str(world / "clip"), "--phrases", str(world / "lists"), "--out", str(out)]
+    assert main(command) == 0
+    assert f"1 of 6 images have their prompt in the file: {tmp_path / 'prompts.from_file.csv'}" in (
+        capsys.readouterr().out
+    )
+    (row,) = rows_of(tmp_path / "prompts.from_file.csv")
+    assert (row["imgId"], row["prompt"]) == ("marked", "a lighthouse at dusk, (warm light:1.2)")
+    assert len(rows_of(out)) == 6
+    assert main([*command, "--from-file", "off", "--overwrite"]) == 0
+    assert not (tmp_path / "prompts.from_file.csv").exists()

@@ -19,8 +19,10 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from tests.marked_pictures import PARAMETERS, png, text_chunk
 from tests.real_images import real_folder
 from unprompt.bundle.bundles import load_members, read_bundle
+from unprompt.cli import main
 from unprompt.ensemble.blend import blend
 from unprompt.ensemble.prior import prior_embedding
 from unprompt.errors import ConfigError, InputError, RunError
@@ -32,6 +34,7 @@ from unprompt.records import DIM, Embeddings
 from unprompt.runs.chunks import Level, RunFolder
 from unprompt.runs.config import PredictConfig
 from unprompt.runs.deadline import Deadline
+from unprompt.runs.kaggle import BundleChoice, kernel_config
 from unprompt.runs.outputs import RunResult
 from unprompt.runs.predict import _fill, predict
 from unprompt.storage.files import read_embeddings, read_prompts
@@ -60,6 +63,55 @@ def finished(scenes: Path, tmp_path_factory: pytest.TempPathFactory) -> RunResul
     """One uninterrupted run over the sample scenes, with truth."""
     out = tmp_path_factory.mktemp("finished") / "RUN"
     return predict(scenes / "images", out, SMALL, truth=scenes / "prompts.csv")
+
+
+class TestPromptsInTheFiles:
+    @pytest.fixture
+    def images(self, scenes: Path, tmp_path: Path) -> Path:
+        """Three scenes, of which one has its prompt in its file."""
+        folder = tmp_path / "images"
+        folder.mkdir()
+        for number in (1, 2, 3):
+            shutil.copy(scenes / "images" / f"scene-{number:02d}.png", folder)
+        with Image.open(folder / "scene-02.png") as scene:
+            scene.load()
+        (folder / "scene-02.png").write_bytes(png(text_chunk("parameters", PARAMETERS), image=scene))
+        return folder
+
+    def test_change_nothing_but_stand_beside(
+        self, images: Path, finished: RunResult, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    ) -> None:
+        assert main(["predict", str(images), "--out", str(tmp_path / "RUN")]) == 0
+        assert "1 of 3 images have their prompt in the file, beside the guesses" in capsys.readouterr().out
+        predict(images, tmp_path / "OFF", PredictConfig(from_file="off"))
+        shown, off = comparable(tmp_path / "RUN"), comparable(tmp_path / "OFF")
+        assert shown.keys() - off.keys() == {"from_file.csv"}
+        assert [name for name in off if off[name] != shown[name]] == ["report.html"]
+        table = (tmp_path / "RUN" / "from_file.csv").read_text()
+        assert '\nscene-02,"a lighthouse at dusk, (warm light:1.2)",' in table
+        page = (tmp_path / "RUN" / "report.html").read_text()
+        assert page.count("Read from the file") == 1
+        assert "Read from the file" not in (tmp_path / "OFF" / "report.html").read_text()
+        assert read_prompts(tmp_path / "RUN" / "prompts.csv").texts == finished.prompts.texts[:3]
+        assert run_json(tmp_path / "RUN")["from_file"] == {"images": 1, "used": False, "AUTOMATIC1111": 1}
+
+    def test_are_used_where_that_is_asked_for(
+        self, images: Path, finished: RunResult, tmp_path: Path
+    ) -> None:
+        result = predict(images, tmp_path / "RUN", PredictConfig(from_file="use"))
+        first, second, third = result.prompts.texts
+        assert (first, third) == (finished.prompts.texts[0], finished.prompts.texts[2])
+        assert second == "a lighthouse at dusk, (warm light:1.2)"
+        submitted = read_submission(tmp_path / "RUN" / "submission.csv").vectors
+        np.testing.assert_allclose(submitted[1], Loader("cpu").encoder.encode([second])[0], atol=1e-5)
+        before = read_submission(finished.folder / "submission.csv").vectors
+        np.testing.assert_allclose(submitted[[0, 2]], before[[0, 2]], atol=1e-6)
+        members = read_embeddings(tmp_path / "RUN" / "members" / "zeroshot.npz").vectors
+        own = read_embeddings(finished.folder / "members" / "zeroshot.npz").vectors
+        np.testing.assert_allclose(members, own[:3], atol=1e-6)
+
+    def test_a_kernel_does_not_look(self) -> None:
+        assert kernel_config(BundleChoice("lite", ""), 60).from_file == "off"
 
 
 class TestWhatARunLeaves:

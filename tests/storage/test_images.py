@@ -574,7 +574,7 @@ def test_a_single_file_is_taken_whatever_it_is(saved: Callable[..., Path]) -> No
 
 def test_an_empty_folder(tmp_path: Path) -> None:
     touch(tmp_path, "notes.txt")
-    with pytest.raises(InputError, match=r"holds no images \(looked for bmp, gif, .*webp\)"):
+    with pytest.raises(InputError, match=r"holds no images \(looked for avif, bmp, gif, .*webp\)"):
         find_images(tmp_path)
 
 

@@ -16,6 +16,7 @@ from unprompt.demos.edits import (
     KIND_NAMES,
     Place,
     Wording,
+    find_in_file,
     find_place,
     measure,
     positive_modes,
@@ -29,6 +30,7 @@ from unprompt.html.kit import write_number
 if TYPE_CHECKING:
     from unprompt.bundle.loaded import LoadedBundle
     from unprompt.interrogator.modes import Interrogation
+    from unprompt.metadata.generation import Generation
 
 
 def show() -> None:
@@ -41,6 +43,7 @@ def show() -> None:
     left, right = st.columns([2, 3], gap="large")
     left.image(picture.small, width="stretch", alt=picture.name)
     with right:
+        show_from_file(picture)
         modes = ask("modes", "Looking which modes the bundle has.", lambda loaded: loaded.modes)
         if modes is None:
             return
@@ -59,6 +62,18 @@ def show() -> None:
         show_wordings(f"{mode}-{picture.digest}", found.prompt, place)
     with right:
         show_known(place)
+
+
+def show_from_file(picture: Picture) -> None:
+    """The prompt that stands in the picture's file, said to be that; nothing where there is none."""
+    found = _from_file(picture.digest, picture)
+    if found is None:
+        return
+    text_to_copy("Prompt read from the file", found.prompt)
+    if found.negative:
+        text_to_copy("Negative prompt read from the file", found.negative)
+    by = f" by {found.tool}" if found.tool else ""
+    note(f"It was written into the file ({found.place}){by}. What is guessed here does not look at it.")
 
 
 def choose_mode(modes: tuple[str, ...]) -> str:
@@ -168,6 +183,12 @@ def beside(difference: float) -> str:
     if abs(difference) < 0.0005:
         return "as near as"
     return f"{write_number(abs(difference), 3)} {'above' if difference > 0 else 'below'}"
+
+
+@st.cache_data(max_entries=100, show_spinner=False)
+def _from_file(digest: str, _picture: Picture) -> Generation | None:
+    """What stands in a file, read once for the same bytes, which `digest` stands for."""
+    return find_in_file(_picture.upload.content)
 
 
 def _recover(picture: Picture, mode: str, loaded: LoadedBundle) -> Interrogation:

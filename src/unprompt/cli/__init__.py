@@ -25,6 +25,7 @@ from unprompt.errors import UnpromptError
 COMMANDS = {
     "demo": "make sample images, recover their prompts and score them",
     "predict": "recover the prompts of a folder of images and write a submission",
+    "info": "show the prompts that stand in image files, and make a data set of them",
     "interrogate": "write a prompt for each image, of a caption and phrases",
     "caption": "describe each image in a sentence",
     "blend": "blend members' embeddings into one submission",
@@ -44,8 +45,11 @@ COMMANDS = {
     "doctor": "show versions, devices, checkpoints, disk, and how long a run will take",
 }
 
+LONGEST_NAME = 256  # what file systems allow, and more than a command has
+
 EPILOG = """\
 start here:
+  unprompt ./cat.png                              the prompt in the picture's file, or a guess
   unprompt demo                                   sample images, prompts, a score and a report
   unprompt predict IMAGES --out RUN               prompts and a submission for a folder of images
   unprompt interrogate IMAGES --out prompts.csv   prompts by CLIP and a captioner, in five modes
@@ -74,10 +78,24 @@ def build_parser(wanted: Collection[str] = COMMANDS) -> argparse.ArgumentParser:
     return parser
 
 
+def begins_with_a_picture(arguments: Sequence[str]) -> bool:
+    """Whether the first word is no command, but a file or folder that is there, or is named as one."""
+    first = next((word for word in arguments if word != "--debug"), "-")
+    if first in COMMANDS or first.startswith("-"):
+        return False
+    return "/" in first or bool(Path(first).suffix) or (len(first) < LONGEST_NAME and Path(first).exists())
+
+
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run one command; returns its exit code."""
+    """Run one command, or look at the pictures that stand where one would; returns the exit code."""
     given = sys.argv[1:] if arguments is None else arguments
-    options = build_parser(given).parse_args(given)
+    if begins_with_a_picture(given):
+        from unprompt.cli.look import build_look_parser
+
+        parser = build_look_parser()
+    else:
+        parser = build_parser(given)
+    options = parser.parse_args(given)
     try:
         with _warnings_for_users():
             options.run(options)

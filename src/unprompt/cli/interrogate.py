@@ -32,7 +32,9 @@ def add(parser: argparse.ArgumentParser) -> None:
         metavar="PATH",
         help="a .csv or .jsonl, which gets rows as they come, or a folder for one .txt an image",
     )
-    add_settings(parser, InterrogateConfig, only=("overwrite", "recursive", "device", "batch", "workers"))
+    add_settings(
+        parser, InterrogateConfig, only=("overwrite", "recursive", "device", "batch", "workers", "from_file")
+    )
     add_json(parser)
     add_texts(parser)
 
@@ -86,12 +88,18 @@ def run(options: argparse.Namespace) -> None:
     count = result.images - len(result.problems) - result.skipped
     if options.json:
         numbers = {"images": result.images, "prompts": count, "unreadable": len(result.problems)}
+        numbers["from_files"] = result.from_files
         more = {"skipped": result.skipped, "seconds": round(seconds, 3), "resumed": result.resumed}
         print(json.dumps({"out": str(result.path), **numbers, **more}))
     else:
         resumed = ", going on from an earlier start" if result.resumed else ""
         skipped = f", {result.skipped:,} had one" if result.skipped else ""
         print(f"{count:,} prompts in {seconds:.0f} s{resumed}{skipped}: {result.path}")
+        if result.from_files:
+            print(
+                f"{result.from_files:,} of {result.images:,} images have their prompt in the file: "
+                f"{result.from_files_path}"
+            )
     for note in result.notes:
         warn(note)
     if result.problems:

@@ -63,6 +63,10 @@ def run(options: argparse.Namespace) -> None:
             warn(f"no member of the bundle '{config.bundle}' makes prompts, so there are no captions")
     for note in result.notes:
         warn(note)
+    if result.from_files:
+        how = "used" if config.from_file == "use" else "beside the guesses"
+        count = f"{len(result.from_files):,} of {result.images:,} images"
+        print(f"from files  {count} have their prompt in the file, {how}: {result.folder / 'from_file.csv'}")
     if result.problems:
         first = result.problems[0]
         warn(

@@ -3,20 +3,24 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from unprompt.easy_diffuser.negative import NEGATIVE
+from unprompt.errors import UnreadableImageError
+from unprompt.metadata.reading import read_generation_of
 
 if TYPE_CHECKING:
     from PIL import Image
 
     from unprompt.bundle.loaded import LoadedBundle
     from unprompt.interrogator.modes import Interrogation
+    from unprompt.metadata.generation import Generation
     from unprompt.records import FloatArray
 
 KNOWN = 5  # nearest known prompts that are looked up
 MOST_WORDINGS = 12
+LONGEST_SHOWN = 10_000  # characters of a prompt that stands in a file
 
 KIND_NAMES = {
     "subjects": "Subjects",
@@ -57,6 +61,17 @@ def recover(loaded: LoadedBundle, image: Image.Image, mode: str) -> Interrogatio
     """An image's prompt by a mode. Raises ConfigError for one that the bundle does not have."""
     (interrogation,) = loaded.interrogate([image], mode)
     return interrogation
+
+
+def find_in_file(content: bytes) -> Generation | None:
+    """The prompt that stands in an image file's bytes, if one does; of one that is endless, the beginning."""
+    try:
+        found = read_generation_of(content)
+    except UnreadableImageError:
+        return None
+    if found is None or not found.prompt:
+        return None
+    return replace(found, prompt=found.prompt[:LONGEST_SHOWN], negative=found.negative[:LONGEST_SHOWN])
 
 
 def find_place(loaded: LoadedBundle, image: Image.Image) -> Place:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 from unprompt.errors import ConfigError
+from unprompt.metadata.config import OFF, SHOW
 from unprompt.networks.captioner_config import CaptionerConfig
 from unprompt.networks.clip_config import ClipConfig
 from unprompt.settings import DEVICES, check_settings, setting
@@ -88,6 +89,11 @@ class InterrogateConfig:
     device: str = setting("auto", DEVICES, metavar="DEVICE")
     workers: int = setting(0, "threads that read images", shown="one for each core", least=0)
     recursive: bool = setting(False, "look into folders inside the folders too")
+    from_file: str = setting(
+        SHOW,
+        "prompts in the images' files: written beside the table, or not looked for",
+        choices=(SHOW, OFF),
+    )
     overwrite: bool = setting(False, "replace what is there")
 
     def __post_init__(self) -> None:

@@ -22,6 +22,8 @@ from unprompt.interrogator.prompt_files import (
     output_for,
 )
 from unprompt.interrogator.vocabulary import own_lists
+from unprompt.metadata.config import OFF
+from unprompt.metadata.files import read_file_prompts, write_file_prompts
 from unprompt.networks.captioner import load_captioner_of, read_captions
 from unprompt.networks.checkpoints import sha256_of
 from unprompt.networks.clip import Clip
@@ -52,8 +54,10 @@ class InterrogateResult:
     problems: tuple[Problem, ...]
     problems_path: Path
     resumed: bool
-    skipped: int = 0
-    notes: tuple[str, ...] = ()
+    skipped: int
+    notes: tuple[str, ...]
+    from_files: int  # images whose file has a prompt, where it was looked for …
+    from_files_path: Path  # … and the table of these
 
 
 def interrogate(
@@ -68,7 +72,8 @@ def interrogate(
     `out`: a .csv or .jsonl, which gets rows as they come, or a folder for text files. `texts`: captions for
     training, in place of a table. `progress` is told images done and in all. Work that was interrupted goes
     on when called again with the same arguments, and ends with the same bytes as work that was not. An image
-    that cannot be read has no row; it is listed in a problems.csv beside the results.
+    that cannot be read has no row; it is listed in a problems.csv beside the results. Prompts that stand in
+    the images' files go into a from_file.csv there.
 
     Raises InputError for unusable images, captions and lists of phrases, and where no image can be read;
     CheckpointError for models; ConfigError for settings; RunError for a place that holds something else.
@@ -82,19 +87,20 @@ def interrogate(
         captions = captions_of(files, config)
         plan = _plan(files, captions, device, config)
         with open_prompts(output, files, plan, config.overwrite) as done:
-            return _finish(done, len(files), captions, device, config, progress)
+            return _finish(done, files, captions, device, config, progress)
     pictures = find_pictures(sources, config.recursive)
     places = TextPlaces(pictures, output, config.overwrite)
     captions = captions_of(places.wanted(), config)
-    plan = _plan([picture.file for picture in pictures], captions, device, config)
+    files = [picture.file for picture in pictures]
+    plan = _plan(files, captions, device, config)
     with open_texts(places, "interrogate", plan, config.overwrite) as writer:
-        result = _finish(PromptTexts(writer), len(pictures), captions, device, config, progress)
+        result = _finish(PromptTexts(writer), files, captions, device, config, progress)
         return replace(result, notes=places.notes)
 
 
 def _finish(
     done: PromptWriter | PromptTexts,
-    images: int,
+    files: Sequence[ImageFile],
     captions: Mapping[str, str] | None,
     device: str,
     config: InterrogateConfig,
@@ -103,14 +109,42 @@ def _finish(
     """Do what is not done yet, and say what came of it."""
     if done.todo:
         _interrogate(captions, device, config, done, progress)
+    from_files_path = done.problems_path.with_name(
+        done.problems_path.name.replace(".problems.", ".from_file.")
+    )
+    from_files = _write_from_files(files, from_files_path, config, progress)
     done.finish()
-    if len(done.problems) == images:
+    if len(done.problems) == len(files):
         first = done.problems[0]
         raise InputError(
-            f"none of {images} images can be read, first: {first.file}: {first.problem}; "
+            f"none of {len(files)} images can be read, first: {first.file}: {first.problem}; "
             f"see {done.problems_path}"
         )
-    return InterrogateResult(done.path, images, done.problems, done.problems_path, done.resumed, done.skipped)
+    return InterrogateResult(
+        path=done.path,
+        images=len(files),
+        problems=done.problems,
+        problems_path=done.problems_path,
+        resumed=done.resumed,
+        skipped=done.skipped,
+        notes=(),
+        from_files=from_files,
+        from_files_path=from_files_path,
+    )
+
+
+def _write_from_files(
+    files: Sequence[ImageFile], path: Path, config: InterrogateConfig, progress: Progress
+) -> int:
+    """Write the prompts that stand in the images' files, if any; returns how many."""
+    path.unlink(missing_ok=True)
+    if config.from_file == OFF:
+        return 0
+    found = read_file_prompts(files, config.workers or core_count(), False, progress)
+    named = [one for one in found if one.prompt]
+    if named:
+        write_file_prompts(path, named)
+    return len(named)
 
 
 def captions_of(files: Sequence[ImageFile], config: InterrogateConfig) -> dict[str, str] | None:

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 KIND = folders.FolderKind(
     noun="run",
     record="run.json",
-    outputs=("submission.csv", "prompts.csv", "problems.csv", "report.html", "members"),
+    outputs=("submission.csv", "prompts.csv", "from_file.csv", "problems.csv", "report.html", "members"),
     inputs="images, another bundle",
 )
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from unprompt.bundle.config import DEFAULT_BUNDLE
+from unprompt.metadata.config import OFF, SHOW, USE
 from unprompt.settings import DEVICES, check_settings, setting
 
 
@@ -19,6 +20,11 @@ class PredictConfig:
     chunk: int = setting(32, "images between two saves: what a kill can cost", least=1)
     report_images: int = setting(120, "images in the report's gallery", least=0)
     deadline: float | None = setting(None, "seconds from the start of the command", least=0)
+    from_file: str = setting(
+        SHOW,
+        "prompts in the images' files: shown beside the guesses, used in their place, or not looked for",
+        choices=(SHOW, USE, OFF),
+    )
     overwrite: bool = setting(False, "replace another run in RUN")
 
     def __post_init__(self) -> None:

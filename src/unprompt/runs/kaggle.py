@@ -9,7 +9,9 @@ from typing import TYPE_CHECKING
 from unprompt.bundle.bundles import check_checkpoints, read_bundle
 from unprompt.bundle.config import DEFAULT_BUNDLE
 from unprompt.errors import CheckpointError, InputError, UnreadableImageError
+from unprompt.metadata.config import OFF
 from unprompt.networks.checkpoints import KAGGLE_INPUT
+from unprompt.runs.config import PredictConfig
 
 if TYPE_CHECKING:
     from PIL.Image import Image
@@ -89,6 +91,14 @@ def choose_bundle(wanted: str = "") -> BundleChoice:
     except CheckpointError as error:
         return BundleChoice(DEFAULT_BUNDLE, str(error))
     return BundleChoice(BEST_BUNDLE, "all its checkpoints are attached")
+
+
+def kernel_config(choice: BundleChoice, deadline: float) -> PredictConfig:
+    """Settings of a kernel's run, which is done in `deadline` seconds.
+
+    What stands in the images' files is not looked at: the competition asks for guesses.
+    """
+    return PredictConfig(bundle=choice.bundle, deadline=deadline, from_file=OFF, overwrite=True)
 
 
 def first_guesses(images: Path, prompts: Prompts, count: int = 3) -> list[tuple[Image, str]]:

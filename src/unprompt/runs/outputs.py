@@ -6,7 +6,7 @@ import platform
 from collections import Counter
 from collections.abc import Sequence
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timezone
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
@@ -19,6 +19,8 @@ from unprompt.bundle.bundles import Bundle
 from unprompt.ensemble.blend import blend
 from unprompt.ensemble.prior import prior_embedding
 from unprompt.ensemble.score import Score, cosines, score
+from unprompt.metadata.config import USE
+from unprompt.metadata.files import FilePrompt, count_tools, write_file_prompts
 from unprompt.networks.devices import core_count
 from unprompt.networks.minilm import PromptEncoder
 from unprompt.records import Embeddings, Problem, Prompts
@@ -47,6 +49,7 @@ class RunResult:
     levels: Counter[Level]
     resumed: bool
     left_out: int  # images that the sample submission does not ask for
+    from_files: tuple[FilePrompt, ...]  # the images whose file has a prompt, where it was looked for
     seconds: float
     texts: int = 0  # pictures that got a caption for training
     notes: tuple[str, ...] = ()  # sentences about these
@@ -90,6 +93,21 @@ def join_chunks(chunks: Sequence[Chunk], files: Sequence[ImageFile], bundle: Bun
     )
 
 
+def use_file_prompts(done: Outcome, from_files: Sequence[FilePrompt], encoder: PromptEncoder) -> Outcome:
+    """The outcome with files' own prompts, and their embeddings, in the place of guesses and blend.
+
+    The members' tables stay what the members said.
+    """
+    vectors, texts = done.blended.vectors.copy(), list(done.prompts.texts)
+    row_by_id = {image_id: row for row, image_id in enumerate(done.blended.ids)}
+    rows = [row_by_id[one.file.image_id] for one in from_files]
+    vectors[rows] = encoder.encode([one.prompt for one in from_files])
+    for row, one in zip(rows, from_files, strict=True):
+        texts[row] = one.prompt
+    ids = done.blended.ids
+    return replace(done, blended=Embeddings(ids, vectors), prompts=Prompts(ids, tuple(texts)))
+
+
 @dataclass(frozen=True, eq=False)
 class RunScore:
     """A run's score, the prior's on the same images, and the true prompts."""
@@ -118,23 +136,33 @@ def write_outputs(
     order: Sequence[str],
     done: Outcome,
     scored: RunScore | None,
+    from_files: Sequence[FilePrompt] = (),
 ) -> None:
-    """Write everything but run.json; `order` is the submission's."""
+    """Write everything but run.json; `order` is the submission's. `from_files`: prompts that files have."""
     for name, table in done.tables.items():
         write_embeddings(folder.path / "members" / f"{name}.npz", table, levels=done.levels)
     write_prompts(folder.path / "prompts.csv", done.prompts)
     write_problems(folder.path / "problems.csv", done.problems)
     write_submission(folder.path / "submission.csv", done.blended.at(order))
-    page = render_report(_report(bundle, config, done, scored), config.workers or core_count())
+    if from_files:
+        write_file_prompts(folder.path / "from_file.csv", from_files)
+    page = render_report(_report(bundle, config, done, scored, from_files), config.workers or core_count())
     write_bytes(folder.path / "report.html", page.encode())
 
 
-def _report(bundle: Bundle, config: PredictConfig, done: Outcome, scored: RunScore | None) -> Report:
+def _report(
+    bundle: Bundle,
+    config: PredictConfig,
+    done: Outcome,
+    scored: RunScore | None,
+    from_files: Sequence[FilePrompt],
+) -> Report:
     ids = done.blended.ids
     similarity_by_id = dict(scored.score.ranked()) if scored else {}
     problem_by_id = {problem.image_id: problem.problem for problem in done.problems}
     prompt_by_id = dict(zip(ids, done.prompts.texts, strict=True))
     file_by_id = {file.image_id: file for file in done.files}
+    from_file_by_id = {one.file.image_id: one.prompt for one in from_files}
     shown = choose_images(ids, scored.score if scored else None, config.report_images)
     return Report(
         bundle=bundle.name,
@@ -146,6 +174,7 @@ def _report(bundle: Bundle, config: PredictConfig, done: Outcome, scored: RunSco
                 truth=scored.truth_by_id.get(image_id) if scored else None,
                 similarity=similarity_by_id.get(image_id),
                 problem=problem_by_id.get(image_id),
+                from_file=from_file_by_id.get(image_id, ""),
             )
             for image_id in shown
         ),
@@ -184,6 +213,14 @@ def installed_versions() -> dict[str, str]:
     return versions
 
 
+def _from_files(result: RunResult, config: PredictConfig) -> dict[str, Any]:
+    """What run.json says of prompts that stood in files; nothing where there were none."""
+    if not result.from_files:
+        return {}
+    used = config.from_file == USE
+    return {"from_file": {"images": len(result.from_files), "used": used, **count_tools(result.from_files)}}
+
+
 def describe_run(
     result: RunResult, bundle: Bundle, config: PredictConfig, device: str, scored: RunScore | None
 ) -> dict[str, Any]:
@@ -195,6 +232,7 @@ def describe_run(
         "images": result.images,
         "problems": len(result.problems),
         "left_out_by_sample": result.left_out,
+        **_from_files(result, config),
         "levels": levels,
         "deadline_seconds": config.deadline,
         "complete_bundle": levels["full"] == result.images,

@@ -17,6 +17,8 @@ from unprompt.bundle.bundles import load_members, read_bundle
 from unprompt.ensemble.members import Member, distinct_backbones, guess_from
 from unprompt.ensemble.prior import prior_embedding
 from unprompt.errors import InputError
+from unprompt.metadata.config import OFF, USE
+from unprompt.metadata.files import FilePrompt, read_file_prompts
 from unprompt.networks.devices import choose_device, core_count
 from unprompt.networks.loader import Loader
 from unprompt.networks.pipeline import Pipeline, Seen, gather, open_pipeline
@@ -24,7 +26,15 @@ from unprompt.progress import Progress, silent
 from unprompt.runs.chunks import Chunk, Level, RunFolder, open_run
 from unprompt.runs.config import PredictConfig
 from unprompt.runs.deadline import Deadline
-from unprompt.runs.outputs import Outcome, RunResult, describe_run, join_chunks, score_run, write_outputs
+from unprompt.runs.outputs import (
+    Outcome,
+    RunResult,
+    describe_run,
+    join_chunks,
+    score_run,
+    use_file_prompts,
+    write_outputs,
+)
 from unprompt.storage.files import read_prompts
 from unprompt.storage.images import ImageFile, find_images, identify_images
 from unprompt.storage.submission import check_image_ids, read_submission_ids
@@ -32,7 +42,8 @@ from unprompt.storage.text_config import TextConfig
 from unprompt.storage.training_texts import Picture, TextPlaces
 
 TEXTS_BEGUN = "texts-begun"  # in the work folder: captions for training are being written
-FINISHING, FINISHING_IMAGE, FINISHING_TRUTH = 2.0, 0.001, 0.01  # seconds kept for what follows the last image
+# Seconds kept for what follows the last image: once, and for each image, file that is looked into and truth.
+FINISHING, FINISHING_IMAGE, FINISHING_FILE, FINISHING_TRUTH = 2.0, 0.001, 0.002, 0.01
 
 
 def predict(
@@ -52,7 +63,8 @@ def predict(
     in all. `texts`: captions for training that are written besides, of the images that got a prompt; where
     existing ones are skipped, the run is of all images all the same. A run that was interrupted goes on when
     called again with the same arguments, and leaves the same submission, prompts and members' files as one
-    that was not.
+    that was not. Prompts that stand in the images' files are written apart, and change nothing else unless
+    `config.from_file` is "use".
 
     Raises InputError for unusable images or files, CheckpointError for missing models, RunError for a RUN
     folder that is finished or belongs to something else. A single unreadable image is not an error: it is
@@ -84,7 +96,8 @@ def predict(
         if places and not (folder.work / TEXTS_BEGUN).exists():
             places.check_free()
         loader = Loader(device)
-        reserve = FINISHING + FINISHING_IMAGE * len(files) + FINISHING_TRUTH * len(truths or ())
+        an_image = FINISHING_IMAGE + (FINISHING_FILE if config.from_file != OFF else 0)
+        reserve = FINISHING + an_image * len(files) + FINISHING_TRUTH * len(truths or ())
         deadline = Deadline(config.deadline, started, reserve)
         chunks = [files[first : first + config.chunk] for first in range(0, len(files), config.chunk)]
         missing = [number for number in range(len(chunks)) if not folder.has_full_chunk(number)]
@@ -94,8 +107,11 @@ def predict(
                 _fill(folder, chunks, missing, members, pipeline, deadline, progress)
         names = [spec.name for spec in bundle.members]
         done = join_chunks([folder.read_chunk(number, names) for number in range(len(chunks))], files, bundle)
+        from_files = _read_files(files, config, progress)
+        if config.from_file == USE and from_files:
+            done = use_file_prompts(done, from_files, loader.encoder)
         scored = score_run(done.blended, truths, loader.encoder) if truths else None
-        write_outputs(folder, bundle, config, order, done, scored)
+        write_outputs(folder, bundle, config, order, done, scored, from_files)
         written = _write_texts(places, done, folder.work / TEXTS_BEGUN) if places else 0
         result = RunResult(
             folder=out,
@@ -106,6 +122,7 @@ def predict(
             levels=done.counts(),
             resumed=resumed,
             left_out=left_out,
+            from_files=from_files,
             seconds=time.monotonic() - started,
             texts=written,
             notes=places.notes if places else (),
@@ -135,6 +152,17 @@ def _write_texts(places: TextPlaces, done: Outcome, begun: Path) -> int:
     line_by_id = {image_id: line for image_id, line in line_by_id.items() if image_id in wanted}
     places.write_all(line_by_id)
     return len(line_by_id)
+
+
+def _read_files(
+    files: Sequence[ImageFile], config: PredictConfig, progress: Progress
+) -> tuple[FilePrompt, ...]:
+    """The images whose files have a prompt; none where they are not to be looked at."""
+    if config.from_file == OFF:
+        return ()
+    workers = config.workers or core_count()
+    found = read_file_prompts([file for file in files if not file.absent], workers, False, progress)
+    return tuple(one for one in found if one.prompt)
 
 
 def _match_sample(images: list[ImageFile], sample: Path | None) -> tuple[list[str], list[ImageFile], int]:

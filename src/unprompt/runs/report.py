@@ -19,6 +19,7 @@ class ReportImage:
 
     `file` is what the thumbnail is made from; where it is None or unreadable, the card has a neutral tile.
     `truth` and `similarity` are None where the true prompt is not known, `problem` where there was none.
+    `from_file` is the prompt that stands in the image's file, "" where there is none.
     """
 
     image_id: str
@@ -27,6 +28,7 @@ class ReportImage:
     truth: str | None
     similarity: float | None
     problem: str | None
+    from_file: str = ""
 
 
 @dataclass(frozen=True)

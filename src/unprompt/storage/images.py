@@ -10,13 +10,13 @@ from __future__ import annotations
 import io
 import os
 import warnings
-from collections import defaultdict
-from collections.abc import Iterator, Sequence
+from collections import Counter, defaultdict
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal, TypeAlias
+from typing import IO, TYPE_CHECKING, Any, Literal, TypeAlias, TypeVar
 
 import numpy as np
 from PIL import Image, ImageOps, UnidentifiedImageError
@@ -25,14 +25,16 @@ from unprompt.errors import InputError, UnreadableImageError
 from unprompt.records import check_unique
 from unprompt.storage.damage import DAMAGED_IMAGE
 from unprompt.storage.parts import IMAGE, check_image_column, find_parts, read_columns, read_image_bytes
+from unprompt.storage.png_chunks import without_texts
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
     from typing_extensions import TypeIs
 
 Half = Literal["left", "right"]
+Answer = TypeVar("Answer")
 
-EXTENSIONS = frozenset({".png", ".jpg", ".jpeg", ".webp", ".bmp", ".gif", ".tif", ".tiff"})
+EXTENSIONS = frozenset({".png", ".jpg", ".jpeg", ".webp", ".avif", ".bmp", ".gif", ".tif", ".tiff"})
 MAX_PIXELS = 89_478_485  # Pillow's own line between a large picture and a decompression bomb (256 MiB of RGB)
 PNG_LEVEL = 3  # of 9: a tenth larger than the best, at a third of the time
 DATASET_RECORD = "dataset.json"
@@ -90,6 +92,46 @@ def find_images(source: Path, recursive: bool = False, same_stems: bool = False)
     their rows could not be told apart; `same_stems`: their ids have the endings. Raises InputError for them,
     for a missing or unreadable folder, one without images, and a part that is not whole.
     """
+    files = _list_images(source, recursive)
+    if all(file.row is None for file in files):
+        files = _identified(files, source, same_stems)
+    return sorted(files, key=lambda file: file.image_id)
+
+
+def find_loose_images(sources: Sequence[Path], recursive: bool = False) -> list[ImageFile]:
+    """The images of folders and files as `find_images` lists them, where several may have the same stem.
+
+    Those that do have their path in the folder as their id, with `_` between its parts, then the folder's
+    name before it, then a number behind it: all ids differ. Raises InputError as `find_images` does.
+    """
+    listed: dict[tuple[Path, int | None], tuple[Path, ImageFile]] = {}
+    for source in sources:
+        for file in _list_images(source, recursive):
+            listed.setdefault((file.path, file.row), (source if source.is_dir() else source.parent, file))
+    files = [file for _, file in listed.values()]
+    paths = [(file.path.relative_to(folder).parts, folder.resolve().name) for folder, file in listed.values()]
+    for longer in (
+        ["_".join(parts) for parts, _ in paths],
+        ["_".join((name, *parts)) for parts, name in paths],
+    ):
+        often = Counter(file.image_id for file in files)
+        files = [
+            replace(file, image_id=image_id) if often[file.image_id] > 1 and file.row is None else file
+            for file, image_id in zip(files, longer, strict=True)
+        ]
+    taken: set[str] = set()
+    for place, file in enumerate(files):
+        numbered, number = file.image_id, 1
+        while numbered in taken:
+            number += 1
+            numbered = f"{file.image_id}-{number}"
+        taken.add(numbered)
+        files[place] = replace(file, image_id=numbered)
+    return files
+
+
+def _list_images(source: Path, recursive: bool) -> list[ImageFile]:
+    """The images of a folder, a data set or one file; those of a folder by path, whatever their ids."""
     try:
         if source.is_file():
             return (
@@ -111,11 +153,12 @@ def find_images(source: Path, recursive: bool = False, same_stems: bool = False)
         return images_in_parts(parts)
     if not paths:
         raise InputError(f"{source} holds no images ({_what_else(source, recursive)})")
-    return sorted(_identified(paths, source, same_stems), key=lambda file: file.image_id)
+    return [ImageFile(path.stem, path) for path in paths]
 
 
-def _identified(paths: Sequence[Path], source: Path, same_stems: bool) -> list[ImageFile]:
-    """Image files with their ids, see `find_images`."""
+def _identified(files: Sequence[ImageFile], source: Path, same_stems: bool) -> list[ImageFile]:
+    """Image files of a folder with their ids, see `find_images`."""
+    paths = [file.path for file in files]
     paths_by_stem: dict[str, list[Path]] = defaultdict(list)
     paths_by_place: dict[str, list[Path]] = defaultdict(list)
     for path in paths:
@@ -129,7 +172,7 @@ def _identified(paths: Sequence[Path], source: Path, same_stems: bool) -> list[I
             f"{len(doubled)} image ids in {source} belong to more than one file, first: {names} "
             f"both have the id '{first.stem}'; rename or move one of each"
         )
-    files = []
+    identified = []
     for path in paths:
         alone = len(paths_by_place[str(path.with_suffix(""))]) == 1
         if len(paths_by_stem[path.stem]) == 1:
@@ -139,9 +182,9 @@ def _identified(paths: Sequence[Path], source: Path, same_stems: bool) -> list[I
         else:
             place = path.relative_to(source)
             image_id = (place.with_suffix("") if alone else place).as_posix()
-        files.append(ImageFile(image_id, path))
-    check_unique([file.image_id for file in files], f"the images in {source}")
-    return files
+        identified.append(ImageFile(image_id, path))
+    check_unique([file.image_id for file in identified], f"the images in {source}")
+    return identified
 
 
 def has_images(folder: Path) -> bool:
@@ -205,6 +248,21 @@ def read_encoded(file: ImageFile) -> bytes:
         return _read_row(file)
     with _decoding():
         return file.path.read_bytes()
+
+
+@contextmanager
+def open_encoded(file: ImageFile) -> Iterator[IO[bytes]]:
+    """An image file's bytes as a stream, of which only what is asked for is read.
+
+    Raises UnreadableImageError, also for what goes wrong inside the block with the file.
+    """
+    if file.absent:
+        raise UnreadableImageError(NOT_IN_FOLDER)
+    if file.row is not None:
+        yield io.BytesIO(_read_row(file))
+        return
+    with _decoding(), file.path.open("rb") as stream:
+        yield stream
 
 
 def _read_row(file: ImageFile) -> bytes:
@@ -271,9 +329,8 @@ def read_image(path: Path) -> Image.Image:
 
 def read_size(path: Path) -> tuple[int, int]:
     """Width and height that an image file says it has; nothing is decoded. Raises UnreadableImageError."""
-    _silence_bomb_warning()
-    with _decoding(), Image.open(path) as image:
-        return image.size
+    with _decoding():
+        return _of_opened(path, None, lambda image: image.size)
 
 
 def decode_image(
@@ -291,6 +348,20 @@ def decode_image(
         if not content:
             raise UnreadableImageError("the file is empty")
         return _decode(io.BytesIO(content), formats, most)
+
+
+@contextmanager
+def open_stored(stream: IO[bytes], formats: tuple[str, ...]) -> Iterator[Image.Image]:
+    """An image as it is stored, not decoded yet, with what Pillow found beside it in its `info`.
+
+    Raises UnreadableImageError, also for what goes wrong inside the block, and for too many pixels.
+    """
+    _silence_bomb_warning()
+    known = tuple(name for name in formats if name in _known_formats())
+    with _decoding(), Image.open(stream, formats=known) as image:
+        if image.width * image.height > MAX_PIXELS:
+            raise UnreadableImageError(_too_large(f"{image.width} x {image.height}"))
+        yield image
 
 
 def encode_png(image: Image.Image) -> bytes:
@@ -392,9 +463,24 @@ def central_square(image: Image.Image, size: int, crop: float = 1.0) -> NDArray[
 def _decode(
     source: Path | io.BytesIO, formats: tuple[str, ...] | None = None, most: int = MAX_PIXELS
 ) -> Image.Image:
+    return _of_opened(source, formats, lambda image: _upright_rgb(image, most))
+
+
+def _of_opened(
+    source: Path | io.BytesIO, formats: tuple[str, ...] | None, ask: Callable[[Image.Image], Answer]
+) -> Answer:
+    """What an opened image answers; a PNG is not refused for what is wrong with its texts, as by Pillow."""
     _silence_bomb_warning()
-    with Image.open(source, formats=formats) as image:
-        return _upright_rgb(image, most)
+    try:
+        with Image.open(source, formats=formats) as image:
+            return ask(image)
+    except (ValueError, SyntaxError, UnidentifiedImageError):  # a text is too long, or its checksum wrong
+        with source.open("rb") if isinstance(source, Path) else io.BytesIO(source.getvalue()) as stream:
+            plain = without_texts(stream)
+        if plain is None:
+            raise
+    with Image.open(io.BytesIO(plain), formats=formats) as image:
+        return ask(image)
 
 
 def _upright_rgb(image: Image.Image, most: int) -> Image.Image:
@@ -422,6 +508,13 @@ def _decoding(unknown: str = NO_IMAGE) -> Iterator[None]:
         raise UnreadableImageError(f"damaged or truncated: {error}") from error
     except MemoryError:
         raise UnreadableImageError("not enough memory to decode it") from None
+
+
+@cache
+def _known_formats() -> frozenset[str]:
+    """What this Pillow can open; older ones have no AVIF."""
+    Image.init()
+    return frozenset(Image.OPEN)
 
 
 @cache

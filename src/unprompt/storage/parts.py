@@ -34,17 +34,19 @@ BLOCKS_KEPT = 4  # row groups in memory: readers go through a part in order
 class Part:
     """n rows of a data set.
 
-    `images`: n encoded pictures (PNG). `seeds`: what makes each again. `engine` and `settings` (JSON) say
-    with what. `embeddings`: (n, 384) float32, of the prompts.
+    `images`: n encoded pictures, and `names` those of their files; None: PNG, named by the ids. `seeds`: what
+    makes each again, None where that is not known. `engine` and `settings` (JSON) say with what.
+    `embeddings`: (n, 384) float32, of the prompts.
     """
 
     ids: tuple[str, ...]
     prompts: tuple[str, ...]
     images: tuple[bytes, ...]
-    seeds: tuple[int, ...]
+    seeds: tuple[int | None, ...]
     engine: str
     settings: str
     embeddings: FloatArray
+    names: tuple[str, ...] | None = None
 
 
 @dataclass(frozen=True)
@@ -88,7 +90,7 @@ def write_part(path: Path, part: Part) -> None:
     columns = {
         "imgId": pa.array(part.ids, pa.string()),
         "prompt": pa.array(part.prompts, pa.string()),
-        IMAGE: _image_column(part.images, [f"{image_id}.png" for image_id in part.ids]),
+        IMAGE: _image_column(part.images, part.names or [f"{image_id}.png" for image_id in part.ids]),
         "seed": pa.array(part.seeds, pa.int64()),
         "engine": pa.array([part.engine] * rows, pa.string()),
         "settings": pa.array([part.settings] * rows, pa.string()),

@@ -1,0 +1,55 @@
+"""From a prompt as it is typed for a program to the words that it says: no weights, no names of networks.
+
+Sources: the A1111 wiki on attention, prompt editing and alternating words; NovelAI's manual on strengthening.
+"""
+
+from __future__ import annotations
+
+import re
+
+_NETWORK = re.compile(
+    r"<\s*(?:lora|lyco|hypernet|lora_unet|ti|embedding|wlr|segment)\s*:[^<>]*>", re.IGNORECASE
+)
+_EMBEDDING = re.compile(r"\bembedding:([\w./\\-]+)", re.IGNORECASE)
+_NOVEL_WEIGHT = re.compile(r"-?\d*\.?\d+::(.*?)::", re.DOTALL)
+_KEYWORD = re.compile(r"\s*,?\s*\b(?:BREAK|AND|ADDCOMM|ADDROW|ADDCOL|ADDBASE)\b\s*,?\s*")
+_NUMBER = r"\s*[+-]?\d*\.?\d+\s*"
+_WEIGHTED = re.compile(rf"\(([^()\[\]{{}}]*?)(?::{_NUMBER})?\)")
+_EDITED = re.compile(rf"\[([^()\[\]{{}}]*?)(?::{_NUMBER})?\]")
+_BRACED = re.compile(r"\{([^()\[\]{}]*)\}")
+_ESCAPED = {
+    f"\\{bracket}": chr(0xE000 + place) for place, bracket in enumerate("()[]{}")
+}  # signs of no script
+MOST_ROUNDS = 50  # brackets within brackets
+
+
+def without_syntax(prompt: str) -> str:
+    """ "(a fox:1.2), [[snow]] <lora:ink:0.8>" -> "a fox, snow".
+
+    Of words that take turns, [a|b], the first stays; of words that come for others, [a:b:0.5], the last. A
+    bracket behind a backslash stays, without the backslash.
+    """
+    text = _NETWORK.sub(" ", prompt)
+    for written, sign in _ESCAPED.items():
+        text = text.replace(written, sign)
+    text = _EMBEDDING.sub(r"\1", _NOVEL_WEIGHT.sub(r"\1", text))
+    for _ in range(MOST_ROUNDS):
+        before = text
+        text = _WEIGHTED.sub(r"\1", text)
+        text = _EDITED.sub(lambda found: _of_edit(found[1]), text)
+        text = _BRACED.sub(r"\1", text)
+        if text == before:
+            break
+    text = _KEYWORD.sub(", ", text)
+    for written, sign in _ESCAPED.items():
+        text = text.replace(sign, written[1])
+    text = re.sub(r"\s+", " ", text)
+    text = re.sub(r"\s+(?=[,.;])", "", text)
+    return re.sub(r",(?:\s*,)+", ",", text).strip(" ,")
+
+
+def _of_edit(inside: str) -> str:
+    """What stands between square brackets, without its number."""
+    if "|" in inside:
+        return inside.split("|")[0]
+    return inside.rpartition(":")[2] or inside.strip(":")

@@ -1,0 +1,129 @@
+"""`unprompt info`, and `unprompt IMAGE`: what is printed, as a user sees it."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+from pathlib import Path
+
+import pytest
+
+import unprompt
+from tests.marked_pictures import PARAMETERS, comfy_png, graph, png_with, saved, with_comment
+from unprompt.cli import begins_with_a_picture, main
+from unprompt.datasets.dataset import read_dataset
+from unprompt.errors import InputError
+
+LIGHTHOUSE = "a lighthouse at dusk, (warm light:1.2)"
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    pictures = tmp_path / "pictures"
+    pictures.mkdir()
+    (pictures / "a.png").write_bytes(png_with(parameters=PARAMETERS))
+    (pictures / "b.webp").write_bytes(with_comment("WEBP", b"UNICODE\0" + PARAMETERS.encode("utf-16-le")))
+    (pictures / "c.png").write_bytes(comfy_png(graph("a fox\n\x1b[2Jin snow")))
+    (pictures / "d.png").write_bytes(saved("PNG"))
+    return pictures
+
+
+def test_in_lines(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["info", str(folder)]) == 0
+    shown = capsys.readouterr().out
+    assert shown.count("read from  EXIF UserComment, AUTOMATIC1111") == 1
+    assert "  prompt     a fox\n             [2Jin snow\n  negative   blurry\n" in shown
+    assert shown.endswith(
+        "3 of 4 images have their prompt in the file (AUTOMATIC1111 2, ComfyUI 1); 1 has none, first: d.png\n"
+    )
+
+
+def test_as_a_table(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["info", str(folder), "--csv"]) == 0
+    captured = capsys.readouterr()
+    rows = list(csv.DictReader(io.StringIO(captured.out)))
+    assert [(row["imgId"], row["seed"]) for row in rows] == [("a", "42"), ("b", "42"), ("c", "7")]
+    assert rows[0]["prompt"] == LIGHTHOUSE
+    assert captured.err.startswith("3 of 4 images")
+
+
+def test_as_json_with_a_file_that_is_none(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (folder / "e.png").write_bytes(b"nothing")
+    assert main(["info", str(folder), "--json"]) == 0
+    captured = capsys.readouterr()
+    told = json.loads(captured.out)
+    assert [one["prompt"] for one in told["images"]][:2] == [LIGHTHOUSE] * 2
+    assert told["images"][2]["size"] == [512, 768]
+    assert told["without"] == [str(folder / "d.png")]
+    assert [Path(one["file"]).name for one in told["unreadable"]] == ["e.png"]
+    assert "could not be read: 1, first: e.png" in captured.err
+
+
+def test_nothing_that_can_be_read(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (tmp_path / "e.png").write_bytes(b"nothing")
+    assert main(["info", str(tmp_path)]) == 1
+    assert "none of 1 images can be read, first: e.png" in capsys.readouterr().err
+    assert main(["info", str(tmp_path / "none.png")]) == 1
+    assert "does not exist" in capsys.readouterr().err
+
+
+def test_a_data_set(folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["info", str(folder), "--dataset", str(tmp_path / "D"), "--plain"]) == 0
+    assert f"data set    3 images with prompts: {tmp_path / 'D'}" in capsys.readouterr().out
+    data = read_dataset(tmp_path / "D")
+    assert data.prompts.texts[1:] == ("a lighthouse at dusk, warm light", "a fox [2Jin snow")
+
+
+def test_in_python(folder: Path, tmp_path: Path) -> None:
+    found = unprompt.info(folder, dataset=tmp_path / "D", device="cpu")
+    assert [one.prompt for one in found] == [LIGHTHOUSE, LIGHTHOUSE, "a fox\n[2Jin snow", ""]
+    assert len(read_dataset(tmp_path / "D")) == 3
+    (one,) = unprompt.info(str(folder / "a.png"))
+    assert one.generation is not None
+    assert one.generation.seed == 42
+    with pytest.raises(InputError, match="does not exist"):
+        unprompt.info("none.png")
+
+
+class TestAPictureAlone:
+    def test_its_prompt_is_read_and_nothing_is_loaded(
+        self, folder: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr("unprompt.bundle.loaded.LoadedBundle.load", None)
+        assert main([str(folder / "a.png")]) == 0
+        shown = capsys.readouterr().out
+        first, *more = shown.splitlines()
+        assert first == "read from the file (PNG text parameters, AUTOMATIC1111):"
+        assert more == [LIGHTHOUSE, "negative: blurry, lowres"]
+
+    @pytest.mark.parametrize("name", ["none.png", "no/folder"])
+    def test_one_that_is_not_there(self, name: str, capsys: pytest.CaptureFixture[str]) -> None:
+        assert main([name]) == 1
+        assert f"unprompt: {name} does not exist" in capsys.readouterr().err
+
+    def test_a_command_is_a_command(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.chdir(tmp_path)
+        (tmp_path / "train").mkdir()
+        (tmp_path / "pictures").mkdir()
+        assert not begins_with_a_picture(["train", "x.png"])
+        assert not begins_with_a_picture([])
+        assert not begins_with_a_picture(["--version", "x.png"])
+        assert not begins_with_a_picture(["predikt"])
+        assert not begins_with_a_picture(["x" * 5000])
+        assert begins_with_a_picture(["pictures"])
+        assert begins_with_a_picture(["--debug", "x.png"])
+
+    @pytest.mark.slow
+    def test_without_a_prompt_it_is_guessed(
+        self, folder: Path, scenes: Path, capsys: pytest.CaptureFixture[str]
+    ) -> None:
+        pytest.importorskip("torch")
+        scene = scenes / "images" / "scene-01.png"
+        assert main([str(folder / "a.png"), str(scene), "--device", "cpu"]) == 0
+        shown = capsys.readouterr().out
+        assert f"{folder / 'a.png'}: read from the file (" in shown
+        guess = shown.split(f"{scene}: no prompt in the file; guessed by the bundle 'lite':\n")[1]
+        assert guess.strip()
+        assert main([str(folder / "a.png"), "--guess", "--device", "cpu"]) == 0
+        assert capsys.readouterr().out.count(":\n") == 2
