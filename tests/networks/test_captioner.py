@@ -450,10 +450,10 @@ def test_the_declared_checkpoint_is_found_in_both_formats(
     real = checkpoints.declared("blip-large")
     (folder_format,) = real.alternatives
     names = [file.name for file in folder_format.files]
-    anything = [checkpoints.CheckpointFile(name, None, None, "", "") for name in names]
+    anything = [checkpoints.CheckpointFile(name, None, None, checkpoints.Source(), "") for name in names]
     tiny = checkpoints.Alternative("transformers folder", tuple(anything), ())
     declared = checkpoints.Checkpoint(
-        "blip-large", "for tests", (), "unprompt-blip-large", real.files, (), None, "", (tiny,)
+        "blip-large", "for tests", (), "unprompt-blip-large", real.files, real.get, None, "", (tiny,)
     )
     monkeypatch.setattr(checkpoints, "known_checkpoints", lambda: {"blip-large": declared})
     monkeypatch.setattr(checkpoints, "KAGGLE_INPUT", tmp_path / "kaggle")
