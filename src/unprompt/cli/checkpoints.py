@@ -30,7 +30,7 @@ def add(parser: argparse.ArgumentParser) -> None:
     complete(check, run_check, "  unprompt checkpoints check")
     check.add_argument("names", nargs="*", metavar="NAME", help="checkpoints (all that were found)")
     fetch = declare(
-        actions, "fetch", "download checkpoints, the one command that opens a connection, or take your files"
+        actions, "fetch", "download checkpoints, as no other command does, or take files that you have"
     )
     complete(fetch, run_fetch, FETCHES)
     fetch.add_argument(
@@ -50,6 +50,7 @@ def add(parser: argparse.ArgumentParser) -> None:
 
 def run(options: argparse.Namespace) -> None:
     """Print each checkpoint, what uses it, and where it is."""
+    from unprompt.networks.checkpoints import shown_bytes, size_of
     from unprompt.runs.doctor import checkpoint_states
 
     states = checkpoint_states()
@@ -59,9 +60,11 @@ def run(options: argparse.Namespace) -> None:
     for state in states:
         checkpoint = state.checkpoint
         print(f"{checkpoint.name}  ({', '.join(checkpoint.used_by)})  {checkpoint.role}")
-        print(f"    {state.found.folder} ({state.found.place})" if state.found else "    not found")
-        for file in checkpoint.files:
-            size = f"{file.size / 1e6:,.1f} MB" if file.size else "size unknown"
+        size = f" ({size_of(checkpoint.download)})" if checkpoint.download else ""
+        where = f"{state.found.folder} ({state.found.place})" if state.found else "not found"
+        print(f"    {where}" if state.found else f"    {where}; {checkpoint.get[0]}{size}")
+        for file in state.found.files if state.found else checkpoint.files:
+            size = shown_bytes(file.size) if file.size else "size unknown"
             digest = f"sha256 {file.sha256[:12]}…" if file.sha256 else "sha256 unknown"
             print(f"    {file.name}  {size}  {digest}  {file.licence}")
 
