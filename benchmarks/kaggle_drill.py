@@ -1,10 +1,12 @@
-"""The `kaggle` bundle at full size with random weights: does it load and run, how fast, with how much memory?
+"""A bundle at full size with random weights: does it load and run, how fast, with how much memory?
+
+The bundle is `kaggle`, or with --bundle that of a laptop, `clip`.
 
 The real checkpoints need not be at hand. Networks of the real architectures are made here, with random
 weights that are drawn as for training, and written in the real files' formats, names and layouts into a
 folder that stands at /kaggle/input: ViT-B/16 as a timm state dict, CLIP ViT-H-14 as open_clip's .bin,
-BLIP-large as Salesforce's .pth. MiniLM's folder is the real one. Then each is loaded, and `unprompt predict`
-runs.
+BLIP-large as Salesforce's .pth; CLIP ViT-L-14 as open_clip's safetensors, BLIP-base as transformers' folder.
+MiniLM's folder is the real one. Then each is loaded, and `unprompt predict` runs.
 
 Each step is a process of its own, so that its peak memory is its own; files mapped into memory count. Needs
 7 GB of disk. Prints a table, and the numbers as JSON, which --keep leaves as drill.json beside all files.
@@ -31,6 +33,8 @@ from unprompt.storage.files import read_json, write_json
 from unprompt.storage.submission import read_submission
 
 VIT, CLIP, BLIP, MINILM = "vit-b16-regression", "clip-vit-h-14", "blip-large", "all-minilm-l6-v2"
+CLIP_L, BLIP_BASE = "clip-vit-l-14", "blip-base"
+OPENAI = "ViT-L-14-quickgelu"  # open_clip's name of CLIP_L
 KINDS = ("mediums", "movements", "flavors")  # the lists that the mode kaggle reads
 PHRASES = 60  # of each list
 SCENES = 7  # as many as the competition has public images
@@ -45,7 +49,18 @@ BLIP_LARGE = {  # Salesforce's configs/caption_coco.yaml and med_config.json
     },
     "text_config": {"encoder_hidden_size": 1024, "num_attention_heads": 12, "vocab_size": 30524},
 }
-BUNDLE = """name = "kaggle-drill"
+BLIP_SMALL = {  # the config.json of Salesforce/blip-image-captioning-base, as far as sizes go
+    "vision_config": {
+        "hidden_size": 768,
+        "intermediate_size": 3072,
+        "num_hidden_layers": 12,
+        "num_attention_heads": 12,
+        "image_size": 384,
+        "patch_size": 16,
+    },
+    "text_config": {"encoder_hidden_size": 768, "num_attention_heads": 12, "vocab_size": 30524},
+}
+KAGGLE = """name = "kaggle-drill"
 
 [[members]]
 name = "regression"
@@ -58,6 +73,18 @@ name = "interrogator"
 kind = "interrogator"
 weight = 0.45
 checkpoint = "input/{clip}"
+captioner = "input/{blip}"
+mode = "kaggle"
+phrases = "phrases"
+"""
+LAPTOP = """name = "clip-drill"
+
+[[members]]
+name = "interrogator"
+kind = "interrogator"
+weight = 1.0
+checkpoint = "input/{clip}"
+clip = "{openai}"
 captioner = "input/{blip}"
 mode = "kaggle"
 phrases = "phrases"
@@ -89,6 +116,26 @@ def data_set(folder: Path, name: str) -> Path:
 def checkpoint_file(folder: Path, name: str) -> Path:
     """The file that a checkpoint has there."""
     return data_set(folder, name) / declared(name).main_file.name
+
+
+@dataclass(frozen=True)
+class Drilled:
+    """A bundle that is drilled: its file's text, and the checkpoints that it takes."""
+
+    text: str
+    checkpoints: tuple[str, ...]
+
+    def written(self) -> str:
+        """The text, with its checkpoints' folders."""
+        keys = {VIT: "vit", CLIP: "clip", BLIP: "blip", CLIP_L: "clip", BLIP_BASE: "blip", MINILM: "minilm"}
+        folders = {keys[name]: declared(name).data_set for name in self.checkpoints}
+        return self.text.format(**folders, openai=OPENAI)
+
+
+BUNDLES: Mapping[str, Drilled] = {
+    "kaggle": Drilled(KAGGLE, (VIT, CLIP, BLIP, MINILM)),
+    "clip": Drilled(LAPTOP, (CLIP_L, BLIP_BASE, MINILM)),
+}
 
 
 # --- writing
@@ -124,6 +171,28 @@ def write_blip(folder: Path) -> None:
     shutil.copy(locate(MINILM).folder / "vocab.txt", data_set(folder, BLIP))
 
 
+def write_clip_l(folder: Path) -> None:
+    """open_clip's ViT-L-14 in float32 as safetensors, 428 million parameters."""
+    import open_clip
+    from safetensors.torch import save_file
+
+    network = open_clip.create_model(OPENAI, load_weights=False, precision="fp32")
+    save_file(network.state_dict(), checkpoint_file(folder, CLIP_L))
+
+
+def write_blip_base(folder: Path) -> None:
+    """BLIP-base as transformers' folder with a pytorch_model.bin, and BERT's vocabulary as its tokenizer."""
+    import torch
+    from transformers import BertTokenizerFast, BlipConfig, BlipForConditionalGeneration, BlipImageProcessor
+
+    target = data_set(folder, BLIP_BASE)
+    network = BlipForConditionalGeneration(BlipConfig(**BLIP_SMALL))
+    network.config.save_pretrained(target)
+    torch.save(network.state_dict(), checkpoint_file(folder, BLIP_BASE))
+    BlipImageProcessor(size={"height": 384, "width": 384}).save_pretrained(target)
+    BertTokenizerFast.from_pretrained(str(locate(MINILM).folder)).save_pretrained(target)
+
+
 def copy_minilm(folder: Path) -> None:
     """The real MiniLM, from where it is found."""
     found = locate(MINILM)
@@ -133,10 +202,9 @@ def copy_minilm(folder: Path) -> None:
         shutil.copy(found.folder / file.name, target)
 
 
-def write_small_files(folder: Path) -> None:
+def write_small_files(folder: Path, bundle: str) -> None:
     """The bundle's TOML and its short lists of phrases."""
-    names = {key: declared(name).data_set for key, name in (("vit", VIT), ("clip", CLIP), ("blip", BLIP))}
-    (folder / "kaggle-drill.toml").write_text(BUNDLE.format(**names), encoding="utf-8")
+    (folder / f"{bundle}-drill.toml").write_text(BUNDLES[bundle].written(), encoding="utf-8")
     (folder / "phrases").mkdir(exist_ok=True)
     for kind in KINDS:
         entries = list(dict.fromkeys(filter(None, package_entries(kind))))[:PHRASES]
@@ -167,6 +235,20 @@ def load_blip(folder: Path) -> None:
     Captioner.load(device(), data_set(folder, BLIP))
 
 
+def load_clip_l(folder: Path) -> None:
+    """The interrogator's CLIP in the bundle clip."""
+    from unprompt.networks.clip import Clip
+
+    Clip.load(device(), OPENAI, data_set(folder, CLIP_L))
+
+
+def load_blip_base(folder: Path) -> None:
+    """The interrogator's captioner in the bundle clip."""
+    from unprompt.networks.captioner import Captioner
+
+    Captioner.load(device(), data_set(folder, BLIP_BASE))
+
+
 def device() -> str:
     """The device that predict chooses."""
     from unprompt.networks.devices import choose_device
@@ -178,9 +260,17 @@ WRITING: Mapping[str, Callable[[Path], None]] = {
     VIT: write_vit,
     CLIP: write_clip,
     BLIP: write_blip,
+    CLIP_L: write_clip_l,
+    BLIP_BASE: write_blip_base,
     MINILM: copy_minilm,
 }
-LOADING: Mapping[str, Callable[[Path], None]] = {VIT: load_vit, CLIP: load_clip, BLIP: load_blip}
+LOADING: Mapping[str, Callable[[Path], None]] = {
+    VIT: load_vit,
+    CLIP: load_clip,
+    BLIP: load_blip,
+    CLIP_L: load_clip_l,
+    BLIP_BASE: load_blip_base,
+}
 STEPS: Mapping[str, Callable[[Path], None]] = {
     **{f"write {name}": work for name, work in WRITING.items()},
     **{f"load {name}": work for name, work in LOADING.items()},
@@ -207,12 +297,14 @@ def measure(name: str, command: list[str], folder: Path) -> Step:
     return Step(name, time.perf_counter() - start, cpu, usage.ru_maxrss / 2**20)  # Linux counts KiB
 
 
-def drill(folder: Path, images: Path) -> list[Step]:
+def drill(folder: Path, images: Path, drilled: str) -> list[Step]:
     """Write what is not there yet, load each, predict, and check what came out."""
-    write_small_files(folder)
+    write_small_files(folder, drilled)
     steps = []
     for name in STEPS:
         kind, checkpoint = name.split()
+        if checkpoint not in BUNDLES[drilled].checkpoints:
+            continue
         path = checkpoint_file(folder, checkpoint)
         if kind == "write" and path.exists():
             continue
@@ -221,7 +313,7 @@ def drill(folder: Path, images: Path) -> list[Step]:
         steps.append(measure(name, command, folder))
         steps[-1] = replace(steps[-1], file_gib=path.stat().st_size / 2**30)
         print(steps[-1].line(), flush=True)
-    bundle = folder / "kaggle-drill.toml"
+    bundle = folder / f"{drilled}-drill.toml"
     arguments = ["--bundle", str(bundle), "--out", str(folder / "RUN"), "--overwrite"]
     command = [sys.executable, "-m", "unprompt", "predict", str(images), *arguments]
     steps.append(measure("predict", command, folder))
@@ -236,6 +328,7 @@ def drill(folder: Path, images: Path) -> list[Step]:
 def main() -> int:
     """Parse, drill, and leave the numbers."""
     parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--bundle", choices=BUNDLES, default="kaggle", help="which (kaggle)")
     parser.add_argument("--images", type=Path, help="folder of images to predict (default: drawn scenes)")
     parser.add_argument("--keep", type=Path, help="folder to work in, and to leave everything in")
     parser.add_argument("--step", choices=STEPS, help=argparse.SUPPRESS)
@@ -246,22 +339,22 @@ def main() -> int:
     try:
         if arguments.keep:
             arguments.keep.mkdir(parents=True, exist_ok=True)
-            report(arguments.keep.resolve(), arguments.images)
+            report(arguments.keep.resolve(), arguments.images, arguments.bundle)
         else:
             with tempfile.TemporaryDirectory(prefix="kaggle-drill-") as folder:
-                report(Path(folder), arguments.images)
+                report(Path(folder), arguments.images, arguments.bundle)
     except UnpromptError as error:
         print(f"drill: {error}", file=sys.stderr)
         return 1
     return 0
 
 
-def report(folder: Path, images: Path | None) -> None:
+def report(folder: Path, images: Path | None, bundle: str) -> None:
     """Drill, print the run's own record, and write drill.json."""
     if images is None:
         write_scenes(folder / "scenes", SCENES)
         images = folder / "scenes" / "images"
-    steps = drill(folder, images)
+    steps = drill(folder, images, bundle)
     run = read_json(folder / "RUN" / "run.json")
     write_json(folder / "drill.json", {"steps": [asdict(step) for step in steps], "run": run})
     print((folder / "drill.json").read_text(encoding="utf-8"))

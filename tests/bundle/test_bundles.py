@@ -90,14 +90,55 @@ def test_all_missing_checkpoints_are_told_at_once(nowhere: Path) -> None:
     with pytest.raises(CheckpointError) as caught:
         load_members(read_bundle("kaggle"), Loader("cpu"))
     message = str(caught.value)
-    assert message.startswith("the bundle 'kaggle' lacks 3 checkpoints: vit-b16-regression (image regressor")
-    assert "attach the Kaggle data sets 'unprompt-vit-b16-regression', 'unprompt-clip-vit-h-14'," in message
-    assert "\n" not in message
+    assert message.splitlines() == [
+        "the bundle 'kaggle' lacks 3 checkpoints: vit-b16-regression, clip-vit-h-14 (3.94 GB), "
+        "blip-large (1.88 GB)",
+        "  to get: unprompt checkpoints fetch --bundle kaggle   (5.82 GB); vit-b16-regression: train one "
+        "with `unprompt train`, and name its RUN/best.safetensors as the member's checkpoint in a bundle",
+        f"  looked for in: the bundle's paths, $UNPROMPT_CHECKPOINTS, {nowhere / 'input'}, "
+        f"{nowhere / 'cache/unprompt/checkpoints/NAME'}, Hugging Face's cache",
+        "  without a network: unprompt checkpoints fetch --bundle kaggle --by-hand says how; on Kaggle, "
+        "attach the data sets unprompt-vit-b16-regression, unprompt-clip-vit-h-14, unprompt-blip-large",
+    ]
     for name in ("clip-vit-h-14", "blip-large"):
         (nowhere / name).mkdir()
         (nowhere / name / checkpoints.declared(name).main_file.name).touch()
-    with pytest.raises(CheckpointError, match=r"^checkpoint 'vit-b16-regression' \(.*\) not found in"):
+    with pytest.raises(
+        CheckpointError, match=r"^the bundle 'kaggle' lacks 1 checkpoint: vit-b16-regression\n"
+    ):
         load_members(read_bundle("kaggle"), Loader("cpu"))
+
+
+def test_a_bundle_of_ones_own_names_what_it_lacks(nowhere: Path, tmp_path: Path) -> None:
+    own = tmp_path / "mine.toml"
+    table = '[[members]]\nname = "a"\nkind = "interrogator"\nweight = 1.0\ncaptioner = "blip-base"\n'
+    own.write_text(f'{table}clip = "ViT-L-14-quickgelu"\n')
+    with pytest.raises(CheckpointError) as caught:
+        load_members(read_bundle(str(own)), Loader("cpu"))
+    lines = str(caught.value).splitlines()
+    assert lines[1] == "  to get: unprompt checkpoints fetch clip-vit-l-14 blip-base   (2.70 GB)"
+
+
+def test_the_clip_bundle_takes_the_laptops_checkpoints(nowhere: Path) -> None:
+    (member,) = read_bundle("clip").members
+    assert declared_checkpoints(member) == ["clip-vit-l-14", "blip-base", "all-minilm-l6-v2"]
+    with pytest.raises(CheckpointError) as caught:
+        load_members(read_bundle("clip"), Loader("cpu"))
+    assert len(str(caught.value).splitlines()) == 4
+    assert "  to get: unprompt checkpoints fetch --bundle clip   (2.70 GB)" in str(caught.value)
+
+
+def test_a_folder_beside_the_bundle_comes_before_a_checkpoint_of_its_name(tmp_path: Path) -> None:
+    own = tmp_path / "mine.toml"
+    own.write_text(
+        '[[members]]\nname = "a"\nkind = "interrogator"\nweight = 1.0\ncheckpoint = "c.bin"\n'
+        'captioner = "blip-base"\n'
+    )
+    assert declared_checkpoints(read_bundle(str(own)).members[0]) == ["blip-base", "all-minilm-l6-v2"]
+    (tmp_path / "blip-base").mkdir()
+    (member,) = read_bundle(str(own)).members
+    assert member.settings["captioner"] == str(tmp_path / "blip-base")
+    assert declared_checkpoints(member) == ["all-minilm-l6-v2"]
 
 
 def test_what_a_table_names_itself_need_not_be_found() -> None:
@@ -209,13 +250,15 @@ def test_an_installed_bundle_is_read_by_its_name(
     own: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
-    with pytest.raises(InputError, match="`unprompt pocket` makes the bundle pocket; here are kaggle, lite"):
+    with pytest.raises(
+        InputError, match="`unprompt pocket` makes the bundle pocket; here are clip, kaggle, lite"
+    ):
         read_bundle("pocket")
     folder = tmp_path / "cache" / "unprompt" / "bundles" / "pocket"
     folder.mkdir(parents=True)
     (folder / "pocket.toml").write_bytes(own.read_bytes())
     assert read_bundle("pocket").members
-    assert known_bundles() == ["kaggle", "lite", "pocket"]
+    assert known_bundles() == ["clip", "kaggle", "lite", "pocket"]
 
 
 def spec(**settings: object) -> MemberSpec:

@@ -9,8 +9,9 @@ import re
 import shlex
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -18,6 +19,7 @@ import pytest
 from tests.real_images import real_folder
 from unprompt.cli import COMMANDS, build_parser, main
 from unprompt.ensemble.prior import prior_embedding
+from unprompt.networks.checkpoints import known_checkpoints
 from unprompt.records import DIM, Embeddings, Prompts
 from unprompt.storage.files import write_embeddings, write_prompts
 from unprompt.storage.submission import read_submission, write_submission
@@ -295,11 +297,77 @@ class TestCheckpoints:
         assert main(["checkpoints", "check", "all-minilm-l6-v2", "efficientnet-lite2"]) == 0
         assert capsys.readouterr().out.count("right files in") == 2
 
-    def test_fetch_without_files_says_how_to_get_them(self, capsys: pytest.CaptureFixture[str]) -> None:
-        assert main(["checkpoints", "fetch", "clip-vit-h-14"]) == 0
-        text = capsys.readouterr().out
-        assert "attach the data set 'unprompt-clip-vit-h-14'" in text
-        assert "--from FOLDER" in text
+    def test_fetch_by_hand_prints_commands_that_parse(self, capsys: pytest.CaptureFixture[str]) -> None:
+        """Each is parsed by the parser of the tool that it is for: ours, and `hf` as it is installed."""
+        names = list(known_checkpoints())
+        assert main(["checkpoints", "fetch", *names, "--by-hand"]) == 0
+        lines = capsys.readouterr().out.splitlines()
+        assert "  on Kaggle: attach the data set 'unprompt-clip-vit-h-14'" in lines
+        ours = [line for line in lines if line.startswith("  unprompt ")]
+        theirs = [line for line in lines if line.startswith("  hf ")]
+        assert len(ours) == len(names)
+        assert len(theirs) == len([name for name in names if known_checkpoints()[name].download])
+        parse_commands(ours)
+        for options, name in zip(parse_commands(theirs), theirs, strict=True):
+            assert options["local_dir"], name
+            assert options["filenames"], name
+
+    def test_every_way_that_is_declared_parses(self) -> None:
+        ways = [way for one in known_checkpoints().values() for way in (*one.get, *one.manual_ways)]
+        assert parse_commands(ways)
+        assert not any("huggingface-cli" in way for way in ways)
+
+    def test_what_is_declared_and_what_is_downloaded_by_hand_is_the_same(self) -> None:
+        for name, checkpoint in known_checkpoints().items():
+            for way in checkpoint.manual_ways:
+                if way.startswith("hf "):
+                    (options,) = parse_commands([way])
+                    source = checkpoint.download[0].source
+                    assert options["repo_id"] == source.repository
+                    assert options["revision"] == (None if source.revision == "main" else source.revision)
+                    assert list(options["filenames"]) == [file.source.path for file in checkpoint.download]
+                    assert options["local_dir"] == name
+
+    @pytest.mark.parametrize(
+        ("words", "says"),
+        [
+            ([], "name checkpoints (see `unprompt checkpoints list`), or give --bundle NAME"),
+            (["gpt2", "sd-turbo", "--from", "."], "--from takes the files of one checkpoint, these are 2"),
+            (["gpt2"], "HF_HUB_OFFLINE is set, so nothing is downloaded"),
+            (["--bundle", "huge"], "no bundle is called 'huge'"),
+        ],
+    )
+    def test_what_fetch_refuses(
+        self, words: list[str], says: str, capsys: pytest.CaptureFixture[str]
+    ) -> None:
+        assert main(["checkpoints", "fetch", *words]) == 1
+        error = capsys.readouterr().err
+        assert error.startswith("unprompt: ")
+        assert error.count("\n") == 1
+        assert says in error
+
+    def test_a_bundle_that_is_all_here(self, capsys: pytest.CaptureFixture[str]) -> None:
+        assert main(["checkpoints", "fetch", "--bundle", "lite"]) == 0
+        assert capsys.readouterr().out.count("right files in") == 2
+
+
+def parse_commands(lines: Sequence[str]) -> list[dict[str, Any]]:
+    """The options of those lines that are `unprompt …` or `hf …`, by the tools' own parsers; nothing runs."""
+    from huggingface_hub.cli.hf import app
+
+    parsed = []
+    for line in lines:
+        if line.split()[0] not in ("unprompt", "hf"):
+            continue
+        tool, *words = shlex.split(line)
+        if tool == "unprompt":
+            parsed.append(vars(build_parser(words).parse_args(words)))
+        else:
+            with app.make_context("hf", list(words), resilient_parsing=True) as context:
+                name, command, rest = app.resolve_command(context, words)
+                with command.make_context(name, rest, parent=context) as inner:
+                    parsed.append(dict(inner.params))
+    return parsed
 
 
 def test_every_command_of_the_readme_parses() -> None:

@@ -21,8 +21,9 @@ from tests.tiny_sd import LATENT_CHANNELS, SCHEDULER, bins_only, write_tiny_sd
 from unprompt.diffusion.config import PRESETS
 from unprompt.diffusion.engine import Sd2Engine, Sd2Renderer
 from unprompt.diffusion.memory import batch_for, is_out_of_memory
-from unprompt.diffusion.model import SCHEDULERS
+from unprompt.diffusion.model import SCHEDULERS, model_files, model_sha256
 from unprompt.errors import CheckpointError, ConfigError, InputError, RunError
+from unprompt.networks.checkpoints import declared
 from unprompt.painting.engine import Picture, RenderEngine
 
 PICTURES = [
@@ -482,7 +483,8 @@ def test_a_model_that_is_nowhere_says_how_to_get_it(monkeypatch: pytest.MonkeyPa
     monkeypatch.delenv("UNPROMPT_CHECKPOINTS", raising=False)
     for act in (lambda e: e.open(), lambda e: e.check(["a cat"]), lambda e: e.settings()):
         with pytest.raises(
-            CheckpointError, match=r"'stable-diffusion-2' .* not found in .* or hf download \S+/stable-diff"
+            CheckpointError,
+            match=r"'stable-diffusion-2' .* not found in .*; unprompt checkpoints fetch stable-",
         ):
             act(Sd2Engine())
     with pytest.raises(CheckpointError, match="there is no model folder 'no/where', and no checkpoint"):
@@ -501,7 +503,10 @@ def test_the_declared_checkpoint_is_found_by_its_name(
     [
         ("unet", r"2 files are missing, first: unet/config\.json"),
         ("unet/diffusion_pytorch_model.safetensors", r"1 files .* unet/diffusion_pytorch_model\.safetensors"),
-        ("text_encoder/model.safetensors", r"text_encoder/model\.safetensors \(or pytorch_model\.bin\)"),
+        (
+            "text_encoder/model.safetensors",
+            r"text_encoder/model\.safetensors \(or .* or pytorch_model\.bin\)",
+        ),
         ("scheduler/scheduler_config.json", r"scheduler/scheduler_config\.json"),
         ("tokenizer", r"2 files .* tokenizer/vocab\.json"),
         ("tokenizer/vocab.json", r"1 files .* tokenizer/vocab\.json"),
@@ -528,6 +533,36 @@ FILES = [
     "vae/config.json",
     "vae/diffusion_pytorch_model.safetensors",
 ]
+
+
+def test_files_in_half_precision_are_read_in_place_of_full_ones(
+    engine: Sd2Engine, own_model: Path, tmp_path: Path
+) -> None:
+    """The same numbers in both, so the same picture; and it is not that of the model before rounding."""
+    from safetensors.torch import load_file, save_file
+
+    half = Path(shutil.copytree(own_model, tmp_path / "half"))
+    for file in FILES:
+        if file.endswith(".safetensors"):
+            tensors = {key: value.half() for key, value in load_file(own_model / file).items()}
+            save_file(tensors, half / file.replace(".safetensors", ".fp16.safetensors"), {"format": "pt"})
+            (half / file).unlink()
+            full = {key: value.float() for key, value in tensors.items()}
+            save_file(full, own_model / file, {"format": "pt"})
+    rounded = drawn(replace(engine, model=str(own_model), dtype="float32"))
+    assert np.array_equal(drawn(replace(engine, model=str(half), dtype="float32")), rounded)
+    assert model_sha256(half) != model_sha256(own_model)
+
+
+@pytest.mark.parametrize(
+    "name", ["stable-diffusion-2", "stable-diffusion-2-1", "stable-diffusion-1-5", "sd-turbo"]
+)
+def test_what_is_fetched_is_all_that_loading_reads(name: str, tmp_path: Path) -> None:
+    for file in declared(name).download:
+        (tmp_path / file.name).parent.mkdir(exist_ok=True)
+        (tmp_path / file.name).touch()
+    read = {path.relative_to(tmp_path).as_posix() for path in model_files(tmp_path)}
+    assert {file.name for file in declared(name).download} - read <= {"model_index.json"}
 
 
 @pytest.mark.parametrize("kind", ["truncated", "empty", "pointer"])

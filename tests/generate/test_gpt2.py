@@ -385,7 +385,8 @@ def test_a_tokenizer_of_another_checkpoint_is_refused(tiny: Path, tmp_path: Path
 def test_a_missing_checkpoint_says_how_to_get_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
     with pytest.raises(
-        CheckpointError, match=r"'gpt2' .* not found .* data set 'unprompt-gpt2' or huggingface-cli .*--model"
+        CheckpointError,
+        match=r"'gpt2' .* not found .*; unprompt checkpoints fetch gpt2 \(549\.6 MB\), .*-gpt2'.*--model",
     ):
         folder_of("gpt2", LAYOUT)
     with pytest.raises(CheckpointError, match=re.escape("no model folder 'nowhere/gpt2', and no checkpoint")):

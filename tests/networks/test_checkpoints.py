@@ -17,6 +17,7 @@ from unprompt.networks.checkpoints import (
     Alternative,
     Checkpoint,
     CheckpointFile,
+    Source,
     declared,
     install,
     known_checkpoints,
@@ -78,7 +79,7 @@ def test_every_declaration_is_read() -> None:
             assert file.size is None or file.size > 0
             assert file.sha256 is None or re.fullmatch("[0-9a-f]{64}", file.sha256)
             assert file.licence
-            assert file.source or file.sha256 is None
+            assert file.source.repository or file.sha256 is None
             assert not Path(file.name).is_absolute()
             assert ".." not in Path(file.name).parts
             assert Path(file.name).suffix not in {".pkl", ".pickle", ".ckpt"}  # nothing is ever unpickled
@@ -114,7 +115,7 @@ def write_files(folder: Path, **changed: bytes) -> Path:
 def tiny(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Checkpoint:
     """A checkpoint of two small files, declared as `tiny`; every place it is looked for is in tmp_path."""
     files = tuple(
-        CheckpointFile(name, len(content), hashlib.sha256(content).hexdigest(), "here", "MIT")
+        CheckpointFile(name, len(content), hashlib.sha256(content).hexdigest(), Source(), "MIT")
         for name, content in CONTENT.items()
     )
     checkpoint = Checkpoint(
@@ -202,7 +203,10 @@ def test_a_missing_checkpoint_names_the_places_and_the_ways_to_get_it(
     assert "checkpoint 'tiny' (for tests) not found in 6 places" in words
     for folder in ("explicit", "variable", "variable/tiny", "kaggle/images", *list(IN_ORDER.values())[3:]):
         assert re.search(re.escape(str(tmp_path / folder)) + "[;)]", words), folder
-    assert words.endswith("attach the Kaggle data set 'unprompt-tiny' or pip install tiny-weights")
+    assert words.endswith(
+        "; pip install tiny-weights, or attach the Kaggle data set 'unprompt-tiny'; other ways: unprompt "
+        "checkpoints fetch tiny --by-hand"
+    )
 
 
 def test_the_installed_package_is_found_last() -> None:
@@ -247,7 +251,7 @@ def test_a_flipped_byte_is_refused(tmp_path: Path, tiny: Checkpoint) -> None:
 
 def test_a_file_whose_sha256_is_not_known_passes(tmp_path: Path, tiny: Checkpoint) -> None:
     found = locate("tiny", write_files(tmp_path / "explicit"))
-    unknown = tuple(CheckpointFile(file.name, None, None, "", "") for file in tiny.files)
+    unknown = tuple(CheckpointFile(file.name, None, None, Source(), "") for file in tiny.files)
     object.__setattr__(found.checkpoint, "files", unknown)
     (tmp_path / "explicit" / "weights.bin").write_bytes(b"trained at home")
     verify(found)
@@ -262,7 +266,7 @@ FOLDER = {"model.safetensors": b"abc" * 100, "config.json": b"{}"}
 def either(tiny: Checkpoint, monkeypatch: pytest.MonkeyPatch) -> Checkpoint:
     """`tiny`, whose parameters may also come as the files of FOLDER."""
     files = tuple(
-        CheckpointFile(name, len(content), hashlib.sha256(content).hexdigest(), "there", "MIT")
+        CheckpointFile(name, len(content), hashlib.sha256(content).hexdigest(), Source(), "MIT")
         for name, content in FOLDER.items()
     )
     checkpoint = replace(tiny, alternatives=(Alternative("a folder", files, ("unzip tiny.zip",)),))
@@ -298,7 +302,7 @@ def test_a_complete_alternative_will_do_and_found_tells_which(tmp_path: Path, ei
 
 def test_an_incomplete_alternative_is_passed_over(tmp_path: Path, either: Checkpoint) -> None:
     (write_folder(tmp_path / "variable" / "tiny") / "config.json").unlink()
-    with pytest.raises(CheckpointError, match=r"or pip install tiny-weights or unzip tiny\.zip$"):
+    with pytest.raises(CheckpointError, match=r"not found in .*; pip install tiny-weights, or"):
         locate("tiny")
     later = write_files(tmp_path / "cache/unprompt/checkpoints/tiny")
     assert locate("tiny").folder == later

@@ -135,7 +135,7 @@ class TestRefused:
     def test_names(self, tmp_path: Path) -> None:
         with pytest.raises(ConfigError, match="no model 'ViT-H14'; near that: ViT-H-14"):
             Clip.load("cpu", "ViT-H14")
-        with pytest.raises(CheckpointError, match="only ViT-H-14 has a declared checkpoint"):
+        with pytest.raises(CheckpointError, match="only ViT-H-14 and ViT-L-14-quickgelu have declared"):
             Clip.load("cpu", "ViT-B-32")
         with pytest.raises(CheckpointError, match="there is no checkpoint"):
             Clip.load("cpu", "ViT-B-32", tmp_path / "none.bin")

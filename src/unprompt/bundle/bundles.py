@@ -14,7 +14,14 @@ from unprompt.ensemble.blend import check_weights
 from unprompt.ensemble.kinds import MemberSpec
 from unprompt.ensemble.members import Member
 from unprompt.errors import CheckpointError, ConfigError, InputError
-from unprompt.networks.checkpoints import cache_folder, declared, locate
+from unprompt.networks.checkpoints import (
+    Checkpoint,
+    cache_folder,
+    declared,
+    locate,
+    size_of,
+    usual_places,
+)
 from unprompt.networks.loader import Loader
 
 if sys.version_info >= (3, 11):
@@ -148,23 +155,39 @@ def declared_checkpoints(spec: MemberSpec) -> Sequence[str]:
 
 
 def check_checkpoints(bundle: Bundle) -> None:
-    """Raise one CheckpointError for all declared checkpoints that a bundle needs and that are not found."""
-    missing: dict[str, CheckpointError] = {}
+    """Raise one CheckpointError for all declared checkpoints that a bundle needs and that are not found.
+
+    Its four lines say what is missing and how large it is, the command that gets it, where it was looked for,
+    and the way without a network.
+    """
+    missing = []
     for name in dict.fromkeys(name for spec in bundle.members for name in declared_checkpoints(spec)):
         try:
             locate(name)
-        except CheckpointError as error:
-            missing[name] = error
-    if len(missing) == 1:
-        raise next(iter(missing.values()))
+        except CheckpointError:
+            missing.append(declared(name))
     if missing:
-        which = ", ".join(f"{name} ({declared(name).role})" for name in missing)
-        data_sets = ", ".join(f"'{declared(name).data_set}'" for name in missing)
-        raise CheckpointError(
-            f"the bundle '{bundle.name}' lacks {len(missing)} checkpoints: {which}; attach the Kaggle data "
-            f"sets {data_sets}, or ask `unprompt checkpoints fetch NAME` how to get each; "
-            "`unprompt checkpoints list` says where they are looked for"
-        )
+        raise CheckpointError(_how_to_get(bundle, missing))
+
+
+def _how_to_get(bundle: Bundle, missing: Sequence[Checkpoint]) -> str:
+    published = [one for one in missing if one.download]
+    size = size_of([file for one in published for file in one.download])
+    which = ", ".join(one.name + (f" ({size_of(one.download)})" if one.download else "") for one in missing)
+    named = bundle.name in shipped_bundles()
+    names = f"--bundle {bundle.name}" if named else " ".join(one.name for one in published or missing)
+    steps = [f"unprompt checkpoints fetch {names}   ({size})"] if published else []
+    steps += [f"{one.name}: {one.get[0]}" for one in missing if not one.download]
+    data_sets = ", ".join(one.data_set for one in missing)
+    many = "1 checkpoint" if len(missing) == 1 else f"{len(missing)} checkpoints"
+    lines = (
+        f"the bundle '{bundle.name}' lacks {many}: {which}",
+        f"to get: {'; '.join(steps)}",
+        f"looked for in: the bundle's paths, {usual_places()}",
+        f"without a network: unprompt checkpoints fetch {names} --by-hand says how; "
+        f"on Kaggle, attach the data sets {data_sets}",
+    )
+    return "\n  ".join(lines)
 
 
 def load_members(bundle: Bundle, loader: Loader) -> list[Member]:

@@ -42,19 +42,20 @@ SCHEDULERS: Mapping[str, tuple[str, Mapping[str, Any]]] = MappingProxyType(
 )
 
 # Part -> the class that loads it, and the files that may hold its parameters, the preferred first.
-NETWORKS: Mapping[str, tuple[str, str, tuple[str, str]]] = MappingProxyType(
+PARAMETERS = (
+    "diffusion_pytorch_model.safetensors",
+    "diffusion_pytorch_model.fp16.safetensors",
+    "diffusion_pytorch_model.bin",
+)
+NETWORKS: Mapping[str, tuple[str, str, tuple[str, ...]]] = MappingProxyType(
     {
-        "text_encoder": ("transformers", "CLIPTextModel", ("model.safetensors", "pytorch_model.bin")),
-        "unet": (
-            "diffusers",
-            "UNet2DConditionModel",
-            ("diffusion_pytorch_model.safetensors", "diffusion_pytorch_model.bin"),
+        "text_encoder": (
+            "transformers",
+            "CLIPTextModel",
+            ("model.safetensors", "model.fp16.safetensors", "pytorch_model.bin"),
         ),
-        "vae": (
-            "diffusers",
-            "AutoencoderKL",
-            ("diffusion_pytorch_model.safetensors", "diffusion_pytorch_model.bin"),
-        ),
+        "unet": ("diffusers", "UNet2DConditionModel", PARAMETERS),
+        "vae": ("diffusers", "AutoencoderKL", PARAMETERS),
     }
 )
 
@@ -73,7 +74,7 @@ def model_files(folder: Path) -> tuple[Path, ...]:
         files.append(folder / part / "config.json")
         there = [folder / part / name for name in weights if (folder / part / name).is_file()]
         files += there[:1]
-        missing += [] if there else [f"{part}/{weights[0]} (or {weights[1]})"]
+        missing += [] if there else [f"{part}/{weights[0]} (or {' or '.join(weights[1:])})"]
     missing = [str(file.relative_to(folder)) for file in files if not file.is_file()] + missing
     tokenizer = folder / "tokenizer"
     if not (tokenizer / "tokenizer.json").is_file():  # the newer form, which holds both
@@ -186,16 +187,19 @@ def _load_scheduler(folder: Path, name: str) -> Any:
 def _load_network(folder: Path, part: str, dtype: str) -> Any:
     """One network, from safetensors where there is such a file, else from a .bin with `weights_only`.
 
+    Of two in safetensors the full one is read, else that in half precision, which is made `dtype` too.
     Both libraries pass `weights_only=True` to torch.load, so nothing is unpickled.
     """
     import torch
 
     library, class_name, weights = NETWORKS[part]
+    file = next(name for name in weights if (folder / part / name).is_file())
     try:
         network, report = getattr(_library(library), class_name).from_pretrained(
             str(folder / part),
             dtype=getattr(torch, dtype),
-            use_safetensors=(folder / part / weights[0]).is_file(),
+            use_safetensors=file.endswith(".safetensors"),
+            variant="fp16" if ".fp16." in file else None,
             local_files_only=True,
             output_loading_info=True,
         )

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar, get_type_hints
 
 from unprompt.errors import ConfigError
+from unprompt.networks.checkpoints import known_checkpoints
 from unprompt.storage.toml_files import convert
 
 if TYPE_CHECKING:
@@ -85,7 +86,13 @@ class MemberKind:
         for one in self.settings:
             spec.read(one)
         whole = {
-            key: str(folder / value) if key in self.paths and value else value
+            key: _whole(folder, value) if key in self.paths and value else value
             for key, value in spec.settings.items()
         }
         return replace(spec, settings=whole)
+
+
+def _whole(folder: Path, value: str) -> str:
+    """A path relative to a folder made whole; the name of a declared checkpoint stays one."""
+    path = folder / value
+    return value if value in known_checkpoints() and not path.exists() else str(path)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from unprompt.ensemble.kinds import MemberKind, MemberSpec
@@ -84,10 +85,17 @@ def clip_of(loader: Loader, spec: MemberSpec) -> Clip:
 
 def checkpoints(spec: MemberSpec) -> list[str]:
     """The declared checkpoints of what the table names no files of: CLIP, captioner, and MiniLM."""
-    names = [] if spec.checkpoint else [clip.CHECKPOINT]
-    if spec.settings.get("mode") != "negative" and not spec.settings.get("captioner"):
-        names.append(captioner_files.CHECKPOINT)
+    names = clip_checkpoints(spec)
+    if spec.settings.get("mode") != "negative":
+        captioner = Path(str(spec.settings.get("captioner") or captioner_files.CHECKPOINT))
+        names += [captioner.name] if captioner_files.is_declared(captioner) else []
     return [*names, minilm.CHECKPOINT]
+
+
+def clip_checkpoints(spec: MemberSpec) -> list[str]:
+    """The declared checkpoint of the CLIP that a table names, if it names no file of it."""
+    declared = clip.CHECKPOINTS.get(spec.read(ClipConfig).clip)
+    return [declared] if declared and not spec.checkpoint else []
 
 
 KIND = MemberKind(

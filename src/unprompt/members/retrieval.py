@@ -19,8 +19,7 @@ from unprompt.ensemble.kinds import MemberKind, MemberSpec
 from unprompt.ensemble.members import Guess, softmax
 from unprompt.errors import ConfigError, InputError
 from unprompt.members.bank import Bank, IdentifiedBackbone, read_bank
-from unprompt.members.interrogator import clip_of
-from unprompt.networks import clip as clips
+from unprompt.members.interrogator import clip_checkpoints, clip_of
 from unprompt.networks.clip_config import ClipConfig
 from unprompt.networks.devices import core_count
 from unprompt.networks.loader import Loader
@@ -204,7 +203,7 @@ def build(loader: Loader, spec: MemberSpec) -> RetrievalMember:
 
 def checkpoints(spec: MemberSpec) -> list[str]:
     """The declared CLIP, where the table names no files of its own."""
-    return [] if spec.checkpoint else [clips.CHECKPOINT]
+    return clip_checkpoints(spec)
 
 
 KIND = MemberKind((RetrievalConfig, ClipConfig), build, checkpoints, paths=("bank",))

@@ -27,7 +27,7 @@ class CaptionerConfig:
 
     captioner: str = setting(
         "",
-        "a folder of BLIP, BLIP-2 or GIT, or Salesforce's .pth of BLIP",
+        "a folder of BLIP, BLIP-2 or GIT, Salesforce's .pth of BLIP, or the checkpoint blip-base",
         shown="the checkpoint blip-large",
         metavar="PATH",
     )

@@ -16,7 +16,8 @@ from unprompt.networks.checkpoints import locate, verify
 from unprompt.networks.huggingface import WEIGHTS, import_transformers
 from unprompt.storage.files import read_json
 
-CHECKPOINT = "blip-large"
+CHECKPOINT = "blip-large"  # where none is named
+CHECKPOINTS = (CHECKPOINT, "blip-base")
 MINILM = "all-minilm-l6-v2"  # which has BERT's vocabulary too
 NETWORKS = {  # model_type in config.json -> transformers' class
     "blip": "BlipForConditionalGeneration",
@@ -47,15 +48,16 @@ class CaptionNetwork:
 
 
 def load_captioner(path: Path | None, vocabulary: Path | None, half: bool) -> CaptionNetwork:
-    """Load a captioner on the CPU from a folder, a `.pth`, or where the declared checkpoint is found.
+    """Load a captioner on the CPU from a folder, a `.pth`, or where a declared checkpoint is found.
 
-    `vocabulary`: folder of BERT's vocab.txt, for a `.pth`. `half`: in half precision, but GIT never is.
+    `path` may also name one of CHECKPOINTS; None is the first of them. `vocabulary`: folder of BERT's
+    vocab.txt, for a `.pth`. `half`: in half precision, but GIT never is.
     Raises CheckpointError where something is missing, damaged or no captioner.
     """
-    if path is None:
-        found = locate(CHECKPOINT)
+    if path is None or is_declared(path):
+        found = locate(path.name if path else CHECKPOINT)
         verify(found)
-        path = found.folder if found.alternative else found.main_path
+        path = found.main_path if found.main_path.suffix == ".pth" else found.folder
     if path.is_dir() and not (path / "config.json").exists() and len(single := list(path.glob("*.pth"))) == 1:
         (path,) = single  # a data set that holds Salesforce's file and nothing else
     if path.is_dir():
@@ -63,9 +65,14 @@ def load_captioner(path: Path | None, vocabulary: Path | None, half: bool) -> Ca
     if not path.is_file():
         raise CheckpointError(
             f"there is no captioner {path}; name a folder in the layout of {LAYOUTS}, or Salesforce's "
-            f"model_large_caption.pth, or attach what `unprompt checkpoints fetch {CHECKPOINT}` says"
+            f"model_large_caption.pth, or one for `unprompt checkpoints fetch`: {', '.join(CHECKPOINTS)}"
         )
     return _load_salesforce(path, vocabulary, half)
+
+
+def is_declared(path: Path) -> bool:
+    """Whether a path is the name of a declared captioner and no file or folder of that name."""
+    return str(path) in CHECKPOINTS and not path.exists()
 
 
 def folder_files(folder: Path) -> tuple[str, list[Path]]:

@@ -1,7 +1,8 @@
 """Models' parameters on disk: what is needed, where it is looked for, and whether it is the right file.
 
 What exists is declared in `datasets_meta/*/files.json`, one folder per Kaggle data set. Nothing here opens
-a network connection: `fetch` installs from a folder or file that the user already has.
+a network connection: `install` copies from a folder or file that the user already has, and downloading is
+`fetching.py`'s alone, on the user's command.
 """
 
 from __future__ import annotations
@@ -21,6 +22,32 @@ from unprompt.storage.packages import package_folder
 
 KAGGLE_INPUT = Path(os.environ.get("UNPROMPT_KAGGLE_INPUT", "/kaggle/input"))  # elsewhere in rehearsals
 ENVIRONMENT_VARIABLE = "UNPROMPT_CHECKPOINTS"
+RECORD = "fetched.json"  # beside downloaded files: what the server said they are
+WEIGHTS_ENDINGS = (".safetensors", ".bin", ".pt", ".pth")
+
+
+@dataclass(frozen=True)
+class Source:
+    """Where a file is published: in a repository of the Hugging Face hub, or at an https:// address.
+
+    `repository`: OWNER/NAME on the hub, the address, a Python package's name, or None where it is not
+    published. `revision`: a commit, a branch or a version; `path`: of the file in it.
+    """
+
+    repository: str | None = None
+    revision: str | None = None
+    path: str | None = None
+
+    @property
+    def on_hub(self) -> bool:
+        """Whether it is on the hub."""
+        return self.repository is not None and self.repository.count("/") == 1 and self.path is not None
+
+    @property
+    def address(self) -> str | None:
+        """Its address where it can be downloaded, but is not on the hub."""
+        published = (self.repository or "").startswith(("https://", "http://"))
+        return f"{self.repository}/{self.path}" if published else None
 
 
 @dataclass(frozen=True)
@@ -30,8 +57,13 @@ class CheckpointFile:
     name: str
     size: int | None
     sha256: str | None
-    source: str
+    source: Source
     licence: str
+
+    @property
+    def can_be_downloaded(self) -> bool:
+        """Whether it is published somewhere from where `unprompt checkpoints fetch` gets it."""
+        return self.source.on_hub or self.source.address is not None
 
 
 @dataclass(frozen=True)
@@ -61,6 +93,23 @@ class Checkpoint:
     def main_file(self) -> CheckpointFile:
         """The file with the weights: the largest, or the first where sizes are unknown."""
         return largest(self.files)
+
+    @property
+    def download(self) -> tuple[CheckpointFile, ...]:
+        """The files that `unprompt checkpoints fetch` gets; none where they are not published.
+
+        Of several formats it is the first whose weights have a known sha256, or the first of all.
+        """
+        forms = (self.files, *(other.files for other in self.alternatives))
+        published = [form for form in forms if all(file.can_be_downloaded for file in form)]
+        sure = [form for form in published if largest(form).sha256]
+        return next(iter(sure or published), ())
+
+    @property
+    def manual_ways(self) -> tuple[str, ...]:
+        """Ways to get it without `unprompt checkpoints fetch`."""
+        ways = (*self.get, *(way for other in self.alternatives for way in other.get))
+        return tuple(way for way in ways if not way.startswith("unprompt "))
 
 
 @dataclass(frozen=True)
@@ -95,6 +144,32 @@ def cache_folder() -> Path:
     """The user's cache folder for unprompt (`$XDG_CACHE_HOME/unprompt`, else `~/.cache/unprompt`)."""
     base = os.environ.get("XDG_CACHE_HOME")
     return (Path(base) if base else Path.home() / ".cache") / "unprompt"
+
+
+def checkpoint_folder(name: str) -> Path:
+    """Where a checkpoint lies in the user's cache folder."""
+    return cache_folder() / "checkpoints" / name
+
+
+def hub_cache() -> Path:
+    """The folder in which Hugging Face's libraries keep what they download, by their variables."""
+    for variable in ("HF_HUB_CACHE", "HUGGINGFACE_HUB_CACHE"):
+        if folder := os.environ.get(variable):
+            return Path(os.path.expandvars(folder)).expanduser()
+    base = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "huggingface"
+    return Path(os.path.expandvars(os.environ.get("HF_HOME") or base)).expanduser() / "hub"
+
+
+def in_hub_cache(source: Source) -> Path | None:
+    """The folder of a repository's files at a revision in Hugging Face's cache, or None without that."""
+    if not source.on_hub:
+        return None
+    repository = hub_cache() / f"models--{str(source.repository).replace('/', '--')}"
+    revision = source.revision or "main"
+    if (repository / "refs" / revision).is_file():  # a branch, and which commit it was
+        revision = (repository / "refs" / revision).read_text("utf-8").strip()
+    folder = repository / "snapshots" / revision
+    return folder if folder.is_dir() else None
 
 
 def meta_folder() -> Path:
@@ -136,7 +211,7 @@ def _read_files(entries: Sequence[Mapping[str, Any]]) -> tuple[CheckpointFile, .
             name=entry["file"],
             size=entry["size"],
             sha256=entry["sha256"],
-            source=" ".join(str(part) for part in entry["source"].values() if part),
+            source=Source(**entry["source"]),
             licence=entry["licence"],
         )
         for entry in entries
@@ -166,10 +241,19 @@ def places(checkpoint: Checkpoint, explicit: Path | None = None) -> list[tuple[s
     mounted = [path for pattern in ("*", "datasets/*/*") for path in sorted(KAGGLE_INPUT.glob(pattern))]
     mounted.sort(key=lambda path: path.name not in (checkpoint.data_set, checkpoint.name))
     found += [("Kaggle input", path) for path in mounted if path.is_dir()]
-    found.append(("the user's cache", cache_folder() / "checkpoints" / checkpoint.name))
+    found.append(("the user's cache", checkpoint_folder(checkpoint.name)))
+    forms = (checkpoint.files, *(other.files for other in checkpoint.alternatives))
+    snapshots = dict.fromkeys(in_hub_cache(largest(form).source) for form in forms)
+    found += [("the Hugging Face cache", folder) for folder in snapshots if folder]
     if checkpoint.package and (folder := package_folder(checkpoint.package)):
         found.append((f"the package {checkpoint.package}", folder / checkpoint.package_path))
     return found
+
+
+def usual_places() -> str:
+    """Where any checkpoint is looked for, in one line for people."""
+    kept = checkpoint_folder("NAME")
+    return f"${ENVIRONMENT_VARIABLE}, {KAGGLE_INPUT}, {kept}, Hugging Face's cache"
 
 
 def locate(name: str, explicit: Path | None = None) -> Found:
@@ -182,18 +266,34 @@ def locate(name: str, explicit: Path | None = None) -> Found:
     others: list[Found] = []
     for place, folder in tried:
         found = found_in(checkpoint, folder, place)
-        if found and (found.alternative is None or _sizes_agree(found)):
+        if found and (found.alternative is None or sizes_agree(found)):
             return found
         if found:  # files of the same names, which every model in that format has: maybe another's
             others.append(found)
     if others:
         return others[0]
     where = "; ".join(dict.fromkeys(f"{place}: {folder}" for place, folder in tried))
-    more = (way for alternative in checkpoint.alternatives for way in alternative.get)
-    ways = " or ".join((f"attach the Kaggle data set '{checkpoint.data_set}'", *checkpoint.get, *more))
+    size = f" ({size_of(checkpoint.download)})" if checkpoint.download else ""
     raise CheckpointError(
-        f"checkpoint '{name}' ({checkpoint.role}) not found in {len(tried)} places ({where}); {ways}"
+        f"checkpoint '{name}' ({checkpoint.role}) not found in {len(tried)} places ({where}); "
+        f"{checkpoint.get[0]}{size}, or attach the Kaggle data set '{checkpoint.data_set}'; other ways: "
+        f"unprompt checkpoints fetch {name} --by-hand"
     )
+
+
+def size_of(files: Sequence[CheckpointFile]) -> str:
+    """The size of files together for people: "1.71 GB", or that it is not known."""
+    if any(file.size is None for file in files if file.name.endswith(WEIGHTS_ENDINGS)):
+        return "size not known"
+    return shown_bytes(sum(file.size or 0 for file in files))
+
+
+def shown_bytes(size: int) -> str:
+    """A number of bytes for people: "1.71 GB", "231.5 MB", "563 bytes"."""
+    for unit, name, digits in ((1e9, "GB", 2), (1e6, "MB", 1), (1e3, "kB", 1)):
+        if size >= unit:
+            return f"{size / unit:.{digits}f} {name}"
+    return f"{size} bytes"
 
 
 def found_in(checkpoint: Checkpoint, folder: Path, place: str) -> Found | None:
@@ -205,7 +305,8 @@ def found_in(checkpoint: Checkpoint, folder: Path, place: str) -> Found | None:
     return None
 
 
-def _sizes_agree(found: Found) -> bool:
+def sizes_agree(found: Found) -> bool:
+    """Whether located files have the sizes that are declared, as far as they are known."""
     return all(file.size in (None, (found.folder / file.name).stat().st_size) for file in found.files)
 
 
@@ -256,8 +357,10 @@ def _digest(stream: Any) -> str:
 def verify(found: Found, only: Sequence[str] | None = None) -> None:
     """Check sizes and sha256 of a located checkpoint's files (all, or those named in `only`).
 
-    Raises CheckpointError naming the first file that differs.
+    A file whose sha256 is not declared has to have the one that was recorded when it was downloaded, if it
+    was. Raises CheckpointError naming the first file that differs.
     """
+    recorded = recorded_sha256(found.folder)
     for file in found.files:
         if only is not None and file.name not in only:
             continue
@@ -268,11 +371,36 @@ def verify(found: Found, only: Sequence[str] | None = None) -> None:
                 f"{path} has {size:,} bytes, the checkpoint '{found.checkpoint.name}' has {file.size:,}: "
                 "truncated, or another model; get it again"
             )
-        if file.sha256 is not None and (actual := sha256_of(path)) != file.sha256:
+        expected = file.sha256 or recorded.get(file.name)
+        if expected is not None and (actual := _sha256_as_it_is(path)) != expected:
             raise CheckpointError(
                 f"{path} is not the checkpoint '{found.checkpoint.name}': sha256 {actual[:12]}…, "
-                f"expected {file.sha256[:12]}…; get it again"
+                f"expected {expected[:12]}…; get it again"
             )
+
+
+def _sha256_as_it_is(path: Path) -> str:
+    state = path.stat()
+    return _sha256_of_state(path, state.st_size, state.st_mtime_ns)
+
+
+@cache
+def _sha256_of_state(path: Path, _size: int, _changed: int) -> str:
+    """`_size` and `_changed` are only there so that a changed file is read again."""
+    return sha256_of(path)
+
+
+def recorded_sha256(folder: Path) -> dict[str, str]:
+    """The sha256 of a folder's files as they were downloaded, by name; empty where nothing was recorded.
+
+    Raises CheckpointError where the record cannot be read.
+    """
+    if not (folder / RECORD).is_file():
+        return {}
+    try:
+        return {name: str(entry["sha256"]) for name, entry in read_json(folder / RECORD)["files"].items()}
+    except (InputError, KeyError, TypeError, AttributeError) as error:
+        raise CheckpointError(f"{folder / RECORD} cannot be read ({error}); remove it") from error
 
 
 def install(name: str, source: Path) -> Found:
@@ -290,7 +418,8 @@ def install(name: str, source: Path) -> Found:
             f"{root} lacks {len(missing)} of {len(checkpoint.files)} files of '{name}', first: {missing[0]}"
         )
     verify(given)
-    target = cache_folder() / "checkpoints" / name
+    target = checkpoint_folder(name)
+    (target / RECORD).unlink(missing_ok=True)  # of what lay there before
     for file in given.files:
         with (root / file.name).open("rb") as original, writing(target / file.name) as copy:
             shutil.copyfileobj(original, copy, 1 << 20)

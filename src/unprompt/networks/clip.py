@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from unprompt.networks.text_tower import TextTower
     from unprompt.records import FloatArray
 
-CHECKPOINT = "clip-vit-h-14"
+CHECKPOINTS = {MODEL: "clip-vit-h-14", "ViT-L-14-quickgelu": "clip-vit-l-14"}  # those that are declared
 CONFIG_FILE = "open_clip_config.json"
 WEIGHTS_FILES = (  # as repositories of open_clip's models name them; the first that is there is taken
     "open_clip_model.safetensors",
@@ -154,9 +154,10 @@ class Source:
             return cls(f"the model of {checkpoint}", f"local-dir:{checkpoint}", weights_in(checkpoint))
         check_name(model)
         if checkpoint is None:
-            if model != MODEL:
-                raise CheckpointError(f"only {MODEL} has a declared checkpoint; name a file of {model}")
-            found = locate(CHECKPOINT)
+            if model not in CHECKPOINTS:
+                known = " and ".join(CHECKPOINTS)
+                raise CheckpointError(f"only {known} have declared checkpoints; name a file of {model}")
+            found = locate(CHECKPOINTS[model])
             verify(found)
             return cls(model, model, found.main_path)
         if not checkpoint.exists():
