@@ -61,6 +61,13 @@ def test_a_large_thing_that_the_classifier_contradicts_counts_less() -> None:
     assert kite[0].probability == pytest.approx(0.6 * 0.2, abs=1e-3)
 
 
+def test_one_food_does_not_speak_against_another() -> None:
+    """A sandwich has a baguette in it; a book on the plate would be another matter."""
+    sandwich = boxes(("sandwich", 0.64, LARGE))
+    assert find_things(probabilities(baguette=0.99), sandwich)[0].probability == pytest.approx(0.64, abs=2e-3)
+    assert find_things(probabilities(menu=0.5), sandwich)[0].probability == pytest.approx(0.32, abs=1e-2)
+
+
 def test_the_classifier_does_not_doubt_what_it_names_itself_small_things_or_people() -> None:
     seen = probabilities(tabby_cat=0.5, Persian_cat=0.4)
     rows = boxes(("cat", 0.8, LARGE), ("person", 0.7, (0.0, 0.0, 1.0, 0.5)), ("cup", 0.6, SMALL))

@@ -6,6 +6,9 @@ import pytest
 
 from unprompt.networks.imagenet import CLASSES, class_names
 from unprompt.networks.things import (
+    ANIMAL,
+    FOOD,
+    FOOD_CLASSES,
     MOST,
     coco_things,
     spoken_class_names,
@@ -61,9 +64,22 @@ def test_classes_that_are_no_thing_of_the_table_are_none() -> None:
 
 
 def test_animals_are_animals() -> None:
-    animals = {thing.name for thing in thing_names() if thing.is_animal}
+    animals = {thing.name for thing in thing_names() if thing.family == ANIMAL}
     assert {"bird", "dog", "giraffe", "turtle", "insect"} <= animals
     assert not animals & {"person", "teddy bear", "hot dog", "car", "mushroom", "computer mouse"}
+
+
+def test_food_is_food() -> None:
+    foods = {thing.name for thing in thing_names() if thing.family == FOOD}
+    assert {"sandwich", "hot dog", "broccoli", "pizza"} <= foods
+    assert all(
+        set(thing.classes) <= FOOD_CLASSES | set(range(991, 998))
+        for thing in thing_names()
+        if thing.name in foods
+    )
+    named = {class_names()[row] for row in FOOD_CLASSES}
+    assert {"baguette", "guacamole", "espresso", "corn"} <= named
+    assert not named & {"hay", "plate", "tea cup", "menu"}
 
 
 def test_things_are_counted_as_people_count() -> None:

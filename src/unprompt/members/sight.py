@@ -13,7 +13,15 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from unprompt.networks.things import MOST, coco_things, thing_names, thing_of_class
+from unprompt.networks.things import (
+    ANIMAL,
+    FOOD,
+    FOOD_CLASSES,
+    MOST,
+    coco_things,
+    thing_names,
+    thing_of_class,
+)
 
 if TYPE_CHECKING:
     from unprompt.records import FloatArray
@@ -69,18 +77,16 @@ def find_things(probabilities: FloatArray, boxes: FloatArray) -> list[Found]:
     """What the classifier's (1000,) probabilities and the detector's (K, 6) boxes show, the surest first."""
     positions, things = coco_things(), thing_names()
     by_thing = _by_thing(probabilities)
-    alone = [float(one) for row, one in enumerate(probabilities) if row not in thing_of_class()]
     unknown = _unknown_animal(by_thing)
     sighted = []
     for kind, probability, *sides in boxes.tolist():
         if int(kind) not in positions:
             continue
         thing, box = positions[int(kind)], Box(*sides)
-        if unknown is not None and things[thing].is_animal:
+        if unknown is not None and things[thing].family == ANIMAL:
             thing = unknown
         if things[thing].name != PERSON and box.inside().area > LARGE:
-            other = max(*np.delete(by_thing, thing).tolist(), *alone)
-            probability *= 1 - max(0.0, other - by_thing[thing])
+            probability *= 1 - max(0.0, _something_else(thing, probabilities, by_thing) - by_thing[thing])
         sighted.append((thing, float(probability), box))
     sighted.sort(key=lambda one: -one[1])
     found: dict[int, Found] = {}
@@ -97,11 +103,28 @@ def find_things(probabilities: FloatArray, boxes: FloatArray) -> list[Found]:
     return list(found.values())
 
 
+def _something_else(thing: int, probabilities: FloatArray, by_thing: FloatArray) -> float:
+    """The largest probability that the image shows another thing; one food does not speak against another."""
+    things = thing_names()
+    passed = FOOD_CLASSES if things[thing].family == FOOD else frozenset()
+    others = [
+        float(one)
+        for row, one in enumerate(by_thing)
+        if row != thing and not (passed and things[row].family == FOOD)
+    ]
+    alone = [
+        float(one)
+        for row, one in enumerate(probabilities)
+        if row not in thing_of_class() and row not in passed
+    ]
+    return max(*others, *alone)
+
+
 def _unknown_animal(by_thing: FloatArray) -> int | None:
     """The animal that the classifier is sure of and that the detector, unable to name it, calls another."""
     best = int(by_thing.argmax())
     thing = thing_names()[best]
-    return best if thing.is_animal and thing.coco is None and by_thing[best] >= SURE else None
+    return best if thing.family == ANIMAL and thing.coco is None and by_thing[best] >= SURE else None
 
 
 def likeliest_thing(probabilities: FloatArray) -> tuple[int, float]:

@@ -14,16 +14,18 @@ from unprompt.networks.imagenet import class_names
 from unprompt.text.english import add_article
 
 NUMBERS = ("two", "three", "four", "five")
+ANIMAL, FOOD = "animal", "food"
+FOOD_CLASSES = frozenset((*range(924, 958), *range(959, 968), 969, 987, 998))  # guacamole to corn
 MOST = 6  # more than five of a thing are many: counts from 1 to 6 are told apart
 
 
 @dataclass(frozen=True)
 class ThingName:
-    """A thing: its name, its plural, COCO's id of it or None, and the rows of its ImageNet classes."""
+    """A thing: name, plural, family ("animal", "food", ""), COCO's id or None, rows of its ImageNet classes."""
 
     name: str
     plural: str
-    is_animal: bool
+    family: str
     coco: int | None
     classes: tuple[int, ...]
 
@@ -42,11 +44,11 @@ def thing_names() -> tuple[ThingName, ...]:
 
 
 def _read(line: str) -> ThingName:
-    name, plural, kind, coco, classes = line.split("\t")
+    name, plural, family, coco, classes = line.split("\t")
     spans = [span.partition("-") for span in classes.split(",")] if classes != "-" else []
     rows = (range(int(first), int(last or first) + 1) for first, _, last in spans)
     classes_of_it = tuple(row for some in rows for row in some)
-    return ThingName(name, plural, kind == "animal", None if coco == "-" else int(coco), classes_of_it)
+    return ThingName(name, plural, family.strip("-"), None if coco == "-" else int(coco), classes_of_it)
 
 
 @cache
