@@ -21,7 +21,7 @@ MOST = 6  # more than five of a thing are many: counts from 1 to 6 are told apar
 
 @dataclass(frozen=True)
 class ThingName:
-    """A thing: name, plural, family ("animal", "food", ""), COCO's id or None, rows of its ImageNet classes."""
+    """A thing: name, plural, family (animal, food or none), COCO id or None, rows of its ImageNet classes."""
 
     name: str
     plural: str
