@@ -6,6 +6,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+import numpy as np
+
+from unprompt.ensemble.prior import unrelated_prompts
 from unprompt.text.words import split_compounds
 
 if TYPE_CHECKING:
@@ -49,11 +52,13 @@ class Comparison:
     """Two sides: their similarity, that of their prompts as texts, that of each member, and what differs.
 
     Predicted embeddings of images keep near to the middle of all prompts, and so to each other: that of the
-    prompts as texts then says more. `members`: empty where both sides are texts.
+    prompts as texts then says more. `unrelated`: what two public prompts have as texts, on average.
+    `members`: empty where both sides are texts.
     """
 
     similarity: float
     texts: float
+    unrelated: float
     members: Mapping[str, float]
     words: Difference
     phrases: Difference
@@ -82,6 +87,7 @@ def compare(first: Side, second: Side) -> Comparison:
     return Comparison(
         similarity=float(first.embedding @ second.embedding),
         texts=float(first.text @ second.text),
+        unrelated=unrelated_prompts(),
         members={
             name: float(first.members.get(name, first.embedding) @ second.members.get(name, second.embedding))
             for name in names
@@ -89,6 +95,15 @@ def compare(first: Side, second: Side) -> Comparison:
         words=difference(words_in(first.prompt), words_in(second.prompt)),
         phrases=difference(phrases_in(first.prompt), phrases_in(second.prompt)),
     )
+
+
+def unrelated_images(sides: Sequence[Side]) -> float | None:
+    """The mean similarity of the embeddings of different images; None where there are fewer than two."""
+    if len(sides) < 2:
+        return None
+    rows = np.array([side.embedding for side in sides])  # (N, 384)
+    cosines = rows @ rows.T
+    return float(cosines[np.triu_indices(len(rows), k=1)].mean())
 
 
 def difference(first: Sequence[str], second: Sequence[str]) -> Difference:
