@@ -12,6 +12,7 @@ from unprompt.demos.compare import (
     difference,
     phrases_in,
     similarity_in_words,
+    unrelated_images,
     words_in,
 )
 from unprompt.records import DIM
@@ -61,6 +62,12 @@ class TestCompare:
 
     def test_two_texts_have_no_members(self) -> None:
         assert compare(Side("a", axis(1), axis(1), {}), Side("a", axis(1), axis(1), {})).members == {}
+
+    def test_unrelated_images_are_compared_in_pairs(self) -> None:
+        places = (axis(1), axis(0.6, 0.8), axis(0, 1))  # cosines 0.6, 0 and 0.8
+        sides = [Side("", place, axis(1), {}) for place in places]
+        assert unrelated_images(sides) == pytest.approx(1.4 / 3)
+        assert unrelated_images(sides[:1]) is None
 
 
 @pytest.mark.parametrize(

@@ -10,10 +10,12 @@ from unprompt.demos.edits import (
     find_place,
     measure,
     positive_modes,
+    prompts_csv,
     recover,
     with_wording,
 )
 from unprompt.easy_diffuser.negative import NEGATIVE
+from unprompt.ensemble.prior import unrelated_similarity
 
 
 class TestWordings:
@@ -29,6 +31,11 @@ class TestWordings:
             kept = with_wording(kept, Wording(str(number), 0.0))
         assert len(kept) == MOST_WORDINGS
         assert [one.text for one in (kept[0], kept[1], kept[-1])] == ["first", str(31 - MOST_WORDINGS), "29"]
+
+
+def test_prompts_as_a_table() -> None:
+    table = prompts_csv(["a.png", "b,c.png"], ["a cat", 'a "dog"'])
+    assert table.decode() == 'file,prompt\na.png,a cat\n"b,c.png","a ""dog"""\n'
 
 
 def test_negative_does_not_describe() -> None:
@@ -58,6 +65,11 @@ class TestWithLite:
         )
         assert start == same
         assert start.similarity > other.similarity
+        assert (
+            start.similarity
+            > place.unrelated
+            == pytest.approx(float(unrelated_similarity(reading.embedding)))
+        )
         assert start.similarity == pytest.approx(float(loaded.embed([reading.prompt])[0] @ reading.embedding))
 
     def test_without_a_clip_there_is_no_negative_mode(self, loaded) -> None:  # type: ignore[no-untyped-def]

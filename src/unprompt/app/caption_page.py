@@ -64,7 +64,7 @@ def _question(picture: Picture, loaded: LoadedBundle) -> Captioned:
 def show_caption(picture: Picture, captioned: Captioned) -> None:
     """One picture beside its caption and tones."""
     with st.container(border=True):
-        left, right = st.columns([2, 3], gap="medium")
+        left, right = st.columns([1, 2], gap="medium")
         left.image(picture.small, width="stretch", alt=captioned.caption.text)
         with right:
             note(picture.name)

@@ -22,7 +22,6 @@ from unprompt.demos.compare import (
     unrelated_images,
 )
 from unprompt.demos.sample_uploads import sample_images
-from unprompt.html.kit import write_number
 
 if TYPE_CHECKING:
     from unprompt.bundle.loaded import LoadedBundle
@@ -98,14 +97,12 @@ def show_members(found: Comparison, of_pictures: bool) -> None:
     """The similarity of the predicted embeddings, all together and each member's."""
     unrelated = None
     if of_pictures:
-        doing = "Looking at sample pictures that have nothing in common."
+        doing = "Looking at sample pictures, to compare with."
         unrelated = ask("unrelated-pictures", doing, _unrelated)
-    label("Similarity of the predicted embeddings")
-    bars([("all members together", found.similarity), *found.members.items()], unrelated)
-    if unrelated is not None:
-        note(
-            f"Two of this page's sample pictures, which have nothing in common: {write_number(unrelated, 2)}."
-        )
+    label("The predicted embeddings, by all members together")
+    meter(found.similarity, unrelated, "two different sample pictures")
+    if len(found.members) > 1:
+        bars(list(found.members.items()))
     note(
         "Predicted embeddings keep near to the mean of all prompts, "
         "so pictures look more alike here than their prompts do."

@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from unprompt.interrogator.modes import Interrogation
 
 UNRELATED = "an unrelated prompt"
+PHRASES = "phrases"  # the mode of a bundle without a CLIP
 MEANING = (
     "Similarity: the cosine of a prompt's embedding with the one that the bundle predicts for the picture, "
     "from what it saw there. An unrelated prompt: the mean over 1,632 public ones (PartiPrompts). "
@@ -66,7 +67,7 @@ def show_picture(picture: Picture, mode: str, doing: str, slow: bool, alone: boo
 
     Returns its prompt, or None where the visitor stopped.
     """
-    left, right = st.columns([2, 3], gap="large")
+    left, right = st.columns([2, 3] if alone else [1, 2], gap="medium")
     left.image(picture.small, width="stretch", alt=picture.name)
     with right:
         note(picture.name)
@@ -77,16 +78,17 @@ def show_picture(picture: Picture, mode: str, doing: str, slow: bool, alone: boo
         measured = ask(("measured", mode, picture.digest), doing, partial(_measure, (found.prompt,), place))
         if measured is None:
             return None
-        show_prompt(found, measured[0].similarity, place)
-        wanted = alone or st.toggle("Negative prompt, own words, known prompts", key=f"more-{picture.digest}")
+        show_prompt(found, mode, measured[0].similarity, place)
+        wanted = alone or st.toggle("Negative prompt, your own words", key=f"more-{picture.digest}")
         if wanted:
             show_negative(picture, slow)
     if wanted:
-        left, right = st.columns(2, gap="large")
-        with left:
+        columns = st.columns(2, gap="large") if place.known else [st.container()]
+        with columns[0]:
             show_wordings(f"{mode}-{picture.digest}", measured[0], place)
-        with right:
-            show_known(place)
+        if place.known:
+            with columns[1]:
+                show_known(place)
     return found
 
 
@@ -110,10 +112,12 @@ def choose_mode(modes: tuple[str, ...]) -> str:
     return st.segmented_control("Mode", modes, default=modes[0], required=True, key="prompt-mode") or modes[0]
 
 
-def show_prompt(found: Interrogation, similarity: float, place: Place) -> None:
+def show_prompt(found: Interrogation, mode: str, similarity: float, place: Place) -> None:
     """The prompt, what its similarity is worth, and its phrases by kind where there are several."""
     text_to_copy("Recovered prompt", found.prompt, large=True)
     meter(similarity, place.unrelated, UNRELATED)
+    if not found.choices and mode == PHRASES:
+        note("Nothing was recognised here; these words are said of any such picture.")
     if len(found.choices) > 1:
         for kind, choices in found.by_kind().items():
             chips(KIND_NAMES.get(kind, kind), [choice.phrase for choice in choices])
@@ -173,10 +177,7 @@ def choose_words(key: str) -> tuple[str, ...]:
 def show_known(place: Place) -> None:
     """The nearest known prompts."""
     st.subheader("Nearest known prompts", anchor=False)
-    if place.known:
-        bars(place.known, place.unrelated)
-    else:
-        note("No prompts are known here: start the app with --known prompts.csv, or a bundle with a bank.")
+    bars(place.known, place.unrelated)
 
 
 @st.fragment

@@ -47,7 +47,7 @@ def run(options: argparse.Namespace) -> None:
         print(describe_score(demo.run.score)[0])  # the others are of the photographs
     print(
         f"\ndone in {time.monotonic() - started:.0f} s. The scenes are flat drawings, made of OpenMoji;\n"
-        "networks trained on photographs hardly know them: their score shows that all works, not how well it\n"
-        "does on real images."
+        "networks trained on photographs hardly know them: their score shows that all works, not how well\n"
+        "it does on real images."
     )
     print(f"report: {(demo.run.folder / 'report.html').resolve()}")
