@@ -218,7 +218,7 @@ class TestWithLite:
         assert html(at).count('<p class="label">Caption</p>') == 2
         assert html(at).count("Labels, not captions") == 1
         assert "A picture #picture" not in copyable(at)  # a tone that says the same is not offered
-        assert "captions (.zip)" in [button.label for button in at.get("download_button")]
+        assert "Captions (.zip)" in [button.label for button in at.get("download_button")]
 
     def test_the_prompt_with_phrases_known_prompts_and_an_edit(self, app: Any) -> None:
         at = app.file_uploader[0].set_value([png("red")]).run()

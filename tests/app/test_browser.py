@@ -176,7 +176,7 @@ def test_a_comparison(visitor: Visitor) -> None:
     visitor.sees("two unrelated prompts")
     visitor.page.get_by_text("What the members say").click()
     visitor.sees("by all members together")
-    visitor.sees("two different sample pictures")
+    visitor.sees("with sample pictures")
     visitor.sees("Only in the second")
 
 

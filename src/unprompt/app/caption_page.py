@@ -47,7 +47,7 @@ def show() -> None:
                 icon=":material/download:",
             )
             st.download_button(
-                "captions (.zip)",
+                "Captions (.zip)",
                 captions_zip(done),
                 "captions.zip",
                 "application/zip",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING
@@ -64,7 +65,7 @@ def show() -> None:
     if len(sides) < 2:
         empty("Put something on both sides to compare them.")
         return
-    show_comparison(compare(*sides), all(one and one.picture for one in chosen))
+    show_comparison(sides, of_pictures=all(one and one.picture for one in chosen))
 
 
 def choose(name: str, first_sample: int) -> Chosen | None:
@@ -82,25 +83,27 @@ def choose(name: str, first_sample: int) -> Chosen | None:
     return Chosen(picture, "")
 
 
-def show_comparison(found: Comparison, of_pictures: bool) -> None:
+def show_comparison(sides: Sequence[Side], of_pictures: bool) -> None:
     """The number and the differences, and where pictures are compared, what members make of them."""
+    found = compare(sides[0], sides[1])
     with st.container(border=True):
         words = similarity_in_words(found.texts)
         meter(found.texts, found.unrelated, "two unrelated prompts", f"the prompts are {words}")
         if found.members and st.toggle("What the members say", key="compare-members"):
-            show_members(found, of_pictures)
+            show_members(found, sides if of_pictures else ())
     for title, difference in (("Phrases", found.phrases), ("Words", found.words)):
         show_difference(title, difference)
 
 
-def show_members(found: Comparison, of_pictures: bool) -> None:
-    """The similarity of the predicted embeddings, all together and each member's."""
-    unrelated = None
-    if of_pictures:
-        doing = "Looking at sample pictures, to compare with."
-        unrelated = ask("unrelated-pictures", doing, _unrelated)
+def show_members(found: Comparison, pictures: Sequence[Side]) -> None:
+    """The similarity of the predicted embeddings, all together and each member's.
+
+    `pictures`: both sides where both are pictures; those are compared with sample pictures as well.
+    """
+    others = ask("samples", "Looking at sample pictures, to compare with.", _samples) if pictures else None
+    unrelated = unrelated_images(pictures, others) if others else None
     label("The predicted embeddings, by all members together")
-    meter(found.similarity, unrelated, "two different sample pictures")
+    meter(found.similarity, unrelated, "with sample pictures")
     if len(found.members) > 1:
         bars(list(found.members.items()))
     note(
@@ -127,8 +130,8 @@ def _side(chosen: Chosen, loaded: LoadedBundle) -> Side:
     return prompt_side(loaded, chosen.text)
 
 
-def _unrelated(loaded: LoadedBundle) -> float | None:
-    return unrelated_images([image_side(loaded, image) for image in sample_images()])
+def _samples(loaded: LoadedBundle) -> list[Side]:
+    return [image_side(loaded, image) for image in sample_images()]
 
 
 show()

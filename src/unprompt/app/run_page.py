@@ -157,7 +157,7 @@ def show_results(run: BatchRun) -> None:
                 )
         if (run.folder / "prompts.csv").is_file():
             st.download_button(
-                "captions (.zip)",
+                "Captions (.zip)",
                 partial(run_zip, run.folder, run.source),
                 f"{run.name}-captions.zip",
                 "application/zip",

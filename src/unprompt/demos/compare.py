@@ -6,8 +6,6 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-import numpy as np
-
 from unprompt.ensemble.prior import unrelated_prompts
 from unprompt.text.words import split_compounds
 
@@ -18,6 +16,7 @@ if TYPE_CHECKING:
     from unprompt.records import FloatArray
 
 BORDERS = ((0.98, "the same"), (0.8, "very near"), (0.6, "near"), (0.3, "loosely related"))
+ITSELF = 0.9999  # the similarity of an image with itself, but for rounding
 # Fewer than STOP_WORDS: that a cat lies under a table, and not on it, sets two prompts apart.
 _EMPTY_WORDS = frozenset(
     ("a", "an", "the", "of", "and", "or", "in", "on", "at", "by", "for", "from", "to", "with", "is", "are")
@@ -97,13 +96,14 @@ def compare(first: Side, second: Side) -> Comparison:
     )
 
 
-def unrelated_images(sides: Sequence[Side]) -> float | None:
-    """The mean similarity of the embeddings of different images; None where there are fewer than two."""
-    if len(sides) < 2:
-        return None
-    rows = np.array([side.embedding for side in sides])  # (N, 384)
-    cosines = rows @ rows.T
-    return float(cosines[np.triu_indices(len(rows), k=1)].mean())
+def unrelated_images(pair: Sequence[Side], others: Sequence[Side]) -> float | None:
+    """The mean similarity of two images' embeddings with those of other images; None where there are none.
+
+    An image that is among the others is not compared with itself.
+    """
+    cosines = [float(one.embedding @ other.embedding) for one in pair for other in others]
+    different = [cosine for cosine in cosines if cosine < ITSELF]
+    return sum(different) / len(different) if different else None
 
 
 def difference(first: Sequence[str], second: Sequence[str]) -> Difference:

@@ -28,7 +28,7 @@ from unprompt.storage.files import read_json
 
 Answer = TypeVar("Answer")
 
-CHUNK = 16  # images between two looks at how far a run is, and what a cancelled run can lose
+CHUNK = 8  # images between two looks at how far a run is, and what a cancelled run can lose
 MOST_WAITING = 20
 _STAMP = re.compile(r"^\d{8}-\d{6}-")  # what the names of RUN folders begin with
 
