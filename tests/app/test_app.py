@@ -59,6 +59,7 @@ class TestServer:
         assert options["server.address"] == "127.0.0.1"
         assert options["server.allowedHosts"] == ["127.0.0.1", "localhost", "::1"]
         assert options["browser.gatherUsageStats"] is False
+        assert options["runner.postScriptGC"] is False  # with models in the process it costs 0.4 s a click
         assert options["server.maxUploadSize"] == 7
         assert streamlit_options(AppSettings(), ServerConfig(host="0.0.0.0"))["server.allowedHosts"] == []
 
