@@ -156,7 +156,10 @@ def load(
 
 @_takes()
 def demo(out: StrPath = "unprompt-demo") -> Demo:
-    """Draw sample scenes with known prompts to OUT/scenes, predict them to OUT/run, and score that."""
+    """Draw scenes with known prompts, predict them and installed packages' photographs, score the scenes.
+
+    The images are in OUT/samples, the run in OUT/run.
+    """
     from unprompt.demos.sample_scenes import run_demo
 
     return run_demo(Path(out))

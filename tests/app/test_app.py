@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import io
 import os
+import re
 import socket
 import threading
+from html import unescape
 from pathlib import Path
 from typing import Any
 
@@ -13,11 +15,11 @@ import pytest
 from PIL import Image
 
 from tests.marked_pictures import PARAMETERS, png_with
-from unprompt.app.models import Models
 from unprompt.app.settings import VARIABLE, AppSettings, ServerConfig, current_settings
 from unprompt.app.start import MAIN, check_app_settings, check_port, streamlit_options
 from unprompt.easy_diffuser.negative import usual_words
 from unprompt.errors import ConfigError, InputError
+from unprompt.serving.models import Models
 
 PATIENCE = 240  # seconds; what is awaited takes a few on a machine with nothing else to do
 
@@ -58,6 +60,7 @@ class TestServer:
         assert options["server.address"] == "127.0.0.1"
         assert options["server.allowedHosts"] == ["127.0.0.1", "localhost", "::1"]
         assert options["browser.gatherUsageStats"] is False
+        assert options["runner.postScriptGC"] is False  # with models in the process it costs 0.4 s a click
         assert options["server.maxUploadSize"] == 7
         assert streamlit_options(AppSettings(), ServerConfig(host="0.0.0.0"))["server.allowedHosts"] == []
 
@@ -147,7 +150,7 @@ def known(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture
 def app(tmp_path: Path, known: Path, monkeypatch: pytest.MonkeyPatch) -> Any:
-    """The app with lite, known prompts and a root with pictures; at the caption page."""
+    """The app with lite, known prompts and a root with pictures; at the page Prompt."""
     testing = pytest.importorskip("streamlit.testing.v1")
     root = tmp_path / "root"
     (root / "pictures").mkdir(parents=True)
@@ -164,6 +167,13 @@ def app(tmp_path: Path, known: Path, monkeypatch: pytest.MonkeyPatch) -> Any:
 def html(at: Any) -> str:
     """All texts that the page shows as HTML."""
     return "\n".join(element.proto.body for element in at.get("html"))
+
+
+def copyable(at: Any) -> list[str]:
+    """The texts that have a button to copy them, in their order."""
+    return [
+        unescape(text) for text in re.findall(r'<p class="text">(.*?)</p></div><button', html(at), re.DOTALL)
+    ]
 
 
 @pytest.mark.parametrize("page", ["caption", "prompt", "compare", "run"])
@@ -203,41 +213,52 @@ class TestWithLite:
     def _installed(self) -> None:
         pytest.importorskip("torch")
 
-    def test_captions_are_told_once_and_in_three_tones(self, app: Any) -> None:
-        at = app.file_uploader[0].set_value([png("red"), png("blue"), png("red")]).run()
+    def test_pictures_are_captioned_once_and_whose_captions_they_are_is_said_once(self, app: Any) -> None:
+        at = app.switch_page("caption_page.py").run()
+        at = at.file_uploader[0].set_value([png("red"), png("blue"), png("red")]).run()
         assert not at.exception
-        assert len(at.code) == 2 * 3
-        assert html(at).count("Labels, not a caption") == 2
-        assert at.code[2].value.startswith(at.code[0].value)
-        assert "#" in at.code[2].value
-        assert "captions (.zip)" in [button.label for button in at.get("download_button")]
+        assert html(at).count('<p class="label">Caption</p>') == 2
+        assert html(at).count("Labels, not captions") == 1
+        assert "A picture #picture" not in copyable(at)  # a tone that says the same is not offered
+        assert "Captions (.zip)" in [button.label for button in at.get("download_button")]
 
     def test_the_prompt_with_phrases_known_prompts_and_an_edit(self, app: Any) -> None:
-        at = app.switch_page("prompt_page.py").run()
-        at = at.file_uploader[0].set_value(png("red")).run()
+        at = app.file_uploader[0].set_value([png("red")]).run()
         assert not at.exception
-        prompt = at.code[0].value
+        prompt = copyable(at)[0]
         assert at.text_input[0].value == prompt
         shown = html(at)
+        assert shown.count('<span class="label">Similarity</span>') == 1
+        assert "an unrelated prompt: 0." in shown
         assert "a red wall" in shown
         assert "None: its relatedness of tags cannot tell" in shown
         assert "Negative prompt, of usual words alone" in shown
-        assert at.code[1].value == ", ".join(usual_words()["quality"])
+        assert copyable(at)[1] == ", ".join(usual_words()["quality"])
         at = at.get("button_group")[0].set_value(["marks"]).run()
-        assert at.code[1].value == ", ".join(usual_words()["marks"])
+        assert copyable(at)[1] == ", ".join(usual_words()["marks"])
         at = at.get("button_group")[1].set_value(["watermark"]).run()
-        assert at.code[1].value == "watermark"
+        assert copyable(at)[1] == "watermark"
         at = at.text_input[0].set_value("a red wall").run()
         assert "below the recovered prompt" in html(at)
 
     def test_a_prompt_in_the_file_is_shown_beside_the_guess(self, app: Any) -> None:
-        at = app.switch_page("prompt_page.py").run()
-        at = at.file_uploader[0].set_value(("a.png", png_with(parameters=PARAMETERS), "image/png")).run()
+        at = app.file_uploader[0].set_value(("a.png", png_with(parameters=PARAMETERS), "image/png")).run()
         assert not at.exception
         assert "Prompt read from the file" in html(at)
-        assert at.code[0].value == "a lighthouse at dusk, (warm light:1.2)"
-        assert at.code[1].value == "blurry, lowres"
-        assert at.text_input[0].value == at.code[2].value  # the guess
+        prompt, negative, guess, *_ = copyable(at)
+        assert (prompt, negative) == ("a lighthouse at dusk, (warm light:1.2)", "blurry, lowres")
+        assert at.text_input[0].value == guess
+
+    def test_several_pictures_get_prompts_and_what_else_there_is_when_wanted(self, app: Any) -> None:
+        at = app.file_uploader[0].set_value([png("red"), png("blue"), png("red")]).run()
+        assert not at.exception
+        assert len(copyable(at)) == 2
+        assert html(at).count("Similarity: the cosine") == 1
+        assert "Download all as CSV" in [button.label for button in at.get("download_button")]
+        assert len(at.text_input) == 0
+        at = at.toggle[1].set_value(True).run()
+        assert not at.exception
+        assert [field.value for field in at.text_input] == [copyable(at)[1]]
 
     def test_two_prompts_are_compared(self, app: Any) -> None:
         at = app.switch_page("compare_page.py").run()
@@ -247,3 +268,4 @@ class TestWithLite:
         at = at.text_area(key="compare-second-text").set_value("a blue bus, oil painting").run()
         assert not at.exception
         assert '<ul class="chips both"><li>oil painting</li></ul>' in html(at)
+        assert "two unrelated prompts: 0.14" in html(at)

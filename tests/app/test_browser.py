@@ -129,11 +129,11 @@ def visitor(browser: Any, address: str, request: pytest.FixtureRequest) -> Itera
 
 def test_captions(visitor: Visitor, scenes: Path, tmp_path: Path) -> None:
     (tmp_path / "bad.png").write_bytes(b"nothing")
-    visitor.open("")
+    visitor.open("caption")
     visitor.check()
     visitor.page.set_input_files(UPLOADER, [scenes / "images" / "scene-01.png", tmp_path / "bad.png"])
     visitor.sees("cannot be used: not a PNG")
-    visitor.sees("Labels, not a caption")
+    visitor.sees("Labels, not captions")
     visitor.page.get_by_role("button", name="Take a sample").click()
     visitor.sees("Download")
     with visitor.page.expect_download() as download:
@@ -146,10 +146,22 @@ def test_captions(visitor: Visitor, scenes: Path, tmp_path: Path) -> None:
 
 
 def test_the_prompt_and_an_edit_of_it(visitor: Visitor, scenes: Path) -> None:
-    visitor.open("prompt")
+    visitor.open("")
     visitor.page.set_input_files(UPLOADER, scenes / "images" / "scene-02.png")
     visitor.sees("Your own words")
     visitor.sees("Nearest known prompts")
+    visitor.settle()
+    copy = visitor.page.get_by_role("button", name="Copy: Recovered prompt")
+    assert copy.bounding_box()["height"] >= 44  # for a finger
+    visitor.page.evaluate(
+        "() => { navigator.clipboard.writeText = () => Promise.reject(); }"
+    )  # without https
+    copy.click()
+    visitor.page.get_by_text("Copied", exact=True).wait_for()
+    text = visitor.page.locator(".copyable .text").first.inner_text()
+    visitor.page.locator('input[type="text"]').fill("")
+    visitor.page.locator('input[type="text"]').press("Control+V")
+    assert visitor.page.locator('input[type="text"]').input_value() == text
     visitor.page.locator('input[type="text"]').fill("a hammer on a white background")
     visitor.sees("the recovered prompt")
     visitor.page.get_by_role("button", name="Keep this wording").click()
@@ -161,7 +173,10 @@ def test_a_comparison(visitor: Visitor) -> None:
     for taken in range(2):  # the first side's button has then another name
         visitor.page.get_by_role("button", name="Take a sample").first.click()
         visitor.page.get_by_role("button", name="Take another sample").nth(taken).wait_for()
-    visitor.sees("all members together")
+    visitor.sees("two unrelated prompts")
+    visitor.page.get_by_text("What the members say").click()
+    visitor.sees("by all members together")
+    visitor.sees("with sample pictures")
     visitor.sees("Only in the second")
 
 
@@ -200,6 +215,6 @@ def test_a_picture_can_be_pasted(browser: Any, address: str, scenes: Path) -> No
     }"""
     visitor.page.evaluate(paste, content)
     visitor.sees("pasted.png")
-    visitor.sees("Labels, not a caption")
+    visitor.sees("Recovered prompt")
     visitor.check()
     context.close()

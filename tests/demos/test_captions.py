@@ -11,7 +11,7 @@ from pathlib import Path
 from PIL import Image
 
 from unprompt.bundle.loaded import Caption
-from unprompt.demos.captions import HEADER, Captioned, captions_csv, captions_zip, run_zip, speaker
+from unprompt.demos.captions import HEADER, Captioned, captions_csv, captions_zip, run_zip, speakers
 from unprompt.demos.tones import tones_of
 
 
@@ -31,10 +31,11 @@ def test_the_table_has_a_row_for_each_image() -> None:
 
 
 def test_labels_are_never_called_a_caption() -> None:
-    assert speaker(Caption("a bus", "BLIP", captioned=True)) == "Caption by BLIP"
-    said = speaker(Caption("a bus", "EfficientNet", captioned=False))
-    assert said.startswith("Labels, not a caption")
+    assert speakers([Caption("a bus", "BLIP", captioned=True)]) == ("Captions by BLIP.",)
+    (said,) = speakers([Caption(text, "EfficientNet", captioned=False) for text in ("a bus", "a cat")])
+    assert said.startswith("Labels, not captions")
     assert "EfficientNet" in said
+    assert speakers([]) == ()
 
 
 def unzipped(content: bytes) -> dict[str, str]:

@@ -12,6 +12,7 @@ from unprompt.demos.compare import (
     difference,
     phrases_in,
     similarity_in_words,
+    unrelated_images,
     words_in,
 )
 from unprompt.records import DIM
@@ -61,6 +62,13 @@ class TestCompare:
 
     def test_two_texts_have_no_members(self) -> None:
         assert compare(Side("a", axis(1), axis(1), {}), Side("a", axis(1), axis(1), {})).members == {}
+
+    def test_a_pair_is_compared_with_others_but_no_image_with_itself(self) -> None:
+        places = (axis(1), axis(0.6, 0.8), axis(0, 1))
+        first, second, third = (Side("", place, axis(1), {}) for place in places)
+        assert unrelated_images([first, second], [third]) == pytest.approx((0 + 0.8) / 2)
+        assert unrelated_images([first, second], [first, third]) == pytest.approx((0 + 0.6 + 0.8) / 3)
+        assert unrelated_images([first, first], [first]) is None
 
 
 @pytest.mark.parametrize(

@@ -13,10 +13,12 @@ from unprompt.demos.edits import (
     find_place,
     measure,
     positive_modes,
+    prompts_csv,
     recover,
     with_wording,
 )
 from unprompt.easy_diffuser.negative import NEGATIVE
+from unprompt.ensemble.prior import unrelated_similarity
 
 
 class TestWordings:
@@ -43,6 +45,11 @@ def test_a_prompt_in_a_file_and_none() -> None:
     endless = find_in_file(png_with(parameters="a" * 99_999))
     assert endless is not None
     assert len(endless.prompt) == LONGEST_SHOWN
+
+
+def test_prompts_as_a_table() -> None:
+    table = prompts_csv(["a.png", "b,c.png"], ["a cat", 'a "dog"'])
+    assert table.decode() == 'file,prompt\na.png,a cat\n"b,c.png","a ""dog"""\n'
 
 
 def test_negative_does_not_describe() -> None:
@@ -72,6 +79,11 @@ class TestWithLite:
         )
         assert start == same
         assert start.similarity > other.similarity
+        assert (
+            start.similarity
+            > place.unrelated
+            == pytest.approx(float(unrelated_similarity(reading.embedding)))
+        )
         assert start.similarity == pytest.approx(float(loaded.embed([reading.prompt])[0] @ reading.embedding))
 
     def test_without_a_clip_there_is_no_negative_mode(self, loaded) -> None:  # type: ignore[no-untyped-def]

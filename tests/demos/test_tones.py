@@ -6,7 +6,15 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from unprompt.demos.tones import HASHTAGS, Tones, first_statement, hashtags, subjects_of, tones_of
+from unprompt.demos.tones import (
+    HASHTAGS,
+    Tones,
+    different_tones,
+    first_statement,
+    hashtags,
+    subjects_of,
+    tones_of,
+)
 
 
 class TestSubjects:
@@ -96,3 +104,20 @@ class TestTones:
         assert bool(tones.short) == bool(tones.plain) == bool(tones.social)
         assert tones.social.startswith(tones.short)
         assert "\n" not in tones.short + tones.plain + tones.social
+
+
+@pytest.mark.parametrize(
+    ("caption", "offered"),
+    [
+        ("a car", {}),  # "A car" and "A car #car" say nothing else than "A car."
+        ("a three-toed sloth", {}),
+        ("", {}),
+        ("a teddy bear on a laptop", {"social": "A teddy bear on a laptop #TeddyBear #laptop"}),
+        (
+            "a cat on a mat with a ball",
+            {"short": "A cat on a mat", "social": "A cat on a mat #cat #mat #ball"},
+        ),
+    ],
+)
+def test_tones_that_say_the_same_are_not_offered(caption: str, offered: dict[str, str]) -> None:
+    assert different_tones(tones_of(caption)) == offered

@@ -308,6 +308,53 @@ def test_page_sorts_filters_and_fits_a_phone(browser: Any, tmp_path: Path, pictu
 
 
 @pytest.mark.slow
+def test_prompts_are_copied_and_pictures_enlarged_by_keys(
+    browser: Any, tmp_path: Path, picture: Path
+) -> None:
+    images = [
+        make_image("a", file=picture),
+        make_image("b"),
+        make_image("c", file=picture, guess="two\nlines"),
+    ]
+    path = tmp_path / "report.html"
+    path.write_text(render_report(make_report(*images)), encoding="utf-8")
+    page = browser.new_context(viewport={"width": 390, "height": 844}).new_page()
+    complaints = listen(page)
+    page.goto(path.as_uri())
+
+    def copied(button: Any) -> str:
+        button.press("Enter")
+        page.get_by_text("Copied", exact=True).first.wait_for()
+        page.get_by_role("searchbox").fill("")
+        page.get_by_role("searchbox").focus()
+        page.keyboard.press("Control+V")
+        value = str(page.get_by_role("searchbox").input_value())
+        page.get_by_role("searchbox").fill("")  # else the search goes on hiding cards
+        return value
+
+    third = page.locator(".card").nth(2)
+    assert copied(third.get_by_role("button", name="Copy the true prompt")) == "truth of c"
+    page.evaluate("() => { navigator.clipboard.writeText = () => Promise.reject(); }")  # as in some frames
+    assert copied(page.get_by_role("button", name="Copy the recovered prompt").first) == "guess of a"
+    page.get_by_role("searchbox").fill("")
+
+    first = page.get_by_role("button", name="Enlarge Image a")
+    first.press("Enter")
+    large = page.get_by_role("dialog")
+    assert large.get_by_text("guess of a").is_visible()
+    assert large.locator("img").bounding_box()["width"] > 2 * first.bounding_box()["width"]
+    page.keyboard.press("ArrowRight")  # to the next that has a picture
+    assert large.get_by_text("two lines").is_visible()
+    page.keyboard.press("ArrowRight")
+    assert large.get_by_text("guess of a").is_visible()
+    page.keyboard.press("Escape")
+    assert not large.is_visible()
+    assert first.evaluate("one => one === document.activeElement")
+    assert page.evaluate("document.documentElement.scrollWidth") <= 390
+    assert complaints == []
+
+
+@pytest.mark.slow
 def test_page_is_whole_without_javascript(browser: Any, tmp_path: Path) -> None:
     path = tmp_path / "report.html"
     path.write_text(render_report(make_report(make_image("a"), make_image("b"))), encoding="utf-8")
@@ -315,3 +362,4 @@ def test_page_is_whole_without_javascript(browser: Any, tmp_path: Path) -> None:
     page.goto(path.as_uri())
     assert page.locator(".card:visible").count() == 2
     assert not page.locator("#controls").is_visible()
+    assert page.locator("[data-copy]:visible").count() == 0

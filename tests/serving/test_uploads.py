@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from unprompt.demos.sample_uploads import COUNT, sample_uploads
+from unprompt.demos.sample_uploads import SCENES, sample_uploads
 from unprompt.errors import UnreadableImageError
 from unprompt.serving.uploads import FORMATS, Upload, preview, read_upload, without_doubles
 
@@ -81,5 +81,5 @@ def test_the_same_bytes_count_once_in_their_first_place() -> None:
 def test_samples_are_different_pictures() -> None:
     pytest.importorskip("resvg_py")
     samples = sample_uploads()
-    assert len({sample.digest for sample in samples}) == COUNT
-    assert read_upload(samples[0], limit_mb=5).size == (512, 512)
+    assert len({sample.digest for sample in samples}) == len(samples) >= SCENES
+    assert read_upload(samples[-1], limit_mb=5).size == (512, 512)

@@ -13,10 +13,10 @@ from typing import TYPE_CHECKING, TypeVar
 import streamlit as st
 
 from unprompt.app.looks import note, plain, trouble
-from unprompt.app.models import Models
 from unprompt.app.settings import current_settings
 from unprompt.errors import UnpromptError
 from unprompt.serving.batch_runs import BatchRuns
+from unprompt.serving.models import Models
 from unprompt.storage.files import read_prompts
 
 if TYPE_CHECKING:
@@ -45,14 +45,13 @@ def models() -> Models:
 
 
 @st.cache_resource(show_spinner=False)
-def _batch_runs(out: str, bundle: str, device: str) -> BatchRuns:
-    return BatchRuns(Path(out), bundle, device)
+def _batch_runs(out: str, _models: Models) -> BatchRuns:
+    return BatchRuns(Path(out), _models)
 
 
 def batch_runs() -> BatchRuns:
     """The runs that all visitors share."""
-    settings = current_settings()
-    return _batch_runs(str(settings.out), settings.bundle, settings.device)
+    return _batch_runs(str(current_settings().out), models())
 
 
 def ask(key: Hashable, doing: str, question: Callable[[LoadedBundle], Answer]) -> Answer | None:

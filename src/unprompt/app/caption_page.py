@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-from dataclasses import fields
 from functools import partial
 from typing import TYPE_CHECKING
 
 import streamlit as st
 
 from unprompt.app.asking import ask
-from unprompt.app.looks import empty, head, note, spoken, text_to_copy
+from unprompt.app.looks import empty, head, hint, note, text_to_copy
 from unprompt.app.picture_inputs import Picture, pick_pictures
-from unprompt.demos.captions import Captioned, caption_image, captions_csv, captions_zip, speaker
-from unprompt.demos.tones import Tones
+from unprompt.demos.captions import Captioned, caption_image, captions_csv, captions_zip, speakers
+from unprompt.demos.tones import different_tones
 
 if TYPE_CHECKING:
     from unprompt.bundle.loaded import LoadedBundle
@@ -20,12 +19,13 @@ if TYPE_CHECKING:
 
 def show() -> None:
     """The page."""
-    head("Caption", "Upload or paste pictures. Each gets a caption, and the same in three tones to copy.")
+    head("Caption", "A sentence about each picture, and other tones of it where they say it differently.")
     pictures = pick_pictures("caption")
     if not pictures:
-        empty("Captions appear here. PNG, JPEG or WebP; several at once are fine.")
+        empty("Upload, paste or drop pictures, or take a sample.")
         return
     done: list[Captioned] = []
+    above = st.container()
     for number, picture in enumerate(pictures, start=1):
         doing = f"Captioning {number} of {len(pictures)}: {picture.name}."
         captioned = ask(("caption", picture.digest), doing, partial(_question, picture))
@@ -34,6 +34,9 @@ def show() -> None:
         show_caption(picture, captioned)
         done.append(captioned)
     if done:
+        with above:
+            for said in speakers([one.caption for one in done]):
+                hint(said)
         with st.container(horizontal=True):
             st.download_button(
                 "Download all as CSV" if len(done) > 1 else "Download as CSV",
@@ -44,7 +47,7 @@ def show() -> None:
                 icon=":material/download:",
             )
             st.download_button(
-                "captions (.zip)",
+                "Captions (.zip)",
                 captions_zip(done),
                 "captions.zip",
                 "application/zip",
@@ -61,13 +64,13 @@ def _question(picture: Picture, loaded: LoadedBundle) -> Captioned:
 def show_caption(picture: Picture, captioned: Captioned) -> None:
     """One picture beside its caption and tones."""
     with st.container(border=True):
-        left, right = st.columns([2, 3], gap="medium")
+        left, right = st.columns([1, 2], gap="medium")
         left.image(picture.small, width="stretch", alt=captioned.caption.text)
         with right:
             note(picture.name)
-            spoken(captioned.caption.text, speaker(captioned.caption))
-            for tone in fields(Tones):
-                text_to_copy(tone.name.capitalize(), getattr(captioned.tones, tone.name))
+            text_to_copy("Caption", captioned.tones.plain, large=True)
+            for tone, text in different_tones(captioned.tones).items():
+                text_to_copy(tone.capitalize(), text)
 
 
 show()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING
@@ -9,7 +10,7 @@ from typing import TYPE_CHECKING
 import streamlit as st
 
 from unprompt.app.asking import ask
-from unprompt.app.looks import bars, big_number, chips, empty, head, label, note, text_to_copy
+from unprompt.app.looks import bars, chips, empty, head, label, meter, note, text_to_copy
 from unprompt.app.picture_inputs import Picture, pick_picture
 from unprompt.demos.compare import (
     Comparison,
@@ -19,7 +20,9 @@ from unprompt.demos.compare import (
     image_side,
     prompt_side,
     similarity_in_words,
+    unrelated_images,
 )
+from unprompt.demos.sample_uploads import sample_images
 
 if TYPE_CHECKING:
     from unprompt.bundle.loaded import LoadedBundle
@@ -42,7 +45,7 @@ class Chosen:
 
 def show() -> None:
     """The page."""
-    head("Compare", "Put two pictures or prompts beside each other and see how near they are.")
+    head("Compare", "Two pictures or prompts beside each other: how near they are, and what sets them apart.")
     columns = st.columns(2, gap="large")
     chosen = []
     for position, (column, name) in enumerate(zip(columns, ("First", "Second"), strict=True)):
@@ -60,9 +63,9 @@ def show() -> None:
             if one.picture:
                 text_to_copy("Recovered prompt", side.prompt)
     if len(sides) < 2:
-        empty("The comparison appears here when there is something on both sides.")
+        empty("Put something on both sides to compare them.")
         return
-    show_comparison(compare(*sides))
+    show_comparison(sides, of_pictures=all(one and one.picture for one in chosen))
 
 
 def choose(name: str, first_sample: int) -> Chosen | None:
@@ -80,22 +83,33 @@ def choose(name: str, first_sample: int) -> Chosen | None:
     return Chosen(picture, "")
 
 
-def show_comparison(found: Comparison) -> None:
-    """The numbers and the differences."""
+def show_comparison(sides: Sequence[Side], of_pictures: bool) -> None:
+    """The number and the differences, and where pictures are compared, what members make of them."""
+    found = compare(sides[0], sides[1])
     with st.container(border=True):
-        left, right = st.columns([2, 3], gap="large")
-        with left:
-            big_number(found.texts, "Similarity of the prompts", similarity_in_words(found.texts))
-        with right:
-            if found.members:
-                label("Similarity of the predicted embeddings")
-                bars([("all members together", found.similarity), *found.members.items()])
-                note(
-                    "Predicted embeddings keep near to the mean of all prompts, "
-                    "so pictures look more alike here than their prompts do."
-                )
+        words = similarity_in_words(found.texts)
+        meter(found.texts, found.unrelated, "two unrelated prompts", f"the prompts are {words}")
+        if found.members and st.toggle("What the members say", key="compare-members"):
+            show_members(found, sides if of_pictures else ())
     for title, difference in (("Phrases", found.phrases), ("Words", found.words)):
         show_difference(title, difference)
+
+
+def show_members(found: Comparison, pictures: Sequence[Side]) -> None:
+    """The similarity of the predicted embeddings, all together and each member's.
+
+    `pictures`: both sides where both are pictures; those are compared with sample pictures as well.
+    """
+    others = ask("samples", "Looking at sample pictures, to compare with.", _samples) if pictures else None
+    unrelated = unrelated_images(pictures, others) if others else None
+    label("The predicted embeddings, by all members together")
+    meter(found.similarity, unrelated, "with sample pictures")
+    if len(found.members) > 1:
+        bars(list(found.members.items()))
+    note(
+        "Predicted embeddings keep near to the mean of all prompts, "
+        "so pictures look more alike here than their prompts do."
+    )
 
 
 def show_difference(title: str, difference: Difference) -> None:
@@ -114,6 +128,10 @@ def _side(chosen: Chosen, loaded: LoadedBundle) -> Side:
     if chosen.picture:
         return image_side(loaded, chosen.picture.image())
     return prompt_side(loaded, chosen.text)
+
+
+def _samples(loaded: LoadedBundle) -> list[Side]:
+    return [image_side(loaded, image) for image in sample_images()]
 
 
 show()

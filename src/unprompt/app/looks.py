@@ -14,11 +14,17 @@ from unprompt.html.kit import write_number
 MARKDOWN = frozenset("\\`*_{}[]()#+-.!~|<>:$")
 STYLE = Path(__file__).with_name("style.css")
 ICON = Path(__file__).with_name("icon.svg")
+COPY = Path(__file__).with_name("copy.js")
 
 
 def set_style() -> None:
     """Put the style sheet into the page."""
     st.html(STYLE)
+
+
+def enable_copying() -> None:
+    """Let the buttons of `text_to_copy` copy."""
+    st.components.v2.component("unprompt_copy", js=COPY.read_text(encoding="utf-8"))(key="copy")
 
 
 def head(title: str, says: str) -> None:
@@ -70,47 +76,59 @@ def empty(text: str) -> None:
     st.html(f'<p class="empty">{escape(text)}</p>')
 
 
-def spoken(text: str, by: str) -> None:
-    """A sentence, and who says it."""
-    st.html(f'<p class="spoken">{escape(text)}</p><p class="note">{escape(by)}</p>')
+def hint(text: str) -> None:
+    """What a visitor must know to read the page right, once for all that is on it."""
+    st.html(f'<p class="hint">{escape(text)}</p>')
 
 
-def text_to_copy(title: str, text: str) -> None:
+def text_to_copy(title: str, text: str, large: bool = False) -> None:
     """A titled text with a button that copies it."""
-    with st.container(gap="xxsmall"):
-        label(title)
-        st.code(text, language=None, wrap_lines=True)
+    button = (
+        f'<button type="button" data-copy aria-label="Copy: {escape(title)}">Copy</button>' if text else ""
+    )
+    st.html(
+        f'<div class="copyable {"large" if large else ""}"><div><p class="label">{escape(title)}</p>'
+        f'<p class="text">{escape(text)}</p></div>{button}</div>'
+    )
 
 
-def chips_html(texts: Sequence[str | tuple[str, float]], kind: str = "") -> str:
-    """Short texts beside each other, each with its similarity where it has one."""
-    items = []
-    for one in texts:
-        text, similarity = one if isinstance(one, tuple) else (one, None)
-        number = f"<b>{write_number(similarity, 2)}</b>" if similarity is not None else ""
-        items.append(f"<li>{escape(text)}{number}</li>")
-    return f'<ul class="chips {escape(kind)}">{"".join(items)}</ul>'
+def chips_html(texts: Sequence[str], kind: str = "") -> str:
+    """Short texts beside each other."""
+    items = "".join(f"<li>{escape(text)}</li>" for text in texts)
+    return f'<ul class="chips {escape(kind)}">{items}</ul>'
 
 
-def chips(title: str, texts: Sequence[str | tuple[str, float]], none: str = "none", kind: str = "") -> None:
+def chips(title: str, texts: Sequence[str], none: str = "none", kind: str = "") -> None:
     """A titled row of chips."""
     shown = chips_html(texts, kind) if texts else f'<p class="none">{escape(none)}</p>'
     st.html(f'<div class="group"><p class="label">{escape(title)}</p>{shown}</div>')
 
 
-def bars(rows: Sequence[tuple[str, float]]) -> None:
-    """Texts with their similarities, each as a number and as a bar from 0 to 1."""
+def bars(rows: Sequence[tuple[str, float]], unrelated: float | None = None) -> None:
+    """Texts with their similarities, each a number and a bar from 0 to 1, with a tick at `unrelated`."""
     items = "".join(
-        f'<li><span class="said">{escape(text)}</span><b>{write_number(similarity, 3)}</b>'
-        f'<i style="width: {100 * min(max(similarity, 0.0), 1.0):.1f}%"></i></li>'
+        f'<li><span class="said">{escape(text)}</span><b>{write_number(similarity, 2)}</b>'
+        f"{_track(similarity, unrelated)}</li>"
         for text, similarity in rows
     )
     st.html(f'<ol class="bars">{items}</ol>')
 
 
-def big_number(value: float, title: str, says: str) -> None:
-    """One similarity that the page is about."""
+def meter(value: float, unrelated: float | None, against: str, says: str = "") -> None:
+    """A similarity beside the level that tells what it is worth: that of what is unrelated, `against`."""
+    beside = f"<span>{escape(against)}: {write_number(unrelated, 2)}</span>" if unrelated is not None else ""
+    words = f" <em>{escape(says)}</em>" if says else ""
     st.html(
-        f'<div class="number"><p class="label">{escape(title)}</p>'
-        f"<b>{write_number(value, 3)}</b><span>{escape(says)}</span></div>"
+        f'<div class="meter"><p><span class="label">Similarity</span><b>{write_number(value, 2)}</b>{words}'
+        f"{beside}</p>{_track(value, unrelated)}</div>"
     )
+
+
+def _track(value: float, unrelated: float | None) -> str:
+    """A bar from 0 to 1 for the eyes; the numbers stand beside it."""
+    tick = f'<i class="tick" style="left: {_percent(unrelated)}"></i>' if unrelated is not None else ""
+    return f'<i class="track"><i class="share" style="width: {_percent(value)}"></i>{tick}</i>'
+
+
+def _percent(share: float) -> str:
+    return f"{100 * min(max(share, 0.0), 1.0):.1f}%"

@@ -4,17 +4,17 @@ from __future__ import annotations
 
 import streamlit as st
 
-from unprompt.app.looks import ICON, brand, foot, set_style
+from unprompt.app.looks import ICON, brand, enable_copying, foot, set_style
 from unprompt.app.picture_inputs import accept_pasted
 from unprompt.app.settings import current_settings
 
-PAGES = {"caption": "Caption", "prompt": "Prompt", "compare": "Compare", "run": "Run"}
+PAGES = {"prompt": "Prompt", "caption": "Caption", "compare": "Compare", "run": "Run"}
 
 # A Material icon as page_icon would be fetched from the network.
 st.set_page_config(page_title="unprompt", page_icon=str(ICON), layout="wide")
 set_style()
 pages = [
-    st.Page(f"{name}_page.py", title=title, url_path=name, default=name == "caption")
+    st.Page(f"{name}_page.py", title=title, url_path=name, default=name == "prompt")
     for name, title in PAGES.items()
 ]
 page = st.navigation(pages, position="hidden")
@@ -23,5 +23,6 @@ with st.container(horizontal=True, key="pages", gap="xsmall", vertical_alignment
     for one in pages:
         st.page_link(one)
     accept_pasted()
+    enable_copying()
 page.run()
 foot(current_settings().bundle)

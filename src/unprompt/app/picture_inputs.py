@@ -11,7 +11,7 @@ import streamlit as st
 
 from unprompt.app.looks import plain
 from unprompt.app.settings import current_settings
-from unprompt.demos.sample_uploads import COUNT, sample_uploads, samples_can_be_drawn
+from unprompt.demos.sample_uploads import are_there_samples, sample_uploads
 from unprompt.errors import UnreadableImageError
 from unprompt.serving.uploads import EXTENSIONS, Upload, preview, read_upload, without_doubles
 
@@ -74,7 +74,8 @@ def pick_picture(key: str, first_sample: int = 0) -> Picture | None:
         uploads = [Upload.of(file.name, file.getvalue())]
     else:
         count = _samples_taken(key)
-        uploads = [sample_uploads()[(first_sample + count - 1) % COUNT]] if count else []
+        samples = sample_uploads() if count else ()
+        uploads = [samples[(first_sample + count - 1) % len(samples)]] if samples else []
     pictures = _readable(uploads)
     return pictures[0] if pictures else None
 
@@ -88,7 +89,7 @@ def _samples_taken(key: str) -> int:
     """Buttons to take samples and to put them away; returns how many have been taken."""
     state = f"{key}-samples"
     count = int(st.session_state.setdefault(state, 0))
-    if not samples_can_be_drawn():
+    if not are_there_samples():
         return 0
 
     def take() -> None:

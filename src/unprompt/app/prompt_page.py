@@ -1,4 +1,4 @@
-"""A picture -> its prompt in phrases, the nearest known prompts, and how near one's own wording comes."""
+"""Pictures -> their prompts, what those are worth, the nearest known prompts, one's own wordings."""
 
 from __future__ import annotations
 
@@ -9,9 +9,8 @@ from typing import TYPE_CHECKING
 import streamlit as st
 
 from unprompt.app.asking import ask, await_answer
-from unprompt.app.looks import bars, big_number, chips, empty, head, label, note, text_to_copy
-from unprompt.app.picture_inputs import Picture, pick_picture
-from unprompt.demos.compare import similarity_in_words
+from unprompt.app.looks import bars, chips, empty, head, label, meter, note, text_to_copy
+from unprompt.app.picture_inputs import Picture, pick_pictures
 from unprompt.demos.edits import (
     KIND_NAMES,
     Place,
@@ -20,6 +19,7 @@ from unprompt.demos.edits import (
     find_place,
     measure,
     positive_modes,
+    prompts_csv,
     recover,
     with_wording,
 )
@@ -32,36 +32,80 @@ if TYPE_CHECKING:
     from unprompt.interrogator.modes import Interrogation
     from unprompt.metadata.generation import Generation
 
+UNRELATED = "an unrelated prompt"
+PHRASES = "phrases"  # the mode of a bundle without a CLIP
+MEANING = (
+    "Similarity: the cosine of a prompt's embedding with the one that the bundle predicts for the picture, "
+    "from what it saw there. An unrelated prompt: the mean over 1,632 public ones (PartiPrompts). "
+    "A high number says that the words fit what was seen, not that it was seen rightly."
+)
+
 
 def show() -> None:
     """The page."""
-    head("Prompt", "Which prompt may have made this picture? See it in its phrases, then try your own words.")
-    picture = pick_picture("prompt")
-    if picture is None:
-        empty("The prompt appears here, with what it is made of.")
+    head("Prompt", "Which prompts may have made these pictures? Copy them, or try words of your own.")
+    pictures = pick_pictures("prompt")
+    if not pictures:
+        empty("Upload, paste or drop pictures, or take a sample.")
         return
-    left, right = st.columns([2, 3], gap="large")
+    modes = ask("modes", "Looking which modes the bundle has.", lambda loaded: loaded.modes)
+    if modes is None:
+        return
+    mode = choose_mode(positive_modes(modes))
+    told: list[Interrogation] = []
+    for number, picture in enumerate(pictures, start=1):
+        of = f"{picture.name}, {number} of {len(pictures)}" if len(pictures) > 1 else picture.name
+        with st.container(border=True, key=f"picture-{picture.digest}"):
+            found = show_picture(picture, mode, f"Looking at {of}.", NEGATIVE in modes, len(pictures) == 1)
+        if found is None:
+            break
+        told.append(found)
+    show_download(pictures[: len(told)], told)
+    note(MEANING)
+
+
+def show_picture(picture: Picture, mode: str, doing: str, slow: bool, alone: bool) -> Interrogation | None:
+    """A picture beside its prompt; what else there is to say at once where it is `alone`, else if wanted.
+
+    Returns its prompt, or None where the visitor stopped.
+    """
+    left, right = st.columns([2, 3] if alone else [1, 2], gap="medium")
     left.image(picture.small, width="stretch", alt=picture.name)
     with right:
+        note(picture.name)
         show_from_file(picture)
-        modes = ask("modes", "Looking which modes the bundle has.", lambda loaded: loaded.modes)
-        if modes is None:
-            return
-        mode = choose_mode(positive_modes(modes))
-        doing = f"Looking at {picture.name} in the mode {mode}."
         found = ask(("prompt", mode, picture.digest), doing, partial(_recover, picture, mode))
-        if found is None:
-            return
-        show_prompt(found)
-        show_negative(picture, NEGATIVE in modes)
-    place = ask(("place", picture.digest), "Predicting its embedding.", partial(_place, picture))
-    if place is None:
-        return
-    left, right = st.columns(2, gap="large")
-    with left:
-        show_wordings(f"{mode}-{picture.digest}", found.prompt, place)
-    with right:
-        show_known(place)
+        place = ask(("place", picture.digest), doing, partial(_place, picture)) if found else None
+        if found is None or place is None:
+            return None
+        measured = ask(("measured", mode, picture.digest), doing, partial(_measure, (found.prompt,), place))
+        if measured is None:
+            return None
+        show_prompt(found, mode, measured[0].similarity, place)
+        wanted = alone or st.toggle("Negative prompt, your own words", key=f"more-{picture.digest}")
+        if wanted:
+            show_negative(picture, slow)
+    if wanted:
+        columns = st.columns(2, gap="large") if place.known else [st.container()]
+        with columns[0]:
+            show_wordings(f"{mode}-{picture.digest}", measured[0], place)
+        if place.known:
+            with columns[1]:
+                show_known(place)
+    return found
+
+
+def show_download(pictures: Sequence[Picture], told: Sequence[Interrogation]) -> None:
+    """The prompts of several pictures as a table."""
+    if len(told) > 1:
+        st.download_button(
+            "Download all as CSV",
+            prompts_csv([picture.name for picture in pictures], [found.prompt for found in told]),
+            "prompts.csv",
+            "text/csv",
+            on_click="ignore",
+            icon=":material/download:",
+        )
 
 
 def show_from_file(picture: Picture) -> None:
@@ -83,12 +127,15 @@ def choose_mode(modes: tuple[str, ...]) -> str:
     return st.segmented_control("Mode", modes, default=modes[0], required=True, key="prompt-mode") or modes[0]
 
 
-def show_prompt(found: Interrogation) -> None:
-    """The prompt, and its phrases by kind."""
-    text_to_copy("Recovered prompt", found.prompt)
-    for kind, choices in found.by_kind().items():
-        chips(KIND_NAMES.get(kind, kind), [(choice.phrase, choice.similarity) for choice in choices])
-    note(f"Similarity of the whole prompt with the picture: {write_number(found.similarity, 2)}")
+def show_prompt(found: Interrogation, mode: str, similarity: float, place: Place) -> None:
+    """The prompt, what its similarity is worth, and its phrases by kind where there are several."""
+    text_to_copy("Recovered prompt", found.prompt, large=True)
+    meter(similarity, place.unrelated, UNRELATED)
+    if not found.choices and mode == PHRASES:
+        note("Nothing was recognised here; these words are said of any such picture.")
+    if len(found.choices) > 1:
+        for kind, choices in found.by_kind().items():
+            chips(KIND_NAMES.get(kind, kind), [choice.phrase for choice in choices])
 
 
 def show_negative(picture: Picture, slow: bool) -> None:
@@ -96,7 +143,12 @@ def show_negative(picture: Picture, slow: bool) -> None:
     wanted: set[str] = st.session_state.setdefault("negatives", set())
     of_picture = ""
     if slow and picture.digest not in wanted:
-        st.button("Find a negative prompt", on_click=wanted.add, args=(picture.digest,))
+        st.button(
+            "Find a negative prompt",
+            on_click=wanted.add,
+            args=(picture.digest,),
+            key=f"find-negative-{picture.digest}",
+        )
     else:
         doing = "Looking for what the picture is not."
         found = ask(("negative", picture.digest), doing, partial(_negative, picture))
@@ -105,13 +157,13 @@ def show_negative(picture: Picture, slow: bool) -> None:
         of_picture = found.text
         if found.why_not:
             chips("Negative prompt of this picture", (), none=f"None: {found.why_not}.")
-    words = choose_words()
+    words = choose_words(picture.digest)
     whole = join_negative(of_picture, words)
     if whole:
         text_to_copy("Negative prompt" if of_picture else "Negative prompt, of usual words alone", whole)
 
 
-def choose_words() -> tuple[str, ...]:
+def choose_words(key: str) -> tuple[str, ...]:
     """Usual words for a negative prompt: groups to switch on and off, and in them each word."""
     groups = st.pills(
         "Usual words",
@@ -119,7 +171,7 @@ def choose_words() -> tuple[str, ...]:
         selection_mode="multi",
         default=GROUPS[:1],
         format_func=str.capitalize,
-        key="negative-groups",
+        key=f"negative-groups-{key}",
     )
     config = NegativeConfig(words=tuple(group for group in GROUPS if group in groups))
     words = chosen_words(config)
@@ -131,7 +183,7 @@ def choose_words() -> tuple[str, ...]:
             words,
             selection_mode="multi",
             default=words,
-            key=f"negative-words-{'-'.join(config.words)}",
+            key=f"negative-words-{'-'.join(config.words)}-{key}",
             label_visibility="collapsed",
         )
     return tuple(word for word in words if word in kept)
@@ -140,49 +192,48 @@ def choose_words() -> tuple[str, ...]:
 def show_known(place: Place) -> None:
     """The nearest known prompts."""
     st.subheader("Nearest known prompts", anchor=False)
-    if place.known:
-        bars(place.known)
-    else:
-        note("No prompts are known here: start the app with --known prompts.csv, or a bundle with a bank.")
+    bars(place.known, place.unrelated)
 
 
 @st.fragment
-def show_wordings(state: str, start: str, place: Place) -> None:
+def show_wordings(state: str, first: Wording, place: Place) -> None:
     """A field for one's own wording, its similarity as it changes, and the wordings that were kept."""
     st.subheader("Your own words", anchor=False)
     text = st.text_input(
         "Edit the prompt",
-        value=start,
+        value=first.text,
         max_chars=2000,
         live="300ms",
         key=f"wording-{state}",
         label_visibility="collapsed",
     )
-    if not text or not text.strip():
-        note("Write something to see how near it comes.")
-        return
-    first, now = await_answer("Measuring.", partial(_measure, (start, text), place))
     kept: tuple[Wording, ...] = st.session_state.setdefault(f"kept-{state}", (first,))
-    says = similarity_in_words(now.similarity)
-    if now.text != first.text:
-        says += f"; {beside(now.similarity - first.similarity)} the recovered prompt"
-    big_number(now.similarity, "Similarity to the picture's predicted embedding", says)
-    if now.text not in [one.text for one in kept]:
+    words = " ".join(text.split()) if text else ""
+    if words in ("", first.text):
+        note("Change the words to see how near they come to the picture.")
+    else:
+        (now,) = await_answer("Measuring.", partial(_measure, (words,), place))
+        says = f"{beside(now.similarity - first.similarity)} the recovered prompt"
+        meter(now.similarity, place.unrelated, UNRELATED, says)
+        if now.text not in [one.text for one in kept]:
 
-        def keep() -> None:
-            st.session_state[f"kept-{state}"] = with_wording(kept, now)
+            def keep() -> None:
+                st.session_state[f"kept-{state}"] = with_wording(kept, now)
 
-        st.button("Keep this wording", key="keep-wording", on_click=keep)
+            st.button("Keep this wording", key=f"keep-{state}", on_click=keep)
     if len(kept) > 1:
         label("Wordings so far")
-        bars([(one.text, one.similarity) for one in sorted(kept, key=lambda one: -one.similarity)])
+        bars(
+            [(one.text, one.similarity) for one in sorted(kept, key=lambda one: -one.similarity)],
+            place.unrelated,
+        )
 
 
 def beside(difference: float) -> str:
     """A difference of similarities, as it is said before what it is a difference to."""
-    if abs(difference) < 0.0005:
+    if abs(difference) < 0.005:
         return "as near as"
-    return f"{write_number(abs(difference), 3)} {'above' if difference > 0 else 'below'}"
+    return f"{write_number(abs(difference), 2)} {'above' if difference > 0 else 'below'}"
 
 
 @st.cache_data(max_entries=100, show_spinner=False)

@@ -8,7 +8,7 @@ from functools import partial
 
 import streamlit as st
 
-from unprompt.app.asking import batch_runs
+from unprompt.app.asking import batch_runs, models
 from unprompt.app.looks import empty, head, name, note, trouble
 from unprompt.app.settings import current_settings
 from unprompt.demos.captions import run_zip
@@ -49,7 +49,10 @@ def begin() -> None:
             key="run-folder",
         )
         if not folder:
-            note(f"Runs use the bundle '{settings.bundle}', one after the other.")
+            note(
+                f"Runs use the bundle '{settings.bundle}' as the other pages have loaded it, one after the "
+                "other. Those pages answer meanwhile, a little later."
+            )
             return
         try:
             source = folder_below(settings.root, folder)
@@ -116,7 +119,7 @@ def describe(run: BatchRun, ahead: int) -> str:
         return f"{count}; waiting for {write_count(ahead, 'run')} before it" if ahead else f"{count}; waiting"
     if run.state is State.RUNNING:
         if not run.done:
-            return f"{count}; the models are being loaded"
+            return f"{count}; {'looking at the first' if models().are_loaded else 'loading the models'}"
         return f"{run.done:,} of {count}" if run.done < run.total else f"{count}; the results are written"
     if run.state is State.DONE:
         bad = f"; {write_count(run.problems, 'image')} could not be read" if run.problems else ""
@@ -154,7 +157,7 @@ def show_results(run: BatchRun) -> None:
                 )
         if (run.folder / "prompts.csv").is_file():
             st.download_button(
-                "captions (.zip)",
+                "Captions (.zip)",
                 partial(run_zip, run.folder, run.source),
                 f"{run.name}-captions.zip",
                 "application/zip",

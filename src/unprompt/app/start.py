@@ -108,6 +108,9 @@ def streamlit_options(settings: AppSettings, server: ServerConfig) -> dict[str, 
         "client.showErrorLinks": False,
         "logger.hideWelcomeMessage": True,
         "runner.magicEnabled": False,
+        # Else all garbage is collected after every script, and all threads, a run's among them,
+        # wait 0.4 s for that where models are in the process; Python's own collecting is enough.
+        "runner.postScriptGC": False,
     }
     for name, colours in (("light", LIGHT), ("dark", DARK)):
         options |= {f"theme.{name}.{key}": value for key, value in colours.items()}

@@ -87,8 +87,8 @@ class LoadedBundle:
         """`known`: prompts to look embeddings up in; without them, those of the bundle's bank."""
         self.bundle = bundle
         self.device = loader.device
-        self._members = tuple(members)
-        self._loader = loader
+        self.members = tuple(members)
+        self.loader = loader
         self._given = known
         self._turn = threading.RLock()
         self._interrogators: dict[str, Interrogator] = {}
@@ -112,13 +112,13 @@ class LoadedBundle:
         return self._answers(images, self._predicted)
 
     def _predicted(self, images: Iterator[Image.Image]) -> list[Prediction]:
-        seen = self._look(images, distinct_backbones(self._members))
+        seen = self._look(images, distinct_backbones(self.members))
         with self._turn:
-            guesses = {member.name: guess_from(member, seen) for member in self._members}
+            guesses = {member.name: guess_from(member, seen) for member in self.members}
         count = len(next(iter(seen.values())))
         ids = tuple(map(str, range(count)))
         weights = [member.weight for member in self.bundle.members]
-        tables = [Embeddings(ids, guesses[member.name].embeddings) for member in self._members]
+        tables = [Embeddings(ids, guesses[member.name].embeddings) for member in self.members]
         blended = blend(tables, weights).vectors  # (B, 384)
         return [self._prediction(row, blended[row], guesses) for row in range(count)]
 
@@ -137,7 +137,7 @@ class LoadedBundle:
     def embed(self, texts: str | Sequence[str]) -> FloatArray:
         """N texts -> (N, 384) unit rows, one text -> (384,), by all-MiniLM-L6-v2."""
         with self._turn:
-            rows = self._loader.encoder.encode([texts] if isinstance(texts, str) else list(texts))
+            rows = self.loader.encoder.encode([texts] if isinstance(texts, str) else list(texts))
         return rows[0] if isinstance(texts, str) else rows
 
     # --- captions and prompts
@@ -288,7 +288,7 @@ class LoadedBundle:
         if self._given is not None:
             texts = tuple(dict.fromkeys(self._given.texts))
             return texts, self.embed(texts)
-        for member in self._members:
+        for member in self.members:
             if isinstance(member, RetrievalMember):
                 return member.bank.prompts, member.bank.embeddings.astype(np.float32)
         return (), np.zeros((0, 384), dtype=np.float32)
@@ -327,7 +327,7 @@ class LoadedBundle:
 
     @property
     def _speaking(self) -> InterrogatorMember | None:
-        return next((one for one in self._members if isinstance(one, InterrogatorMember)), None)
+        return next((one for one in self.members if isinstance(one, InterrogatorMember)), None)
 
     @property
     def _clip(self) -> Clip | None:
@@ -338,7 +338,7 @@ class LoadedBundle:
         return self._speaking.captioner if self._speaking else None
 
     def _phrases_member(self, what: str) -> PhrasesMember:
-        for member in self._members:
+        for member in self.members:
             if isinstance(member, PhrasesMember):
                 return member
         raise ConfigError(

@@ -36,11 +36,15 @@ def caption_image(loaded: LoadedBundle, name: str, image: Image.Image) -> Captio
     return Captioned(name, caption, tones_of(caption.text))
 
 
-def speaker(caption: Caption) -> str:
-    """Who says the sentence, so that nobody takes a classifier's labels for a caption."""
+def speakers(captions: Sequence[Caption]) -> tuple[str, ...]:
+    """Who says the sentences, each once, so that nobody takes a classifier's labels for a caption."""
+    return tuple(dict.fromkeys(map(_speaker, captions)))
+
+
+def _speaker(caption: Caption) -> str:
     if caption.captioned:
-        return f"Caption by {caption.model}"
-    return f"Labels, not a caption: this bundle has no captioning model. They are from {caption.model}"
+        return f"Captions by {caption.model}."
+    return f"Labels, not captions: this bundle has no captioning model. They are from {caption.model}."
 
 
 def captions_csv(captions: Sequence[Captioned]) -> bytes:

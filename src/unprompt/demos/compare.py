@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from unprompt.ensemble.prior import unrelated_prompts
 from unprompt.text.words import split_compounds
 
 if TYPE_CHECKING:
@@ -15,6 +16,7 @@ if TYPE_CHECKING:
     from unprompt.records import FloatArray
 
 BORDERS = ((0.98, "the same"), (0.8, "very near"), (0.6, "near"), (0.3, "loosely related"))
+ITSELF = 0.9999  # the similarity of an image with itself, but for rounding
 # Fewer than STOP_WORDS: that a cat lies under a table, and not on it, sets two prompts apart.
 _EMPTY_WORDS = frozenset(
     ("a", "an", "the", "of", "and", "or", "in", "on", "at", "by", "for", "from", "to", "with", "is", "are")
@@ -49,11 +51,13 @@ class Comparison:
     """Two sides: their similarity, that of their prompts as texts, that of each member, and what differs.
 
     Predicted embeddings of images keep near to the middle of all prompts, and so to each other: that of the
-    prompts as texts then says more. `members`: empty where both sides are texts.
+    prompts as texts then says more. `unrelated`: what two public prompts have as texts, on average.
+    `members`: empty where both sides are texts.
     """
 
     similarity: float
     texts: float
+    unrelated: float
     members: Mapping[str, float]
     words: Difference
     phrases: Difference
@@ -82,6 +86,7 @@ def compare(first: Side, second: Side) -> Comparison:
     return Comparison(
         similarity=float(first.embedding @ second.embedding),
         texts=float(first.text @ second.text),
+        unrelated=unrelated_prompts(),
         members={
             name: float(first.members.get(name, first.embedding) @ second.members.get(name, second.embedding))
             for name in names
@@ -89,6 +94,16 @@ def compare(first: Side, second: Side) -> Comparison:
         words=difference(words_in(first.prompt), words_in(second.prompt)),
         phrases=difference(phrases_in(first.prompt), phrases_in(second.prompt)),
     )
+
+
+def unrelated_images(pair: Sequence[Side], others: Sequence[Side]) -> float | None:
+    """The mean similarity of two images' embeddings with those of other images; None where there are none.
+
+    An image that is among the others is not compared with itself.
+    """
+    cosines = [float(one.embedding @ other.embedding) for one in pair for other in others]
+    different = [cosine for cosine in cosines if cosine < ITSELF]
+    return sum(different) / len(different) if different else None
 
 
 def difference(first: Sequence[str], second: Sequence[str]) -> Difference:

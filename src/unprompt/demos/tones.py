@@ -88,6 +88,19 @@ def tones_of(caption: str) -> Tones:
     return Tones(short, _sentence(text), " ".join([short, *hashtags(subjects_of(text))]))
 
 
+def different_tones(tones: Tones) -> dict[str, str]:
+    """The tones that say something else than the plain one, or say it differently enough to be offered.
+
+    `short` has to leave words out, `social` to have several hashtags: "A car #car" says nothing more.
+    """
+    told: dict[str, str] = {}
+    if split_compounds(tones.short) != split_compounds(tones.plain):
+        told["short"] = tones.short
+    if tones.social.count(" #") > 1:
+        told["social"] = tones.social
+    return told
+
+
 def subjects_of(caption: str) -> tuple[str, ...]:
     """The things that a caption names, in its order, each once: "two dogs on a beach" -> dogs, beach."""
     found: dict[str, None] = {}

@@ -26,6 +26,19 @@ def prior_embedding() -> FloatArray:
     return prior
 
 
+def unrelated_similarity(embeddings: FloatArray) -> FloatArray:
+    """Unit rows (..., 384) -> the mean similarity (...) of unrelated prompts with each.
+
+    It is that with all prompts of the public list, and so the product with the list's mean.
+    """
+    return np.asarray(embeddings @ _prior_mean(), dtype=np.float32)
+
+
+def unrelated_prompts() -> float:
+    """The mean similarity of two prompts drawn from the public list."""
+    return float(_prior_mean() @ _prior_mean())
+
+
 @cache
 def _prior_mean() -> FloatArray:
     record = read_json(Path(str(files("unprompt") / "data" / "prior.json")))

@@ -20,6 +20,8 @@ from unprompt.storage.images import ImageFile, read_file
 
 UNPRINTABLE = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\ud800-\udfff]")  # not allowed in an HTML file
 
+THUMBNAIL = 320  # pixels of the longer side
+
 
 def render_page(template: str, **content: Any) -> str:
     """Fill one of the package's templates; what no HTML file may hold becomes U+FFFD."""
@@ -35,7 +37,7 @@ def render_page(template: str, **content: Any) -> str:
     return UNPRINTABLE.sub("\N{REPLACEMENT CHARACTER}", environment.get_template(template).render(**content))
 
 
-def thumbnail(file: ImageFile, size: int = 320) -> bytes:
+def thumbnail(file: ImageFile, size: int = THUMBNAIL) -> bytes:
     """A JPEG of the image whose longer side has at most `size` pixels. Raises UnreadableImageError."""
     image = read_file(file)
     image.thumbnail((size, size))
@@ -44,17 +46,19 @@ def thumbnail(file: ImageFile, size: int = 320) -> bytes:
     return jpeg.getvalue()
 
 
-def thumbnail_addresses(files: Sequence[ImageFile | None], workers: int) -> list[str | None]:
+def thumbnail_addresses(
+    files: Sequence[ImageFile | None], workers: int, size: int = THUMBNAIL
+) -> list[str | None]:
     """Each image's thumbnail as a `data:` address, or None where there is no picture to show."""
     with ThreadPoolExecutor(workers) as pool:
-        return list(pool.map(_address, files))
+        return list(pool.map(lambda file: _address(file, size), files))
 
 
-def _address(file: ImageFile | None) -> str | None:
+def _address(file: ImageFile | None, size: int) -> str | None:
     if file is None:
         return None
     try:
-        return "data:image/jpeg;base64," + base64.b64encode(thumbnail(file)).decode("ascii")
+        return "data:image/jpeg;base64," + base64.b64encode(thumbnail(file, size)).decode("ascii")
     except UnreadableImageError:
         return None
 

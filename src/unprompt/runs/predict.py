@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from concurrent.futures import Future
 from dataclasses import asdict
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -41,6 +41,9 @@ from unprompt.storage.submission import check_image_ids, read_submission_ids
 from unprompt.storage.text_config import TextConfig
 from unprompt.storage.training_texts import Picture, TextPlaces
 
+if TYPE_CHECKING:
+    from unprompt.bundle.loaded import LoadedBundle
+
 TEXTS_BEGUN = "texts-begun"  # in the work folder: captions for training are being written
 # Seconds kept for what follows the last image: once, and for each image, file that is looked into and truth.
 FINISHING, FINISHING_IMAGE, FINISHING_FILE, FINISHING_TRUTH = 2.0, 0.001, 0.002, 0.01
@@ -55,13 +58,15 @@ def predict(
     started: float | None = None,
     progress: Progress = silent,
     texts: TextConfig | None = None,
+    loaded: LoadedBundle | None = None,
 ) -> RunResult:
     """Run a bundle over a folder of images, and leave a RUN folder.
 
     `truth`: a prompts.csv to score against. `sample`: a sample submission whose ids and order the submission
     takes. `started`: `time.monotonic()` when the deadline began to count. `progress` is told images done and
     in all. `texts`: captions for training that are written besides, of the images that got a prompt; where
-    existing ones are skipped, the run is of all images all the same. A run that was interrupted goes on when
+    existing ones are skipped, the run is of all images all the same. `loaded`: the bundle, where it is loaded
+    already; `config` then has no say in the bundle and the device. A run that was interrupted goes on when
     called again with the same arguments, and leaves the same submission, prompts and members' files as one
     that was not. Prompts that stand in the images' files are written apart, and change nothing else unless
     `config.from_file` is "use".
@@ -72,7 +77,7 @@ def predict(
     """
     config = config or PredictConfig()
     started = time.monotonic() if started is None else started
-    bundle = read_bundle(config.bundle)
+    bundle = loaded.bundle if loaded else read_bundle(config.bundle)
     images = find_images(source, config.recursive)
     order, files, left_out = _match_sample(images, sample)
     check_image_ids(order)
@@ -82,7 +87,7 @@ def predict(
     texts = texts or TextConfig()
     texts.check_use()
     places = TextPlaces(_pictures(files, source), texts, config.overwrite) if texts.is_wanted else None
-    device = choose_device(config.device)
+    device = loaded.device if loaded else choose_device(config.device)
     plan: dict[str, Any] = {
         "unprompt": __version__,
         "bundle": bundle.as_dict(),
@@ -95,14 +100,14 @@ def predict(
     with open_run(out, plan, config.overwrite) as (folder, resumed):
         if places and not (folder.work / TEXTS_BEGUN).exists():
             places.check_free()
-        loader = Loader(device)
+        loader = loaded.loader if loaded else Loader(device)
         an_image = FINISHING_IMAGE + (FINISHING_FILE if config.from_file != OFF else 0)
         reserve = FINISHING + an_image * len(files) + FINISHING_TRUTH * len(truths or ())
         deadline = Deadline(config.deadline, started, reserve)
         chunks = [files[first : first + config.chunk] for first in range(0, len(files), config.chunk)]
         missing = [number for number in range(len(chunks)) if not folder.has_full_chunk(number)]
         if missing:
-            members = load_members(bundle, loader)
+            members = loaded.members if loaded else load_members(bundle, loader)
             with open_pipeline(config.workers or core_count(), device) as pipeline:
                 _fill(folder, chunks, missing, members, pipeline, deadline, progress)
         names = [spec.name for spec in bundle.members]

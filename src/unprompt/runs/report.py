@@ -12,6 +12,8 @@ from unprompt.html.kit import render_page, thumbnail_addresses
 from unprompt.records import Problem
 from unprompt.storage.images import ImageFile
 
+PICTURE = 512  # pixels of the longer side: what Stable Diffusion made, and enough to be shown large
+
 
 @dataclass(frozen=True)
 class ReportImage:
@@ -78,7 +80,7 @@ def pick_spread(items: Sequence[str], count: int) -> list[str]:
 
 def render_report(report: Report, workers: int = 2) -> str:
     """The page as text; `workers` threads make the thumbnails. An unreadable image gets a neutral tile."""
-    addresses = thumbnail_addresses([image.file for image in report.images], workers)
+    addresses = thumbnail_addresses([image.file for image in report.images], workers, PICTURE)
     return render_page(
         "report.html.j2",
         report=report,

@@ -1,31 +1,34 @@
-"""Runs over folders for visitors: queued, one at a time, each in a process and a RUN folder of its own.
+"""Runs over folders for visitors: queued, one at a time, each into a RUN folder of its own.
 
-A process, since it can be ended at any moment, gives its memory back, and leaves the models that answer
-people at once alone. Files of a RUN are whole whenever they are there, so an ended run can go on later.
+They ask the models that answer visitors, so nothing is loaded twice. Each forward pass of a run is a question
+of its own among those of visitors (`unprompt.serving.models`): who asks something meanwhile waits for one of
+them, not for the run, and a run that is cancelled ends before the next. Files of a RUN are whole whenever
+they are there, so an ended run can go on later.
 """
 
 from __future__ import annotations
 
-import json
 import queue
 import re
-import subprocess
-import sys
-import tempfile
 import threading
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from datetime import datetime
 from enum import Enum
 from pathlib import Path
-from typing import IO, Any
+from typing import TypeVar
 
-from unprompt.errors import RunError
+from unprompt.errors import RunError, UnpromptError
 from unprompt.runs.chunks import KIND
 from unprompt.runs.config import PredictConfig
+from unprompt.serving.models import Models
+from unprompt.serving.worker import AbandonedError
 from unprompt.storage.damage import OTHER_RECORD
 from unprompt.storage.files import read_json
 
+Answer = TypeVar("Answer")
+
+CHUNK = 8  # images between two looks at how far a run is, and what a cancelled run can lose
 MOST_WAITING = 20
 _STAMP = re.compile(r"^\d{8}-\d{6}-")  # what the names of RUN folders begin with
 
@@ -75,13 +78,13 @@ class BatchRun:
 class BatchRuns:
     """The runs below `out`: those of earlier servers, and a queue that does new ones one after the other."""
 
-    def __init__(self, out: Path, bundle: str = PredictConfig.bundle, device: str = "auto") -> None:
+    def __init__(self, out: Path, models: Models) -> None:
         self.out = out
-        self._job = {"bundle": bundle, "device": device}
+        self._models = models
         self._lock = threading.Lock()
         self._runs = {run.name: run for run in finished_runs(out)}
         self._queue: queue.SimpleQueue[str | None] = queue.SimpleQueue()
-        self._process: subprocess.Popen[bytes] | None = None  # the running run's
+        self._stop = threading.Event()  # the running run's
         self._worker = threading.Thread(target=self._work, name="unprompt-batch-runs", daemon=True)
         self._worker.start()
 
@@ -114,13 +117,13 @@ class BatchRuns:
         self._queue.put(name)
 
     def cancel(self, name: str) -> None:
-        """Take a run out of the queue, or end its process. A run that is over stays what it is."""
+        """Take a run out of the queue, or end it at its next step. A run that is over stays what it is."""
         with self._lock:
             run = self._runs[name]
             if not run.is_open:
                 return
-            if run.state is State.RUNNING and self._process is not None:
-                self._process.terminate()
+            if run.state is State.RUNNING:
+                self._stop.set()
             self._runs[name] = replace(run, state=State.CANCELLED)
 
     def close(self) -> None:
@@ -148,61 +151,56 @@ class BatchRuns:
     def _work(self) -> None:
         """The queue's thread."""
         while (name := self._queue.get()) is not None:
-            with tempfile.TemporaryFile() as log:
-                with self._lock:
-                    run = self._runs[name]
-                    if run.state is not State.WAITING:  # cancelled while it waited
-                        continue
-                    self._runs[name] = replace(run, state=State.RUNNING)
-                    self._process = self._start(run, log)
-                with self._process as process:
-                    self._follow(name, process, log)
+            with self._lock:
+                run = self._runs[name]
+                if run.state is not State.WAITING:  # cancelled while it waited
+                    continue
+                self._stop = stop = threading.Event()
+                self._runs[name] = replace(run, state=State.RUNNING)
+            try:
+                self._do(run, stop)
+            except AbandonedError:
+                continue
+            except UnpromptError as error:
+                self._note(run, stop, state=State.FAILED, message=str(error))
+            except Exception as error:  # noqa: BLE001  told to whoever began the run; the next one begins
+                message = f"{type(error).__name__}: {error}"
+                self._note(run, stop, state=State.FAILED, message=message)
 
-    def _start(self, run: BatchRun, log: IO[bytes]) -> subprocess.Popen[bytes]:
-        job = self._job | {"source": str(run.source), "out": str(run.folder)}
-        command = [sys.executable, "-m", "unprompt.serving.batch_worker", json.dumps(job)]
-        return subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=log)
+    def _do(self, run: BatchRun, stop: threading.Event) -> None:
+        """Do a run. Raises AbandonedError soon after `stop` is set, and what `predict` raises."""
+        from unprompt.runs.predict import predict
+        from unprompt.serving.in_turn import members_in_turn
 
-    def _follow(self, name: str, process: subprocess.Popen[bytes], log: IO[bytes]) -> None:
-        """Take in what the process says until it ends."""
-        assert process.stdout is not None
-        for line in process.stdout:
-            self._note(name, json.loads(line))
-        code = process.wait()
+        def take(call: Callable[[], Answer]) -> Answer:
+            if stop.is_set():
+                raise AbandonedError(run.name)
+            return self._models.ask(lambda loaded: call()).result()
+
+        loaded = self._models.ask(lambda loaded: loaded).result()
+        assert run.source is not None
+        result = predict(
+            run.source,
+            run.folder,
+            PredictConfig(bundle=loaded.bundle.name, device=loaded.device, chunk=CHUNK),
+            progress=lambda step, done, total: self._note(run, stop, done=done, total=total),
+            loaded=members_in_turn(loaded, take),
+        )
+        self._note(
+            run,
+            stop,
+            state=State.DONE,
+            done=result.images,
+            total=result.images,
+            problems=len(result.problems),
+            seconds=round(result.seconds, 1),
+        )
+
+    def _note(self, run: BatchRun, stop: threading.Event, **what: object) -> None:
+        """Change how a run stands; what one says that was cancelled does not count."""
         with self._lock:
-            self._process = None
-            run = self._runs[name]
-            if run.state is State.RUNNING:  # it ended without a word
-                log.seek(0)
-                last = log.read().decode(errors="replace").strip().splitlines()[-1:]
-                message = " ".join([f"its process ended with code {code}", *last])
-                self._runs[name] = replace(run, state=State.FAILED, message=message)
-
-    def _note(self, name: str, said: Mapping[str, Any]) -> None:
-        with self._lock:
-            run = self._runs[name]
-            if run.state is not State.RUNNING:  # cancelled: what it still says does not count
-                return
-            if "error" in said:
-                run = replace(run, state=State.FAILED, message=str(said["error"]))
-            elif "images" in said:
-                run = _finished(run, said)
-            else:
-                run = replace(run, done=int(said["done"]), total=int(said["total"]))
-            self._runs[name] = run
-
-
-def _finished(run: BatchRun, said: Mapping[str, Any]) -> BatchRun:
-    """A run with the counts that its process, or its record, says at the end."""
-    images = int(said["images"])
-    return replace(
-        run,
-        state=State.DONE,
-        done=images,
-        total=images,
-        problems=int(said["problems"]),
-        seconds=float(said["seconds"]),
-    )
+            if not stop.is_set():
+                self._runs[run.name] = replace(self._runs[run.name], **what)  # type: ignore[arg-type]
 
 
 def finished_runs(out: Path) -> Iterator[BatchRun]:
@@ -211,7 +209,18 @@ def finished_runs(out: Path) -> Iterator[BatchRun]:
         folder = record.parent
         try:
             said = read_json(record)
-            run = BatchRun(folder.name, _STAMP.sub("", folder.name), folder, None, "", State.DONE)
-            yield _finished(run, said)
+            images = int(said["images"])
+            yield BatchRun(
+                folder.name,
+                _STAMP.sub("", folder.name),
+                folder,
+                None,
+                "",
+                State.DONE,
+                done=images,
+                total=images,
+                problems=int(said["problems"]),
+                seconds=float(said["seconds"]),
+            )
         except OTHER_RECORD:
             continue

@@ -1,4 +1,4 @@
-"""The one thread that asks the models, for all visitors, in the order in which they came."""
+"""The one thread that asks the models, for all visitors and runs, in the order in which they came."""
 
 from __future__ import annotations
 
