@@ -213,8 +213,12 @@ def test_a_picture_can_be_pasted(browser: Any, address: str, scenes: Path) -> No
         data.items.add(new File([bytes], "pasted.png", { type: "image/png" }));
         document.body.dispatchEvent(new ClipboardEvent("paste", { clipboardData: data, bubbles: true }));
     }"""
-    visitor.page.evaluate(paste, content)
-    visitor.sees("pasted.png")
+    pasted = visitor.page.get_by_text("pasted.png").first
+    for _ in range(PATIENCE // 5000):  # the page's scripts may come after the page
+        visitor.page.evaluate(paste, content)
+        visitor.page.wait_for_timeout(5000)
+        if pasted.is_visible():
+            break
     visitor.sees("Recovered prompt")
     visitor.check()
     context.close()

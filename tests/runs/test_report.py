@@ -328,15 +328,14 @@ def test_prompts_are_copied_and_pictures_enlarged_by_keys(
         page.get_by_role("searchbox").fill("")
         page.get_by_role("searchbox").focus()
         page.keyboard.press("Control+V")
-        value = str(page.get_by_role("searchbox").input_value())
-        page.get_by_role("searchbox").fill("")  # else the search goes on hiding cards
-        return value
+        pasted = str(page.get_by_role("searchbox").input_value())
+        page.get_by_role("searchbox").fill("")  # it filters the cards
+        return pasted
 
     third = page.locator(".card").nth(2)
     assert copied(third.get_by_role("button", name="Copy the true prompt")) == "truth of c"
     page.evaluate("() => { navigator.clipboard.writeText = () => Promise.reject(); }")  # as in some frames
     assert copied(page.get_by_role("button", name="Copy the recovered prompt").first) == "guess of a"
-    page.get_by_role("searchbox").fill("")
 
     first = page.get_by_role("button", name="Enlarge Image a")
     first.press("Enter")

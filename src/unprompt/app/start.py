@@ -108,8 +108,8 @@ def streamlit_options(settings: AppSettings, server: ServerConfig) -> dict[str, 
         "client.showErrorLinks": False,
         "logger.hideWelcomeMessage": True,
         "runner.magicEnabled": False,
-        # Else all garbage is collected after every script, and all threads, a run's among them,
-        # wait 0.4 s for that where models are in the process; Python's own collecting is enough.
+        # Else all garbage is collected after every script, and with models loaded all threads, those of
+        # runs too, wait 0.4 s for that. Python collects enough by itself.
         "runner.postScriptGC": False,
     }
     for name, colours in (("light", LIGHT), ("dark", DARK)):
