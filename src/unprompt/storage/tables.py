@@ -21,11 +21,13 @@ an empty text; empty lines are passed over.
 
 from __future__ import annotations
 
+import csv
+import io
 import json
 import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 from unprompt.errors import InputError
 from unprompt.storage.damage import DAMAGED_JSON
@@ -34,6 +36,7 @@ DELIMITERS = (",", ";", "\t")  # where two give as many columns, the first
 LINES = (".jsonl", ".ndjson")  # endings of JSON lines
 _LINE_END = re.compile(r"\r\n|\r|\n")
 _PLAIN_END = {delimiter: re.compile(f"[{delimiter}\r\n]|\\Z") for delimiter in DELIMITERS}
+_SPACES_AND_QUOTE = re.compile(' +"')
 _SHOWN = 30  # signs of a text that an error shows
 
 
@@ -53,10 +56,7 @@ def parse_csv(text: str, source: object, columns: Sequence[str]) -> Table:
     line where it opens), text behind a closing quote, too few or too many fields, a missing or doubled
     column, and a file without rows.
     """
-    scanner = _Scanner(text, source, _delimiter_of(text))
-    scanned = list(scanner.rows(spaced=False))
-    if scanner.spaced:
-        scanned = list(scanner.rows(spaced=True))
+    scanned = _scan(text, source, _delimiter_of(text))
     names = [name.strip() for name in scanned[0].fields] if scanned else []
     _check_columns(names, source, columns)
     there = [(place, name) for place, name in enumerate(names) if name]
@@ -106,11 +106,41 @@ def _check_columns(names: Sequence[str], source: object, columns: Sequence[str])
         raise InputError(f"{source}: the header has the column '{doubled[0]}' twice; rename one")
 
 
-@dataclass(frozen=True)
-class _Row:
+class _Row(NamedTuple):
+    """A row, the line on which it begins, and whether it has quotes, with which an empty one counts too."""
+
     line: int
     fields: list[str]
     quoted: bool
+
+
+def _scan_plainly(text: str, delimiter: str) -> list[_Row] | None:
+    """The rows as Python's csv reads them, in a third of the time; None where `_Scanner` has to look.
+
+    That is where anything is wrong, where spaces stand before a quote, and where a row is all empty.
+    """
+    spaces = re.search(f'(?:\\A|[{delimiter}\r\n]) +"', text) is not None  # perhaps within a text
+    reader = csv.reader(io.StringIO(text, newline=""), delimiter=delimiter, strict=True)
+    rows, line = [], 1
+    try:
+        for fields in reader:
+            if fields:
+                if not any(fields) or (spaces and any(map(_SPACES_AND_QUOTE.match, fields))):
+                    return None
+                rows.append(_Row(line, fields, False))
+            line = reader.line_num + 1
+    except csv.Error:
+        return None
+    return None if rows and any(name[:1] == " " for name in rows[0].fields) else rows
+
+
+def _scan(text: str, source: object, delimiter: str) -> list[_Row]:
+    """All rows of a text."""
+    if (plain := _scan_plainly(text, delimiter)) is not None:
+        return plain
+    scanner = _Scanner(text, source, delimiter)
+    rows = list(scanner.rows())
+    return list(scanner.rows(spaced=True)) if scanner.spaced else rows
 
 
 class _Scanner:
