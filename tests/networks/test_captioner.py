@@ -535,6 +535,8 @@ def test_captions_come_back_as_they_went_out(tmp_path: Path) -> None:
     assert (tmp_path / "captions.csv").read_text("utf-8").startswith("imgId,caption\n")
     assert read_captions(tmp_path / "captions.csv") == TRICKY
     write_captions(tmp_path / "captions.jsonl", TRICKY.items())
+    assert read_captions(tmp_path / "captions.jsonl") == TRICKY
+    write_captions(tmp_path / "captions.jsonl", TRICKY.items())
     lines = (tmp_path / "captions.jsonl").read_text("utf-8").splitlines()
     assert [json.loads(line) for line in lines] == [
         {"imgId": image_id, "caption": text} for image_id, text in TRICKY.items()

@@ -161,16 +161,13 @@ def _read_parts(path: Path, parts: Sequence[Path]) -> Dataset:
 def _read_folder(path: Path, folder: Path) -> Dataset:
     source = _prompts_file(path)
     assert source is not None
-    images, prompts = _paired(find_images(folder, recursive=True), read_prompts(source), folder, path)
+    images, prompts = _paired(path, folder, read_prompts(source))
     embeddings = read_embeddings(path / EMBEDDINGS).at(prompts.ids) if (path / EMBEDDINGS).exists() else None
     return Dataset(path, images, prompts, embeddings)
 
 
 def _read_train(path: Path) -> Dataset:
-    folder = path / "train_images"
-    images, prompts = _paired(
-        find_images(folder, recursive=True), _read_train_csv(path / "train.csv"), folder, path
-    )
+    images, prompts = _paired(path, path / "train_images", _read_train_csv(path / "train.csv"))
     return Dataset(path, images, prompts, None)
 
 
@@ -222,10 +219,9 @@ def check_no_lonely_texts(folder: Path, stems: Iterable[str], images: Sequence[I
         )
 
 
-def _paired(
-    images: Sequence[ImageFile], prompts: Prompts, folder: Path, path: Path
-) -> tuple[tuple[ImageFile, ...], Prompts]:
+def _paired(path: Path, folder: Path, prompts: Prompts) -> tuple[tuple[ImageFile, ...], Prompts]:
     """The images of `folder` and their prompts, once it is sure that each has the other."""
+    images = find_images(folder, recursive=True)
     prompts = fit_prompts(prompts, paths_by_id(images, folder))
     image_ids, prompt_ids = {image.image_id for image in images}, set(prompts.ids)
     lonely = sorted(image_ids - prompt_ids)
