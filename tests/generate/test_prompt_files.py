@@ -91,7 +91,7 @@ def test_another_column(tmp_path: Path) -> None:
         ("p.txt", "\n \n", "has no prompts"),
         ("p.parquet", b"PAR1 and no more", "cannot be read as parquet"),
         ("p.parquet", b"", "cannot be read as parquet"),
-        ("p.json", "[]", r"is not one of \.csv, \.txt, \.parquet"),
+        ("p.json", "[]", r"is not one of \.csv, \.jsonl, \.ndjson, \.txt, \.parquet"),
         ("prompts", "a cat", "is not one of"),
     ],
 )

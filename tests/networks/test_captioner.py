@@ -535,6 +535,8 @@ def test_captions_come_back_as_they_went_out(tmp_path: Path) -> None:
     assert (tmp_path / "captions.csv").read_text("utf-8").startswith("imgId,caption\n")
     assert read_captions(tmp_path / "captions.csv") == TRICKY
     write_captions(tmp_path / "captions.jsonl", TRICKY.items())
+    assert read_captions(tmp_path / "captions.jsonl") == TRICKY
+    write_captions(tmp_path / "captions.jsonl", TRICKY.items())
     lines = (tmp_path / "captions.jsonl").read_text("utf-8").splitlines()
     assert [json.loads(line) for line in lines] == [
         {"imgId": image_id, "caption": text} for image_id, text in TRICKY.items()
@@ -619,6 +621,6 @@ def test_a_folder_of_which_nothing_can_be_read(
     tmp_path: Path, folders: dict[str, Path], capsys: pytest.CaptureFixture[str]
 ) -> None:
     (tmp_path / "a.png").write_bytes(b"no image")
-    with pytest.raises(InputError, match="none of 1 images could be read"):
+    with pytest.raises(InputError, match="none of 1 images can be read"):
         run_command(tmp_path / "a.png", "--model", folders["blip"], "--out", tmp_path / "c.csv")
     assert not (tmp_path / "c.csv").exists()

@@ -1,11 +1,11 @@
-"""Data sets of prompts and images: the four forms that can be read, and their record.
+"""Data sets of prompts and images: the forms that can be read, and their record.
 
 - parts: part-00000.parquet … as `unprompt render` writes them, or parquet files by others with the columns
   imgId, prompt and image;
-- folder: images/ and prompts.csv, as the competition's and `render --as-folder`;
+- folder: images/ and prompts.csv, as the competition's and `render --as-folder`; or both in one folder;
 - train: train.csv and train_images/, as the public 80,000-image set of the competition;
-- texts: images, each with its prompt in a .txt of the same stem beside it, as people keep captions for LoRA
-  training, and as `unprompt interrogate --txt` writes prompts.
+- Hugging Face's imagefolder, DiffusionDB's parts, webdatasets, and images with a text beside each, as
+  `unprompt interrogate --txt` writes prompts: see `datasets/layouts.py`.
 """
 
 from __future__ import annotations
@@ -17,18 +17,32 @@ from typing import TYPE_CHECKING
 import numpy as np
 import polars as pl
 
+from unprompt.datasets.layouts import (
+    METADATA,
+    PROMPT_COLUMNS,
+    Found,
+    find_diffusiondb,
+    find_metadata,
+    folders_of,
+    have_texts,
+    read_diffusiondb,
+    read_imagefolder,
+    read_shards,
+    read_texts,
+)
 from unprompt.errors import InputError
 from unprompt.records import DIM, Embeddings, Prompts
-from unprompt.storage.damage import damaged_table
-from unprompt.storage.files import read_embeddings, read_prompts, read_text
+from unprompt.storage.files import read_embeddings, read_prompts, read_table, read_text
 from unprompt.storage.images import ImageFile, find_images, has_images, images_in_parts
+from unprompt.storage.matching import fit_prompts, paths_by_id
 from unprompt.storage.parts import find_parts, read_columns
+from unprompt.storage.tars import TAR, find_tars
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping, Sequence
+    from collections.abc import Iterable, Sequence
 
 IMAGE_COLUMNS = ("image_name", "image", "file_name", "filename", "image_id", "imgId", "image_path", "path")
-PROMPT_COLUMNS = ("prompt", "caption", "text")
+PROMPTS_FILES = ("prompts.csv", "prompts.jsonl")
 EMBEDDINGS = "embeddings.npz"  # beside prompts.csv in the folder form
 TEXT = ".txt"
 
@@ -51,29 +65,80 @@ class Dataset:
 
 
 def read_dataset(path: Path) -> Dataset:
-    """Read a data set of any of the four forms; images are only listed, not decoded.
+    """Read a data set of any of the forms; images are only listed, not decoded.
 
     Raises InputError for another kind of folder, a part that is not whole, images without prompts, prompts
     without images and doubled ids.
     """
     if path.is_file() and path.suffix == ".parquet":
         return _read_parts(path, [path])
+    if path.is_file() and path.suffix.lower() == TAR:
+        return _dataset_of(path, read_shards(path, [path]))
     if not path.is_dir():
-        raise InputError(f"{path} does not exist; name a data set's folder")
-    parts = find_parts(path)
+        raise InputError(
+            f"{path} is {'no data set' if path.exists() else 'not there: it does not exist'}; "
+            "name a data set's folder, a .parquet or a .tar"
+        )
+    parts = _own_parts(path)
     if parts:
         return _read_parts(path, parts)
-    if (path / "prompts.csv").exists() and (path / "images").is_dir():
-        return _read_folder(path)
+    if _prompts_file(path) and (path / "images").is_dir():
+        return _read_folder(path, path / "images")
     if (path / "train.csv").exists() and (path / "train_images").is_dir():
         return _read_train(path)
-    texts = texts_beside(path)
-    if texts and has_images(path):
-        return _read_texts(path, texts)
-    raise InputError(
+    if has_images(path, recursive=True):
+        return _read_loose(path)
+    archives = find_tars(path)
+    if archives:
+        return _dataset_of(path, read_shards(path, archives))
+    raise _unknown(path)
+
+
+def _unknown(path: Path) -> InputError:
+    return InputError(
         f"{path} is no data set: expected part-00000.parquet …, or prompts.csv with images/, "
-        "or train.csv with train_images/, or images with a .txt beside each"
+        "or train.csv with train_images/, or images with metadata.csv (.jsonl, .parquet), whose columns are "
+        "file_name and prompt, or DiffusionDB's part-000001/ with part-000001.json, or .tar shards, "
+        "or images with a .txt beside each"
     )
+
+
+def _own_parts(path: Path) -> list[Path]:
+    """The parquet parts of a folder, but for an imagefolder's metadata and img2dataset's tables of shards."""
+    return [
+        part
+        for part in find_parts(path)
+        if part.name not in METADATA
+        and not part.with_suffix("").is_dir()
+        and not part.with_suffix(TAR).is_file()
+    ]
+
+
+def _prompts_file(path: Path) -> Path | None:
+    """The prompts of a folder, prompts.csv or prompts.jsonl."""
+    return next((file for name in PROMPTS_FILES if (file := path / name).is_file()), None)
+
+
+def _read_loose(path: Path) -> Dataset:
+    """Images in a folder and those below it, with prompts in any way that says which is whose."""
+    images = find_images(path, recursive=True)
+    folders = folders_of(path, images)
+    if metadata := find_metadata(folders):
+        return _dataset_of(path, read_imagefolder(path, images, metadata))
+    if tables := find_diffusiondb(folders):
+        return _dataset_of(path, read_diffusiondb(path, images, tables))
+    if have_texts(images):
+        return _dataset_of(path, read_texts(path, images))
+    if _prompts_file(path):
+        return _read_folder(path, path)
+    raise _unknown(path)
+
+
+def _dataset_of(path: Path, found: Found) -> Dataset:
+    images, texts = found
+    prompts = Prompts(tuple(image.image_id for image in images), tuple(texts))
+    images = sorted(images, key=lambda image: image.image_id)
+    return Dataset(path, tuple(images), prompts.at([image.image_id for image in images]), None)
 
 
 def _read_parts(path: Path, parts: Sequence[Path]) -> Dataset:
@@ -93,27 +158,23 @@ def _read_parts(path: Path, parts: Sequence[Path]) -> Dataset:
     return Dataset(path, tuple(images), prompts.at(ids), embeddings)
 
 
-def _read_folder(path: Path) -> Dataset:
-    prompts = read_prompts(path / "prompts.csv")
-    images = _paired(find_images(path / "images"), prompts, path)
-    ids = [image.image_id for image in images]
-    embeddings = read_embeddings(path / EMBEDDINGS).at(ids) if (path / EMBEDDINGS).exists() else None
-    return Dataset(path, images, prompts.at(ids), embeddings)
+def _read_folder(path: Path, folder: Path) -> Dataset:
+    source = _prompts_file(path)
+    assert source is not None
+    images, prompts = _paired(path, folder, read_prompts(source))
+    embeddings = read_embeddings(path / EMBEDDINGS).at(prompts.ids) if (path / EMBEDDINGS).exists() else None
+    return Dataset(path, images, prompts, embeddings)
 
 
 def _read_train(path: Path) -> Dataset:
-    prompts = _read_train_csv(path / "train.csv")
-    images = _paired(find_images(path / "train_images"), prompts, path)
-    return Dataset(path, images, prompts.at([image.image_id for image in images]), None)
+    images, prompts = _paired(path, path / "train_images", _read_train_csv(path / "train.csv"))
+    return Dataset(path, images, prompts, None)
 
 
 def _read_train_csv(path: Path) -> Prompts:
-    """A table of image names (with or without folder and extension) and prompts, by whatever they call it."""
-    try:
-        table = pl.read_csv(path, infer_schema=False)
-    except damaged_table() as error:
-        raise InputError(f"{path} cannot be read as CSV: {str(error).splitlines()[0]}") from error
-    named = {}
+    """A table of images' names (with or without folder and ending) and prompts, by whatever they call it."""
+    table = read_table(path, ())
+    named = []
     for what, columns in (("image", IMAGE_COLUMNS), ("prompt", PROMPT_COLUMNS)):
         there = [column for column in columns if column in table.columns]
         if not there:
@@ -121,11 +182,17 @@ def _read_train_csv(path: Path) -> Prompts:
                 f"{path} has no column for the {what} (its header is '{','.join(table.columns)}'); "
                 f"expected one of: {', '.join(columns)}"
             )
-        named[what] = table[there[0]]
-    if named["image"].null_count() or named["prompt"].null_count():
-        raise InputError(f"{path} has rows without an image name or without a prompt")
+        named.append([row[there[0]] for row in table.rows])
+    names, prompts = named
+    empty = [
+        line for line, *pair in zip(table.lines, names, prompts, strict=True) if not all(map(str.strip, pair))
+    ]
+    if empty:
+        raise InputError(
+            f"{path}, line {empty[0]}: {len(empty)} rows without an image name or without a prompt"
+        )
     try:
-        return Prompts(tuple(Path(name).stem for name in named["image"]), tuple(named["prompt"]))
+        return Prompts(tuple(name.strip() for name in names), tuple(prompts))
     except InputError as error:
         raise InputError(f"{path}: {error}") from error
 
@@ -152,23 +219,10 @@ def check_no_lonely_texts(folder: Path, stems: Iterable[str], images: Sequence[I
         )
 
 
-def _read_texts(path: Path, texts: Mapping[str, str]) -> Dataset:
-    images = find_images(path)
-    check_no_lonely_texts(path, texts, images)
-    without = [image for image in images if not texts.get(image.image_id)]
-    if without:
-        first = without[0]
-        state = f"{first.image_id}{TEXT} is {'empty' if first.image_id in texts else 'not there'}"
-        raise InputError(
-            f"{len(without)} of {len(images)} images in {path} have no text beside them, first: {first.name} "
-            f"({state}); write it or remove the image"
-        )
-    ids = tuple(image.image_id for image in images)
-    return Dataset(path, tuple(images), Prompts(ids, tuple(texts[image_id] for image_id in ids)), None)
-
-
-def _paired(images: Sequence[ImageFile], prompts: Prompts, path: Path) -> tuple[ImageFile, ...]:
-    """The images, once it is sure that each has a prompt and each prompt an image."""
+def _paired(path: Path, folder: Path, prompts: Prompts) -> tuple[tuple[ImageFile, ...], Prompts]:
+    """The images of `folder` and their prompts, once it is sure that each has the other."""
+    images = find_images(folder, recursive=True)
+    prompts = fit_prompts(prompts, paths_by_id(images, folder))
     image_ids, prompt_ids = {image.image_id for image in images}, set(prompts.ids)
     lonely = sorted(image_ids - prompt_ids)
     if lonely:
@@ -178,4 +232,4 @@ def _paired(images: Sequence[ImageFile], prompts: Prompts, path: Path) -> tuple[
     lost = sorted(prompt_ids - image_ids)
     if lost:
         raise InputError(f"{len(lost)} of {len(prompts)} prompts in {path} have no image, first: {lost[0]}")
-    return tuple(images)
+    return tuple(images), prompts.at([image.image_id for image in images])

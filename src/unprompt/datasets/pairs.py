@@ -10,8 +10,6 @@ Four layouts are read, and written by `write_pairs`:
 
 from __future__ import annotations
 
-import csv
-import io
 import os
 import re
 from collections.abc import Sequence
@@ -22,7 +20,7 @@ from typing import Literal
 from unprompt.datasets.dataset import check_no_lonely_texts, texts_beside
 from unprompt.errors import ConfigError, InputError, UnreadableImageError
 from unprompt.records import check_unique, rows_of
-from unprompt.storage.files import read_json, read_table, read_text
+from unprompt.storage.files import read_header, read_json, read_table
 from unprompt.storage.images import Half, ImageFile, find_images, has_images, read_size
 from unprompt.storage.parts import (
     INSTRUCT_COLUMNS,
@@ -194,7 +192,7 @@ def _read_folder(path: Path, direction: Direction | None) -> Pairs | None:
 
 def _nothing_found(path: Path) -> InputError:
     tables = _csv_files(path)
-    seen = f" ({tables[0].name} has the header '{','.join(_header(tables[0]))}')" if tables else ""
+    seen = f" ({tables[0].name} has the header '{','.join(read_header(tables[0]))}')" if tables else ""
     return InputError(
         f"{path} holds no pairs; looked for: parquet files with the columns {PAIR_COLUMNS.source} and "
         f"{PAIR_COLUMNS.target}, or {INSTRUCT_COLUMNS.source} and {INSTRUCT_COLUMNS.target}; a CSV file with "
@@ -311,17 +309,13 @@ def _tables_of(path: Path) -> list[Path]:
     return [
         file
         for file in _csv_files(path)
-        if all(_column(_header(file), names) for names in (SOURCE_NAMES, TARGET_NAMES))
+        if all(_column(read_header(file), names) for names in (SOURCE_NAMES, TARGET_NAMES))
     ]
-
-
-def _header(path: Path) -> list[str]:
-    return next(csv.reader(io.StringIO(read_text(path), newline="")), [])
 
 
 def _read_folders(path: Path) -> Pairs:
     """Pairs of a CSV file, whose paths are those from its folder or from the two folders there."""
-    header = _header(path)
+    header = read_header(path)
     found = {}
     for what, names in (("source", SOURCE_NAMES), ("target", TARGET_NAMES)):
         column = _column(header, names)
@@ -331,12 +325,12 @@ def _read_folders(path: Path) -> Pairs:
                 f"header like source,target,caption; the {what} may be called: {', '.join(names)}"
             )
         found[what] = column
-    rows = read_table(path, tuple(found.values()))
+    rows = read_table(path, tuple(found.values())).rows
     sources = _locate(path, [row[found["source"]] for row in rows], SOURCE_NAMES, "source")
     targets = _locate(path, [row[found["target"]] for row in rows], TARGET_NAMES, "target")
     id_column, caption = _column(header, ID_NAMES), _column(header, CAPTION_NAMES)
     if id_column is not None:
-        ids = [row[id_column] or "" for row in rows]
+        ids = [row[id_column] for row in rows]
     else:
         ids = [file.stem for file in sources]
         if len(set(ids)) < len(ids):
@@ -346,7 +340,7 @@ def _read_folders(path: Path) -> Pairs:
         ids,
         [ImageFile(image_id, file) for image_id, file in zip(ids, sources, strict=True)],
         [ImageFile(image_id, file) for image_id, file in zip(ids, targets, strict=True)],
-        None if caption is None else [row[caption] or "" for row in rows],
+        None if caption is None else [row[caption] for row in rows],
     )
 
 

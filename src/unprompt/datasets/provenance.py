@@ -64,7 +64,7 @@ def read_provenance(dataset: Dataset) -> Provenance:
 
 def read_origin(dataset: Dataset) -> pl.DataFrame:
     """Those of the columns engine, settings and seed that all parts have; of a folder of images, none."""
-    parts = sorted({image.path for image in dataset.images if image.row is not None})
+    parts = sorted({image.path for image in dataset.images if image.row is not None and not image.span})
     there = [column for column in COLUMNS if all(column in pl.read_parquet_schema(part) for part in parts)]
     if not parts or not there:
         return pl.DataFrame()

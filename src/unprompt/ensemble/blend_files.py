@@ -14,6 +14,7 @@ from unprompt.networks.minilm import PromptEncoder, encode_cached
 from unprompt.progress import Progress, silent
 from unprompt.records import Embeddings
 from unprompt.storage.files import read_embeddings, read_prompts
+from unprompt.storage.matching import fit_prompts
 from unprompt.storage.submission import read_submission_ids, write_submission
 
 GIVEN = (0.45, 0.55)  # what fitted weights of two members are compared with, unless others are named
@@ -62,7 +63,11 @@ def read_truth(path: Path, ids: Sequence[str], device: str = "auto") -> Embeddin
 
     `ids`: images of a member. Raises InputError where none of them has a truth, before anything is embedded.
     """
-    known = read_embeddings(path) if path.suffix == ".npz" else read_prompts(path)
+    known = (
+        read_embeddings(path)
+        if path.suffix == ".npz"
+        else fit_prompts(read_prompts(path), {image_id: image_id for image_id in ids})
+    )
     if not set(known.ids) & set(ids):
         raise InputError(
             f"{path} and the members share no image id ({path.name} starts with "

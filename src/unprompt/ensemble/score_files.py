@@ -10,6 +10,7 @@ from unprompt.networks.devices import choose_device
 from unprompt.networks.minilm import PromptEncoder
 from unprompt.records import Embeddings
 from unprompt.storage.files import PROMPTS_HEADER, read_prompts
+from unprompt.storage.matching import fit_prompts
 from unprompt.storage.submission import HEADER, read_submission
 
 
@@ -21,9 +22,9 @@ def file_kind(path: Path) -> str:
     except OSError as error:
         raise InputError(f"{path} cannot be read: {error.strerror}") from error
     header = first.decode("utf-8-sig", errors="replace").strip()
-    if header.split(",")[:2] == list(HEADER):
+    if header.replace('"', "").split(",")[:2] == list(HEADER):
         return "submission"
-    if set(PROMPTS_HEADER) <= set(header.split(",")):
+    if all(name in header for name in PROMPTS_HEADER):  # read_table says what else is wrong
         return "prompts"
     raise InputError(
         f"{path} begins with '{header[:60]}'; expected a submission (imgId_eId,val) or imgId,prompt"
@@ -33,7 +34,7 @@ def file_kind(path: Path) -> str:
 def score_files(guess: Path, truth: Path, device: str = "auto") -> Score:
     """Score a guess file against a prompts.csv. Raises InputError for unusable files or no shared ids."""
     guessed = read_submission(guess) if file_kind(guess) == "submission" else read_prompts(guess)
-    truths = read_prompts(truth)
+    truths = fit_prompts(read_prompts(truth), {image_id: image_id for image_id in guessed.ids})
     encoder = PromptEncoder.load(choose_device(device))
     embeddings = guessed if isinstance(guessed, Embeddings) else encoder.embed(guessed)
     return score(embeddings, encoder.embed(truths))

@@ -17,12 +17,12 @@ from unprompt.datasets.near_duplicates import Filtered, filter_near_duplicates
 from unprompt.datasets.neighbours import nearest_rows
 from unprompt.errors import InputError
 from unprompt.generate.config import FilterConfig
-from unprompt.generate.prompt_files import read_any_prompts
+from unprompt.generate.prompt_files import read_any_prompts, read_prompt_table
 from unprompt.networks.devices import choose_device
 from unprompt.networks.minilm import PromptEncoder, encoder_identity
 from unprompt.progress import Progress, silent
 from unprompt.records import Prompts, first_rows
-from unprompt.storage.files import PROMPTS_HEADER, read_embeddings, read_table, write_json, write_table
+from unprompt.storage.files import PROMPTS_HEADER, read_embeddings, write_json, write_table
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -97,9 +97,9 @@ def filter_prompts(
         raise InputError(f"{out} must end in .csv")
     if out.resolve() in {path.resolve() for path in (source, *config.against)}:
         raise InputError(f"{out} is a list that is to be read; name another file with --out")
-    prompts = read_any_prompts(source, config.column)
+    table = read_prompt_table(source, config.column)
+    prompts = table.prompts
     others = [read_any_prompts(path, config.column) for path in config.against]
-    header, rows = _table(source, prompts)
     load = cache(lambda: PromptEncoder.load(choose_device(config.device)))  # only if texts are to be embedded
     work = out.with_name(f".{out.name}.work")
 
@@ -134,7 +134,12 @@ def filter_prompts(
     )
     write_beside(out, remaining, vectors[found.kept], encoder_identity())
     write_json(out.with_name(f"{out.name}.json"), _record(result, source, config))
-    write_table(out, header, (rows[row] for row in kept))
+    more = tuple(table.others[0])
+    write_table(
+        out,
+        (*PROMPTS_HEADER, *more),
+        ((prompts.ids[row], prompts.texts[row], *(table.others[row][name] for name in more)) for row in kept),
+    )
     forget_steps(work)
     return result
 
@@ -173,18 +178,6 @@ def nearest_histogram(vectors: FloatArray) -> NearestHistogram:
     _, cosines = nearest_rows(vectors, queries)
     counts, _ = np.histogram(np.clip(cosines, 0, 1), bins=BINS, range=(0, 1))
     return NearestHistogram(len(queries), tuple(int(count) for count in counts))
-
-
-def _table(source: Path, prompts: Prompts) -> tuple[tuple[str, ...], list[tuple[str, ...]]]:
-    """The columns and rows to write the kept ones of: all that a CSV has, else ids and prompts."""
-    if source.suffix.lower() != ".csv":
-        return PROMPTS_HEADER, list(zip(prompts.ids, prompts.texts, strict=True))
-    rows = read_table(source, ())
-    more = [name for name in rows[0] if name not in PROMPTS_HEADER]
-    return (*PROMPTS_HEADER, *more), [
-        (image_id, text, *(row[name] or "" for name in more))
-        for image_id, text, row in zip(prompts.ids, prompts.texts, rows, strict=True)
-    ]
 
 
 def _embeddings(

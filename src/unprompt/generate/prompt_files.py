@@ -1,10 +1,10 @@
-"""Prompts from files: a prompts.csv, a .txt with one prompt a line, a .parquet; also as an engine."""
+"""Prompts from files: prompts.csv or .jsonl, a .txt with one prompt a line, a .parquet; also as an engine."""
 
 from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +14,9 @@ from unprompt.generate.prompts import Draft
 from unprompt.networks.checkpoints import sha256_of
 from unprompt.records import Prompts, check_unique
 from unprompt.storage.damage import damaged_table
-from unprompt.storage.files import read_table, read_text
+from unprompt.storage.files import PROMPTS_HEADER, read_table, read_text
+from unprompt.storage.tables import LINES
+from unprompt.storage.tars import TAR
 from unprompt.text.cleaning import clean_prompt, plain_spaces
 
 ID, PROMPT = "imgId", "prompt"
@@ -23,26 +25,45 @@ EMPTY = "empty"
 
 @dataclass(frozen=True)
 class _Row:
-    """A prompt as it stands in its file, and the number of its row (of its line in a .txt), from 0."""
+    """A prompt as it stands in its file, and the number of its row (of its line in a .txt), from 0.
+
+    `others`: the other columns of a table.
+    """
 
     number: int
     image_id: str
     text: str
+    others: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class PromptTable:
+    """N prompts, and the other columns of their table: `others` are N rows of texts by column."""
+
+    prompts: Prompts
+    others: tuple[Mapping[str, str], ...]
 
 
 def read_any_prompts(path: Path, column: str | None = None) -> Prompts:
-    """Read the prompts of a .csv, .txt or .parquet file, or of a data set's folder, as they stand there.
+    """Read the prompts of a .csv, .jsonl, .txt or .parquet file, or of a data set, as they stand there.
 
     `column` is where the prompts are, if not in `prompt`. Ids come from `imgId`; rows without one are called
-    by the file's name and their number. Empty lines of a .txt or .csv are passed over. Raises InputError,
+    by the file's name and their number. Empty lines are passed over. Raises InputError,
     with the line where there is one, for a missing file, another kind or header, bad UTF-8 and doubled ids.
     """
-    if path.is_dir():
+    return read_prompt_table(path, column).prompts
+
+
+def read_prompt_table(path: Path, column: str | None = None) -> PromptTable:
+    """The same with the other columns of a .csv or .jsonl; those of other kinds are not read."""
+    if path.is_dir() or path.suffix.lower() == TAR:
         if column is not None:
-            raise InputError(f"{path} is a data set's folder: leave out --column")
-        return read_dataset(path).prompts
+            raise InputError(f"{path} is a data set: leave out --column")
+        prompts = read_dataset(path).prompts
+        return PromptTable(prompts, ({},) * len(prompts))
     rows = _read_rows(path, column)
-    return Prompts(tuple(row.image_id for row in rows), tuple(row.text for row in rows))
+    prompts = Prompts(tuple(row.image_id for row in rows), tuple(row.text for row in rows))
+    return PromptTable(prompts, tuple(row.others for row in rows))
 
 
 class FilePrompts:
@@ -81,16 +102,16 @@ class FilePrompts:
 
 
 def _read_rows(path: Path, column: str | None) -> list[_Row]:
-    readers = {".csv": _csv_rows, ".txt": _txt_rows, ".parquet": _parquet_rows}
+    tables = dict.fromkeys((".csv", *LINES), _table_rows)
+    readers = {**tables, ".txt": _txt_rows, ".parquet": _parquet_rows}
     reader = readers.get(path.suffix.lower())
     if reader is None:
         raise InputError(f"{path} is not one of {', '.join(readers)}; convert it to one of them")
     if reader is _txt_rows and column is not None:
         raise InputError(f"{path} has no columns: leave out --column, each line is a prompt")
-    pairs = reader(path, column or PROMPT)
     rows = [
-        _Row(number, (image_id or "").strip() or f"{path.stem}-{number:07d}", text)
-        for number, image_id, text in pairs
+        replace(row, image_id=row.image_id.strip() or f"{path.stem}-{row.number:07d}")
+        for row in reader(path, column or PROMPT)
     ]
     if not rows:
         raise InputError(f"{path} has no prompts")
@@ -101,21 +122,19 @@ def _read_rows(path: Path, column: str | None) -> list[_Row]:
     return rows
 
 
-_Rows = Iterator[tuple[int, "str | None", str]]  # number, id where there is one, prompt
+def _table_rows(path: Path, column: str) -> Iterator[_Row]:
+    for number, row in enumerate(read_table(path, (column,)).rows):
+        others = {name: text for name, text in row.items() if name not in PROMPTS_HEADER}
+        yield _Row(number, row.get(ID, ""), row[column], others)
 
 
-def _csv_rows(path: Path, column: str) -> _Rows:
-    for number, row in enumerate(read_table(path, (column,))):
-        yield number, row.get(ID), row[column]
-
-
-def _txt_rows(path: Path, column: str) -> _Rows:
+def _txt_rows(path: Path, column: str) -> Iterator[_Row]:
     for number, line in enumerate(re.split(r"\r\n|\r|\n", read_text(path))):
         if line.strip():
-            yield number, None, line
+            yield _Row(number, "", line)
 
 
-def _parquet_rows(path: Path, column: str) -> _Rows:
+def _parquet_rows(path: Path, column: str) -> Iterator[_Row]:
     import polars as pl
 
     try:
@@ -133,4 +152,5 @@ def _parquet_rows(path: Path, column: str) -> _Rows:
         raise InputError(f"{path} cannot be read as parquet: {error}") from error
     texts = frame[column].fill_null("")
     ids = frame[ID].cast(pl.String) if ID in frame.columns else [None] * len(texts)
-    yield from zip(range(len(texts)), ids, texts, strict=True)
+    for number, (image_id, text) in enumerate(zip(ids, texts, strict=True)):
+        yield _Row(number, image_id or "", text)

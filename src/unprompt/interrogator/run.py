@@ -31,8 +31,9 @@ from unprompt.networks.devices import choose_device, core_count
 from unprompt.networks.loader import Loader
 from unprompt.networks.pipeline import open_pipeline
 from unprompt.progress import Progress, silent
-from unprompt.records import Problem, rows_of
+from unprompt.records import Problem, check_unique, rows_of
 from unprompt.storage.images import ImageFile, identify_images
+from unprompt.storage.matching import match_names, paths_by_id
 from unprompt.storage.submission import check_image_ids
 from unprompt.storage.text_config import TextConfig
 from unprompt.storage.training_texts import TextPlaces, find_pictures, open_texts
@@ -157,7 +158,10 @@ def captions_of(files: Sequence[ImageFile], config: InterrogateConfig) -> dict[s
         return dict.fromkeys(ids, config.caption)
     if not config.captions:
         return None
-    captions = read_captions(Path(config.captions))
+    given = read_captions(Path(config.captions))
+    matched = match_names(list(given), paths_by_id(files))
+    check_unique(matched, config.captions)
+    captions = dict(zip(matched, given.values(), strict=True))
     rows_of(tuple(captions), ids, f"caption in {config.captions}")
     return {image_id: captions[image_id] for image_id in ids}
 

@@ -16,7 +16,7 @@ from unprompt.networks.captioner_files import CaptionNetwork, load_captioner
 from unprompt.networks.checkpoints import sha256_of
 from unprompt.networks.loader import Loader
 from unprompt.records import check_unique
-from unprompt.storage.files import read_table
+from unprompt.storage.files import read_ids, read_table
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -156,15 +156,17 @@ def without_far_ends(image: Image.Image) -> Image.Image:
 
 
 def read_captions(path: Path) -> dict[str, str]:
-    """Captions by image id from a CSV file with the columns `imgId` and `caption`; others are passed over.
+    """Captions by image id from a table with the columns `imgId` and `caption`, as .csv or .jsonl.
+
+    Others are passed over.
 
     Raises InputError, with the line where there is one, for a file that is not so, a caption without words
     and an id that stands twice.
     """
-    rows = read_table(path, HEADER)
-    ids = [row["imgId"].strip() for row in rows]
+    table = read_table(path, HEADER)
+    ids = read_ids(table, path)
     check_unique(ids, str(path))
-    captions = [" ".join(row["caption"].split()) for row in rows]
+    captions = [" ".join(row["caption"].split()) for row in table.rows]
     empty = [image_id for image_id, caption in zip(ids, captions, strict=True) if not caption]
     if empty:
         raise InputError(f"{path}: {len(empty)} of {len(ids)} captions are empty, first: {empty[0]}")

@@ -37,6 +37,7 @@ from unprompt.runs.outputs import (
 )
 from unprompt.storage.files import read_prompts
 from unprompt.storage.images import ImageFile, find_images, identify_images
+from unprompt.storage.matching import fit_prompts, paths_by_id
 from unprompt.storage.submission import check_image_ids, read_submission_ids
 from unprompt.storage.text_config import TextConfig
 from unprompt.storage.training_texts import Picture, TextPlaces
@@ -81,7 +82,7 @@ def predict(
     images = find_images(source, config.recursive)
     order, files, left_out = _match_sample(images, sample)
     check_image_ids(order)
-    truths = read_prompts(truth) if truth else None
+    truths = fit_prompts(read_prompts(truth), paths_by_id(images)) if truth else None
     if truths is not None and not set(truths.ids) & set(order):
         raise InputError(f"no image id of {truth} is among the {len(order)} images, first: {truths.ids[0]}")
     texts = texts or TextConfig()

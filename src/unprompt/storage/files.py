@@ -23,6 +23,7 @@ import numpy as np
 from unprompt.errors import InputError, RunError
 from unprompt.records import Embeddings, Problem, Prompts
 from unprompt.storage.damage import DAMAGED_ARRAYS, DAMAGED_JSON
+from unprompt.storage.tables import LINES, Table, parse_csv, parse_header, parse_json_lines
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -165,50 +166,39 @@ def write_problems(path: Path, problems: Sequence[Problem]) -> None:
 
 
 def read_prompts(path: Path) -> Prompts:
-    """Read a prompts.csv: columns `imgId` and `prompt`, others are passed over.
+    """Read a prompts.csv, or the same as .jsonl: columns `imgId` and `prompt`, others are passed over.
 
-    A byte-order mark is accepted. Raises InputError, with the line, for a missing file, another header, bad
-    UTF-8, a row without its prompt, and an id that stands twice.
+    Raises InputError, with the line, as `read_table`, for an empty id, and for one that stands twice.
     """
-    rows = read_table(path, PROMPTS_HEADER)
+    table = read_table(path, PROMPTS_HEADER)
+    ids = read_ids(table, path)
     try:
-        return Prompts(tuple(row["imgId"].strip() for row in rows), tuple(row["prompt"] for row in rows))
+        return Prompts(ids, tuple(row["prompt"] for row in table.rows))
     except InputError as error:
         raise InputError(f"{path}: {error}") from error
 
 
-def read_table(path: Path, columns: Sequence[str]) -> list[dict[str, str]]:
-    """Read the rows of a CSV file that has at least `columns`; empty lines are passed over.
+def read_ids(table: Table, path: Path, column: str = PROMPTS_HEADER[0]) -> tuple[str, ...]:
+    """The ids in a column, without spaces around them. Raises InputError, with the line, for an empty one."""
+    ids = tuple(row[column].strip() for row in table.rows)
+    if not all(ids):
+        raise InputError(f"{path}, line {table.lines[ids.index('')]}: has no {column}")
+    return ids
 
-    Raises InputError, with the line, for what `read_prompts` names, and for a row with more fields than the
-    header: a prompt whose comma is not in quotes would else lose its end.
+
+def read_table(path: Path, columns: Sequence[str]) -> Table:
+    """Read a table of texts that has at least `columns`: JSON lines where the ending says so, else CSV.
+
+    `storage/tables.py` has the grammar. Raises InputError, with the line, for a missing file, bad UTF-8, and
+    all that is not as the grammar says.
     """
-    reader = csv.DictReader(io.StringIO(read_text(path), newline=""))
-    rows: list[dict[str, str]] = []
-    try:
-        header = reader.fieldnames or []
-        for column in columns:
-            if column not in header:
-                raise InputError(
-                    f"{path} has no column '{column}' (its header is '{','.join(header)}'); "
-                    f"expected a CSV file with the header {','.join(columns)}"
-                )
-        for row in reader:
-            if any(row[column] is None for column in columns):
-                raise InputError(
-                    f"{path}, line {reader.line_num}: expected {','.join(columns)}, found too few fields"
-                )
-            if any(row.get(None, ())):
-                raise InputError(
-                    f"{path}, line {reader.line_num}: more fields than the header's {len(header)}; "
-                    'put text with commas in quotes ("a cat, a dog")'
-                )
-            rows.append(row)
-    except csv.Error as error:
-        raise InputError(f"{path}, line {reader.line_num}: {error}") from error
-    if not rows:
-        raise InputError(f"{path} has a header but no rows")
-    return rows
+    parse = parse_json_lines if path.suffix.lower() in LINES else parse_csv
+    return parse(read_text(path), path, columns)
+
+
+def read_header(path: Path) -> tuple[str, ...]:
+    """The columns of a CSV file, none where it is empty. Raises InputError as `read_text`."""
+    return parse_header(read_text(path), path)
 
 
 def read_text(path: Path) -> str:

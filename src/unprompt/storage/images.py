@@ -26,6 +26,7 @@ from unprompt.records import check_unique
 from unprompt.storage.damage import DAMAGED_IMAGE
 from unprompt.storage.parts import IMAGE, check_image_column, find_parts, read_columns, read_image_bytes
 from unprompt.storage.png_chunks import without_texts
+from unprompt.storage.tars import read_span
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -49,7 +50,8 @@ class ImageFile:
     """One image: its id and where it is, or would be where it is `absent`.
 
     `path` is an image file, whose stem is the id where nothing else says it, or a parquet part that holds the
-    image in its row `row`, in the column `column`. `half`: of two images side by side in one, which it is.
+    image in its row `row`, in the column `column`, or a .tar whose image number `row` has its bytes at `span`
+    (offset, size). `half`: of two images side by side in one, which it is.
     """
 
     image_id: str
@@ -58,6 +60,7 @@ class ImageFile:
     row: int | None = None
     column: str = IMAGE
     half: Half | None = None
+    span: tuple[int, int] | None = None
 
     @property
     def name(self) -> str:
@@ -187,9 +190,9 @@ def _identified(files: Sequence[ImageFile], source: Path, same_stems: bool) -> l
     return identified
 
 
-def has_images(folder: Path) -> bool:
-    """Whether there are images in this very folder."""
-    return any(path.suffix.lower() in EXTENSIONS for path in _walk(folder, recursive=False))
+def has_images(folder: Path, recursive: bool = False) -> bool:
+    """Whether there are images in this very folder; `recursive`: or in one below it."""
+    return any(path.suffix.lower() in EXTENSIONS for path in _walk(folder, recursive))
 
 
 def images_in_parts(parts: Sequence[Path]) -> list[ImageFile]:
@@ -266,10 +269,13 @@ def open_encoded(file: ImageFile) -> Iterator[IO[bytes]]:
 
 
 def _read_row(file: ImageFile) -> bytes:
-    """The encoded image in one row of a parquet part."""
+    """The encoded image in one row of a parquet part, or in an archive."""
     assert file.row is not None
     try:
-        encoded = read_image_bytes(file.path, file.row, file.column)
+        if file.span is not None:
+            encoded: bytes | None = read_span(file.path, *file.span)
+        else:
+            encoded = read_image_bytes(file.path, file.row, file.column)
     except (InputError, OSError) as error:
         raise UnreadableImageError(str(error)) from error
     if not encoded:

@@ -22,7 +22,7 @@ import zipfile
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path, PurePath
 from typing import Any
 
@@ -106,7 +106,7 @@ def find_pictures(sources: Sequence[Path], recursive: bool = False) -> list[Pict
 
 
 def _renamed(file: ImageFile, image_id: str) -> ImageFile:
-    return ImageFile(image_id, file.path, file.absent, file.row, file.column, file.half)
+    return replace(file, image_id=image_id)
 
 
 # --- where their texts go

@@ -1,0 +1,315 @@
+"""The layouts in which others keep images with their prompts, and a reader of each.
+
+- imagefolder: metadata.csv, metadata.jsonl or metadata.parquet above or beside the images, with `file_name`,
+  the path from the metadata's folder, as the Hugging Face `datasets` library reads it;
+- diffusiondb: folders part-000001/, each with part-000001.json: by file name the prompt `p`, the seed …;
+- shards: .tar files as webdatasets are, 0001.jpg with 0001.txt or 0001.json, as img2dataset writes them;
+- texts: images, each with a text of the same stem beside it: .txt, .caption, or .json with a prompt.
+
+All look into nested folders. Images and prompts are matched by name, and what is left over is an error.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from unprompt.errors import InputError
+from unprompt.records import check_unique
+from unprompt.storage.damage import DAMAGED_JSON
+from unprompt.storage.files import read_json, read_table, read_text
+from unprompt.storage.images import EXTENSIONS, ImageFile
+from unprompt.storage.parts import column_types, read_columns
+from unprompt.storage.tars import Member, list_members, read_span
+
+PROMPT_COLUMNS = ("prompt", "caption", "text")
+FILE_NAME = "file_name"
+METADATA = ("metadata.csv", "metadata.jsonl", "metadata.parquet")
+TEXTS = (".txt", ".caption")  # where an image has both, the first
+JSON = ".json"
+_DIFFUSIONDB_PROMPT = "p"
+
+Found = tuple[list[ImageFile], list[str]]  # images and their prompts, in the same order
+
+
+def folders_of(path: Path, images: Sequence[ImageFile]) -> list[Path]:
+    """The folders from `path` down to the images."""
+    folders = {image.path.parent for image in images}
+    for folder in tuple(folders):
+        while folder != path and path in folder.parents:
+            folder = folder.parent
+            folders.add(folder)
+    return sorted(folders)
+
+
+# --- imagefolder
+
+
+def find_metadata(folders: Iterable[Path]) -> list[Path]:
+    """The metadata files of an imagefolder."""
+    return [file for folder in folders for name in METADATA if (file := folder / name).is_file()]
+
+
+def read_imagefolder(path: Path, images: Sequence[ImageFile], tables: Sequence[Path]) -> Found:
+    """Images and the prompts that metadata files give them.
+
+    Raises InputError for a file without the columns, rows without a prompt, a file_name or an image, and
+    images without a row.
+    """
+    prompt_by_file: dict[str, str] = {}
+    for table in tables:
+        for name, prompt in _metadata_rows(table):
+            file = os.path.normpath(table.parent / name.replace("\\", "/"))
+            if file in prompt_by_file:
+                raise InputError(f"{table}: {name} has two rows, or one in another metadata file too")
+            prompt_by_file[file] = prompt
+    return _join(path, images, prompt_by_file, f"row in {tables[0].name}")
+
+
+def _metadata_rows(path: Path) -> list[tuple[str, str]]:
+    """Names of files and prompts."""
+    if path.suffix == ".parquet":
+        prompt = _prompt_column(path, list(column_types(path)))
+        frame = read_columns(path, (FILE_NAME, prompt))
+        rows = list(zip(frame[FILE_NAME].cast(str), frame[prompt].cast(str), strict=True))
+        rows = [(name or "", text or "") for name, text in rows]
+    else:
+        table = read_table(path, (FILE_NAME,))
+        prompt = _prompt_column(path, table.columns)
+        rows = [(row[FILE_NAME], row[prompt]) for row in table.rows]
+    for what, values in ((FILE_NAME, [name for name, _ in rows]), (prompt, [text for _, text in rows])):
+        empty = sum(not value.strip() for value in values)
+        if empty:
+            raise InputError(
+                f"{path}: {empty} of {len(rows)} rows have no {what}; write it, or remove the row"
+            )
+    return rows
+
+
+def _prompt_column(path: Path, columns: Sequence[str]) -> str:
+    there = [name for name in PROMPT_COLUMNS if name in columns]
+    if not there:
+        raise InputError(
+            f"{path} has no column for the prompt (it has: {', '.join(columns)}); "
+            f"expected {FILE_NAME} and one of: {', '.join(PROMPT_COLUMNS)}"
+        )
+    return there[0]
+
+
+# --- diffusiondb
+
+
+def find_diffusiondb(folders: Iterable[Path]) -> list[Path]:
+    """The files part-000001/part-000001.json of DiffusionDB."""
+    files = (folder.resolve() / f"{folder.resolve().name}{JSON}" for folder in folders)
+    return [file for file in files if file.name.startswith("part-") and file.is_file()]
+
+
+def read_diffusiondb(path: Path, images: Sequence[ImageFile], tables: Sequence[Path]) -> Found:
+    """Images and the prompts of DiffusionDB's parts.
+
+    Raises InputError for a part's file that is not one, images without an entry and entries without an image.
+    """
+    prompt_by_file = {}
+    for table in tables:
+        for name, entry in read_json(table).items():
+            prompt = entry.get(_DIFFUSIONDB_PROMPT) if isinstance(entry, dict) else None
+            if not isinstance(prompt, str):
+                raise InputError(
+                    f"{table}: '{name}' has no prompt '{_DIFFUSIONDB_PROMPT}'; expected DiffusionDB's "
+                    '{"1.png": {"p": "a prompt", "se": 1, …}}'
+                )
+            prompt_by_file[os.path.normpath(table.parent / name)] = prompt
+    return _join(path, images, prompt_by_file, f"entry in {tables[0].name}")
+
+
+def _join(path: Path, images: Sequence[ImageFile], prompt_by_file: Mapping[str, str], what: str) -> Found:
+    """Images and prompts by the images' files, once it is sure that each has the other."""
+    file_by_id = {image.image_id: os.path.normpath(image.path) for image in images}
+    if any(file not in prompt_by_file for file in file_by_id.values()):  # a link may be on the way to them
+        file_by_id = {image.image_id: os.path.realpath(image.path) for image in images}
+        prompt_by_file = {os.path.realpath(file): prompt for file, prompt in prompt_by_file.items()}
+    without = [image for image in images if file_by_id[image.image_id] not in prompt_by_file]
+    if without:
+        raise InputError(
+            f"{len(without)} of {len(images)} images in {path} have no {what}, first: "
+            f"{_relative(without[0].path, path)}"
+        )
+    lost = sorted(prompt_by_file.keys() - set(file_by_id.values()))
+    if lost:
+        raise InputError(
+            f"{len(lost)} of {len(prompt_by_file)} prompts in {path} have no image, first: "
+            f"{_relative(lost[0], path)}"
+        )
+    return list(images), [prompt_by_file[file_by_id[image.image_id]] for image in images]
+
+
+def _relative(file: str | Path, folder: Path) -> str:
+    return os.path.relpath(file, folder)
+
+
+# --- texts beside the images
+
+
+Names = Mapping[tuple[str, str], str]  # of files by stem and ending, the ending in small letters
+
+
+def _names_in(folder: Path) -> Names:
+    """What lies in a folder and may be a text; hidden files do not count."""
+    files = (file for file in folder.iterdir() if file.suffix.lower() in (*TEXTS, JSON))
+    return {(file.stem, file.suffix.lower()): file.name for file in files if not file.name.startswith(".")}
+
+
+def have_texts(images: Sequence[ImageFile]) -> bool:
+    """Whether any text stands beside an image, or in its folder."""
+    names_by_folder = _names_by_folder(images)
+    return any(ending in TEXTS for names in names_by_folder.values() for _, ending in names) or any(
+        (image.path.stem, JSON) in names_by_folder[image.path.parent] for image in images
+    )
+
+
+def read_texts(path: Path, images: Sequence[ImageFile]) -> Found:
+    """Images and the texts beside them; white space around a text does not count.
+
+    Raises InputError for an image without a text or with an empty one, a text without an image, and one that
+    is not UTF-8.
+    """
+    names_by_folder = _names_by_folder(images)
+    stems = {(image.path.parent, image.path.stem) for image in images}
+    lonely = sorted(
+        _relative(folder / name, path)
+        for folder, names in names_by_folder.items()
+        for (stem, ending), name in names.items()
+        if ending in TEXTS and (folder, stem) not in stems
+    )
+    if lonely:
+        raise InputError(
+            f"{len(lonely)} texts in {path} have no image beside them, first: {lonely[0]}; "
+            "move them elsewhere or add the images"
+        )
+    texts = [_text_beside(image.path, names_by_folder[image.path.parent]) for image in images]
+    without = [(image, text) for image, text in zip(images, texts, strict=True) if not text]
+    if without:
+        image, text = without[0]
+        state = f"{image.path.stem}{TEXTS[0]} is {'not there' if text is None else 'empty'}"
+        raise InputError(
+            f"{len(without)} of {len(images)} images in {path} have no text beside them, first: "
+            f"{_relative(image.path, path)} ({state}); write it or remove the image"
+        )
+    return list(images), [str(text) for text in texts]
+
+
+def _names_by_folder(images: Sequence[ImageFile]) -> dict[Path, Names]:
+    return {folder: _names_in(folder) for folder in {image.path.parent for image in images}}
+
+
+def _text_beside(image: Path, names: Names) -> str | None:
+    """The text beside an image; None where there is none. `names`: of what lies in its folder."""
+    for ending in TEXTS:
+        if name := names.get((image.stem, ending)):
+            return read_text(image.with_name(name)).strip()
+    name = names.get((image.stem, JSON))
+    return _prompt_in(read_json(image.with_name(name))) if name else None
+
+
+def _prompt_in(record: Mapping[str, Any]) -> str | None:
+    """The prompt in an image's record; None where it has none."""
+    for name in PROMPT_COLUMNS:
+        if isinstance(record.get(name), str):
+            return str(record[name]).strip()
+    return None
+
+
+# --- shards
+
+
+@dataclass
+class _Sample:
+    """What an archive has of one key."""
+
+    image: Member | None = None
+    row: int = 0  # the image's number in the archive
+    text: Member | None = None
+    record: Member | None = None
+
+
+def read_shards(path: Path, archives: Sequence[Path]) -> Found:
+    """The images in .tar files and their prompts; images are found by their offsets when they are decoded.
+
+    Raises InputError for an archive that is not whole, an image without a prompt, and two files of one key.
+    """
+    places: list[tuple[Path, str, _Sample]] = []
+    for archive in archives:
+        samples = _samples_in(archive)
+        places += [(archive, key, sample) for key, sample in samples.items() if sample.image is not None]
+    if not places:
+        raise InputError(f"{archives[0]} holds no images")
+    ids = _ids_of([(archive, key) for archive, key, _ in places], path)
+    images, prompts, without = [], [], []
+    for image_id, (archive, _, sample) in zip(ids, places, strict=True):
+        assert sample.image is not None
+        span = (sample.image.offset, sample.image.size)
+        prompt = _prompt_of(archive, sample)
+        if not prompt:
+            without.append(f"{archive.name}, {sample.image.name}")
+        images.append(ImageFile(image_id, archive, row=sample.row, span=span))
+        prompts.append(prompt or "")
+    if without:
+        raise InputError(
+            f"{len(without)} of {len(images)} images in {path} have no prompt in the archive, first: "
+            f"{without[0]}; expected a .txt or a .json of the same name"
+        )
+    return images, prompts
+
+
+def _samples_in(archive: Path) -> dict[str, _Sample]:
+    """The samples in an archive by their key, the path without its ending."""
+    samples: dict[str, _Sample] = {}
+    row = 0
+    for member in list_members(archive):
+        key, dot, ending = member.name.rpartition(".")
+        ending = (dot + ending).lower()
+        sample = samples.setdefault(key, _Sample())
+        if ending in EXTENSIONS:
+            if sample.image is not None:
+                raise InputError(
+                    f"{archive}: {sample.image.name} and {member.name} are one image; leave one out"
+                )
+            sample.image, sample.row = member, row
+            row += 1
+        elif ending == TEXTS[0] or (ending in TEXTS and sample.text is None):
+            sample.text = member
+        elif ending == JSON:
+            sample.record = member
+    return samples
+
+
+def _ids_of(places: Sequence[tuple[Path, str]], path: Path) -> list[str]:
+    """Ids of images in archives: stems; where two are the same, the paths there, then with its name."""
+    ids = [key.rpartition("/")[2] for _, key in places]
+    for longer in ([key for _, key in places], [f"{archive.stem}/{key}" for archive, key in places]):
+        counts = Counter(ids)
+        ids = [new if counts[old] > 1 else old for old, new in zip(ids, longer, strict=True)]
+    check_unique(ids, f"the archives in {path}")
+    return ids
+
+
+def _prompt_of(archive: Path, sample: _Sample) -> str | None:
+    """The prompt of a sample. Raises InputError where its text is not UTF-8, or its record no JSON."""
+    member = sample.text or sample.record
+    if member is None:
+        return None
+    content = read_span(archive, member.offset, member.size)
+    try:
+        text = content.decode("utf-8-sig")
+        if member is sample.text:
+            return text.strip()
+        record = json.loads(text)
+    except DAMAGED_JSON as error:
+        raise InputError(f"{archive}, {member.name} cannot be read: {error}") from error
+    return _prompt_in(record) if isinstance(record, dict) else None

@@ -1,0 +1,86 @@
+"""Which image a table means: its names of images -> their ids.
+
+Tables call one image `1`, `1.png`, `train_images/1.png` or `C:\\data\\train_images\\1.png`. A name means an
+image where it is its id; else where one of the two paths, of the name and of the image, ends in the other,
+whole folders counted, and an ending such as `.png` may be missing from either. `v1.5_0001` has no ending.
+"""
+
+from __future__ import annotations
+
+import os
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from pathlib import Path
+
+from unprompt.errors import InputError
+from unprompt.records import Prompts
+from unprompt.storage.images import EXTENSIONS, ImageFile
+
+
+def paths_by_id(files: Sequence[ImageFile], folder: Path | None = None) -> dict[str, str]:
+    """What `match_names` compares: images' paths from `folder` (None: from the folder that all are in).
+
+    Images within other files, such as parquet parts, have their ids instead.
+    """
+    path_by_id = {file.image_id: file.image_id for file in files}
+    loose = [file for file in files if file.row is None]
+    if loose:
+        root = folder or os.path.commonpath([str(file.path.parent.absolute()) for file in loose])
+        path_by_id |= {file.image_id: Path(os.path.relpath(file.path, root)).as_posix() for file in loose}
+    return path_by_id
+
+
+def match_names(names: Sequence[str], path_by_id: Mapping[str, str]) -> list[str]:
+    """The ids that `names` mean; a name that means no image is given back as it is.
+
+    `path_by_id`: the images, with their paths from their folder (or again their ids, where only these are
+    known). Raises InputError for a name that may mean several images.
+    """
+    ids_by_stem: dict[str, list[str]] = defaultdict(list)
+    for image_id, path in path_by_id.items():
+        ids_by_stem[_parts(path)[-1]].append(image_id)
+    return [name if name in path_by_id else _match(name, ids_by_stem, path_by_id) for name in names]
+
+
+def fit_prompts(prompts: Prompts, path_by_id: Mapping[str, str]) -> Prompts:
+    """The same prompts under the ids of the images that theirs mean, see `match_names`.
+
+    Raises InputError also where two of them mean one image.
+    """
+    return replace(prompts, ids=tuple(match_names(prompts.ids, path_by_id)))
+
+
+def _match(name: str, ids_by_stem: Mapping[str, Sequence[str]], path_by_id: Mapping[str, str]) -> str:
+    parts = _parts(name)
+    candidates = [
+        image_id
+        for image_id in ids_by_stem.get(parts[-1], ())
+        if _ends_in(parts, _parts(path_by_id[image_id])) or _ends_in(_parts(path_by_id[image_id]), parts)
+    ]
+    if len(candidates) > 1:  # 1.png and 1.jpg: the ending decides
+        file = _slashed(name).rpartition("/")[2]
+        candidates = [one for one in candidates if path_by_id[one].rpartition("/")[2] == file] or candidates
+    if len(candidates) > 1:
+        raise InputError(
+            f"'{name}' may mean {len(candidates)} images, first: {path_by_id[candidates[0]]} and "
+            f"{path_by_id[candidates[1]]}; write the folder and the ending in the table"
+        )
+    return candidates[0] if candidates else name
+
+
+def _slashed(name: str) -> str:
+    return name.strip().replace("\\", "/")
+
+
+def _parts(name: str) -> list[str]:
+    """ "./a\\1.png" -> ["a", "1"]."""
+    parts = [part for part in _slashed(name).split("/") if part not in ("", ".")] or [""]
+    stem, dot, ending = parts[-1].rpartition(".")
+    if stem and dot + ending.lower() in EXTENSIONS:
+        parts[-1] = stem
+    return parts
+
+
+def _ends_in(longer: Sequence[str], shorter: Sequence[str]) -> bool:
+    return list(longer[-len(shorter) :]) == list(shorter)
