@@ -158,7 +158,10 @@ class Service:
         for key in request.passed_over:
             if key not in self._passed_over and len(self._passed_over) < MOST_LOGGED:
                 self._passed_over.add(key)
-                LOG.warning("a request has the key %s, which is not known here and is passed over", key)
+                LOG.warning(
+                    "a request has the key %s, which is not known here and is passed over",
+                    key.encode("unicode_escape").decode(),
+                )
 
     async def _look(self, kind: Kind, images: Sequence[str]) -> list[Any]:
         contents = []
