@@ -171,7 +171,8 @@ def test_only_the_model_that_is_here_can_be_named() -> None:
     [
         ("CLIP_stop_at_last_layers", (1, "1", 1.0, None, 0), 2), ("sd_vae", ("Automatic", "none"), "a.pt"),
         ("eta_noise_seed_delta", (0, "0"), 31337), ("sd_hypernetwork", ("None",), "x"),
-        ("tiling", (False,), True), ("sd_lora", ("None",), "x"), ("sd_unet", ("Automatic",), "x"), ("token_merging_ratio", (0.0,), 0.5),
+        ("tiling", (False,), True), ("sd_lora", ("None",), "x"), ("sd_unet", ("Automatic",), "x"),
+        ("token_merging_ratio", (0.0,), 0.5),
     ],
 )  # fmt: skip
 def test_settings_may_stand_at_what_is_so_already(name: str, harmless: tuple[Any, ...], wanted: Any) -> None:
