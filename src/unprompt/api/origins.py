@@ -70,7 +70,10 @@ class CheckedOrigin:
         origin = headers.get("origin")
         if origin is None:
             return self._find_foreign_fetch(scope, headers)
-        if origin.lower().partition("://")[2] == netloc.lower() or {origin.lower(), ANY} & self.origins:
+        if (netloc and origin.lower().partition("://")[2] == netloc.lower()) or {
+            origin.lower(),
+            ANY,
+        } & self.origins:
             return ""
         return (
             f"pages of {shorten(origin)} may not use this server; if they are to, start it with "
