@@ -12,6 +12,8 @@ from functools import cache
 
 from PIL import Image
 
+# Keys that are not known are refused by these alone.
+OURS = ("/v1/embed", "/v1/predict", "/v1/negative")
 PATHS = ("/sdapi/v1/interrogate", "/sdapi/v1/txt2img", "/sdapi/v1/options", "/v1/embed", "/v1/predict")
 MAIN_KEY = {
     "/sdapi/v1/interrogate": "image",
@@ -77,6 +79,7 @@ def other_type(dice: random.Random, path: str) -> Malformed:
 
 
 def unknown_key(dice: random.Random, path: str) -> Malformed:
+    path = dice.choice(OURS)
     key = "".join(dice.choices("abcé\u202e\U0001f600 \n\0", k=dice.randrange(1, 400)))
     return Malformed("an unknown key", path, json.dumps({key: 1}).encode())
 
@@ -85,10 +88,12 @@ def half_a_surrogate(dice: random.Random, path: str) -> Malformed:
     body = dice.choice(
         [b'{"prompt": "\\ud800"}', b'{"texts": ["\\udfff"]}', b'{"\\ud83d": 1}', b'{"images": ["\\ud800"]}']
     )
-    return Malformed("half a surrogate pair", "/v1/embed" if b"texts" in body else path, body)
+    path = "/v1/embed" if b"texts" in body else dice.choice(OURS)
+    return Malformed("half a surrogate pair", path, body)
 
 
 def deep(dice: random.Random, path: str) -> Malformed:
+    path = dice.choice(OURS)
     depth = dice.choice([100, 5_000, 100_000])
     return Malformed("nested deeply", path, b'{"a":' * depth + b"1" + b"}" * depth)
 

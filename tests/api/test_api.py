@@ -177,19 +177,19 @@ def test_txt2img_paints_what_the_pocket_world_draws(client: httpx.Client) -> Non
 
 
 def test_a_prompt_that_cannot_be_painted_says_where(client: httpx.Client) -> None:
-    answer = client.post("/sdapi/v1/txt2img", json={"prompt": "a cat thinking of music"})
+    answer = client.post("/sdapi/v1/txt2img", json={"prompt": "thinking of music"})
     assert answer.status_code == 422
-    assert "the pocket world does not understand 'thinking of music'" in answer.json()["detail"]
+    assert "knows nothing that the prompt 'thinking of music' names" in answer.json()["detail"]
 
 
 def test_lists_and_options(client: httpx.Client) -> None:
     assert "Euler a" in [one["name"] for one in client.get("/sdapi/v1/samplers").json()]
     assert [one["title"] for one in client.get("/sdapi/v1/sd-models").json()] == ["pocket"]
-    assert client.get("/sdapi/v1/options").json() == {"sd_model_checkpoint": "pocket"}
+    assert client.get("/sdapi/v1/options").json()["sd_model_checkpoint"] == "pocket"
     assert client.post("/sdapi/v1/options", json={"sd_model_checkpoint": "pocket"}).json() is None
     assert client.post("/sdapi/v1/options", json={"sd_model_checkpoint": "xl"}).status_code == 404
-    unknown = client.post("/sdapi/v1/options", json={"CLIP_stop_at_last_layers": 2})
-    assert "unknown keys: 'CLIP_stop_at_last_layers'" in unknown.json()["detail"]
+    lora = client.post("/sdapi/v1/options", json={"sd_lora": "x"})
+    assert "sd_lora: there are no LoRAs" in lora.json()["detail"]
 
 
 def test_txt2img_can_be_off(loaded: LoadedBundle) -> None:
@@ -250,7 +250,11 @@ def test_stable_diffusion_paints_as_render_does(loaded: LoadedBundle, tiny_sd: P
         "height": 72, "n_iter": 2,
     }  # fmt: skip
     with serving(create_app(loaded, Sd2Painter.open(str(tiny_sd), "cpu"))) as url:
-        for sampler, scheduler in (("DPM++ 2M", "dpmsolver++"), ("Euler a", "euler-a"), ("DDIM", "ddim")):
+        for sampler, scheduler in (
+            ("DPM++ 2M", "dpmsolver++-karras"),
+            ("Euler a", "euler-a"),
+            ("DDIM", "ddim"),
+        ):
             answer = httpx.post(
                 f"{url}/sdapi/v1/txt2img", json={**body, "sampler_name": sampler}, timeout=PATIENCE
             )
@@ -466,7 +470,7 @@ def test_on_sigterm_it_finishes_what_it_has_begun_takes_no_more_and_ends_well() 
 def test_schemathesis_finds_no_fault(url: str) -> None:
     schemathesis = pytest.importorskip("schemathesis")
     from hypothesis import HealthCheck, Phase, given, settings
-    from schemathesis.specs.openapi.checks import positive_data_acceptance
+    from schemathesis.specs.openapi.checks import negative_data_rejection, positive_data_acceptance
 
     schema = schemathesis.openapi.from_url(f"{url}/openapi.json")
     tried: Counter[str] = Counter()
@@ -486,7 +490,10 @@ def test_schemathesis_finds_no_fault(url: str) -> None:
         @given(case=operation.as_strategy(generation_mode=mode))
         def answers_as_described(case: Any) -> None:
             # A schema cannot say which texts are pictures or scenes, so some that fit it are refused.
-            case.call_and_validate(timeout=PATIENCE, excluded_checks=[positive_data_acceptance])
+            excluded = [positive_data_acceptance]
+            if case.path.startswith("/sdapi/"):  # where "20" is a number too, as the clients are used to
+                excluded.append(negative_data_rejection)
+            case.call_and_validate(timeout=PATIENCE, excluded_checks=excluded)
             tried[case.path] += 1
 
         answers_as_described()

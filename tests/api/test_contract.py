@@ -16,10 +16,10 @@ from pydantic import ValidationError
 from unprompt.api.auth import VARIABLE, Credentials, find_credentials
 from unprompt.api.base64_pictures import bytes_of, decode, encode
 from unprompt.api.config import ServeConfig
-from unprompt.api.contract import EmbedRequest, Txt2ImgRequest
+from unprompt.api.contract import EmbedRequest, Img2ImgRequest, NegativeRequest, Txt2ImgRequest
 from unprompt.api.description import describe, read_endpoints
 from unprompt.api.errors import complaints
-from unprompt.api.txt2img import MISSING, Painted, answer, read_order
+from unprompt.api.painting_orders import MISSING, SETTINGS, Painted, answer, fit_image, read_order
 from unprompt.cli import build_parser
 from unprompt.errors import CheckpointError, ConfigError, UnreadableImageError
 from unprompt.serving.painters import (
@@ -42,7 +42,13 @@ def png(width: int = 8, height: int = 8) -> bytes:
 
 
 def order_of(**fields: Any) -> Order:
-    return read_order(Txt2ImgRequest.model_validate(fields), POCKET)
+    return read_order(Txt2ImgRequest.model_validate({"prompt": "a cat", **fields}), POCKET)
+
+
+class Painting(PocketPainter):
+    """The pocket world as if it used everything that a request can say."""
+
+    unused = ()
 
 
 # --- fields
@@ -50,9 +56,19 @@ def order_of(**fields: Any) -> Order:
 
 def test_unknown_keys_are_refused_by_name_with_the_nearest() -> None:
     with pytest.raises(ValidationError) as caught:
-        Txt2ImgRequest.model_validate({"prompt": "a cat", "neg_prompt": "a dog", "zzz": 1})
+        NegativeRequest.model_validate({"image": "a", "without_word": "a dog", "zzz": 1})
     told = complaints(caught.value.errors())
-    assert told == "unknown keys: 'neg_prompt' (did you mean 'negative_prompt'?), 'zzz'"
+    assert told == "unknown keys: 'without_word' (did you mean 'without_words'?), 'zzz'"
+
+
+def test_the_web_uis_bodies_are_taken_as_its_own_server_takes_them() -> None:
+    request = Txt2ImgRequest.model_validate(
+        {"hr_scale": "1.0", "steps": "20", "seed": None, "enable_hr": "no", "prompt": None, "neg_prompt": 3}
+    )
+    assert (request.hr_scale, request.steps, request.seed, request.enable_hr) == (1.0, 20, -1, False)
+    assert request.prompt == ""
+    assert request.passed_over == ("'neg_prompt' (did you mean 'negative_prompt'?)",)
+    assert "neg_prompt" not in request.known()
 
 
 def test_an_unknown_key_need_not_be_unicode() -> None:
@@ -72,9 +88,9 @@ def test_unknown_keys_are_named_within_bounds() -> None:
 @pytest.mark.parametrize(
     ("field", "value"),
     [
-        ("steps", "20"), ("steps", 20.5), ("steps", True), ("steps", 0), ("steps", 151), ("seed", -2),
-        ("seed", 2**32), ("cfg_scale", float("nan")), ("cfg_scale", 0.5), ("width", 8), ("prompt", None),
-        ("prompt", 7), ("prompt", "\ud800"), ("enable_hr", "no"), ("eta", float("inf")),
+        ("steps", "many"), ("steps", 20.5), ("steps", 0), ("steps", 151), ("seed", -2), ("seed", 2**32),
+        ("cfg_scale", float("nan")), ("cfg_scale", "nan"), ("cfg_scale", 0.5), ("width", 8), ("prompt", 7),
+        ("prompt", "\ud800"), ("enable_hr", "perhaps"), ("eta", float("inf")),
         ("prompt", "x" * 20_001),
     ],
 )  # fmt: skip
@@ -92,8 +108,8 @@ def test_the_defaults_are_the_web_uis() -> None:
     request = Txt2ImgRequest()
     assert (request.steps, request.cfg_scale, request.width, request.height) == (50, 7.0, 512, 512)
     assert (request.seed, request.sampler_index, request.seed_resize_from_h) == (-1, "Euler", -1)
-    for name, (harmless, _) in MISSING.items():
-        assert getattr(request, name) in harmless
+    for name, (is_harmless, _) in MISSING.items():
+        assert is_harmless(getattr(request, name, None))
 
 
 # --- orders
@@ -102,15 +118,18 @@ def test_the_defaults_are_the_web_uis() -> None:
 WANTED = {
     "enable_hr": True, "restore_faces": True, "tiling": True, "styles": ["noir"], "subseed_strength": 0.5,
     "seed_resize_from_h": 64, "seed_resize_from_w": 64, "s_min_uncond": 0.5, "s_churn": 1, "s_noise": 1.1,
-    "refiner_checkpoint": "xl", "firstpass_image": "aGk=", "script_name": "x/y plot", "script_args": [1],
-    "alwayson_scripts": {"ControlNet": {}}, "infotext": "Steps: 3", "save_images": True,
+    "refiner_checkpoint": "xl", "firstpass_image": "aGk=", "script_name": "x/y plot",
+    "alwayson_scripts": {"ControlNet": {"args": [{}]}}, "infotext": "Steps: 3", "mask": "aGk=",
+    "latent_mask": "aGk=", "initial_noise_multiplier": 1.1,
 }  # fmt: skip
 
 
 @pytest.mark.parametrize("field", MISSING)
 def test_what_would_change_the_picture_and_cannot_is_refused_by_name(field: str) -> None:
+    body = {"init_images": ["aGk="], field: WANTED[field]}
+    kind = Txt2ImgRequest if field in Txt2ImgRequest.model_fields else Img2ImgRequest
     with pytest.raises(ConfigError, match=f"^{field}: .*; leave these fields out$"):
-        order_of(**{field: WANTED[field]})
+        read_order(kind.model_validate(body), POCKET)
 
 
 def test_all_that_is_refused_is_named_at_once() -> None:
@@ -143,20 +162,61 @@ def test_only_the_model_that_is_here_can_be_named() -> None:
     assert order_of(override_settings={"sd_model_checkpoint": "pocket"}).seeds
     with pytest.raises(NotHereError, match="no model 'sd_xl'; here is pocket"):
         order_of(override_settings={"sd_model_checkpoint": "sd_xl"})
-    with pytest.raises(ConfigError, match="no setting CLIP_stop_at_last_layers here"):
-        order_of(override_settings={"CLIP_stop_at_last_layers": 2})
+    with pytest.raises(ConfigError, match="override_settings: sd_model_checkpoint must be a text"):
+        order_of(override_settings={"sd_model_checkpoint": 3})
+
+
+@pytest.mark.parametrize(
+    ("name", "harmless", "wanted"),
+    [
+        ("CLIP_stop_at_last_layers", (1, "1", 1.0, None, 0), 2), ("sd_vae", ("Automatic", "none"), "a.pt"),
+        ("eta_noise_seed_delta", (0, "0"), 31337), ("sd_hypernetwork", ("None",), "x"),
+        ("tiling", (False,), True), ("sd_lora", ("None",), "x"), ("sd_unet", ("Automatic",), "x"),
+        ("token_merging_ratio", (0.0,), 0.5),
+    ],
+)  # fmt: skip
+def test_settings_may_stand_at_what_is_so_already(name: str, harmless: tuple[Any, ...], wanted: Any) -> None:
+    assert name in SETTINGS
+    for value in harmless:
+        request = Txt2ImgRequest(prompt="a cat", override_settings={name: value, "grid_format": "png"})
+        assert read_order(request, Painting()).prompt == "a cat"
+    with pytest.raises(ConfigError, match=f"^override_settings: {name}: .*; leave it out$"):
+        read_order(Txt2ImgRequest(prompt="a cat", override_settings={name: wanted}), Painting())
+
+
+def test_a_painter_without_a_text_encoder_has_no_layers_to_skip() -> None:
+    assert order_of(override_settings={"CLIP_stop_at_last_layers": 2}).prompt == "a cat"
+
+
+def test_start_pictures_are_fitted() -> None:
+    image = Image.new("RGB", (40, 20), "red")
+    image.paste("blue", (10, 0, 30, 20))
+    stretched, cut, filled = (fit_image(image, (20, 20), mode) for mode in (0, 1, 2))
+    assert {stretched.size, cut.size, filled.size} == {(20, 20)}
+    assert stretched.getpixel((0, 0)) == (255, 0, 0)
+    assert cut.getcolors() == [(400, (0, 0, 255))]  # the middle square
+    assert filled.getpixel((0, 10)) == (255, 0, 0)
+    assert filled.getpixel((10, 10)) == (0, 0, 255)
+    assert fit_image(image, image.size, 2).tobytes() == image.tobytes()
 
 
 def test_samplers_have_the_web_uis_names() -> None:
     assert order_of(sampler_name="k_euler_a").sampler.scheduler == "euler-a"
     assert order_of(sampler_index="DDIM").sampler.scheduler == "ddim"
     assert order_of(sampler_name="UniPC", sampler_index="DDIM").sampler.name == "UniPC"
-    assert find_sampler("DPM++ 2M", "automatic").scheduler == "dpmsolver++"
+    assert find_sampler("DPM++ 2M", "Automatic").scheduler == "dpmsolver++-karras"  # as in the web UI
+    assert find_sampler("DPM++ 2M").scheduler == "dpmsolver++-karras"
+    assert find_sampler("DPM++ 2M", "uniform").scheduler == "dpmsolver++"
+    assert find_sampler("dpmsolver++").scheduler == "dpmsolver++"  # by its name in `unprompt render`
+    assert find_sampler("DPM++ 2M Karras", "Karras").scheduler == "dpmsolver++-karras"
+    assert find_sampler("DDIM", "Karras").scheduler == "ddim"  # has no effect in the web UI either
     assert find_sampler("dpm++ 2m", "Karras").scheduler == "dpmsolver++-karras"
     with pytest.raises(NotHereError, match="no sampler 'LMS'; here are Euler, Euler a"):
         find_sampler("LMS")
-    with pytest.raises(ConfigError, match="'karras' does not go with the sampler 'DDIM'"):
-        find_sampler("DDIM", "Karras")
+    with pytest.raises(ConfigError, match="'karras' does not go with the sampler 'Euler'"):
+        find_sampler("Euler", "Karras")
+    with pytest.raises(ConfigError, match="no scheduler 'beta'; here are Automatic, Uniform, Karras"):
+        find_sampler("Euler", "beta")
 
 
 def test_every_sampler_is_a_scheduler_of_render() -> None:
@@ -171,7 +231,7 @@ def test_the_answer_says_how_each_picture_was_made_and_what_had_no_effect() -> N
     )
     order = read_order(request, POCKET)
     images = [Image.new("RGB", (64, 64), colour) for colour in ("red", "blue")]
-    given = answer(request, order, Painted(images, ["a note"]), POCKET)
+    given = answer(request, order, Painted(images, order.seeds, ["a note"]), POCKET)
     info = json.loads(given.info)
     assert info["all_seeds"] == [7, 8]
     assert info["notes"] == ["a note"]
@@ -186,9 +246,9 @@ def test_the_answer_says_how_each_picture_was_made_and_what_had_no_effect() -> N
 
 
 def test_pictures_can_be_left_out_of_the_answer() -> None:
-    request = Txt2ImgRequest(seed=7, send_images=False)
+    request = Txt2ImgRequest(prompt="a cat", seed=7, send_images=False)
     order = read_order(request, POCKET)
-    assert answer(request, order, Painted([Image.new("RGB", (8, 8))], []), POCKET).images == []
+    assert answer(request, order, Painted([Image.new("RGB", (8, 8))], order.seeds, []), POCKET).images == []
 
 
 # --- pictures

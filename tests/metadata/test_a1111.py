@@ -10,7 +10,13 @@ from hypothesis import assume, example, given
 from hypothesis import strategies as st
 
 from tests.marked_pictures import PARAMETERS, SETTINGS
-from unprompt.metadata.a1111 import NEGATIVE, has_settings, parse_parameters, read_settings
+from unprompt.metadata.a1111 import (
+    NEGATIVE,
+    has_settings,
+    parse_parameters,
+    read_settings,
+    write_parameters,
+)
 from unprompt.metadata.generation import Generation
 
 
@@ -146,3 +152,39 @@ def test_a_long_line_of_nearly_settings_takes_no_time() -> None:
     for text in ("a" * 300_000, "a b " * 100_000, "a: " * 100_000, 'a: "' + "\\" * 300_000, "{" * 100_000):
         parse_parameters(f"{text}\n{text}, Steps: 20")
         parse_parameters("Steps: 1, b: [" + text)
+
+
+WORDS = (
+    st.text(st.characters(codec="utf-8", exclude_categories=["C"]), min_size=1).map(str.strip).filter(bool)
+)
+
+
+@given(
+    WORDS.filter(lambda text: "\n" not in text),
+    st.integers(0, 2**32),
+    st.integers(1, 150),
+    st.integers(10, 300),
+    WORDS,
+)
+@example("a fox", 1, 20, 70, 'demo, v2: "x"')
+def test_what_is_written_is_read_again(prompt: str, seed: int, steps: int, tenths: int, model: str) -> None:
+    assume(not prompt.startswith(NEGATIVE))
+    record = Generation(
+        prompt,
+        "blurry",
+        seed,
+        (512, 768),
+        "Euler a",
+        steps,
+        tenths / 10,
+        model,
+        tool="AUTOMATIC1111",
+        others={"Clip skip": "2"},
+    )
+    assert parse_parameters(write_parameters(record)) == record
+
+
+def test_what_is_not_known_is_not_written() -> None:
+    assert write_parameters(Generation("a fox")) == "a fox"
+    assert write_parameters(Generation("", seed=0)) == "Seed: 0"
+    assert write_parameters(parsed(PARAMETERS)) == PARAMETERS

@@ -18,6 +18,7 @@ from unprompt.pocket.grammar import (
     RELATION_GROUPS,
     STYLE_GROUPS,
     VIEW_GROUPS,
+    read_near_scene,
     read_scene,
     sample_scene,
 )
@@ -262,3 +263,64 @@ def test_no_constant_vector_is_good() -> None:
     assert len(texts) == 5000
     mean = PromptEncoder.load("cpu").encode(texts).astype(np.float64).mean(axis=0)
     assert np.linalg.norm(mean) <= 0.42
+
+
+# --- any text
+
+
+@pytest.mark.parametrize(
+    ("text", "drawn", "left_out"),
+    [
+        ("a cat thinking of music", "a cat", ("thinking of music",)),
+        ("masterpiece, (a red fox:1.2), <lora:x:0.8>", "a red fox", ("masterpiece", "<lora:x:0.8>")),
+        ("a beautiful red fox in the snow!", "red fox in the snow", ("beautiful",)),
+        ("cat, dog, tree, car", "cat and dog and tree", ("car",)),
+        ("a dog next to", "a dog", ("next to",)),
+        ("next to a dog", "a dog", ("next to",)),
+        ("a photo of a cat. 8k, a dog", "a cat and a dog", ("photo", "8k")),
+    ],
+)
+def test_of_any_text_what_is_known_is_drawn(text: str, drawn: str, left_out: tuple[str, ...]) -> None:
+    scene, rest = read_near_scene(text)
+    assert scene == read_scene(drawn)
+    assert rest == left_out
+
+
+@pytest.mark.parametrize("seed", range(60))
+def test_prompts_of_the_grammar_lose_nothing(seed: int) -> None:
+    scene = sample_scene(seed)
+    assert read_near_scene(scene.prompt) == (read_scene(scene.prompt), ())
+
+
+@pytest.mark.parametrize("text", ["", "thinking of music", "on the beach", ", , <a>", "x" * 20_000])
+def test_where_nothing_is_left_it_is_said(text: str) -> None:
+    with pytest.raises(InputError, match="knows nothing that the prompt") as caught:
+        read_near_scene(text)
+    assert len(str(caught.value)) < 400
+
+
+KNOWN = (
+    "a",
+    "two",
+    "red",
+    "fox",
+    "foxes",
+    "cat",
+    "on",
+    "on the beach",
+    "next to",
+    ",",
+    "at night",
+    "watercolor",
+)
+
+
+@given(
+    st.text() | st.lists(st.sampled_from((*KNOWN, "a photo of", "zz", "(", "<")), max_size=9).map(" ".join)
+)
+def test_no_text_makes_the_reader_fail(text: str) -> None:
+    try:
+        scene, _ = read_near_scene(text)
+    except InputError:
+        return
+    assert read_scene(scene.prompt)

@@ -9,7 +9,8 @@ from typing import Any
 
 import pytest
 
-from unprompt.serving.worker import AbandonedError, BusyError, Course, Kind, Tell, Worker
+from unprompt.serving.stops import AbandonedError
+from unprompt.serving.worker import BusyError, Course, Kind, Tell, Worker
 
 PATIENCE = 60  # seconds
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 
 from unprompt.bundle.config import DEFAULT_BUNDLE
@@ -24,6 +25,23 @@ SIDES = (16, 2048)  # pixels that a painted picture's side may have
 LOCAL = ("127.0.0.1", "::1", "localhost")
 
 
+ORIGIN = re.compile(r"[a-z][a-z0-9+.-]*://[^\s/?#@]+")
+
+
+def parse_origin(text: str) -> str:
+    """An origin as browsers send it: in small letters, without a slash at its end; "*" and "null" are taken.
+
+    Raises ConfigError for what can be no origin, such as an address with a path.
+    """
+    origin = text.lower().rstrip("/")
+    if origin not in ("*", "null") and not ORIGIN.fullmatch(origin):
+        raise ConfigError(
+            f"cors_origins: '{text}' is no origin; write a scheme, a name and perhaps a port, such as "
+            "http://localhost:3000"
+        )
+    return origin
+
+
 @dataclass(frozen=True)
 class ServeConfig:
     """Settings of `unprompt serve`."""
@@ -43,6 +61,14 @@ class ServeConfig:
         choices=tuple(PAINTERS),
     )
     queue: int = setting(64, "requests that may wait or run at a time, the next ones are sent away", least=1)
+    cors_origins: tuple[str, ...] = setting(
+        (),
+        "whose pages in a browser may use the server, such as http://localhost:3000; *: those of all sites",
+        metavar="ORIGIN",
+    )
+    hosts: tuple[str, ...] = setting(
+        (), "names by which it is reached, beside addresses and names of one's own network", metavar="NAME"
+    )
     grace: int = setting(
         120, "for what was begun, once the server is told to end", metavar="SECONDS", least=0
     )
@@ -54,6 +80,7 @@ class ServeConfig:
             raise ConfigError(f"port must be from 0 (a free one) to 65535, got {self.port}")
         if not self.host:
             raise ConfigError("host must be a name or an address, such as 127.0.0.1")
+        object.__setattr__(self, "cors_origins", tuple(map(parse_origin, self.cors_origins)))
 
     @property
     def is_local(self) -> bool:

@@ -1,11 +1,13 @@
 """What requests and answers look like: the web UI's API of version 1, and ours. Pydantic checks them.
 
-Keys that a model does not have are refused by name, and no text stands for a number or the other way round.
-Defaults of txt2img are the web UI's own.
+In ours, keys that a model does not have are refused by name, and no text stands for a number or the other
+way round. In the web UI's it is as its clients are used to: what it does not know is passed over, "1.0" is a
+number, and null is the default. Defaults are the web UI's own.
 """
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from difflib import get_close_matches
 from typing import Annotated, Any
 
@@ -46,7 +48,7 @@ ImageText = Annotated[
 
 
 class Given(BaseModel):
-    """What all request bodies have in common."""
+    """What our own request bodies have in common."""
 
     model_config = ConfigDict(extra="forbid", strict=True)
 
@@ -62,16 +64,46 @@ class Given(BaseModel):
 
     @classmethod
     def _named(cls, key: str) -> str:
-        # JSON can hold half a surrogate pair, which no error's text can.
-        said = key[:LONGEST_KEY].encode("utf-8", "backslashreplace").decode()
-        close = get_close_matches(said, cls.model_fields, n=1)
-        return f"'{said}'" + (f" (did you mean '{close[0]}'?)" if close else "")
+        return name_key(key, cls.model_fields)
+
+
+def name_key(key: str, known: Iterable[str]) -> str:
+    """An unknown key as it is said back, with the nearest of those that are known."""
+    # JSON can hold half a surrogate pair, which no error's text can.
+    said = key[:LONGEST_KEY].encode("utf-8", "backslashreplace").decode()
+    close = get_close_matches(said, known, n=1)
+    return f"'{said}'" + (f" (did you mean '{close[0]}'?)" if close else "")
 
 
 # --- the web UI's
 
 
-class InterrogateRequest(Given):
+class WebUiGiven(BaseModel):
+    """What the web UI's request bodies have in common. `passed_over`: keys that are not known here."""
+
+    model_config = ConfigDict(extra="allow")
+
+    @model_validator(mode="before")
+    @classmethod
+    def _without_nulls(cls, given: Any) -> Any:
+        """Null is the default."""
+        if isinstance(given, dict):
+            return {key: value for key, value in given.items() if value is not None}
+        return given
+
+    @property
+    def passed_over(self) -> tuple[str, ...]:
+        """Unknown keys, as they are said back: as many as an error names."""
+        return tuple(
+            name_key(key, type(self).model_fields) for key in list(self.model_extra or ())[:MOST_NAMED]
+        )
+
+    def known(self) -> dict[str, Any]:
+        """All fields but those that are passed over."""
+        return self.model_dump(include=set(type(self).model_fields))
+
+
+class InterrogateRequest(WebUiGiven):
     """An image whose prompt is wanted."""
 
     image: ImageText
@@ -86,8 +118,8 @@ class InterrogateAnswer(BaseModel):
     caption: str
 
 
-class Txt2ImgRequest(Given):
-    """The web UI's fields for txt2img, with its defaults.
+class PaintRequest(WebUiGiven):
+    """The web UI's fields for txt2img and img2img, with its defaults.
 
     Fields that ask for what this server cannot do are there so that clients can send their usual values;
     values that would change the picture are refused.
@@ -109,11 +141,10 @@ class Txt2ImgRequest(Given):
     scheduler: Text | None = Field(None, description="automatic: as the sampler's name says")
     eta: Number | None = Field(None, ge=0, le=1, description="noise that DDIM adds at each step")
     send_images: bool = Field(True, description="false: only parameters and info are answered")
-    override_settings: dict[str, Any] | None = Field(
-        None, description="may name this server's model as sd_model_checkpoint, nothing else"
+    override_settings: dict[str, Any] = Field(
+        {}, description="may name this server's model as sd_model_checkpoint, and what changes no picture"
     )
     # They must be at a value that changes nothing.
-    enable_hr: bool = False
     restore_faces: bool | None = None
     tiling: bool | None = None
     styles: list[Any] | None = None
@@ -124,18 +155,32 @@ class Txt2ImgRequest(Given):
     s_churn: Number | None = None
     s_noise: Number | None = None
     refiner_checkpoint: Text | None = None
-    firstpass_image: Text | None = None
     script_name: Text | None = None
-    script_args: list[Any] = Field(default_factory=list)
     alwayson_scripts: dict[str, Any] = Field(default_factory=dict)
     infotext: Text | None = None
-    save_images: bool = False
     # They mean nothing without those above, or concern files that this server does not write.
+    script_args: Any = None
     subseed: Whole = Field(-1, ge=-1, lt=SEEDS)
-    denoising_strength: Number | None = None
     s_tmax: Number | None = None
     s_tmin: Number | None = None
     refiner_switch_at: Number | None = None
+    save_images: bool = False
+    do_not_save_samples: bool = False
+    do_not_save_grid: bool = False
+    override_settings_restore_afterwards: bool = True
+    disable_extra_networks: bool = False
+    comments: Any = None
+    force_task_id: Any = None
+
+
+class Txt2ImgRequest(PaintRequest):
+    """A prompt whose pictures are wanted."""
+
+    # They must be at a value that changes nothing.
+    enable_hr: bool = False
+    firstpass_image: Text | None = None
+    # They mean nothing without enable_hr.
+    denoising_strength: Number | None = None
     firstphase_width: Whole = 0
     firstphase_height: Whole = 0
     hr_scale: Number = 2.0
@@ -148,15 +193,36 @@ class Txt2ImgRequest(Given):
     hr_scheduler: Text | None = None
     hr_prompt: Text = ""
     hr_negative_prompt: Text = ""
-    do_not_save_samples: bool = False
-    do_not_save_grid: bool = False
-    override_settings_restore_afterwards: bool = True
-    disable_extra_networks: bool = False
-    comments: None = None
-    force_task_id: Text | None = None
 
 
-class Txt2ImgAnswer(BaseModel):
+class Img2ImgRequest(PaintRequest):
+    """A prompt, and a picture to begin with."""
+
+    init_images: list[ImageText] = Field(min_length=1, max_length=1, description="the picture; one of them")
+    denoising_strength: Number = Field(
+        0.75, ge=0, le=1, description="how much may change, and what part of the steps is taken"
+    )
+    resize_mode: Whole = Field(
+        0, ge=0, le=2, description="0: stretch to width and height, 1: cut off what is too much, 2: fill up"
+    )
+    include_init_images: bool = Field(False, description="whether parameters repeats init_images")
+    # They must be at a value that changes nothing.
+    mask: str | None = Field(None, max_length=MOST_BODY)
+    latent_mask: str | None = Field(None, max_length=MOST_BODY)
+    initial_noise_multiplier: Number | None = None
+    # Of models that edit by instructions, and of masks.
+    image_cfg_scale: Number | None = None
+    mask_blur: Whole | None = None
+    mask_blur_x: Whole = 4
+    mask_blur_y: Whole = 4
+    mask_round: bool = True
+    inpainting_fill: Whole = 0
+    inpaint_full_res: Any = True
+    inpaint_full_res_padding: Whole = 0
+    inpainting_mask_invert: Whole = 0
+
+
+class PaintAnswer(BaseModel):
     """Pictures, what was asked for, and how they were made."""
 
     images: list[str] = Field(description="PNG files as base64, nothing before it")
@@ -170,7 +236,9 @@ class ProgressState(BaseModel):
     skipped: bool = False
     interrupted: bool = False
     stopping_generation: bool = False
-    job: str = Field(description="what the model works on: txt2img, interrogate, predict, embed; or empty")
+    job: str = Field(
+        description="what the model works on: txt2img, img2img, interrogate, predict, embed; or empty"
+    )
     job_count: int = Field(description="requests that wait or are at work")
     job_no: int = 0
     sampling_step: int
@@ -206,14 +274,77 @@ class ModelItem(BaseModel):
     config: str | None = None
 
 
+class SchedulerItem(BaseModel):
+    """How steps are spread over the noise."""
+
+    name: str
+    label: str
+    aliases: list[str] | None = None
+    default_rho: float
+    need_inner_model: bool = False
+
+
+class UpscalerItem(BaseModel):
+    """A way to enlarge. There is only the one that does nothing."""
+
+    name: str = "None"
+    model_name: str | None = None
+    model_path: str | None = None
+    model_url: str | None = None
+    scale: float = 4.0
+
+
+class EmbeddingsAnswer(BaseModel):
+    """Textual inversions; there are none."""
+
+    loaded: dict[str, Any] = {}
+    skipped: dict[str, Any] = {}
+
+
+class ScriptsAnswer(BaseModel):
+    """Names of scripts; there are none."""
+
+    txt2img: list[str] = []
+    img2img: list[str] = []
+
+
+class MemoryAnswer(BaseModel):
+    """The web UI's numbers of bytes; none are told here."""
+
+    ram: dict[str, Any] = {}
+    cuda: dict[str, Any] = {}
+
+
+class Nothing(BaseModel):
+    """An answer that says only that there is one."""
+
+
+class PngInfoRequest(WebUiGiven):
+    """A picture whose own texts are wanted."""
+
+    image: str = Field(max_length=MOST_BODY, description="a picture's file as base64")
+
+
+class PngInfoAnswer(BaseModel):
+    """What a picture's file says of how it was painted; all is empty where it says nothing."""
+
+    info: str = Field(description="as the web UI writes it: prompt, negative prompt, settings")
+    items: dict[str, str] = Field(description="the file's other texts")
+    parameters: dict[str, str] = Field(description="info in its parts, with the web UI's names")
+
+
 class Options(BaseModel):
-    """The one of the web UI's options that means something here."""
+    """Those of the web UI's options that mean something here."""
 
     sd_model_checkpoint: str | None = Field(description="the title of what txt2img paints with")
+    sd_checkpoint_hash: str | None = None
+    sd_vae: str = "None"
+    CLIP_stop_at_last_layers: int = 1
+    samples_format: str = "png"
 
 
-class OptionsRequest(Given):
-    """Options to be set. This server has one model, so only its own name is taken."""
+class OptionsRequest(WebUiGiven):
+    """Options to be set. This server has one model and keeps no settings: what it cannot do is refused."""
 
     sd_model_checkpoint: Text | None = None
 

@@ -64,7 +64,12 @@ def add_handlers(app: FastAPI) -> None:
         return refusal(status_of(error), type(error).__name__, str(error), headers)
 
     @app.exception_handler(RequestValidationError)
-    async def invalid(_: Request, error: RequestValidationError) -> Response:
+    async def invalid(request: Request, error: RequestValidationError) -> Response:
+        if isinstance(error.body, bytes):  # it was not read, as nothing said that it is JSON
+            kind = request.headers.get("content-type")
+            said = f"it came as {shorten(kind)}" if kind else "it came without a type"
+            told = f"the body was not read, as {said}; send content-type: application/json"
+            return refusal(422, "RequestValidationError", told)
         return refusal(422, "RequestValidationError", complaints(error.errors()))
 
     @app.exception_handler(HTTPException)

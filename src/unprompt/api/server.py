@@ -6,6 +6,7 @@ The bundle and the painter are loaded before the server listens: a server that a
 from __future__ import annotations
 
 import asyncio
+import logging
 import signal
 import socket
 from collections.abc import AsyncIterator, Callable, Coroutine, Sequence
@@ -15,33 +16,47 @@ from typing import Any, TypeVar
 
 import uvicorn
 from fastapi import APIRouter, FastAPI, Request
+from fastapi.middleware.cors import CORSMiddleware
 from fastapi.responses import HTMLResponse, RedirectResponse
 from PIL import Image
 
 from unprompt import __version__
-from unprompt.api import contract, txt2img
+from unprompt.api import contract, painting_orders
 from unprompt.api.auth import BasicAuth, Credentials
 from unprompt.api.base64_pictures import bytes_of, decode
 from unprompt.api.bodies import BodyLimit
-from unprompt.api.config import MOST_BODY, MOST_IMAGES, MOST_TEXTS, ServeConfig
+from unprompt.api.config import MOST_BODY, MOST_IMAGE_MB, MOST_IMAGES, MOST_TEXTS, ServeConfig
 from unprompt.api.description import describe
 from unprompt.api.errors import HungUpError, add_handlers, shorten
+from unprompt.api.origins import ANY, CheckedOrigin, HeadAsGet
+from unprompt.api.png_info import read_png_info
 from unprompt.bundle.loaded import LoadedBundle, Prediction
 from unprompt.easy_diffuser.config import NegativeConfig
 from unprompt.easy_diffuser.negative import Negative, chosen_words, find_negative, join_negative
 from unprompt.errors import ConfigError, UnreadableImageError
 from unprompt.interrogator.modes import Interrogation
 from unprompt.serving.one_thread import OneThread
-from unprompt.serving.painters import SAMPLERS, NotHereError, Order, Painter, open_painter
+from unprompt.serving.painters import (
+    SAMPLERS,
+    SCHEDULES,
+    NotHereError,
+    Order,
+    Painter,
+    open_painter,
+)
+from unprompt.serving.stops import InterruptedWorkError
 from unprompt.serving.worker import Kind, Tell, Worker
 
 T = TypeVar("T")
 CLIP = "clip"  # the web UI's name for its interrogator
+LOG = logging.getLogger(__name__)
+MOST_LOGGED = 100  # keys that are passed over and said so in the log
 MODES_TOGETHER = 4  # images of several requests that one call interrogates; a mode can take seconds an image
 
 STATUSES = {
     400: "the body cannot be read as JSON",
     401: "user and password are missing or wrong",
+    403: "a page of another site, or a name that is not the server's",
     404: "a model, sampler or mode that is not here",
     408: "the body stopped coming",
     413: "the body is too large",
@@ -75,7 +90,10 @@ class Service:
             partial(self._of_images, lambda images: [find_negative(loaded, image) for image in images]),
             MODES_TOGETHER,
         )
-        self._paint = Kind("txt2img", self._painted)
+        self._paint = Kind("txt2img", self._painted, can_stop=True)
+        self._repaint = Kind("img2img", self._painted, can_stop=True)
+        self._png_info = Kind("png-info", lambda contents, _: [_told(content) for content in contents])
+        self._passed_over: set[str] = set()
 
     async def embed(self, texts: Sequence[str]) -> Sequence[list[float]]:
         """N texts -> N rows of 384 numbers."""
@@ -107,14 +125,43 @@ class Service:
         text = join_negative(found[0].text, words) if words else found[0].text
         return contract.NegativeAnswer(negative_prompt=text, why_not=found[0].why_not)
 
-    async def paint(self, request: contract.Txt2ImgRequest) -> contract.Txt2ImgAnswer:
+    async def paint(self, request: contract.PaintRequest) -> contract.PaintAnswer:
         """Paint what the web UI's request asks for."""
-        if self.painter is None:
+        painter = self.painter
+        if painter is None:
             raise NotHereError("txt2img is off: start the server with --sd FOLDER or --painter pocket")
-        order = txt2img.read_order(request, self.painter)
-        [painted] = await self.worker.run(self._paint, [order])
+        self.log_passed_over(request)
+        kind, image = self._paint, None
+        if isinstance(request, contract.Img2ImgRequest):
+            kind = self._repaint
+            [text] = request.init_images
+            image = await asyncio.to_thread(_image_of, text)
+        order = painting_orders.read_order(request, painter, image)
+        [painted] = await self.worker.run(kind, [order])
         # Packing PNG files takes a while, and others want to be answered.
-        return await asyncio.to_thread(txt2img.answer, request, order, painted, self.painter)
+        return await asyncio.to_thread(painting_orders.answer, request, order, painted, painter)
+
+    async def png_info(self, image: str) -> contract.PngInfoAnswer:
+        """What a base64 picture's file says of how it was painted."""
+        try:
+            content = bytes_of(image)
+        except UnreadableImageError as error:
+            raise UnreadableImageError(f"the picture is {error}") from None
+        [found] = await self.worker.run(self._png_info, [content])
+        if isinstance(found, UnreadableImageError):
+            raise found
+        answer: contract.PngInfoAnswer = found
+        return answer
+
+    def log_passed_over(self, request: contract.WebUiGiven) -> None:
+        """Say once in the server's log which keys of requests have no effect."""
+        for key in request.passed_over:
+            if key not in self._passed_over and len(self._passed_over) < MOST_LOGGED:
+                self._passed_over.add(key)
+                LOG.warning(
+                    "a request has the key %s, which is not known here and is passed over",
+                    key.encode("unicode_escape").decode(),
+                )
 
     async def _look(self, kind: Kind, images: Sequence[str]) -> list[Any]:
         contents = []
@@ -144,11 +191,42 @@ class Service:
         found = iter(look([image for image in decoded if isinstance(image, Image.Image)]))
         return [next(found) if isinstance(image, Image.Image) else image for image in decoded]
 
-    def _painted(self, orders: Sequence[Order], tell: Tell) -> list[txt2img.Painted]:
+    def _painted(self, orders: Sequence[Order], tell: Tell) -> list[painting_orders.Painted]:
         assert self.painter is not None  # else nothing is ordered
-        return [
-            txt2img.Painted(self.painter.paint(order, tell), self.painter.notes(order)) for order in orders
-        ]
+        return [_paint(self.painter, order, tell) for order in orders]
+
+
+def _paint(painter: Painter, order: Order, tell: Tell) -> painting_orders.Painted:
+    """An order's pictures; of one that is interrupted, those that are done."""
+    images: list[Image.Image] = []
+    seeds: list[int] = []
+    notes = painter.notes(order)
+    try:
+        for seed, image in painter.paint(order, tell):
+            seeds.append(seed)
+            images.append(image)
+    except InterruptedWorkError:
+        pass
+    if len(images) < len(order.seeds):
+        notes.append(f"{len(images)} of {len(order.seeds)} pictures: the others were interrupted or skipped")
+    return painting_orders.Painted(images, seeds, notes)
+
+
+def _image_of(text: str) -> Image.Image:
+    """A picture to begin with, decoded."""
+    try:
+        return decode(bytes_of(text))
+    except UnreadableImageError as error:
+        raise UnreadableImageError(f"init_images: cannot be read: {error}") from None
+
+
+def _told(content: bytes) -> contract.PngInfoAnswer | UnreadableImageError:
+    if len(content) > MOST_IMAGE_MB * 1e6:
+        return UnreadableImageError(f"the picture is larger than {MOST_IMAGE_MB:g} MB; send a smaller file")
+    try:
+        return read_png_info(content)
+    except UnreadableImageError as error:
+        return error
 
 
 def _decoded(content: bytes) -> Image.Image | UnreadableImageError:
@@ -182,18 +260,33 @@ async def _hang_up(request: Request) -> None:
 
 def web_ui(service: Service) -> APIRouter:
     """The web UI's endpoints."""
-    router = APIRouter(prefix="/sdapi/v1", tags=["the web UI's"], responses=REFUSALS)
+    # Several of its clients send JSON without saying so; `CheckedOrigin` keeps out the pages that would too.
+    router = APIRouter(
+        prefix="/sdapi/v1", tags=["the web UI's"], responses=REFUSALS, strict_content_type=False
+    )
 
     @router.post("/interrogate")
     async def interrogate(request: Request, body: contract.InterrogateRequest) -> contract.InterrogateAnswer:
         """The prompt of an image."""
+        service.log_passed_over(body)
         caption = await unless_gone(request, service.interrogate(body.image, body.model))
         return contract.InterrogateAnswer(caption=caption)
 
     @router.post("/txt2img")
-    async def paint(request: Request, body: contract.Txt2ImgRequest) -> contract.Txt2ImgAnswer:
+    async def paint(request: Request, body: contract.Txt2ImgRequest) -> contract.PaintAnswer:
         """Pictures of a prompt."""
         return await unless_gone(request, service.paint(body))
+
+    @router.post("/img2img")
+    async def repaint(request: Request, body: contract.Img2ImgRequest) -> contract.PaintAnswer:
+        """Pictures of a prompt that begin with a picture. Only Stable Diffusion can."""
+        return await unless_gone(request, service.paint(body))
+
+    @router.post("/png-info")
+    async def png_info(request: Request, body: contract.PngInfoRequest) -> contract.PngInfoAnswer:
+        """How a picture was painted, by what its file says."""
+        service.log_passed_over(body)
+        return await unless_gone(request, service.png_info(body.image))
 
     @router.get("/progress")
     async def progress(skip_current_image: bool = False) -> contract.ProgressAnswer:
@@ -205,6 +298,7 @@ def web_ui(service: Service) -> APIRouter:
             state=contract.ProgressState(
                 job=course.name if course else "",
                 job_count=service.worker.taken,
+                interrupted=course.interrupted if course else False,
                 sampling_step=course.done if course else 0,
                 sampling_steps=course.total if course else 0,
             ),
@@ -236,7 +330,74 @@ def web_ui(service: Service) -> APIRouter:
     @router.post("/options")
     async def set_options(body: contract.OptionsRequest) -> None:
         """Taken where it asks for what is so already: this server has one model and keeps no settings."""
-        txt2img.check_model(body.sd_model_checkpoint, service.painter)
+        painting_orders.check_settings({**(body.model_extra or {}), **body.known()}, service.painter)
+        service.log_passed_over(body)
+
+    @router.post("/interrupt")
+    async def interrupt() -> contract.Nothing:
+        """End what is painted now; the pictures that are done are answered to whoever asked for them."""
+        if service.worker.course:
+            service.worker.course.interrupt()
+        return contract.Nothing()
+
+    @router.post("/skip")
+    async def skip() -> contract.Nothing:
+        """Leave out the pictures that are painted now, and go on with the request's next."""
+        if service.worker.course:
+            service.worker.course.skip()
+        return contract.Nothing()
+
+    @router.post("/refresh-checkpoints")
+    @router.post("/unload-checkpoint")
+    @router.post("/reload-checkpoint")
+    async def keep_model() -> contract.Nothing:
+        """Nothing to do: there is one model, and it stays loaded."""
+        return contract.Nothing()
+
+    @router.get("/schedulers")
+    async def schedulers() -> list[contract.SchedulerItem]:
+        """The schedulers that txt2img takes."""
+        return [
+            contract.SchedulerItem(name=one.name, label=one.label, default_rho=one.default_rho)
+            for one in SCHEDULES
+        ]
+
+    @router.get("/upscalers")
+    async def upscalers() -> list[contract.UpscalerItem]:
+        """The one that does nothing."""
+        return [contract.UpscalerItem()]
+
+    @router.get("/latent-upscale-modes")
+    @router.get("/sd-vae")
+    @router.get("/loras")
+    @router.get("/hypernetworks")
+    @router.get("/face-restorers")
+    @router.get("/realesrgan-models")
+    @router.get("/prompt-styles")
+    @router.get("/script-info")
+    async def none_of_them() -> list[contract.Nothing]:
+        """There are none."""
+        return []
+
+    @router.get("/embeddings")
+    async def embeddings() -> contract.EmbeddingsAnswer:
+        """There are none."""
+        return contract.EmbeddingsAnswer()
+
+    @router.get("/scripts")
+    async def scripts() -> contract.ScriptsAnswer:
+        """There are none."""
+        return contract.ScriptsAnswer()
+
+    @router.get("/cmd-flags")
+    async def flags() -> contract.Nothing:
+        """None of the web UI's flags mean anything here."""
+        return contract.Nothing()
+
+    @router.get("/memory")
+    async def memory() -> contract.MemoryAnswer:
+        """Not told."""
+        return contract.MemoryAnswer()
 
     return router
 
@@ -292,8 +453,13 @@ def create_app(
     queue: int = ServeConfig.queue,
     credentials: Credentials | None = None,
     thread: OneThread | None = None,
+    origins: Sequence[str] = (),
+    hosts: Sequence[str] = (),
 ) -> FastAPI:
-    """The whole app around a bundle and a painter; `thread`: the one in which they were loaded."""
+    """The whole app around a bundle and a painter; `thread`: the one in which they were loaded.
+
+    `origins`, `hosts`: see `CheckedOrigin`.
+    """
     service = Service(loaded, painter, Worker(queue, thread))
 
     @asynccontextmanager
@@ -312,6 +478,11 @@ def create_app(
     app.include_router(web_ui(service))
     app.include_router(ours(service))
 
+    @app.get("/internal/ping", include_in_schema=False)
+    async def ping() -> contract.Nothing:
+        """The web UI's way to see whether it answers."""
+        return contract.Nothing()
+
     @app.get("/docs", include_in_schema=False)
     async def docs() -> HTMLResponse:
         """The OpenAPI description as a page."""
@@ -323,9 +494,21 @@ def create_app(
         return RedirectResponse("docs")
 
     add_handlers(app)
+    # What is added last is asked first.
+    app.add_middleware(HeadAsGet)
     app.add_middleware(BodyLimit, most=MOST_BODY)
-    if credentials:  # added last, so asked first
+    if credentials:
         app.add_middleware(BasicAuth, credentials=credentials)
+    if origins:  # before the password, which a browser does not send when it asks what is allowed
+        app.add_middleware(
+            CORSMiddleware,
+            allow_origins=list(origins),
+            allow_methods=["GET", "HEAD", "POST"],
+            allow_headers=["*"],
+            allow_credentials=ANY not in origins,
+            expose_headers=["Retry-After"],
+        )
+    app.add_middleware(CheckedOrigin, origins=origins, hosts=hosts)
     return app
 
 
@@ -364,7 +547,15 @@ def serve(
         painter = thread.submit(open_painter, config.painter, config.sd, config.device).result()
         server = uvicorn.Server(
             uvicorn.Config(
-                create_app(loaded, painter, config.queue, credentials, thread),
+                create_app(
+                    loaded,
+                    painter,
+                    config.queue,
+                    credentials,
+                    thread,
+                    config.cors_origins,
+                    (config.host, *config.hosts),
+                ),
                 log_level="info" if config.access_log else "warning",
                 access_log=config.access_log,
                 timeout_graceful_shutdown=config.grace,

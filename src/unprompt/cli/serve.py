@@ -14,6 +14,7 @@ EXAMPLE = """\
   unprompt serve                                    on http://127.0.0.1:7860, its description at /docs
   unprompt serve --bundle pocket --port 8000
   unprompt serve --sd stable-diffusion-2 --device cuda
+  unprompt serve --cors-origins http://localhost:3000  a page served there may use it
   UNPROMPT_AUTH=USER:PASSWORD unprompt serve --host 0.0.0.0
 """
 
@@ -45,6 +46,9 @@ def run(options: argparse.Namespace) -> None:
             f"{config.host} can be reached from other machines, and whoever does needs no password; "
             "set UNPROMPT_AUTH=USER:PASSWORD"
         )
+
+    if "*" in config.cors_origins:
+        warn("--cors-origins *: every page that is open in a browser here can use this server")
 
     def show(host: str, port: int) -> None:
         where = f"[{host}]" if ":" in host else host

@@ -7,7 +7,7 @@ sd2_model.py for how it is loaded, memory.py for how many pictures are made at o
 from __future__ import annotations
 
 import warnings
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
@@ -29,6 +29,9 @@ if TYPE_CHECKING:
     from PIL import Image
 
     from unprompt.painting.engine import Picture
+
+# A batch and its generators -> what the pipeline is given to begin with.
+Begin = Callable[[Sequence["Picture"], Sequence[Any]], dict[str, Any]]
 
 
 @dataclass(frozen=True)
@@ -132,10 +135,25 @@ class Sd2Renderer:
         have the smaller size. Raises RunError where a single picture does not fit, and where the model gives
         numbers that are not finite, which would be saved as a black image.
         """
+        return self._render(pictures, self._from_noise)
+
+    def repaint(self, pictures: Sequence[Picture], image: Image.Image, strength: float) -> list[Image.Image]:
+        """As `render`, beginning with an RGB image of the engine's size instead of with noise alone.
+
+        `strength`: how much of it is turned into noise, above 0 to 1; so large a part of the steps is taken,
+        and that must be one at least. The pipeline must be `model.repainting`'s.
+        """
+
+        def from_image(batch: Sequence[Picture], _: Sequence[Any]) -> dict[str, Any]:
+            return {"image": [image] * len(batch), "strength": strength}
+
+        return self._render(pictures, from_image)
+
+    def _render(self, pictures: Sequence[Picture], begin: Begin) -> list[Image.Image]:
         images: list[Image.Image] = []
         while len(images) < len(pictures):
             batch = pictures[len(images) : len(images) + self.batch]
-            drawn = self._drawn_if_it_fits(batch)
+            drawn = self._drawn_if_it_fits(batch, begin)
             if drawn is None:
                 # Only here, after the error and the tensors that it held are gone, is there memory to free.
                 empty_cache(self.engine.device)
@@ -153,10 +171,10 @@ class Sd2Renderer:
     def _size(self) -> str:
         return f"{self.engine.width} x {self.engine.height} pixels"
 
-    def _drawn_if_it_fits(self, batch: Sequence[Picture]) -> list[Image.Image] | None:
+    def _drawn_if_it_fits(self, batch: Sequence[Picture], begin: Begin) -> list[Image.Image] | None:
         """The images of one batch, or None where memory ran out and a smaller batch can help."""
         try:
-            return self._draw(batch)
+            return self._draw(batch, begin)
         except (RuntimeError, MemoryError) as error:
             if not is_out_of_memory(error):
                 raise
@@ -173,25 +191,34 @@ class Sd2Renderer:
     def _on_gpu(self) -> bool:
         return self.engine.device.startswith("cuda")
 
-    def _draw(self, batch: Sequence[Picture]) -> list[Image.Image]:
+    def _from_noise(self, batch: Sequence[Picture], generators: Sequence[Any]) -> dict[str, Any]:
+        """What a batch begins with: each picture's noise, from its own generator."""
         import torch
 
         engine, pipeline = self.engine, self.pipeline
         scale = pipeline.vae_scale_factor
         shape = (1, pipeline.unet.config.in_channels, engine.height // scale, engine.width // scale)
-        generators = [torch.Generator("cpu").manual_seed(picture.seed) for picture in batch]
         noise = [torch.randn(shape, generator=generator) for generator in generators]
+        return {
+            "height": engine.height,
+            "width": engine.width,
+            "latents": torch.cat(noise).to(engine.device, pipeline.unet.dtype),  # (B, 4, H / 8, W / 8)
+        }
+
+    def _draw(self, batch: Sequence[Picture], begin: Begin) -> list[Image.Image]:
+        import torch
+
+        engine, pipeline = self.engine, self.pipeline
+        generators = [torch.Generator("cpu").manual_seed(picture.seed) for picture in batch]
         with torch.no_grad():
             latents = pipeline(
                 prompt=[picture.prompt for picture in batch],
                 negative_prompt=[engine.negative_prompt] * len(batch),
-                height=engine.height,
-                width=engine.width,
                 num_inference_steps=engine.steps,
                 guidance_scale=engine.guidance,
                 generator=generators,  # some schedulers add noise at every step
-                latents=torch.cat(noise).to(engine.device, pipeline.unet.dtype),  # (B, 4, H / 8, W / 8)
                 output_type="latent",
+                **begin(batch, generators),
             ).images
             # One by one: decoding a picture takes more memory than a step, and gains nothing by company.
             return [self._decode(latents[row : row + 1], picture) for row, picture in enumerate(batch)]

@@ -130,6 +130,14 @@ def load_pipeline(folder: Path, scheduler: str, dtype: str, device: str) -> Any:
     return pipeline
 
 
+def repainting(pipeline: Any) -> Any:
+    """A pipeline with the same networks and scheduler that begins with an image; nothing is loaded."""
+    parts = {name: part for name, part in pipeline.components.items() if name != "image_encoder"}
+    made = _library("diffusers").StableDiffusionImg2ImgPipeline(**parts, requires_safety_checker=False)
+    made.set_progress_bar_config(disable=True)
+    return made
+
+
 def load_tokenizer(folder: Path) -> Any:
     """The tokenizer of a model folder. Raises CheckpointError where it is missing or damaged."""
     model_files(folder)

@@ -42,6 +42,37 @@ def parse_parameters(text: str) -> Generation | None:
     return _record(prompt, negative, settings)
 
 
+def write_parameters(generation: Generation) -> str:
+    """The text of A1111's form that says a record, and from which `parse_parameters` reads it again."""
+    lines = [generation.prompt]
+    if generation.negative:
+        lines.append(f"{NEGATIVE} {generation.negative}")
+    return "\n".join(filter(None, (*lines, write_settings(generation))))
+
+
+def write_settings(generation: Generation) -> str:
+    """The line of settings; "" where none is known."""
+    size = generation.size
+    settings: dict[str, object] = {
+        "Steps": generation.steps,
+        "Sampler": generation.sampler,
+        "CFG scale": None if generation.cfg is None else f"{generation.cfg:g}",
+        "Seed": generation.seed,
+        "Size": f"{size[0]}x{size[1]}" if size else "",
+        "Model hash": generation.model_hash,
+        "Model": generation.model,
+        **generation.others,
+    }
+    return ", ".join(
+        f"{name}: {_quote(str(value))}" for name, value in settings.items() if value not in (None, "")
+    )
+
+
+def _quote(value: str) -> str:
+    """As A1111 does it: in quotes where a comma, a colon or a line break would end the value."""
+    return json.dumps(value, ensure_ascii=False) if any(sign in value for sign in ',:\n"') else value
+
+
 def has_settings(text: str) -> bool:
     """Whether a text has a line of settings, as no description of a photograph has."""
     return bool(_find_settings(text_of(text).split("\n"))[1])

@@ -119,6 +119,9 @@ STYLE_GROUPS = _synonyms(STYLES)
 
 # --- from a prompt back to its scene
 
+AROUND = ("place", "light", "view", "style")
+LONGEST_SAID = 200  # characters of a prompt that an error says back
+
 
 def read_scene(prompt: str) -> Scene:
     """The scene that a prompt of this grammar describes; capitals and spaces do not matter.
@@ -136,6 +139,27 @@ def read_scene(prompt: str) -> Scene:
         f"the pocket world does not understand '{rest or 'the end'}' {where} in the prompt '{prompt}'; "
         "write prompts for it with: unprompt prompts --engine pocket"
     )
+
+
+def read_near_scene(prompt: str) -> tuple[Scene, tuple[str, ...]]:
+    """The scene of what is understood in any prompt, and the parts of it that are left out.
+
+    A prompt of this grammar is read as `read_scene` reads it, and nothing is left out. In any other text the
+    longest known phrases are taken from left to right: three things at most, and one each of place, light,
+    view and style. Things without a relation between them are joined by "and". Brackets and the weights in
+    them are passed over. Raises InputError where no thing is found, since nothing would be left to draw.
+    """
+    try:
+        return read_scene(prompt), ()
+    except InputError:
+        spotter = _Spotter(prompt)
+        if not spotter.things:
+            said = prompt if len(prompt) <= LONGEST_SAID else f"{prompt[:LONGEST_SAID]}…"
+            raise InputError(
+                f"the pocket world knows nothing that the prompt '{said}' names; write prompts for it with: "
+                "unprompt prompts --engine pocket"
+            ) from None
+        return spotter.scene, spotter.left_out
 
 
 class _Phrases:
@@ -276,3 +300,95 @@ class _Reader:
         for value, end in _phrases(what).at(self.words, start):
             self.furthest = max(self.furthest, end)
             yield value, end
+
+
+class _Spotter:
+    """What is known in any text, and `left_out`: the words that are not, those that stand together in one."""
+
+    # The web UI's weights, such as ":1.2)"; its tags, such as "<lora:x:1>", are one token.
+    WEIGHTS = re.compile(r":\s*-?[\d.]+\s*(?=[)\]])")
+    TOKENS = re.compile(r"<[^<>]*>|,|[^\s,()\[\]{}<>:;|\"\\]+")
+    # At the ends of what is left out nobody misses them.
+    SILENT = frozenset({"a", "an", "the", "of", "and", "with", "in"})
+
+    def __init__(self, prompt: str) -> None:
+        self.things: list[Thing] = []
+        self.relations: list[str] = []
+        self.around: dict[str, str] = {}
+        self._relation: tuple[str, int, int] | None = None  # the last one, and where it stands
+        # An end of a sentence is no part of its last word.
+        words = [word.rstrip(".!?") for word in self.TOKENS.findall(self.WEIGHTS.sub(" ", prompt.lower()))]
+        self._words = [word for word in words if word]
+        self._reader = _Reader(prompt)
+        self._reader.words = self._words
+        self._missed: set[int] = set()
+        start = 0
+        while start < len(self._words):
+            start = self._take(start)
+        self._drop_relation()
+
+    @property
+    def scene(self) -> Scene:
+        """The scene of what was found; there must be a thing."""
+        place, light, view, style = (self.around.get(what, "") for what in AROUND)
+        return Scene(tuple(self.things), tuple(self.relations), place, light, view, style)
+
+    @property
+    def left_out(self) -> tuple[str, ...]:
+        """Parts of the prompt, in their order."""
+        parts: list[list[str]] = []
+        last = -2
+        for place in sorted(self._missed):
+            if place != last + 1:
+                parts.append([])
+            parts[-1].append(self._words[place])
+            last = place
+        for part in parts:
+            while part and part[0] in self.SILENT:
+                del part[0]
+            while part and part[-1] in self.SILENT:
+                del part[-1]
+        return tuple(" ".join(part) for part in parts if part)
+
+    def _take(self, start: int) -> int:
+        """Take the longest phrase at `start`, or leave out the word there; returns where to go on."""
+        found: list[tuple[int, str, Any]] = [
+            (end, what, phrase)
+            for what in (*AROUND, "relation")
+            for phrase, end in self._reader._match(what, start)
+        ]
+        found += [(end, "thing", thing) for thing, end in self._reader._thing(start)]
+        if not found:
+            if self._words[start] != ",":
+                self._missed.add(start)
+            return start + 1
+        end, what, value = max(found, key=lambda one: one[0])
+        if what == "thing":
+            self._add(value, start, end)
+        elif what == "relation":
+            self._drop_relation()
+            self._relation = (value, start, end)
+        elif what in self.around:
+            self._missed.update(range(start, end))
+        else:
+            self.around[what] = value
+        return end
+
+    def _add(self, thing: Thing, start: int, end: int) -> None:
+        if len(self.things) == 3:
+            self._missed.update(range(start, end))
+            return
+        if self.things and self._relation:
+            self.relations.append(self._relation[0])
+            self._relation = None
+        elif self.things:
+            self.relations.append("and")
+        self._drop_relation()
+        self.things.append(thing)
+
+    def _drop_relation(self) -> None:
+        """A relation that stands between no two things is left out."""
+        if self._relation:
+            _, start, end = self._relation
+            self._missed.update(range(start, end))
+            self._relation = None

@@ -22,7 +22,7 @@ from unprompt.errors import RunError, UnpromptError
 from unprompt.runs.chunks import KIND
 from unprompt.runs.config import PredictConfig
 from unprompt.serving.models import Models
-from unprompt.serving.worker import AbandonedError
+from unprompt.serving.stops import AbandonedError
 from unprompt.storage.damage import OTHER_RECORD
 from unprompt.storage.files import read_json
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from types import MappingProxyType
@@ -10,12 +10,12 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 from unprompt.errors import ConfigError, UnpromptError
 from unprompt.painting.engine import Picture
+from unprompt.serving.stops import SkippedError
 
 if TYPE_CHECKING:
     from PIL import Image
 
     from unprompt.diffusion.engine import Sd2Engine, Sd2Renderer
-    from unprompt.pocket.engine import PocketRenderer
     from unprompt.serving.worker import Tell
 
 
@@ -42,11 +42,33 @@ SAMPLERS = (
     Sampler("PLMS", ("plms", "pndm"), "pndm"),
     Sampler("UniPC", ("unipc",), "unipc"),
 )
-AUTOMATIC = ("", "automatic")
-# A sampler and a scheduler of the web UI's that together are another of SAMPLERS.
-JOINED: Mapping[tuple[str, str], str] = MappingProxyType(
-    {("DPM++ 2M", "karras"): "DPM++ 2M Karras", ("DPM++ 2M Karras", "karras"): "DPM++ 2M Karras"}
+
+
+@dataclass(frozen=True)
+class Schedule:
+    """How steps are spread over the noise: the web UI's "scheduler", by its name and label there."""
+
+    name: str
+    label: str
+    default_rho: float = -1.0
+
+
+SCHEDULES = (
+    Schedule("automatic", "Automatic"),
+    Schedule("uniform", "Uniform"),
+    Schedule("karras", "Karras", default_rho=7.0),
 )
+# A sampler and a schedule that together are another of SAMPLERS. In the web UI "Automatic" is a sampler's
+# own, which for DPM++ 2M is Karras'; asked for by its name in `unprompt render`, it is what it is there.
+JOINED: Mapping[tuple[str, str], str] = MappingProxyType(
+    {
+        ("DPM++ 2M", "automatic"): "DPM++ 2M Karras",
+        ("DPM++ 2M", "karras"): "DPM++ 2M Karras",
+        ("DPM++ 2M", "uniform"): "DPM++ 2M",
+        ("DPM++ 2M Karras", "uniform"): "DPM++ 2M",
+    }
+)
+FIXED = ("DDIM", "PLMS", "UniPC")  # samplers whose steps no schedule changes, in the web UI too
 
 
 def find_sampler(name: str, scheduler: str | None = None) -> Sampler:
@@ -60,14 +82,31 @@ def find_sampler(name: str, scheduler: str | None = None) -> Sampler:
         raise NotHereError(
             f"there is no sampler '{name[:60]}'; here are {', '.join(one.name for one in SAMPLERS)}"
         )
-    schedule = (scheduler or "").lower()
-    if schedule in AUTOMATIC:
+    by_label = {label.lower(): one.name for one in SCHEDULES for label in (one.name, one.label)}
+    schedule = by_label.get((scheduler or "automatic").lower())
+    if schedule is None:
+        here = ", ".join(one.label for one in SCHEDULES)
+        raise ConfigError(f"there is no scheduler '{str(scheduler)[:60]}'; here are {here}")
+    if schedule == "automatic" and name.lower() == sampler.scheduler:
         return sampler
-    if (sampler.name, schedule) not in JOINED:
+    if (sampler.name, schedule) in JOINED:
+        return by_name[JOINED[sampler.name, schedule].lower()]
+    if schedule == "karras" and sampler.name not in (*FIXED, "DPM++ 2M Karras"):
         raise ConfigError(
-            f"scheduler '{schedule[:60]}' does not go with the sampler '{sampler.name}'; send 'automatic'"
+            f"scheduler '{schedule}' does not go with the sampler '{sampler.name}'; send 'automatic'"
         )
-    return by_name[JOINED[sampler.name, schedule].lower()]
+    return sampler
+
+
+@dataclass(frozen=True, eq=False)
+class Start:
+    """A picture that painting begins with, RGB and of the order's size, and how much of it may change.
+
+    `strength`: above 0, where nothing would change, to 1, where nothing is left of it.
+    """
+
+    image: Image.Image
+    strength: float
 
 
 @dataclass(frozen=True)
@@ -84,6 +123,7 @@ class Order:
     guidance: float = 7.0
     sampler: Sampler = SAMPLERS[0]
     eta: float | None = None
+    start: Start | None = None
 
     @property
     def pictures(self) -> list[Picture]:
@@ -108,15 +148,21 @@ class Painter(Protocol):
     def notes(self, order: Order) -> list[str]:
         """What whoever ordered should know about the pictures."""
 
-    def paint(self, order: Order, tell: Tell) -> list[Image.Image]:
-        """One RGB image a seed; `tell` hears of every step and may end the work by raising."""
+    def paint(self, order: Order, tell: Tell) -> Iterator[tuple[int, Image.Image]]:
+        """A seed and its RGB image, one after the other.
+
+        `tell` hears of every step. It may end the work by raising, and what it is at by SkippedError.
+        """
 
 
 class PocketPainter:
-    """The pocket world: it draws what a prompt of its grammar says, and knows no steps."""
+    """The pocket world: it draws what it understands of a prompt, and knows no steps."""
 
     title = "pocket"
-    unused = ("negative_prompt", "steps", "cfg_scale", "sampler_name", "eta")
+    unused = (
+        "negative_prompt", "steps", "cfg_scale", "sampler_name", "eta", "CLIP_stop_at_last_layers", "sd_vae",
+        "eta_noise_seed_delta",
+    )  # fmt: skip
 
     @classmethod
     def open(cls) -> PocketPainter:
@@ -128,29 +174,43 @@ class PocketPainter:
         return cls()
 
     def check(self, order: Order) -> None:
-        """Its pictures are square."""
+        """Its pictures are square and of words alone. Raises InputError where it knows nothing in them."""
+        from unprompt.pocket.grammar import read_near_scene
+
+        if order.start:
+            raise ConfigError(
+                "img2img needs Stable Diffusion, the pocket world draws from words alone; start the server "
+                "with --sd FOLDER, or use txt2img"
+            )
         if order.width != order.height:
             raise ConfigError(
                 f"pocket pictures are square, got {order.width} x {order.height}; send width and height alike"
             )
+        read_near_scene(order.prompt)
 
     def notes(self, order: Order) -> list[str]:
-        """That it is no Stable Diffusion."""
-        return ["drawn by the pocket world, which is not Stable Diffusion"]
+        """That it is no Stable Diffusion, and what of the prompt is not drawn."""
+        from unprompt.pocket.grammar import read_near_scene
 
-    def paint(self, order: Order, tell: Tell) -> list[Image.Image]:
-        """Draw one after the other. Raises InputError for a prompt outside the grammar."""
-        renderer = self._renderer(order.width)
-        images: list[Image.Image] = []
-        for picture in order.pictures:
-            tell(len(images), len(order.seeds))
-            images += renderer.render([picture])
-        return images
+        scene, left_out = read_near_scene(order.prompt)
+        notes = ["drawn by the pocket world, which is not Stable Diffusion"]
+        if left_out:
+            parts = ", ".join(f"'{part}'" for part in left_out)
+            notes.append(f"drawn: '{scene.prompt}'; not understood and left out: {parts}")
+        return notes
 
-    def _renderer(self, size: int) -> PocketRenderer:
-        from unprompt.pocket.engine import PocketEngine
+    def paint(self, order: Order, tell: Tell) -> Iterator[tuple[int, Image.Image]]:
+        """Draw one after the other."""
+        from unprompt.pocket.draw import draw_scene
+        from unprompt.pocket.grammar import read_near_scene
 
-        return PocketEngine(size).open()
+        scene, _ = read_near_scene(order.prompt)
+        for number, seed in enumerate(order.seeds):
+            try:
+                tell(number, len(order.seeds))
+            except SkippedError:
+                continue
+            yield seed, draw_scene(scene, seed, order.width)
 
 
 class Sd2Painter:
@@ -178,7 +238,12 @@ class Sd2Painter:
 
     def check(self, order: Order) -> None:
         """Raise ConfigError for sizes and numbers that the engine does not take, and for another noise."""
-        self._engine(order)
+        engine = self._engine(order)
+        if order.start and engine.steps * order.start.strength < 1:
+            raise ConfigError(
+                f"denoising_strength {order.start.strength:g} of {engine.steps} steps is less than one step, "
+                "which changes nothing; send more of either"
+            )
         if order.sampler.name == "Euler a" and order.eta not in (None, 1):
             raise ConfigError(
                 f"'Euler a' always adds all its noise here; send eta 1 or none, got {order.eta:g}"
@@ -193,21 +258,33 @@ class Sd2Painter:
         names = ("prompt", "negative_prompt")
         return [f"{names[row]} is longer than the model reads; its end has no effect" for row in cut]
 
-    def paint(self, order: Order, tell: Tell) -> list[Image.Image]:
+    def paint(self, order: Order, tell: Tell) -> Iterator[tuple[int, Image.Image]]:
         """Paint in batches, telling every step of the scheduler."""
         from unprompt.diffusion.engine import Sd2Renderer
         from unprompt.diffusion.memory import automatic_batch
+        from unprompt.diffusion.model import repainting
 
         engine = self._engine(order)
         batch = min(order.batch, automatic_batch(engine.device, engine.width, engine.height, engine.dtype))
         pipeline = self._renderer.pipeline
         pipeline.scheduler = self._scheduler(engine.scheduler)
-        pictures, images = order.pictures, []
-        for start in range(0, len(pictures), batch):
-            portion = pictures[start : start + batch]
-            watched = _Watched(pipeline, order.eta or 0.0, start, len(portion), len(pictures), tell)
-            images += Sd2Renderer(engine, watched, batch).render(portion)
-        return images
+        start = order.start
+        if start:
+            pipeline = repainting(pipeline)
+        pictures = order.pictures
+        for first in range(0, len(pictures), batch):
+            portion = pictures[first : first + batch]
+            watched = _Watched(pipeline, order.eta or 0.0, first, len(portion), len(pictures), tell)
+            renderer = Sd2Renderer(engine, watched, batch)
+            try:
+                images = (
+                    renderer.repaint(portion, start.image, start.strength)
+                    if start
+                    else renderer.render(portion)
+                )
+            except SkippedError:
+                continue
+            yield from zip((picture.seed for picture in portion), images, strict=True)
 
     def _engine(self, order: Order) -> Sd2Engine:
         return replace(

@@ -17,6 +17,7 @@ from typing import Any
 
 from unprompt.errors import UnpromptError
 from unprompt.serving.one_thread import OneThread
+from unprompt.serving.stops import AbandonedError, InterruptedWorkError, SkippedError
 
 LONGEST_RETRY = 600  # seconds that Retry-After says at most
 PACE_MEMORY = 0.8  # of the seconds a job takes: the share that older jobs have in the mean
@@ -35,38 +36,54 @@ class BusyError(UnpromptError):
         self.retry_after = retry_after
 
 
-class AbandonedError(Exception):
-    """Raised inside work that nobody waits for any more, at its next step. It reaches no one."""
-
-
 @dataclass(frozen=True, eq=False)
 class Kind:
     """A kind of work. `work` takes items and a function to tell steps to, and gives an answer an item.
 
     `together`: items that one call takes at most, where they come from several requests. Answers must not
-    depend on the other items.
+    depend on the other items. `can_stop`: `work` bears being interrupted, and to skip what it is at.
     """
 
     name: str
     work: Callable[[Sequence[Any], Tell], Sequence[Any]]
     together: int = 1
+    can_stop: bool = False
 
 
 class Course:
     """How far a call is. Written by the model's thread, read by the server's."""
 
-    def __init__(self, name: str, is_wanted: Callable[[], bool]) -> None:
+    def __init__(self, name: str, is_wanted: Callable[[], bool], can_stop: bool = False) -> None:
         self.name = name
+        self.can_stop = can_stop
+        self.interrupted = False
+        self.skipped = False
         self.started = time.monotonic()
         self.done = 0
         self.total = 0
         self._is_wanted = is_wanted
 
     def tell(self, done: int, total: int) -> None:
-        """Note that `done` of `total` steps are taken. Raises AbandonedError where nobody waits any more."""
+        """Note that `done` of `total` steps are taken.
+
+        Raises AbandonedError where nobody waits any more, and what `interrupt` and `skip` asked for.
+        """
         self.done, self.total = done, total
         if not self._is_wanted():
             raise AbandonedError(self.name)
+        if self.interrupted:
+            raise InterruptedWorkError(self.name)
+        if self.skipped:
+            self.skipped = False
+            raise SkippedError(self.name)
+
+    def interrupt(self) -> None:
+        """Have the work end at its next step, where it can."""
+        self.interrupted = self.can_stop
+
+    def skip(self) -> None:
+        """Have the work go on with its next picture, where it can."""
+        self.skipped = self.can_stop
 
     @property
     def share(self) -> float:
@@ -143,7 +160,9 @@ class Worker:
         self._waiting = [job for job in self._waiting if job not in turn]
         self._running = turn
         kind = turn[0].kind
-        self.course = Course(kind.name, lambda: not all(job.answers.cancelled() for job in turn))
+        self.course = Course(
+            kind.name, lambda: not all(job.answers.cancelled() for job in turn), kind.can_stop
+        )
         items = [item for job in turn for item in job.items]
         call = asyncio.get_running_loop().run_in_executor(self._thread, kind.work, items, self.course.tell)
         call.add_done_callback(partial(self._finish, turn, time.monotonic()))
