@@ -202,6 +202,7 @@ def interrogate(
     clip: str | None = None,
     checkpoint: StrPath = "",
     statistics: str = "",
+    pretrained: str = "",
     captioner: StrPath = "",
     vocabulary: StrPath = "",
     caption: str = "",
@@ -234,7 +235,7 @@ def interrogate(
             without=tuple(name.strip() for name in named if name.strip()),
             repeats=not no_repeats,
         ),
-        clip=ClipConfig(clip or MODEL, statistics),
+        clip=ClipConfig(clip or MODEL, statistics, pretrained),
         checkpoint=str(checkpoint),
         captioner=CaptionerConfig(str(captioner), str(vocabulary)),
         caption=caption,
@@ -567,6 +568,7 @@ def bank(
     clip: str | None = None,
     checkpoint: StrPath | None = None,
     statistics: str = "",
+    pretrained: str = "",
     limit: int = 0,
     device: str = "auto",
     workers: int = 0,
@@ -583,7 +585,7 @@ def bank(
     from unprompt.networks.devices import choose_device
 
     where = choose_device(device)
-    seen_by = Clip.load(where, clip or MODEL, _path(checkpoint), statistics)
+    seen_by = Clip.load(where, clip or MODEL, _path(checkpoint), statistics, pretrained)
     return build_bank(_paths(datasets), Path(out), seen_by, where, workers, limit, overwrite)
 
 

@@ -42,7 +42,7 @@ def run(options: argparse.Namespace) -> None:
     from unprompt.networks.devices import choose_device
 
     device = choose_device(options.device)
-    clip = Clip.load(device, options.clip, options.checkpoint, options.statistics)
+    clip = Clip.load(device, options.clip, options.checkpoint, options.statistics, options.pretrained)
     with StepBars("image") as bars:
         result = build_bank(
             options.datasets,

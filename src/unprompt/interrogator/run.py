@@ -194,7 +194,9 @@ def _interrogate(
     """Do the images that are not done yet."""
     loader = Loader(device)
     checkpoint = Path(config.checkpoint) if config.checkpoint else None
-    clip = loader.once(Clip.load, config.clip.clip, checkpoint, config.clip.statistics)
+    clip = loader.once(
+        Clip.load, config.clip.clip, checkpoint, config.clip.statistics, config.clip.pretrained
+    )
     clip.batch = config.batch or clip.batch
     captioner = load_captioner_of(loader, config.captioner) if config.needs_captioner else None
     interrogator = Interrogator.build(clip.texts, config.prompts, own_lists(config.phrases))

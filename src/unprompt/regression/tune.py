@@ -21,7 +21,9 @@ from typing import TYPE_CHECKING, Any
 
 from unprompt import __version__
 from unprompt.datasets.dataset import read_dataset
+from unprompt.datasets.pixels import discard_decoded
 from unprompt.errors import ConfigError, RunError
+from unprompt.networks.checkpoints import cache_folder
 from unprompt.progress import Progress, silent
 from unprompt.regression import trials as trial_states
 from unprompt.regression.config import MachineConfig, TrainConfig, TuneConfig
@@ -123,6 +125,10 @@ def tune(
             out, tuple(told), best, replace(base, **best.parameters), _constant(study), resumed
         )
         write_json(out / RECORD, _record(result, dataset, base, config))
+    if not machine.keep_decoded:
+        from unprompt.networks.backbones import own_preprocess
+
+        discard_decoded(data, own_preprocess(base.backbone, base.size), cache_folder() / "pixels")
     return result
 
 
@@ -256,7 +262,8 @@ def _learn(
             for row in read_scores(folder / "metrics.csv"):
                 report(row)
         if not (folder / training.RECORD).exists():
-            training.train(dataset, folder, config, machine, on_epoch=report)
+            kept = replace(machine, keep_decoded=True)  # for the next trial
+            training.train(dataset, folder, config, kept, on_epoch=report)
     except optuna.TrialPruned:
         study.tell(trial.number, state=optuna.trial.TrialState.PRUNED)
     except (ConfigError, RunError) as error:
