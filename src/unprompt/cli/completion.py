@@ -88,7 +88,8 @@ def write_bash(commands: list[Command]) -> str:
     return f"""\
 # bash completion for unprompt, written by `unprompt completion bash`
 _unprompt() {{
-    local current=${{COMP_WORDS[COMP_CWORD]}} previous=${{COMP_WORDS[COMP_CWORD-1]}} command= words= word known
+    local current=${{COMP_WORDS[COMP_CWORD]}} previous=${{COMP_WORDS[COMP_CWORD-1]}}
+    local command= words= word known
     for word in "${{COMP_WORDS[@]:1:COMP_CWORD-1}}"; do
         for known in {paths}; do
             [[ "$known" == "${{command:+$command }}$word" ]] && command=$known && break
