@@ -39,7 +39,7 @@ def add(parser: argparse.ArgumentParser) -> None:
     add_texts(parser)
 
     prompts = parser.add_argument_group("the prompts")
-    add_settings(prompts, InterrogatorConfig, only=("mode", "max_flavors"))
+    add_settings(prompts, InterrogatorConfig, only=("mode", "max_flavors", "exact"))
     prompts.add_argument(
         "--without", default="", metavar="LISTS", help="lists to leave out, like artists,trending"
     )

@@ -16,6 +16,7 @@ from unprompt.records import Prompts, check_unique
 from unprompt.storage.damage import damaged_table
 from unprompt.storage.files import read_table, read_text
 from unprompt.text.cleaning import clean_prompt, plain_spaces
+from unprompt.text.prompt_syntax import without_syntax
 
 ID, PROMPT = "imgId", "prompt"
 EMPTY = "empty"
@@ -48,7 +49,7 @@ def read_any_prompts(path: Path, column: str | None = None) -> Prompts:
 class FilePrompts:
     """The prompts of a file as an engine: white space made plain, empty ones rejected.
 
-    `clean` has them cleaned as a language model's, for lists that were scraped. Draft number n is row n of
+    `clean` takes weights, networks' names and flags out, and cleans as a language model's, for scraped lists. Draft number n is row n of
     the file. Raises InputError as `read_any_prompts` does.
     """
 
@@ -76,7 +77,7 @@ class FilePrompts:
             if not text:
                 rejected = EMPTY
             elif self._clean:
-                text, rejected = clean_prompt(text)
+                text, rejected = clean_prompt(without_syntax(text))
             yield Draft(row.number, row.image_id, text, str(self._settings["file"]), None, rejected)
 
 
