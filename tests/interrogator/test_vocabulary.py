@@ -213,5 +213,5 @@ def test_a_long_phrase_is_not_said_back_whole() -> None:
 def test_a_list_that_is_named_twice_is_an_error(tmp_path: Path) -> None:
     written(tmp_path / "trending.txt", "a\n")
     written(tmp_path / "trendings.txt", "b\n")
-    with pytest.raises(ConfigError, match="named twice: trending, trendings"):
+    with pytest.raises(ConfigError, match=r"two lists of trendings, trending\.txt and trendings\.txt"):
         OwnLists.in_folder(tmp_path)

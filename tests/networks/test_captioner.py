@@ -619,6 +619,6 @@ def test_a_folder_of_which_nothing_can_be_read(
     tmp_path: Path, folders: dict[str, Path], capsys: pytest.CaptureFixture[str]
 ) -> None:
     (tmp_path / "a.png").write_bytes(b"no image")
-    with pytest.raises(InputError, match="none of 1 images could be read"):
+    with pytest.raises(InputError, match="none of 1 image can be read"):
         run_command(tmp_path / "a.png", "--model", folders["blip"], "--out", tmp_path / "c.csv")
     assert not (tmp_path / "c.csv").exists()

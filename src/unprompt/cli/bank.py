@@ -10,6 +10,7 @@ from pathlib import Path
 from unprompt.cli.options import StepBars, add_json, add_settings, warn
 from unprompt.networks.clip_config import ClipConfig
 from unprompt.settings import DEVICES
+from unprompt.text.english import counted
 
 EXAMPLE = """\
   unprompt bank DATASET --out BANK
@@ -61,11 +62,12 @@ def run(options: argparse.Namespace) -> None:
     else:
         resumed = ", going on from an earlier start" if result.resumed else ""
         print(
-            f"{result.images:,} images x {result.width} features in {seconds:.1f} s{resumed}: {result.folder}"
+            f"{counted(result.images, 'image')} x {result.width} features in {seconds:.1f} s{resumed}: "
+            f"{result.folder}"
         )
     if result.problems:
         first = result.problems[0]
         warn(
-            f"{len(result.problems)} images could not be read and are not in the bank "
+            f"{counted(len(result.problems), 'image')} could not be read and are not in the bank "
             f"(first: {first.file}: {first.problem}); see {result.folder / 'bank.json'}"
         )

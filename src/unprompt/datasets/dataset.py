@@ -23,6 +23,7 @@ from unprompt.storage.damage import damaged_table
 from unprompt.storage.files import read_embeddings, read_prompts, read_text
 from unprompt.storage.images import ImageFile, find_images, has_images, images_in_parts
 from unprompt.storage.parts import find_parts, read_columns
+from unprompt.text.english import counted
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
@@ -147,7 +148,8 @@ def check_no_lonely_texts(folder: Path, stems: Iterable[str], images: Sequence[I
     lonely = sorted(set(stems) - {image.image_id for image in images})
     if lonely:
         raise InputError(
-            f"{len(lonely)} texts in {folder} have no image beside them, first: {lonely[0]}{TEXT}; "
+            f"{counted(len(lonely), 'text')} in {folder} have no image beside them, first: "
+            f"{lonely[0]}{TEXT}; "
             "move them elsewhere or add the images"
         )
 
@@ -160,7 +162,8 @@ def _read_texts(path: Path, texts: Mapping[str, str]) -> Dataset:
         first = without[0]
         state = f"{first.image_id}{TEXT} is {'empty' if first.image_id in texts else 'not there'}"
         raise InputError(
-            f"{len(without)} of {len(images)} images in {path} have no text beside them, first: {first.name} "
+            f"{len(without)} of {counted(len(images), 'image')} in {path} have no text beside them, "
+            f"first: {first.name} "
             f"({state}); write it or remove the image"
         )
     ids = tuple(image.image_id for image in images)
@@ -173,9 +176,11 @@ def _paired(images: Sequence[ImageFile], prompts: Prompts, path: Path) -> tuple[
     lonely = sorted(image_ids - prompt_ids)
     if lonely:
         raise InputError(
-            f"{len(lonely)} of {len(images)} images in {path} have no prompt, first: {lonely[0]}"
+            f"{len(lonely)} of {counted(len(images), 'image')} in {path} have no prompt, first: {lonely[0]}"
         )
     lost = sorted(prompt_ids - image_ids)
     if lost:
-        raise InputError(f"{len(lost)} of {len(prompts)} prompts in {path} have no image, first: {lost[0]}")
+        raise InputError(
+            f"{len(lost)} of {counted(len(prompts), 'prompt')} in {path} have no image, first: {lost[0]}"
+        )
     return tuple(images)

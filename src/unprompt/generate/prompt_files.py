@@ -49,7 +49,8 @@ def read_any_prompts(path: Path, column: str | None = None) -> Prompts:
 class FilePrompts:
     """The prompts of a file as an engine: white space made plain, empty ones rejected.
 
-    `clean` takes weights, networks' names and flags out, and cleans as a language model's, for scraped lists. Draft number n is row n of
+    `clean` takes weights, networks' names and flags out, and cleans as a language model's, for lists that
+    were scraped. Draft number n is row n of
     the file. Raises InputError as `read_any_prompts` does.
     """
 

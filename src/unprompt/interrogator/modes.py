@@ -24,7 +24,7 @@ from unprompt.errors import ConfigError
 from unprompt.interrogator.config import InterrogatorConfig
 from unprompt.interrogator.tables import Choice, Ranking, Table, build_tables
 from unprompt.interrogator.vocabulary import NO_OWN_LISTS, OwnLists, read_vocabulary
-from unprompt.text.english import join_spaced_digits
+from unprompt.text.english import counted, join_spaced_digits
 from unprompt.text.words import find_stems
 
 if TYPE_CHECKING:
@@ -131,7 +131,9 @@ class Interrogator:
         import torch
 
         if self.needs_captions and (captions is None or len(captions) != len(features)):
-            raise ValueError(f"mode '{self.config.mode}' takes a caption for each of {len(features)} images")
+            raise ValueError(
+                f"mode '{self.config.mode}' takes a caption for each of {counted(len(features), 'image')}"
+            )
         said = [str(caption) for caption in captions] if captions is not None else []
         images = torch.as_tensor(features, dtype=torch.float32, device=self._tables[0].features.device)
         done: list[Interrogation] = []

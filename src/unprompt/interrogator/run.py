@@ -36,6 +36,7 @@ from unprompt.storage.images import ImageFile, identify_images
 from unprompt.storage.submission import check_image_ids
 from unprompt.storage.text_config import TextConfig
 from unprompt.storage.training_texts import TextPlaces, find_pictures, open_texts
+from unprompt.text.english import counted
 
 if TYPE_CHECKING:
     from unprompt.networks.pipeline import Backbone
@@ -117,7 +118,7 @@ def _finish(
     if len(done.problems) == len(files):
         first = done.problems[0]
         raise InputError(
-            f"none of {len(files)} images can be read, first: {first.file}: {first.problem}; "
+            f"none of {counted(len(files), 'image')} can be read, first: {first.file}: {first.problem}; "
             f"see {done.problems_path}"
         )
     return InterrogateResult(

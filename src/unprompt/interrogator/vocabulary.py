@@ -138,7 +138,7 @@ def read_phrases(kind: str) -> list[str]:
 
 
 def read_list(path: Path) -> list[str]:
-    """The entries of a user's file, one a line, without blank lines, lines that begin with #, and spaces around.
+    """The entries of a user's file, one a line, without blanks, comments (#) and spaces around.
 
     A byte-order mark and any line ends are accepted; an entry that stands again is left out, which a warning
     counts. Raises InputError for a missing or empty file and, with the line, for one that is not UTF-8.

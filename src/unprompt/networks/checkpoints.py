@@ -20,6 +20,7 @@ from unprompt.errors import CheckpointError, InputError
 from unprompt.storage.files import read_json, writing
 from unprompt.storage.packages import package_folder
 from unprompt.storage.stand_ins import describe_stand_in
+from unprompt.text.english import counted
 
 KAGGLE_INPUT = Path(os.environ.get("UNPROMPT_KAGGLE_INPUT", "/kaggle/input"))  # elsewhere in rehearsals
 ENVIRONMENT_VARIABLE = "UNPROMPT_CHECKPOINTS"
@@ -298,7 +299,7 @@ def locate(name: str, explicit: Path | None = None) -> Found:
     where = "; ".join(dict.fromkeys(f"{place}: {folder}" for place, folder in tried))
     size = f" ({size_of(checkpoint.download)})" if checkpoint.download else ""
     raise CheckpointError(
-        f"checkpoint '{name}' ({checkpoint.role}) not found in {len(tried)} places ({where}); "
+        f"checkpoint '{name}' ({checkpoint.role}) not found in {counted(len(tried), 'place')} ({where}); "
         f"{checkpoint.get[0]}{size}, or attach the Kaggle data set '{checkpoint.data_set}'; other ways: "
         f"unprompt checkpoints fetch {name} --by-hand"
     )
@@ -440,7 +441,8 @@ def install(name: str, source: Path) -> Found:
     if given is None:
         missing = [file.name for file in checkpoint.files if not (root / file.name).is_file()]
         raise InputError(
-            f"{root} lacks {len(missing)} of {len(checkpoint.files)} files of '{name}', first: {missing[0]}"
+            f"{root} lacks {len(missing)} of {counted(len(checkpoint.files), 'file')} of '{name}', "
+            f"first: {missing[0]}"
         )
     verify(given)
     target = checkpoint_folder(name)

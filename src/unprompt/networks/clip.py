@@ -21,6 +21,7 @@ from unprompt.networks.clip_config import MODEL
 from unprompt.networks.clip_kinds import DECLARED, QUICK, ClipKind, kind_of
 from unprompt.networks.huggingface import stay_offline
 from unprompt.storage.packages import needed_for
+from unprompt.text.english import counted
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -300,7 +301,8 @@ def weights_in(folder: Path) -> Path:
     if len(others) != 1:
         there = ", ".join(path.name for path in others[:3]) or "none"
         raise CheckpointError(
-            f"{folder} has {len(others)} files of weights ({there}) and no {WEIGHTS_FILES[0]}; name one file"
+            f"{folder} has {counted(len(others), 'file')} of weights ({there}) and no "
+            f"{WEIGHTS_FILES[0]}; name one file"
         )
     return others[0]
 

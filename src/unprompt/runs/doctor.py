@@ -23,6 +23,7 @@ from unprompt.records import DIM
 from unprompt.runs.outputs import installed_versions
 from unprompt.storage.images import ImageFile
 from unprompt.storage.packages import extras, missing_from, needed_for
+from unprompt.text.english import counted
 
 FOR_USERS = ("lite", "interrogate", "generate", "train", "app", "serve", "cluster")
 EXTRA = "lite"  # the default bundle's
@@ -114,7 +115,7 @@ class Findings:
         """For people."""
         lines = [f"unprompt {__version__} on {self.system}", "", "versions"]
         lines += [f"  {name:<24}{text}" for name, text in self.versions.items()]
-        lines += ["", "device", f"  {self.device}, {self.cores} cores"]
+        lines += ["", "device", f"  {self.device}, {counted(self.cores, 'core')}"]
         if self.extras:
             lines += ["", "extras"]
         for extra, missing in self.extras.items():
@@ -130,7 +131,7 @@ class Findings:
             f"  {self.free_bytes / 1e9:.1f} GB free, "
             f"{self.images:,} images need about {self.needed_bytes / 1e9:.2f} GB",
             "",
-            f"{self.images:,} images with the bundle '{self.bundle}'",
+            f"{counted(self.images, 'image')} with the bundle '{self.bundle}'",
         ]
         if self.run_seconds is None:
             lines.append(f"  cannot run: {self.trouble}")

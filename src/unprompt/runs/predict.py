@@ -40,6 +40,7 @@ from unprompt.storage.images import ImageFile, find_images, identify_images
 from unprompt.storage.submission import check_image_ids, read_submission_ids
 from unprompt.storage.text_config import TextConfig
 from unprompt.storage.training_texts import Picture, TextPlaces
+from unprompt.text.english import counted
 
 TEXTS_BEGUN = "texts-begun"  # in the work folder: captions for training are being written
 # Seconds kept for what follows the last image: once, and for each image, file that is looked into and truth.
@@ -78,7 +79,9 @@ def predict(
     check_image_ids(order)
     truths = read_prompts(truth) if truth else None
     if truths is not None and not set(truths.ids) & set(order):
-        raise InputError(f"no image id of {truth} is among the {len(order)} images, first: {truths.ids[0]}")
+        raise InputError(
+            f"no image id of {truth} is among the {counted(len(order), 'image')}, first: {truths.ids[0]}"
+        )
     texts = texts or TextConfig()
     texts.check_use()
     places = TextPlaces(_pictures(files, source), texts, config.overwrite) if texts.is_wanted else None
@@ -176,7 +179,7 @@ def _match_sample(images: list[ImageFile], sample: Path | None) -> tuple[list[st
     file_by_id = {image.image_id: image for image in images}
     if not any(image_id in file_by_id for image_id in wanted):
         raise InputError(
-            f"no image id of {sample} is among the {len(images)} images "
+            f"no image id of {sample} is among the {counted(len(images), 'image')} "
             f"(the sample starts with '{wanted[0]}', the folder with '{images[0].image_id}')"
         )
     folder = images[0].path.parent

@@ -35,8 +35,9 @@ MOST_ROUNDS = 50  # brackets within brackets
 def without_syntax(prompt: str) -> str:
     """ "(a fox:1.2), [[snow]] <lora:ink:0.8>" -> "a fox, snow".
 
-    Midjourney's flags with their values go: "a fox --ar 16:9 --v 4" -> "a fox". Of words that take turns, [a|b], the first stays; of words that come for others, [a:b:0.5], the last. A
-    bracket behind a backslash stays, without the backslash.
+    Midjourney's flags go with their values: "a fox --ar 16:9 --v 4" -> "a fox". Of words that take turns,
+    [a|b], the first stays; of words that come for others, [a:b:0.5], the last. A bracket behind a backslash
+    stays, without the backslash.
     """
     text = _FLAG.sub(" ", _WITHOUT.sub(" ", _NETWORK.sub(" ", prompt)))
     for written, sign in _ESCAPED.items():
