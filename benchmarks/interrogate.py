@@ -192,7 +192,7 @@ def measure_ours(work: Path, clip: str, images: int, chains: int, shortened: boo
         count = chains if mode in ("best", "negative") else images
         if not count:
             continue
-        interrogator = Interrogator(backbone.texts, tables, InterrogatorConfig(mode=mode))
+        interrogator = Interrogator(backbone.texts, tables, InterrogatorConfig(mode=mode, exact=True))
         prompts: list[str] = []
         with open_pipeline(core_count(), "cpu") as pipeline:
             start = time.perf_counter()
@@ -235,7 +235,7 @@ def floors(backbone: Any, tables: Any, files: Any, chains: int) -> dict[str, flo
         images = [read_file(file) for file in files[:chains]]
         features = backbone.features([backbone.prepare(image) for image in images])
         for mode in ("best", "negative"):
-            interrogator = Interrogator(backbone.texts, tables, InterrogatorConfig(mode=mode))
+            interrogator = Interrogator(backbone.texts, tables, InterrogatorConfig(mode=mode, exact=True))
             interrogator.prompts(features, [CAPTION] * len(features))
             found[mode] = counted.pop("operations") / speed / chains
     return found

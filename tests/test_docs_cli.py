@@ -32,7 +32,7 @@ def test_the_page_is_todays_parser() -> None:
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
 def test_every_command_that_is_printed_parses(page: Path) -> None:
     for line in printed_commands(page):
-        build_parser().parse_args(shlex.split(line, comments=True)[1:])
+        build_parser().parse_args(shlex.split(line.partition(" > ")[0], comments=True)[1:])
 
 
 def test_printed_commands_are_found() -> None:

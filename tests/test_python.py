@@ -317,7 +317,7 @@ def test_captions_may_be_given(
     said = [f"house {number}" for number in range(len(pictures))]
     for one, text in zip(rich.interrogate(pictures, "fast", said), said, strict=True):
         assert one.prompt.startswith(text)
-    with pytest.raises(ConfigError, match=r"2 captions for 1 images"):
+    with pytest.raises(ConfigError, match=r"2 captions for 1 image"):
         rich.interrogate([pictures[0]], "fast", ["a", "b"])
 
 
@@ -432,7 +432,7 @@ def test_captions_of_files(world: Path, pictures: list[Path], tmp_path: Path) ->
     assert [one.file.path for one in found] == [*pictures, tmp_path / "bad.png"]
     assert found[-1].caption is None
     assert len(read_rows(tmp_path / "captions.csv")) == len(pictures)
-    with pytest.raises(InputError, match=r"none of 1 images can be read, first: bad\.png: not an image"):
+    with pytest.raises(InputError, match=r"none of 1 image can be read, first: bad\.png: not an image"):
         unprompt.caption(tmp_path / "bad.png", model=world / "blip", device="cpu")
 
 

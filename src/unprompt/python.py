@@ -202,9 +202,11 @@ def interrogate(
     phrases: StrPath = "",
     max_flavors: int | None = None,
     no_repeats: bool = False,
+    exact: bool = False,
     clip: str | None = None,
     checkpoint: StrPath = "",
     statistics: str = "",
+    pretrained: str = "",
     captioner: StrPath = "",
     vocabulary: StrPath = "",
     caption: str = "",
@@ -236,8 +238,9 @@ def interrogate(
             max_flavors=max_flavors,
             without=tuple(name.strip() for name in named if name.strip()),
             repeats=not no_repeats,
+            exact=exact,
         ),
-        clip=ClipConfig(clip or MODEL, statistics),
+        clip=ClipConfig(clip or MODEL, statistics, pretrained),
         checkpoint=str(checkpoint),
         captioner=CaptionerConfig(str(captioner), str(vocabulary)),
         caption=caption,
@@ -570,6 +573,7 @@ def bank(
     clip: str | None = None,
     checkpoint: StrPath | None = None,
     statistics: str = "",
+    pretrained: str = "",
     limit: int = 0,
     device: str = "auto",
     workers: int = 0,
@@ -586,7 +590,7 @@ def bank(
     from unprompt.networks.devices import choose_device
 
     where = choose_device(device)
-    seen_by = Clip.load(where, clip or MODEL, _path(checkpoint), statistics)
+    seen_by = Clip.load(where, clip or MODEL, _path(checkpoint), statistics, pretrained)
     return build_bank(_paths(datasets), Path(out), seen_by, where, workers, limit, overwrite)
 
 

@@ -73,7 +73,9 @@ build_parser(["score", "a.csv", "b.csv"])
 print([name for name in sys.modules if name.startswith("unprompt.cli.")])
 """
         run = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
-        assert run.stdout.strip() == "['unprompt.cli.options', 'unprompt.cli.score']"
+        assert run.stdout.strip() == (
+            "['unprompt.cli.extras', 'unprompt.cli.options', 'unprompt.cli.parser', 'unprompt.cli.score']"
+        )
 
     def test_all_options_say_what_they_do(self) -> None:
         for command in commands_below(build_parser()):
@@ -85,7 +87,7 @@ print([name for name in sys.modules if name.startswith("unprompt.cli.")])
                 assert "(None)" not in action.help % vars(action), (command.prog, action.dest)
 
     @pytest.mark.parametrize(
-        "arguments", [[], ["nonsense"], ["predict"], ["predict", "x", "--workers", "many"]]
+        "arguments", [["checkpoints"], ["nonsense"], ["predict"], ["predict", "x", "--workers", "many"]]
     )
     def test_wrong_usage_is_2(self, arguments: list[str]) -> None:
         with pytest.raises(SystemExit) as stopped:

@@ -278,7 +278,7 @@ class TestErrors:
         (tmp_path / "images").mkdir()
         (tmp_path / "images" / "a.png").write_bytes(png(1))
         write_prompts(tmp_path / "prompts.csv", Prompts(("b",), ("b",)))
-        with pytest.raises(InputError, match=r"1 of 1 images in .* have no prompt, first: a"):
+        with pytest.raises(InputError, match=r"1 of 1 image in .* have no prompt, first: a"):
             read_dataset(tmp_path)
         write_prompts(tmp_path / "prompts.csv", Prompts(("a", "b"), ("a", "b")))
         with pytest.raises(InputError, match=r"1 of 2 prompts in .* have no image, first: b"):

@@ -8,8 +8,9 @@ from pathlib import Path
 
 from PIL import Image
 
-from unprompt.html.kit import thumbnail, thumbnail_addresses, write_count, write_number
+from unprompt.html.kit import thumbnail, thumbnail_addresses, write_number
 from unprompt.storage.images import ImageFile
+from unprompt.text.english import counted
 
 
 def test_thumbnail_is_a_small_jpeg_without_the_files_comment(tmp_path: Path) -> None:
@@ -46,4 +47,4 @@ def test_addresses_come_in_the_order_of_the_files(tmp_path: Path) -> None:
 
 def test_numbers_are_written_with_a_true_minus_and_no_minus_zero() -> None:
     assert [write_number(v, 2) for v in (0.125, -0.5, -0.001, 1)] == ["0.12", "−0.50", "0.00", "1.00"]
-    assert [write_count(n, "image") for n in (0, 1, 1200)] == ["0 images", "1 image", "1,200 images"]
+    assert [counted(n, "image") for n in (0, 1, 1200)] == ["0 images", "1 image", "1,200 images"]

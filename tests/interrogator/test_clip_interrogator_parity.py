@@ -48,7 +48,9 @@ class Pair:
     captions: list[str]
 
     def ours(self, count: int, **settings: Any) -> list[Interrogation]:
-        config = InterrogatorConfig(**{"chunk": CHUNK, "intermediate": INTERMEDIATE, **settings})
+        config = InterrogatorConfig(
+            **{"chunk": CHUNK, "intermediate": INTERMEDIATE, "exact": True, **settings}
+        )
         interrogator = Interrogator(self.clip.texts, self.tables, config)
         return interrogator.prompts(self.features[:count], self.captions[:count])
 

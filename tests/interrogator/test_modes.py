@@ -234,6 +234,14 @@ def test_phrases_by_kind() -> None:
     assert made.by_kind() == {"flavors": (one, three), "mediums": (two,)}
 
 
+def test_spaced_digits_of_phrases_are_joined_and_the_captions_are_not() -> None:
+    one, two = Choice("flavors", "1 9 9 0 s", 0.1), Choice("flavors", "soft light", 0.2)
+    made = Interrogation("2 3 cats, 1 9 9 0 s, soft light", 0.5, (one, two)).spelled()
+    assert made.prompt == "2 3 cats, 1990s, soft light"
+    assert [choice.phrase for choice in made.choices] == ["1990s", "soft light"]
+    assert made.similarity == 0.5
+
+
 # --- best and negative
 
 

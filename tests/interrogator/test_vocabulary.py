@@ -19,6 +19,7 @@ from unprompt.interrogator.vocabulary import (
     read_list,
     read_phrases,
     read_vocabulary,
+    shown_phrase,
     write_out,
 )
 from unprompt.storage.packages import package_folder
@@ -183,12 +184,34 @@ def test_folders_that_cannot_be_meant_are_told(tmp_path: Path) -> None:
     with pytest.raises(InputError, match=r"has no list of phrases; expected one of artists\.txt, flavors"):
         OwnLists.in_folder(tmp_path)
     written(tmp_path / "colours.txt", "red\n")
-    with pytest.raises(ConfigError, match=r"colours\.txt: there is no list of phrases called 'colours'"):
+    with pytest.raises(InputError, match=r"has no list of phrases \(it has colours\.txt\); expected one of"):
         OwnLists.in_folder(tmp_path)
+    written(tmp_path / "artists.txt", "Ada\n")
+    with pytest.warns(UserWarning, match=r"not read: colours\.txt; lists are called artists, flavors"):
+        assert OwnLists.in_folder(tmp_path).instead == {"artists": tmp_path / "artists.txt"}
+
+
+@pytest.mark.filterwarnings("error")
+def test_names_of_the_web_ui_capitals_comments_and_a_readme(tmp_path: Path) -> None:
+    written(tmp_path / "Artists.TXT", "# my favourites\nClaude Monet\nby Berthe Morisot\n")
+    written(tmp_path / "flavors.top3.txt", "soft light\n\n#no\nhighly detailed\n")
+    written(tmp_path / "readme.txt", "how to use\n")
+    vocabulary = read_vocabulary(("artists", "flavors"), OwnLists.in_folder(tmp_path))
+    assert vocabulary["flavors"] == ("soft light", "highly detailed")
+    by = ("Claude Monet", "Berthe Morisot")
+    assert vocabulary["artists"] == (*(f"by {one}" for one in by), *(f"inspired by {one}" for one in by))
+    written(tmp_path / "flavors.txt", "soft light\n")
+    with pytest.raises(ConfigError, match=r"two lists of flavors, flavors\.top3\.txt and flavors\.txt"):
+        OwnLists.in_folder(tmp_path)
+
+
+def test_a_long_phrase_is_not_said_back_whole() -> None:
+    assert shown_phrase("a" * 80) == "a" * 80
+    assert shown_phrase("a" * 3400) == f"{'a' * 80}… (3,400 characters)"
 
 
 def test_a_list_that_is_named_twice_is_an_error(tmp_path: Path) -> None:
     written(tmp_path / "trending.txt", "a\n")
     written(tmp_path / "trendings.txt", "b\n")
-    with pytest.raises(ConfigError, match="named twice: trending, trendings"):
+    with pytest.raises(ConfigError, match=r"two lists of trendings, trending\.txt and trendings\.txt"):
         OwnLists.in_folder(tmp_path)

@@ -356,7 +356,7 @@ def test_code_in_a_pth_is_refused_and_never_run(tmp_path: Path) -> None:
 
 def test_a_truncated_pth(pth: Path, tmp_path: Path) -> None:
     (tmp_path / PTH).write_bytes(pth.read_bytes()[:5000])
-    with pytest.raises(CheckpointError, match="is cut short, damaged or no file of weights"):
+    with pytest.raises(CheckpointError, match="is cut short"):
         Captioner.load("cpu", tmp_path / PTH)
 
 
@@ -364,7 +364,7 @@ def test_a_truncated_safetensors(folders: dict[str, Path], tmp_path: Path) -> No
     folder = shutil.copytree(folders["blip"], tmp_path / "blip")
     weights = folder / "model.safetensors"
     weights.write_bytes(weights.read_bytes()[:-1000])
-    with pytest.raises(CheckpointError, match=r"the model in .*blip cannot be loaded \(.*get it again"):
+    with pytest.raises(CheckpointError, match=r"model.safetensors is cut short: it has .*get it again"):
         Captioner.load("cpu", folder)
 
 
@@ -621,6 +621,6 @@ def test_a_folder_of_which_nothing_can_be_read(
     tmp_path: Path, folders: dict[str, Path], capsys: pytest.CaptureFixture[str]
 ) -> None:
     (tmp_path / "a.png").write_bytes(b"no image")
-    with pytest.raises(InputError, match="none of 1 images can be read"):
+    with pytest.raises(InputError, match="none of 1 image can be read"):
         run_command(tmp_path / "a.png", "--model", folders["blip"], "--out", tmp_path / "c.csv")
     assert not (tmp_path / "c.csv").exists()

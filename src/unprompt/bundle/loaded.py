@@ -34,6 +34,7 @@ from unprompt.networks.loader import Loader
 from unprompt.networks.pipeline import Backbone
 from unprompt.records import Embeddings, Prompts
 from unprompt.storage.images import image_of, images_of_rows, is_one_image
+from unprompt.text.english import counted
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -202,7 +203,9 @@ class LoadedBundle:
             texts = [captions] if isinstance(captions, str) else list(captions)
             wanted = 1 if is_one_image(images) else len(images)
             if len(texts) != wanted:
-                raise ConfigError(f"{len(texts)} captions for {wanted} images; give one for each")
+                raise ConfigError(
+                    f"{counted(len(texts), 'caption')} for {counted(wanted, 'image')}; give one for each"
+                )
             said = iter(texts)
         return self._answers(images, lambda some: self._interrogated(some, mode, said))
 

@@ -18,7 +18,9 @@ from pathlib import Path
 from typing import TextIO
 
 from unprompt import __version__
+from unprompt.cli.extras import advise_on_missing
 from unprompt.cli.options import complete, declare, warn
+from unprompt.cli.parser import CommandParser
 from unprompt.errors import UnpromptError
 
 # Each command's module is its name, and has an EXAMPLE, `add` for its options and `run`.
@@ -42,7 +44,9 @@ COMMANDS = {
     "serve": "answer over HTTP, to the Stable Diffusion web UI's clients too",
     "easy-diffuser": "an image's positive and negative prompt, and on to a Stable Diffusion web UI",
     "checkpoints": "list, check and install models' parameters",
+    "cache": "say where the caches are and how large, and clear them",
     "doctor": "show versions, devices, checkpoints, disk, and how long a run will take",
+    "completion": "print a script that lets bash, zsh or fish complete commands and options",
 }
 
 LONGEST_NAME = 256  # what file systems allow, and more than a command has
@@ -60,14 +64,16 @@ start here:
 
 def build_parser(wanted: Collection[str] = COMMANDS) -> argparse.ArgumentParser:
     """The parser with all commands; those that are not `wanted` have no options yet, and cost no import."""
-    parser = argparse.ArgumentParser(
+    parser = CommandParser(
         prog="unprompt",
         description="Which prompt made this picture? From Stable Diffusion images back to prompts, offline.",
         epilog=EPILOG,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     parser.add_argument("--version", action="version", version=f"unprompt {__version__}")
-    parser.add_argument("--debug", action="store_true", help="show the whole traceback of an error")
+    parser.add_argument(
+        "--debug", action="store_true", help="show the whole traceback of an error; also after a command"
+    )
     subparsers = parser.add_subparsers(title="commands", metavar="COMMAND", required=True)
     for name, summary in COMMANDS.items():
         command = declare(subparsers, name, summary)
@@ -95,6 +101,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
         parser = build_look_parser()
     else:
         parser = build_parser(given)
+    if not given:
+        parser.print_help()
+        return 0
     options = parser.parse_args(given)
     try:
         with _warnings_for_users():
@@ -104,6 +113,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
         if options.debug:
             raise
         print(f"unprompt: {error}", file=sys.stderr)
+        return 1
+    except ModuleNotFoundError as error:
+        advice = advise_on_missing(error, getattr(options, "parser", parser).prog)
+        if advice is None or options.debug:
+            raise
+        print(f"unprompt: {advice}", file=sys.stderr)
         return 1
     except KeyboardInterrupt:
         advice = getattr(options, "when_interrupted", "nothing was left half done")

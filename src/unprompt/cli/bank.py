@@ -10,6 +10,7 @@ from pathlib import Path
 from unprompt.cli.options import StepBars, add_json, add_settings, warn
 from unprompt.networks.clip_config import ClipConfig
 from unprompt.settings import DEVICES
+from unprompt.text.english import counted
 
 EXAMPLE = """\
   unprompt bank DATASET --out BANK
@@ -42,7 +43,7 @@ def run(options: argparse.Namespace) -> None:
     from unprompt.networks.devices import choose_device
 
     device = choose_device(options.device)
-    clip = Clip.load(device, options.clip, options.checkpoint, options.statistics)
+    clip = Clip.load(device, options.clip, options.checkpoint, options.statistics, options.pretrained)
     with StepBars("image") as bars:
         result = build_bank(
             options.datasets,
@@ -61,11 +62,12 @@ def run(options: argparse.Namespace) -> None:
     else:
         resumed = ", going on from an earlier start" if result.resumed else ""
         print(
-            f"{result.images:,} images x {result.width} features in {seconds:.1f} s{resumed}: {result.folder}"
+            f"{counted(result.images, 'image')} x {result.width} features in {seconds:.1f} s{resumed}: "
+            f"{result.folder}"
         )
     if result.problems:
         first = result.problems[0]
         warn(
-            f"{len(result.problems)} images could not be read and are not in the bank "
+            f"{counted(len(result.problems), 'image')} could not be read and are not in the bank "
             f"(first: {first.file}: {first.problem}); see {result.folder / 'bank.json'}"
         )

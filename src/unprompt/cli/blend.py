@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 from unprompt.cli.options import StepBars, add_json
 from unprompt.errors import ConfigError
 from unprompt.settings import DEVICES
+from unprompt.text.english import counted
 
 if TYPE_CHECKING:
     from unprompt.ensemble.blend_files import FilesFit
@@ -66,7 +67,7 @@ def run(options: argparse.Namespace) -> None:
         images = blend_files(options.members, weights, options.out, options.sample)
         numbers |= {"out": str(options.out), "blended": images}
         if not options.json:
-            print(f"{images} images from {len(options.members)} members: {options.out}")
+            print(f"{counted(images, 'image')} from {len(options.members)} members: {options.out}")
     if options.json:
         print(json.dumps(numbers))
 
@@ -118,7 +119,9 @@ def describe_fit(fitted: FilesFit) -> list[str]:
         "each image with weights fitted on the others."
     )
     if fit.images < FEW:
-        lines.append(f"With {fit.images} images the intervals are wide: {FEW} or more would say more.")
+        lines.append(
+            f"With {counted(fit.images, 'image')} the intervals are wide: {FEW} or more would say more."
+        )
     if fitted.untold:
         lines.append(f"{fitted.untold} images of the members have no truth and were not fitted on.")
     return lines

@@ -11,6 +11,7 @@ from unprompt.cli.options import add_json, add_settings, add_texts, settings_fro
 from unprompt.networks.captioner_config import CaptionConfig
 from unprompt.settings import DEVICES
 from unprompt.storage.text_config import TextConfig
+from unprompt.text.english import counted
 
 EXAMPLE = """\
   unprompt caption IMAGES
@@ -94,8 +95,8 @@ def run(options: argparse.Namespace) -> None:
     elif result.path:
         skipped = f", {result.skipped:,} had one" if result.skipped else ""
         resumed = ", going on from an earlier start" if result.resumed else ""
-        print(f"{len(captions):,} captions in {seconds:.0f} s{resumed}{skipped}: {result.path}")
+        print(f"{counted(len(captions), 'caption')} in {seconds:.0f} s{resumed}{skipped}: {result.path}")
     for note in result.notes:
         warn(note)
     if unreadable and not options.json:
-        warn(f"{unreadable:,} of {result.images:,} images could not be read")
+        warn(f"{unreadable:,} of {counted(result.images, 'image')} could not be read")

@@ -8,6 +8,7 @@ from pathlib import Path
 
 from unprompt.cli.options import StepBars, add_json, complete, declare
 from unprompt.errors import CheckpointError, ConfigError
+from unprompt.text.english import counted
 
 FETCHES = """\
   unprompt checkpoints fetch --bundle clip
@@ -98,7 +99,7 @@ def run_fetch(options: argparse.Namespace) -> None:
         if len(names) != 1:
             raise ConfigError(f"--from takes the files of one checkpoint, these are {len(names)}; name one")
         found = install(names[0], options.source)
-        print(f"{names[0]}: {len(found.files)} files checked and copied to {found.folder}")
+        print(f"{names[0]}: {counted(len(found.files), 'file')} checked and copied to {found.folder}")
     else:
         options.when_interrupted = "run the same command again to go on; what came is kept"
         _download(names)
@@ -155,7 +156,7 @@ def _download(names: list[str]) -> None:
             for name in wanted:
                 found = fetch(name, lambda line: print(line, flush=True), bars.show)
                 bars.close()
-                print(f"{name}: {len(found.files)} files checked, in {found.folder}", flush=True)
+                print(f"{name}: {counted(len(found.files), 'file')} checked, in {found.folder}", flush=True)
     if other := [name for name in missing if name not in wanted]:
         ways = "; ".join(f"{name}: {' or '.join(declared(name).get)}" for name in other)
         raise CheckpointError(f"{len(other)} of {len(names)} cannot be downloaded from here: {ways}")

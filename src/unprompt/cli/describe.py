@@ -37,8 +37,8 @@ def show(dataset: Path, out: Path | None, config: DescribeConfig, as_json: bool)
     from unprompt.datasets.dataset import read_dataset
     from unprompt.datasets.describe import describe_dataset
     from unprompt.datasets.page import page_path, write_page
-    from unprompt.html.kit import write_count
     from unprompt.networks.devices import core_count
+    from unprompt.text.english import counted
 
     page = out or page_path(dataset)
     description = describe_dataset(read_dataset(dataset), config)
@@ -52,7 +52,7 @@ def show(dataset: Path, out: Path | None, config: DescribeConfig, as_json: bool)
     if problems:
         first = problems[0]
         warn(
-            f"{len(problems):,} of {write_count(description.pictures.opened, 'image')} could not be read "
+            f"{len(problems):,} of {counted(description.pictures.opened, 'image')} could not be read "
             f"(first: {first.file}: {first.problem}); see the page"
         )
     for note in description.notes:

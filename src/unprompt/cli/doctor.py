@@ -8,6 +8,7 @@ from pathlib import Path
 
 from unprompt.bundle.config import DEFAULT_BUNDLE
 from unprompt.cli.options import add_json
+from unprompt.errors import CheckpointError
 
 EXAMPLE = """\
   unprompt doctor
@@ -28,7 +29,7 @@ def add(parser: argparse.ArgumentParser) -> None:
 
 
 def run(options: argparse.Namespace) -> None:
-    """Examine and print."""
+    """Examine and print; ends with an error where the bundle cannot run."""
     from unprompt.runs.doctor import examine
 
     findings = examine(options.bundle, options.images, options.out)
@@ -36,3 +37,5 @@ def run(options: argparse.Namespace) -> None:
         print(json.dumps(findings.as_dict(), indent=2))
     else:
         print("\n".join(findings.lines()))
+    if findings.trouble is not None:
+        raise CheckpointError(f"the bundle '{options.bundle}' cannot run here, as said above")

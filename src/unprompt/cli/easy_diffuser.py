@@ -14,6 +14,7 @@ from unprompt.cli.options import StepBars, add_json, add_settings, complete, dec
 from unprompt.easy_diffuser.config import ANSWER_SECONDS, STEPS, TAGS, FitConfig, NegativeConfig
 from unprompt.errors import ConfigError
 from unprompt.settings import DEVICES
+from unprompt.text.english import counted
 
 if TYPE_CHECKING:
     from unprompt.easy_diffuser.fit import Fitted
@@ -126,10 +127,10 @@ def run(options: argparse.Namespace) -> None:
                 tqdm.write(f"  pictures: {', '.join(row['pictures'])}")
         rows.append(row)
     if not rows:
-        raise InputError(f"none of {len(images)} images could be read; see the lines above")
+        raise InputError(f"none of {counted(len(images), 'image')} could be read; see the lines above")
     for why, count in whys.items():
         if why:
-            warn(f"nothing in the negative prompts of {count:,} images is from the images: {why}")
+            warn(f"nothing in the negative prompts of {counted(count, 'image')} is from the images: {why}")
     if options.json:
         print(json.dumps({"images": rows, "unreadable": unreadable}, ensure_ascii=False))
 
@@ -167,7 +168,10 @@ def run_fit(options: argparse.Namespace) -> None:
         print(f"written     {options.out}")
     if fitted.problems:
         first = fitted.problems[0]
-        warn(f"{len(fitted.problems):,} images could not be read, first: {first.file}: {first.problem}")
+        warn(
+            f"{counted(len(fitted.problems), 'image')} could not be read, first: {first.file}: "
+            f"{first.problem}"
+        )
 
 
 def describe_fit(fitted: Fitted) -> list[str]:
@@ -179,7 +183,8 @@ def describe_fit(fitted: Fitted) -> list[str]:
         f"fitted on   {learned.fitted_on['images']:,} images x {len(learned.tags):,} tags, "
         f"{learned.fitted_on['in_prompt']:,} pairs of them in the prompts",
         "",
-        f"On {grade.images:,} images whose prompts are far from those, {grade.share:.2%} of the pairs in the "
+        f"On {counted(grade.images, 'image')} whose prompts are far from those, {grade.share:.2%} of the "
+        "pairs in the "
         "prompts:",
         f"AUC                        {grade.auc:.4f}",
         f"calibration error, {len(grade.bins)} bins {grade.calibration_error:.5f}",

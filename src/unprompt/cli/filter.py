@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 from unprompt.cli.options import StepBars, add_json, add_settings, settings_from
 from unprompt.generate.config import FilterConfig
+from unprompt.text.english import counted
 
 if TYPE_CHECKING:
     from unprompt.generate.filter import FilterResult
@@ -48,7 +49,7 @@ def run(options: argparse.Namespace) -> None:
         print(json.dumps(result.numbers()))
         return
     print(
-        f"{result.read:,} prompts in {time.monotonic() - started:.0f} s: {result.kept:,} kept, "
+        f"{counted(result.read, 'prompt')} in {time.monotonic() - started:.0f} s: {result.kept:,} kept, "
         f"{result.duplicates:,} exact duplicates and {result.near_duplicates:,} near-duplicates "
         f"(cosine >= {config.threshold}) dropped"
         + (f", {result.by_against:,} too close to another list" if config.against else "")
@@ -72,5 +73,5 @@ def histogram_lines(result: FilterResult) -> list[str]:
             for share in (histogram.counts[place] / max(1, histogram.sampled),)
         )
         lines.append(f"  {place / bins:.2f} to {(place + 1) / bins:.2f}".ljust(27) + "  ".join(bars).rstrip())
-    sampled = f"of {before.sampled:,} and {after.sampled:,} prompts, each among all distinct ones"
+    sampled = f"of {before.sampled:,} and {counted(after.sampled, 'prompt')}, each among all distinct ones"
     return [*lines, f"  ({sampled})", ""]

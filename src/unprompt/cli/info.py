@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, TextIO
 from unprompt.cli.options import StepBars, add_settings, settings_from, warn
 from unprompt.datasets.config import OwnPicturesConfig
 from unprompt.metadata.config import InfoConfig
+from unprompt.text.english import counted
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -125,4 +126,4 @@ def _print_counts(found: Sequence[FilePrompt], made: OwnPicturesResult | None, s
     print(describe_counts(len(found), count_tools(found), without, unreadable), file=stream)
     if made is not None:
         resumed = ", going on from an earlier start" if made.resumed else ""
-        print(f"data set    {made.images:,} images with prompts{resumed}: {made.out}", file=stream)
+        print(f"data set    {counted(made.images, 'image')} with prompts{resumed}: {made.out}", file=stream)

@@ -12,6 +12,7 @@ from unprompt.interrogator.config import InterrogateConfig, InterrogatorConfig
 from unprompt.networks.captioner_config import CaptionerConfig
 from unprompt.networks.clip_config import ClipConfig
 from unprompt.storage.text_config import TextConfig
+from unprompt.text.english import counted
 
 EXAMPLE = """\
   unprompt interrogate IMAGES --out prompts.csv
@@ -39,7 +40,7 @@ def add(parser: argparse.ArgumentParser) -> None:
     add_texts(parser)
 
     prompts = parser.add_argument_group("the prompts")
-    add_settings(prompts, InterrogatorConfig, only=("mode", "max_flavors"))
+    add_settings(prompts, InterrogatorConfig, only=("mode", "max_flavors", "exact"))
     prompts.add_argument(
         "--without", default="", metavar="LISTS", help="lists to leave out, like artists,trending"
     )
@@ -94,7 +95,7 @@ def run(options: argparse.Namespace) -> None:
     else:
         resumed = ", going on from an earlier start" if result.resumed else ""
         skipped = f", {result.skipped:,} had one" if result.skipped else ""
-        print(f"{count:,} prompts in {seconds:.0f} s{resumed}{skipped}: {result.path}")
+        print(f"{counted(count, 'prompt')} in {seconds:.0f} s{resumed}{skipped}: {result.path}")
         if result.from_files:
             print(
                 f"{result.from_files:,} of {result.images:,} images have their prompt in the file: "
@@ -104,6 +105,6 @@ def run(options: argparse.Namespace) -> None:
         warn(note)
     if result.problems:
         warn(
-            f"{len(result.problems):,} of {result.images:,} images could not be read, "
+            f"{len(result.problems):,} of {counted(result.images, 'image')} could not be read, "
             f"first: {result.problems[0].file}; see {result.problems_path}"
         )

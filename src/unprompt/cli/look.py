@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from unprompt.bundle.config import DEFAULT_BUNDLE
 from unprompt.cli.options import StepBars, complete, warn
+from unprompt.cli.parser import CommandParser
 from unprompt.settings import DEVICES
 
 if TYPE_CHECKING:
@@ -22,7 +23,7 @@ EXAMPLE = """\
 
 def build_look_parser() -> argparse.ArgumentParser:
     """The parser of a command line that begins with a picture."""
-    parser = argparse.ArgumentParser(
+    parser = CommandParser(
         prog="unprompt",
         usage="unprompt IMAGE … [options]",
         description="Print the prompt that stands in each image's file; where none does, a guess.",

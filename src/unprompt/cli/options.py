@@ -27,16 +27,18 @@ _METAVARS = {int: "N", float: "X", str: "NAME", Path: "PATH"}
 MINUTE = 60.0  # seconds between two lines of progress where there is no terminal
 
 
-def declare(
-    subparsers: argparse._SubParsersAction[argparse.ArgumentParser], name: str, summary: str
-) -> argparse.ArgumentParser:
+def declare(subparsers: argparse._SubParsersAction[Any], name: str, summary: str) -> argparse.ArgumentParser:
     """A command with its summary, which `complete` and options are to follow."""
-    return subparsers.add_parser(
+    parser: argparse.ArgumentParser = subparsers.add_parser(
         name,
         help=summary,
         description=summary[0].upper() + summary[1:] + ".",
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
+    # As the program itself has it; where it is not given here, what was given there stays.
+    parser.add_argument("--debug", action="store_true", default=argparse.SUPPRESS, help=argparse.SUPPRESS)
+    parser.set_defaults(parser=parser)
+    return parser
 
 
 def complete(

@@ -9,6 +9,7 @@ from pathlib import Path
 from unprompt.cli.options import StepBars, add_settings, add_texts, describe_score, settings_from, warn
 from unprompt.runs.config import PredictConfig
 from unprompt.storage.text_config import TextConfig
+from unprompt.text.english import counted
 
 EXAMPLE = """\
   unprompt predict my_images --out RUN
@@ -49,7 +50,7 @@ def run(options: argparse.Namespace) -> None:
         result = predict(
             options.images, options.out, config, options.truth, options.sample, started, bars.show, texts
         )
-    count = f"{result.images} image{'' if result.images == 1 else 's'}"
+    count = counted(result.images, "image")
     resumed = ", going on from an earlier start" if result.resumed else ""
     print(f"{count} in {result.seconds:.1f} s with the bundle '{config.bundle}'{resumed}")
     if result.score:
@@ -65,12 +66,12 @@ def run(options: argparse.Namespace) -> None:
         warn(note)
     if result.from_files:
         how = "used" if config.from_file == "use" else "beside the guesses"
-        count = f"{len(result.from_files):,} of {result.images:,} images"
+        count = f"{len(result.from_files):,} of {counted(result.images, 'image')}"
         print(f"from files  {count} have their prompt in the file, {how}: {result.folder / 'from_file.csv'}")
     if result.problems:
         first = result.problems[0]
         warn(
-            f"{len(result.problems)} images could not be read and carry the prior embedding "
+            f"{counted(len(result.problems), 'image')} could not be read and carry the prior embedding "
             f"(first: {first.file}: {first.problem}); see {result.folder / 'problems.csv'}"
         )
     if result.left_out:

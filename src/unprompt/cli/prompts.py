@@ -12,6 +12,7 @@ from unprompt.cli.options import StepBars, add_json, add_settings, own_options
 from unprompt.errors import ConfigError
 from unprompt.generate.config import Gpt2Config, SamplingConfig, Smollm2Config
 from unprompt.generate.engines import PROMPT_ENGINES
+from unprompt.text.english import counted
 
 if TYPE_CHECKING:
     from unprompt.generate.prompts import PromptEngine
@@ -104,7 +105,8 @@ def run(options: argparse.Namespace) -> None:
         return
     added = "all there before" if not result.added else f"{result.added} of them new"
     print(
-        f"{result.count} prompts, {added}, from {result.drafts} drafts ({describe_rejected(result.rejected)})"
+        f"{counted(result.count, 'prompt')}, {added}, from {counted(result.drafts, 'draft')} "
+        f"({describe_rejected(result.rejected)})"
     )
     for sample in result.samples:
         print(f"  {sample}")

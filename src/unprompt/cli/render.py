@@ -14,6 +14,7 @@ from unprompt.diffusion.config import Sd2Config
 from unprompt.errors import ConfigError
 from unprompt.generate.config import RenderConfig
 from unprompt.generate.render.engines import RENDER_ENGINES
+from unprompt.text.english import counted
 
 if TYPE_CHECKING:
     from unprompt.painting.engine import RenderEngine
@@ -79,7 +80,7 @@ def run(options: argparse.Namespace) -> None:
         print(json.dumps({"out": str(result.out), "engine": name, **numbers}))
         return
     resumed = f", {result.made:,} of them now" if result.resumed else ""
-    print(f"{result.images:,} images in {result.seconds:.0f} s with the engine '{name}'{resumed}")
+    print(f"{counted(result.images, 'image')} in {result.seconds:.0f} s with the engine '{name}'{resumed}")
     print(f"data set    {result.out}")
     if options.describe:
         describe.show(result.out, None, DescribeConfig(device=options.device), as_json=False)

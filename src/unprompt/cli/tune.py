@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from unprompt.cli.options import StepBars, add_json, add_settings, settings_from
 from unprompt.regression.config import MachineConfig, TrainConfig, TuneConfig
+from unprompt.text.english import counted
 
 if TYPE_CHECKING:
     from unprompt.regression.trials import Trial
@@ -73,7 +74,10 @@ def run(options: argparse.Namespace) -> None:
         best = asdict(result.best)
         print(json.dumps({"out": str(result.out), "best": best, "constant": result.constant}))
         return
-    print(f"best score {result.best.score:.4f} in trial {result.best.number}, of {len(result.trials)} trials")
+    print(
+        f"best score {result.best.score:.4f} in trial {result.best.number}, of "
+        f"{counted(len(result.trials), 'trial')}"
+    )
     print(f"settings    {result.out / 'best.toml'}")
     print(f"trials      {result.out / 'trials.csv'} and trials.png")
     print(f"next        unprompt train {options.dataset} --out RUN --config {result.out / 'best.toml'}")

@@ -19,6 +19,7 @@ from unprompt.datasets.seeds import derive_seed
 from unprompt.datasets.split import random_order
 from unprompt.errors import ConfigError, InputError
 from unprompt.networks.pipeline import keep_ahead
+from unprompt.text.english import counted
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -51,7 +52,8 @@ def share_of(batch_rows: Ints, process: int, processes: int, accumulate: int) ->
     """
     if len(batch_rows) < processes * accumulate:
         raise ConfigError(
-            f"a batch of {len(batch_rows)} images cannot be cut into {processes * accumulate} parts "
+            f"a batch of {counted(len(batch_rows), 'image')} cannot be cut into {processes * accumulate} "
+            "parts "
             f"({processes} processes, each with accumulate {accumulate}); raise batch or lower accumulate"
         )
     # The larger parts come first: dealt out in turn, no process gets more than one row more than another.

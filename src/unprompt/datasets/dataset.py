@@ -37,6 +37,7 @@ from unprompt.storage.images import ImageFile, find_images, has_images, images_i
 from unprompt.storage.matching import fit_prompts, paths_by_id
 from unprompt.storage.parts import find_parts, read_columns
 from unprompt.storage.tars import TAR, find_tars
+from unprompt.text.english import counted
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -214,7 +215,8 @@ def check_no_lonely_texts(folder: Path, stems: Iterable[str], images: Sequence[I
     lonely = sorted(set(stems) - {image.image_id for image in images})
     if lonely:
         raise InputError(
-            f"{len(lonely)} texts in {folder} have no image beside them, first: {lonely[0]}{TEXT}; "
+            f"{counted(len(lonely), 'text')} in {folder} have no image beside them, first: "
+            f"{lonely[0]}{TEXT}; "
             "move them elsewhere or add the images"
         )
 
@@ -227,9 +229,11 @@ def _paired(path: Path, folder: Path, prompts: Prompts) -> tuple[tuple[ImageFile
     lonely = sorted(image_ids - prompt_ids)
     if lonely:
         raise InputError(
-            f"{len(lonely)} of {len(images)} images in {path} have no prompt, first: {lonely[0]}"
+            f"{len(lonely)} of {counted(len(images), 'image')} in {path} have no prompt, first: {lonely[0]}"
         )
     lost = sorted(prompt_ids - image_ids)
     if lost:
-        raise InputError(f"{len(lost)} of {len(prompts)} prompts in {path} have no image, first: {lost[0]}")
+        raise InputError(
+            f"{len(lost)} of {counted(len(prompts), 'prompt')} in {path} have no image, first: {lost[0]}"
+        )
     return tuple(images), prompts.at([image.image_id for image in images])

@@ -15,11 +15,11 @@ from unprompt.datasets.provenance import read_provenance
 from unprompt.datasets.seeds import derive_seed
 from unprompt.datasets.wording import Wording, study_wording
 from unprompt.errors import CheckpointError
-from unprompt.html.kit import write_count
 from unprompt.networks.devices import choose_device, core_count
 from unprompt.networks.minilm import PromptEncoder, encode_cached
 from unprompt.records import first_rows
 from unprompt.storage.images import ImageFile
+from unprompt.text.english import counted
 
 if TYPE_CHECKING:
     from unprompt.datasets.dataset import Dataset
@@ -100,7 +100,7 @@ class Description:
     def lines(self) -> list[str]:
         """The most important numbers in lines for people."""
         near = self.neighbours
-        lines = [f"images      {self.images:,} with {write_count(self.distinct, 'different prompt')}"]
+        lines = [f"images      {self.images:,} with {counted(self.distinct, 'different prompt')}"]
         lines += [
             f"{lengths.unit:<11} median {lengths.median:,}, 95% have at most {lengths.p95:,}, "
             f"the longest {lengths.longest:,}"
@@ -110,7 +110,7 @@ class Description:
             lines.append(f"constant    {self.constant:.4f} is what one vector for all images scores")
         if near:
             lines.append(
-                f"neighbours  {near.at_least(NEAR[-1]):,} of {write_count(len(near.cosines), 'prompt')} "
+                f"neighbours  {near.at_least(NEAR[-1]):,} of {counted(len(near.cosines), 'prompt')} "
                 f"have one at cosine {NEAR[-1]} or nearer"
             )
         return lines

@@ -7,8 +7,9 @@ from pathlib import Path
 from unprompt.datasets.describe import NEAR, Description
 from unprompt.errors import RunError
 from unprompt.html.histograms import bin_lengths, bin_similarities
-from unprompt.html.kit import render_page, thumbnail_addresses, write_count
+from unprompt.html.kit import render_page, thumbnail_addresses
 from unprompt.storage.files import write_bytes
+from unprompt.text.english import counted
 
 SIZES_SHOWN = 12
 
@@ -52,7 +53,7 @@ def render_description(description: Description, workers: int = 2) -> str:
 def write_sizes(description: Description) -> str:
     """How many of the images that were opened have each size, a line each, the most frequent first."""
     sizes, opened = description.pictures.sizes, description.pictures.opened
-    lines = [f"{opened:,} of {write_count(description.images, 'image')} opened"]
+    lines = [f"{opened:,} of {counted(description.images, 'image')} opened"]
     lines += [f"{width:,} × {height:,}: {count:,}" for (width, height), count in sizes[:SIZES_SHOWN]]
     if len(sizes) > SIZES_SHOWN:
         rest = sum(count for _, count in sizes[SIZES_SHOWN:])

@@ -32,6 +32,7 @@ from unprompt.storage.parts import (
     read_columns,
 )
 from unprompt.storage.resumable import WORK
+from unprompt.text.english import counted
 
 Side = Literal["source", "target"]
 Direction = Literal["AtoB", "BtoA"]
@@ -396,7 +397,7 @@ def _check_widths(path: Path, files: Sequence[ImageFile]) -> None:
             odd.append(f"{file.name} ({width} x {height})")
     if odd:
         raise InputError(
-            f"{len(odd)} of {len(files)} images in {path} have an odd width, first: {odd[0]}; "
+            f"{len(odd)} of {counted(len(files), 'image')} in {path} have an odd width, first: {odd[0]}; "
             "a source and its target side by side have the same width"
         )
 

@@ -1,7 +1,8 @@
 """A data set's images at the size that the network sees, as bytes.
 
 Decoding costs more than training a small network does, so images are decoded once where the disk has room:
-into one array in the user's cache folder, which every later training of the same data set and size reads.
+into one array in the user's cache folder, which trainings of the same data set and size share, and which
+goes when the last of them is done.
 """
 
 from __future__ import annotations
@@ -22,6 +23,7 @@ from unprompt.datasets.pairs import PairSide
 from unprompt.errors import InputError, UnreadableImageError
 from unprompt.networks.devices import core_count
 from unprompt.progress import Progress, silent
+from unprompt.storage.files import hold_shared, remove_unheld
 from unprompt.storage.images import ImageFile, image_states, read_file
 from unprompt.storage.parts import ROW_GROUP
 from unprompt.storage.resumable import fill_array, fingerprint, rows_filled
@@ -43,6 +45,10 @@ class Pixels(ABC):
 
     decoded: bool  # whether reading a row costs no decoding
 
+    def discard(self) -> None:
+        """Remove what was kept on the disk to read these images faster; they are read no more after it."""
+        return
+
     @abstractmethod
     def __len__(self) -> int: ...
 
@@ -63,12 +69,17 @@ class DecodedPixels(Pixels):
     def __init__(self, path: Path) -> None:
         self._path = path
         self._array = np.load(path, mmap_mode="r")
+        self._hold = hold_shared(path)
 
     def __reduce__(self) -> tuple[type[DecodedPixels], tuple[Path]]:
         return type(self), (self._path,)  # a pickled memory map would carry all of its bytes
 
     def __len__(self) -> int:
         return len(self._array)
+
+    def discard(self) -> None:
+        """Remove the file, if no other training reads it: the last one to call this does."""
+        remove_unheld(self._path, self._hold)
 
     def __getitem__(self, row: int) -> Bytes:
         return np.array(self._array[row])
@@ -112,8 +123,8 @@ def open_pixels(
     `where`: "yes" decodes all into the folder `cache` first, "no" decodes each when it is asked for, "auto"
     decodes all where that takes at most half the free space of the cache's disk. The array is
     `cache/{size}px-{fingerprint}.npy`; the fingerprint is that of ids, file names, sizes and times, and of
-    what is seen of each image. Arrays of data sets that have changed or gone stay there until somebody
-    deletes them. A call that is killed goes on where it was. `progress` is told images done and in all.
+    what is seen of each image. It stays until it is discarded. A call that is killed goes on where it was.
+    `progress` is told images done and in all.
 
     Where several processes train together, the first one opens and the others follow when it has.
 
@@ -123,12 +134,23 @@ def open_pixels(
     encoded = EncodedPixels(dataset.path, dataset.images, preprocess)
     if where == "no":
         return encoded
-    array = cache / f"{preprocess.size}px-{images_fingerprint(dataset, preprocess)}.npy"
+    array = _array_of(dataset, preprocess, cache)
     if not array.exists():
         if where == "auto" and not _has_room(array, encoded):
             return encoded
         _fill(array, encoded, progress)
     return DecodedPixels(array)
+
+
+def discard_decoded(dataset: Dataset | PairSide, preprocess: Preprocess, cache: Path) -> None:
+    """Remove the array that `open_pixels` keeps of these images, if there is one that nobody reads."""
+    array = _array_of(dataset, preprocess, cache)
+    if array.exists():
+        DecodedPixels(array).discard()
+
+
+def _array_of(dataset: Dataset | PairSide, preprocess: Preprocess, cache: Path) -> Path:
+    return cache / f"{preprocess.size}px-{images_fingerprint(dataset, preprocess)}.npy"
 
 
 def images_fingerprint(dataset: Dataset | PairSide, preprocess: Preprocess) -> str:

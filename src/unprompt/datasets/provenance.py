@@ -13,6 +13,7 @@ from unprompt.errors import InputError
 from unprompt.storage.files import read_json
 from unprompt.storage.images import DATASET_RECORD
 from unprompt.storage.parts import read_columns
+from unprompt.text.english import counted
 
 if TYPE_CHECKING:
     from unprompt.datasets.dataset import Dataset
@@ -49,7 +50,7 @@ def read_provenance(dataset: Dataset) -> Provenance:
         )
     promised = record.get("images")
     if isinstance(promised, int) and promised != len(dataset):
-        notes.append(f"{DATASET_RECORD} says {promised:,} images, but there are {len(dataset):,}.")
+        notes.append(f"{DATASET_RECORD} says {counted(promised, 'image')}, but there are {len(dataset):,}.")
     facts = {
         "Engine": record.get("engine", _only(columns, "engine")),
         "Settings": record.get("settings", _only(columns, "settings")),
@@ -84,7 +85,7 @@ def _only(columns: pl.DataFrame, name: str) -> str | None:
 def _count_seeds(columns: pl.DataFrame) -> str | None:
     if "seed" not in columns:
         return None
-    return f"{columns['seed'].n_unique():,} different for {len(columns):,} images"
+    return f"{columns['seed'].n_unique():,} different for {counted(len(columns), 'image')}"
 
 
 def write_value(value: Any) -> str:

@@ -18,6 +18,7 @@ from unprompt.datasets.near_duplicates import GATHERED, SLACK, check_unit, dot_r
 from unprompt.datasets.seeds import derive_seed
 from unprompt.errors import ConfigError, InputError
 from unprompt.progress import Progress, silent
+from unprompt.text.english import counted
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -65,22 +66,26 @@ def split_rows(
     wanted = round(share * len(vectors))
     if not LEAST <= wanted <= len(vectors) - LEAST:
         raise InputError(
-            f"a validation share of {share:g} of {len(vectors):,} images is {wanted:,}, and both sides need "
+            f"a validation share of {share:g} of {counted(len(vectors), 'image')} is {wanted:,}, and "
+            "both sides need "
             f"at least {LEAST}; change the share or add images"
         )
     labels = group_rows(vectors, cosine, device, progress)
     names, group_of_row, sizes = np.unique(labels, return_inverse=True, return_counts=True)
     if len(names) == 1:
         raise InputError(
-            f"all {len(vectors):,} prompts form one group of prompts at cosine {cosine:g} or nearer, which "
+            f"all {counted(len(vectors), 'prompt')} form one group of prompts at cosine {cosine:g} or "
+            "nearer, which "
             "cannot be divided; raise group_cosine or add prompts of other kinds"
         )
     chosen = _choose_groups(sizes, wanted, random_order(len(names), derive_seed(seed, "split")))
     taken = int(sizes[chosen].sum())
     if taken < max(LEAST, wanted / 2):
         raise InputError(
-            f"groups of near prompts are too large to put {wanted:,} of {len(vectors):,} images aside: "
-            f"{len(names):,} groups at cosine {cosine:g}, the largest of {sizes.max():,} images, and those "
+            f"groups of near prompts are too large to put {wanted:,} of {counted(len(vectors), 'image')} "
+            "aside: "
+            f"{len(names):,} groups at cosine {cosine:g}, the largest of "
+            f"{counted(sizes.max(), 'image')}, and those "
             f"that fit give {taken:,}; raise group_cosine or change the share"
         )
     validates = chosen[group_of_row]

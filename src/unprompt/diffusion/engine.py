@@ -24,6 +24,7 @@ from unprompt.diffusion.model import (
 from unprompt.errors import ConfigError, InputError, RunError
 from unprompt.networks.checkpoints import folder_of
 from unprompt.networks.devices import choose_device, nth_gpu
+from unprompt.text.english import counted
 
 if TYPE_CHECKING:
     from PIL import Image
@@ -159,7 +160,8 @@ class Sd2Renderer:
                 empty_cache(self.engine.device)
                 self.batch = len(batch) // 2
                 warnings.warn(
-                    f"out of memory with {len(batch)} pictures of {self._size} at once; going on with "
+                    f"out of memory with {counted(len(batch), 'picture')} of {self._size} at once; going "
+                    "on with "
                     f"{self.batch}",
                     stacklevel=2,
                 )

@@ -13,6 +13,7 @@ from unprompt.errors import InputError, UnreadableImageError
 from unprompt.progress import Progress, silent
 from unprompt.records import Problem, Prompts
 from unprompt.storage.images import ImageFile, read_file
+from unprompt.text.english import counted
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -73,6 +74,6 @@ def make_round_trips(
         progress("looking", min(start + BATCH, len(images)), len(images))
     if not rows:
         first = f", first: {problems[0].file}: {problems[0].problem}" if problems else ""
-        raise InputError(f"none of {len(images)} images could be read{first}")
+        raise InputError(f"none of {counted(len(images), 'image')} could be read{first}")
     there = find_mentions(prompts.at(ids).texts, tags)
     return RoundTrips(tuple(ids), np.concatenate(rows), there), tuple(problems)

@@ -9,6 +9,7 @@ import numpy as np
 
 from unprompt.errors import ConfigError, InputError
 from unprompt.records import Embeddings, unit_rows
+from unprompt.text.english import counted
 
 CANCELLED = 1e-6  # a blend shorter than this, relative to its weights, is float32's rounding
 
@@ -41,7 +42,8 @@ def blend(tables: Sequence[Embeddings], weights: Sequence[float]) -> Embeddings:
         extra = set(table.ids) - set(ids)
         if extra:
             raise InputError(
-                f"member {position} has {len(extra)} images that member 1 lacks, first: {min(extra)}; "
+                f"member {position} has {counted(len(extra), 'image')} that member 1 lacks, first: "
+                f"{min(extra)}; "
                 "members of a blend must cover the same images"
             )
     shares = np.asarray(weights, dtype=np.float64) / max(weights)

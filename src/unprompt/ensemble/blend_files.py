@@ -16,6 +16,7 @@ from unprompt.records import Embeddings
 from unprompt.storage.files import read_embeddings, read_prompts
 from unprompt.storage.matching import fit_prompts
 from unprompt.storage.submission import read_submission_ids, write_submission
+from unprompt.text.english import counted
 
 GIVEN = (0.45, 0.55)  # what fitted weights of two members are compared with, unless others are named
 
@@ -51,7 +52,8 @@ def fit_files(
         lost = set(target.ids) - set(table.ids)
         if lost:
             raise InputError(
-                f"{len(lost)} of {len(target)} images of {truth} are not in {path}, first: {min(lost)}; "
+                f"{len(lost)} of {counted(len(target), 'image')} of {truth} are not in {path}, first: "
+                f"{min(lost)}; "
                 "name the truth of these members' images"
             )
     fit = fit_weights(tables, target, given_weights, progress)

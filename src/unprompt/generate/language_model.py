@@ -19,6 +19,7 @@ from unprompt.errors import RunError
 from unprompt.generate.config import SamplingConfig
 from unprompt.generate.prompts import Draft
 from unprompt.networks.shared_prefix import SharedPrefix
+from unprompt.text.english import counted
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -138,7 +139,8 @@ def write_on(
                 )
             except torch.cuda.OutOfMemoryError as error:
                 raise RunError(
-                    f"{len(starts)} texts at once do not fit into the GPU's memory; give a smaller --batch"
+                    f"{counted(len(starts), 'text')} at once do not fit into the GPU's memory; give a "
+                    "smaller --batch"
                 ) from error
             cache = output.past_key_values
             probabilities, tokens = token_probabilities(output.logits[:, -1], config)

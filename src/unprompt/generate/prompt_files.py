@@ -18,6 +18,7 @@ from unprompt.storage.files import PROMPTS_HEADER, read_table, read_text
 from unprompt.storage.tables import LINES
 from unprompt.storage.tars import TAR
 from unprompt.text.cleaning import clean_prompt, plain_spaces
+from unprompt.text.prompt_syntax import without_syntax
 
 ID, PROMPT = "imgId", "prompt"
 EMPTY = "empty"
@@ -69,7 +70,8 @@ def read_prompt_table(path: Path, column: str | None = None) -> PromptTable:
 class FilePrompts:
     """The prompts of a file as an engine: white space made plain, empty ones rejected.
 
-    `clean` has them cleaned as a language model's, for lists that were scraped. Draft number n is row n of
+    `clean` takes weights, networks' names and flags out, and cleans as a language model's, for lists that
+    were scraped. Draft number n is row n of
     the file. Raises InputError as `read_any_prompts` does.
     """
 
@@ -97,7 +99,7 @@ class FilePrompts:
             if not text:
                 rejected = EMPTY
             elif self._clean:
-                text, rejected = clean_prompt(text)
+                text, rejected = clean_prompt(without_syntax(text))
             yield Draft(row.number, row.image_id, text, str(self._settings["file"]), None, rejected)
 
 

@@ -34,6 +34,7 @@ from unprompt.storage.files import (
     writing,
 )
 from unprompt.storage.resumable import PROGRESS, hold_work
+from unprompt.text.english import counted
 
 HEADER = ("imgId", "prompt", "source", "seed")
 DUPLICATE = "duplicate"  # why a draft is dropped whose text was kept before, in whatever case
@@ -128,7 +129,7 @@ def extend_prompts(
             _publish(out, state)
     if count is not None and state.count < count:
         raise InputError(
-            f"there are only {state.count} prompts to be had, not {count} "
+            f"there are only {counted(state.count, 'prompt')} to be had, not {count} "
             f"({describe_rejected(state.rejected)}); {out} has them all"
         )
     return PromptsResult(
@@ -225,7 +226,7 @@ def _objection(out: Path, state: _State, plan: Mapping[str, Any], count: int | N
         )
     if count is not None and state.count > count:
         return (
-            f"{out} has {state.count} prompts already, more than the {count} asked for; "
+            f"{out} has {counted(state.count, 'prompt')} already, more than the {count} asked for; "
             "ask for at least as many, name another --out, or add --overwrite to start anew"
         )
     return ""
@@ -278,7 +279,7 @@ def _append(
             if patience is not None and in_vain >= patience:
                 save()
                 raise RunError(
-                    f"{in_vain} drafts in a row gave no new prompt, after {kept} that did "
+                    f"{counted(in_vain, 'draft')} in a row gave no new prompt, after {kept} that did "
                     f"({describe_rejected(rejected)}); ask for {kept} with --count, or change the settings"
                 )
             if time.monotonic() - saved_at > SAVE_SECONDS:

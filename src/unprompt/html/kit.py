@@ -17,6 +17,7 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 
 from unprompt.errors import UnreadableImageError
 from unprompt.storage.images import ImageFile, read_file
+from unprompt.text.english import counted
 
 UNPRINTABLE = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\ud800-\udfff]")  # not allowed in an HTML file
 
@@ -33,7 +34,7 @@ def render_page(template: str, **content: Any) -> str:
         lstrip_blocks=True,
     )
     environment.filters["number"] = write_number
-    environment.filters["count_of"] = write_count
+    environment.filters["count_of"] = counted
     return UNPRINTABLE.sub("\N{REPLACEMENT CHARACTER}", environment.get_template(template).render(**content))
 
 
@@ -69,8 +70,3 @@ def write_number(value: float, places: int) -> str:
     if not text.strip("-0."):
         return text.lstrip("-")
     return text.replace("-", "\N{MINUS SIGN}")
-
-
-def write_count(count: int, noun: str, plural: str | None = None) -> str:
-    """A count with its noun: "1 image", "12,000 images"."""
-    return f"{count:,} {noun if count == 1 else plural or noun + 's'}"

@@ -18,6 +18,7 @@ from unprompt.storage.files import write_table, writing
 from unprompt.storage.images import ImageFile, find_images, identify_images
 from unprompt.storage.text_config import TextConfig
 from unprompt.storage.training_texts import TextPlaces, TextWriter, find_pictures, open_texts
+from unprompt.text.english import counted
 
 LINES = ".jsonl"  # ending of a file with one JSON object a line
 
@@ -161,7 +162,7 @@ def _check_some_read(found: Sequence[Captioned]) -> None:
     if found and all(one.caption is None for one in found):
         first = found[0]
         raise InputError(
-            f"none of {len(found)} images can be read, first: {first.file.name}: {first.problem}"
+            f"none of {counted(len(found), 'image')} can be read, first: {first.file.name}: {first.problem}"
         )
 
 

@@ -44,6 +44,9 @@ class InterrogatorConfig:
     # How a list is cut, see tables.ranked.
     chunk: int = setting(2048, "phrases of a list that are ranked together", least=1)
     without: tuple[str, ...] = ()  # lists that are left out
+    exact: bool = setting(
+        False, "phrases as clip-interrogator's lists spell them, '1 9 9 0 s' and all, not '1990s'"
+    )
     repeats: bool = True  # False: a phrase whose words were all said before it is left out
 
     def __post_init__(self) -> None:

@@ -15,7 +15,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import chain
 from operator import itemgetter
 from typing import TYPE_CHECKING
@@ -24,6 +24,7 @@ from unprompt.errors import ConfigError
 from unprompt.interrogator.config import InterrogatorConfig
 from unprompt.interrogator.tables import Choice, Ranking, Table, build_tables
 from unprompt.interrogator.vocabulary import NO_OWN_LISTS, OwnLists, read_vocabulary
+from unprompt.text.english import counted, join_spaced_digits
 from unprompt.text.words import find_stems
 
 if TYPE_CHECKING:
@@ -47,6 +48,16 @@ class Interrogation:
     prompt: str
     similarity: float
     choices: tuple[Choice, ...]
+
+    def spelled(self) -> Interrogation:
+        """The same with the digits of its phrases joined, where a list has them apart."""
+        prompt, choices = self.prompt, []
+        for choice in self.choices:
+            phrase = join_spaced_digits(choice.phrase)
+            if phrase != choice.phrase:
+                prompt = prompt.replace(choice.phrase, phrase)
+            choices.append(replace(choice, phrase=phrase))
+        return Interrogation(prompt, self.similarity, tuple(choices))
 
     def by_kind(self) -> dict[str, tuple[Choice, ...]]:
         """The phrases of each kind that the prompt has."""
@@ -120,14 +131,16 @@ class Interrogator:
         import torch
 
         if self.needs_captions and (captions is None or len(captions) != len(features)):
-            raise ValueError(f"mode '{self.config.mode}' takes a caption for each of {len(features)} images")
+            raise ValueError(
+                f"mode '{self.config.mode}' takes a caption for each of {counted(len(features), 'image')}"
+            )
         said = [str(caption) for caption in captions] if captions is not None else []
         images = torch.as_tensor(features, dtype=torch.float32, device=self._tables[0].features.device)
         done: list[Interrogation] = []
         for start in range(0, len(images), self._block):
             ranking = Ranking.of(images[start : start + self._block], self._tables)
             done += self._interrogated(ranking, said[start : start + self._block], measured)
-        return done
+        return done if self.config.exact else [one.spelled() for one in done]
 
     def _interrogated(self, ranking: Ranking, captions: Sequence[str], measured: bool) -> list[Interrogation]:
         """The images of one ranking, by the mode."""

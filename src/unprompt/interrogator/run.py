@@ -37,6 +37,7 @@ from unprompt.storage.matching import match_names, paths_by_id
 from unprompt.storage.submission import check_image_ids
 from unprompt.storage.text_config import TextConfig
 from unprompt.storage.training_texts import TextPlaces, find_pictures, open_texts
+from unprompt.text.english import counted
 
 if TYPE_CHECKING:
     from unprompt.networks.pipeline import Backbone
@@ -118,7 +119,7 @@ def _finish(
     if len(done.problems) == len(files):
         first = done.problems[0]
         raise InputError(
-            f"none of {len(files)} images can be read, first: {first.file}: {first.problem}; "
+            f"none of {counted(len(files), 'image')} can be read, first: {first.file}: {first.problem}; "
             f"see {done.problems_path}"
         )
     return InterrogateResult(
@@ -198,7 +199,9 @@ def _interrogate(
     """Do the images that are not done yet."""
     loader = Loader(device)
     checkpoint = Path(config.checkpoint) if config.checkpoint else None
-    clip = loader.once(Clip.load, config.clip.clip, checkpoint, config.clip.statistics)
+    clip = loader.once(
+        Clip.load, config.clip.clip, checkpoint, config.clip.statistics, config.clip.pretrained
+    )
     clip.batch = config.batch or clip.batch
     captioner = load_captioner_of(loader, config.captioner) if config.needs_captioner else None
     interrogator = Interrogator.build(clip.texts, config.prompts, own_lists(config.phrases))

@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from unprompt.errors import CheckpointError
+from unprompt.interrogator.vocabulary import shown_phrase
 from unprompt.networks.checkpoints import cache_folder
 from unprompt.storage.caching import make_once
 from unprompt.storage.files import writing
@@ -116,7 +117,7 @@ def _warn_of_long(tower: TextTower, kind: str, phrases: Sequence[str]) -> None:
     if long:
         warnings.warn(
             f"{kind}: {len(long)} of {len(phrases)} phrases fill CLIP's {tower.context} tokens, what stands "
-            f"beyond them has no influence; first: {long[0]}",
+            f"beyond them has no influence; first: {shown_phrase(long[0])}",
             stacklevel=3,
         )
 

@@ -6,6 +6,7 @@ gives "by X" and "inspired by X"; a site gives its name, "trending on", "feature
 
 from __future__ import annotations
 
+import re
 import warnings
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
@@ -24,6 +25,10 @@ SITES = (
     "zbrush central",
 )
 
+TOP = re.compile(r"\.top\d+$")  # in the web UI's names of lists: how many phrases it takes of one
+DESCRIBING = ("readme", "license", "licence")
+COMMENT = "#"
+LONGEST_SHOWN = 80  # characters of a phrase in a message
 BESIDES = ".more"  # artists.more.txt is added to the package's artists, artists.txt stands instead of them
 
 
@@ -44,24 +49,40 @@ class OwnLists:
 
     @classmethod
     def in_folder(cls, folder: Path) -> OwnLists:
-        """The NAME.txt (instead) and NAME.more.txt (besides) of a folder; only files ending in .txt are read.
+        """The NAME.txt (instead) and NAME.more.txt (besides) of a folder, in small or capital letters.
 
-        Raises InputError where the folder is missing or has no such file, ConfigError for another NAME.
+        The web UI's names do too: flavors.top3.txt is flavors, of which it takes three. Other files are left
+        alone, and a warning names .txt files among them, but not a readme's.
+        Raises InputError where the folder is missing or has no list, ConfigError where two are the same.
         """
         if not folder.is_dir():
             raise InputError(f"{folder} is not a folder; name the one that holds your lists of phrases")
         instead: dict[str, Path] = {}
         besides: dict[str, Path] = {}
-        for path in sorted(folder.glob("*.txt")):
-            name = path.stem.removesuffix(BESIDES)
+        others = []
+        for path in sorted(path for path in folder.iterdir() if path.suffix.lower() == ".txt"):
+            stem = TOP.sub("", path.stem.lower())
             try:
-                kind_named(name)
-            except ConfigError as error:
-                raise ConfigError(f"{path}: {error}") from error
-            (besides if path.stem.endswith(BESIDES) else instead)[name] = path
+                kind = kind_named(stem.removesuffix(BESIDES))
+            except ConfigError:
+                others += [] if stem in DESCRIBING else [path.name]
+                continue
+            lists = besides if stem.endswith(BESIDES) else instead
+            if kind in lists:
+                raise ConfigError(
+                    f"{folder} has two lists of {kind}, {lists[kind].name} and {path.name}; keep one"
+                )
+            lists[kind] = path
+        if others and (instead or besides):
+            warnings.warn(
+                f"{folder}: no list of phrases, so not read: {', '.join(others[:3])}"
+                f"{' …' if len(others) > 3 else ''}; lists are called {', '.join(KINDS)}",
+                stacklevel=2,
+            )
         if not instead and not besides:
             known = ", ".join(f"{kind}.txt" for kind in KINDS)
-            raise InputError(f"{folder} has no list of phrases; expected one of {known}")
+            there = f" (it has {', '.join(others[:3])})" if others else ""
+            raise InputError(f"{folder} has no list of phrases{there}; expected one of {known}")
         return cls(instead, besides)
 
 
@@ -88,8 +109,9 @@ def _entries(kind: str, own: OwnLists) -> list[str]:
 
 def write_out(kind: str, entries: Sequence[str]) -> list[str]:
     """The phrases that the entries of a list stand for, in clip-interrogator's order."""
-    if kind == "artists":
-        return [f"{how} {artist}" for how in ("by", "inspired by") for artist in entries]
+    if kind == "artists":  # which some lists already write as "by X"
+        names = [re.sub(r"^by\s+", "", artist, flags=re.IGNORECASE) for artist in entries]
+        return [f"{how} {artist}" for how in ("by", "inspired by") for artist in dict.fromkeys(names)]
     if kind == "trendings":
         forms = ("{}", "trending on {}", "featured on {}", "{} contest winner")
         return [form.format(site) for form in forms for site in entries]
@@ -116,13 +138,13 @@ def read_phrases(kind: str) -> list[str]:
 
 
 def read_list(path: Path) -> list[str]:
-    """The entries of a user's file, one a line, without blank lines and spaces around.
+    """The entries of a user's file, one a line, without blanks, comments (#) and spaces around.
 
     A byte-order mark and any line ends are accepted; an entry that stands again is left out, which a warning
     counts. Raises InputError for a missing or empty file and, with the line, for one that is not UTF-8.
     """
     lines = [line.strip() for line in read_text(path).splitlines()]
-    entries = [line for line in lines if line]
+    entries = [line for line in lines if line and not line.startswith(COMMENT)]
     if not entries:
         raise InputError(f"{path} has no phrases; write one a line, or remove the file")
     return _without_doubles(entries, known=(), path=path)
@@ -136,10 +158,17 @@ def _without_doubles(entries: Sequence[str], known: Sequence[str], path: Path) -
         first = next(entry for entry in entries if counts[entry] > 1)
         warnings.warn(
             f"{path}: {len(entries) - len(new)} of {len(entries)} phrases stand twice and count once, "
-            f"first: {first}",
+            f"first: {shown_phrase(first)}",
             stacklevel=2,
         )
     return new
+
+
+def shown_phrase(phrase: str) -> str:
+    """A phrase as a message says it: its beginning, where it is long."""
+    return (
+        phrase if len(phrase) <= LONGEST_SHOWN else f"{phrase[:LONGEST_SHOWN]}… ({len(phrase):,} characters)"
+    )
 
 
 def own_lists(folder: str | Path) -> OwnLists:

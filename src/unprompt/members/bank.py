@@ -34,6 +34,7 @@ from unprompt.records import DIM, Problem, unit_rows
 from unprompt.storage import resumable as folders
 from unprompt.storage.files import read_arrays, read_json, write_arrays
 from unprompt.storage.images import ImageFile, identify_images
+from unprompt.text.english import counted
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -82,7 +83,7 @@ class Bank:
             or self.embeddings.dtype != np.float16
         ):
             raise InputError(
-                f"a bank of {count} prompts needs float16 features ({count}, D) and embeddings "
+                f"a bank of {counted(count, 'prompt')} needs float16 features ({count}, D) and embeddings "
                 f"({count}, {DIM}), got {self.features.dtype} {self.features.shape} and "
                 f"{self.embeddings.dtype} {self.embeddings.shape}"
             )
@@ -191,7 +192,8 @@ def build_bank(
         )
         if len(problems) == len(files):
             raise InputError(
-                f"none of {len(files)} images can be read, first: {problems[0].file}: {problems[0].problem}"
+                f"none of {counted(len(files), 'image')} can be read, first: {problems[0].file}: "
+                f"{problems[0].problem}"
             )
         readable = [row for row, why in enumerate(whys) if not why]
         bank = Bank(

@@ -80,7 +80,7 @@ def build(loader: Loader, spec: MemberSpec) -> InterrogatorMember:
 def clip_of(loader: Loader, spec: MemberSpec) -> Clip:
     """The CLIP that a table names, shared by the members that name the same one."""
     which = spec.read(ClipConfig)
-    return loader.once(Clip.load, which.clip, spec.checkpoint, which.statistics)
+    return loader.once(Clip.load, which.clip, spec.checkpoint, which.statistics, which.pretrained)
 
 
 def checkpoints(spec: MemberSpec) -> list[str]:

@@ -14,6 +14,7 @@ from unprompt.metadata.reading import read_file_generation
 from unprompt.progress import Progress, silent
 from unprompt.storage.files import write_table
 from unprompt.storage.images import ImageFile
+from unprompt.text.english import counted
 
 HEADER = (
     "imgId", "prompt", "negative", "seed", "width", "height", "sampler", "steps", "cfg", "model",
@@ -62,7 +63,8 @@ def check_any_readable(found: Sequence[FilePrompt]) -> None:
     problems = [one for one in found if one.problem is not None]
     if problems and len(problems) == len(found):
         raise InputError(
-            f"none of {len(found)} images can be read, first: {problems[0].file.name}: {problems[0].problem}"
+            f"none of {counted(len(found), 'image')} can be read, first: {problems[0].file.name}: "
+            f"{problems[0].problem}"
         )
 
 

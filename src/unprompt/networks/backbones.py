@@ -19,7 +19,7 @@ from typing import Any
 import torch
 
 from unprompt.errors import CheckpointError, ConfigError
-from unprompt.networks.checkpoints import locate, verify
+from unprompt.networks.checkpoints import locate, snapshot_in, verify
 from unprompt.networks.folding import fold_batch_norms, match_by_order
 from unprompt.networks.preprocess import Preprocess
 from unprompt.networks.state_dicts import StateDict, load_strictly, read_tensors
@@ -352,6 +352,7 @@ def pretrained_state(name: str, weights: Path | None) -> tuple[StateDict, str]:
 
 
 def _weights_file(weights: Path) -> Path:
+    weights = snapshot_in(weights)
     if not weights.is_dir():
         return weights
     found = next((weights / name for name in WEIGHTS if (weights / name).is_file()), None)

@@ -17,6 +17,7 @@ from unprompt.networks.checkpoints import sha256_of
 from unprompt.networks.loader import Loader
 from unprompt.records import check_unique
 from unprompt.storage.files import read_ids, read_table
+from unprompt.text.english import counted
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -113,7 +114,8 @@ class Captioner:
                 )
         except torch.cuda.OutOfMemoryError as error:
             raise RunError(
-                f"{len(prepared)} images at once do not fit into the GPU's memory; give a smaller batch"
+                f"{counted(len(prepared), 'image')} at once do not fit into the GPU's memory; give a "
+                "smaller batch"
             ) from error
         texts = self._tokenizer.batch_decode(tokens, skip_special_tokens=True)
         return np.array([text.strip() for text in texts], dtype=np.str_)

@@ -12,9 +12,10 @@ from typing import Any
 
 from unprompt.errors import CheckpointError, InputError
 from unprompt.networks.blip_names import COUNTER, PARTS, SHAPES_READ, TIED, blip_sizes, transformers_name
-from unprompt.networks.checkpoints import locate, verify
+from unprompt.networks.checkpoints import locate, snapshot_in, verify
 from unprompt.networks.huggingface import WEIGHTS, import_transformers
 from unprompt.storage.files import read_json
+from unprompt.storage.stand_ins import describe_stand_in
 
 CHECKPOINT = "blip-large"  # where none is named
 CHECKPOINTS = (CHECKPOINT, "blip-base")
@@ -58,6 +59,7 @@ def load_captioner(path: Path | None, vocabulary: Path | None, half: bool) -> Ca
         found = locate(path.name if path else CHECKPOINT)
         verify(found)
         path = found.main_path if found.main_path.suffix == ".pth" else found.folder
+    path = snapshot_in(path)
     if path.is_dir() and not (path / "config.json").exists() and len(single := list(path.glob("*.pth"))) == 1:
         (path,) = single  # a data set that holds Salesforce's file and nothing else
     if path.is_dir():
@@ -117,6 +119,9 @@ def folder_files(folder: Path) -> tuple[str, list[Path]]:
             raise CheckpointError(
                 f"{folder} lacks the {what} ({missing[0]}); copy that from where its config.json is from"
             )
+    for path in weights:
+        if stand_in := describe_stand_in(path):
+            raise CheckpointError(f"{path} is {stand_in}")
     return str(kind), [config_file, *weights, *tokenizers, *preprocessors]
 
 

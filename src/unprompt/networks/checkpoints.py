@@ -19,6 +19,8 @@ from typing import Any
 from unprompt.errors import CheckpointError, InputError
 from unprompt.storage.files import read_json, writing
 from unprompt.storage.packages import package_folder
+from unprompt.storage.stand_ins import describe_stand_in
+from unprompt.text.english import counted
 
 KAGGLE_INPUT = Path(os.environ.get("UNPROMPT_KAGGLE_INPUT", "/kaggle/input"))  # elsewhere in rehearsals
 ENVIRONMENT_VARIABLE = "UNPROMPT_CHECKPOINTS"
@@ -172,6 +174,28 @@ def in_hub_cache(source: Source) -> Path | None:
     return folder if folder.is_dir() else None
 
 
+def snapshot_in(folder: Path) -> Path:
+    """The folder of a model's files in a repository of the hub's cache (`models--OWNER--NAME`).
+
+    It is that of the branch main, or the one revision that is there. Any other folder is given back as it is.
+    Raises CheckpointError where there are several revisions and no telling which, or none.
+    """
+    snapshots = folder if folder.name == "snapshots" else folder / "snapshots"
+    if not snapshots.is_dir() or not snapshots.resolve().parent.name.startswith("models--"):
+        return folder
+    there = sorted(path for path in snapshots.iterdir() if path.is_dir())
+    main = snapshots.parent / "refs" / "main"
+    if main.is_file() and (snapshots / main.read_text("utf-8").strip()) in there:
+        return snapshots / main.read_text("utf-8").strip()
+    if len(there) != 1:
+        names = ", ".join(path.name[:12] for path in there[:3]) or "none"
+        raise CheckpointError(
+            f"{folder} is a repository in Hugging Face's cache with {len(there)} revisions ({names}) and no "
+            f"branch main; name the folder of one, in {snapshots}"
+        )
+    return there[0]
+
+
 def meta_folder() -> Path:
     """`datasets_meta/`: inside the installed package, or beside `src/` in a checkout."""
     here = Path(__file__).resolve().parents[1]  # the package
@@ -275,7 +299,7 @@ def locate(name: str, explicit: Path | None = None) -> Found:
     where = "; ".join(dict.fromkeys(f"{place}: {folder}" for place, folder in tried))
     size = f" ({size_of(checkpoint.download)})" if checkpoint.download else ""
     raise CheckpointError(
-        f"checkpoint '{name}' ({checkpoint.role}) not found in {len(tried)} places ({where}); "
+        f"checkpoint '{name}' ({checkpoint.role}) not found in {counted(len(tried), 'place')} ({where}); "
         f"{checkpoint.get[0]}{size}, or attach the Kaggle data set '{checkpoint.data_set}'; other ways: "
         f"unprompt checkpoints fetch {name} --by-hand"
     )
@@ -317,7 +341,7 @@ def folder_of(model: str, layout: str) -> Path:
     checkpoint's files are verified. Raises CheckpointError that says how to get it.
     """
     if Path(model).is_dir():
-        return Path(model)
+        return snapshot_in(Path(model))
     if model not in known_checkpoints():
         raise CheckpointError(
             f"there is no model folder '{model}', and no checkpoint of that name; give a folder in the "
@@ -366,6 +390,8 @@ def verify(found: Found, only: Sequence[str] | None = None) -> None:
             continue
         path = found.folder / file.name
         size = path.stat().st_size
+        if size and (stand_in := describe_stand_in(path)):
+            raise CheckpointError(f"{path} is {stand_in}")
         if file.size is not None and size != file.size:
             raise CheckpointError(
                 f"{path} has {size:,} bytes, the checkpoint '{found.checkpoint.name}' has {file.size:,}: "
@@ -415,7 +441,8 @@ def install(name: str, source: Path) -> Found:
     if given is None:
         missing = [file.name for file in checkpoint.files if not (root / file.name).is_file()]
         raise InputError(
-            f"{root} lacks {len(missing)} of {len(checkpoint.files)} files of '{name}', first: {missing[0]}"
+            f"{root} lacks {len(missing)} of {counted(len(checkpoint.files), 'file')} of '{name}', "
+            f"first: {missing[0]}"
         )
     verify(given)
     target = checkpoint_folder(name)

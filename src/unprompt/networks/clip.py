@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import copy
 import difflib
 import logging
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -14,10 +15,13 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from unprompt.errors import CheckpointError, ConfigError
-from unprompt.networks.checkpoints import locate, verify
+from unprompt.networks import clip_transformers
+from unprompt.networks.checkpoints import locate, snapshot_in, verify
 from unprompt.networks.clip_config import MODEL
+from unprompt.networks.clip_kinds import DECLARED, QUICK, ClipKind, kind_of
 from unprompt.networks.huggingface import stay_offline
 from unprompt.storage.packages import needed_for
+from unprompt.text.english import counted
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -28,6 +32,8 @@ if TYPE_CHECKING:
 
 CHECKPOINTS = {MODEL: "clip-vit-h-14", "ViT-L-14-quickgelu": "clip-vit-l-14"}  # those that are declared
 CONFIG_FILE = "open_clip_config.json"
+CLIPS_WORDS = 49_408
+REPLACED = "ViT-B-32"  # any name of a plain CLIP
 WEIGHTS_FILES = (  # as repositories of open_clip's models name them; the first that is there is taken
     "open_clip_model.safetensors",
     "open_clip_pytorch_model.safetensors",
@@ -60,23 +66,29 @@ class Clip:
 
     @classmethod
     def load(
-        cls, device: str, model: str = MODEL, checkpoint: Path | None = None, statistics: str = ""
+        cls,
+        device: str,
+        model: str = MODEL,
+        checkpoint: Path | None = None,
+        statistics: str = "",
+        pretrained: str = "",
     ) -> Clip:
         """Load a model that open_clip knows by name from a file or folder, or the declared one where found.
 
-        A folder with an open_clip_config.json says itself which model it holds. Half precision on a GPU,
-        float32 elsewhere. Raises CheckpointError where files are missing, damaged, of another model, or
-        have code in them; ConfigError for a name or setting that does not exist.
+        A folder with an open_clip_config.json, or in the layout of transformers' CLIPModel, says itself which
+        model it holds; for a file, `pretrained` is open_clip's name of its weights, see `clip_kinds.kind_of`.
+        Half precision on a GPU, float32 elsewhere. Raises CheckpointError where files are missing, damaged,
+        of another model, or have code in them; ConfigError for a name or setting that does not exist.
         """
         stay_offline()
         with needed_for("a CLIP model", "interrogate"):
             from unprompt.networks.state_dicts import read_tensors
 
-            source = Source.of(model, checkpoint)
+            source = Source.of(model, checkpoint, pretrained)
             network = source.network(device)
         source.fill(network, read_tensors(source.weights))
-        preprocess = with_statistics(network.visual.preprocess_cfg, statistics)
-        name = f"clip {source.model} {source.weights.resolve()} {statistics}".rstrip()
+        preprocess = with_statistics({**network.visual.preprocess_cfg, **source.preprocess}, statistics)
+        name = f"clip {source.model} {source.weights.resolve()} {statistics} {pretrained}".rstrip()
         return cls(name, network.requires_grad_(False), source.tokenizer(), device, preprocess)
 
     @classmethod
@@ -141,28 +153,68 @@ def with_statistics(preprocess: Mapping[str, Any], statistics: str) -> dict[str,
 
 @dataclass(frozen=True)
 class Source:
-    """Where a model comes from: its name, what open_clip calls it, and its file of weights."""
+    """Where a model comes from: its name, what open_clip calls it, and its file of weights.
+
+    `settings`: what its network has instead of what open_clip says; `preprocess`: the same for its pictures.
+    """
 
     model: str  # for people
     address: str  # for open_clip: a name it knows, or local-dir:FOLDER
     weights: Path
+    settings: Mapping[str, Any] = field(default_factory=dict)
+    preprocess: Mapping[str, Any] = field(default_factory=dict)
 
     @classmethod
-    def of(cls, model: str, checkpoint: Path | None) -> Source:
+    def of(cls, model: str, checkpoint: Path | None, pretrained: str = "") -> Source:
         """Find the files. Raises CheckpointError or ConfigError."""
-        if checkpoint is not None and (checkpoint / CONFIG_FILE).is_file():
-            return cls(f"the model of {checkpoint}", f"local-dir:{checkpoint}", weights_in(checkpoint))
+        if checkpoint is not None:
+            checkpoint = snapshot_in(checkpoint)
+            if found := cls.of_folder(checkpoint):
+                if pretrained:
+                    raise ConfigError(
+                        f"pretrained says which weights a file has; {checkpoint} says it itself, leave it out"
+                    )
+                return found
         check_name(model)
         if checkpoint is None:
-            if model not in CHECKPOINTS:
-                known = " and ".join(CHECKPOINTS)
-                raise CheckpointError(f"only {known} have declared checkpoints; name a file of {model}")
-            found = locate(CHECKPOINTS[model])
-            verify(found)
-            return cls(model, model, found.main_path)
+            tag = _declared_tag(model)
+            if pretrained and pretrained.lower().replace("-", "_") != tag:
+                raise ConfigError(
+                    f"the declared checkpoint of {model} is {tag}; name a file of '{pretrained}'"
+                )
+            located = locate(CHECKPOINTS[model])
+            verify(located)
+            return cls.of_file(model, located.main_path, kind_of(model, tag, located.main_path))
         if not checkpoint.exists():
             raise CheckpointError(f"there is no checkpoint {checkpoint}; name a file of {model}")
-        return cls(model, model, weights_in(checkpoint) if checkpoint.is_dir() else checkpoint)
+        weights = weights_in(checkpoint) if checkpoint.is_dir() else checkpoint
+        from unprompt.networks.state_dicts import check_for_weights
+
+        check_for_weights(weights)
+        return cls.of_file(model, weights, kind_of(model, pretrained, weights))
+
+    @classmethod
+    def of_folder(cls, folder: Path) -> Source | None:
+        """The model of a folder that says itself which it is, or None. Raises CheckpointError."""
+        what = f"the model of {folder}"
+        if (folder / CONFIG_FILE).is_file():
+            return cls(what, f"local-dir:{folder}", weights_in(folder))
+        if clip_transformers.is_transformers_clip(folder):
+            settings = clip_transformers.settings_of(folder)
+            weights, preprocess = (
+                clip_transformers.weights_of(folder),
+                clip_transformers.preprocess_of(folder),
+            )
+            # open_clip builds models by name; each of this one's settings is replaced.
+            return cls(what, REPLACED, weights, settings, preprocess)
+        return None
+
+    @classmethod
+    def of_file(cls, model: str, weights: Path, kind: ClipKind | None) -> Source:
+        """A model by open_clip's name; its weights are run as their kind is, or as open_clip has it."""
+        if kind is None:
+            return cls(model, model, weights)
+        return cls(model, model, weights, {"quick_gelu": kind.quick_gelu}, kind.preprocess)
 
     def network(self, device: str) -> Any:
         """The network, its parameters not yet filled in. Raises CheckpointError where it needs the hub."""
@@ -177,11 +229,13 @@ class Source:
                     pretrained_text=False,
                     precision=precision,
                     device=device,
+                    **copy.deepcopy(dict(self.settings)),
                 ).eval()
         except (OSError, ValueError, TypeError, KeyError) as error:  # what open_clip raises for a bad config
             reason = " ".join(str(error).split())[:200]
+            file = clip_transformers.CONFIG if "embed_dim" in self.settings else CONFIG_FILE
             raise CheckpointError(
-                f"{self.model} cannot be built from local files ({reason}); check {CONFIG_FILE}"
+                f"{self.model} cannot be built from local files ({reason}); check {file}"
             ) from error
 
     def fill(self, network: Any, state: dict[str, Any]) -> None:
@@ -201,6 +255,13 @@ class Source:
         """The model's tokenizer. Raises CheckpointError where its files would have to come from a hub."""
         import open_clip
 
+        if text := self.settings.get("text_cfg"):
+            if text["vocab_size"] != CLIPS_WORDS:
+                raise CheckpointError(
+                    f"{self.model} has {text['vocab_size']:,} words, CLIP's own tokenizer {CLIPS_WORDS:,}; "
+                    f"name a folder that holds {CONFIG_FILE}, the weights and the tokenizer's files"
+                )
+            return open_clip.SimpleTokenizer(context_length=text["context_length"])
         text = (open_clip.get_model_config(self.address) or {}).get("text_cfg", {})
         hub = text.get("hf_tokenizer_name", "")
         try:
@@ -210,6 +271,15 @@ class Source:
                 f"the tokenizer of {self.model} ({hub or 'not CLIP’s own'}) is not here; name a folder that "
                 f"holds {CONFIG_FILE}, the weights and the tokenizer's files"
             ) from error
+
+
+def _declared_tag(model: str) -> str:
+    """open_clip's name of a model's declared weights. Raises CheckpointError where none are declared."""
+    for (name, tag), checkpoint in DECLARED.items():
+        if CHECKPOINTS.get(model) == checkpoint and name == model.removesuffix(QUICK):
+            return tag
+    known = " and ".join(CHECKPOINTS)
+    raise CheckpointError(f"only {known} have declared checkpoints; name a file of {model}")
 
 
 def check_name(model: str) -> None:
@@ -231,7 +301,8 @@ def weights_in(folder: Path) -> Path:
     if len(others) != 1:
         there = ", ".join(path.name for path in others[:3]) or "none"
         raise CheckpointError(
-            f"{folder} has {len(others)} files of weights ({there}) and no {WEIGHTS_FILES[0]}; name one file"
+            f"{folder} has {counted(len(others), 'file')} of weights ({there}) and no "
+            f"{WEIGHTS_FILES[0]}; name one file"
         )
     return others[0]
 
@@ -268,6 +339,8 @@ def in_names_of(network: Any, state: dict[str, Any]) -> dict[str, Any]:
     from open_clip.convert import convert_state_dict
     from open_clip.model import convert_to_custom_text_state_dict
 
+    if clip_transformers.MARK in state:
+        state = clip_transformers.in_open_clips_names(state)
     state = convert_state_dict(network, state)
     if "positional_embedding" in state and not hasattr(network, "positional_embedding"):
         state = convert_to_custom_text_state_dict(state)
@@ -287,6 +360,8 @@ def looks_like(state: Mapping[str, Any]) -> str:
     """Which of open_clip's models a state dict's shapes fit, or the shapes themselves."""
     import open_clip
 
+    if clip_transformers.MARK in state:
+        state = clip_transformers.in_open_clips_names(dict(state))
     measured = measures_of(state)
     if not measured:
         return f"no CLIP ({len(state)} tensors, first: {next(iter(state), 'none')})"

@@ -15,3 +15,10 @@ class ClipConfig:
 
     clip: str = setting(MODEL, "open_clip's name of it", metavar="MODEL")
     statistics: str = setting("", "of the channels: half", shown="the model's own")
+    pretrained: str = setting(
+        "",
+        "open_clip's name of the weights in the file (openai, laion2b_s32b_b82k …), which says how pictures "
+        "are prepared and which activation is right",
+        shown="by the file's path, or as all weights of the model",
+        metavar="TAG",
+    )

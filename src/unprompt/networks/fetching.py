@@ -46,6 +46,7 @@ from unprompt.networks.checkpoints import (
 )
 from unprompt.progress import Progress, silent
 from unprompt.storage.files import full_disk_told, locked, write_json
+from unprompt.text.english import counted
 
 HUB = "https://huggingface.co"
 HUB_HOSTS = ("huggingface.co", "hf.co")  # beside HF_ENDPOINT's
@@ -208,7 +209,7 @@ def _announcement(checkpoint: Checkpoint, coming: Sequence[Remote], folder: Path
     before = f" ({shown_bytes(there)} are here from before)" if there else ""
     licences = ", ".join(dict.fromkeys(remote.file.licence for remote in coming))
     repositories = ", ".join(dict.fromkeys(str(remote.file.source.repository) for remote in coming))
-    many = "1 file" if len(coming) == 1 else f"{len(coming)} files"
+    many = counted(len(coming), "file")
     return (
         f"{checkpoint.name}: {many}, {shown_bytes(left)}{unknown}{before}, of {repositories} ({licences}), "
         f"into {folder}"

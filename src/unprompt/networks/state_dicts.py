@@ -14,6 +14,7 @@ import torch
 
 from unprompt.errors import CheckpointError
 from unprompt.storage.damage import damaged_safetensors, damaged_weights
+from unprompt.storage.stand_ins import describe_stand_in
 
 StateDict = dict[str, torch.Tensor]
 
@@ -25,14 +26,25 @@ COUNTERS = ("n_averaged",)  # what torch's AveragedModel keeps beside the tensor
 def read_tensors(path: Path) -> StateDict:
     """Read a model's tensors on the CPU, taken out of wrappers and with the names as the model has them.
 
-    Raises CheckpointError for a missing or damaged file, for one with code in it (which is never run), and
-    for one that holds no tensors.
+    Raises CheckpointError for a missing or damaged file, for what is no file of weights but lies in its
+    place, for one with code in it (which is never run), and for one that holds no tensors.
     """
+    check_for_weights(path)
     content = read_safetensors(path) if is_safetensors(path) else _read_torch(path)
     state = unwrap(content)
     if not state:
         raise CheckpointError(f"{path} holds no tensors by name, so it is no model's state dict")
     return state
+
+
+def check_for_weights(path: Path) -> None:
+    """Raise CheckpointError for a Git LFS pointer, a web page or half a download under a file's name."""
+    try:
+        found = describe_stand_in(path)
+    except OSError as error:
+        raise CheckpointError(f"{path} cannot be read: {error.strerror}; name a file of weights") from error
+    if found:
+        raise CheckpointError(f"{path} is {found}")
 
 
 def is_safetensors(path: Path) -> bool:
@@ -77,6 +89,8 @@ def _read_torch(path: Path) -> Any:
             warnings.simplefilter("ignore")  # torch warns of foreign pickles just before it refuses them
             # Mapped, a large file need not stay in memory beside the network that is filled from it.
             mapped = zipfile.is_zipfile(path)  # files from before torch 1.6 cannot be
+            if mapped:
+                _check_for_programs(path)
             return torch.load(path, map_location="cpu", weights_only=True, mmap=mapped)
     except pickle.UnpicklingError as error:
         asked = re.search(r"GLOBAL (\S+)|Unsupported (?:operand|class) \S+", str(error))
@@ -88,6 +102,17 @@ def _read_torch(path: Path) -> Any:
         ) from error
     except damaged_weights() as error:
         raise damaged(path, error) from error
+
+
+def _check_for_programs(path: Path) -> None:
+    """Raise CheckpointError for a TorchScript archive, which torch tells apart only in words of its own."""
+    with zipfile.ZipFile(path) as archive:
+        names = archive.namelist()
+    if any(name.partition("/")[2].startswith("code/") for name in names):
+        raise CheckpointError(
+            f"{path} is a TorchScript archive, a program with weights in it, as OpenAI published its CLIPs, "
+            "and code in a checkpoint is never run; get the model as .safetensors, or save its state_dict"
+        )
 
 
 def unwrap(content: Any) -> StateDict:

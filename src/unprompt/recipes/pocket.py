@@ -245,6 +245,8 @@ def make_features(recipe: Recipe, known: Dataset, tower: LockedTower, progress: 
             )
         features = tower.features(pixels, progress=progress, stages=stages)
         write_arrays(path, features=features.astype(np.float16))
+        if stages or tower.preprocess.size != recipe.captioner.size:  # else the captioner reads them next
+            pixels.discard()
     found: FloatArray = read_arrays(path, ("features",))["features"].astype(np.float32)
     return found
 
@@ -270,8 +272,9 @@ def make_captioner(recipe: Recipe, known: Dataset, features: FloatArray, progres
     """BUNDLE/captioner, taught by the regression's features as well."""
     folder = recipe.bundle / "captioner"
     if not is_trained(folder / captioning.KIND.record, recipe.captioner, recipe.out / "features.npz"):
+        pixels = pixels_of(known, recipe.captioner.size, progress)
         train_captioner(
-            pixels_of(known, recipe.captioner.size, progress),
+            pixels,
             [caption_of(prompt) for prompt in known.prompts.texts],
             folder,
             recipe.captioner,
@@ -279,6 +282,7 @@ def make_captioner(recipe: Recipe, known: Dataset, features: FloatArray, progres
             overwrite=True,
             progress=lambda step, done, total: progress(f"captioner, {step}", done, total),
         )
+        pixels.discard()
 
 
 def make_bank(recipe: Recipe, known: Dataset, features: FloatArray) -> None:

@@ -18,7 +18,7 @@ from unprompt.networks.minilm import encoder_identity
 from unprompt.pocket.engine import PocketEngine
 from unprompt.progress import Progress, silent
 from unprompt.regression import train as training
-from unprompt.regression.config import TrainConfig
+from unprompt.regression.config import MachineConfig, TrainConfig
 from unprompt.storage.files import read_json, read_prompts, write_table
 from unprompt.storage.images import DATASET_RECORD
 from unprompt.storage.toml_files import read_config
@@ -112,5 +112,6 @@ def train_once(
     record = run / training.RECORD
     done = record.exists() and TrainConfig(**read_config(run / "config.toml", TrainConfig)) == config
     if not done:
-        training.train(dataset, run, config, overwrite=overwrite, progress=progress, on_epoch=on_epoch)
+        machine = MachineConfig(keep_decoded=True)  # for what learns of the same pictures next
+        training.train(dataset, run, config, machine, overwrite, progress, on_epoch)
     return read_json(record)

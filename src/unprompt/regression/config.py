@@ -115,6 +115,9 @@ class MachineConfig:
     decoded: str = setting(
         "auto", "keep all images decoded on disk; auto: where they take half the free space", choices=DECODED
     )
+    keep_decoded: bool = setting(
+        False, "leave the decoded images in the cache for the next training, where they go when this is done"
+    )
     save_minutes: float = setting(10.0, "minutes between two saves: what a kill can cost", least=0)
 
     def __post_init__(self) -> None:

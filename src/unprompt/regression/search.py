@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from unprompt.datasets.seeds import derive_seed
 from unprompt.errors import ConfigError
 from unprompt.regression.config import HEADS, TrainConfig, TuneConfig
+from unprompt.text.english import counted
 
 if TYPE_CHECKING:
     from optuna.distributions import BaseDistribution
@@ -62,7 +63,7 @@ def search_space(
     if not batches:
         raise ConfigError(
             f"each batch size of {_listed(config.batch)} is larger than the training part of about "
-            f"{train_images:,} images; give a smaller one with --batch"
+            f"{counted(train_images, 'image')}; give a smaller one with --batch"
         )
     if len(batches) < len(config.batch):
         too_large = [batch for batch in config.batch if batch > train_images]

@@ -131,6 +131,9 @@ def train(
         if main:
             write_outputs(out, material, config, device_of(accelerator), result.epochs)
             finish(out, KIND, _record(result, material, config, machine, accelerator))
+    if not machine.keep_decoded:
+        accelerator.wait_for_everyone()
+        run.discard()
     return result
 
 
@@ -262,6 +265,11 @@ class _Run:
             loop.finish_epoch(asdict(row))
             on_epoch(row)
         return rows
+
+    def discard(self) -> None:
+        """Remove what was kept in the cache to learn from; an interrupted run never comes here."""
+        for pixels in {id(one): one for one in (self.loaded, self.material.pixels)}.values():
+            pixels.discard()
 
     def _inputs(self, batch: Batch) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor | None]:
         """A batch of what is loaded of images, as the objective takes it."""

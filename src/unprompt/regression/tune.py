@@ -21,7 +21,9 @@ from typing import TYPE_CHECKING, Any
 
 from unprompt import __version__
 from unprompt.datasets.dataset import read_dataset
+from unprompt.datasets.pixels import discard_decoded
 from unprompt.errors import ConfigError, RunError
+from unprompt.networks.checkpoints import cache_folder
 from unprompt.progress import Progress, silent
 from unprompt.regression import trials as trial_states
 from unprompt.regression.config import MachineConfig, TrainConfig, TuneConfig
@@ -32,6 +34,7 @@ from unprompt.storage.files import PARTS, locked, read_json, write_bytes, write_
 from unprompt.storage.packages import needed_for
 from unprompt.storage.resumable import WORK, fingerprint
 from unprompt.storage.toml_files import write_config
+from unprompt.text.english import counted
 
 if TYPE_CHECKING:
     import optuna
@@ -117,12 +120,16 @@ def tune(
         best = best_trial(told)
         if best is None:
             raise RunError(
-                f"none of {len(told)} trials gave a score; the first ended with: {told[0].problem}"
+                f"none of {counted(len(told), 'trial')} gave a score; the first ended with: {told[0].problem}"
             )
         result = TuneResult(
             out, tuple(told), best, replace(base, **best.parameters), _constant(study), resumed
         )
         write_json(out / RECORD, _record(result, dataset, base, config))
+    if not machine.keep_decoded:
+        from unprompt.networks.backbones import own_preprocess
+
+        discard_decoded(data, own_preprocess(base.backbone, base.size), cache_folder() / "pixels")
     return result
 
 
@@ -256,7 +263,8 @@ def _learn(
             for row in read_scores(folder / "metrics.csv"):
                 report(row)
         if not (folder / training.RECORD).exists():
-            training.train(dataset, folder, config, machine, on_epoch=report)
+            kept = replace(machine, keep_decoded=True)  # for the next trial
+            training.train(dataset, folder, config, kept, on_epoch=report)
     except optuna.TrialPruned:
         study.tell(trial.number, state=optuna.trial.TrialState.PRUNED)
     except (ConfigError, RunError) as error:
@@ -316,13 +324,14 @@ def _write_outcome(
     best = best_trial(trials)
     write_trials(out / "trials.csv", trials, list(space))
     if any(trial.score is not None for trial in trials):
-        count = f"{len(trials)} trial{'' if len(trials) == 1 else 's'}"
+        count = counted(len(trials), "trial")
         plot_trials(
             out / "trials.png", trials, space, constant, f"{base.backbone} on {dataset.name}: {count}"
         )
     if best is not None:
         heading = (
-            f"The best of {len(trials)} trials of `unprompt tune` on {dataset.name}: trial {best.number},\n"
+            f"The best of {counted(len(trials), 'trial')} of `unprompt tune` on {dataset.name}: trial "
+            f"{best.number},\n"
             f"validation score {best.score:.4f} in epoch {best.epoch} (best constant {constant:.4f}).\n"
             f"unprompt train DATASET --out RUN --config {BEST}"
         )

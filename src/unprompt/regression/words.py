@@ -16,6 +16,7 @@ import numpy as np
 import torch
 
 from unprompt.errors import InputError
+from unprompt.text.english import counted
 from unprompt.text.words import split_words
 
 if TYPE_CHECKING:
@@ -38,7 +39,8 @@ def vocabulary_of(prompts: Sequence[str], least: int) -> tuple[str, ...]:
     frequent = sorted((-count, word) for word, count in counts.items() if count >= least)
     if not frequent:
         raise InputError(
-            f"no word occurs in {least} of {len(prompts)} prompts, which a words head learns from; "
+            f"no word occurs in {least} of {counted(len(prompts), 'prompt')}, which a words head learns "
+            "from; "
             "give more prompts, lower word_count, or another head"
         )
     return tuple(word for _, word in frequent[:MOST_WORDS])

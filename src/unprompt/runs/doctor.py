@@ -22,7 +22,11 @@ from unprompt.networks.pipeline import gather, open_pipeline
 from unprompt.records import DIM
 from unprompt.runs.outputs import installed_versions
 from unprompt.storage.images import ImageFile
+from unprompt.storage.packages import extras, missing_from, needed_for
+from unprompt.text.english import counted
 
+FOR_USERS = ("lite", "interrogate", "generate", "train", "app", "serve", "cluster")
+EXTRA = "lite"  # the default bundle's
 TRIAL_IMAGES = 48
 SUBMISSION_ROW = 27  # bytes of one row, measured on ids of nine characters
 MEMBER_ROW = 4 * DIM + 40  # bytes an image in members/NAME.npz
@@ -69,6 +73,7 @@ class Findings:
     system: str
     cores: int
     device: str
+    extras: dict[str, list[str]]  # by extra, the packages of it that are missing
     checkpoints: list[CheckpointState]
     free_bytes: int
     needed_bytes: int
@@ -94,6 +99,7 @@ class Findings:
             "system": self.system,
             "cores": self.cores,
             "device": self.device,
+            "extras": self.extras,
             "checkpoints": [state.as_dict() for state in self.checkpoints],
             "free_bytes": self.free_bytes,
             "needed_bytes": self.needed_bytes,
@@ -109,7 +115,13 @@ class Findings:
         """For people."""
         lines = [f"unprompt {__version__} on {self.system}", "", "versions"]
         lines += [f"  {name:<24}{text}" for name, text in self.versions.items()]
-        lines += ["", "device", f"  {self.device}, {self.cores} cores", "", "checkpoints"]
+        lines += ["", "device", f"  {self.device}, {counted(self.cores, 'core')}"]
+        if self.extras:
+            lines += ["", "extras"]
+        for extra, missing in self.extras.items():
+            lacks = f"pip install 'unprompt[{extra}]'  (lacks {', '.join(missing)})"
+            lines.append(f"  {extra:<24}{lacks if missing else 'installed'}")
+        lines += ["", "checkpoints"]
         for state in self.checkpoints:
             where = f"{state.found.place}" if state.found else "not found"
             lines.append(f"  {state.checkpoint.name:<24}{where}  (for {', '.join(state.checkpoint.used_by)})")
@@ -119,7 +131,7 @@ class Findings:
             f"  {self.free_bytes / 1e9:.1f} GB free, "
             f"{self.images:,} images need about {self.needed_bytes / 1e9:.2f} GB",
             "",
-            f"{self.images:,} images with the bundle '{self.bundle}'",
+            f"{counted(self.images, 'image')} with the bundle '{self.bundle}'",
         ]
         if self.run_seconds is None:
             lines.append(f"  cannot run: {self.trouble}")
@@ -144,10 +156,11 @@ def _duration(seconds: float) -> str:
 def examine(bundle: str, images: int, out: Path) -> Findings:
     """Look at the machine and try the bundle on a few images."""
     spec = read_bundle(bundle)
-    device = choose_device("auto")
-    load_seconds = image_seconds = trouble = None
+    device, load_seconds, image_seconds, trouble = "unknown", None, None, None
     try:
-        load_seconds, image_seconds = _try(bundle, device)
+        with needed_for(f"the bundle '{bundle}'", EXTRA):
+            device = choose_device("auto")
+            load_seconds, image_seconds = _try(bundle, device)
     except CheckpointError as error:
         trouble = str(error)
     place = out if out.exists() else out.resolve().parent
@@ -156,6 +169,7 @@ def examine(bundle: str, images: int, out: Path) -> Findings:
         system=f"{platform.system()} {platform.machine()}",
         cores=core_count(),
         device=device,
+        extras={extra: missing_from(packages) for extra, packages in extras().items() if extra in FOR_USERS},
         checkpoints=checkpoint_states(),
         free_bytes=shutil.disk_usage(place).free,
         needed_bytes=images * (DIM * SUBMISSION_ROW + 2 * len(spec.members) * MEMBER_ROW),

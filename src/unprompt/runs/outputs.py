@@ -30,6 +30,7 @@ from unprompt.runs.report import Report, ReportImage, choose_images, render_repo
 from unprompt.storage.files import write_bytes, write_embeddings, write_problems, write_prompts
 from unprompt.storage.images import NOT_IN_FOLDER, ImageFile
 from unprompt.storage.submission import write_submission
+from unprompt.text.english import counted
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -196,10 +197,11 @@ def level_notes(counts: Counter[Level]) -> list[str]:
     """Sentences for the reader where a deadline left images with less than the whole bundle."""
     notes = []
     if cheapest := counts[Level.CHEAPEST]:
-        notes.append(f"The deadline left {cheapest} images to the cheapest member alone.")
+        notes.append(f"The deadline left {counted(cheapest, 'image')} to the cheapest member alone.")
     if prior := counts[Level.PRIOR]:
         notes.append(
-            f"The deadline left {prior} images without a look: their rows carry the prior embedding."
+            f"The deadline left {counted(prior, 'image')} without a look: their rows carry the prior "
+            "embedding."
         )
     return notes
 

@@ -41,6 +41,7 @@ from unprompt.storage.matching import fit_prompts, paths_by_id
 from unprompt.storage.submission import check_image_ids, read_submission_ids
 from unprompt.storage.text_config import TextConfig
 from unprompt.storage.training_texts import Picture, TextPlaces
+from unprompt.text.english import counted
 
 if TYPE_CHECKING:
     from unprompt.bundle.loaded import LoadedBundle
@@ -84,7 +85,9 @@ def predict(
     check_image_ids(order)
     truths = fit_prompts(read_prompts(truth), paths_by_id(images)) if truth else None
     if truths is not None and not set(truths.ids) & set(order):
-        raise InputError(f"no image id of {truth} is among the {len(order)} images, first: {truths.ids[0]}")
+        raise InputError(
+            f"no image id of {truth} is among the {counted(len(order), 'image')}, first: {truths.ids[0]}"
+        )
     texts = texts or TextConfig()
     texts.check_use()
     places = TextPlaces(_pictures(files, source), texts, config.overwrite) if texts.is_wanted else None
@@ -182,7 +185,7 @@ def _match_sample(images: list[ImageFile], sample: Path | None) -> tuple[list[st
     file_by_id = {image.image_id: image for image in images}
     if not any(image_id in file_by_id for image_id in wanted):
         raise InputError(
-            f"no image id of {sample} is among the {len(images)} images "
+            f"no image id of {sample} is among the {counted(len(images), 'image')} "
             f"(the sample starts with '{wanted[0]}', the folder with '{images[0].image_id}')"
         )
     folder = images[0].path.parent

@@ -13,7 +13,7 @@ import io
 import json
 import os
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from itertools import chain
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any
@@ -96,6 +96,36 @@ def locked(lock: Path, path: Path) -> Iterator[None]:
         except OSError:
             raise RunError(f"another unprompt is writing {path}; wait for it or name another --out") from None
         yield
+
+
+def hold_shared(path: Path) -> IO[bytes] | None:
+    """Say that this process reads a file, as others may, until the stream is closed or given back.
+
+    None on Windows, whose system keeps files that are open.
+    """
+    try:
+        import fcntl
+    except ImportError:
+        return None
+    stream = path.open("rb")
+    with suppress(OSError):  # a network's disk may have no locks
+        fcntl.flock(stream, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    return stream
+
+
+def remove_unheld(path: Path, held: IO[bytes] | None) -> None:
+    """Give back what `hold_shared` gave, and remove the file unless another process holds it."""
+    try:
+        import fcntl
+    except ImportError:
+        with suppress(OSError):
+            path.unlink(missing_ok=True)
+        return
+    if held is None or held.closed:
+        return
+    with held, suppress(OSError):
+        fcntl.flock(held, fcntl.LOCK_EX | fcntl.LOCK_NB)  # fails where another one holds it
+        path.unlink(missing_ok=True)
 
 
 def write_bytes(path: Path, content: bytes) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 
 _SILENT_H = ("hour", "honest", "honor", "honour", "heir")
@@ -31,3 +32,18 @@ def add_article(noun: str) -> str:
 def list_in_words(things: Sequence[str]) -> str:
     """["a", "b", "c"] -> "a, b and c"."""
     return " and ".join(filter(None, (", ".join(things[:-1]), things[-1])))
+
+
+def counted(count: int, noun: str, plural: str = "") -> str:
+    """ "1 image", "0 images", "1,200 images"; `plural` where it is not the noun with an s."""
+    return f"{count:,} {noun if count == 1 else plural or f'{noun}s'}"
+
+
+def join_spaced_digits(text: str) -> str:
+    """ "3 5 mm film, 1 9 9 0 s, f 1. 8, 8 k" -> "35mm film, 1990s, f 1.8, 8k".
+
+    So prompts are spelled that were taken apart by a tokenizer, like clip-interrogator's flavors.
+    """
+    text = re.sub(r"(?<!\S)\d(?: \d)+(?![^\s,.])", lambda found: found[0].replace(" ", ""), text)
+    text = re.sub(r"(?<=\d)\. (?=\d)", ".", text)
+    return re.sub(r"(?<=\d) (?=(?:s|k|d|t|p|mm|mp)(?![^\s,.]))", "", text)

@@ -20,16 +20,26 @@ _BRACED = re.compile(r"\{([^()\[\]{}]*)\}")
 _ESCAPED = {
     f"\\{bracket}": chr(0xE000 + place) for place, bracket in enumerate("()[]{}")
 }  # signs of no script
+_WITHOUT = re.compile(r"(?<!\S)(?:--|—)no[ \t]+(?:(?!\s--|\s—).)*")  # a list, up to the next flag
+_FLAG = re.compile(
+    r"(?<!\S)(?:--|—|–)(?=[a-z])"  # typographers make a dash of two hyphens
+    r"(?:(?:ar|aspect|v|version|q|quality|s|stylize|c|chaos|w|weird|h|height|seed|sameseed|stop|iw|cw|sw|sref|cref|"
+    r"niji|style|repeat|r|profile|p|upbeta|upanime|uplight|test|testp|hd|tile|video|fast|relax|turbo|raw|"
+    r"creative|steps|cfg|sampler|size)\b)"
+    r"(?:[ \t]+(?!--|—|–)[^\s,]+(?=[\s,]|$))?",
+    re.IGNORECASE,
+)
 MOST_ROUNDS = 50  # brackets within brackets
 
 
 def without_syntax(prompt: str) -> str:
     """ "(a fox:1.2), [[snow]] <lora:ink:0.8>" -> "a fox, snow".
 
-    Of words that take turns, [a|b], the first stays; of words that come for others, [a:b:0.5], the last. A
-    bracket behind a backslash stays, without the backslash.
+    Midjourney's flags go with their values: "a fox --ar 16:9 --v 4" -> "a fox". Of words that take turns,
+    [a|b], the first stays; of words that come for others, [a:b:0.5], the last. A bracket behind a backslash
+    stays, without the backslash.
     """
-    text = _NETWORK.sub(" ", prompt)
+    text = _FLAG.sub(" ", _WITHOUT.sub(" ", _NETWORK.sub(" ", prompt)))
     for written, sign in _ESCAPED.items():
         text = text.replace(written, sign)
     text = _EMBEDDING.sub(r"\1", _NOVEL_WEIGHT.sub(r"\1", text))

@@ -1,0 +1,193 @@
+"""The command line's manners: a greeting, what was meant, completion, caches, packages that are missing."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from unprompt.cli import COMMANDS, build_parser, main
+from unprompt.cli.completion import commands_of, write_bash, write_fish, write_zsh
+from unprompt.cli.extras import advise_on_missing
+from unprompt.datasets.pixels import DecodedPixels
+from unprompt.storage.packages import distribution_of, extras, missing_from
+
+
+def test_alone_it_greets_with_help(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main([]) == 0
+    text = capsys.readouterr().out
+    assert text.startswith("usage: unprompt")
+    assert all(name in text for name in COMMANDS)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "says"),
+    [
+        (["predcit", "x"], "there is no command 'predcit'; did you mean predict? (`unprompt --help`"),
+        (["nonsense"], "there is no command 'nonsense' (`unprompt --help` lists them)"),
+        (
+            ["checkpoints", "lits"],
+            "there is no action 'lits'; did you mean list? (there are list, check, fetch)",
+        ),
+        (
+            ["score", "a", "b", "--jsn"],
+            "unprompt score: error: unrecognized arguments: --jsn; did you mean --json by",
+        ),
+        (["predict", "x", "--ouot", "y"], "required: --out; did you mean --out by --ouot?"),
+        (["train", "x", "--out", "y", "--precision", "fp23"], "for --precision 'fp23'; did you mean fp32?"),
+        (["score", "a", "b", "--zzz"], "unrecognized arguments: --zzz\n"),
+    ],
+)
+def test_what_was_meant(arguments: list[str], says: str, capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as stopped:
+        main(arguments)
+    assert stopped.value.code == 2
+    assert says in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("arguments", [["--debug", "score", "a", "b"], ["score", "a", "b", "--debug"]])
+def test_debug_stands_before_or_after_a_command(arguments: list[str]) -> None:
+    run = subprocess.run(
+        [sys.executable, "-m", "unprompt", *arguments], capture_output=True, text=True, check=False
+    )
+    assert "Traceback" in run.stderr
+    assert "InputError: a cannot be read" in run.stderr
+
+
+class TestCompletion:
+    """The scripts are asked what they complete, where the shell is installed."""
+
+    @pytest.mark.parametrize(
+        ("words", "offered"),
+        [
+            (["pre"], {"predict"}),
+            (["checkpoints", ""], {"list", "check", "fetch"}),
+            (["score", "--js"], {"--json"}),
+            (["train", "x", "--precision", ""], {"auto", "fp32", "bf16", "fp16"}),
+            (["cache", "clear", "--y"], {"--yes"}),
+            (["completion", ""], {"bash", "zsh", "fish"}),
+            (["predict", "--out", ""], set()),  # then bash completes files
+        ],
+    )
+    def test_bash(self, words: list[str], offered: set[str], tmp_path: Path) -> None:
+        script = tmp_path / "unprompt.bash"
+        script.write_text(write_bash(list(commands_of(build_parser()))), encoding="utf-8")
+        program = (
+            'source "$1"; shift; COMP_WORDS=(unprompt "$@"); COMP_CWORD=$#; _unprompt; echo "${COMPREPLY[*]}"'
+        )
+        run = subprocess.run(
+            ["bash", "-c", program, "bash", str(script), *words], capture_output=True, text=True, check=True
+        )
+        assert (set(run.stdout.split()), run.stderr) == (offered, "")
+
+    def test_every_command_and_option_is_in_every_script(self) -> None:
+        commands = list(commands_of(build_parser()))
+        assert {one.path for one in commands} >= {"", *COMMANDS, "checkpoints fetch", "easy-diffuser run"}
+        scripts = [write(commands) for write in (write_bash, write_zsh, write_fish)]
+        for one in commands:
+            for option in one.options:
+                for name in option.names:
+                    assert all(name.lstrip("-") in script for script in scripts), name
+
+
+class TestCache:
+    @pytest.fixture
+    def folder(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+        monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+        for kind, size in (("pixels", 1000), ("phrases", 200), ("checkpoints/gpt2", 30)):
+            (tmp_path / "unprompt" / kind).mkdir(parents=True)
+            (tmp_path / "unprompt" / kind / "a.bin").write_bytes(b"0" * size)
+        return tmp_path / "unprompt"
+
+    def test_lists_sizes(self, folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+        assert main(["cache", "--json"]) == 0
+        found = {state["kind"]: state for state in json.loads(capsys.readouterr().out)}
+        assert {
+            kind: found[kind]["bytes"] for kind in ("pixels", "phrases", "embeddings", "checkpoints")
+        } == {
+            "pixels": 1000,
+            "phrases": 200,
+            "embeddings": 0,
+            "checkpoints": 30,
+        }
+        assert found["pixels"]["folder"] == str(folder / "pixels")
+
+    def test_clears_what_can_be_made_again(self, folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+        assert main(["cache", "clear", "--yes"]) == 0
+        assert "1.2 kB removed" in capsys.readouterr().out
+        assert [path.name for path in folder.iterdir()] == ["checkpoints"]
+        assert main(["cache", "clear", "checkpoints", "--yes", "--json"]) == 0
+        assert json.loads(capsys.readouterr().out)[0]["bytes"] == 30
+        assert not list(folder.iterdir())
+
+    def test_asks_first(self, folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+        assert main(["cache", "clear", "pixels"]) == 1
+        assert "add --yes" in capsys.readouterr().err
+        assert main(["cache", "clear", "pictures", "--yes"]) == 1
+        assert "there is no cache 'pictures'; there are: pixels, phrases" in capsys.readouterr().err
+        assert (folder / "pixels" / "a.bin").exists()
+
+
+def test_decoded_pixels_go_with_their_last_reader(tmp_path: Path) -> None:
+    path = tmp_path / "32px.npy"
+    np.save(path, np.zeros((2, 4, 4, 3), np.uint8))
+    first, second = DecodedPixels(path), DecodedPixels(path)
+    first.discard()
+    assert path.exists()
+    assert second[0].shape == (4, 4, 3)
+    second.discard()
+    assert not path.exists()
+    assert second[1].shape == (4, 4, 3)  # what is open stays readable
+
+
+class TestMissingPackages:
+    def test_an_extra_that_has_it(self) -> None:
+        if not extras():
+            pytest.skip("unprompt is not installed, so its extras are not known")
+        error = ModuleNotFoundError("No module named 'torch'", name="torch.nn")
+        said = {"unprompt train": "train", "unprompt prompts": "generate", "unprompt": "lite"}
+        for program, extra in said.items():
+            advice = advise_on_missing(error, program)
+            assert advice == f"`{program}` needs torch; run: pip install 'unprompt[{extra}]'"
+        assert advise_on_missing(ModuleNotFoundError("x", name="unprompt.nothing"), "unprompt") is None
+        assert "open-clip-torch" in extras()["lite"]
+
+    def test_names(self) -> None:
+        assert distribution_of("open_clip.model") == "open-clip-torch"
+        assert missing_from(["numpy", "no-such-package"]) == ["no-such-package"]
+
+    def test_a_command_without_its_packages(self, tmp_path: Path) -> None:
+        """No traceback where torch is not installed: a finder hides it."""
+        if not extras():
+            pytest.skip("unprompt is not installed, so its extras are not known")
+        program = """
+import sys
+class Hidden:
+    def find_spec(self, name, path=None, target=None):
+        if name.partition(".")[0] in ("torch", "streamlit"):
+            raise ModuleNotFoundError(name, name=name)
+sys.meta_path.insert(0, Hidden())
+from unprompt.cli import main
+sys.exit(main(sys.argv[1:]))
+"""
+        run = subprocess.run(
+            [sys.executable, "-c", program, "train", str(tmp_path), "--out", str(tmp_path / "RUN")],
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        assert (run.returncode, run.stderr) == (
+            1,
+            "unprompt: `unprompt train` needs torch; run: pip install 'unprompt[train]'\n",
+        )
+
+
+def test_each_command_knows_its_parser() -> None:
+    options = build_parser(["cache"]).parse_args(["cache", "clear"])
+    assert isinstance(options.parser, argparse.ArgumentParser)
+    assert options.parser.prog == "unprompt cache clear"
