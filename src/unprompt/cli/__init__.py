@@ -19,7 +19,7 @@ from typing import TextIO
 
 from unprompt import __version__
 from unprompt.cli.options import complete, declare, warn
-from unprompt.errors import UnpromptError
+from unprompt.errors import UnpromptError, describe_os_error
 
 # Each command's module is its name, and has an EXAMPLE, `add` for its options and `run`.
 COMMANDS = {
@@ -112,6 +112,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except BrokenPipeError:  # `unprompt … | head`: the reader has what it wanted
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 0
+    except OSError as error:  # what nobody nearer to it had words for: a disk that is gone, a name too long
+        if options.debug:
+            raise
+        print(f"unprompt: {describe_os_error(error)}", file=sys.stderr)
+        return 1
     return 0
 
 

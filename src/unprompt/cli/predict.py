@@ -54,7 +54,8 @@ def run(options: argparse.Namespace) -> None:
     print(f"{count} in {result.seconds:.1f} s with the bundle '{config.bundle}'{resumed}")
     if result.score:
         print("\n".join(describe_score(result.score)))
-    print(f"submission  {result.folder / 'submission.csv'}")
+    if result.submitted:
+        print(f"submission  {result.folder / 'submission.csv'}")
     print(f"prompts     {result.folder / 'prompts.csv'}")
     print(f"report      {result.folder / 'report.html'}")
     if texts.is_wanted:

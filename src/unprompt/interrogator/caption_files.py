@@ -13,9 +13,9 @@ from unprompt.networks.captioner import HEADER, Captioner
 from unprompt.networks.captioner_config import CaptionConfig
 from unprompt.networks.devices import choose_device, core_count
 from unprompt.networks.pipeline import open_pipeline
-from unprompt.records import Problem, check_unique
+from unprompt.records import Problem
 from unprompt.storage.files import write_table, writing
-from unprompt.storage.images import ImageFile, find_images, identify_images
+from unprompt.storage.images import ImageFile, identify_images
 from unprompt.storage.text_config import TextConfig
 from unprompt.storage.training_texts import TextPlaces, TextWriter, find_pictures, open_texts
 
@@ -32,10 +32,8 @@ class Captioned:
 
 
 def images_of(sources: Sequence[Path], recursive: bool = False) -> list[ImageFile]:
-    """The images of several folders and files, in their order. Raises InputError, for a doubled id too."""
-    files = [file for source in sources for file in find_images(source, recursive)]
-    check_unique([file.image_id for file in files], "the images")
-    return files
+    """The images of several folders and files, in their order, see `find_pictures`."""
+    return [picture.file for picture in find_pictures(sources, recursive)]
 
 
 @dataclass(frozen=True)

@@ -33,7 +33,6 @@ from unprompt.networks.pipeline import open_pipeline
 from unprompt.progress import Progress, silent
 from unprompt.records import Problem, rows_of
 from unprompt.storage.images import ImageFile, identify_images
-from unprompt.storage.submission import check_image_ids
 from unprompt.storage.text_config import TextConfig
 from unprompt.storage.training_texts import TextPlaces, find_pictures, open_texts
 
@@ -83,7 +82,6 @@ def interrogate(
     device = choose_device(config.device)
     if isinstance(output, Table):
         files = images_of(sources, config.recursive)
-        check_image_ids([file.image_id for file in files])
         captions = captions_of(files, config)
         plan = _plan(files, captions, device, config)
         with open_prompts(output, files, plan, config.overwrite) as done:

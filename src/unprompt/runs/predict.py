@@ -37,7 +37,7 @@ from unprompt.runs.outputs import (
 )
 from unprompt.storage.files import read_prompts
 from unprompt.storage.images import ImageFile, find_images, identify_images
-from unprompt.storage.submission import check_image_ids, read_submission_ids
+from unprompt.storage.submission import describe_unsubmittable, read_submission_ids, submittable
 from unprompt.storage.text_config import TextConfig
 from unprompt.storage.training_texts import Picture, TextPlaces
 
@@ -73,9 +73,8 @@ def predict(
     config = config or PredictConfig()
     started = time.monotonic() if started is None else started
     bundle = read_bundle(config.bundle)
-    images = find_images(source, config.recursive)
+    images = find_images(source, config.recursive, same_stems=True, tell=True)
     order, files, left_out = _match_sample(images, sample)
-    check_image_ids(order)
     truths = read_prompts(truth) if truth else None
     if truths is not None and not set(truths.ids) & set(order):
         raise InputError(f"no image id of {truth} is among the {len(order)} images, first: {truths.ids[0]}")
@@ -113,6 +112,7 @@ def predict(
         scored = score_run(done.blended, truths, loader.encoder) if truths else None
         write_outputs(folder, bundle, config, order, done, scored, from_files)
         written = _write_texts(places, done, folder.work / TEXTS_BEGUN) if places else 0
+        notes = [*(places.notes if places else ()), describe_unsubmittable(order, out / "submission.csv")]
         result = RunResult(
             folder=out,
             images=len(files),
@@ -121,11 +121,12 @@ def predict(
             prompts=done.prompts,
             levels=done.counts(),
             resumed=resumed,
+            submitted=len(submittable(order)),
             left_out=left_out,
             from_files=from_files,
             seconds=time.monotonic() - started,
             texts=written,
-            notes=places.notes if places else (),
+            notes=tuple(filter(None, notes)),
         )
         folder.finish(describe_run(result, bundle, config, device, scored))
         return result
