@@ -212,7 +212,7 @@ def interrogate(
     captions: StrPath = "",
     batch: int = 0,
     device: str = "auto",
-    workers: int = 0,
+    workers: int | None = None,
     recursive: bool = False,
     from_file: str = "show",
     overwrite: bool = False,

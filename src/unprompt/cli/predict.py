@@ -51,6 +51,8 @@ def run(options: argparse.Namespace) -> None:
         )
     count = f"{result.images} image{'' if result.images == 1 else 's'}"
     resumed = ", going on from an earlier start" if result.resumed else ""
+    if result.known:
+        resumed += f", {result.known:,} of them as before"
     print(f"{count} in {result.seconds:.1f} s with the bundle '{config.bundle}'{resumed}")
     if result.score:
         print("\n".join(describe_score(result.score)))

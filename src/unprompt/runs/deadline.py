@@ -11,7 +11,8 @@ from unprompt.errors import ConfigError
 from unprompt.runs.chunks import Level
 
 _NUMBER = r"\d+(?:\.\d+)?"
-_DURATION = re.compile(rf"(?:({_NUMBER})h)?(?:({_NUMBER})m)?(?:({_NUMBER})s)?")
+# After hours, a number needs its unit: "1h30" is not taken for one hour and thirty seconds.
+_DURATION = re.compile(rf"(?:({_NUMBER})h(?![\d.]+$))?(?:({_NUMBER})m)?(?:({_NUMBER})s?)?")
 
 
 def parse_duration(text: str) -> float:

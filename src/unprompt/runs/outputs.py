@@ -48,6 +48,7 @@ class RunResult:
     prompts: Prompts
     levels: Counter[Level]
     resumed: bool
+    known: int  # images that a finished RUN, which was added to, had seen already
     submitted: int  # images whose rows are in submission.csv, which is not there where it is 0
     left_out: int  # images that the sample submission does not ask for
     from_files: tuple[FilePrompt, ...]  # the images whose file has a prompt, where it was looked for
@@ -247,6 +248,7 @@ def describe_run(
         "score": {**scored.score.numbers(), "baseline": scored.baseline} if scored else None,
         "seconds": round(result.seconds, 3),
         "resumed": result.resumed,
+        "known": result.known,
         "device": device,
         "finished": datetime.now(timezone.utc).isoformat(timespec="seconds"),
         "versions": installed_versions(),

@@ -406,7 +406,7 @@ def half_of(image: Image.Image, half: Half) -> Image.Image:
 
 def image_states(files: Sequence[ImageFile]) -> list[list[Any]]:
     """What tells images from others, and from what they were before their files changed; JSON can hold it."""
-    states = {path: _state(path) for path in {file.path for file in files}}
+    states = {path: file_state(path) for path in {file.path for file in files}}
     return [
         [
             file.image_id,
@@ -420,8 +420,8 @@ def image_states(files: Sequence[ImageFile]) -> list[list[Any]]:
     ]
 
 
-def _state(path: Path) -> tuple[int, int]:
-    """Size and time of a file; of one that is gone, what no file has."""
+def file_state(path: Path) -> tuple[int, int]:
+    """Bytes and time, in nanoseconds, of a file; of one that is gone, what no file has."""
     try:
         state = path.stat()
     except OSError:
