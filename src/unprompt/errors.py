@@ -9,6 +9,15 @@ class UnpromptError(Exception):
     """Base of all errors that are shown to a user as one line."""
 
 
+def describe_os_error(error: OSError) -> str:
+    """What the system refused, where, as one line: "RUN/a.csv: permission denied"."""
+    if not error.strerror:
+        return " ".join(str(error).split()) or type(error).__name__
+    names = " and ".join(str(name) for name in (error.filename, error.filename2) if name is not None)
+    why = error.strerror[0].lower() + error.strerror[1:]
+    return f"{names}: {why}" if names else why
+
+
 class InputError(UnpromptError):
     """A file or folder given by the user cannot be used as it is."""
 

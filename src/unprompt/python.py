@@ -23,7 +23,7 @@ from typing import TYPE_CHECKING, Any, TypeAlias, TypeVar, cast
 
 from unprompt.bundle.config import DEFAULT_BUNDLE
 from unprompt.datasets.config import DescribeConfig, OwnPicturesConfig
-from unprompt.errors import ConfigError
+from unprompt.errors import ConfigError, RunError, describe_os_error
 from unprompt.generate.config import FilterConfig, Gpt2Config, RenderConfig, SamplingConfig, Smollm2Config
 from unprompt.metadata.config import InfoConfig
 from unprompt.networks.captioner_config import CaptionConfig
@@ -63,7 +63,8 @@ def _takes(*kinds: type) -> Callable[[Function], Function]:
     """Let a function's `**settings` be fields of settings classes.
 
     Its signature shows those fields that it does not name itself, with their defaults. Any other keyword is a
-    TypeError that names the ones there are. Lists become tuples, as settings are frozen.
+    TypeError that names the ones there are. Lists become tuples, as settings are frozen, and what the system
+    refuses becomes a RunError.
     """
 
     def decorate(function: Function) -> Function:
@@ -92,7 +93,10 @@ def _takes(*kinds: type) -> Callable[[Function], Function]:
                 name: tuple(value) if name in more and isinstance(value, list) else value
                 for name, value in keywords.items()
             }
-            return function(*arguments, **frozen)
+            try:
+                return function(*arguments, **frozen)
+            except OSError as error:
+                raise RunError(describe_os_error(error)) from error
 
         checked.__signature__ = own.replace(parameters=[*named, *more.values()])  # type: ignore[attr-defined]
         return cast(Function, checked)
@@ -213,7 +217,7 @@ def interrogate(
     captions: StrPath = "",
     batch: int = 0,
     device: str = "auto",
-    workers: int = 0,
+    workers: int | None = None,
     recursive: bool = False,
     from_file: str = "show",
     overwrite: bool = False,

@@ -15,10 +15,13 @@ from typing import Any
 
 import numpy as np
 import pytest
+from PIL import Image
 
+import unprompt
 from tests.real_images import real_folder
 from unprompt.cli import COMMANDS, build_parser, main
 from unprompt.ensemble.prior import prior_embedding
+from unprompt.errors import RunError
 from unprompt.networks.checkpoints import known_checkpoints
 from unprompt.records import DIM, Embeddings, Prompts
 from unprompt.storage.files import write_embeddings, write_prompts
@@ -411,3 +414,12 @@ def test_demo_shows_photographs_and_scores_24_scenes(tmp_path: Path) -> None:
     report = Path(run.stdout.strip().splitlines()[-1].removeprefix("report: "))
     assert report.read_text().startswith("<!")
     assert f"{len(photographs)} guesses without a true prompt, left out of the score" in report.read_text()
+
+
+def test_what_the_system_refuses_is_one_line(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    Image.new("RGB", (8, 8)).save(tmp_path / "a.png")
+    out = "x" * 300
+    assert main(["predict", str(tmp_path / "a.png"), "--out", out]) == 1
+    assert capsys.readouterr().err.splitlines()[-1] == f"unprompt: {out}: file name too long"
+    with pytest.raises(RunError, match="file name too long"):
+        unprompt.predict(tmp_path / "a.png", out)

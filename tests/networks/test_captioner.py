@@ -28,15 +28,18 @@ from tests.tiny_captioners import (
 )
 from unprompt.cli import build_parser
 from unprompt.errors import CheckpointError, ConfigError, InputError
-from unprompt.interrogator.caption_files import caption_files, images_of, write_captions
+from unprompt.interrogator.caption_files import Captioned, caption, caption_files, images_of
+from unprompt.interrogator.prompt_files import CaptionRow, Table
 from unprompt.networks import checkpoints
 from unprompt.networks.blip_names import BLOCKS, salesforce_name, transformers_name
-from unprompt.networks.captioner import Captioner, read_captions, without_far_ends
+from unprompt.networks.captioner import HEADER, Captioner, read_captions, without_far_ends
 from unprompt.networks.captioner_config import CaptionConfig
 from unprompt.networks.captioner_files import folder_files, vocabulary_file
 from unprompt.networks.fetching import fetch
 from unprompt.networks.state_dicts import read_tensors
 from unprompt.storage.files import write_bytes
+from unprompt.storage.images import ImageFile
+from unprompt.storage.text_config import TextConfig
 
 SAVE: dict[str, Callable[[Path], Path]] = {
     "blip": save_tiny_blip,
@@ -519,24 +522,58 @@ def test_captions_of_files_come_in_order_and_damage_is_told(
     assert told == [captions(blip, [picture])[0] for picture in pictures]
 
 
-def test_the_same_id_twice_is_refused(tmp_path: Path, pictures: list[Image.Image]) -> None:
+def test_the_same_name_in_two_folders_is_told_apart(tmp_path: Path, pictures: list[Image.Image]) -> None:
     for folder in ("a", "b"):
         (tmp_path / folder).mkdir()
         pictures[0].save(tmp_path / folder / "x.png")
-    with pytest.raises(InputError, match="first: x"):
-        images_of([tmp_path / "a", tmp_path / "b"])
+    with pytest.warns(UserWarning, match="2 of 2 images have the name of one in another folder"):
+        files = images_of([tmp_path / "a", tmp_path / "b"])
+    assert [file.image_id for file in files] == ["a/x", "b/x"]
+
+
+def test_a_table_of_captions_goes_on_after_a_kill(
+    tmp_path: Path, folders: dict[str, Path], pictures: list[Image.Image]
+) -> None:
+    """`tell` ends the work after the first batch is kept; the second start looks at the others only."""
+    (tmp_path / "pictures").mkdir()
+    for number in range(7):
+        pictures[number % len(pictures)].rotate(number).save(tmp_path / "pictures" / f"{number}.png")
+    config, texts = CaptionConfig(length=2, batch=3), TextConfig()
+    batch = Captioner.load("cpu", folders["blip"], config).batch
+    looked_at: list[str] = []
+
+    def make(out: Path, stop: int = 0) -> None:
+        def tell(one: Captioned, total: int) -> None:
+            looked_at.append(one.file.image_id)
+            if len(looked_at) == stop:
+                raise KeyboardInterrupt
+
+        caption([tmp_path / "pictures"], out, folders["blip"], None, config, texts, device="cpu", tell=tell)
+
+    make(tmp_path / "whole.csv")
+    assert sorted(looked_at) == [str(number) for number in range(7)]
+    looked_at.clear()
+    with pytest.raises(KeyboardInterrupt):
+        make(tmp_path / "killed.csv", stop=batch + 1)
+    assert (tmp_path / ".killed.csv.work").exists()
+    looked_at.clear()
+    make(tmp_path / "killed.csv")
+    assert len(looked_at) == 7 - batch
+    assert (tmp_path / "killed.csv").read_bytes() == (tmp_path / "whole.csv").read_bytes()
+    assert not (tmp_path / ".killed.csv.work").exists()
 
 
 TRICKY = {"a": "a cat, a dog", "b": 'she said "hi"', "c": "日本 🐈"}
 
 
 def test_captions_come_back_as_they_went_out(tmp_path: Path) -> None:
-    write_captions(tmp_path / "captions.csv", TRICKY.items())
+    rows = [CaptionRow(ImageFile(image_id, Path("x.png")), text) for image_id, text in TRICKY.items()]
+    for name in ("captions.csv", "captions.jsonl"):
+        table = Table(tmp_path / name, HEADER)
+        table.begin(0)
+        table.append(rows)
     assert (tmp_path / "captions.csv").read_text("utf-8").startswith("imgId,caption\n")
     assert read_captions(tmp_path / "captions.csv") == TRICKY
-    write_captions(tmp_path / "captions.jsonl", TRICKY.items())
-    assert read_captions(tmp_path / "captions.jsonl") == TRICKY
-    write_captions(tmp_path / "captions.jsonl", TRICKY.items())
     lines = (tmp_path / "captions.jsonl").read_text("utf-8").splitlines()
     assert [json.loads(line) for line in lines] == [
         {"imgId": image_id, "caption": text} for image_id, text in TRICKY.items()

@@ -15,12 +15,11 @@ from unprompt.runs.deadline import Deadline, choose_level, parse_duration
         ("8h30m", 30_600),
         ("90m", 5_400),
         ("45s", 45),
-        ("3600", 3_600),
         ("1h", 3_600),
         ("1h1m1s", 3_661),
         ("1h5s", 3_605),
         ("1.5h", 5_400),
-        ("0.5", 0.5),
+        ("0.5s", 0.5),
         ("2m30", 150),
         (" 8H30M ", 30_600),
         ("0s", 0),
@@ -28,6 +27,13 @@ from unprompt.runs.deadline import Deadline, choose_level, parse_duration
 )
 def test_durations(text: str, seconds: float) -> None:
     assert parse_duration(text) == seconds
+
+
+@pytest.mark.parametrize("text", ["8", "3600", "0.5", " 8 "])
+def test_a_number_without_its_unit(text: str) -> None:
+    number = text.strip()
+    with pytest.raises(ConfigError, match=rf"has no unit; say {number}h, {number}m or {number}s$"):
+        parse_duration(text)
 
 
 @pytest.mark.parametrize(

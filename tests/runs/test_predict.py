@@ -25,7 +25,7 @@ from unprompt.bundle.bundles import load_members, read_bundle
 from unprompt.cli import main
 from unprompt.ensemble.blend import blend
 from unprompt.ensemble.prior import prior_embedding
-from unprompt.errors import ConfigError, InputError, RunError
+from unprompt.errors import CheckpointError, ConfigError, InputError, RunError
 from unprompt.networks.checkpoints import sha256_of
 from unprompt.networks.loader import Loader
 from unprompt.networks.pipeline import open_pipeline
@@ -37,7 +37,7 @@ from unprompt.runs.deadline import Deadline
 from unprompt.runs.kaggle import BundleChoice, kernel_config
 from unprompt.runs.outputs import RunResult
 from unprompt.runs.predict import _fill, predict
-from unprompt.storage.files import read_embeddings, read_prompts
+from unprompt.storage.files import read_embeddings, read_prompts, write_embeddings
 from unprompt.storage.images import NOT_IN_FOLDER, find_images
 from unprompt.storage.submission import read_submission, write_submission
 from unprompt.storage.text_config import TextConfig
@@ -121,6 +121,7 @@ class TestWhatARunLeaves:
             "submission.csv",
             "prompts.csv",
             "problems.csv",
+            "images.csv",
             "report.html",
             "run.json",
             "members",
@@ -226,6 +227,117 @@ class TestCaptionsForTraining:
         assert len(list(folder.rglob("*.txt"))) == 3
 
 
+class TestNames:
+    @pytest.fixture
+    def pictures(self, scenes: Path, tmp_path: Path) -> Path:
+        """Scenes under names that no submission can have, that meet, or that are as long as names can be."""
+        names = [
+            "1, a cat.png",
+            "same.png",
+            "10_cat/001.png",
+            "20_dog/001.png",
+            f"{'x' * 251}.png",
+            'say "hi".png',
+        ]
+        for number, name in enumerate(names, start=1):
+            path = tmp_path / "pictures" / name
+            path.parent.mkdir(parents=True, exist_ok=True)
+            shutil.copy(scenes / "images" / f"scene-{number:02d}.png", path)
+        shutil.copy(tmp_path / "pictures" / "same.png", tmp_path / "pictures" / "same.jpg")
+        return tmp_path / "pictures"
+
+    def test_stop_nothing(self, pictures: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+        out = tmp_path / "RUN"
+        assert main(["predict", str(pictures), "--recursive", "--out", str(out)]) == 0
+        told = capsys.readouterr().err
+        assert "2 of 7 image ids have a comma, a quote or a control character" in told
+        assert "4 of 7 images have the name of another" in told
+        ids = ["1, a cat", "10_cat/001", "20_dog/001", "same.jpg", "same.png", 'say "hi"', "x" * 251]
+        assert list(read_prompts(out / "prompts.csv").ids) == ids
+        assert list(read_submission(out / "submission.csv").ids) == [*ids[1:5], ids[6]]
+        assert run_json(out)["submitted"] == 5
+
+    def test_none_that_a_submission_can_have(self, pictures: Path, tmp_path: Path) -> None:
+        result = predict(pictures / "1, a cat.png", tmp_path / "RUN", SMALL)
+        assert result.submitted == 0
+        assert result.notes[0].endswith("submission.csv is not written")
+        assert not (tmp_path / "RUN" / "submission.csv").exists()
+        assert len(read_prompts(tmp_path / "RUN" / "prompts.csv")) == 1
+
+
+class TestUpdate:
+    def test_looks_at_new_and_changed_images_only(
+        self, scenes: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    ) -> None:
+        pictures, out = tmp_path / "pictures", tmp_path / "RUN"
+        pictures.mkdir()
+        for number in (1, 2, 3, 4):
+            shutil.copy(scenes / "images" / f"scene-{number:02d}.png", pictures)
+        (pictures / "broken.png").touch()
+        command = ["predict", str(pictures), "--out", str(out)]
+        assert main([*command, "--update"]) == 0  # nothing is there yet
+        first = read_embeddings(out / "members" / "zeroshot.npz")
+        # A mark that only what is carried over has.
+        marked = Embeddings(first.ids, np.roll(first.vectors, 1, axis=1))
+        for name in ("zeroshot", "phrases"):
+            write_embeddings(out / "members" / f"{name}.npz", marked, levels=np.zeros(5, np.int8))
+        shutil.copy(scenes / "images" / "scene-06.png", pictures / "broken.png")
+        shutil.copy(scenes / "images" / "scene-05.png", pictures)
+        shutil.copy(scenes / "images" / "scene-07.png", pictures / "scene-02.png")
+        (pictures / "scene-04.png").unlink()
+        assert main(command) == 1
+        assert (
+            "add --overwrite to replace it, --update to do the images that are new" in capsys.readouterr().err
+        )
+        assert main([*command, "--update"]) == 0
+        assert "5 images in" in (told := capsys.readouterr().out)
+        assert "2 of them as before" in told
+        now = read_embeddings(out / "members" / "zeroshot.npz")
+        assert now.ids == ("broken", "scene-01", "scene-02", "scene-03", "scene-05")
+        kept = ["scene-01", "scene-03"]
+        assert (now.at(kept).vectors == marked.at(kept).vectors).all()
+        fresh = predict(pictures, tmp_path / "FRESH", PredictConfig())
+        own = read_embeddings(fresh.folder / "members" / "zeroshot.npz")
+        others = ["broken", "scene-02", "scene-05"]
+        np.testing.assert_allclose(now.at(others).vectors, own.at(others).vectors, atol=1e-5)
+        assert read_prompts(out / "prompts.csv").ids == now.ids
+        assert read_submission(out / "submission.csv").ids == now.ids
+        assert (out / "images.csv").read_text() == (fresh.folder / "images.csv").read_text()
+        assert not (out / ".work").exists()
+
+    def test_of_another_bundle_is_refused(self, scenes: Path, tmp_path: Path) -> None:
+        one = scenes / "images" / "scene-01.png"
+        predict(one, tmp_path / "RUN", SMALL)
+        record = run_json(tmp_path / "RUN") | {"bundle": {"name": "other"}}
+        (tmp_path / "RUN" / "run.json").write_text(json.dumps(record))
+        with pytest.raises(RunError, match="is of another bundle or another version"):
+            predict(one, tmp_path / "RUN", replace(SMALL, update=True))
+
+    def test_with_overwrite_is_refused(self) -> None:
+        with pytest.raises(ConfigError, match="give one of both"):
+            PredictConfig(update=True, overwrite=True)
+
+
+class TestAStartThatFails:
+    def test_leaves_nothing_and_harms_nothing(self, scenes: Path, tmp_path: Path) -> None:
+        with pytest.raises(CheckpointError):
+            predict(scenes / "images", tmp_path / "new" / "RUN", PredictConfig(bundle="kaggle"))
+        assert list(tmp_path.iterdir()) == []
+        out = tmp_path / "RUN"
+        predict(scenes / "images" / "scene-01.png", out, SMALL)
+        before = comparable(out)
+        with pytest.raises(CheckpointError):
+            predict(scenes / "images", out, PredictConfig(bundle="kaggle", overwrite=True))
+        assert comparable(out) == before
+
+    def test_no_images_are_no_run(self, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+        (tmp_path / "prompts.csv").write_text("imgId,prompt\na,a cat\n")
+        for arguments in ([str(tmp_path / "prompts.csv")], [str(tmp_path), "--workers", "0"]):
+            assert main(["predict", *arguments, "--out", str(tmp_path / "RUN")]) == 1
+        assert "workers must be at least 1, got 0" in capsys.readouterr().err
+        assert not (tmp_path / "RUN").exists()
+
+
 class TestBadImages:
     @pytest.fixture(scope="class")
     def mixed(self, scenes: Path, tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, RunResult]:
@@ -265,12 +377,16 @@ class TestBadImages:
         good = submitted.at(["good-a"]).vectors[0]
         assert float(good @ prior_embedding()) < 0.99
 
-    def test_a_folder_of_bad_images_only_still_gives_a_submission(self, tmp_path: Path) -> None:
+    def test_a_folder_of_bad_images_only_is_an_error_with_a_submission(
+        self, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    ) -> None:
         (tmp_path / "in").mkdir()
         (tmp_path / "in" / "a.png").touch()
-        result = predict(tmp_path / "in", tmp_path / "RUN")
-        assert len(result.problems) == 1
-        assert len(read_submission(tmp_path / "RUN" / "submission.csv")) == 1
+        out = tmp_path / "RUN"
+        assert main(["predict", str(tmp_path / "in"), "--out", str(out)]) == 1
+        assert "none of 1 images can be read, first: a.png: the file is empty; see" in capsys.readouterr().err
+        assert (read_submission(out / "submission.csv").vectors == prior_embedding()).all()
+        assert "the file is empty" in (out / "problems.csv").read_text()
 
     def test_an_empty_or_missing_folder_is_an_error(self, tmp_path: Path) -> None:
         with pytest.raises(InputError, match="holds no images"):

@@ -371,7 +371,7 @@ def test_a_link_to_itself(tmp_path: Path) -> None:
 
 
 READ_AS_NOBODY = """
-import os, sys
+import os, sys, warnings
 from pathlib import Path
 from unprompt.errors import UnpromptError
 from unprompt.storage.images import find_images, read_image
@@ -382,8 +382,12 @@ if os.getuid() == 0:
     os.setgroups([])
     os.setgid(65534)
     os.setuid(65534)
+warnings.showwarning = lambda message, *_: print(message)
 try:
-    print(find_images(path) if path.is_dir() else read_image(path))
+    if path.is_dir():
+        print([file.image_id for file in find_images(path, recursive=True)])
+    else:
+        read_image(path)
 except UnpromptError as error:
     print(type(error).__name__, error)
 """
@@ -395,6 +399,10 @@ except UnpromptError as error:
     [
         ("a.png", "UnreadableImageError no permission to read the file\n"),
         ("closed", "InputError {}/closed cannot be read: permission denied\n"),
+        (
+            "",
+            "{0}: 2 folders were left out, first: {0}/closed (permission denied)\n['a', 'b']\n",
+        ),
     ],
 )
 def test_a_file_and_a_folder_without_permission(name: str, words: str) -> None:
@@ -402,13 +410,17 @@ def test_a_file_and_a_folder_without_permission(name: str, words: str) -> None:
     with tempfile.TemporaryDirectory() as folder:  # pytest's tmp_path is closed to others
         Path(folder).chmod(0o755)
         Image.new("RGB", (2, 2)).save(Path(folder) / "a.png")
-        (Path(folder) / "closed").mkdir()
+        for inside in ("closed", "lost+found", "open"):
+            (Path(folder) / inside).mkdir()
+        Image.new("RGB", (2, 2)).save(Path(folder) / "open" / "b.png")
         path = Path(folder) / name
-        path.chmod(0)
+        for closed in ("closed", "lost+found", *([name] if name else [])):
+            (Path(folder) / closed).chmod(0)
         done = subprocess.run(
             [sys.executable, "-c", READ_AS_NOBODY, str(path)], capture_output=True, text=True, check=False
         )
-        path.chmod(0o755)
+        for closed in ("closed", "lost+found"):
+            (Path(folder) / closed).chmod(0o755)
     assert done.stdout == words.format(folder), done.stderr
 
 
@@ -574,8 +586,129 @@ def test_a_single_file_is_taken_whatever_it_is(saved: Callable[..., Path]) -> No
 
 def test_an_empty_folder(tmp_path: Path) -> None:
     touch(tmp_path, "notes.txt")
-    with pytest.raises(InputError, match=r"holds no images \(looked for avif, bmp, gif, .*webp\)"):
+    with pytest.raises(
+        InputError,
+        match=r"holds no images \(looked for apng, avif, bmp, .*webp; 1 file .* left out: .txt 1\)",
+    ):
         find_images(tmp_path)
+
+
+OTHERS = ["notes.txt", "list.txt", "picture.psd", "a.txt"]
+
+
+def test_what_is_left_out_is_counted_by_kind_once(tmp_path: Path) -> None:
+    touch(tmp_path, "a.png", *OTHERS, ".hidden.psd", "sub/b.png", "Makefile")
+    with pytest.warns(UserWarning, match="not entered|left out") as caught:
+        find_images(tmp_path, tell=True)
+    assert [str(one.message).removeprefix(f"{tmp_path}: ") for one in caught] == [
+        "1 folder was not entered, first: sub; add --recursive to look into them",
+        "4 files of other kinds were left out: .txt 2, without ending 1, .psd 1",  # a.txt belongs to a.png
+    ]
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        find_images(tmp_path)
+
+
+def test_an_iphone_picture_says_what_reads_it(tmp_path: Path) -> None:
+    touch(tmp_path, "a.png", "b.HEIC", "c.jxl")
+    with pytest.warns(UserWarning, match=r"\.heic 1, \.jxl 1; .*pip install pillow-heif pillow-jxl-plugin$"):
+        find_images(tmp_path, tell=True)
+
+
+@pytest.mark.parametrize("name", ["a.avif", "a.jfif", "a.jpe", "a.mpo", "a.jp2", "a.apng"])
+def test_what_pillow_reads_counts(saved: Callable[..., Path], name: str) -> None:
+    kind = {"a.avif": "AVIF", "a.mpo": "MPO", "a.jp2": "JPEG2000", "a.apng": "PNG"}.get(name, "JPEG")
+    path = saved(smooth(32, 24), name, format=kind)
+    assert [file.path for file in find_images(path.parent)] == [path]
+    assert np.abs(pixels(path).astype(int) - smooth(32, 24)).mean() < 12
+
+
+PLUG_IN = """
+from PIL import Image, ImageFile
+
+class File(ImageFile.ImageFile):
+    format = "HEIF"
+
+    def _open(self):
+        self.fp.seek(4)
+        self._mode, self._size = "RGB", (2, 1)
+        self.tile = [ImageFile._Tile("raw", (0, 0, 2, 1), 4, "RGB")]
+
+def register_heif_opener():
+    Image.register_open("HEIF", File, lambda start: start.startswith(b"heif"))
+"""
+
+
+def test_a_plug_in_that_is_installed_is_used(tmp_path: Path) -> None:
+    """In a process of its own, as what Pillow has learned it keeps."""
+    (tmp_path / "pillow_heif.py").write_text(PLUG_IN)
+    (tmp_path / "pictures").mkdir()
+    (tmp_path / "pictures" / "a.heic").write_bytes(b"heif" + bytes([1, 2, 3, 4, 5, 6]))
+    script = (
+        "import sys; from pathlib import Path; from unprompt.storage.images import find_images, read_file\n"
+        "print(read_file(find_images(Path(sys.argv[1]))[0]).tobytes())"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", script, str(tmp_path / "pictures")],
+        env={**os.environ, "PYTHONPATH": os.pathsep.join([str(tmp_path), *sys.path])},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.stdout == "b'\\x01\\x02\\x03\\x04\\x05\\x06'\n", done.stderr
+
+
+@pytest.mark.parametrize("kind", ["PNG", "JPEG", "WEBP", "TIFF"])
+@pytest.mark.parametrize("profile", [bytes(3_000_000), b"junk"])
+def test_a_colour_profile_never_makes_a_picture_damaged(
+    saved: Callable[..., Path], kind: str, profile: bytes
+) -> None:
+    path = saved(smooth(32, 24), f"a.{kind.lower()}", icc_profile=profile)
+    assert np.abs(pixels(path).astype(int) - smooth(32, 24)).mean() < 12
+    assert read_size(path) == (32, 24)
+
+
+@pytest.mark.parametrize("kind", ["PNG", "JPEG", "WEBP"])
+def test_exif_that_is_none_is_passed_over(saved: Callable[..., Path], kind: str) -> None:
+    path = saved(smooth(32, 24), f"a.{kind.lower()}", exif=b"Exif\0\0junkjunkjunk")
+    assert np.abs(pixels(path).astype(int) - smooth(32, 24)).mean() < 12
+
+
+def test_what_a_colour_profile_costs_is_not_transparency_or_which_way_is_up(tmp_path: Path) -> None:
+    exif = Image.Exif()
+    exif[ORIENTATION] = 6
+    picture = Image.new("P", (3, 2), 1)
+    picture.putpalette([10, 20, 30, 40, 50, 60])
+    path = tmp_path / "a.png"
+    picture.save(path, exif=exif, transparency=1, icc_profile=bytes(3_000_000))
+    read = pixels(path)
+    assert read.shape == (3, 2, 3)
+    assert (read == 255).all()
+
+
+@pytest.mark.parametrize("name", ["prompts.csv", "notes", "b.psd"])
+def test_a_file_that_is_no_image_is_an_error_at_once(tmp_path: Path, name: str) -> None:
+    (tmp_path / name).write_text("imgId,prompt\na,a cat\n")
+    with pytest.raises(InputError, match=f"{name}: not an image, .*; name a folder of images or one image"):
+        find_images(tmp_path / name)
+
+
+def test_an_image_may_have_any_name(tmp_path: Path) -> None:
+    (tmp_path / "upload").write_bytes(encoded(Image.fromarray(noise(5, 4)), "PNG"))
+    assert [file.image_id for file in find_images(tmp_path / "upload")] == ["upload"]
+
+
+def test_a_name_with_its_ending_that_another_has_without(tmp_path: Path) -> None:
+    touch(tmp_path, "same.png", "same.jpg", "same.png.jpg")
+    ids = [file.image_id for file in find_images(tmp_path, same_stems=True)]
+    assert ids == ["same.jpg", "same.png", "same.png.jpg"]
+
+
+def test_names_that_are_not_utf8(tmp_path: Path) -> None:
+    touch(tmp_path, os.fsdecode(b"caf\xe9.png"))
+    (file,) = find_images(tmp_path)
+    assert (file.image_id, file.name) == ("caf\\xe9", "caf\\xe9.png")
+    assert file.path.exists()
 
 
 def test_a_missing_folder(tmp_path: Path) -> None:
@@ -585,7 +718,7 @@ def test_a_missing_folder(tmp_path: Path) -> None:
 
 def test_a_folder_of_folders_says_how_to_look_into_them(tmp_path: Path) -> None:
     touch(tmp_path, "one/a.png")
-    with pytest.raises(InputError, match="it has folders: add --recursive"):
+    with pytest.raises(InputError, match="1 folder was not entered, first: one; add --recursive"):
         find_images(tmp_path)
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import json
+import os
 import zipfile
 from collections.abc import Sequence
 from pathlib import Path
@@ -220,8 +221,23 @@ def test_a_name_that_leaves_no_room_for_a_part(tmp_path: Path) -> None:
     paint(tmp_path, f"{name}.png")
     caption_all(places_of(tmp_path, txt=True))
     assert texts_in(tmp_path) == {f"{name}.txt": f"a {name}\n"}
-    with pytest.raises(InputError, match="too long for the name of a file"):
-        places_of(tmp_path, txt=True, ending=".caption")
+    paint(tmp_path, "short.png")
+    places = places_of(tmp_path, txt=True, ending=".caption")
+    caption_all(places)
+    assert [path.name for path in tmp_path.glob("*.caption")] == ["short.caption"]
+    assert places.notes[0].startswith("1 of 2 texts are not written, as their files' names would be too long")
+
+
+def test_a_name_that_is_not_utf8_has_a_text_and_no_row(tmp_path: Path) -> None:
+    paint(tmp_path, "a.png", os.fsdecode(b"caf\xe9.png"))
+    places = places_of(tmp_path, txt=True, metadata_jsonl=True)
+    assert [picture.file.image_id for picture in places.pictures] == ["a", "caf\\xe9"]
+    caption_all(places)
+    assert sorted(os.fsencode(path.name) for path in tmp_path.iterdir()) == [
+        *(b"a.png", b"a.txt", b"caf\xe9.png", b"caf\xe9.txt", b"metadata.jsonl")
+    ]
+    assert [row["file_name"] for row in map(json.loads, (tmp_path / "metadata.jsonl").open())] == ["a.png"]
+    assert "1 of 2 pictures have names that are not UTF-8" in places.notes[0]
 
 
 @pytest.mark.parametrize(

@@ -21,7 +21,7 @@ from unprompt import __version__
 from unprompt.cli.extras import advise_on_missing
 from unprompt.cli.options import complete, declare, warn
 from unprompt.cli.parser import CommandParser
-from unprompt.errors import UnpromptError
+from unprompt.errors import UnpromptError, describe_os_error
 
 # Each command's module is its name, and has an EXAMPLE, `add` for its options and `run`.
 COMMANDS = {
@@ -127,6 +127,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except BrokenPipeError:  # `unprompt … | head`: the reader has what it wanted
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 0
+    except OSError as error:  # what nobody nearer to it had words for: a disk that is gone, a name too long
+        if options.debug:
+            raise
+        print(f"unprompt: {describe_os_error(error)}", file=sys.stderr)
+        return 1
     return 0
 
 

@@ -52,10 +52,13 @@ def run(options: argparse.Namespace) -> None:
         )
     count = counted(result.images, "image")
     resumed = ", going on from an earlier start" if result.resumed else ""
+    if result.known:
+        resumed += f", {result.known:,} of them as before"
     print(f"{count} in {result.seconds:.1f} s with the bundle '{config.bundle}'{resumed}")
     if result.score:
         print("\n".join(describe_score(result.score)))
-    print(f"submission  {result.folder / 'submission.csv'}")
+    if result.submitted:
+        print(f"submission  {result.folder / 'submission.csv'}")
     print(f"prompts     {result.folder / 'prompts.csv'}")
     print(f"report      {result.folder / 'report.html'}")
     if texts.is_wanted:

@@ -78,7 +78,7 @@ def run_zip(run: Path, source: Path | None) -> bytes:
     prompts = read_prompts(run / "prompts.csv")
     told = [(image_id, text) for image_id, text in zip(prompts.ids, prompts.texts, strict=True) if text]
     try:
-        found = find_images(source) if source else []
+        found = find_images(source, same_stems=True) if source else []
     except InputError:
         found = []
     name_by_id = {file.image_id: file.path.name for file in found if file.row is None}

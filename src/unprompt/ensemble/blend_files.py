@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,7 +16,12 @@ from unprompt.progress import Progress, silent
 from unprompt.records import Embeddings
 from unprompt.storage.files import read_embeddings, read_prompts
 from unprompt.storage.matching import fit_prompts
-from unprompt.storage.submission import read_submission_ids, write_submission
+from unprompt.storage.submission import (
+    describe_unsubmittable,
+    read_submission_ids,
+    submittable,
+    write_submission,
+)
 from unprompt.text.english import counted
 
 GIVEN = (0.45, 0.55)  # what fitted weights of two members are compared with, unless others are named
@@ -85,11 +91,16 @@ def read_truth(path: Path, ids: Sequence[str], device: str = "auto") -> Embeddin
 def blend_files(members: Sequence[Path], weights: Sequence[float], out: Path, sample: Path | None) -> int:
     """Blend members' .npz files into a submission; gives the number of its images.
 
-    `sample`: a sample submission whose ids and order it takes. Raises what `blend` and the readers raise.
+    `sample`: a sample submission whose ids and order it takes. Ids that cannot stand in a submission are left
+    out with a warning. Raises what `blend` and the readers raise, InputError where no id can.
     """
     check_weights(weights, len(members))  # before the files are read
     blended = blend([read_embeddings(path) for path in members], weights)
     if sample:
         blended = blended.at(read_submission_ids(sample))
+    fine = submittable(blended.ids)
+    if fine and (left_out := describe_unsubmittable(blended.ids, out)):
+        warnings.warn(left_out, stacklevel=2)
+        blended = blended.at(fine)
     write_submission(out, blended)
     return len(blended)

@@ -2,20 +2,19 @@
 
 from __future__ import annotations
 
-import json
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from unprompt import __version__
 from unprompt.errors import ConfigError, InputError
+from unprompt.interrogator.prompt_files import CaptionRow, PromptWriter, Table, open_prompts
 from unprompt.networks.captioner import HEADER, Captioner
 from unprompt.networks.captioner_config import CaptionConfig
 from unprompt.networks.devices import choose_device, core_count
 from unprompt.networks.pipeline import open_pipeline
-from unprompt.records import Problem, check_unique
-from unprompt.storage.files import write_table, writing
-from unprompt.storage.images import ImageFile, find_images, identify_images
+from unprompt.records import Problem
+from unprompt.storage.images import ImageFile, identify_images
 from unprompt.storage.text_config import TextConfig
 from unprompt.storage.training_texts import TextPlaces, TextWriter, find_pictures, open_texts
 from unprompt.text.english import counted
@@ -33,10 +32,8 @@ class Captioned:
 
 
 def images_of(sources: Sequence[Path], recursive: bool = False) -> list[ImageFile]:
-    """The images of several folders and files, in their order. Raises InputError, for a doubled id too."""
-    files = [file for source in sources for file in find_images(source, recursive)]
-    check_unique([file.image_id for file in files], "the images")
-    return files
+    """The images of several folders and files, in their order, see `find_pictures`."""
+    return [picture.file for picture in find_pictures(sources, recursive)]
 
 
 @dataclass(frozen=True)
@@ -74,9 +71,9 @@ def caption(
 ) -> CaptionResult:
     """Caption the images of folders and files: the command `caption`.
 
-    `out`: a table, .csv or .jsonl, which is replaced. `texts`: captions for training, in its place, which go
-    on where they were interrupted, and replace what is there where `overwrite` says so. `tell` is called with
-    each file when it is done, and the number of all. Raises InputError where none can be read,
+    `out`: a table, CSV or .jsonl, which is replaced. `texts`: captions for training, in its place, which
+    replace what is there where `overwrite` says so. Both go on where they were interrupted. `tell` is called
+    with each file when it is done, and the number of all. Raises InputError where none can be read,
     CheckpointError for the model, ConfigError for both of `out` and `texts`, RunError for texts that are
     there already.
     """
@@ -84,82 +81,70 @@ def caption(
         raise ConfigError(f"captions go to the table {out}, or beside the pictures; give one of both")
     texts.check_use()
     where = choose_device(device)
-
-    def load() -> Captioner:
-        return Captioner.load(where, model, config, vocabulary)
-
-    if texts.is_wanted:
-        return _caption_texts(sources, load, model, config, texts, recursive, where, overwrite, tell)
-    files = images_of(sources, recursive)
-    found: list[Captioned] = []
-
-    def told() -> Iterator[tuple[str, str]]:
-        for captioned in caption_files(files, load(), where, core_count()):
-            found.append(captioned)
-            tell(captioned, len(files))
-            if captioned.caption is not None:
-                yield captioned.file.image_id, captioned.caption
-        _check_some_read(found)
-
-    if out is not None:
-        write_captions(out, told())
-    else:
-        for _ in told():
-            pass
-    return CaptionResult(found, len(files), out)
-
-
-def _caption_texts(
-    sources: Sequence[Path],
-    load: Callable[[], Captioner],
-    model: Path | None,
-    config: CaptionConfig,
-    texts: TextConfig,
-    recursive: bool,
-    device: str,
-    overwrite: bool,
-    tell: Callable[[Captioned, int], None],
-) -> CaptionResult:
-    """Captions for training of all pictures that have none yet."""
     pictures = find_pictures(sources, recursive)
-    places = TextPlaces(pictures, texts, overwrite)
+    files = [picture.file for picture in pictures]
     plan = {
         "unprompt": __version__,
         "model": str(model),
         "captions": asdict(config),
-        "device": device,
-        "images": identify_images([picture.file for picture in pictures]),
+        "device": where,
+        "images": identify_images(files),
     }
+
+    def captioned(todo: Sequence[ImageFile]) -> Iterator[list[Captioned]]:
+        captioner = Captioner.load(where, model, config, vocabulary)
+        batch: list[Captioned] = []
+        for number, one in enumerate(caption_files(todo, captioner, where, core_count()), start=1):
+            batch.append(one)
+            if len(batch) == captioner.batch or number == len(todo):
+                yield batch
+                batch = []
+            tell(one, len(todo))
+
+    if texts.is_wanted:
+        places = TextPlaces(pictures, texts, overwrite)
+        with open_texts(places, "caption", plan, overwrite) as writer:
+            found = _caption(writer, captioned)
+            return CaptionResult(found, len(files), writer.path, writer.skipped, writer.resumed, places.notes)
+    if out is not None:
+        with open_prompts(Table(out, HEADER), files, plan, overwrite=True) as table:
+            found = _caption(table, captioned)
+            return CaptionResult(found, len(files), out, resumed=table.resumed)
+    found = [one for batch in captioned(files) for one in batch]
+    _check_some_read(found, len(files))
+    return CaptionResult(found, len(files), None)
+
+
+def _caption(
+    writer: TextWriter | PromptWriter, captioned: Callable[[Sequence[ImageFile]], Iterator[list[Captioned]]]
+) -> list[Captioned]:
+    """Caption what is not done yet, and keep it batch by batch; returns what came of these files."""
     found: list[Captioned] = []
-    with open_texts(places, "caption", plan, overwrite) as writer:
-        if writer.todo:
-            captioner = load()
-            writer.start()
-            step = captioner.batch
-            batch: list[Captioned] = []
-            for captioned in caption_files(writer.todo, captioner, device, core_count()):
-                batch.append(captioned)
-                found.append(captioned)
-                if len(batch) == step or len(found) == len(writer.todo):
-                    _keep(writer, batch)
-                    batch = []
-                tell(captioned, len(writer.todo))
-        writer.finish()
-        if len(writer.problems) == len(pictures):
-            _check_some_read(found)
-        return CaptionResult(found, len(pictures), writer.path, writer.skipped, writer.resumed, places.notes)
+    if writer.todo:
+        begun = False
+        for batch in captioned(writer.todo):
+            if not begun:  # a model that cannot be loaded leaves the place as it was
+                writer.start()
+                begun = True
+            found += batch
+            said = [(one.file, one.caption) for one in batch if one.caption is not None]
+            problems = [
+                Problem(one.file.image_id, one.file.name, str(one.problem))
+                for one in batch
+                if one.caption is None
+            ]
+            if isinstance(writer, TextWriter):
+                writer.add(said, problems)
+            else:
+                writer.add([CaptionRow(file, text) for file, text in said], problems)
+    writer.finish()
+    _check_some_read(found, writer.done)
+    return found
 
 
-def _keep(writer: TextWriter, batch: Sequence[Captioned]) -> None:
-    writer.add(
-        [(one.file, one.caption) for one in batch if one.caption is not None],
-        [Problem(one.file.image_id, one.file.name, str(one.problem)) for one in batch if one.caption is None],
-    )
-
-
-def _check_some_read(found: Sequence[Captioned]) -> None:
-    """Raise InputError where no image could be read."""
-    if found and all(one.caption is None for one in found):
+def _check_some_read(found: Sequence[Captioned], images: int) -> None:
+    """Raise InputError where no image of all could be read."""
+    if found and len(found) == images and all(one.caption is None for one in found):
         first = found[0]
         raise InputError(
             f"none of {counted(len(found), 'image')} can be read, first: {first.file.name}: {first.problem}"
@@ -178,14 +163,3 @@ def caption_files(
             captions = iter(seen.features.get(captioner.name, ()))
             for file, problem in zip(batch, seen.problems, strict=True):
                 yield Captioned(file, None if problem else str(next(captions)), problem)
-
-
-def write_captions(path: Path, captions: Iterable[tuple[str, str]]) -> None:
-    """Write (id, caption) pairs as they come, as CSV `imgId,caption`, or as JSON lines where so named."""
-    if path.suffix != LINES:
-        write_table(path, HEADER, iter(captions))
-        return
-    with writing(path) as stream:
-        for pair in captions:
-            record = dict(zip(HEADER, pair, strict=True))
-            stream.write((json.dumps(record, ensure_ascii=False) + "\n").encode())

@@ -90,7 +90,7 @@ class InterrogateConfig:
     )
     batch: int = setting(0, "images at a time", shown="by the device", least=0)
     device: str = setting("auto", DEVICES, metavar="DEVICE")
-    workers: int = setting(0, "threads that read images", shown="one for each core", least=0)
+    workers: int | None = setting(None, "threads that read images", shown="one for each core", least=1)
     recursive: bool = setting(False, "look into folders inside the folders too")
     from_file: str = setting(
         SHOW,

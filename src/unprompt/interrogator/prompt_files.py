@@ -1,4 +1,4 @@
-"""Where the prompts of images go, as they come: a table of rows. Texts are storage/training_texts.py's.
+"""Where prompts or captions go, as they come: a table of rows. Texts are storage/training_texts.py's.
 
 While the work is under way a hidden folder beside the results keeps the lock and progress.json, which says
 how far they count. A table without that folder is whole. A killed process may have written more than it
@@ -13,9 +13,10 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeAlias
 
 from unprompt.errors import ConfigError, RunError
+from unprompt.networks.captioner import HEADER as CAPTION_HEADER
 from unprompt.records import Problem
 from unprompt.storage.damage import OTHER_RECORD
 from unprompt.storage.files import (
@@ -50,14 +51,31 @@ class PromptRow:
         return dict(zip(HEADER, values, strict=True))
 
 
-class Table:
-    """One .csv or .jsonl file.
+@dataclass(frozen=True)
+class CaptionRow:
+    """The same of a caption alone."""
 
-    `path` is what to tell the user, `work` the hidden folder, `problems` the file for what cannot be read.
+    file: ImageFile
+    caption: str
+
+    def fields(self) -> dict[str, str | float]:
+        """The row by column."""
+        return dict(zip(CAPTION_HEADER, (self.file.image_id, self.caption), strict=True))
+
+
+Row: TypeAlias = PromptRow | CaptionRow
+
+
+class Table:
+    """One .jsonl file, or a CSV file of any other name.
+
+    `header`: the columns of its rows. `path` is what to tell the user, `work` the hidden folder, `problems`
+    the file for what cannot be read.
     """
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, header: Sequence[str] = HEADER) -> None:
         self.path = path
+        self.header = header
         self.work = path.with_name(f".{path.name}.work")
         self.problems = path.with_name(f"{path.stem}.problems.csv")
 
@@ -70,13 +88,13 @@ class Table:
         if size:
             os.truncate(self.path, size)
         else:
-            self._write("wb", b"" if self.path.suffix == LINES else csv_line(HEADER))
+            self._write("wb", b"" if self.path.suffix == LINES else csv_line(self.header))
 
-    def append(self, rows: Sequence[PromptRow]) -> int:
+    def append(self, rows: Sequence[Row]) -> int:
         """Write rows to the disk; returns the size that counts from now on."""
         return self._write("ab", b"".join(self._line(row) for row in rows))
 
-    def _line(self, row: PromptRow) -> bytes:
+    def _line(self, row: Row) -> bytes:
         fields = row.fields()
         if self.path.suffix == LINES:
             return (json.dumps(fields, ensure_ascii=False) + "\n").encode()
@@ -155,7 +173,7 @@ class PromptWriter:
             _save(self._output, self._state)
         self._output.begin(self._state.size)
 
-    def add(self, rows: Sequence[PromptRow], problems: Sequence[Problem]) -> None:
+    def add(self, rows: Sequence[Row], problems: Sequence[Problem]) -> None:
         """Keep what the next images gave: a row or a problem for each."""
         self._state = _State(
             plan=self._state.plan,

@@ -34,7 +34,6 @@ from unprompt.progress import Progress, silent
 from unprompt.records import Problem, check_unique, rows_of
 from unprompt.storage.images import ImageFile, identify_images
 from unprompt.storage.matching import match_names, paths_by_id
-from unprompt.storage.submission import check_image_ids
 from unprompt.storage.text_config import TextConfig
 from unprompt.storage.training_texts import TextPlaces, find_pictures, open_texts
 from unprompt.text.english import counted
@@ -85,7 +84,6 @@ def interrogate(
     device = choose_device(config.device)
     if isinstance(output, Table):
         files = images_of(sources, config.recursive)
-        check_image_ids([file.image_id for file in files])
         captions = captions_of(files, config)
         plan = _plan(files, captions, device, config)
         with open_prompts(output, files, plan, config.overwrite) as done:

@@ -14,7 +14,7 @@ class InfoConfig:
     """Settings of `unprompt info`."""
 
     recursive: bool = setting(False, "look into nested folders too")
-    workers: int = setting(0, "threads", shown="one for each core", least=0)
+    workers: int | None = setting(None, "threads", shown="one for each core", least=1)
 
     def __post_init__(self) -> None:
         check_settings(self)

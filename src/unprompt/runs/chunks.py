@@ -22,8 +22,12 @@ if TYPE_CHECKING:
 KIND = folders.FolderKind(
     noun="run",
     record="run.json",
-    outputs=("submission.csv", "prompts.csv", "from_file.csv", "problems.csv", "report.html", "members"),
+    outputs=(
+        *("submission.csv", "prompts.csv", "from_file.csv", "problems.csv"),
+        *("images.csv", "report.html", "members"),
+    ),
     inputs="images, another bundle",
+    more=", --update to do the images that are new",
 )
 
 
@@ -93,10 +97,12 @@ class RunFolder:
 
 
 @contextmanager
-def open_run(path: Path, plan: Mapping[str, Any], overwrite: bool) -> Iterator[tuple[RunFolder, bool]]:
+def open_run(
+    path: Path, plan: Mapping[str, Any], overwrite: bool, update: bool = False
+) -> Iterator[tuple[RunFolder, bool]]:
     """Open RUN for the work that `plan` describes; yields the folder and whether it goes on from earlier.
 
     Raises RunError as `folders.open_folder` does.
     """
-    with folders.open_folder(path, KIND, plan, overwrite) as resumed:
+    with folders.open_folder(path, KIND, plan, overwrite, update) as resumed:
         yield RunFolder(path), resumed

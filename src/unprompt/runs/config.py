@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from unprompt.bundle.config import DEFAULT_BUNDLE
+from unprompt.errors import ConfigError
 from unprompt.metadata.config import OFF, SHOW, USE
 from unprompt.settings import DEVICES, check_settings, setting
 
@@ -16,7 +17,7 @@ class PredictConfig:
     bundle: str = setting(DEFAULT_BUNDLE, "shipped bundle or TOML file")
     recursive: bool = setting(False, "look into nested folders too")
     device: str = setting("auto", DEVICES, metavar="DEVICE")
-    workers: int = setting(0, "threads", shown="one for each core", least=0)
+    workers: int | None = setting(None, "threads", shown="one for each core", least=1)
     chunk: int = setting(32, "images between two saves: what a kill can cost", least=1)
     report_images: int = setting(120, "images in the report's gallery", least=0)
     deadline: float | None = setting(None, "seconds from the start of the command", least=0)
@@ -26,6 +27,9 @@ class PredictConfig:
         choices=(SHOW, USE, OFF),
     )
     overwrite: bool = setting(False, "replace another run in RUN")
+    update: bool = setting(False, "add to a finished RUN: look only at images that are new or have changed")
 
     def __post_init__(self) -> None:
         check_settings(self)
+        if self.overwrite and self.update:
+            raise ConfigError("--overwrite replaces a run, --update adds to it; give one of both")

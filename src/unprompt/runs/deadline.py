@@ -10,16 +10,21 @@ from dataclasses import dataclass, field
 from unprompt.errors import ConfigError
 from unprompt.runs.chunks import Level
 
+_NUMBER = r"\d+(?:\.\d+)?"
 # After hours, a number needs its unit: "1h30" is not taken for one hour and thirty seconds.
-_DURATION = re.compile(r"(?:(\d+(?:\.\d+)?)h(?![\d.]+$))?(?:(\d+(?:\.\d+)?)m)?(?:(\d+(?:\.\d+)?)s?)?")
+_DURATION = re.compile(rf"(?:({_NUMBER})h(?![\d.]+$))?(?:({_NUMBER})m)?(?:({_NUMBER})s?)?")
 
 
 def parse_duration(text: str) -> float:
-    """ "8h30m", "90m", "45s", "3600" -> seconds.
+    """ "8h30m", "90m", "45s" -> seconds.
 
-    Raises ConfigError for anything else, and for "1h30", which people mean as minutes.
+    Raises ConfigError for anything else, also for a number without its unit: "8" is meant as hours by some,
+    and "1h30" as minutes.
     """
-    match = _DURATION.fullmatch(text.strip().lower())
+    given = text.strip().lower()
+    if re.fullmatch(_NUMBER, given):
+        raise ConfigError(f"'{text}' has no unit; say {given}h, {given}m or {given}s")
+    match = _DURATION.fullmatch(given)
     if not match or not any(match.groups()):
         raise ConfigError(f"'{text}' is not a duration; write it like 8h30m, 90m or 45s")
     hours, minutes, seconds = (float(part) if part else 0.0 for part in match.groups())

@@ -108,7 +108,7 @@ def first_guesses(images: Path, prompts: Prompts, count: int = 3) -> list[tuple[
     """
     from unprompt.storage.images import find_images, read_file
 
-    file_by_id = {file.image_id: file for file in find_images(images)}
+    file_by_id = {file.image_id: file for file in find_images(images, same_stems=True)}
     shown: list[tuple[Image, str]] = []
     for image_id, prompt in zip(prompts.ids, prompts.texts, strict=True):
         if len(shown) == count:

@@ -29,7 +29,7 @@ from unprompt.runs.config import PredictConfig
 from unprompt.runs.report import Report, ReportImage, choose_images, render_report
 from unprompt.storage.files import write_bytes, write_embeddings, write_problems, write_prompts
 from unprompt.storage.images import NOT_IN_FOLDER, ImageFile
-from unprompt.storage.submission import write_submission
+from unprompt.storage.submission import submittable, write_submission
 from unprompt.text.english import counted
 
 if TYPE_CHECKING:
@@ -49,11 +49,13 @@ class RunResult:
     prompts: Prompts
     levels: Counter[Level]
     resumed: bool
+    known: int  # images that a finished RUN, which was added to, had seen already
+    submitted: int  # images whose rows are in submission.csv, which is not there where it is 0
     left_out: int  # images that the sample submission does not ask for
     from_files: tuple[FilePrompt, ...]  # the images whose file has a prompt, where it was looked for
     seconds: float
     texts: int = 0  # pictures that got a caption for training
-    notes: tuple[str, ...] = ()  # sentences about these
+    notes: tuple[str, ...] = ()  # sentences about these, and about what submission.csv lacks
 
 
 @dataclass(frozen=True, eq=False)
@@ -139,12 +141,18 @@ def write_outputs(
     scored: RunScore | None,
     from_files: Sequence[FilePrompt] = (),
 ) -> None:
-    """Write everything but run.json; `order` is the submission's. `from_files`: prompts that files have."""
+    """Write everything but run.json.
+
+    `order` is the submission's, which has those of the ids that can stand in one. `from_files`: prompts that
+    files have.
+    """
     for name, table in done.tables.items():
         write_embeddings(folder.path / "members" / f"{name}.npz", table, levels=done.levels)
     write_prompts(folder.path / "prompts.csv", done.prompts)
     write_problems(folder.path / "problems.csv", done.problems)
-    write_submission(folder.path / "submission.csv", done.blended.at(order))
+    fine = submittable(order)
+    if fine:
+        write_submission(folder.path / "submission.csv", done.blended.at(fine))
     if from_files:
         write_file_prompts(folder.path / "from_file.csv", from_files)
     page = render_report(_report(bundle, config, done, scored, from_files), config.workers or core_count())
@@ -233,6 +241,7 @@ def describe_run(
         "bundle": bundle.as_dict(),
         "images": result.images,
         "problems": len(result.problems),
+        "submitted": result.submitted,
         "left_out_by_sample": result.left_out,
         **_from_files(result, config),
         "levels": levels,
@@ -241,6 +250,7 @@ def describe_run(
         "score": {**scored.score.numbers(), "baseline": scored.baseline} if scored else None,
         "seconds": round(result.seconds, 3),
         "resumed": result.resumed,
+        "known": result.known,
         "device": device,
         "finished": datetime.now(timezone.utc).isoformat(timespec="seconds"),
         "versions": installed_versions(),

@@ -6,14 +6,14 @@ import time
 from collections import deque
 from collections.abc import Sequence
 from concurrent.futures import Future
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from unprompt import __version__
-from unprompt.bundle.bundles import load_members, read_bundle
+from unprompt.bundle.bundles import check_checkpoints, load_members, read_bundle
 from unprompt.ensemble.members import Member, distinct_backbones, guess_from
 from unprompt.ensemble.prior import prior_embedding
 from unprompt.errors import InputError
@@ -26,6 +26,7 @@ from unprompt.progress import Progress, silent
 from unprompt.runs.chunks import Chunk, Level, RunFolder, open_run
 from unprompt.runs.config import PredictConfig
 from unprompt.runs.deadline import Deadline
+from unprompt.runs.earlier import IMAGES, join_in_order, read_earlier, write_images
 from unprompt.runs.outputs import (
     Outcome,
     RunResult,
@@ -38,7 +39,7 @@ from unprompt.runs.outputs import (
 from unprompt.storage.files import read_prompts
 from unprompt.storage.images import ImageFile, find_images, identify_images
 from unprompt.storage.matching import fit_prompts, paths_by_id
-from unprompt.storage.submission import check_image_ids, read_submission_ids
+from unprompt.storage.submission import describe_unsubmittable, read_submission_ids, submittable
 from unprompt.storage.text_config import TextConfig
 from unprompt.storage.training_texts import Picture, TextPlaces
 from unprompt.text.english import counted
@@ -75,14 +76,15 @@ def predict(
 
     Raises InputError for unusable images or files, CheckpointError for missing models, RunError for a RUN
     folder that is finished or belongs to something else. A single unreadable image is not an error: it is
-    listed in problems.csv and its rows carry the prior embedding.
+    listed in problems.csv and its rows carry the prior embedding. Where no image can be read, RUN is left all
+    the same, and then InputError raised.
     """
     config = config or PredictConfig()
     started = time.monotonic() if started is None else started
     bundle = loaded.bundle if loaded else read_bundle(config.bundle)
-    images = find_images(source, config.recursive)
+    images = find_images(source, config.recursive, same_stems=True, tell=True)
     order, files, left_out = _match_sample(images, sample)
-    check_image_ids(order)
+    root = source.parent if source.is_file() else source
     truths = fit_prompts(read_prompts(truth), paths_by_id(images)) if truth else None
     if truths is not None and not set(truths.ids) & set(order):
         raise InputError(
@@ -90,38 +92,52 @@ def predict(
         )
     texts = texts or TextConfig()
     texts.check_use()
-    places = TextPlaces(_pictures(files, source), texts, config.overwrite) if texts.is_wanted else None
+    if config.update:
+        texts = replace(texts, skip_existing=True)
+    places = TextPlaces(_pictures(files, root), texts, config.overwrite) if texts.is_wanted else None
+    if not loaded:
+        check_checkpoints(bundle)  # before a run that is to be replaced goes
+    earlier = read_earlier(out, files, root, bundle) if config.update else None
+    known = earlier.files if earlier else ()
+    known_ids = {file.image_id for file in known}
+    new = [file for file in files if file.image_id not in known_ids]
     device = loaded.device if loaded else choose_device(config.device)
     plan: dict[str, Any] = {
         "unprompt": __version__,
         "bundle": bundle.as_dict(),
         "device": device,
         "chunk": config.chunk,
-        "images": identify_images(files),
+        "images": identify_images(new),
     }
     if places:
         plan["texts"] = asdict(texts)
-    with open_run(out, plan, config.overwrite) as (folder, resumed):
+    with open_run(out, plan, config.overwrite, earlier is not None) as (folder, resumed):
         if places and not (folder.work / TEXTS_BEGUN).exists():
             places.check_free()
         loader = loaded.loader if loaded else Loader(device)
         an_image = FINISHING_IMAGE + (FINISHING_FILE if config.from_file != OFF else 0)
         reserve = FINISHING + an_image * len(files) + FINISHING_TRUTH * len(truths or ())
         deadline = Deadline(config.deadline, started, reserve)
-        chunks = [files[first : first + config.chunk] for first in range(0, len(files), config.chunk)]
+        chunks = [new[first : first + config.chunk] for first in range(0, len(new), config.chunk)]
         missing = [number for number in range(len(chunks)) if not folder.has_full_chunk(number)]
         if missing:
             members = loaded.members if loaded else load_members(bundle, loader)
             with open_pipeline(config.workers or core_count(), device) as pipeline:
                 _fill(folder, chunks, missing, members, pipeline, deadline, progress)
         names = [spec.name for spec in bundle.members]
-        done = join_chunks([folder.read_chunk(number, names) for number in range(len(chunks))], files, bundle)
+        made = [folder.read_chunk(number, names) for number in range(len(chunks))]
+        if earlier:
+            made = [join_in_order([*made, earlier.chunk], [*new, *known], files)]
+        done = join_chunks(made, files, bundle)
         from_files = _read_files(files, config, progress)
         if config.from_file == USE and from_files:
             done = use_file_prompts(done, from_files, loader.encoder)
         scored = score_run(done.blended, truths, loader.encoder) if truths else None
         write_outputs(folder, bundle, config, order, done, scored, from_files)
+        unread = {problem.image_id for problem in done.problems}
+        write_images(out / IMAGES, [file for file in files if file.image_id not in unread], root)
         written = _write_texts(places, done, folder.work / TEXTS_BEGUN) if places else 0
+        notes = [*(places.notes if places else ()), describe_unsubmittable(order, out / "submission.csv")]
         result = RunResult(
             folder=out,
             images=len(files),
@@ -130,19 +146,26 @@ def predict(
             prompts=done.prompts,
             levels=done.counts(),
             resumed=resumed,
+            known=len(known),
+            submitted=len(submittable(order)),
             left_out=left_out,
             from_files=from_files,
             seconds=time.monotonic() - started,
             texts=written,
-            notes=places.notes if places else (),
+            notes=tuple(filter(None, notes)),
         )
         folder.finish(describe_run(result, bundle, config, device, scored))
-        return result
+    if len(done.problems) == len(files):
+        first = done.problems[0]
+        raise InputError(
+            f"none of {len(files):,} images can be read, first: {first.file}: {first.problem}; see "
+            f"{out / 'problems.csv'}"
+        )
+    return result
 
 
-def _pictures(files: Sequence[ImageFile], source: Path) -> list[Picture]:
+def _pictures(files: Sequence[ImageFile], root: Path) -> list[Picture]:
     """The images that are there, with the folder that they are from."""
-    root = source.parent if source.is_file() else source
     return [Picture(file, root) for file in files if not file.absent]
 
 

@@ -6,7 +6,7 @@ import os
 from pathlib import Path
 
 from unprompt.errors import InputError
-from unprompt.storage.images import EXTENSIONS, ImageFile, find_images
+from unprompt.storage.images import ImageFile, find_images, image_endings
 
 MOST_FOLDERS = 200  # offered for choice; others can be typed
 DEEPEST = 6
@@ -46,7 +46,7 @@ def images_below(root: Path, name: str) -> list[ImageFile]:
     Raises InputError as `folder_below` and `find_images` do, and where an image is a link that leads out.
     """
     folder = folder_below(root, name)
-    files = find_images(folder)
+    files = find_images(folder, same_stems=True)
     outside = [file for file in files if not file.path.resolve().is_relative_to(root)]
     if outside:
         raise InputError(
@@ -66,7 +66,7 @@ def folders_with_images(root: Path, most: int = MOST_FOLDERS) -> list[str]:
         folder = Path(here)
         depth = len(folder.relative_to(root).parts)
         inside[:] = sorted(one for one in inside if not one.startswith(".")) if depth < DEEPEST else []
-        if any(Path(one).suffix.lower() in {*EXTENSIONS, ".parquet"} for one in names):
+        if any(Path(one).suffix.lower() in {*image_endings(), ".parquet"} for one in names):
             found.append(str(folder.relative_to(root)))
         if len(found) == most:
             break

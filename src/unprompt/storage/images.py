@@ -12,9 +12,11 @@ import os
 import warnings
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass, field, replace
 from functools import cache
+from importlib import import_module
+from importlib.util import find_spec
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any, Literal, TypeAlias, TypeVar
 
@@ -25,7 +27,7 @@ from unprompt.errors import InputError, UnreadableImageError
 from unprompt.records import check_unique
 from unprompt.storage.damage import DAMAGED_IMAGE
 from unprompt.storage.parts import IMAGE, check_image_column, find_parts, read_columns, read_image_bytes
-from unprompt.storage.png_chunks import without_texts
+from unprompt.storage.png_chunks import only_pixels
 from unprompt.storage.tars import read_span
 
 if TYPE_CHECKING:
@@ -35,7 +37,18 @@ if TYPE_CHECKING:
 Half = Literal["left", "right"]
 Answer = TypeVar("Answer")
 
-EXTENSIONS = frozenset({".png", ".jpg", ".jpeg", ".webp", ".avif", ".bmp", ".gif", ".tif", ".tiff"})
+EXTENSIONS = frozenset(
+    {
+        *(".png", ".apng", ".jpg", ".jpeg", ".jpe", ".jfif", ".mpo", ".jp2", ".webp", ".avif"),
+        *(".bmp", ".gif", ".tif", ".tiff"),
+    }
+)
+# Modules that teach Pillow more, where they are installed: the package's name, and endings.
+PLUG_INS = {
+    "pillow_heif": ("pillow-heif", (".heic", ".heif", ".hif")),
+    "pillow_jxl": ("pillow-jxl-plugin", (".jxl",)),
+}
+TEXTS = frozenset({".txt", ".caption"})  # which belong to the image that they stand beside
 MAX_PIXELS = 89_478_485  # Pillow's own line between a large picture and a decompression bomb (256 MiB of RGB)
 PNG_LEVEL = 3  # of 9: a tenth larger than the best, at a third of the time
 DATASET_RECORD = "dataset.json"
@@ -65,10 +78,24 @@ class ImageFile:
     @property
     def name(self) -> str:
         """What to call it in a message."""
-        name = self.path.name if self.row is None else f"{self.path.name}, row {self.row}"
+        name = readable(self.path.name)
+        if self.row is not None:
+            name += f", row {self.row}"
         if self.column != IMAGE:
             name += f", {self.column}"
         return name if self.half is None else f"{name}, {self.half} half"
+
+
+def readable(name: str) -> str:
+    """A file's name as text that UTF-8 can hold: bytes that are not UTF-8 become `\\xe9` and the like."""
+    return os.fsencode(name).decode("utf-8", "backslashreplace")
+
+
+@cache
+def image_endings() -> frozenset[str]:
+    """The endings by which files count as images: Pillow's own, and those of plug-ins that are installed."""
+    more = (endings for module, (_, endings) in PLUG_INS.items() if find_spec(module))
+    return EXTENSIONS.union(*more)
 
 
 def identify_images(files: Sequence[ImageFile]) -> list[tuple[str, str, int]]:
@@ -83,21 +110,31 @@ def _size(path: Path) -> int:
         return -1
 
 
-def find_images(source: Path, recursive: bool = False, same_stems: bool = False) -> list[ImageFile]:
+def find_images(
+    source: Path, recursive: bool = False, same_stems: bool = False, tell: bool = False
+) -> list[ImageFile]:
     """List the images of a folder, a data set or one file, sorted by image id.
 
     A file counts by its extension, in any case; hidden files do not count. No image is opened here: what
     cannot be read shows when it is. A folder without images but with parquet parts is a data set, and so is
-    one with dataset.json and images/.
+    one with dataset.json and images/. A nested folder that cannot be entered is left out, with a warning.
 
     The id is the file's stem. Where several folders have the same stem, it is the path from `source`, without
     its ending: 10_cat/001. Two such files in the same folder, same.png and same.jpg, are an error, since
-    their rows could not be told apart; `same_stems`: their ids have the endings. Raises InputError for them,
-    for a missing or unreadable folder, one without images, and a part that is not whole.
+    their rows could not be told apart; `same_stems`: their ids have the endings. `tell`: warn, once, of files
+    of other kinds, of folders that were not entered, and of ids that are more than a stem. Raises InputError
+    for a missing or unreadable folder, one without images, a file that is none, and a part that is not whole.
     """
-    files = _list_images(source, recursive)
+    files = _list_images(source, recursive, tell)
     if all(file.row is None for file in files):
         files = _identified(files, source, same_stems)
+        longer = [file.image_id for file in files if file.image_id != readable(file.path.stem)]
+        if longer and tell:
+            warnings.warn(
+                f"{len(longer):,} of {len(files):,} images have the name of another; "
+                f"their ids say folder or ending too, first: {min(longer)}",
+                stacklevel=2,
+            )
     return sorted(files, key=lambda file: file.image_id)
 
 
@@ -109,13 +146,13 @@ def find_loose_images(sources: Sequence[Path], recursive: bool = False) -> list[
     """
     listed: dict[tuple[Path, int | None], tuple[Path, ImageFile]] = {}
     for source in sources:
-        for file in _list_images(source, recursive):
+        for file in _list_images(source, recursive, tell=True):
             listed.setdefault((file.path, file.row), (source if source.is_dir() else source.parent, file))
     files = [file for _, file in listed.values()]
     paths = [(file.path.relative_to(folder).parts, folder.resolve().name) for folder, file in listed.values()]
     for longer in (
-        ["_".join(parts) for parts, _ in paths],
-        ["_".join((name, *parts)) for parts, name in paths],
+        [readable("_".join(parts)) for parts, _ in paths],
+        [readable("_".join((name, *parts))) for parts, name in paths],
     ):
         often = Counter(file.image_id for file in files)
         files = [
@@ -133,30 +170,45 @@ def find_loose_images(sources: Sequence[Path], recursive: bool = False) -> list[
     return files
 
 
-def _list_images(source: Path, recursive: bool) -> list[ImageFile]:
+def _list_images(source: Path, recursive: bool, tell: bool) -> list[ImageFile]:
     """The images of a folder, a data set or one file; those of a folder by path, whatever their ids."""
     try:
         if source.is_file():
-            return (
-                images_in_parts([source]) if source.suffix == ".parquet" else [ImageFile(source.stem, source)]
-            )
-        paths = [path for path in _walk(source, recursive) if path.suffix.lower() in EXTENSIONS]
-        if not paths and (source / DATASET_RECORD).exists() and (source / "images").is_dir():
-            paths = [
-                path for path in _walk(source / "images", recursive) if path.suffix.lower() in EXTENSIONS
-            ]
-        parts = [] if paths else find_parts(source)
+            if source.suffix == ".parquet":
+                return images_in_parts([source])
+            _check_is_image(source)
+            return [ImageFile(readable(source.stem), source)]
+        contents = _walk(source, recursive)
+        if not contents.images and (source / DATASET_RECORD).exists() and (source / "images").is_dir():
+            contents = _walk(source / "images", recursive)
+        parts = [] if contents.images else find_parts(source)
     except FileNotFoundError:
         raise InputError(f"{source} does not exist; name a folder of images or one image") from None
     except PermissionError as error:
         raise InputError(f"{error.filename} cannot be read: permission denied") from error
     except NotADirectoryError:
         raise InputError(f"{source} is neither a folder nor a regular file") from None
+    except OSError as error:
+        raise InputError(f"{source} cannot be read: {error.strerror}") from error
     if parts:
         return images_in_parts(parts)
-    if not paths:
-        raise InputError(f"{source} holds no images ({_what_else(source, recursive)})")
-    return [ImageFile(path.stem, path) for path in paths]
+    if not contents.images:
+        kinds = ", ".join(sorted(ending[1:] for ending in image_endings()))
+        found = "; ".join([f"looked for {kinds}", *contents.left_out(everything=True)])
+        raise InputError(f"{source} holds no images ({found})")
+    for sentence in contents.left_out(everything=tell):
+        warnings.warn(f"{source}: {sentence}", stacklevel=3)
+    return [ImageFile(readable(path.stem), path) for path in contents.images]
+
+
+def _check_is_image(path: Path) -> None:
+    """Raise InputError for a file that neither its ending nor its first bytes show as an image."""
+    if path.suffix.lower() in image_endings():
+        return
+    try:
+        read_size(path)
+    except UnreadableImageError as error:
+        raise InputError(f"{path}: {error}; name a folder of images or one image") from error
 
 
 def _identified(files: Sequence[ImageFile], source: Path, same_stems: bool) -> list[ImageFile]:
@@ -175,24 +227,29 @@ def _identified(files: Sequence[ImageFile], source: Path, same_stems: bool) -> l
             f"{len(doubled)} image ids in {source} belong to more than one file, first: {names} "
             f"both have the id '{first.stem}'; rename or move one of each"
         )
-    identified = []
+    ids = []
     for path in paths:
         alone = len(paths_by_place[str(path.with_suffix(""))]) == 1
         if len(paths_by_stem[path.stem]) == 1:
-            image_id = path.stem
+            ids.append(path.stem)
         elif len({same.parent for same in paths_by_stem[path.stem]}) == 1:
-            image_id = path.name
+            ids.append(path.name)
         else:
             place = path.relative_to(source)
-            image_id = (place.with_suffix("") if alone else place).as_posix()
-        identified.append(ImageFile(image_id, path))
-    check_unique([file.image_id for file in identified], f"the images in {source}")
-    return identified
+            ids.append((place.with_suffix("") if alone else place).as_posix())
+    often = Counter(ids)
+    if (
+        max(often.values()) > 1
+    ):  # beside same.png and same.jpg there is a same.png.jpg, whose stem is same.png
+        ids = [path.relative_to(source).as_posix() for path in paths]
+    ids = [readable(image_id) for image_id in ids]
+    check_unique(ids, f"the images in {source}")
+    return [ImageFile(image_id, path) for image_id, path in zip(ids, paths, strict=True)]
 
 
 def has_images(folder: Path, recursive: bool = False) -> bool:
     """Whether there are images in this very folder; `recursive`: or in one below it."""
-    return any(path.suffix.lower() in EXTENSIONS for path in _walk(folder, recursive))
+    return bool(_walk(folder, recursive).images)
 
 
 def images_in_parts(parts: Sequence[Path]) -> list[ImageFile]:
@@ -213,26 +270,86 @@ def images_in_parts(parts: Sequence[Path]) -> list[ImageFile]:
     return sorted(files, key=lambda file: file.image_id)
 
 
-def _walk(folder: Path, recursive: bool, above: frozenset[Path] = frozenset()) -> list[Path]:
-    """Everything in a folder that is not hidden; a link that leads back to a folder above is not followed."""
-    here = above | {folder.resolve()}
-    found = []
-    for path in sorted(folder.iterdir()):
-        if path.name.startswith("."):
+@dataclass
+class _Contents:
+    """What a folder holds that is not hidden.
+
+    `images`: by path. `others`: how many files of which other ending, texts beside images not among them.
+    `passed`: folders that nobody asked to
+    look into. `closed`: those that could not be entered, and why.
+    """
+
+    images: list[Path] = field(default_factory=list)
+    others: Counter[str] = field(default_factory=Counter)
+    passed: list[Path] = field(default_factory=list)
+    closed: list[tuple[Path, str]] = field(default_factory=list)
+
+    def left_out(self, everything: bool) -> list[str]:
+        """Sentences about what was left out: folders that cannot be entered, or really `everything`."""
+        told = []
+        if self.closed:
+            path, why = self.closed[0]
+            told.append(f"{_were(len(self.closed), 'folder')} left out, first: {readable(str(path))} ({why})")
+        if everything and self.passed:
+            first = readable(self.passed[0].name)
+            were = _were(len(self.passed), "folder")
+            told.append(f"{were} not entered, first: {first}; add --recursive to look into them")
+        if everything and self.others:
+            counts = ", ".join(f"{readable(kind)} {count:,}" for kind, count in self.others.most_common())
+            left_out = _were(self.others.total(), "file", " of other kinds")
+            told.append(f"{left_out} left out: {counts}{_advice(self.others)}")
+        return told
+
+
+def _were(number: int, noun: str, more: str = "") -> str:
+    return f"{number:,} {noun}{more} was" if number == 1 else f"{number:,} {noun}s{more} were"
+
+
+def _is_folder(path: Path) -> bool:
+    with suppress(OSError):
+        return path.is_dir()
+    return False
+
+
+def _advice(others: Counter[str]) -> str:
+    """What to install to have images read that were left out."""
+    packages = [package for package, endings in PLUG_INS.values() if any(others[one] for one in endings)]
+    return f"; to read more of them: pip install {' '.join(packages)}" if packages else ""
+
+
+def _walk(folder: Path, recursive: bool) -> _Contents:
+    """Look through a folder. Raises OSError where it cannot be read itself."""
+    contents = _Contents()
+    endings = image_endings()
+    to_do: list[tuple[Path, frozenset[str]]] = [(folder, frozenset())]  # and the real folders above it
+    while to_do:
+        here, above = to_do.pop()
+        try:
+            real = os.path.realpath(here)
+            if real in above:
+                contents.closed.append((here, "a link that leads back to a folder above it"))
+                continue
+            paths = sorted(path for path in here.iterdir() if not path.name.startswith("."))
+        except OSError as error:
+            if here == folder:
+                raise
+            contents.closed.append((here, (error.strerror or str(error)).lower()))
             continue
-        if recursive and path.is_dir() and path.suffix.lower() not in EXTENSIONS:
-            if path.resolve() not in here:
-                found += _walk(path, recursive, here)
-        else:
-            found.append(path)
-    return found
-
-
-def _what_else(folder: Path, recursive: bool) -> str:
-    kinds = ", ".join(sorted(extension[1:] for extension in EXTENSIONS))
-    if not recursive and any(path.is_dir() for path in _walk(folder, recursive=False)):
-        return f"looked for {kinds}; it has folders: add --recursive to look into them"
-    return f"looked for {kinds}"
+        images = [path for path in paths if path.suffix.lower() in endings]
+        contents.images += images
+        stems = {path.stem for path in images}
+        for path in sorted({*paths} - {*images}):
+            ending = path.suffix.lower()
+            if not _is_folder(path):
+                if ending not in TEXTS or path.stem not in stems:
+                    contents.others[ending or "without ending"] += 1
+            elif recursive:
+                to_do.append((path, above | {real}))
+            else:
+                contents.passed.append(path)
+    contents.images.sort()
+    contents.closed.sort()
+    return contents
 
 
 def read_file(file: ImageFile) -> Image.Image:
@@ -295,7 +412,7 @@ def half_of(image: Image.Image, half: Half) -> Image.Image:
 
 def image_states(files: Sequence[ImageFile]) -> list[list[Any]]:
     """What tells images from others, and from what they were before their files changed; JSON can hold it."""
-    states = {path: _state(path) for path in {file.path for file in files}}
+    states = {path: file_state(path) for path in {file.path for file in files}}
     return [
         [
             file.image_id,
@@ -309,8 +426,8 @@ def image_states(files: Sequence[ImageFile]) -> list[list[Any]]:
     ]
 
 
-def _state(path: Path) -> tuple[int, int]:
-    """Size and time of a file; of one that is gone, what no file has."""
+def file_state(path: Path) -> tuple[int, int]:
+    """Bytes and time, in nanoseconds, of a file; of one that is gone, what no file has."""
     try:
         state = path.stat()
     except OSError:
@@ -362,7 +479,7 @@ def open_stored(stream: IO[bytes], formats: tuple[str, ...]) -> Iterator[Image.I
 
     Raises UnreadableImageError, also for what goes wrong inside the block, and for too many pixels.
     """
-    _silence_bomb_warning()
+    _prepare_pillow()
     known = tuple(name for name in formats if name in _known_formats())
     with _decoding(), Image.open(stream, formats=known) as image:
         if image.width * image.height > MAX_PIXELS:
@@ -475,14 +592,14 @@ def _decode(
 def _of_opened(
     source: Path | io.BytesIO, formats: tuple[str, ...] | None, ask: Callable[[Image.Image], Answer]
 ) -> Answer:
-    """What an opened image answers; a PNG is not refused for what is wrong with its texts, as by Pillow."""
-    _silence_bomb_warning()
+    """What an opened image answers; a PNG is not refused for its texts or colour profile, as by Pillow."""
+    _prepare_pillow()
     try:
         with Image.open(source, formats=formats) as image:
             return ask(image)
-    except (ValueError, SyntaxError, UnidentifiedImageError):  # a text is too long, or its checksum wrong
+    except (ValueError, SyntaxError, UnidentifiedImageError):  # one is too long, or its checksum wrong
         with source.open("rb") if isinstance(source, Path) else io.BytesIO(source.getvalue()) as stream:
-            plain = without_texts(stream)
+            plain = only_pixels(stream)
         if plain is None:
             raise
     with Image.open(io.BytesIO(plain), formats=formats) as image:
@@ -524,9 +641,13 @@ def _known_formats() -> frozenset[str]:
 
 
 @cache
-def _silence_bomb_warning() -> None:
-    """Once: read_image refuses every image that Pillow would only warn about."""
+def _prepare_pillow() -> None:
+    """Once: silence its warning, as `read_image` refuses all that it is of, and add plug-ins' formats."""
     warnings.simplefilter("ignore", Image.DecompressionBombWarning)
+    with suppress(ImportError):
+        import_module("pillow_heif").register_heif_opener()
+    with suppress(ImportError):
+        import_module("pillow_jxl")  # adds itself
 
 
 def _too_large(size: str, most: int = MAX_PIXELS) -> str:
@@ -535,7 +656,10 @@ def _too_large(size: str, most: int = MAX_PIXELS) -> str:
 
 def _to_rgb(image: Image.Image) -> Image.Image:
     """Mode by mode to RGB; never in place, so the caller may close the file."""
-    upright = ImageOps.exif_transpose(image)
+    try:
+        upright = ImageOps.exif_transpose(image)
+    except DAMAGED_IMAGE:  # it is decoded by now: what is damaged is its EXIF
+        upright = image
     if upright.mode == "RGB" and "transparency" not in upright.info:
         return upright.copy() if upright is image else upright
     if upright.mode.startswith(("I", "F")):  # 16-bit and 32-bit greys: Pillow would clip them to 255

@@ -1,4 +1,4 @@
-"""A PNG file's chunks: its texts without its pixels, and its pixels without its texts.
+"""A PNG file's chunks: its texts without its pixels, and its pixels without all else.
 
 Source: the PNG specification, third edition, sections 5 and 11.3. Checksums are not looked at.
 """
@@ -11,6 +11,7 @@ from typing import IO
 
 SIGNATURE = b"\x89PNG\r\n\x1a\n"
 TEXTS = (b"tEXt", b"zTXt", b"iTXt")
+OF_PIXELS = (b"tRNS", b"eXIf")  # besides those with a capital: transparency, and which way is up
 END = b"IEND"
 MOST_CHUNKS = 100_000  # a picture of a gigabyte in blocks of 8 KiB has so many
 
@@ -34,12 +35,15 @@ def walk_chunks(stream: IO[bytes]) -> Iterator[tuple[bytes, int]]:
         stream.seek(after)
 
 
-def without_texts(stream: IO[bytes]) -> bytes | None:
-    """A PNG file's bytes without its texts; None where it has none, or is no PNG."""
+def only_pixels(stream: IO[bytes]) -> bytes | None:
+    """A PNG file's bytes without what says nothing of its pixels: texts, colour profiles, thumbnails ….
+
+    None where it has nothing of the kind, or is no PNG.
+    """
     kept, found = [SIGNATURE], False
     for kind, length in walk_chunks(stream):
-        if kind in TEXTS:
-            found = True
-        else:
+        if kind[:1].isupper() or kind in OF_PIXELS:
             kept.append(struct.pack(">I4s", length, kind) + stream.read(length + 4))
+        else:
+            found = True
     return b"".join(kept) if found else None

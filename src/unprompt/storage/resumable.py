@@ -12,7 +12,7 @@ import json
 import math
 import os
 import shutil
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from functools import partial
@@ -33,6 +33,7 @@ if TYPE_CHECKING:
 
 WORK = ".work"
 LOCK = "lock"
+PLAN, UPDATE = "plan.json", "update"
 ARRAY = "array.npy"  # an array that is not whole
 PROGRESS = "progress.json"  # what an unfinished file or array keeps of how far it has come
 
@@ -49,6 +50,7 @@ class FolderKind:
     record: str
     outputs: tuple[str, ...]
     inputs: str
+    more: str = ""  # what else can be done with a finished one, for the message that says that it is
 
 
 def fingerprint(plan: Mapping[str, Any]) -> str:
@@ -57,12 +59,16 @@ def fingerprint(plan: Mapping[str, Any]) -> str:
 
 
 @contextmanager
-def open_folder(path: Path, kind: FolderKind, plan: Mapping[str, Any], overwrite: bool) -> Iterator[bool]:
+def open_folder(
+    path: Path, kind: FolderKind, plan: Mapping[str, Any], overwrite: bool, update: bool = False
+) -> Iterator[bool]:
     """Open a folder for the work that `plan` describes; yields whether it goes on from an earlier start.
 
     Raises RunError where the folder is finished, was begun with another plan, belongs to something else, or
     is being written by another process. `overwrite` removes what the same kind of work left there, and
     nothing else; unfinished work of the same plan goes on all the same, since it ends with the same bytes.
+    `update`: a finished folder stays as it is, until the work is done and its files are replaced one by one.
+    Work that ends with an error before any of it was kept leaves no folder that was not there before.
     """
     if path.exists() and not path.is_dir():
         raise RunError(f"{path} is a file; name a folder for the {kind.noun} with --out")
@@ -72,22 +78,25 @@ def open_folder(path: Path, kind: FolderKind, plan: Mapping[str, Any], overwrite
             f"{path} is not empty and not a {kind.noun} of unprompt; name another folder with --out"
         )
     work = path / WORK
+    missing = [folder for folder in (path, *path.parents) if not folder.exists()]
     try:
         work.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise RunError(f"{path} cannot be written: {error.strerror}") from error
     with locked(work / LOCK, path):
-        plan_path = work / "plan.json"
+        plan_path = work / PLAN
         finished = (path / kind.record).exists()
         begun = _known_fingerprint(plan_path)
-        resumed = begun == fingerprint(plan) and not finished
-        if not overwrite and finished:
-            with suppress(OSError):
-                shutil.rmtree(work)
+        updating = finished and update
+        resumed = begun == fingerprint(plan) and finished == updating
+        if not overwrite and finished and not updating:
+            if begun is None or not read_json(plan_path).get(UPDATE):
+                shutil.rmtree(work, ignore_errors=True)
             raise RunError(
-                f"{path} holds a finished {kind.noun}; add --overwrite to replace it, or name another folder"
+                f"{path} holds a finished {kind.noun}; add --overwrite to replace it{kind.more}, or name "
+                "another folder"
             )
-        if not overwrite and begun is not None and not resumed:
+        if not overwrite and not updating and begun is not None and not resumed:
             raise RunError(
                 f"{path} was begun with other {kind.inputs} or another version of unprompt; "
                 "run what was begun, or add --overwrite to start anew"
@@ -95,9 +104,18 @@ def open_folder(path: Path, kind: FolderKind, plan: Mapping[str, Any], overwrite
         for part in path.rglob(PARTS):  # what a killed process had begun to write
             part.unlink()
         if not resumed:
-            _remove_outputs(path, kind)
-            write_json(plan_path, {"fingerprint": fingerprint(plan), **plan})
-        yield resumed
+            _remove(path, (f"{WORK}/*",) if updating else (kind.record, *kind.outputs, f"{WORK}/*"))
+            more = {UPDATE: True} if updating else {}
+            write_json(plan_path, {"fingerprint": fingerprint(plan), **more, **plan})
+        try:
+            yield resumed
+        except BaseException:
+            if {one.name for one in work.iterdir()} <= {LOCK, PLAN}:
+                shutil.rmtree(work, ignore_errors=True)
+                with suppress(OSError):  # one that is not empty
+                    for folder in missing:
+                        folder.rmdir()
+            raise
 
 
 def finish(path: Path, kind: FolderKind, record: Mapping[str, Any]) -> None:
@@ -228,9 +246,9 @@ def _known_fingerprint(plan_path: Path) -> str | None:
         return None
 
 
-def _remove_outputs(path: Path, kind: FolderKind) -> None:
-    # The record first: without it nothing that is left counts as finished.
-    for pattern in (kind.record, *kind.outputs, f"{WORK}/*"):
+def _remove(path: Path, patterns: Sequence[str]) -> None:
+    # The record comes first: without it nothing that is left counts as finished.
+    for pattern in patterns:
         for target in sorted(path.glob(pattern)):
             if target.is_dir():
                 shutil.rmtree(target)

@@ -21,9 +21,28 @@ _ROW_IDS = "\n".join(f"\0_{element}" for element in range(DIM))  # one image's i
 _FORBIDDEN = re.compile(r'[\x00-\x1f,"\ud800-\udfff]')
 
 
+def submittable(ids: Sequence[str]) -> list[str]:
+    """Those of the ids that can stand in the competition's CSV, which has no quotes."""
+    return [image_id for image_id in ids if image_id and not _FORBIDDEN.search(image_id)]
+
+
+def describe_unsubmittable(ids: Sequence[str], path: Path) -> str:
+    """A sentence about ids that could not be written to a submission; "" where there are none."""
+    fine = set(submittable(ids))
+    bad = [image_id for image_id in ids if image_id not in fine]
+    if not bad:
+        return ""
+    state = f"{path} is of the others" if fine else f"{path} is not written"
+    return (
+        f"{len(bad):,} of {len(ids):,} image ids have a comma, a quote or a control character, which a "
+        f"submission cannot have, first: {bad[0]!r}; {state}"
+    )
+
+
 def check_image_ids(ids: Sequence[str]) -> None:
     """Raise InputError for ids that cannot stand in the competition's unquoted CSV."""
-    bad = [image_id for image_id in ids if not image_id or _FORBIDDEN.search(image_id)]
+    fine = set(submittable(ids))
+    bad = [image_id for image_id in ids if image_id not in fine]
     if bad:
         raise InputError(
             f"{len(bad)} of {len(ids)} image ids hold a comma, a quote, a control character or bytes that "

@@ -18,8 +18,9 @@ import io
 import json
 import os
 import re
+import warnings
 import zipfile
-from collections import defaultdict
+from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, replace
@@ -39,7 +40,7 @@ from unprompt.storage.files import (
     write_json,
     write_problems,
 )
-from unprompt.storage.images import EXTENSIONS, ImageFile, find_images
+from unprompt.storage.images import ImageFile, find_images, image_endings, readable
 from unprompt.storage.resumable import PROGRESS, fingerprint, hold_work
 from unprompt.storage.text_config import TextConfig
 
@@ -87,26 +88,36 @@ class Picture:
 def find_pictures(sources: Sequence[Path], recursive: bool = False) -> list[Picture]:
     """The images of several folders and files, each once, in their order.
 
-    Images of the same name are told apart by their folders, or by their endings. Raises what `find_images`
-    raises.
+    Images of the same name are told apart by their folders, or by their endings: those of several `sources`
+    have the folder's name before their ids, or, where that is the same too, their path. Raises what
+    `find_images` raises.
     """
     found: dict[str, Picture] = {}
     for source in sources:
         root = source.parent if source.is_file() else source
-        for file in find_images(source, recursive, same_stems=True):
+        for file in find_images(source, recursive, same_stems=True, tell=True):
             picture = Picture(file, root)
             found.setdefault(picture.key, picture)
-    ids: dict[str, int] = defaultdict(int)
-    for picture in found.values():
-        ids[picture.file.image_id] += 1
-    return [
-        Picture(_renamed(one.file, key), one.root) if ids[one.file.image_id] > 1 else one
-        for key, one in found.items()
-    ]
-
-
-def _renamed(file: ImageFile, image_id: str) -> ImageFile:
-    return replace(file, image_id=image_id)
+    pictures = list(found.values())
+    for longer in (
+        [f"{readable(one.root.resolve().name)}/{one.file.image_id}" for one in pictures],
+        [readable(key) for key in found],
+    ):
+        often = Counter(one.file.image_id for one in pictures)
+        pictures = [
+            replace(one, file=replace(one.file, image_id=image_id)) if often[one.file.image_id] > 1 else one
+            for one, image_id in zip(pictures, longer, strict=True)
+        ]
+    before = [one.file.image_id for one in found.values()]
+    now = [one.file.image_id for one in pictures]
+    renamed = [new for new, old in zip(now, before, strict=True) if new != old]
+    if renamed:
+        warnings.warn(
+            f"{len(renamed):,} of {len(pictures):,} images have the name of one in another folder; their ids "
+            f"say the folder too, first: {renamed[0]}",
+            stacklevel=2,
+        )
+    return pictures
 
 
 # --- where their texts go
@@ -122,7 +133,7 @@ class TextPlaces:
         """Nothing is written. Raises ConfigError and InputError for places that cannot be, or clash."""
         if not config.is_wanted:
             raise ConfigError("say where the captions go: --txt, --metadata-jsonl or --meta-cap")
-        if config.ending.lower() in EXTENSIONS:
+        if config.ending.lower() in image_endings():
             raise ConfigError(f"ending must not be that of a picture, got '{config.ending}'")
         self.pictures = tuple(pictures)
         self.config = config
@@ -140,14 +151,17 @@ class TextPlaces:
         self._sharing = self._cap_sharing = frozenset[str]()
         if config.has_files:
             texts = {image_id: str(path) for image_id, path in self._text_by_id.items()}
-            self._sharing = self._find_sharing(
-                texts, "write the texts beside the pictures, or name the folder above both, with --recursive"
+            self._sharing = (
+                self._find_sharing(
+                    texts,
+                    "write the texts beside the pictures, or name the folder above both, with --recursive",
+                )
+                | self._find_too_long()
             )
         if config.meta_cap:
             keys = {one.file.image_id: self._cap_key(one) for one in pictures}
             self._cap_sharing = self._find_sharing(keys, "add --full-path")
-        if self._has_tables:
-            _check_names(pictures)
+        self._no_rows = self._find_no_utf8() if self._has_tables else frozenset[str]()
         self._metadata = {
             root: _read_metadata(root / METADATA)
             for root in (dict.fromkeys(one.root for one in pictures) if config.metadata_jsonl else ())
@@ -169,12 +183,35 @@ class TextPlaces:
             path = Path(self.config.txt_folder) / picture.relative.with_suffix(ending)
         else:
             path = picture.file.path.with_suffix(ending)
-        if self.config.has_files and len(os.fsencode(path.name)) > LONGEST_NAME:
-            raise InputError(
-                f"{path.name[:60]}… is too long for the name of a file; rename {picture.file.path}, or "
-                "take a shorter --ending"
-            )
         return path
+
+    def _find_too_long(self) -> frozenset[str]:
+        """The ids of pictures whose text's name no file can have, which are noted."""
+        long = [
+            image_id
+            for image_id, path in self._text_by_id.items()
+            if len(os.fsencode(path.name)) > LONGEST_NAME
+        ]
+        if long:
+            first = readable(self._text_by_id[long[0]].name)
+            note = (
+                f"{len(long):,} of {len(self.pictures):,} texts are not written, as their files' names would "
+                f"be too long, first: {first[:60]}…; rename the pictures, or take a shorter --ending"
+            )
+            self.notes = (*self.notes, note)
+        return frozenset(long)
+
+    def _find_no_utf8(self) -> frozenset[str]:
+        """The ids of pictures whose names no table can hold, which are noted."""
+        names = {one.file.image_id: str(one.file.path) for one in self.pictures}
+        wrong = [image_id for image_id, name in names.items() if readable(name) != name]
+        if wrong:
+            note = (
+                f"{len(wrong):,} of {len(names):,} pictures have names that are not UTF-8, so no table has a "
+                f"row for them, first: {readable(names[wrong[0]])}; rename them"
+            )
+            self.notes = (*self.notes, note)
+        return frozenset(wrong)
 
     def _cap_key(self, picture: Picture) -> str:
         return str(picture.file.path.absolute()) if self.config.full_path else picture.file.path.stem
@@ -225,7 +262,7 @@ class TextPlaces:
     def _existing_text(self, picture: Picture) -> str | None:
         """The text that is there, the files' before the tables'."""
         path = self._text_by_id[picture.file.image_id]
-        if self.config.has_files and path.is_file():
+        if self.config.has_files and os.path.lexists(path) and path.is_file():
             return text_line(read_text(path))
         for entry, key in (
             (self._row(picture), TEXT),
@@ -307,7 +344,7 @@ class TextPlaces:
         changed: set[Path] = set()
         for picture in self.pictures:
             line = line_by_id.get(picture.file.image_id)
-            if line is None:
+            if line is None or picture.file.image_id in self._no_rows:
                 continue
             if self.config.metadata_jsonl:
                 name = picture.relative.as_posix()
@@ -335,17 +372,6 @@ class TextPlaces:
             return False
         entry[key] = line
         return True
-
-
-def _check_names(pictures: Sequence[Picture]) -> None:
-    """Raise InputError for names that JSON in UTF-8 cannot hold."""
-    for picture in pictures:
-        try:
-            str(picture.file.path).encode()
-        except UnicodeEncodeError:
-            raise InputError(
-                f"the name of {str(picture.file.path)!r} is not UTF-8, so no table can hold it; rename it"
-            ) from None
 
 
 def _read_metadata(path: Path) -> dict[str, dict[str, Any]]:
