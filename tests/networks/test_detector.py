@@ -16,6 +16,7 @@ from unprompt.networks import detector as module  # noqa: E402
 from unprompt.networks.detector import BOXES, INPUT_SIZE, NOTHING, Detector  # noqa: E402
 from unprompt.networks.ssdlite import Convolution, SsdLite  # noqa: E402
 from unprompt.networks.things import coco_things, thing_names  # noqa: E402
+from unprompt.storage.packages import package_folder  # noqa: E402
 
 
 @pytest.fixture(scope="module")
@@ -59,13 +60,19 @@ def names_of(rows: np.ndarray, least: float) -> list[str]:
 
 
 @pytest.mark.parametrize(
-    ("picture", "thing"), [("chelsea.png", "cat"), ("coffee.png", "cup"), ("astronaut.png", "person")]
+    ("package", "picture", "thing"),
+    [
+        ("matplotlib", "mpl-data/sample_data/grace_hopper.jpg", "person"),
+        ("skimage", "data/chelsea.png", "cat"),
+        ("skimage", "data/coffee.png", "cup"),
+        ("skimage", "data/astronaut.png", "person"),
+    ],
 )
-def test_things_on_photographs_are_found(detector: Detector, picture: str, thing: str) -> None:
-    skimage = pytest.importorskip("skimage", reason="the photographs come with scikit-image")
-    path = Path(skimage.__file__).parent / "data" / picture
-    if not path.is_file():
-        pytest.skip(f"this scikit-image does not carry {picture}")
+def test_things_on_photographs_are_found(detector: Detector, package: str, picture: str, thing: str) -> None:
+    folder = package_folder(package)
+    if folder is None or not (folder / picture).is_file():
+        pytest.skip(f"{package}, whose {picture} this is about, is not installed or does not carry it")
+    path = folder / picture
     prepared = detector.prepare(Image.open(path).convert("RGB"))
     (rows,) = detector.features([prepared])
     assert names_of(rows, 0.5)[0] == thing
