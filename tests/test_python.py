@@ -273,9 +273,9 @@ def test_an_interrogators_phrases_are_its_choices(rich: LoadedBundle, pictures: 
 
 def test_a_prompt_that_is_made_of_no_phrases_has_none(rich: LoadedBundle, pictures: list[Path]) -> None:
     bundle = rich.bundle
-    members = [member for member in rich._members if member.name != "interrogator"]
+    members = [member for member in rich.members if member.name != "interrogator"]
     specs = tuple(spec for spec in bundle.members if spec.name != "interrogator")
-    quiet = LoadedBundle(type(bundle)(bundle.name, "", specs), members, rich._loader)
+    quiet = LoadedBundle(type(bundle)(bundle.name, "", specs), members, rich.loader)
     guess = quiet.predict(pictures[0])
     assert guess.prompt == guess.prompts["retrieval"] != ""
     assert guess.phrases == ()
@@ -399,7 +399,7 @@ def test_a_loaded_bundle_says_what_the_command_writes(
 def test_a_blend_is_the_commands(runs: tuple[Path, Any], scenes: Path, tmp_path: Path) -> None:
     folder, _ = runs
     members = [folder / "command" / "members" / f"{name}.npz" for name in ("zeroshot", "phrases")]
-    assert unprompt.blend(list(map(str, members)), [0.55, 0.45], tmp_path / "a.csv") == 12
+    assert unprompt.blend(list(map(str, members)), [1.0, 0.0], tmp_path / "a.csv") == 12
     assert (tmp_path / "a.csv").read_bytes() == (folder / "command" / "submission.csv").read_bytes()
     fitted = unprompt.fit_weights(members, scenes / "prompts.csv", device="cpu")
     assert sum(weight.value for weight in fitted.fit.weights) == pytest.approx(1)

@@ -106,7 +106,7 @@ class TestErrors:
             (["predict", "{tmp}", "--out", "{tmp}/RUN"], "holds no images"),
             (["predict", "{tmp}", "--out", "{tmp}/RUN", "--deadline", "soon"], "'soon' is not a duration"),
             (["predict", "{tmp}", "--out", "{tmp}/RUN", "--bundle", "huge"], "no bundle is called 'huge'"),
-            (["predict", "{tmp}", "--out", "{tmp}/RUN", "--workers", "-1"], "workers must be at least 0"),
+            (["predict", "{tmp}", "--out", "{tmp}/RUN", "--workers", "-1"], "workers must be at least 1"),
             (["score", "{tmp}/a.csv", "{tmp}/b.csv"], "cannot be read"),
             (["blend", "{tmp}/a.npz", "--weights", "1", "--out", "{tmp}/s.csv"], "does not exist"),
             (

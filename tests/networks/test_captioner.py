@@ -660,4 +660,5 @@ def test_a_folder_of_which_nothing_can_be_read(
     (tmp_path / "a.png").write_bytes(b"no image")
     with pytest.raises(InputError, match="none of 1 image can be read"):
         run_command(tmp_path / "a.png", "--model", folders["blip"], "--out", tmp_path / "c.csv")
-    assert not (tmp_path / "c.csv").exists()
+    assert (tmp_path / "c.csv").read_text() == "imgId,caption\n"
+    assert "a.png" in (tmp_path / "c.problems.csv").read_text()

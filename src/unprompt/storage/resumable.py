@@ -110,7 +110,8 @@ def open_folder(
         try:
             yield resumed
         except BaseException:
-            if {one.name for one in work.iterdir()} <= {LOCK, PLAN}:
+            begun_outputs = not updating and any(True for one in kind.outputs for _ in path.glob(one))
+            if {one.name for one in work.iterdir()} <= {LOCK, PLAN} and not begun_outputs:
                 shutil.rmtree(work, ignore_errors=True)
                 with suppress(OSError):  # one that is not empty
                     for folder in missing:
