@@ -170,7 +170,7 @@ def test_phrases_beyond_the_context_are_kept_and_told(tower: Counting, cache: Pa
     long = ", ".join(["a very long phrase"] * 20)
     with pytest.warns(
         UserWarning,
-        match=f"mediums: 2 of 4 phrases fill CLIP's 77 tokens.*; first: a very long phrase, .*… .*398 characters",
+        match="mediums: 2 of 4 phrases fill CLIP's 77 tokens.*; first: a very long.*… .*398 characters",
     ):
         tables = build_tables(tower, {"mediums": ["chalk", long, "oil", long + "!"], "negative": ["blurry"]})
     assert tables["mediums"].phrases[1] == long
