@@ -8,10 +8,17 @@ from pathlib import Path
 import pytest
 
 from unprompt.errors import InputError
-from unprompt.interrogator.caption_files import write_captions
 from unprompt.interrogator.config import InterrogateConfig
+from unprompt.interrogator.prompt_files import CaptionRow, Table
 from unprompt.interrogator.run import captions_of
+from unprompt.networks.captioner import HEADER
 from unprompt.storage.images import ImageFile
+
+
+def write_captions(path: Path, captions: list[tuple[str, str]]) -> None:
+    table = Table(path, HEADER)
+    table.begin(0)
+    table.append([CaptionRow(ImageFile(image_id, Path("x.png")), text) for image_id, text in captions])
 
 
 @pytest.mark.parametrize("ending", ["csv", "jsonl"])
