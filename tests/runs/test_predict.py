@@ -148,6 +148,13 @@ class TestWhatARunLeaves:
         )
         assert len(set(prompts.texts)) > 1
 
+    def test_json_is_the_record(
+        self, scenes: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    ) -> None:
+        run = tmp_path / "RUN"
+        assert main(["predict", str(scenes / "images" / "scene-01.png"), "--out", str(run), "--json"]) == 0
+        assert json.loads(capsys.readouterr().out) == {"out": str(run), **run_json(run)}
+
     def test_record(self, finished: RunResult) -> None:
         record = run_json(finished.folder)
         assert record["images"] == 12

@@ -3,13 +3,26 @@
 from __future__ import annotations
 
 import argparse
+import json
 import time
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from unprompt.cli.options import StepBars, add_settings, add_texts, describe_score, settings_from, warn
+from unprompt.cli.options import (
+    StepBars,
+    add_json,
+    add_settings,
+    add_texts,
+    describe_score,
+    settings_from,
+    warn,
+)
 from unprompt.runs.config import PredictConfig
 from unprompt.storage.text_config import TextConfig
 from unprompt.text.english import counted
+
+if TYPE_CHECKING:
+    from unprompt.runs.outputs import RunResult
 
 EXAMPLE = """\
   unprompt predict my_images --out RUN
@@ -31,6 +44,7 @@ def add(parser: argparse.ArgumentParser) -> None:
     )
     add_settings(parser, PredictConfig, skip=("chunk", "deadline"))
     add_texts(parser)
+    add_json(parser)
 
 
 def run(options: argparse.Namespace) -> None:
@@ -41,6 +55,7 @@ def run(options: argparse.Namespace) -> None:
     from unprompt.runs.deadline import parse_duration
     from unprompt.runs.outputs import level_notes
     from unprompt.runs.predict import predict
+    from unprompt.storage.files import read_json
 
     deadline = parse_duration(options.deadline) if options.deadline else None
     config = settings_from(options, PredictConfig, deadline=deadline)
@@ -50,6 +65,28 @@ def run(options: argparse.Namespace) -> None:
         result = predict(
             options.images, options.out, config, options.truth, options.sample, started, bars.show, texts
         )
+    if options.json:
+        print(json.dumps({"out": str(result.folder), **read_json(result.folder / "run.json")}))
+    else:
+        _describe(result, config, texts)
+    if texts.is_wanted and not any(result.prompts.texts):
+        warn(f"no member of the bundle '{config.bundle}' makes prompts, so there are no captions")
+    for note in result.notes:
+        warn(note)
+    if result.problems:
+        first = result.problems[0]
+        warn(
+            f"{counted(len(result.problems), 'image')} could not be read and carry the prior embedding "
+            f"(first: {first.file}: {first.problem}); see {result.folder / 'problems.csv'}"
+        )
+    if result.left_out:
+        warn(f"{result.left_out} images are not in the sample and were left out of submission.csv")
+    for note in level_notes(result.levels):
+        warn(note)
+
+
+def _describe(result: RunResult, config: PredictConfig, texts: TextConfig) -> None:
+    """Say what a run did and where it is."""
     count = counted(result.images, "image")
     resumed = ", going on from an earlier start" if result.resumed else ""
     if result.known:
@@ -63,21 +100,7 @@ def run(options: argparse.Namespace) -> None:
     print(f"report      {result.folder / 'report.html'}")
     if texts.is_wanted:
         print(f"captions    {result.texts:,} new")
-        if not any(result.prompts.texts):
-            warn(f"no member of the bundle '{config.bundle}' makes prompts, so there are no captions")
-    for note in result.notes:
-        warn(note)
     if result.from_files:
         how = "used" if config.from_file == "use" else "beside the guesses"
         count = f"{len(result.from_files):,} of {counted(result.images, 'image')}"
         print(f"from files  {count} have their prompt in the file, {how}: {result.folder / 'from_file.csv'}")
-    if result.problems:
-        first = result.problems[0]
-        warn(
-            f"{counted(len(result.problems), 'image')} could not be read and carry the prior embedding "
-            f"(first: {first.file}: {first.problem}); see {result.folder / 'problems.csv'}"
-        )
-    if result.left_out:
-        warn(f"{result.left_out} images are not in the sample and were left out of submission.csv")
-    for note in level_notes(result.levels):
-        warn(note)
