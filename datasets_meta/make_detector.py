@@ -196,11 +196,17 @@ def folded(graph: Graph, scope: str) -> tuple[Array, Array]:
 
 def state_of(graph: Graph) -> dict[str, Tensor]:
     """The graph's numbers under the names of SsdLite, in 16 bits; the anchors in 32."""
+    exact = exact_state_of(graph)
+    return {name: tensor if name == "anchors" else tensor.half() for name, tensor in exact.items()}
+
+
+def exact_state_of(graph: Graph) -> dict[str, Tensor]:
+    """The same in the graph's 32 bits."""
     state = {"anchors": torch.from_numpy(np.array(graph.constants["Postprocessor/ExpandDims"][0]))}
     for name, scope in layers():
         kernel, bias = folded(graph, scope)
-        state[f"{name}.weight"] = torch.from_numpy(np.array(kernel, order="C")).half()
-        state[f"{name}.bias"] = torch.from_numpy(np.array(bias)).half()
+        state[f"{name}.weight"] = torch.from_numpy(np.array(kernel, order="C"))
+        state[f"{name}.bias"] = torch.from_numpy(np.array(bias))
     return state
 
 
@@ -227,15 +233,7 @@ def main() -> None:
     options = parser.parse_args()
     graph = Graph(options.package / "models" / "coco-ssd")
     state = state_of(graph)
-    exact = {
-        "anchors": state["anchors"],
-        **{
-            f"{name}.{part}": torch.from_numpy(np.array(values))
-            for name, scope in layers()
-            for part, values in zip(("weight", "bias"), folded(graph, scope), strict=True)
-        },
-    }
-    in_32_bits, in_16_bits = differences(graph, exact), differences(graph, state)
+    in_32_bits, in_16_bits = differences(graph, exact_state_of(graph)), differences(graph, state)
     path = options.out / "detector.safetensors"
     save_file(state, path)
     path.chmod(0o644)  # save_file gives it to its owner alone

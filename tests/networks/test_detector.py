@@ -12,7 +12,7 @@ from PIL import Image
 torch = pytest.importorskip("torch")
 
 from unprompt.errors import CheckpointError  # noqa: E402
-from unprompt.networks import detector as module  # noqa: E402
+from unprompt.networks import shipped as module  # noqa: E402
 from unprompt.networks.detector import BOXES, INPUT_SIZE, NOTHING, Detector  # noqa: E402
 from unprompt.networks.ssdlite import Convolution, SsdLite  # noqa: E402
 from unprompt.networks.things import coco_things, thing_names  # noqa: E402

@@ -110,7 +110,7 @@ def _finish(
     if done.todo:
         _interrogate(captions, device, config, done, progress)
     from_files_path = done.problems_path.with_name(
-        done.problems_path.name.replace(".problems.", ".from_file.")
+        f"{done.problems_path.name.removesuffix('.problems.csv')}.from_file.csv"
     )
     from_files = _write_from_files(files, from_files_path, config, progress)
     done.finish()

@@ -7,12 +7,13 @@ contradict one another the detector, which sees kites in butterflies and birds i
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cache
 from typing import TYPE_CHECKING
 
 import numpy as np
 
+from unprompt.networks.imagenet import CLASSES
 from unprompt.networks.things import (
     ANIMAL,
     FOOD,
@@ -24,6 +25,8 @@ from unprompt.networks.things import (
 )
 
 if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
     from unprompt.records import FloatArray
 
 SURE = 0.5  # probability from which the classifier is believed to see an animal that the detector cannot name
@@ -105,19 +108,22 @@ def find_things(probabilities: FloatArray, boxes: FloatArray) -> list[Found]:
 
 def _something_else(thing: int, probabilities: FloatArray, by_thing: FloatArray) -> float:
     """The largest probability that the image shows another thing; one food does not speak against another."""
-    things = thing_names()
-    passed = FOOD_CLASSES if things[thing].family == FOOD else frozenset()
-    others = [
-        float(one)
-        for row, one in enumerate(by_thing)
-        if row != thing and not (passed and things[row].family == FOOD)
+    things, classes = _speaking_against(thing)
+    return float(max(by_thing[things].max(), probabilities[classes].max()))
+
+
+@cache
+def _speaking_against(thing: int) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
+    """The things, and the classes that are no thing's, that speak against one thing."""
+    is_food = thing_names()[thing].family == FOOD
+    things = [
+        row
+        for row, other in enumerate(thing_names())
+        if row != thing and not (is_food and other.family == FOOD)
     ]
-    alone = [
-        float(one)
-        for row, one in enumerate(probabilities)
-        if row not in thing_of_class() and row not in passed
-    ]
-    return max(*others, *alone)
+    passed = {*thing_of_class(), *(FOOD_CLASSES if is_food else ())}
+    classes = [row for row in range(CLASSES) if row not in passed]
+    return np.array(things), np.array(classes)
 
 
 def _unknown_animal(by_thing: FloatArray) -> int | None:
@@ -136,8 +142,10 @@ def likeliest_thing(probabilities: FloatArray) -> tuple[int, float]:
 
 def _by_thing(probabilities: FloatArray) -> FloatArray:
     """Class probabilities (1000,) summed over each thing's classes: (things,)."""
-    return np.array([_sum_of(probabilities, thing.classes) for thing in thing_names()], dtype=np.float32)
+    return np.array([probabilities[rows].sum() for rows in _rows_by_thing()], dtype=np.float32)
 
 
-def _sum_of(probabilities: FloatArray, rows: Sequence[int]) -> float:
-    return float(probabilities[list(rows)].sum())
+@cache
+def _rows_by_thing() -> tuple[NDArray[np.intp], ...]:
+    """The rows of each thing's classes."""
+    return tuple(np.array(thing.classes, dtype=np.intp) for thing in thing_names())

@@ -19,8 +19,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cache
-from importlib.resources import files
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -28,18 +26,17 @@ import numpy as np
 from unprompt.ensemble.kinds import MemberKind, MemberSpec
 from unprompt.ensemble.members import Guess, softmax
 from unprompt.ensemble.prior import _prior_mean
-from unprompt.errors import CheckpointError, ConfigError
+from unprompt.errors import ConfigError
 from unprompt.members.sight import Found, find_things
 from unprompt.networks import imagenet, minilm
-from unprompt.networks.checkpoints import sha256_of
 from unprompt.networks.detector import Detector
 from unprompt.networks.imagenet import ImageNetClassifier, class_names
 from unprompt.networks.loader import Loader
 from unprompt.networks.minilm import PromptEncoder, encode_cached
+from unprompt.networks.shipped import read_shipped
 from unprompt.networks.things import MOST, thing_names
 from unprompt.records import unit_rows
 from unprompt.settings import setting
-from unprompt.storage.files import read_json
 from unprompt.text.english import add_article
 
 if TYPE_CHECKING:
@@ -75,13 +72,7 @@ def prompt_map() -> FloatArray:
 
     Raises CheckpointError where the package's file is not whole.
     """
-    from unprompt.networks.state_dicts import read_safetensors
-
-    folder = Path(str(files("unprompt") / "data"))
-    path = folder / "prompt_map.safetensors"
-    if not path.is_file() or sha256_of(path) != read_json(folder / "prompt_map.json")["sha256"]:
-        raise CheckpointError(f"{path} is missing or damaged; install unprompt again")
-    mapped: FloatArray = read_safetensors(path)["map"].float().numpy()
+    mapped: FloatArray = read_shipped("prompt_map")["map"].float().numpy()
     return mapped
 
 

@@ -3,16 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from importlib.resources import files
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from PIL import Image
 
-from unprompt.errors import CheckpointError
-from unprompt.networks.checkpoints import sha256_of
-from unprompt.storage.files import read_json
+from unprompt.networks.shipped import read_shipped
 from unprompt.storage.packages import needed_for
 
 if TYPE_CHECKING:
@@ -45,13 +41,8 @@ class Detector:
         """Read the package's weights. Raises CheckpointError where they are not whole."""
         with needed_for("this bundle", "lite"):
             from unprompt.networks.ssdlite import SsdLite
-            from unprompt.networks.state_dicts import read_safetensors
-        folder = Path(str(files("unprompt") / "data"))
-        path = folder / "detector.safetensors"
-        if not path.is_file() or sha256_of(path) != read_json(folder / "detector.json")["sha256"]:
-            raise CheckpointError(f"{path} is missing or damaged; install unprompt again")
         network = SsdLite()
-        network.load_state_dict(read_safetensors(path))  # in 16 bits there, in 32 here
+        network.load_state_dict(read_shipped("detector"))  # in 16 bits there, in 32 here
         return cls(network.eval().requires_grad_(False).to(device), device)
 
     def prepare(self, image: Image.Image) -> NDArray[np.uint8]:
