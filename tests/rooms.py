@@ -13,7 +13,7 @@ PACKAGE = Path(__file__).resolve().parents[1] / "src" / "unprompt"
 ROOMS = (
     "errors", "settings", "records", "progress",
     "storage", "text", "metadata", "networks", "html", "datasets", "learning", "ensemble", "painting",
-    "pocket", "diffusion", "generate", "regression", "interrogator",
+    "pocket", "diffusion", "generate", "regression", "interrogator", "colouring_pages",
     "members", "bundle", "runs", "easy_diffuser", "recipes", "serving", "demos",
     "app", "api", "cli", "python",
 )  # fmt: skip

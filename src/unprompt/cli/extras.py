@@ -12,6 +12,7 @@ EXTRA_BY_COMMAND = {  # which extra a command's packages are from, where its nam
     "bank": "interrogate",
     "caption": "interrogate",
     "easy-diffuser": "app",
+    "page": "pages",
 }
 USUAL = "lite"
 
