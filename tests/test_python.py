@@ -628,5 +628,5 @@ def test_a_config_file_is_overridden_by_keywords(tmp_path: Path, monkeypatch: py
     asked: list[Any] = []
     monkeypatch.setattr("unprompt.regression.train.train", lambda *arguments: asked.append(arguments))
     unprompt.train("D", "R", config=str(tmp_path / "base.toml"), epochs=2)
-    _, _, config, _, _ = asked[0]
+    _, _, config, *_ = asked[0]
     assert (config.backbone, config.epochs) == ("resnet18", 2)

@@ -301,6 +301,11 @@ class TestCheckpoints:
     def test_check_says_the_files_are_right(self, capsys: pytest.CaptureFixture[str]) -> None:
         assert main(["checkpoints", "check", "all-minilm-l6-v2", "efficientnet-lite2"]) == 0
         assert capsys.readouterr().out.count("right files in") == 2
+        assert main(["checkpoints", "check", "all-minilm-l6-v2", "--json"]) == 0
+        (told,) = json.loads(capsys.readouterr().out)
+        assert (told["name"], told["without_sha256"]) == ("all-minilm-l6-v2", [])
+        for file in told["files"]:
+            assert (Path(told["folder"]) / file["file"]).stat().st_size == file["size"]
 
     def test_fetch_by_hand_prints_commands_that_parse(self, capsys: pytest.CaptureFixture[str]) -> None:
         """Each is parsed by the parser of the tool that it is for: ours, and `hf` as it is installed."""
@@ -312,6 +317,12 @@ class TestCheckpoints:
         theirs = [line for line in lines if line.startswith("  hf ")]
         assert len(ours) == len(names)
         assert len(theirs) == len([name for name in names if known_checkpoints()[name].download])
+        assert main(["checkpoints", "fetch", *names, "--by-hand", "--json"]) == 0
+        told = json.loads(capsys.readouterr().out)
+        assert [one["name"] for one in told] == names
+        assert [f"  {way}" for one in told for way in one["ways"] if way.startswith("hf ")] == theirs
+        assert [f"  {one['then']}" for one in told] == ours
+        assert {one["name"]: one["bytes"] for one in told}["clip-vit-h-14"] > 1e9
         parse_commands(ours)
         for options, name in zip(parse_commands(theirs), theirs, strict=True):
             assert options["local_dir"], name
@@ -354,6 +365,13 @@ class TestCheckpoints:
     def test_a_bundle_that_is_all_here(self, capsys: pytest.CaptureFixture[str]) -> None:
         assert main(["checkpoints", "fetch", "--bundle", "lite"]) == 0
         assert capsys.readouterr().out.count("right files in") == 2
+        assert main(["checkpoints", "fetch", "--bundle", "lite", "--json"]) == 0
+        captured = capsys.readouterr()
+        told = json.loads(captured.out)
+        assert [(one["name"], one["fetched"]) for one in told] == [
+            ("efficientnet-lite2", False), ("all-minilm-l6-v2", False),
+        ]  # fmt: skip
+        assert captured.err.count("right files in") == 2
 
 
 def parse_commands(lines: Sequence[str]) -> list[dict[str, Any]]:
@@ -411,6 +429,12 @@ def test_demo_shows_photographs_and_scores_24_scenes(tmp_path: Path) -> None:
     assert all(f"  {one} " in run.stdout for one in photographs)
     assert "95% interval" in run.stdout
     assert "n = 24" in run.stdout
+    told = json.loads(subprocess.run([*command, "--json"], capture_output=True, check=True).stdout)
+    assert [one["imgId"] for one in told["photographs"]] == sorted(photographs)
+    for one in told["scenes"]:
+        assert f"{one['similarity']:6.3f}  {one['truth']} -> {one['prompt']}\n" in run.stdout
+    mean = sum(one["similarity"] for one in told["scenes"]) / 24
+    assert told["score"]["score"] == pytest.approx(mean, abs=1e-6)
     report = Path(run.stdout.strip().splitlines()[-1].removeprefix("report: "))
     assert report.read_text().startswith("<!")
     assert f"{len(photographs)} guesses without a true prompt, left out of the score" in report.read_text()

@@ -94,7 +94,7 @@ def test_plain_prompts(folder: Path, tmp_path: Path) -> None:
 
 def test_a_bank_is_made_of_it(folder: Path, tmp_path: Path) -> None:
     write(folder, tmp_path / "D", plain=True)
-    bank = read_bank(build_bank([tmp_path / "D"], tmp_path / "BANK", Thumbnails(), workers=2).folder)
+    bank = read_bank(build_bank([tmp_path / "D"], tmp_path / "BANK", Thumbnails()).folder)
     assert bank.prompts == ("a fox in snow", "a lighthouse at dusk, warm light", "a blue boat")
 
 

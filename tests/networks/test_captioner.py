@@ -543,7 +543,7 @@ def test_a_table_of_captions_goes_on_after_a_kill(
     looked_at: list[str] = []
 
     def make(out: Path, stop: int = 0) -> None:
-        def tell(one: Captioned, total: int) -> None:
+        def tell(one: Captioned) -> None:
             looked_at.append(one.file.image_id)
             if len(looked_at) == stop:
                 raise KeyboardInterrupt

@@ -8,8 +8,9 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from unprompt.cli.options import StepBars, add_json
+from unprompt.cli.options import add_json
 from unprompt.errors import ConfigError
+from unprompt.progress import StepBars
 from unprompt.settings import DEVICES
 from unprompt.text.english import counted
 

@@ -10,15 +10,19 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from unprompt.bundle.config import DEFAULT_BUNDLE
-from unprompt.cli.options import StepBars, add_json, add_settings, complete, declare, settings_from, warn
+from unprompt.cli.options import add_json, add_settings, complete, declare, settings_from, warn
 from unprompt.easy_diffuser.config import ANSWER_SECONDS, STEPS, TAGS, FitConfig, NegativeConfig
 from unprompt.errors import ConfigError
+from unprompt.progress import StepBars
 from unprompt.settings import DEVICES
 from unprompt.text.english import counted
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
     from unprompt.easy_diffuser.fit import Fitted
     from unprompt.easy_diffuser.grading import Share
+    from unprompt.storage.images import ImageFile
 
 EXAMPLE = """\
   unprompt easy-diffuser run image.jpg
@@ -101,7 +105,7 @@ def run(options: argparse.Namespace) -> None:
     rows = []
     whys: dict[str, int] = {}  # why nothing in a negative prompt is from its picture, and how often
     unreadable = 0
-    for file in tqdm(images, desc="easy-diffuser", unit="image", disable=None):
+    for file in _counted(images):
         try:
             session.input_img(read_file(file))
         except UnreadableImageError as error:
@@ -133,6 +137,15 @@ def run(options: argparse.Namespace) -> None:
             warn(f"nothing in the negative prompts of {counted(count, 'image')} is from the images: {why}")
     if options.json:
         print(json.dumps({"images": rows, "unreadable": unreadable}, ensure_ascii=False))
+
+
+def _counted(images: Sequence[ImageFile]) -> Iterator[ImageFile]:
+    """The images, with a bar of how many are done."""
+    with StepBars("image") as bars:
+        for done, image in enumerate(images):
+            bars.show("easy-diffuser", done, len(images))
+            yield image
+        bars.show("easy-diffuser", len(images), len(images))
 
 
 def _auth() -> tuple[str, str] | None:

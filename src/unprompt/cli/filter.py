@@ -8,8 +8,9 @@ import time
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from unprompt.cli.options import StepBars, add_json, add_settings, settings_from
+from unprompt.cli.options import add_json, add_settings, settings_from
 from unprompt.generate.config import FilterConfig
+from unprompt.progress import StepBars
 from unprompt.text.english import counted
 
 if TYPE_CHECKING:

@@ -7,10 +7,11 @@ import json
 import time
 from pathlib import Path
 
-from unprompt.cli.options import StepBars, add_json, add_settings, add_texts, settings_from, warn
+from unprompt.cli.options import add_json, add_settings, add_texts, settings_from, warn
 from unprompt.interrogator.config import InterrogateConfig, InterrogatorConfig
 from unprompt.networks.captioner_config import CaptionerConfig
 from unprompt.networks.clip_config import ClipConfig
+from unprompt.progress import StepBars
 from unprompt.storage.text_config import TextConfig
 from unprompt.text.english import counted
 

@@ -8,15 +8,8 @@ import time
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from unprompt.cli.options import (
-    StepBars,
-    add_json,
-    add_settings,
-    add_texts,
-    describe_score,
-    settings_from,
-    warn,
-)
+from unprompt.cli.options import add_json, add_settings, add_texts, describe_score, settings_from, warn
+from unprompt.progress import StepBars
 from unprompt.runs.config import PredictConfig
 from unprompt.storage.text_config import TextConfig
 from unprompt.text.english import counted

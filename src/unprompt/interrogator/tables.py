@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING
 from unprompt.errors import CheckpointError
 from unprompt.interrogator.vocabulary import shown_phrase
 from unprompt.networks.checkpoints import cache_folder
+from unprompt.progress import StepBars
 from unprompt.storage.caching import make_once
 from unprompt.storage.files import writing
 
@@ -77,10 +78,11 @@ def text_features(tower: TextTower, kind: str, phrases: Sequence[str]) -> Tensor
 
 def _encode(tower: TextTower, kind: str, phrases: Sequence[str]) -> Tensor:
     import torch
-    from tqdm import tqdm
 
-    with tqdm(total=len(phrases), desc=f"encoding {kind} (once)", unit="phrase", disable=None) as bar:
-        features = tower.encode(phrases, progress=lambda _, done, total: bar.update(done - bar.n))
+    with StepBars("phrase") as bars:
+        features = tower.encode(
+            phrases, progress=lambda _, done, total: bars.show(f"encoding {kind} (once)", done, total)
+        )
     return features.to(torch.float16)
 
 
