@@ -432,7 +432,7 @@ def test_captions_of_files(world: Path, pictures: list[Path], tmp_path: Path) ->
     assert [one.file.path for one in found] == [*pictures, tmp_path / "bad.png"]
     assert found[-1].caption is None
     assert len(read_rows(tmp_path / "captions.csv")) == len(pictures)
-    with pytest.raises(InputError, match=r"none of 1 image can be read, first: bad\.png: not an image"):
+    with pytest.raises(InputError, match=r"the only image cannot be read: bad\.png: not an image"):
         unprompt.caption(tmp_path / "bad.png", model=world / "blip", device="cpu")
 
 

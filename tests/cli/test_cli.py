@@ -111,7 +111,7 @@ class TestErrors:
             (["blend", "{tmp}/a.npz", "--weights", "1", "--out", "{tmp}/s.csv"], "does not exist"),
             (
                 ["blend", "{tmp}/a.npz", "--weights", "1", "2", "--out", "{tmp}/s.csv"],
-                "1 members but 2 weights",
+                "1 member but 2 weights",
             ),
             (["checkpoints", "fetch", "nonsense"], "no checkpoint is called 'nonsense'"),
         ],
@@ -204,7 +204,7 @@ class TestBlend:
         assert re.search(r"3-fold held out +1\.0000", text)
         assert re.search(r"a\.npz +0\.429 +0\.429 to 0\.429 +0\.6000", text)
         assert "With 3 images the intervals are wide" in text
-        assert "1 images of the members have no truth" in text
+        assert "1 image of the members has no truth and was not fitted on" in text
 
     def test_fits_to_a_prompts_csv(self, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
         from unprompt.networks.minilm import PromptEncoder
@@ -229,7 +229,7 @@ class TestBlend:
             (["--fit", "{tmp}/other.npz"], "share no image id"),
             (
                 ["--fit", "{tmp}/larger.npz"],
-                "1 of 2 images of {tmp}/larger.npz are not in {tmp}/a.npz, first: w",
+                "1 of 2 images of {tmp}/larger.npz is not in {tmp}/a.npz, first: w",
             ),
         ],
     )
@@ -274,7 +274,7 @@ class TestScore:
         assert main(["score", str(tmp_path / "guess.csv"), str(tmp_path / "truth.csv")]) == 0
         text = capsys.readouterr().out
         assert "n = 25" in text
-        assert "1 ids missing" in text
+        assert "1 id missing" in text
         assert "first: gone" in text
         best, worst = text.split("best\n")[1].split("worst\n")
         assert len(best.split("\n\n")[0].splitlines()) == 10

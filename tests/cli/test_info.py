@@ -63,7 +63,7 @@ def test_as_json_with_a_file_that_is_none(folder: Path, capsys: pytest.CaptureFi
 def test_nothing_that_can_be_read(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     (tmp_path / "e.png").write_bytes(b"nothing")
     assert main(["info", str(tmp_path)]) == 1
-    assert "none of 1 image can be read, first: e.png" in capsys.readouterr().err
+    assert "the only image cannot be read: e.png" in capsys.readouterr().err
     assert main(["info", str(tmp_path / "none.png")]) == 1
     assert "does not exist" in capsys.readouterr().err
 

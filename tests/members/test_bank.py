@@ -146,9 +146,7 @@ class TestBuilding:
         self, tmp_path: Path, encoder: PromptEncoder
     ) -> None:
         folder = write_parts(tmp_path / "BAD", range(3, 4), encoder.encode(["prompt, “3”"]))
-        with pytest.raises(
-            InputError, match=r"none of 1 image can be read, first: part-00000\.parquet, row 0"
-        ):
+        with pytest.raises(InputError, match=r"the only image cannot be read: part-00000\.parquet, row 0"):
             build([folder], tmp_path / "BANK")
         with pytest.raises(ConfigError, match="limit must be at least 0, got -1"):
             BankConfig(limit=-1)

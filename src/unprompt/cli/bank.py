@@ -12,7 +12,7 @@ from unprompt.members.config import BankConfig
 from unprompt.networks.clip_config import ClipConfig
 from unprompt.progress import StepBars
 from unprompt.settings import DEVICES
-from unprompt.text.english import counted
+from unprompt.text.english import agreed, counted
 
 EXAMPLE = """\
   unprompt bank DATASET --out BANK
@@ -69,6 +69,7 @@ def run(options: argparse.Namespace) -> None:
     if result.problems:
         first = result.problems[0]
         warn(
-            f"{counted(len(result.problems), 'image')} could not be read and are not in the bank "
-            f"(first: {first.file}: {first.problem}); see {result.folder / 'bank.json'}"
+            f"{counted(len(result.problems), 'image')} could not be read and "
+            f"{agreed(len(result.problems), 'are')} not in the bank (first: {first.file}: "
+            f"{first.problem}); see {result.folder / 'bank.json'}"
         )

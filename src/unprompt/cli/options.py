@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, TypeVar, get_args, get_origin, get_type_h
 
 from unprompt.errors import ConfigError
 from unprompt.storage.text_config import TextConfig
+from unprompt.text.english import counted
 
 if TYPE_CHECKING:
     from _typeshed import DataclassInstance
@@ -163,5 +164,5 @@ def describe_score(score: Score) -> list[str]:
         ("extra (no truth)", score.extra),
     ):
         if ids:
-            lines.append(f"{len(ids)} ids {what}, first: {ids[0]}")
+            lines.append(f"{counted(len(ids), 'id')} {what}, first: {ids[0]}")
     return lines

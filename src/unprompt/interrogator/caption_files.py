@@ -18,7 +18,7 @@ from unprompt.records import Problem
 from unprompt.storage.images import ImageFile, identify_images
 from unprompt.storage.text_config import TextConfig
 from unprompt.storage.training_texts import TextPlaces, TextWriter, find_pictures, open_texts
-from unprompt.text.english import counted
+from unprompt.text.english import none_readable
 
 LINES = ".jsonl"  # ending of a file with one JSON object a line
 
@@ -151,9 +151,7 @@ def _check_some_read(found: Sequence[Captioned], images: int) -> None:
     """Raise InputError where no image of all could be read."""
     if found and len(found) == images and all(one.caption is None for one in found):
         first = found[0]
-        raise InputError(
-            f"none of {counted(len(found), 'image')} can be read, first: {first.file.name}: {first.problem}"
-        )
+        raise InputError(none_readable(len(found), "image", f"{first.file.name}: {first.problem}"))
 
 
 def caption_files(

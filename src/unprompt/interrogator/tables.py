@@ -22,6 +22,7 @@ from unprompt.networks.checkpoints import cache_folder
 from unprompt.progress import StepBars
 from unprompt.storage.caching import make_once
 from unprompt.storage.files import writing
+from unprompt.text.english import agreed, part_of
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -118,8 +119,9 @@ def _warn_of_long(tower: TextTower, kind: str, phrases: Sequence[str]) -> None:
     ]
     if long:
         warnings.warn(
-            f"{kind}: {len(long)} of {len(phrases)} phrases fill CLIP's {tower.context} tokens, what stands "
-            f"beyond them has no influence; first: {shown_phrase(long[0])}",
+            f"{kind}: {part_of(len(long), len(phrases), 'phrase')} {agreed(len(long), 'fill')} CLIP's "
+            f"{tower.context} tokens, what stands beyond them has no influence; first: "
+            f"{shown_phrase(long[0])}",
             stacklevel=3,
         )
 

@@ -35,7 +35,7 @@ from unprompt.records import DIM, Problem, unit_rows
 from unprompt.storage import resumable as folders
 from unprompt.storage.files import read_arrays, read_json, write_arrays
 from unprompt.storage.images import ImageFile, identify_images
-from unprompt.text.english import counted
+from unprompt.text.english import counted, none_readable
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -188,10 +188,8 @@ def build_bank(
             Problem(file.image_id, file.name, why) for file, why in zip(files, whys, strict=True) if why
         )
         if len(problems) == len(files):
-            raise InputError(
-                f"none of {counted(len(files), 'image')} can be read, first: {problems[0].file}: "
-                f"{problems[0].problem}"
-            )
+            why = f"{problems[0].file}: {problems[0].problem}"
+            raise InputError(none_readable(len(files), "image", why))
         readable = [row for row, why in enumerate(whys) if not why]
         bank = Bank(
             features=np.concatenate([seen["features"] for seen in done if seen["features"].size]),
