@@ -225,7 +225,7 @@ class TestBlend:
             (["--out", "{tmp}/s.csv"], "give the members' --weights, or --fit TRUTH"),
             (["--weights", "1", "2"], "name the submission to write with --out"),
             (["--fit", "{tmp}/truth.npz", "--sample", "{tmp}/sample.csv"], "--sample orders a submission"),
-            (["--fit", "{tmp}/truth.npz", "--weights", "1"], "2 members but 1 weights"),
+            (["--fit", "{tmp}/truth.npz", "--weights", "1"], "2 members but 1 weight;"),
             (["--fit", "{tmp}/other.npz"], "share no image id"),
             (
                 ["--fit", "{tmp}/larger.npz"],

@@ -289,7 +289,7 @@ class TestErrors:
         [
             ("picture,prompt\n1,a\n", "no column for the image .*'picture,prompt'"),
             ("image_name,words\n1,a\n", "no column for the prompt"),
-            ("image_name,prompt\n1,\n", "rows without"),
+            ("image_name,prompt\n1,\n", "1 row without"),
         ],
     )
     def test_a_train_csv_that_is_not_one(self, tmp_path: Path, text: str, message: str) -> None:

@@ -377,7 +377,7 @@ class TestAligned:
     def test_a_text_without_an_image(self, tmp_path: Path) -> None:
         self.both(tmp_path / "1.png", 1)
         (tmp_path / "2.txt").write_text("a fox")
-        with pytest.raises(InputError, match=r"1 text in .* have no image beside them, first: 2\.txt"):
+        with pytest.raises(InputError, match=r"1 text in .* has no image beside it, first: 2\.txt"):
             read_pairs(tmp_path)
 
     def test_images_of_different_sizes_cannot_be_aligned(self, pairs: Pairs, tmp_path: Path) -> None:

@@ -92,7 +92,7 @@ def test_a_member_with_an_image_too_many_is_an_error() -> None:
         ([0.5, -0.5], "finite and not negative, got -0.5"),
         ([0.5, math.nan], "finite and not negative, got nan"),
         ([math.inf, 0.5], "finite and not negative, got inf"),
-        ([0.5], "2 members but 1 weights"),
+        ([0.5], "2 members but 1 weight;"),
         ([0.2, 0.3, 0.5], "2 members but 3 weights"),
         ([], "2 members but 0 weights"),
         ([0, 0], "sum to zero"),
