@@ -403,7 +403,7 @@ def test_a_blend_is_the_commands(runs: tuple[Path, Any], scenes: Path, tmp_path:
     assert (tmp_path / "a.csv").read_bytes() == (folder / "command" / "submission.csv").read_bytes()
     fitted = unprompt.fit_weights(members, scenes / "prompts.csv", device="cpu")
     assert sum(weight.value for weight in fitted.fit.weights) == pytest.approx(1)
-    with pytest.raises(ConfigError, match="weights"):
+    with pytest.raises(ConfigError, match="1 weight;"):
         unprompt.blend(members, [1.0], tmp_path / "b.csv")
 
 
