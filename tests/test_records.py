@@ -36,12 +36,12 @@ def test_embeddings_that_are_not_finite_are_refused_by_id(bad: float) -> None:
 def test_doubled_ids_are_counted_and_the_first_is_named() -> None:
     with pytest.raises(InputError, match="2 ids stand more than once in the embeddings, first: b"):
         Embeddings(("a", "b", "c", "c", "b", "b"), counted_rows(6))
-    with pytest.raises(InputError, match="1 ids stand more than once in the prompts, first: x"):
+    with pytest.raises(InputError, match="1 id stands more than once in the prompts, first: x"):
         Prompts(("x", "x"), ("one", "two"))
 
 
 def test_prompts_need_a_text_for_each_id() -> None:
-    with pytest.raises(InputError, match="2 ids but 1 prompts"):
+    with pytest.raises(InputError, match="2 ids but 1 prompt"):
         Prompts(("a", "b"), ("one",))
 
 
@@ -77,7 +77,7 @@ def test_unit_rows_of_a_worked_example() -> None:
 def test_rows_without_a_direction_are_refused(bad: float) -> None:
     rows = np.ones((3, 2))
     rows[1] = bad
-    with pytest.raises(InputError, match="1 of 3 guesses are zero or not finite, first: row 1"):
+    with pytest.raises(InputError, match="1 of 3 guesses is zero or not finite, first: row 1"):
         unit_rows(rows, "guesses")
 
 

@@ -5,6 +5,10 @@ texts or `Path`s. It makes the settings of its keywords, calls the one function 
 returns that function's result. Keywords that are fields of a settings class are not listed again:
 `help(function)` shows them with their defaults.
 
+What runs long shows how far it is, by a bar in a terminal and in a notebook, else not at all. With
+`progress=False` it is quiet; a function as `progress` is told the step, how much of it is done, and how much
+there is in all.
+
 A function must not have the name of one of the package's folders, since `import unprompt.pocket.draw` makes
 `unprompt.pocket` that folder. So `unprompt pocket` is `make_pocket` here, and `unprompt.easy_diffuser` is the
 folder itself, with functions of its own.
@@ -25,8 +29,10 @@ from unprompt.bundle.config import DEFAULT_BUNDLE
 from unprompt.datasets.config import DescribeConfig, OwnPicturesConfig
 from unprompt.errors import ConfigError, RunError, describe_os_error
 from unprompt.generate.config import FilterConfig, Gpt2Config, RenderConfig, SamplingConfig, Smollm2Config
+from unprompt.members.config import BankConfig
 from unprompt.metadata.config import InfoConfig
 from unprompt.networks.captioner_config import CaptionConfig
+from unprompt.progress import Progress, shown
 from unprompt.recipes.config import PocketConfig
 from unprompt.regression.config import MachineConfig, TrainConfig, TuneConfig
 from unprompt.runs.config import PredictConfig
@@ -159,14 +165,15 @@ def load(
 
 
 @_takes()
-def demo(out: StrPath = "unprompt-demo") -> Demo:
+def demo(out: StrPath = "unprompt-demo", *, progress: Progress | bool = True) -> Demo:
     """Draw scenes with known prompts, predict them and installed packages' photographs, score the scenes.
 
     The images are in OUT/samples, the run in OUT/run.
     """
     from unprompt.demos.sample_scenes import run_demo
 
-    return run_demo(Path(out))
+    with shown(progress, "image") as told:
+        return run_demo(Path(out), told)
 
 
 @_takes(PredictConfig, TextConfig)
@@ -178,6 +185,7 @@ def predict(
     truth: StrPath | None = None,
     sample: StrPath | None = None,
     deadline: float | str | None = None,
+    progress: Progress | bool = True,
     **settings: Any,
 ) -> RunResult:
     """Run a bundle over a folder of images, a data set or one image, and leave a RUN folder in `out`.
@@ -193,7 +201,11 @@ def predict(
     seconds = parse_duration(deadline) if isinstance(deadline, str) else deadline
     config = _of(PredictConfig, {**settings, "bundle": str(bundle), "deadline": seconds})
     texts = _of_texts(settings)
-    return runs.predict(Path(images), Path(out), config, _path(truth), _path(sample), texts=texts)
+    with shown(progress, "image") as told:
+        told("loading models", 0, 0)
+        return runs.predict(
+            Path(images), Path(out), config, _path(truth), _path(sample), progress=told, texts=texts
+        )
 
 
 @_takes(TextConfig)
@@ -221,6 +233,7 @@ def interrogate(
     recursive: bool = False,
     from_file: str = "show",
     overwrite: bool = False,
+    progress: Progress | bool = True,
     **texts: Any,
 ) -> InterrogateResult:
     """Write a prompt for each image of folders and files, by a CLIP, a captioner and lists of phrases.
@@ -257,7 +270,8 @@ def interrogate(
         from_file=from_file,
         overwrite=overwrite,
     )
-    return run.interrogate(_paths(images), _path(out), config, _of_texts(texts))
+    with shown(progress, "image") as told:
+        return run.interrogate(_paths(images), _path(out), config, _of_texts(texts), told)
 
 
 @_takes(CaptionConfig, TextConfig)
@@ -270,6 +284,7 @@ def caption(
     recursive: bool = False,
     device: str = "auto",
     overwrite: bool = False,
+    progress: Progress | bool = True,
     **settings: Any,
 ) -> list[Captioned]:
     """Describe each image of folders and files in a sentence, and write them to `out` where that is given.
@@ -282,22 +297,28 @@ def caption(
     """
     from unprompt.interrogator import caption_files
 
-    return caption_files.caption(
-        _paths(images),
-        _path(out),
-        _path(model),
-        _path(vocabulary),
-        _of(CaptionConfig, settings),
-        _of_texts(settings),
-        recursive,
-        device,
-        overwrite,
-    ).found
+    with shown(progress, "image") as told:
+        return caption_files.caption(
+            _paths(images),
+            _path(out),
+            _path(model),
+            _path(vocabulary),
+            _of(CaptionConfig, settings),
+            _of_texts(settings),
+            recursive,
+            device,
+            overwrite,
+            progress=told,
+        ).found
 
 
 @_takes(InfoConfig, OwnPicturesConfig)
 def info(
-    images: StrPath | Sequence[StrPath], *, dataset: StrPath | None = None, **settings: Any
+    images: StrPath | Sequence[StrPath],
+    *,
+    dataset: StrPath | None = None,
+    progress: Progress | bool = True,
+    **settings: Any,
 ) -> list[FilePrompt]:
     """Read the prompts that stand in the files of images, and of folders of them.
 
@@ -314,10 +335,11 @@ def info(
 
     config = _of(InfoConfig, settings)
     files = find_loose_images(_paths(images), config.recursive)
-    found = list(read_file_prompts(files, config.workers or core_count()))
-    check_any_readable(found)
-    if dataset is not None:
-        write_own_dataset(found, Path(dataset), _of(OwnPicturesConfig, settings))
+    with shown(progress, "image") as told:
+        found = list(read_file_prompts(files, config.workers or core_count(), progress=told))
+        check_any_readable(found)
+        if dataset is not None:
+            write_own_dataset(found, Path(dataset), _of(OwnPicturesConfig, settings), told)
     return found
 
 
@@ -345,6 +367,7 @@ def fit_weights(
     *,
     weights: Sequence[float] | None = None,
     device: str = "auto",
+    progress: Progress | bool = True,
 ) -> FilesFit:
     """Find the weights of members that score best on prompts that are known: the command `blend --fit`.
 
@@ -353,7 +376,8 @@ def fit_weights(
     """
     from unprompt.ensemble.blend_files import fit_files
 
-    return fit_files(_paths(members), Path(truth), weights, device)
+    with shown(progress, "sample") as told:
+        return fit_files(_paths(members), Path(truth), weights, device, told)
 
 
 @_takes()
@@ -380,6 +404,7 @@ def prompts(
     column: str | None = None,
     clean: bool = False,
     overwrite: bool = False,
+    progress: Progress | bool = True,
     **settings: Any,
 ) -> PromptsResult:
     """Write `count` new prompts to the prompts.csv `out`; the same call with a larger count adds to them.
@@ -406,7 +431,8 @@ def prompts(
         own["examples"] = Path(own["examples"])
     writer: PromptEngine = _open_engine(PROMPT_ENGINES, name, own, seed)
     patience = None if name == "file" else PATIENCE
-    return extend_prompts(Path(out), writer, count, overwrite, patience=patience)
+    with shown(progress, "prompt") as told:
+        return extend_prompts(Path(out), writer, count, overwrite, progress=told, patience=patience)
 
 
 def _open_engine(
@@ -429,6 +455,7 @@ def filter(
     *,
     against: StrPath | Sequence[StrPath] = (),
     embeddings: StrPath | None = None,
+    progress: Progress | bool = True,
     **settings: Any,
 ) -> FilterResult:
     """Write the prompts of a list that are not too close to an earlier one, nor to those of `against`.
@@ -439,7 +466,8 @@ def filter(
     from unprompt.generate.filter import filter_prompts
 
     config = FilterConfig(against=tuple(_paths(against)), embeddings=_path(embeddings), **settings)
-    return filter_prompts(Path(prompts), Path(out), config)
+    with shown(progress, "prompt") as told:
+        return filter_prompts(Path(prompts), Path(out), config, told)
 
 
 @_takes(RenderConfig)
@@ -458,6 +486,7 @@ def render(
     negative_prompt: str | None = None,
     batch: int | None = None,
     dtype: str | None = None,
+    progress: Progress | bool = True,
     **settings: Any,
 ) -> RenderResult:
     """Make an image for every prompt of a list, as a data set in the folder `out`.
@@ -485,7 +514,8 @@ def render(
     name = engine or ("pocket" if model is None else "sd2")
     sides = (size, size) if isinstance(size, int) else size
     painter = _open_engine(RENDER_ENGINES, name, _given(own), sides, config.device)
-    return render_prompts(Path(prompts), Path(out), painter, config)
+    with shown(progress, "image") as told:
+        return render_prompts(Path(prompts), Path(out), painter, config, told)
 
 
 @_takes()
@@ -523,6 +553,7 @@ def train(
     *,
     config: StrPath | None = None,
     overwrite: bool = False,
+    progress: Progress | bool = True,
     **settings: Any,
 ) -> TrainResult:
     """Fine-tune an image backbone to prompt embeddings on a data set, and leave a RUN folder in `out`.
@@ -534,9 +565,9 @@ def train(
     from unprompt.regression import train as regression
 
     base = _read_train_config(config)
-    return regression.train(
-        Path(dataset), Path(out), _of(TrainConfig, base | settings), _of(MachineConfig, settings), overwrite
-    )
+    learning, machine = _of(TrainConfig, base | settings), _of(MachineConfig, settings)
+    with shown(progress, "image") as told:
+        return regression.train(Path(dataset), Path(out), learning, machine, overwrite, told)
 
 
 @_takes(TuneConfig)
@@ -548,6 +579,7 @@ def tune(
     epochs: int | None = None,
     backbone: str | None = None,
     device: str = MachineConfig.device,
+    progress: Progress | bool = True,
     **settings: Any,
 ) -> TuneResult:
     """Search for the settings that train best on a data set, and leave a STUDY folder in `out`.
@@ -558,9 +590,9 @@ def tune(
     from unprompt.regression import tune as regression
 
     base = _read_train_config(config) | _given({"epochs": epochs, "backbone": backbone})
-    return regression.tune(
-        Path(dataset), Path(out), TrainConfig(**base), TuneConfig(**settings), MachineConfig(device=device)
-    )
+    search, machine = TuneConfig(**settings), MachineConfig(device=device)
+    with shown(progress, "trial") as told:
+        return regression.tune(Path(dataset), Path(out), TrainConfig(**base), search, machine, told)
 
 
 def _read_train_config(path: StrPath | None) -> dict[str, Any]:
@@ -569,7 +601,7 @@ def _read_train_config(path: StrPath | None) -> dict[str, Any]:
     return {} if path is None else read_config(Path(path), TrainConfig)
 
 
-@_takes()
+@_takes(BankConfig)
 def bank(
     datasets: StrPath | Sequence[StrPath],
     out: StrPath,
@@ -578,24 +610,25 @@ def bank(
     checkpoint: StrPath | None = None,
     statistics: str = "",
     pretrained: str = "",
-    limit: int = 0,
     device: str = "auto",
-    workers: int = 0,
     overwrite: bool = False,
+    progress: Progress | bool = True,
+    **settings: Any,
 ) -> BankResult:
     """Keep a CLIP's features of images with known prompts in the folder `out`, to look up others.
 
-    `clip`: open_clip's name of it; `checkpoint`: its file or folder. Raises CheckpointError for the CLIP, and
-    what `unprompt.members.bank.build_bank` raises.
+    `clip`: open_clip's name of it; `checkpoint`: its file or folder. `settings`: fields of `BankConfig`.
+    Raises CheckpointError for the CLIP, and what `unprompt.members.bank.build_bank` raises.
     """
     from unprompt.members.bank import build_bank
     from unprompt.networks.clip import Clip
     from unprompt.networks.clip_config import MODEL
     from unprompt.networks.devices import choose_device
 
-    where = choose_device(device)
+    config, where = _of(BankConfig, settings), choose_device(device)
     seen_by = Clip.load(where, clip or MODEL, _path(checkpoint), statistics, pretrained)
-    return build_bank(_paths(datasets), Path(out), seen_by, where, workers, limit, overwrite)
+    with shown(progress, "image") as told:
+        return build_bank(_paths(datasets), Path(out), seen_by, where, config, overwrite, told)
 
 
 @_takes()
@@ -609,6 +642,7 @@ def make_pocket(
     images: int = PocketConfig.images,
     held_out: int = PocketConfig.held_out,
     workers: int = PocketConfig.workers,
+    progress: Progress | bool = True,
 ) -> PocketResult:
     """Make the bundle `pocket` from nothing in the folder `out`, score it, and install it under its name.
 
@@ -625,7 +659,8 @@ def make_pocket(
         workers=workers,
     )
     recipe = pocket.Recipe.read(Path(out), settings)
-    result = pocket.make_pocket(recipe)
+    with shown(progress, "image") as told:
+        result = pocket.make_pocket(recipe, told)
     if install:
         pocket.install(recipe)
     return result

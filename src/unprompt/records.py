@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from unprompt.errors import InputError
+from unprompt.errors import InputError, agreed, counted, part_of
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -29,7 +29,10 @@ def unit_rows(vectors: NDArray[np.floating], what: str = "embeddings") -> FloatA
     lengths = np.linalg.norm(rows, axis=1)  # (N,)
     bad = np.flatnonzero(~np.isfinite(lengths) | (lengths == 0))
     if bad.size:
-        raise InputError(f"{bad.size} of {len(rows)} {what} are zero or not finite, first: row {bad[0]}")
+        raise InputError(
+            f"{bad.size} of {len(rows)} {what} {agreed(bad.size, 'are')} zero or not finite, first: row "
+            f"{bad[0]}"
+        )
     unit: FloatArray = (rows / lengths[:, None]).astype(np.float32)
     return unit
 
@@ -38,7 +41,10 @@ def check_unique(ids: Sequence[str], what: str) -> None:
     """Raise InputError that names the first id standing twice in `ids`."""
     if len(set(ids)) != len(ids):
         doubled = [image_id for image_id, count in Counter(ids).items() if count > 1]
-        raise InputError(f"{len(doubled)} ids stand more than once in {what}, first: {doubled[0]}")
+        raise InputError(
+            f"{counted(len(doubled), 'id')} {agreed(len(doubled), 'stand')} more than once in {what}, "
+            f"first: {doubled[0]}"
+        )
 
 
 def first_rows(texts: Sequence[str]) -> NDArray[np.int64]:
@@ -54,7 +60,10 @@ def rows_of(ids: Sequence[str], wanted: Sequence[str], what: str) -> list[int]:
     row_by_id = {image_id: row for row, image_id in enumerate(ids)}
     missing = [image_id for image_id in wanted if image_id not in row_by_id]
     if missing:
-        raise InputError(f"{len(missing)} of {len(wanted)} images have no {what}, first: {missing[0]}")
+        raise InputError(
+            f"{part_of(len(missing), len(wanted), 'image')} {agreed(len(missing), 'have')} no {what}, "
+            f"first: {missing[0]}"
+        )
     return [row_by_id[image_id] for image_id in wanted]
 
 
@@ -75,13 +84,14 @@ class Embeddings:
         if self.vectors.shape != (len(self.ids), DIM):
             raise InputError(
                 f"embeddings have shape {self.vectors.shape}, expected ({len(self.ids)}, {DIM}) for "
-                f"{len(self.ids)} ids"
+                f"{counted(len(self.ids), 'id')}"
             )
         check_unique(self.ids, "the embeddings")
         bad = np.flatnonzero(~np.isfinite(self.vectors).all(axis=1))
         if bad.size:
             raise InputError(
-                f"{bad.size} of {len(self.ids)} embeddings hold NaN or infinity, first: {self.ids[bad[0]]}"
+                f"{part_of(bad.size, len(self.ids), 'embedding')} {agreed(bad.size, 'hold')} NaN or "
+                f"infinity, first: {self.ids[bad[0]]}"
             )
 
     def __len__(self) -> int:
@@ -107,7 +117,7 @@ class Prompts:
         object.__setattr__(self, "ids", tuple(self.ids))
         object.__setattr__(self, "texts", tuple(self.texts))
         if len(self.ids) != len(self.texts):
-            raise InputError(f"{len(self.ids)} ids but {len(self.texts)} prompts")
+            raise InputError(f"{counted(len(self.ids), 'id')} but {counted(len(self.texts), 'prompt')}")
         check_unique(self.ids, "the prompts")
 
     def __len__(self) -> int:

@@ -111,7 +111,7 @@ class TestErrors:
             (["blend", "{tmp}/a.npz", "--weights", "1", "--out", "{tmp}/s.csv"], "does not exist"),
             (
                 ["blend", "{tmp}/a.npz", "--weights", "1", "2", "--out", "{tmp}/s.csv"],
-                "1 members but 2 weights",
+                "1 member but 2 weights",
             ),
             (["checkpoints", "fetch", "nonsense"], "no checkpoint is called 'nonsense'"),
         ],
@@ -204,7 +204,7 @@ class TestBlend:
         assert re.search(r"3-fold held out +1\.0000", text)
         assert re.search(r"a\.npz +0\.429 +0\.429 to 0\.429 +0\.6000", text)
         assert "With 3 images the intervals are wide" in text
-        assert "1 images of the members have no truth" in text
+        assert "1 image of the members has no truth and was not fitted on" in text
 
     def test_fits_to_a_prompts_csv(self, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
         from unprompt.networks.minilm import PromptEncoder
@@ -225,11 +225,11 @@ class TestBlend:
             (["--out", "{tmp}/s.csv"], "give the members' --weights, or --fit TRUTH"),
             (["--weights", "1", "2"], "name the submission to write with --out"),
             (["--fit", "{tmp}/truth.npz", "--sample", "{tmp}/sample.csv"], "--sample orders a submission"),
-            (["--fit", "{tmp}/truth.npz", "--weights", "1"], "2 members but 1 weights"),
+            (["--fit", "{tmp}/truth.npz", "--weights", "1"], "2 members but 1 weight;"),
             (["--fit", "{tmp}/other.npz"], "share no image id"),
             (
                 ["--fit", "{tmp}/larger.npz"],
-                "1 of 2 images of {tmp}/larger.npz are not in {tmp}/a.npz, first: w",
+                "1 of 2 images of {tmp}/larger.npz is not in {tmp}/a.npz, first: w",
             ),
         ],
     )
@@ -274,7 +274,7 @@ class TestScore:
         assert main(["score", str(tmp_path / "guess.csv"), str(tmp_path / "truth.csv")]) == 0
         text = capsys.readouterr().out
         assert "n = 25" in text
-        assert "1 ids missing" in text
+        assert "1 id missing" in text
         assert "first: gone" in text
         best, worst = text.split("best\n")[1].split("worst\n")
         assert len(best.split("\n\n")[0].splitlines()) == 10
@@ -301,6 +301,11 @@ class TestCheckpoints:
     def test_check_says_the_files_are_right(self, capsys: pytest.CaptureFixture[str]) -> None:
         assert main(["checkpoints", "check", "all-minilm-l6-v2", "efficientnet-lite2"]) == 0
         assert capsys.readouterr().out.count("right files in") == 2
+        assert main(["checkpoints", "check", "all-minilm-l6-v2", "--json"]) == 0
+        (told,) = json.loads(capsys.readouterr().out)
+        assert (told["name"], told["without_sha256"]) == ("all-minilm-l6-v2", [])
+        for file in told["files"]:
+            assert (Path(told["folder"]) / file["file"]).stat().st_size == file["size"]
 
     def test_fetch_by_hand_prints_commands_that_parse(self, capsys: pytest.CaptureFixture[str]) -> None:
         """Each is parsed by the parser of the tool that it is for: ours, and `hf` as it is installed."""
@@ -312,6 +317,12 @@ class TestCheckpoints:
         theirs = [line for line in lines if line.startswith("  hf ")]
         assert len(ours) == len(names)
         assert len(theirs) == len([name for name in names if known_checkpoints()[name].download])
+        assert main(["checkpoints", "fetch", *names, "--by-hand", "--json"]) == 0
+        told = json.loads(capsys.readouterr().out)
+        assert [one["name"] for one in told] == names
+        assert [f"  {way}" for one in told for way in one["ways"] if way.startswith("hf ")] == theirs
+        assert [f"  {one['then']}" for one in told] == ours
+        assert {one["name"]: one["bytes"] for one in told}["clip-vit-h-14"] > 1e9
         parse_commands(ours)
         for options, name in zip(parse_commands(theirs), theirs, strict=True):
             assert options["local_dir"], name
@@ -354,6 +365,13 @@ class TestCheckpoints:
     def test_a_bundle_that_is_all_here(self, capsys: pytest.CaptureFixture[str]) -> None:
         assert main(["checkpoints", "fetch", "--bundle", "lite"]) == 0
         assert capsys.readouterr().out.count("right files in") == 2
+        assert main(["checkpoints", "fetch", "--bundle", "lite", "--json"]) == 0
+        captured = capsys.readouterr()
+        told = json.loads(captured.out)
+        assert [(one["name"], one["fetched"]) for one in told] == [
+            ("efficientnet-lite2", False), ("all-minilm-l6-v2", False),
+        ]  # fmt: skip
+        assert captured.err.count("right files in") == 2
 
 
 def parse_commands(lines: Sequence[str]) -> list[dict[str, Any]]:
@@ -411,6 +429,12 @@ def test_demo_shows_photographs_and_scores_24_scenes(tmp_path: Path) -> None:
     assert all(f"  {one} " in run.stdout for one in photographs)
     assert "95% interval" in run.stdout
     assert "n = 24" in run.stdout
+    told = json.loads(subprocess.run([*command, "--json"], capture_output=True, check=True).stdout)
+    assert {one["imgId"] for one in told["photographs"]} == set(photographs)
+    for one in told["scenes"]:
+        assert f"{one['similarity']:6.3f}  {one['truth']} -> {one['prompt']}\n" in run.stdout
+    mean = sum(one["similarity"] for one in told["scenes"]) / 24
+    assert told["score"]["score"] == pytest.approx(mean, abs=1e-6)
     report = Path(run.stdout.strip().splitlines()[-1].removeprefix("report: "))
     assert report.read_text().startswith("<!")
     assert f"{len(photographs)} guesses without a true prompt, left out of the score" in report.read_text()

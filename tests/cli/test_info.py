@@ -63,7 +63,7 @@ def test_as_json_with_a_file_that_is_none(folder: Path, capsys: pytest.CaptureFi
 def test_nothing_that_can_be_read(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     (tmp_path / "e.png").write_bytes(b"nothing")
     assert main(["info", str(tmp_path)]) == 1
-    assert "none of 1 image can be read, first: e.png" in capsys.readouterr().err
+    assert "the only image cannot be read: e.png" in capsys.readouterr().err
     assert main(["info", str(tmp_path / "none.png")]) == 1
     assert "does not exist" in capsys.readouterr().err
 
@@ -97,6 +97,19 @@ class TestAPictureAlone:
         assert first == "read from the file (PNG text parameters, AUTOMATIC1111):"
         assert more == [LIGHTHOUSE, "negative: blurry, lowres"]
 
+    def test_as_json(self, folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+        (folder / "e.png").write_bytes(b"nothing")
+        assert main([str(folder / "a.png"), str(folder / "c.png"), str(folder / "e.png"), "--json"]) == 0
+        captured = capsys.readouterr()
+        told = json.loads(captured.out)
+        assert [(one["imgId"], one["prompt"], one["seed"]) for one in told["images"]] == [
+            ("a", LIGHTHOUSE, 42), ("c", "a fox\n[2Jin snow", 7),
+        ]  # fmt: skip
+        assert told["images"][0]["place"] == "PNG text parameters"
+        assert not any("guess" in one for one in told["images"])
+        assert [one["file"] for one in told["unreadable"]] == [str(folder / "e.png")]
+        assert captured.err == f"unprompt: e.png: {told['unreadable'][0]['problem']}\n"
+
     @pytest.mark.parametrize("name", ["none.png", "no/folder"])
     def test_one_that_is_not_there(self, name: str, capsys: pytest.CaptureFixture[str]) -> None:
         assert main([name]) == 1
@@ -125,5 +138,8 @@ class TestAPictureAlone:
         assert f"{folder / 'a.png'}: read from the file (" in shown
         guess = shown.split(f"{scene}: no prompt in the file; guessed by the bundle 'lite':\n")[1]
         assert guess.strip()
-        assert main([str(folder / "a.png"), "--guess", "--device", "cpu"]) == 0
-        assert capsys.readouterr().out.count(":\n") == 2
+        assert main([str(folder / "a.png"), str(scene), "--guess", "--device", "cpu", "--json"]) == 0
+        read, guessed = json.loads(capsys.readouterr().out)["images"]
+        assert (read["prompt"], read["bundle"]) == (LIGHTHOUSE, "lite")
+        assert read["guess"] not in ("", LIGHTHOUSE)
+        assert (guessed["prompt"], guessed["guess"]) == ("", guess.rstrip("\n"))

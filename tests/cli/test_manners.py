@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import argparse
 import json
+import os
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -11,11 +13,37 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+if sys.version_info >= (3, 11):
+    import tomllib
+else:
+    import tomli as tomllib
+
 from unprompt.cli import COMMANDS, build_parser, main
 from unprompt.cli.completion import commands_of, write_bash, write_fish, write_zsh
 from unprompt.cli.extras import advise_on_missing
 from unprompt.datasets.pixels import DecodedPixels
+from unprompt.runs.doctor import FOR_USERS
 from unprompt.storage.packages import distribution_of, extras, missing_from
+
+COMPLETE_ZSH = Path(__file__).with_name("complete.zsh")
+FILES = {"cat.png", "predictions.csv"}  # in the folder where lines are completed
+OFFERED: dict[str, set[str]] = {  # what zsh and fish offer after a line
+    "pre": {"predict", "predictions.csv"},
+    "cat.": {"cat.png"},
+    "checkpoints ": {"list", "check", "fetch"},
+    "checkpoints l": {"list"},
+    "score --js": {"--json"},
+    "train x --precision ": {"auto", "fp32", "bf16", "fp16"},
+    "train x --precision=b": {"bf16"},
+    "cache clear --y": {"--yes"},
+    "completion ": {"bash", "zsh", "fish"},
+    "predict --out ": FILES,
+    "predict --deadline 8h c": {"cat.png"},
+    "predict --workers ": set(),
+    "doctor ": set(),
+    "doctor --out ": FILES,
+    "--de": {"--debug"},
+}
 
 
 def test_alone_it_greets_with_help(capsys: pytest.CaptureFixture[str]) -> None:
@@ -62,6 +90,48 @@ def test_debug_stands_before_or_after_a_command(arguments: list[str]) -> None:
 class TestCompletion:
     """The scripts are asked what they complete, where the shell is installed."""
 
+    @pytest.fixture
+    def place(self, tmp_path: Path) -> Path:
+        """A folder with the FILES, and the scripts beside it."""
+        commands = list(commands_of(build_parser()))
+        (tmp_path / "scripts").mkdir()
+        (tmp_path / "scripts" / "_unprompt").write_text(write_zsh(commands), encoding="utf-8")
+        (tmp_path / "scripts" / "unprompt.fish").write_text(write_fish(commands), encoding="utf-8")
+        (tmp_path / "place").mkdir()
+        for name in FILES:
+            (tmp_path / "place" / name).touch()
+        return tmp_path / "place"
+
+    @pytest.mark.skipif(shutil.which("zsh") is None, reason="zsh is not installed")
+    def test_zsh(self, place: Path) -> None:
+        """By zsh's own completion system, in a terminal of its own."""
+        scripts, told = place.parent / "scripts", place.parent / "offered"
+        subprocess.run(["zsh", "-n", scripts / "_unprompt"], check=True)
+        lines = [f"unprompt {line}" for line in OFFERED]
+        words = ["zsh", "-f", COMPLETE_ZSH, scripts, place, told, *lines]
+        subprocess.run(words, check=True, stdin=subprocess.DEVNULL, timeout=120)
+        found = told.read_text(encoding="utf-8").split("==\n")[:-1]
+        assert {line: set(words.split()) for line, words in zip(OFFERED, found, strict=True)} == OFFERED
+
+    @pytest.mark.skipif(shutil.which("fish") is None, reason="fish is not installed")
+    def test_fish(self, place: Path) -> None:
+        script = place.parent / "scripts" / "unprompt.fish"
+        program = 'source $argv[1]; for line in $argv[2..-1]; complete -C "unprompt $line"; echo ==; end'
+        run = subprocess.run(
+            ["fish", "--no-config", "-c", program, script, *OFFERED],
+            cwd=place,
+            capture_output=True,
+            text=True,
+            check=True,
+            env={**os.environ, "HOME": str(place.parent)},
+        )
+        assert run.stderr == ""
+        found = [
+            {word.partition("\t")[0].rpartition("=")[2] for word in told.splitlines()}
+            for told in run.stdout.split("==\n")[:-1]
+        ]
+        assert dict(zip(OFFERED, found, strict=True)) == OFFERED
+
     @pytest.mark.parametrize(
         ("words", "offered"),
         [
@@ -69,6 +139,8 @@ class TestCompletion:
             (["checkpoints", ""], {"list", "check", "fetch"}),
             (["score", "--js"], {"--json"}),
             (["train", "x", "--precision", ""], {"auto", "fp32", "bf16", "fp16"}),
+            (["train", "x", "--precision", "="], {"auto", "fp32", "bf16", "fp16"}),  # as bash takes it apart
+            (["train", "x", "--precision", "=", "b"], {"bf16"}),
             (["cache", "clear", "--y"], {"--yes"}),
             (["completion", ""], {"bash", "zsh", "fish"}),
             (["predict", "--out", ""], set()),  # then bash completes files
@@ -157,8 +229,28 @@ class TestMissingPackages:
         assert advise_on_missing(ModuleNotFoundError("x", name="unprompt.nothing"), "unprompt") is None
         assert "open-clip-torch" in extras()["lite"]
 
+    def test_pages(self) -> None:
+        if "pages" not in extras():
+            pytest.skip("the installed unprompt is older than its extra 'pages'")
+        for module in ("skimage.morphology", "vtracer"):
+            advice = advise_on_missing(ModuleNotFoundError("x", name=module), "unprompt page make")
+            assert advice == (
+                f"`unprompt page make` needs {distribution_of(module)}; run: pip install 'unprompt[pages]'"
+            )
+
+    def test_the_extras_for_users_are_listed_and_are_all(self) -> None:
+        project = tomllib.loads((Path(__file__).parents[2] / "pyproject.toml").read_text(encoding="utf-8"))
+        declared = project["project"]["optional-dependencies"]
+        assert {*FOR_USERS, "samples", "notebooks", "docs", "dev", "all"} == set(declared)
+        (everything,) = declared["all"]
+        assert set(everything.removeprefix("unprompt[").removesuffix("]").split(",")) == {
+            *FOR_USERS,
+            "samples",
+        }
+
     def test_names(self) -> None:
         assert distribution_of("open_clip.model") == "open-clip-torch"
+        assert distribution_of("skimage.morphology") == "scikit-image"
         assert missing_from(["numpy", "no-such-package"]) == ["no-such-package"]
 
     def test_a_command_without_its_packages(self, tmp_path: Path) -> None:

@@ -204,7 +204,7 @@ class TestTextsBesideImages:
         (folder / "a.txt").unlink()
         with pytest.raises(
             InputError,
-            match=r"1 of 3 images in .* have no text beside them, first: a\.png \(a\.txt is not there\)",
+            match=r"1 of 3 images in .* has no text beside it, first: a\.png \(a\.txt is not there\)",
         ):
             read_dataset(folder)
         for empty in ("", " \n", "\ufeff"):  # an empty text is a missing one
@@ -278,10 +278,10 @@ class TestErrors:
         (tmp_path / "images").mkdir()
         (tmp_path / "images" / "a.png").write_bytes(png(1))
         write_prompts(tmp_path / "prompts.csv", Prompts(("b",), ("b",)))
-        with pytest.raises(InputError, match=r"1 of 1 image in .* have no prompt, first: a"):
+        with pytest.raises(InputError, match=r"1 of 1 image in .* has no prompt, first: a"):
             read_dataset(tmp_path)
         write_prompts(tmp_path / "prompts.csv", Prompts(("a", "b"), ("a", "b")))
-        with pytest.raises(InputError, match=r"1 of 2 prompts in .* have no image, first: b"):
+        with pytest.raises(InputError, match=r"1 of 2 prompts in .* has no image, first: b"):
             read_dataset(tmp_path)
 
     @pytest.mark.parametrize(
@@ -289,7 +289,7 @@ class TestErrors:
         [
             ("picture,prompt\n1,a\n", "no column for the image .*'picture,prompt'"),
             ("image_name,words\n1,a\n", "no column for the prompt"),
-            ("image_name,prompt\n1,\n", "rows without"),
+            ("image_name,prompt\n1,\n", "1 row without"),
         ],
     )
     def test_a_train_csv_that_is_not_one(self, tmp_path: Path, text: str, message: str) -> None:

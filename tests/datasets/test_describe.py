@@ -320,7 +320,7 @@ class TestDescription:
                 "at_least": {"0.9": 0, "0.95": 0},
             },
         }
-        assert "1 of 4 prompts are empty." in description.notes
+        assert "1 of 4 prompts is empty." in description.notes
 
     def test_the_sheet_shows_what_was_opened(self, tmp_path: Path) -> None:
         make_dataset(tmp_path, [f"p{n}" for n in range(50)], [png()] * 49 + [b"GIF"])
@@ -343,7 +343,7 @@ class TestDescription:
     def test_an_embedding_without_a_direction(self, tmp_path: Path) -> None:
         vectors = axes((1,), (1,))
         vectors[1] = 0
-        with pytest.raises(InputError, match="1 of 2 embeddings are zero"):
+        with pytest.raises(InputError, match="1 of 2 embeddings is zero"):
             describe(make_dataset(tmp_path, ["one", "two"], vectors=vectors))
 
     def test_settings_that_make_no_sense(self) -> None:

@@ -92,9 +92,9 @@ class TestImagefolder:
     @pytest.mark.parametrize(
         ("rows", "words"),
         [
-            ("1.png,a\n", r"1 of 2 images in .* have no row in metadata\.csv, first: 2\.png"),
-            ("1.png,a\n2.png,b\n3.png,c\n", r"1 of 3 prompts in .* have no image, first: 3\.png"),
-            ("1.png,a\n2.png,\n", "1 of 2 rows have no text; write it"),
+            ("1.png,a\n", r"1 of 2 images in .* has no row in metadata\.csv, first: 2\.png"),
+            ("1.png,a\n2.png,b\n3.png,c\n", r"1 of 3 prompts in .* has no image, first: 3\.png"),
+            ("1.png,a\n2.png,\n", "1 of 2 rows has no text; write it"),
             ("1.png,a\n1.png,b\n", r"1\.png has two rows"),
         ],
     )
@@ -145,7 +145,7 @@ class TestDiffusionDB:
         ):
             read_dataset(tmp_path)
         (part / "z.png").unlink()
-        with pytest.raises(InputError, match=r"1 of 3 prompts .* have no image, first: part-000001/x1\.png"):
+        with pytest.raises(InputError, match=r"1 of 3 prompts .* has no image, first: part-000001/x1\.png"):
             read_dataset(tmp_path)
 
     def test_a_file_that_is_none(self, tmp_path: Path) -> None:
@@ -186,7 +186,7 @@ class TestNestedTexts:
         paint(tmp_path, {"a/1.png": 1, "b/2.png": 2})
         (tmp_path / "a/1.txt").write_text("one")
         (tmp_path / "a/2.txt").write_text("two")
-        with pytest.raises(InputError, match=r"1 texts in .* no image beside them, first: a/2\.txt"):
+        with pytest.raises(InputError, match=r"1 text in .* has no image beside it, first: a/2\.txt"):
             read_dataset(tmp_path)
 
     def test_images_alone_get_no_advice_that_does_not_help(self, tmp_path: Path) -> None:

@@ -206,7 +206,7 @@ def test_a_threshold_that_is_no_cosine(threshold: float) -> None:
 def test_rows_that_are_not_unit() -> None:
     vectors = clustered(5, 5, 0.1, 0)
     vectors[3] *= 2
-    with pytest.raises(InputError, match="1 of 5 vectors are not of unit length, first: row 3"):
+    with pytest.raises(InputError, match="1 of 5 vectors is not of unit length, first: row 3"):
         filter_near_duplicates(vectors)
     vectors[3] = np.nan
     with pytest.raises(InputError, match="row 3"):

@@ -94,7 +94,7 @@ def test_plain_prompts(folder: Path, tmp_path: Path) -> None:
 
 def test_a_bank_is_made_of_it(folder: Path, tmp_path: Path) -> None:
     write(folder, tmp_path / "D", plain=True)
-    bank = read_bank(build_bank([tmp_path / "D"], tmp_path / "BANK", Thumbnails(), workers=2).folder)
+    bank = read_bank(build_bank([tmp_path / "D"], tmp_path / "BANK", Thumbnails()).folder)
     assert bank.prompts == ("a fox in snow", "a lighthouse at dusk, warm light", "a blue boat")
 
 
@@ -128,8 +128,8 @@ def test_killed_it_goes_on_to_the_same_bytes(
 def test_pictures_without_any_prompt_are_an_error(folder: Path, tmp_path: Path) -> None:
     for name in ("a.png", "b, one.jpg", "e.png"):
         (folder / name).unlink()
-    with pytest.raises(InputError, match=r"none of 1 picture can be read, first: d\.png: damaged"):
+    with pytest.raises(InputError, match=r"the only picture cannot be read: d\.png: damaged"):
         write(folder, tmp_path / "D")
     (folder / "d.png").unlink()
-    with pytest.raises(InputError, match="none of 1 image has a prompt in its file"):
+    with pytest.raises(InputError, match="the only image has no prompt in its file"):
         write(folder, tmp_path / "E")

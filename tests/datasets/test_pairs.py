@@ -83,11 +83,11 @@ class TestRecord:
             replace(pairs, targets=pairs.targets[:4])
         with pytest.raises(InputError, match="5 ids of pairs but 1 captions"):
             replace(pairs, captions=("a fox",))
-        with pytest.raises(InputError, match=r"1 ids stand more than once in the pairs, first: id000"):
+        with pytest.raises(InputError, match=r"1 id stands more than once in the pairs, first: id000"):
             Pairs(("id000",) * 2, pairs.sources[:1] * 2, pairs.targets[:1] * 2)
         mixed = tuple(pairs.targets[row] for row in (0, 2, 1, 3, 4))
         with pytest.raises(
-            InputError, match=r"2 of 5 targets have another id than their pair, first: id002 at id001"
+            InputError, match=r"2 of 5 targets have another id than the pair, first: id002 at id001"
         ):
             replace(pairs, targets=mixed)
 
@@ -98,7 +98,7 @@ class TestRecord:
         assert same(read_file(some.sources[0]), source(3))
         assert same(read_file(some.targets[1]), target(1))
         assert replace(pairs, captions=None).at(["id003"]).captions is None
-        with pytest.raises(InputError, match="1 of 2 images have no pair, first: x"):
+        with pytest.raises(InputError, match="1 of 2 images has no pair, first: x"):
             pairs.at(["id003", "x"])
 
     def test_the_other_way_round(self, pairs: Pairs) -> None:
@@ -300,7 +300,7 @@ class TestTables:
         assert same(read_file(read.targets[0]), target(2))
         write_table(table, ("ID", "line", "colour"), iter([("a", *rows[0]), ("a", *rows[1])]))
         with pytest.raises(
-            InputError, match=r"pairs\.csv: 1 ids stand more than once in the pairs, first: a"
+            InputError, match=r"pairs\.csv: 1 id stands more than once in the pairs, first: a"
         ):
             read_pairs(tmp_path)
 
@@ -330,7 +330,7 @@ class TestTables:
             read_pairs(tmp_path)
         table.write_text("line,colour\n0.png,1.png\n5.png,1.png\nno/6.png,1.png\n")
         with pytest.raises(
-            InputError, match=r"2 of 3 sources in .*t\.csv are no files, first: '5\.png' \(looked in .*line\)"
+            InputError, match=r"2 of 3 sources in .*t\.csv name no file, first: '5\.png' \(looked in .*line\)"
         ):
             read_pairs(table)
         table.write_text("line,colour,caption\n0.png,1.png,a fox, red\n")
@@ -377,7 +377,7 @@ class TestAligned:
     def test_a_text_without_an_image(self, tmp_path: Path) -> None:
         self.both(tmp_path / "1.png", 1)
         (tmp_path / "2.txt").write_text("a fox")
-        with pytest.raises(InputError, match=r"1 text in .* have no image beside them, first: 2\.txt"):
+        with pytest.raises(InputError, match=r"1 text in .* has no image beside it, first: 2\.txt"):
             read_pairs(tmp_path)
 
     def test_images_of_different_sizes_cannot_be_aligned(self, pairs: Pairs, tmp_path: Path) -> None:
@@ -435,7 +435,7 @@ class TestErrors:
         with pytest.raises(InputError, match="there are no pairs to write"):
             write_pairs(pairs.at([]), tmp_path / "out")
         for layout in ("folders", "aligned"):
-            with pytest.raises(InputError, match="1 ids cannot be names of files, first: 'a/b'"):
+            with pytest.raises(InputError, match="1 id cannot name a file, first: 'a/b'"):
                 write_pairs(make_pairs(tmp_path / "m", ("a/b",)), tmp_path / "out", layout)  # type: ignore[arg-type]
         for wrong, words in (
             ({"layout": "zip"}, "layout must be"),

@@ -127,7 +127,7 @@ def test_no_cosine(cosine: float) -> None:
 def test_rows_that_are_not_of_unit_length() -> None:
     rows = on_circle(0, 90, 180)
     rows[1] *= 2
-    with pytest.raises(InputError, match="1 of 3 vectors are not of unit length, first: row 1"):
+    with pytest.raises(InputError, match="1 of 3 vectors is not of unit length, first: row 1"):
         group_rows(rows, 0.7)
 
 
@@ -287,7 +287,7 @@ def test_the_data_sets_own_embeddings_need_no_model(cache: Path, monkeypatch: py
     targets = embed_targets(dataset_of(["a", "b", "c"], vectors), "cpu")
     np.testing.assert_allclose(targets, vectors / np.linalg.norm(vectors, axis=1, keepdims=True), atol=1e-6)
     vectors[1] = 0
-    with pytest.raises(InputError, match=r"1 of 3 embeddings of .*set are zero"):
+    with pytest.raises(InputError, match=r"1 of 3 embeddings of .*set is zero"):
         embed_targets(dataset_of(["a", "b", "c"], vectors), "cpu")
     assert not devices
     assert not cache.exists()

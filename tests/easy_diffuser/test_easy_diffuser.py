@@ -534,7 +534,7 @@ class TestRoundTrips:
         np.testing.assert_allclose(made.cosines, loaded.likeness(pictures, TAGS), atol=1e-5)
         assert [problem.image_id for problem in problems] == ["o"]
         assert done == [("looking", 3, 3)]
-        with pytest.raises(InputError, match=r"none of 1 image could be read, first: o\.png"):
+        with pytest.raises(InputError, match=r"the only image cannot be read: o\.png"):
             make_round_trips(files[:1], prompts, TAGS, loaded)
 
     def test_the_draw_is_the_seeds(self) -> None:

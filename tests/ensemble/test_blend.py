@@ -76,7 +76,7 @@ def test_a_member_of_weight_zero_has_no_share() -> None:
 
 
 def test_a_member_that_lacks_an_image_is_an_error() -> None:
-    with pytest.raises(InputError, match="1 of 2 images have no embedding, first: y"):
+    with pytest.raises(InputError, match="1 of 2 images has no embedding, first: y"):
         blend([table(x=[1], y=[1]), table(x=[1])], [1, 1])
 
 
@@ -92,7 +92,7 @@ def test_a_member_with_an_image_too_many_is_an_error() -> None:
         ([0.5, -0.5], "finite and not negative, got -0.5"),
         ([0.5, math.nan], "finite and not negative, got nan"),
         ([math.inf, 0.5], "finite and not negative, got inf"),
-        ([0.5], "2 members but 1 weights"),
+        ([0.5], "2 members but 1 weight;"),
         ([0.2, 0.3, 0.5], "2 members but 3 weights"),
         ([], "2 members but 0 weights"),
         ([0, 0], "sum to zero"),
@@ -109,7 +109,7 @@ def test_nothing_to_blend_is_an_error() -> None:
 
 
 def test_a_zero_vector_of_a_member_is_an_error() -> None:
-    with pytest.raises(InputError, match="1 of 2 embeddings are zero"):
+    with pytest.raises(InputError, match="1 of 2 embeddings is zero"):
         blend([table(x=[1], y=[0]), table(x=[1], y=[1])], [1, 1])
 
 
@@ -118,7 +118,7 @@ def test_opposite_vectors_cancel_out_whatever_their_lengths(length: float) -> No
     """What is left of them is rounding, which must not be blown up into a unit vector."""
     first = random_table(0, "a", "b")
     second = Embeddings(first.ids, np.stack([-length * first.vectors[0], first.vectors[1]]))
-    with pytest.raises(InputError, match="1 of 2 blended embeddings are zero or not finite, first: row 0"):
+    with pytest.raises(InputError, match="1 of 2 blended embeddings is zero or not finite, first: row 0"):
         blend([first, second], [0.5, 0.5])
 
 

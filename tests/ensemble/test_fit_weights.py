@@ -183,5 +183,5 @@ class TestRefused:
             fit_weights(members, truth, [1, 1, 1])
         with pytest.raises(InputError, match="at least 2 images, got 1"):
             fit_weights(members, truth.at(["i0"]), [1, 1])
-        with pytest.raises(InputError, match=r"member 2, .* 1 of 5 images have no embedding, first: i4"):
+        with pytest.raises(InputError, match=r"member 2, .* 1 of 5 images has no embedding, first: i4"):
             fit_weights([members[0], members[1].at(truth.ids[:4])], truth, [1, 1])

@@ -368,7 +368,7 @@ def test_weights_that_lack_a_tensor_are_refused(tiny: Path, tmp_path: Path) -> N
     tensors = load_file(folder / "model.safetensors")
     del tensors["transformer.h.1.mlp.c_fc.weight"]
     save_file(tensors, folder / "model.safetensors", {"format": "pt"})
-    with pytest.raises(CheckpointError, match=r"lack 1 tensors of a GPT-2, first: .*h\.1\.mlp\.c_fc\.weight"):
+    with pytest.raises(CheckpointError, match=r"lack 1 tensor of a GPT-2, first: .*h\.1\.mlp\.c_fc\.weight"):
         load_model(folder, "float32")
 
 

@@ -83,7 +83,7 @@ def test_another_column(tmp_path: Path) -> None:
             "imgId,prompt\nx1,a cat, a dog\n",
             "line 2: more fields than the header's 2; put text with commas",
         ),
-        ("p.csv", "imgId,prompt\nx1,a cat\nx1,a dog\n", "1 ids stand more than once .*first: x1"),
+        ("p.csv", "imgId,prompt\nx1,a cat\nx1,a dog\n", "1 id stands more than once .*first: x1"),
         ("p.csv", b"imgId,prompt\nx1,a cat\nx2,caf\xe9\n", r"line 3: is not UTF-8 \(byte 28\)"),
         ("p.csv", b"\xef\xbb\xbfimgId,prompt\nx1,caf\xe9\n", r"line 2: is not UTF-8 \(byte 22\)"),
         ("p.txt", b"a cat\ncaf\xe9\n", r"line 2: is not UTF-8 \(byte 9\)"),

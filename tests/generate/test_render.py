@@ -322,7 +322,7 @@ class TestErrors:
     @pytest.mark.parametrize("image_id", ["a/b", ".hidden", "..", "a\\b"])
     def test_ids_that_cannot_name_a_file(self, tmp_path: Path, image_id: str) -> None:
         write_prompts(tmp_path / "p.csv", Prompts((image_id,), ("x",)))
-        with pytest.raises(InputError, match="1 ids cannot be names of files"):
+        with pytest.raises(InputError, match="1 id cannot name a file"):
             render_prompts(tmp_path / "p.csv", tmp_path / "D", PaintEngine())
 
     def test_bad_settings(self) -> None:

@@ -33,5 +33,5 @@ def test_our_own_and_others_names(tmp_path: Path, ending: str) -> None:
 def test_two_captions_of_one_image(tmp_path: Path) -> None:
     write_captions(tmp_path / "c.csv", [("a", "a cat"), ("a.png", "a dog")])
     config = replace(InterrogateConfig(), captions=str(tmp_path / "c.csv"))
-    with pytest.raises(InputError, match=r"1 ids stand more than once in .*c\.csv, first: a"):
+    with pytest.raises(InputError, match=r"1 id stands more than once in .*c\.csv, first: a"):
         captions_of([ImageFile("a", tmp_path / "a.png")], config)

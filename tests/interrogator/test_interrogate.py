@@ -418,8 +418,8 @@ def test_lists_as_people_save_them(
     (lists / "movements.more.txt").write_text(" ".join(["golden hour"] * 100) + "\n")
     assert run("--out", tmp_path / "p.csv", "--caption", SAID, "--phrases", lists) == 0
     error = capsys.readouterr().err
-    assert "flavors.txt: 1 of 3 phrases stand twice and count once, first: film grain" in error
-    assert "movements: 1 of 13 phrases fill CLIP's 77 tokens" in error
+    assert "flavors.txt: 1 of 3 phrases stands twice and counts once, first: film grain" in error
+    assert "movements: 1 of 13 phrases fills CLIP's 77 tokens" in error
     prompts = [row["prompt"] for row in rows_of(tmp_path / "p.csv")]
     assert any(f", {first}, {second}" in prompt for prompt in prompts for first, second in FLAVORS)
     assert not any("\ufeff" in prompt or "\r" in prompt for prompt in prompts)
@@ -437,7 +437,7 @@ def test_prompts_in_the_files_stand_in_a_table_of_their_own(
     command = ["interrogate", str(world / "images"), str(marked), "--mode", "fast", "--caption", SAID]
     command += ["--checkpoint", str(world / "clip"), "--phrases", str(world / "lists"), "--out", str(out)]
     assert main(command) == 0
-    assert f"1 of 6 images have their prompt in the file: {tmp_path / 'prompts.from_file.csv'}" in (
+    assert f"1 of 6 images has its prompt in the file: {tmp_path / 'prompts.from_file.csv'}" in (
         capsys.readouterr().out
     )
     (row,) = rows_of(tmp_path / "prompts.from_file.csv")

@@ -10,13 +10,15 @@ import numpy as np
 import pytest
 from PIL import Image
 
+import unprompt
 from tests.thumbnails import Thumbnails
 from tests.tiny_clip import WIDTH, write_tiny_clip
 from tests.whole_world import png, write_folder
-from unprompt.cli import build_parser
+from unprompt.cli import build_parser, main
 from unprompt.datasets.dataset import read_dataset
 from unprompt.errors import ConfigError, InputError, RunError
 from unprompt.members.bank import Bank, BankResult, build_bank, has_own_embeddings, read_bank, write_bank
+from unprompt.members.config import BankConfig
 from unprompt.members.retrieval import RetrievalConfig, RetrievalMember
 from unprompt.networks.clip import Clip
 from unprompt.networks.minilm import PromptEncoder, encoder_identity
@@ -51,7 +53,7 @@ def parts(tmp_path: Path, encoder: PromptEncoder) -> Path:
 
 
 def build(sources: list[Path], out: Path, limit: int = 0) -> BankResult:
-    return build_bank(sources, out, Thumbnails(), workers=2, limit=limit)
+    return build_bank(sources, out, Thumbnails(), config=BankConfig(limit, workers=2))
 
 
 def files_of(folder: Path) -> dict[str, bytes]:
@@ -113,11 +115,13 @@ class TestBuilding:
                 raise KeyboardInterrupt
 
         with pytest.raises(KeyboardInterrupt):
-            build_bank([parts], tmp_path / "BANK", Thumbnails(), workers=2, progress=stop, chunk=4)
+            build_bank(
+                [parts], tmp_path / "BANK", Thumbnails(), config=BankConfig(workers=2), progress=stop, chunk=4
+            )
         with pytest.raises(InputError, match="is not finished; run the same"):
             read_bank(tmp_path / "BANK")
         backbone = Thumbnails()
-        assert build_bank([parts], tmp_path / "BANK", backbone, workers=1, chunk=4).resumed
+        assert build_bank([parts], tmp_path / "BANK", backbone, config=BankConfig(workers=1), chunk=4).resumed
         assert backbone.seen == 10  # of 22 images, three chunks of four were done
         assert files_of(tmp_path / "BANK") == files_of(tmp_path / "WHOLE")
 
@@ -142,12 +146,12 @@ class TestBuilding:
         self, tmp_path: Path, encoder: PromptEncoder
     ) -> None:
         folder = write_parts(tmp_path / "BAD", range(3, 4), encoder.encode(["prompt, “3”"]))
-        with pytest.raises(
-            InputError, match=r"none of 1 image can be read, first: part-00000\.parquet, row 0"
-        ):
+        with pytest.raises(InputError, match=r"the only image cannot be read: part-00000\.parquet, row 0"):
             build([folder], tmp_path / "BANK")
-        with pytest.raises(ConfigError, match="limit must be at least 0"):
-            build([folder], tmp_path / "BANK", -1)
+        with pytest.raises(ConfigError, match="limit must be at least 0, got -1"):
+            BankConfig(limit=-1)
+        with pytest.raises(ConfigError, match="workers must be at least 1, got 0"):
+            unprompt.bank(folder, tmp_path / "BANK", workers=0)
 
 
 class TestCommand:
@@ -155,6 +159,8 @@ class TestCommand:
         self, tmp_path: Path, capsys: pytest.CaptureFixture[str]
     ) -> None:
         dataset = write_folder(tmp_path / "FOLDER", range(6))
+        assert main(["bank", str(dataset), "--out", str(tmp_path / "BANK"), "--workers", "0"]) == 1
+        assert capsys.readouterr().err == "unprompt: workers must be at least 1, got 0\n"
         checkpoint = write_tiny_clip(tmp_path / "clip")
         arguments = [str(dataset), "--out", str(tmp_path / "BANK"), "--checkpoint", str(checkpoint), "--json"]
         options = build_parser(["bank"]).parse_args(["bank", *arguments, "--device", "cpu"])

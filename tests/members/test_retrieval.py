@@ -69,7 +69,7 @@ class TestGuess:
 
     def test_only_copies_is_an_error(self) -> None:
         member = make_member(make_bank(np.ones((5, 4))), leave_out_copies=True)
-        with pytest.raises(InputError, match="1 of 1 images have only copies of themselves"):
+        with pytest.raises(InputError, match="1 of 1 image has only copies of itself"):
             member.guess(np.ones((1, 4), np.float32))
 
     def test_a_bank_smaller_than_k(self) -> None:

@@ -141,7 +141,7 @@ def test_tensors_are_matched_by_order_and_shape() -> None:
     assert matched["bias"].tolist() == [7, 7]
     with pytest.raises(CheckpointError, match=r"'0.b' has shape \(2,\), 'conv' .* \(2, 3\): another model"):
         match_by_order({"0.b": theirs["0.b"], "0.w": theirs["0.w"]}, ours, "lite")
-    with pytest.raises(CheckpointError, match=r"has 1 tensors, .* has 2: another model"):
+    with pytest.raises(CheckpointError, match=r"has 1 tensor, .* has 2: another model"):
         match_by_order({"0.w": theirs["0.w"]}, ours, "lite")
 
 

@@ -43,7 +43,7 @@ def test_each_file_in_its_order(folder: Path) -> None:
     assert [one.problem for one in found if one.problem] == ["not an image, or one of an unknown format"]
     assert count_tools(found) == {"AUTOMATIC1111": 1, "InvokeAI": 1}
     check_any_readable(found)
-    with pytest.raises(InputError, match=r"none of 1 image can be read, first: d\.jpg: not an image"):
+    with pytest.raises(InputError, match=r"the only image cannot be read: d\.jpg: not an image"):
         check_any_readable(found[3:4])
 
 

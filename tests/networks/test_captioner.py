@@ -319,9 +319,9 @@ def changed_pth(pth: Path, folder: Path, change: Callable[[dict[str, Any]], Any]
         (lambda state: state.clear() or state.update(w=torch.ones(2)), "begins with w.*model_large_caption"),
         (
             lambda state: state.update({"text_encoder.embeddings.word_embeddings.weight": torch.ones(2)}),
-            "1 tensors that a BLIP captioner has not, first: text_encoder.*another task",
+            "1 tensor that a BLIP captioner has not, first: text_encoder.*another task",
         ),
-        (lambda state: state.pop(f"{BLOCKS}1.norm1.bias"), "lack 1 tensors .*layers.1.layer_norm1.bias"),
+        (lambda state: state.pop(f"{BLOCKS}1.norm1.bias"), "lack 1 tensor .*layers.1.layer_norm1.bias"),
         (
             lambda state: state.update({f"{BLOCKS}1.norm1.bias": torch.ones(3)}),
             "the model in .* cannot be loaded",
@@ -378,7 +378,7 @@ def test_weights_with_a_hole(folders: dict[str, Path], tmp_path: Path) -> None:
     state = read_tensors(folder / "model.safetensors")
     del state["vision_model.post_layernorm.bias"]
     save_file(state, folder / "model.safetensors", metadata={"format": "pt"})
-    with pytest.raises(CheckpointError, match=r"lack 1 tensors .*first: vision_model\.post_layernorm\.bias"):
+    with pytest.raises(CheckpointError, match=r"lack 1 tensor .*first: vision_model\.post_layernorm\.bias"):
         Captioner.load("cpu", folder)
 
 
@@ -543,7 +543,7 @@ def test_a_table_of_captions_goes_on_after_a_kill(
     looked_at: list[str] = []
 
     def make(out: Path, stop: int = 0) -> None:
-        def tell(one: Captioned, total: int) -> None:
+        def tell(one: Captioned) -> None:
             looked_at.append(one.file.image_id)
             if len(looked_at) == stop:
                 raise KeyboardInterrupt
@@ -585,7 +585,7 @@ def test_captions_come_back_as_they_went_out(tmp_path: Path) -> None:
     [
         ("imgId,prompt\na,b\n", "has no column 'caption'"),
         ("imgId,caption\na,b\na,c\n", "first: a"),
-        ("imgId,caption\na,b\nc, \n", "1 of 2 captions are empty, first: c"),
+        ("imgId,caption\na,b\nc, \n", "1 of 2 captions is empty, first: c"),
         ("imgId,caption\na,b,c\n", "line 2"),
     ],
 )
@@ -658,7 +658,7 @@ def test_a_folder_of_which_nothing_can_be_read(
     tmp_path: Path, folders: dict[str, Path], capsys: pytest.CaptureFixture[str]
 ) -> None:
     (tmp_path / "a.png").write_bytes(b"no image")
-    with pytest.raises(InputError, match="none of 1 image can be read"):
+    with pytest.raises(InputError, match="the only image cannot be read"):
         run_command(tmp_path / "a.png", "--model", folders["blip"], "--out", tmp_path / "c.csv")
     assert (tmp_path / "c.csv").read_text() == "imgId,caption\n"
     assert "a.png" in (tmp_path / "c.problems.csv").read_text()

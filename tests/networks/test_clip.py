@@ -259,7 +259,7 @@ class TestRefused:
 
     def test_a_known_model_is_named(self, tiny_name: str) -> None:
         assert looks_like(tiny_state()) == "tiny-test"
-        assert looks_like({"head.weight": torch.zeros(2)}) == "no CLIP (1 tensors, first: head.weight)"
+        assert looks_like({"head.weight": torch.zeros(2)}) == "no CLIP (1 tensor, first: head.weight)"
 
     def test_truncated(self, tmp_path: Path) -> None:
         for file in ("open_clip_pytorch_model.bin", "open_clip_model.safetensors"):

@@ -464,6 +464,11 @@ def test_the_command_says_whom_it_asks_and_what_comes(hub: Hub, turbo: Checkpoin
     assert lines[1].startswith(f"{TURBO}: 12 files, 5.1 MB, of stabilityai/sd-turbo (LicenseRef-")
     assert lines[2] == f"{TURBO}: 12 files checked, in {folder}"
     assert errors == ""
+    output, errors = command(hub, tmp_path / "other", TURBO, "--json").communicate(timeout=60)
+    (told,) = json.loads(output)
+    assert (told["name"], told["fetched"], len(told["files"])) == (TURBO, True, 12)
+    assert told["folder"] == str(tmp_path / "other/unprompt/checkpoints" / TURBO)
+    assert errors.splitlines()[0] == lines[0]
     assert sorted(files_in(folder)) == sorted([checkpoints.RECORD, *(file.name for file in turbo.files)])
 
 

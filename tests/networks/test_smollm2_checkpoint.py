@@ -42,7 +42,7 @@ def test_the_tokenizer_is_that_of_transformers_but_for_digits(tmp_path: Path) ->
     [
         ({"architecture": "gemma"}, "of the kind gemma with the tokenizer smollm, not SmolLM2's"),
         ({"pre": "llama-bpe"}, "of the kind llama with the tokenizer llama-bpe, not SmolLM2's"),
-        ({"without": "blk.1.ffn_up.weight"}, r"lacks 1 tensors of a Llama, first: .*layers\.1\.mlp\.up_proj"),
+        ({"without": "blk.1.ffn_up.weight"}, r"lacks 1 tensor of a Llama, first: .*layers\.1\.mlp\.up_proj"),
     ],
 )
 def test_other_models_are_refused(tmp_path: Path, changed: dict[str, Any], words: str) -> None:

@@ -82,7 +82,7 @@ class TestPromptsInTheFiles:
         self, images: Path, finished: RunResult, tmp_path: Path, capsys: pytest.CaptureFixture[str]
     ) -> None:
         assert main(["predict", str(images), "--out", str(tmp_path / "RUN")]) == 0
-        assert "1 of 3 images have their prompt in the file, beside the guesses" in capsys.readouterr().out
+        assert "1 of 3 images has its prompt in the file, beside the guesses" in capsys.readouterr().out
         predict(images, tmp_path / "OFF", PredictConfig(from_file="off"))
         shown, off = comparable(tmp_path / "RUN"), comparable(tmp_path / "OFF")
         assert shown.keys() - off.keys() == {"from_file.csv"}
@@ -394,7 +394,7 @@ class TestBadImages:
         (tmp_path / "in" / "a.png").touch()
         out = tmp_path / "RUN"
         assert main(["predict", str(tmp_path / "in"), "--out", str(out)]) == 1
-        assert "none of 1 images can be read, first: a.png: the file is empty; see" in capsys.readouterr().err
+        assert "the only image cannot be read: a.png: the file is empty; see" in capsys.readouterr().err
         assert (read_submission(out / "submission.csv").vectors == prior_embedding()).all()
         assert "the file is empty" in (out / "problems.csv").read_text()
 

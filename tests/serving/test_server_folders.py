@@ -62,7 +62,7 @@ def test_links_that_lead_out_are_refused(root: Path) -> None:
 
 def test_images_that_are_links_to_outside_are_refused(root: Path) -> None:
     (root / "cats" / "b.png").symlink_to(root.parent / "outside" / "a.png")
-    with pytest.raises(InputError, match=r"1 of 2 images in 'cats' are links that lead out .*b\.png"):
+    with pytest.raises(InputError, match=r"1 of 2 images in 'cats' leads out .*b\.png"):
         images_below(root, "cats")
 
 

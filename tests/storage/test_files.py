@@ -78,7 +78,7 @@ def test_loose_files_are_written_whole(tmp_path: Path) -> None:
 def test_ids_that_cannot_be_names_of_files() -> None:
     check_file_names(["a", "ä, “b”", "a.b", " "])
     for wrong in ("", ".a", "a/b", "a\\b", "a\0"):
-        with pytest.raises(InputError, match="1 ids cannot be names of files"):
+        with pytest.raises(InputError, match="1 id cannot name a file"):
             check_file_names(["a", wrong])
 
 
@@ -235,7 +235,7 @@ def test_prompts_of_other_writers_are_read(tmp_path: Path, content: bytes) -> No
         (b"imgId,prompt\na,one\nb\n", r"line 3: expected imgId,prompt, found too few fields"),
         (b"imgId,prompt\na,caf\xe9\n", r"is not UTF-8 \(byte 18\); save it as UTF-8"),
         ("imgId,prompt\na,b\n".encode("utf-16"), "is not UTF-8"),
-        (b"imgId,prompt\na,one\nb,two\na,three\n", "1 ids stand more than once .*first: a"),
+        (b"imgId,prompt\na,one\nb,two\na,three\n", "1 id stands more than once .*first: a"),
     ],
 )
 def test_bad_prompts_are_told_with_the_file(tmp_path: Path, content: bytes, words: str) -> None:

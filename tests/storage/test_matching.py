@@ -65,7 +65,7 @@ def test_the_ending_decides_between_two_files() -> None:
 
 
 def test_two_prompts_of_one_image_are_an_error() -> None:
-    with pytest.raises(InputError, match="1 ids stand more than once in the prompts, first: 1"):
+    with pytest.raises(InputError, match="1 id stands more than once in the prompts, first: 1"):
         fit_prompts(Prompts(("1", "1.png"), ("x", "y")), FLAT)
     assert fit_prompts(Prompts(("1.png", "z"), ("x", "y")), FLAT) == Prompts(("1", "z"), ("x", "y"))
 

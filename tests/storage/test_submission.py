@@ -198,8 +198,8 @@ def damage(rows: list[str], kind: str) -> list[str]:
 LINE = 1 + DIM + 7 + 1  # of row b_7, counting the header
 
 BAD_ROWS = {
-    "missing row": "1 of 2 images have not each of their 384 rows once, first: b_7 stands 0 times",
-    "doubled row": "1 of 2 images have not each of their 384 rows once, first: b_7 stands 2 times",
+    "missing row": "1 of 2 images does not have each of 384 rows once, first: b_7 stands 0 times",
+    "doubled row": "1 of 2 images does not have each of 384 rows once, first: b_7 stands 2 times",
     "swapped element": "1 of 2 .* first: b_7 stands 0 times",
     "half an image": "1 of 2 .* first: b_100 stands 0 times",
     "no element": f"line {LINE}: 'b' is not an imgId_eId such as",
@@ -212,8 +212,8 @@ BAD_ROWS = {
     "decimal": f"line {LINE}: 'b_7.0' is not",
     "missing value": f"line {LINE}: 'b_7' has no value",
     "no value field": f"line {LINE}: 'b_7' has no value",
-    "NaN": "1 of 2 embeddings hold NaN or infinity, first: b",
-    "infinity": "1 of 2 embeddings hold NaN or infinity, first: b",
+    "NaN": "1 of 2 embeddings holds NaN or infinity, first: b",
+    "infinity": "1 of 2 embeddings holds NaN or infinity, first: b",
     "not a number": "cannot be read as a submission",
     "decimal comma": "cannot be read as a submission",
 }

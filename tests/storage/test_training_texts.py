@@ -225,7 +225,7 @@ def test_a_name_that_leaves_no_room_for_a_part(tmp_path: Path) -> None:
     places = places_of(tmp_path, txt=True, ending=".caption")
     caption_all(places)
     assert [path.name for path in tmp_path.glob("*.caption")] == ["short.caption"]
-    assert places.notes[0].startswith("1 of 2 texts are not written, as their files' names would be too long")
+    assert places.notes[0].startswith("1 of 2 texts is not written, as the file's name would be too long")
 
 
 def test_a_name_that_is_not_utf8_has_a_text_and_no_row(tmp_path: Path) -> None:
@@ -237,7 +237,7 @@ def test_a_name_that_is_not_utf8_has_a_text_and_no_row(tmp_path: Path) -> None:
         *(b"a.png", b"a.txt", b"caf\xe9.png", b"caf\xe9.txt", b"metadata.jsonl")
     ]
     assert [row["file_name"] for row in map(json.loads, (tmp_path / "metadata.jsonl").open())] == ["a.png"]
-    assert "1 of 2 pictures have names that are not UTF-8" in places.notes[0]
+    assert "1 of 2 pictures has no name in UTF-8, so no table has a row for it" in places.notes[0]
 
 
 @pytest.mark.parametrize(

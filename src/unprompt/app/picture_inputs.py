@@ -14,7 +14,7 @@ from unprompt.app.settings import current_settings
 from unprompt.demos.sample_uploads import are_there_samples, sample_uploads
 from unprompt.errors import UnreadableImageError
 from unprompt.serving.uploads import EXTENSIONS, Upload, preview, read_upload, without_doubles
-from unprompt.text.english import counted
+from unprompt.text.english import agreed, counted
 
 if TYPE_CHECKING:
     from PIL import Image
@@ -114,7 +114,8 @@ def _samples_taken(key: str) -> int:
 
 def _limited(uploads: Sequence[Upload], most: int) -> Sequence[Upload]:
     if len(uploads) > most:
-        st.warning(f"{counted(most, 'picture')} at a time: the last {len(uploads) - most} are left out.")
+        more = len(uploads) - most
+        st.warning(f"{counted(most, 'picture')} at a time: the last {more} {agreed(more, 'are')} left out.")
     return uploads[:most]
 
 

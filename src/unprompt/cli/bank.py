@@ -7,10 +7,12 @@ import json
 import time
 from pathlib import Path
 
-from unprompt.cli.options import StepBars, add_json, add_settings, warn
+from unprompt.cli.options import add_json, add_settings, settings_from, warn
+from unprompt.members.config import BankConfig
 from unprompt.networks.clip_config import ClipConfig
+from unprompt.progress import StepBars
 from unprompt.settings import DEVICES
-from unprompt.text.english import counted
+from unprompt.text.english import agreed, counted
 
 EXAMPLE = """\
   unprompt bank DATASET --out BANK
@@ -26,9 +28,8 @@ def add(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--checkpoint", type=Path, metavar="PATH", help="its file or folder (where it is found)"
     )
-    parser.add_argument("--limit", type=int, default=0, metavar="N", help="so many images at most (all)")
     parser.add_argument("--device", default="auto", help=f"{DEVICES} (%(default)s)")
-    parser.add_argument("--workers", type=int, default=0, metavar="N", help="threads (one for each core)")
+    add_settings(parser, BankConfig)
     parser.add_argument("--overwrite", action="store_true", help="replace another bank in BANK")
     add_json(parser)
 
@@ -42,6 +43,7 @@ def run(options: argparse.Namespace) -> None:
     from unprompt.networks.clip import Clip
     from unprompt.networks.devices import choose_device
 
+    config = settings_from(options, BankConfig)
     device = choose_device(options.device)
     clip = Clip.load(device, options.clip, options.checkpoint, options.statistics, options.pretrained)
     with StepBars("image") as bars:
@@ -50,8 +52,7 @@ def run(options: argparse.Namespace) -> None:
             options.out,
             clip,
             device,
-            options.workers,
-            options.limit,
+            config,
             options.overwrite,
             bars.show,
         )
@@ -68,6 +69,7 @@ def run(options: argparse.Namespace) -> None:
     if result.problems:
         first = result.problems[0]
         warn(
-            f"{counted(len(result.problems), 'image')} could not be read and are not in the bank "
-            f"(first: {first.file}: {first.problem}); see {result.folder / 'bank.json'}"
+            f"{counted(len(result.problems), 'image')} could not be read and "
+            f"{agreed(len(result.problems), 'are')} not in the bank (first: {first.file}: "
+            f"{first.problem}); see {result.folder / 'bank.json'}"
         )

@@ -8,10 +8,11 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from unprompt.cli.options import StepBars, add_json
+from unprompt.cli.options import add_json
 from unprompt.errors import ConfigError
+from unprompt.progress import StepBars
 from unprompt.settings import DEVICES
-from unprompt.text.english import counted
+from unprompt.text.english import agreed, counted
 
 if TYPE_CHECKING:
     from unprompt.ensemble.blend_files import FilesFit
@@ -67,7 +68,7 @@ def run(options: argparse.Namespace) -> None:
         images = blend_files(options.members, weights, options.out, options.sample)
         numbers |= {"out": str(options.out), "blended": images}
         if not options.json:
-            print(f"{counted(images, 'image')} from {len(options.members)} members: {options.out}")
+            print(f"{counted(images, 'image')} from {counted(len(options.members), 'member')}: {options.out}")
     if options.json:
         print(json.dumps(numbers))
 
@@ -123,7 +124,10 @@ def describe_fit(fitted: FilesFit) -> list[str]:
             f"With {counted(fit.images, 'image')} the intervals are wide: {FEW} or more would say more."
         )
     if fitted.untold:
-        lines.append(f"{fitted.untold} images of the members have no truth and were not fitted on.")
+        lines.append(
+            f"{counted(fitted.untold, 'image')} of the members {agreed(fitted.untold, 'have')} no truth and "
+            f"{agreed(fitted.untold, 'were')} not fitted on."
+        )
     return lines
 
 

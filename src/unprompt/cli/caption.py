@@ -9,6 +9,7 @@ from pathlib import Path
 
 from unprompt.cli.options import add_json, add_settings, add_texts, settings_from, warn
 from unprompt.networks.captioner_config import CaptionConfig
+from unprompt.progress import StepBars
 from unprompt.settings import DEVICES
 from unprompt.storage.text_config import TextConfig
 from unprompt.text.english import counted
@@ -60,12 +61,10 @@ def run(options: argparse.Namespace) -> None:
     from unprompt.interrogator.caption_files import Captioned, caption
 
     printing = not (options.out or options.json or texts.is_wanted)
-    with tqdm(desc="caption", unit="image", disable=None) as bar:
+    with StepBars("image") as bars:
 
-        def tell(captioned: Captioned, total: int) -> None:
+        def tell(captioned: Captioned) -> None:
             """Each caption, as soon as it is there."""
-            bar.total = total
-            bar.update()
             if captioned.caption is None:
                 with tqdm.external_write_mode():
                     warn(f"{captioned.file.name}: {captioned.problem}")
@@ -83,6 +82,7 @@ def run(options: argparse.Namespace) -> None:
             options.device,
             options.overwrite,
             tell,
+            bars.show,
         )
     unreadable, seconds = len(result.problems), time.monotonic() - started
     captions = {one.file.image_id: one.caption for one in result.found if one.caption is not None}

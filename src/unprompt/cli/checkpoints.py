@@ -4,11 +4,17 @@ from __future__ import annotations
 
 import argparse
 import json
+import sys
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
-from unprompt.cli.options import StepBars, add_json, complete, declare
+from unprompt.cli.options import add_json, complete, declare
 from unprompt.errors import CheckpointError, ConfigError
+from unprompt.progress import StepBars
 from unprompt.text.english import counted
+
+if TYPE_CHECKING:
+    from unprompt.networks.checkpoints import Found
 
 FETCHES = """\
   unprompt checkpoints fetch --bundle clip
@@ -30,6 +36,7 @@ def add(parser: argparse.ArgumentParser) -> None:
     check = declare(actions, "check", "compare sizes and sha256 with the right ones")
     complete(check, run_check, "  unprompt checkpoints check")
     check.add_argument("names", nargs="*", metavar="NAME", help="checkpoints (all that were found)")
+    add_json(check)
     fetch = declare(
         actions, "fetch", "download checkpoints, as no other command does, or take files that you have"
     )
@@ -47,6 +54,7 @@ def add(parser: argparse.ArgumentParser) -> None:
         action="store_true",
         help="say how to get the files, on another machine say; nothing is downloaded",
     )
+    add_json(fetch)
 
 
 def run(options: argparse.Namespace) -> None:
@@ -78,31 +86,53 @@ def run_check(options: argparse.Namespace) -> None:
     names = [declared(name).name for name in options.names] or [
         state.checkpoint.name for state in checkpoint_states() if state.found
     ]
+    rows = []
     for name in names:
         found = locate(name)
         verify(found)
         recorded = recorded_sha256(found.folder)
         unknown = [file.name for file in found.files if not (file.sha256 or recorded.get(file.name))]
         remark = f"; sha256 not known for {', '.join(unknown)}" if unknown else ""
-        print(f"{name}: right files in {found.folder}{remark}")
+        if not options.json:
+            print(f"{name}: right files in {found.folder}{remark}")
+        rows.append(_row(found) | {"without_sha256": unknown})
+    if options.json:
+        print(json.dumps(rows, indent=2))
 
 
 def run_fetch(options: argparse.Namespace) -> None:
     """Install from the user's files, print how to get them, or download what is not here yet."""
     names = _names(options)
     if options.by_hand:
-        for name in names:
-            _tell_ways(name)
+        if options.json:
+            print(json.dumps([_ways(name) for name in names], indent=2))
+        else:
+            for name in names:
+                _tell_ways(name)
     elif options.source is not None:
         from unprompt.networks.checkpoints import install
 
         if len(names) != 1:
             raise ConfigError(f"--from takes the files of one checkpoint, these are {len(names)}; name one")
         found = install(names[0], options.source)
-        print(f"{names[0]}: {counted(len(found.files), 'file')} checked and copied to {found.folder}")
+        if options.json:
+            print(json.dumps([_row(found) | {"fetched": True}], indent=2))
+        else:
+            print(f"{names[0]}: {counted(len(found.files), 'file')} checked and copied to {found.folder}")
     else:
         options.when_interrupted = "run the same command again to go on; what came is kept"
-        _download(names)
+        _download(names, options.json)
+
+
+def _row(found: Found) -> dict[str, Any]:
+    """A checkpoint whose files are right, for `--json`."""
+    files = [{"file": file.name, "size": (found.folder / file.name).stat().st_size} for file in found.files]
+    return {
+        "name": found.checkpoint.name,
+        "folder": str(found.folder),
+        "place": found.place,
+        "files": files,
+    }
 
 
 def _names(options: argparse.Namespace) -> list[str]:
@@ -122,41 +152,66 @@ def _names(options: argparse.Namespace) -> list[str]:
     return list(dict.fromkeys(names))
 
 
+def _ways(name: str) -> dict[str, Any]:
+    """How to get a checkpoint's files by hand, for `--json`; `bytes` is None where nobody knows."""
+    from unprompt.networks.checkpoints import declared
+
+    checkpoint = declared(name)
+    sizes = [file.size for file in checkpoint.download]
+    return {
+        "name": name,
+        "role": checkpoint.role,
+        "bytes": sum(map(int, filter(None, sizes))) if sizes and all(sizes) else None,
+        "kaggle": checkpoint.data_set,
+        "ways": list(checkpoint.manual_ways),
+        "then": f"unprompt checkpoints fetch {name} --from FOLDER",
+    }
+
+
 def _tell_ways(name: str) -> None:
     """Print the ways to get a checkpoint's files without this command's own."""
     from unprompt.networks.checkpoints import declared, size_of
 
-    checkpoint = declared(name)
+    checkpoint, ways = declared(name), _ways(name)
     size = f" ({size_of(checkpoint.download)})" if checkpoint.download else ""
-    print(f"{name}{size}: {checkpoint.role}. One of these, where there is a network:")
-    print(f"  on Kaggle: attach the data set '{checkpoint.data_set}'")
-    for way in checkpoint.manual_ways:
+    print(f"{name}{size}: {ways['role']}. One of these, where there is a network:")
+    print(f"  on Kaggle: attach the data set '{ways['kaggle']}'")
+    for way in ways["ways"]:
         print(f"  {way}")
     print("then, with the folder of the files:")
-    print(f"  unprompt checkpoints fetch {name} --from FOLDER")
+    print(f"  {ways['then']}")
 
 
-def _download(names: list[str]) -> None:
-    """Download the checkpoints that are not here; those that are not published are told at the end."""
+def _download(names: list[str], as_json: bool) -> None:
+    """Download the checkpoints that are not here; those that are not published are told at the end.
+
+    As JSON, stdout has the checkpoints that are here in the end, and what is told meanwhile goes to stderr.
+    """
     from unprompt.networks.checkpoints import declared, size_of
     from unprompt.networks.fetching import check_online, fetch, here, hosts_of
 
-    missing: list[str] = []
+    def tell(line: str) -> None:
+        print(line, file=sys.stderr if as_json else sys.stdout, flush=True)
+
+    row_by_name: dict[str, dict[str, Any]] = {}
     for name in names:
         if found := here(name):
-            print(f"{name}: right files in {found.folder} ({found.place})")
-        else:
-            missing.append(name)
+            tell(f"{name}: right files in {found.folder} ({found.place})")
+            row_by_name[name] = _row(found) | {"fetched": False}
+    missing = [name for name in names if name not in row_by_name]
     wanted = [name for name in missing if declared(name).download]
     if wanted:
         check_online()
         size = size_of([file for name in wanted for file in declared(name).download])
-        print(f"asking {', '.join(hosts_of(wanted))} for {', '.join(wanted)} ({size})", flush=True)
+        tell(f"asking {', '.join(hosts_of(wanted))} for {', '.join(wanted)} ({size})")
         with StepBars("MB") as bars:
             for name in wanted:
-                found = fetch(name, lambda line: print(line, flush=True), bars.show)
+                found = fetch(name, tell, bars.show)
                 bars.close()
-                print(f"{name}: {counted(len(found.files), 'file')} checked, in {found.folder}", flush=True)
+                tell(f"{name}: {counted(len(found.files), 'file')} checked, in {found.folder}")
+                row_by_name[name] = _row(found) | {"fetched": True}
+    if as_json:
+        print(json.dumps([row_by_name[name] for name in names if name in row_by_name], indent=2))
     if other := [name for name in missing if name not in wanted]:
         ways = "; ".join(f"{name}: {' or '.join(declared(name).get)}" for name in other)
         raise CheckpointError(f"{len(other)} of {len(names)} cannot be downloaded from here: {ways}")

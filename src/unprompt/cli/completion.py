@@ -8,6 +8,7 @@ import shlex
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from itertools import chain
+from pathlib import Path
 
 EXAMPLE = """\
   unprompt completion bash > ~/.local/share/bash-completion/completions/unprompt
@@ -32,28 +33,38 @@ def run(options: argparse.Namespace) -> None:
 
 @dataclass(frozen=True)
 class Option:
-    """`names`: as they are typed. `takes`: whether a value follows. `choices`: the only values."""
+    """`names`: as they are typed. `takes`: whether a value follows; `files`: it can be a file's name.
+
+    `choices`: the only values.
+    """
 
     names: tuple[str, ...]
     help: str
     takes: bool
     choices: tuple[str, ...]
+    files: bool
 
 
 @dataclass(frozen=True)
 class Command:
-    """`path`: its words, "checkpoints fetch", "" for the program. `words`: that can follow, with helps."""
+    """`path`: its words, "checkpoints fetch", "" for the program. `words`: that can follow, with helps.
+
+    `files`: they can follow, too.
+    """
 
     path: str
     words: dict[str, str]
     options: tuple[Option, ...]
+    files: bool
 
 
 def commands_of(parser: argparse.ArgumentParser) -> Iterator[Command]:
     """The program itself and every command and action below it."""
+    path = parser.prog.partition(" ")[2]
     words: dict[str, str] = {}
     options = []
     below = []
+    files = not path  # the program takes a picture in place of a command
     for action in parser._actions:
         if isinstance(action, argparse._SubParsersAction):
             helps = {choice.dest: choice.help or "" for choice in action._choices_actions}
@@ -61,11 +72,14 @@ def commands_of(parser: argparse.ArgumentParser) -> Iterator[Command]:
             below += list(action.choices.values())
         elif not action.option_strings:
             words |= {str(choice): "" for choice in action.choices or ()}
+            files = files or action.type is Path
         elif action.help is not argparse.SUPPRESS:
             text = " ".join(((action.help or "") % {**vars(action), "prog": parser.prog}).split())
             choices = tuple(map(str, action.choices or ()))
-            options.append(Option(tuple(action.option_strings), text, action.nargs != 0, choices))
-    yield Command(parser.prog.partition(" ")[2], words, tuple(options))
+            takes = action.nargs != 0
+            named = takes and not choices and action.type not in (int, float)  # bundles are files, too
+            options.append(Option(tuple(action.option_strings), text, takes, choices, named))
+    yield Command(path, words, tuple(options), files)
     for one in below:
         yield from commands_of(one)
 
@@ -89,6 +103,8 @@ def write_bash(commands: list[Command]) -> str:
 # bash completion for unprompt, written by `unprompt completion bash`
 _unprompt() {{
     local current=${{COMP_WORDS[COMP_CWORD]}} previous=${{COMP_WORDS[COMP_CWORD-1]}}
+    [[ $previous == = ]] && previous=${{COMP_WORDS[COMP_CWORD-2]}}
+    [[ $current == = ]] && current=
     local command= words= word known
     for word in "${{COMP_WORDS[@]:1:COMP_CWORD-1}}"; do
         for known in {paths}; do
@@ -134,17 +150,26 @@ def write_zsh(commands: list[Command]) -> str:
             for option in one.options
             if option.choices
         )
-        takes = [name for option in one.options if option.takes for name in option.names]
-        files = f"            {'|'.join(takes)}) _files; return ;;" if takes else ""
+        named = [name for option in one.options if option.files for name in option.names]
+        free = [
+            name
+            for option in one.options
+            if option.takes and not option.choices and not option.files
+            for name in option.names
+        ]
+        files = f"            {'|'.join(named)}) _files; return ;;" if named else ""
+        numbers = f"            {'|'.join(free)}) return ;;" if free else ""
         cases.append(
             f"""\
     {_key(one.path)})
-        case $words[CURRENT-1] in
+        case $option in
 {values}
 {files}
+{numbers}
         esac
         flags=({flags})
         items=({words})
+        files={int(one.files)}
         ;;"""
         )
     paths = " ".join(shlex.quote(one.path) for one in commands if one.path)
@@ -153,8 +178,12 @@ def write_zsh(commands: list[Command]) -> str:
 #compdef unprompt
 # zsh completion for unprompt, written by `unprompt completion zsh`
 _unprompt() {{
-    local command= word
+    local command= word option=$words[CURRENT-1] files
     local -a paths flags items
+    if [[ $words[CURRENT] == --*=* ]]; then
+        option=${{words[CURRENT]%%=*}}
+        compset -P '*='
+    fi
     paths=({paths})
     for word in ${{words[2,CURRENT-1]}}; do
         (( ${{paths[(Ie)${{command:+$command }}$word]}} )) && command=${{command:+$command }}$word
@@ -166,7 +195,7 @@ _unprompt() {{
         _describe option flags
     else
         (( $#items )) && _describe command items
-        _files
+        (( files )) && _files
     fi
 }}
 if [[ $funcstack[1] == _unprompt ]]; then
@@ -197,13 +226,15 @@ def write_fish(commands: list[Command]) -> str:
     ]
     for one in commands:
         at = f"complete -c unprompt -n 'test (__unprompt_command) = \"{one.path}\"'"
+        if not one.files:
+            lines.append(f"{at} -f")
         lines += [f"{at} -a {shlex.quote(word)}{_fish_text(text)}" for word, text in one.words.items()]
         for option in one.options:
             names = " ".join(
                 f"-l {name[2:]}" if name.startswith("--") else f"-s {name[1:]}" for name in option.names
             )
             values = f" -x -a {shlex.quote(' '.join(option.choices))}" if option.choices else ""
-            takes = values or (" -r" if option.takes else "")
+            takes = values or (" -r -F" if option.files else " -x" if option.takes else "")
             lines.append(f"{at} {names}{takes}{_fish_text(option.help)}")
     return "\n".join(lines) + "\n"
 

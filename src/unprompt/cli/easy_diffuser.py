@@ -10,15 +10,19 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from unprompt.bundle.config import DEFAULT_BUNDLE
-from unprompt.cli.options import StepBars, add_json, add_settings, complete, declare, settings_from, warn
+from unprompt.cli.options import add_json, add_settings, complete, declare, settings_from, warn
 from unprompt.easy_diffuser.config import ANSWER_SECONDS, STEPS, TAGS, FitConfig, NegativeConfig
 from unprompt.errors import ConfigError
+from unprompt.progress import StepBars
 from unprompt.settings import DEVICES
-from unprompt.text.english import counted
+from unprompt.text.english import counted, none_readable
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
     from unprompt.easy_diffuser.fit import Fitted
     from unprompt.easy_diffuser.grading import Share
+    from unprompt.storage.images import ImageFile
 
 EXAMPLE = """\
   unprompt easy-diffuser run image.jpg
@@ -101,11 +105,13 @@ def run(options: argparse.Namespace) -> None:
     rows = []
     whys: dict[str, int] = {}  # why nothing in a negative prompt is from its picture, and how often
     unreadable = 0
-    for file in tqdm(images, desc="easy-diffuser", unit="image", disable=None):
+    first = ""
+    for file in _counted(images):
         try:
             session.input_img(read_file(file))
         except UnreadableImageError as error:
             unreadable += 1
+            first = first or f"{file.name}: {error}"
             with tqdm.external_write_mode():
                 warn(f"{file.name}: {error}")
             continue
@@ -127,12 +133,21 @@ def run(options: argparse.Namespace) -> None:
                 tqdm.write(f"  pictures: {', '.join(row['pictures'])}")
         rows.append(row)
     if not rows:
-        raise InputError(f"none of {counted(len(images), 'image')} could be read; see the lines above")
+        raise InputError(none_readable(len(images), "image", first))
     for why, count in whys.items():
         if why:
             warn(f"nothing in the negative prompts of {counted(count, 'image')} is from the images: {why}")
     if options.json:
         print(json.dumps({"images": rows, "unreadable": unreadable}, ensure_ascii=False))
+
+
+def _counted(images: Sequence[ImageFile]) -> Iterator[ImageFile]:
+    """The images, with a bar of how many are done."""
+    with StepBars("image") as bars:
+        for done, image in enumerate(images):
+            bars.show("easy-diffuser", done, len(images))
+            yield image
+        bars.show("easy-diffuser", len(images), len(images))
 
 
 def _auth() -> tuple[str, str] | None:
@@ -180,8 +195,8 @@ def describe_fit(fitted: Fitted) -> list[str]:
     lines = [
         f"relatedness sigmoid({learned.a:.3f} * cosine {learned.b:+.3f}), related from "
         f"{learned.threshold:.4f}",
-        f"fitted on   {learned.fitted_on['images']:,} images x {len(learned.tags):,} tags, "
-        f"{learned.fitted_on['in_prompt']:,} pairs of them in the prompts",
+        f"fitted on   {counted(learned.fitted_on['images'], 'image')} x {counted(len(learned.tags), 'tag')}, "
+        f"{counted(learned.fitted_on['in_prompt'], 'pair')} of them in the prompts",
         "",
         f"On {counted(grade.images, 'image')} whose prompts are far from those, {grade.share:.2%} of the "
         "pairs in the "

@@ -8,8 +8,9 @@ import time
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from unprompt.cli.options import StepBars, add_json, add_settings, settings_from
+from unprompt.cli.options import add_json, add_settings, settings_from
 from unprompt.generate.config import FilterConfig
+from unprompt.progress import StepBars
 from unprompt.text.english import counted
 
 if TYPE_CHECKING:
@@ -50,8 +51,8 @@ def run(options: argparse.Namespace) -> None:
         return
     print(
         f"{counted(result.read, 'prompt')} in {time.monotonic() - started:.0f} s: {result.kept:,} kept, "
-        f"{result.duplicates:,} exact duplicates and {result.near_duplicates:,} near-duplicates "
-        f"(cosine >= {config.threshold}) dropped"
+        f"{counted(result.duplicates, 'exact duplicate')} and "
+        f"{counted(result.near_duplicates, 'near-duplicate')} (cosine >= {config.threshold}) dropped"
         + (f", {result.by_against:,} too close to another list" if config.against else "")
     )
     print("\n".join(histogram_lines(result)))

@@ -8,9 +8,10 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TextIO
 
-from unprompt.cli.options import StepBars, add_settings, settings_from, warn
+from unprompt.cli.options import add_settings, settings_from, warn
 from unprompt.datasets.config import OwnPicturesConfig
 from unprompt.metadata.config import InfoConfig
+from unprompt.progress import StepBars
 from unprompt.text.english import counted
 
 if TYPE_CHECKING:

@@ -7,12 +7,13 @@ import json
 import time
 from pathlib import Path
 
-from unprompt.cli.options import StepBars, add_json, add_settings, add_texts, settings_from, warn
+from unprompt.cli.options import add_json, add_settings, add_texts, settings_from, warn
 from unprompt.interrogator.config import InterrogateConfig, InterrogatorConfig
 from unprompt.networks.captioner_config import CaptionerConfig
 from unprompt.networks.clip_config import ClipConfig
+from unprompt.progress import StepBars
 from unprompt.storage.text_config import TextConfig
-from unprompt.text.english import counted
+from unprompt.text.english import agreed, counted, part_of
 
 EXAMPLE = """\
   unprompt interrogate IMAGES --out prompts.csv
@@ -98,7 +99,8 @@ def run(options: argparse.Namespace) -> None:
         print(f"{counted(count, 'prompt')} in {seconds:.0f} s{resumed}{skipped}: {result.path}")
         if result.from_files:
             print(
-                f"{result.from_files:,} of {result.images:,} images have their prompt in the file: "
+                f"{part_of(result.from_files, result.images, 'image')} {agreed(result.from_files, 'have')} "
+                f"{agreed(result.from_files, 'their')} prompt in the file: "
                 f"{result.from_files_path}"
             )
     for note in result.notes:

@@ -3,20 +3,26 @@
 from __future__ import annotations
 
 import argparse
+import json
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from unprompt.bundle.config import DEFAULT_BUNDLE
-from unprompt.cli.options import StepBars, complete, warn
+from unprompt.cli.options import add_json, complete, warn
 from unprompt.cli.parser import CommandParser
+from unprompt.errors import UnreadableImageError
+from unprompt.progress import StepBars
 from unprompt.settings import DEVICES
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping, Sequence
+
     from unprompt.metadata.files import FilePrompt
+    from unprompt.storage.images import ImageFile
 
 EXAMPLE = """\
   unprompt ./cat.png
-  unprompt ./cat.png --guess
+  unprompt ./cat.png --guess --json
   unprompt my_images --recursive
 """
 
@@ -36,30 +42,59 @@ def build_look_parser() -> argparse.ArgumentParser:
     parser.add_argument("--bundle", default=DEFAULT_BUNDLE, metavar="NAME", help="who guesses (%(default)s)")
     parser.add_argument("--device", default="auto", help=f"{DEVICES} (%(default)s)")
     parser.add_argument("--recursive", action="store_true", help="look into nested folders too")
+    add_json(parser)
     return parser
 
 
 def run(options: argparse.Namespace) -> None:
-    """Print what stands in the files; then, with the bundle loaded, the guesses."""
+    """Print what stands in the files; then, with the bundle loaded, the guesses; as JSON all at once."""
     from unprompt.metadata.files import check_any_readable, read_file_prompts
     from unprompt.networks.devices import core_count
     from unprompt.storage.images import find_loose_images
 
     files = find_loose_images(options.images, options.recursive)
+    named = len(files) > 1
     left = []
     found = []
     for one in read_file_prompts(files, core_count()):
         found.append(one)
-        if one.prompt:
-            _print_found(one, named=len(files) > 1)
+        if one.prompt and not options.json:
+            _print_found(one, named)
         if one.problem is None and (options.guess or not one.prompt):
             left.append(one)
     check_any_readable(found)
+    problem_by_file = {one.file: one.problem for one in found if one.problem is not None}
+    guess_by_file = {}
+    for one, guess in _guesses(left, options.bundle, options.device):
+        if isinstance(guess, UnreadableImageError):
+            problem_by_file[one.file] = str(guess)
+        else:
+            guess_by_file[one.file] = guess
+            if not options.json:
+                _print_guess(one, guess, options.bundle, named)
+    for file, problem in problem_by_file.items():
+        warn(f"{file.name}: {problem}")
+    if options.json:
+        print(json.dumps(_numbers_of(found, guess_by_file, problem_by_file, options.bundle)))
+
+
+def _numbers_of(
+    found: Sequence[FilePrompt],
+    guess_by_file: Mapping[ImageFile, str],
+    problem_by_file: Mapping[ImageFile, str],
+    bundle: str,
+) -> dict[str, Any]:
+    """What `--json` prints: of each image all that stands in its file, and the guess where there is one."""
+    images = []
     for one in found:
-        if one.problem is not None:
-            warn(f"{one.file.name}: {one.problem}")
-    if left:
-        _print_guesses(left, options.bundle, options.device, named=len(files) > 1)
+        row: dict[str, Any] = {"imgId": one.file.image_id, "file": str(one.file.path)}
+        row |= {"prompt": ""} if one.generation is None else one.generation.as_dict()
+        if one.file in guess_by_file:
+            row |= {"guess": guess_by_file[one.file], "bundle": bundle}
+        if one.file not in problem_by_file or one.prompt:
+            images.append(row)
+    unreadable = [{"file": str(file.path), "problem": problem} for file, problem in problem_by_file.items()]
+    return {"images": images, "unreadable": unreadable}
 
 
 def _print_found(one: FilePrompt, named: bool) -> None:
@@ -72,22 +107,28 @@ def _print_found(one: FilePrompt, named: bool) -> None:
         print(f"negative: {text_of(one.generation.negative)}")
 
 
-def _print_guesses(left: list[FilePrompt], bundle: str, device: str, named: bool) -> None:
+def _guesses(
+    left: Sequence[FilePrompt], bundle: str, device: str
+) -> Iterator[tuple[FilePrompt, str | UnreadableImageError]]:
+    """The bundle's prompt for each image, or why it has none; the bundle is loaded if there are any."""
     from unprompt.bundle.loaded import LoadedBundle
-    from unprompt.errors import UnreadableImageError
     from unprompt.storage.images import read_file
 
+    if not left:
+        return
     with StepBars("image") as bars:
         bars.show("loading models", 0, 0)
         loaded = LoadedBundle.load(bundle, device)
     for one in left:
         try:
-            guess = loaded.predict(read_file(one.file))
+            yield one, loaded.predict(read_file(one.file)).prompt
         except UnreadableImageError as error:
-            warn(f"{one.file.name}: {error}")
-            continue
-        why = "" if one.prompt else "no prompt in the file; "
-        print(f"{_head(one, named)}{why}guessed by the bundle '{bundle}':\n{guess.prompt or '(nothing)'}")
+            yield one, error
+
+
+def _print_guess(one: FilePrompt, guess: str, bundle: str, named: bool) -> None:
+    why = "" if one.prompt else "no prompt in the file; "
+    print(f"{_head(one, named)}{why}guessed by the bundle '{bundle}':\n{guess or '(nothing)'}")
 
 
 def _head(one: FilePrompt, named: bool) -> str:

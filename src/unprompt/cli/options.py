@@ -1,19 +1,18 @@
-"""What several commands share: how one is declared, options made of settings, bars, lines about a score."""
+"""What several commands share: how one is declared, options made of settings, lines about a score."""
 
 from __future__ import annotations
 
 import argparse
 import sys
-import time
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import fields
-from functools import partial
 from pathlib import Path
 from types import NoneType
 from typing import TYPE_CHECKING, Any, TypeVar, get_args, get_origin, get_type_hints
 
 from unprompt.errors import ConfigError
 from unprompt.storage.text_config import TextConfig
+from unprompt.text.english import counted
 
 if TYPE_CHECKING:
     from _typeshed import DataclassInstance
@@ -24,7 +23,6 @@ if TYPE_CHECKING:
 C = TypeVar("C", bound="DataclassInstance")
 
 _METAVARS = {int: "N", float: "X", str: "NAME", Path: "PATH"}
-MINUTE = 60.0  # seconds between two lines of progress where there is no terminal
 
 
 def declare(subparsers: argparse._SubParsersAction[Any], name: str, summary: str) -> argparse.ArgumentParser:
@@ -138,57 +136,6 @@ def warn(text: str) -> None:
     print(f"unprompt: {text}", file=sys.stderr)
 
 
-class StepBars:
-    """Progress on stderr: one bar for each step of the work, opened when the step begins.
-
-    Where stderr is no terminal, a log or a notebook's cell, it is a line a minute instead.
-    """
-
-    def __init__(self, unit: str) -> None:
-        from tqdm import tqdm
-
-        self._new_bar = partial(tqdm, unit=unit, disable=None)
-        self._lines = not sys.stderr.isatty()
-        self._step = ""
-        self._bar = self._new_bar(total=0, disable=True)
-        self._begun = self._told = time.monotonic()
-        self._first = 0
-
-    def __enter__(self) -> StepBars:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self.close()
-
-    def close(self) -> None:
-        """End the step's bar; the next `show` opens another."""
-        self._bar.close()
-        self._step = ""
-
-    def show(self, step: str, done: int, total: int) -> None:
-        """Tell how much of a step is done; what is done when it begins does not count for the rate."""
-        if step != self._step:
-            self._bar.close()
-            self._step, self._bar = step, self._new_bar(desc=step, total=total, initial=done)
-            self._begun, self._first = time.monotonic(), done
-        if not self._lines:
-            self._bar.update(done - self._bar.n)
-        elif (now := time.monotonic()) - self._told >= MINUTE:
-            self._told = now
-            print(self._line(done, total, now - self._begun), file=sys.stderr, flush=True)
-
-    def _line(self, done: int, total: int, seconds: float) -> str:
-        """ "drawing: 1,200 of 5,000, 20 a second, about 3 min left"."""
-        line = f"{self._step}: {done:,}" + (f" of {total:,}" if total else "")
-        made = done - self._first
-        if made > 0 and seconds > 0:
-            line += f", {made / seconds:.3g} a second"
-            if total:
-                left = (total - done) * seconds / made
-                line += f", about {max(1, round(left / 60))} min left"
-        return line
-
-
 def own_options(
     options: argparse.Namespace, engine: str, kinds: Mapping[str, EngineKind[Any]]
 ) -> dict[str, Any]:
@@ -217,5 +164,5 @@ def describe_score(score: Score) -> list[str]:
         ("extra (no truth)", score.extra),
     ):
         if ids:
-            lines.append(f"{len(ids)} ids {what}, first: {ids[0]}")
+            lines.append(f"{counted(len(ids), 'id')} {what}, first: {ids[0]}")
     return lines

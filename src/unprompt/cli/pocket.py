@@ -8,7 +8,8 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from unprompt.cli.options import StepBars, add_json, add_settings, settings_from
+from unprompt.cli.options import add_json, add_settings, settings_from
+from unprompt.progress import StepBars
 from unprompt.recipes.config import PocketConfig
 
 if TYPE_CHECKING:

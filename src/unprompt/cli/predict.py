@@ -8,18 +8,11 @@ import time
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from unprompt.cli.options import (
-    StepBars,
-    add_json,
-    add_settings,
-    add_texts,
-    describe_score,
-    settings_from,
-    warn,
-)
+from unprompt.cli.options import add_json, add_settings, add_texts, describe_score, settings_from, warn
+from unprompt.progress import StepBars
 from unprompt.runs.config import PredictConfig
 from unprompt.storage.text_config import TextConfig
-from unprompt.text.english import counted
+from unprompt.text.english import agreed, counted, part_of
 
 if TYPE_CHECKING:
     from unprompt.runs.outputs import RunResult
@@ -76,11 +69,15 @@ def run(options: argparse.Namespace) -> None:
     if result.problems:
         first = result.problems[0]
         warn(
-            f"{counted(len(result.problems), 'image')} could not be read and carry the prior embedding "
-            f"(first: {first.file}: {first.problem}); see {result.folder / 'problems.csv'}"
+            f"{counted(len(result.problems), 'image')} could not be read and "
+            f"{agreed(len(result.problems), 'carry')} the prior embedding (first: {first.file}: "
+            f"{first.problem}); see {result.folder / 'problems.csv'}"
         )
     if result.left_out:
-        warn(f"{result.left_out} images are not in the sample and were left out of submission.csv")
+        warn(
+            f"{counted(result.left_out, 'image')} {agreed(result.left_out, 'are')} not in the sample and "
+            f"{agreed(result.left_out, 'were')} left out of submission.csv"
+        )
     for note in level_notes(result.levels):
         warn(note)
 
@@ -102,5 +99,8 @@ def _describe(result: RunResult, config: PredictConfig, texts: TextConfig) -> No
         print(f"captions    {result.texts:,} new")
     if result.from_files:
         how = "used" if config.from_file == "use" else "beside the guesses"
-        count = f"{len(result.from_files):,} of {counted(result.images, 'image')}"
-        print(f"from files  {count} have their prompt in the file, {how}: {result.folder / 'from_file.csv'}")
+        found = len(result.from_files)
+        print(
+            f"from files  {part_of(found, result.images, 'image')} {agreed(found, 'have')} "
+            f"{agreed(found, 'their')} prompt in the file, {how}: {result.folder / 'from_file.csv'}"
+        )

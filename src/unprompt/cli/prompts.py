@@ -8,10 +8,11 @@ import shlex
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from unprompt.cli.options import StepBars, add_json, add_settings, own_options
+from unprompt.cli.options import add_json, add_settings, own_options
 from unprompt.errors import ConfigError
 from unprompt.generate.config import Gpt2Config, SamplingConfig, Smollm2Config
 from unprompt.generate.engines import PROMPT_ENGINES
+from unprompt.progress import StepBars
 from unprompt.text.english import counted
 
 if TYPE_CHECKING:

@@ -8,12 +8,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from unprompt.cli import describe
-from unprompt.cli.options import StepBars, add_json, add_settings, own_options, settings_from
+from unprompt.cli.options import add_json, add_settings, own_options, settings_from
 from unprompt.datasets.config import DescribeConfig
 from unprompt.diffusion.config import Sd2Config
 from unprompt.errors import ConfigError
 from unprompt.generate.config import RenderConfig
 from unprompt.generate.render.engines import RENDER_ENGINES
+from unprompt.progress import StepBars
 from unprompt.text.english import counted
 
 if TYPE_CHECKING:

@@ -9,7 +9,8 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from unprompt.cli.options import StepBars, add_json, add_settings, given_settings, settings_from
+from unprompt.cli.options import add_json, add_settings, given_settings, settings_from
+from unprompt.progress import StepBars
 from unprompt.regression.config import MachineConfig, TrainConfig
 
 if TYPE_CHECKING:

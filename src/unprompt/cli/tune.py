@@ -8,7 +8,8 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from unprompt.cli.options import StepBars, add_json, add_settings, settings_from
+from unprompt.cli.options import add_json, add_settings, settings_from
+from unprompt.progress import StepBars
 from unprompt.regression.config import MachineConfig, TrainConfig, TuneConfig
 from unprompt.text.english import counted
 

@@ -37,7 +37,7 @@ from unprompt.storage.images import ImageFile, find_images, has_images, images_i
 from unprompt.storage.matching import fit_prompts, paths_by_id
 from unprompt.storage.parts import find_parts, read_columns
 from unprompt.storage.tars import TAR, find_tars
-from unprompt.text.english import counted
+from unprompt.text.english import agreed, counted, part_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -190,7 +190,7 @@ def _read_train_csv(path: Path) -> Prompts:
     ]
     if empty:
         raise InputError(
-            f"{path}, line {empty[0]}: {len(empty)} rows without an image name or without a prompt"
+            f"{path}, line {empty[0]}: {counted(len(empty), 'row')} without an image name or without a prompt"
         )
     try:
         return Prompts(tuple(name.strip() for name in names), tuple(prompts))
@@ -215,9 +215,9 @@ def check_no_lonely_texts(folder: Path, stems: Iterable[str], images: Sequence[I
     lonely = sorted(set(stems) - {image.image_id for image in images})
     if lonely:
         raise InputError(
-            f"{counted(len(lonely), 'text')} in {folder} have no image beside them, first: "
-            f"{lonely[0]}{TEXT}; "
-            "move them elsewhere or add the images"
+            f"{counted(len(lonely), 'text')} in {folder} {agreed(len(lonely), 'have')} no image beside "
+            f"{agreed(len(lonely), 'them')}, first: {lonely[0]}{TEXT}; move {agreed(len(lonely), 'them')} "
+            "elsewhere or add the images"
         )
 
 
@@ -229,11 +229,13 @@ def _paired(path: Path, folder: Path, prompts: Prompts) -> tuple[tuple[ImageFile
     lonely = sorted(image_ids - prompt_ids)
     if lonely:
         raise InputError(
-            f"{len(lonely)} of {counted(len(images), 'image')} in {path} have no prompt, first: {lonely[0]}"
+            f"{part_of(len(lonely), len(images), 'image')} in {path} {agreed(len(lonely), 'have')} no "
+            f"prompt, first: {lonely[0]}"
         )
     lost = sorted(prompt_ids - image_ids)
     if lost:
         raise InputError(
-            f"{len(lost)} of {counted(len(prompts), 'prompt')} in {path} have no image, first: {lost[0]}"
+            f"{part_of(len(lost), len(prompts), 'prompt')} in {path} {agreed(len(lost), 'have')} no image, "
+            f"first: {lost[0]}"
         )
     return tuple(images), prompts.at([image.image_id for image in images])

@@ -19,7 +19,7 @@ from unprompt.networks.devices import choose_device, core_count
 from unprompt.networks.minilm import PromptEncoder, encode_cached
 from unprompt.records import first_rows
 from unprompt.storage.images import ImageFile
-from unprompt.text.english import counted
+from unprompt.text.english import agreed, counted, part_of
 
 if TYPE_CHECKING:
     from unprompt.datasets.dataset import Dataset
@@ -109,9 +109,10 @@ class Description:
         if self.constant is not None:
             lines.append(f"constant    {self.constant:.4f} is what one vector for all images scores")
         if near:
+            close = near.at_least(NEAR[-1])
             lines.append(
-                f"neighbours  {near.at_least(NEAR[-1]):,} of {counted(len(near.cosines), 'prompt')} "
-                f"have one at cosine {NEAR[-1]} or nearer"
+                f"neighbours  {part_of(close, len(near.cosines), 'prompt')} {agreed(close, 'have')} one "
+                f"at cosine {NEAR[-1]} or nearer"
             )
         return lines
 
@@ -136,7 +137,7 @@ def describe_dataset(dataset: Dataset, config: DescribeConfig | None = None) -> 
     wording = study_wording(texts)
     empty = sum(not text.strip() for text in texts)
     if empty:
-        notes.append(f"{empty:,} of {len(texts):,} prompts are empty.")
+        notes.append(f"{part_of(empty, len(texts), 'prompt')} {agreed(empty, 'are')} empty.")
 
     constant, neighbours, source = None, None, "none"
     try:

@@ -26,6 +26,7 @@ from unprompt.storage.files import read_json, read_table, read_text
 from unprompt.storage.images import EXTENSIONS, ImageFile
 from unprompt.storage.parts import column_types, read_columns
 from unprompt.storage.tars import Member, list_members, read_span
+from unprompt.text.english import agreed, counted, part_of
 
 PROMPT_COLUMNS = ("prompt", "caption", "text")
 FILE_NAME = "file_name"
@@ -86,7 +87,8 @@ def _metadata_rows(path: Path) -> list[tuple[str, str]]:
         empty = sum(not value.strip() for value in values)
         if empty:
             raise InputError(
-                f"{path}: {empty} of {len(rows)} rows have no {what}; write it, or remove the row"
+                f"{path}: {part_of(empty, len(rows), 'row')} {agreed(empty, 'have')} no {what}; write it, or "
+                "remove the row"
             )
     return rows
 
@@ -137,14 +139,14 @@ def _join(path: Path, images: Sequence[ImageFile], prompt_by_file: Mapping[str, 
     without = [image for image in images if file_by_id[image.image_id] not in prompt_by_file]
     if without:
         raise InputError(
-            f"{len(without)} of {len(images)} images in {path} have no {what}, first: "
-            f"{_relative(without[0].path, path)}"
+            f"{part_of(len(without), len(images), 'image')} in {path} {agreed(len(without), 'have')} no "
+            f"{what}, first: {_relative(without[0].path, path)}"
         )
     lost = sorted(prompt_by_file.keys() - set(file_by_id.values()))
     if lost:
         raise InputError(
-            f"{len(lost)} of {len(prompt_by_file)} prompts in {path} have no image, first: "
-            f"{_relative(lost[0], path)}"
+            f"{part_of(len(lost), len(prompt_by_file), 'prompt')} in {path} {agreed(len(lost), 'have')} no "
+            f"image, first: {_relative(lost[0], path)}"
         )
     return list(images), [prompt_by_file[file_by_id[image.image_id]] for image in images]
 
@@ -189,8 +191,9 @@ def read_texts(path: Path, images: Sequence[ImageFile]) -> Found:
     )
     if lonely:
         raise InputError(
-            f"{len(lonely)} texts in {path} have no image beside them, first: {lonely[0]}; "
-            "move them elsewhere or add the images"
+            f"{counted(len(lonely), 'text')} in {path} {agreed(len(lonely), 'have')} no image beside "
+            f"{agreed(len(lonely), 'them')}, first: {lonely[0]}; move {agreed(len(lonely), 'them')} "
+            "elsewhere or add the images"
         )
     texts = [_text_beside(image.path, names_by_folder[image.path.parent]) for image in images]
     without = [(image, text) for image, text in zip(images, texts, strict=True) if not text]
@@ -198,8 +201,9 @@ def read_texts(path: Path, images: Sequence[ImageFile]) -> Found:
         image, text = without[0]
         state = f"{image.path.stem}{TEXTS[0]} is {'not there' if text is None else 'empty'}"
         raise InputError(
-            f"{len(without)} of {len(images)} images in {path} have no text beside them, first: "
-            f"{_relative(image.path, path)} ({state}); write it or remove the image"
+            f"{part_of(len(without), len(images), 'image')} in {path} {agreed(len(without), 'have')} no text "
+            f"beside {agreed(len(without), 'them')}, first: {_relative(image.path, path)} ({state}); write "
+            "it or remove the image"
         )
     return list(images), [str(text) for text in texts]
 
@@ -261,8 +265,8 @@ def read_shards(path: Path, archives: Sequence[Path]) -> Found:
         prompts.append(prompt or "")
     if without:
         raise InputError(
-            f"{len(without)} of {len(images)} images in {path} have no prompt in the archive, first: "
-            f"{without[0]}; expected a .txt or a .json of the same name"
+            f"{part_of(len(without), len(images), 'image')} in {path} {agreed(len(without), 'have')} no "
+            f"prompt in the archive, first: {without[0]}; expected a .txt or a .json of the same name"
         )
     return images, prompts
 

@@ -22,6 +22,7 @@ import numpy as np
 from unprompt.errors import ConfigError, InputError
 from unprompt.networks.devices import core_count
 from unprompt.progress import Progress, silent
+from unprompt.text.english import agreed, part_of
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -100,7 +101,10 @@ def check_unit(rows: FloatArray) -> None:
     lengths = np.sqrt(np.einsum("nd,nd->n", rows, rows))
     wrong = np.flatnonzero(~(np.abs(lengths - 1) < 1e-3))
     if wrong.size:
-        raise InputError(f"{wrong.size} of {len(rows)} vectors are not of unit length, first: row {wrong[0]}")
+        raise InputError(
+            f"{part_of(wrong.size, len(rows), 'vector')} {agreed(wrong.size, 'are')} not of unit length, "
+            f"first: row {wrong[0]}"
+        )
 
 
 @dataclass(frozen=True, eq=False)

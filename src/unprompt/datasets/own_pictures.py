@@ -22,7 +22,7 @@ from unprompt.storage import resumable as folders
 from unprompt.storage.images import DATASET_RECORD, identify_images, read_encoded, read_file
 from unprompt.storage.parts import Part, part_name, write_part
 from unprompt.text.cleaning import plain_spaces
-from unprompt.text.english import counted
+from unprompt.text.english import counted, none_readable
 from unprompt.text.prompt_syntax import without_syntax
 
 KIND = folders.FolderKind(
@@ -148,13 +148,9 @@ def _why_unreadable(rows: Sequence[_Row], progress: Progress) -> list[str | None
 def _why_nothing(found: Sequence[FilePrompt], problems: Sequence[Problem]) -> str:
     if problems:
         first = problems[0]
-        return (
-            f"none of {counted(len(problems), 'picture')} can be read, first: {first.file}: {first.problem}"
-        )
-    return (
-        f"none of {counted(len(found), 'image')} has a prompt in its file; there is nothing to make a data "
-        "set of"
-    )
+        return none_readable(len(problems), "picture", f"{first.file}: {first.problem}")
+    none = "the only image has no" if len(found) == 1 else f"none of {counted(len(found), 'image')} has a"
+    return f"{none} prompt in its file; there is nothing to make a data set of"
 
 
 def _part(rows: Sequence[_Row], encoder: PromptEncoder, config: OwnPicturesConfig) -> Part:

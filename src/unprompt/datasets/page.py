@@ -57,5 +57,5 @@ def write_sizes(description: Description) -> str:
     lines += [f"{width:,} × {height:,}: {count:,}" for (width, height), count in sizes[:SIZES_SHOWN]]
     if len(sizes) > SIZES_SHOWN:
         rest = sum(count for _, count in sizes[SIZES_SHOWN:])
-        lines.append(f"{len(sizes) - SIZES_SHOWN:,} other sizes: {rest:,}")
+        lines.append(f"{counted(len(sizes) - SIZES_SHOWN, 'other size')}: {rest:,}")
     return "\n".join(lines)

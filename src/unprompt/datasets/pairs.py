@@ -32,7 +32,7 @@ from unprompt.storage.parts import (
     read_columns,
 )
 from unprompt.storage.resumable import WORK
-from unprompt.text.english import counted
+from unprompt.text.english import agreed, part_of
 
 Side = Literal["source", "target"]
 Direction = Literal["AtoB", "BtoA"]
@@ -97,8 +97,8 @@ class Pairs:
             ]
             if others:
                 raise InputError(
-                    f"{len(others)} of {len(self)} {name}s have another id than their pair, "
-                    f"first: {others[0]}"
+                    f"{part_of(len(others), len(self), name)} {agreed(len(others), 'have')} another id than "
+                    f"the pair, first: {others[0]}"
                 )
 
     def __len__(self) -> int:
@@ -361,8 +361,8 @@ def _locate(table: Path, names: Sequence[str], folder_names: Sequence[str], what
             files.append(file)
     if missing:
         raise InputError(
-            f"{len(missing)} of {len(names)} {what}s in {table} are no files, first: '{missing[0]}' "
-            f"(looked in {', '.join(str(folder) for folder in folders)})"
+            f"{part_of(len(missing), len(names), what)} in {table} {agreed(len(missing), 'name')} no file, "
+            f"first: '{missing[0]}' (looked in {', '.join(str(folder) for folder in folders)})"
         )
     return files
 
@@ -397,8 +397,8 @@ def _check_widths(path: Path, files: Sequence[ImageFile]) -> None:
             odd.append(f"{file.name} ({width} x {height})")
     if odd:
         raise InputError(
-            f"{len(odd)} of {counted(len(files), 'image')} in {path} have an odd width, first: {odd[0]}; "
-            "a source and its target side by side have the same width"
+            f"{part_of(len(odd), len(files), 'image')} in {path} {agreed(len(odd), 'have')} an odd width, "
+            f"first: {odd[0]}; a source and its target side by side have the same width"
         )
 
 

@@ -10,6 +10,7 @@ from itertools import groupby
 from pathlib import Path
 
 from unprompt.errors import UnreadableImageError
+from unprompt.progress import StepBars
 from unprompt.records import Problem
 from unprompt.storage.images import ImageFile, read_file
 from unprompt.storage.parts import ROW_GROUP
@@ -35,22 +36,23 @@ def check_pictures(images: Sequence[ImageFile], workers: int = 2) -> PictureChec
     They take one row group of a part at a time, in the order of the files: read by id, which says nothing of
     the place, nearly every picture would cost the reading of its whole row group.
     """
-    from tqdm import tqdm
-
     groups = [list(group) for _, group in groupby(sorted(images, key=_place), key=_row_group)]
     sizes: Counter[Size] = Counter()
     problems = []
     with (
         ThreadPoolExecutor(workers) as pool,
-        tqdm(total=len(images), desc="opening images", unit="image", disable=None) as bar,
+        StepBars("image") as bars,
     ):
+        done = 0
+        bars.show("opening images", done, len(images))
         for looked_at in pool.map(_look, groups):
             for found in looked_at:
                 if isinstance(found, Problem):
                     problems.append(found)
                 else:
                     sizes[found] += 1
-            bar.update(len(looked_at))
+            done += len(looked_at)
+            bars.show("opening images", done, len(images))
     return PictureCheck(
         opened=len(images),
         sizes=tuple(sorted(sizes.items(), key=lambda item: (-item[1], item[0]))),

@@ -27,6 +27,7 @@ from unprompt.storage.files import hold_shared, remove_unheld
 from unprompt.storage.images import ImageFile, image_states, read_file
 from unprompt.storage.parts import ROW_GROUP
 from unprompt.storage.resumable import fill_array, fingerprint, rows_filled
+from unprompt.text.english import agreed, part_of
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -232,8 +233,7 @@ def _fitted(file: ImageFile, preprocess: Preprocess) -> Bytes | str:
 
 
 def _unreadable(dataset: Path, total: int, problems: Sequence[str]) -> InputError:
-    them = "it" if len(problems) == 1 else "them"
     return InputError(
-        f"{len(problems):,} of {total:,} images of {dataset} cannot be read, first: {problems[0]}; "
-        f"remove {them} from the data set"
+        f"{part_of(len(problems), total, 'image')} of {dataset} cannot be read, first: {problems[0]}; "
+        f"remove {agreed(len(problems), 'them')} from the data set"
     )

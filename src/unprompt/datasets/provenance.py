@@ -13,7 +13,7 @@ from unprompt.errors import InputError
 from unprompt.storage.files import read_json
 from unprompt.storage.images import DATASET_RECORD
 from unprompt.storage.parts import read_columns
-from unprompt.text.english import counted
+from unprompt.text.english import agreed, counted
 
 if TYPE_CHECKING:
     from unprompt.datasets.dataset import Dataset
@@ -50,7 +50,10 @@ def read_provenance(dataset: Dataset) -> Provenance:
         )
     promised = record.get("images")
     if isinstance(promised, int) and promised != len(dataset):
-        notes.append(f"{DATASET_RECORD} says {counted(promised, 'image')}, but there are {len(dataset):,}.")
+        notes.append(
+            f"{DATASET_RECORD} says {counted(promised, 'image')}, but there {agreed(len(dataset), 'are')} "
+            f"{len(dataset):,}."
+        )
     facts = {
         "Engine": record.get("engine", _only(columns, "engine")),
         "Settings": record.get("settings", _only(columns, "settings")),

@@ -83,10 +83,9 @@ def split_rows(
     if taken < max(LEAST, wanted / 2):
         raise InputError(
             f"groups of near prompts are too large to put {wanted:,} of {counted(len(vectors), 'image')} "
-            "aside: "
-            f"{len(names):,} groups at cosine {cosine:g}, the largest of "
-            f"{counted(sizes.max(), 'image')}, and those "
-            f"that fit give {taken:,}; raise group_cosine or change the share"
+            f"aside: {counted(len(names), 'group')} at cosine {cosine:g}, the largest of "
+            f"{counted(sizes.max(), 'image')}, and those that fit give {taken:,}; raise group_cosine or "
+            "change the share"
         )
     validates = chosen[group_of_row]
     return Split(np.flatnonzero(~validates), np.flatnonzero(validates), len(names))

@@ -38,6 +38,7 @@ from unprompt.storage.parts import (
     part_name,
     write_pair_part,
 )
+from unprompt.text.english import none_readable
 
 Layout = Literal["parts", "instruct", "folders", "aligned"]
 
@@ -136,10 +137,8 @@ def write_pairs(
         problems = tuple(Problem(*problem) for block in blocks for problem in block["problems"])
         if not written:
             first = problems[0]
-            raise InputError(
-                f"none of {len(pairs)} pairs can be read, first: {first.image_id} ({first.file}: "
-                f"{first.problem})"
-            )
+            why = f"{first.image_id} ({first.file}: {first.problem})"
+            raise InputError(none_readable(len(pairs), "pair", why))
         if layout == "folders":
             _write_table(out, pairs, written)
         if problems:

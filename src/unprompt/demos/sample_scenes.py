@@ -12,6 +12,7 @@ from pathlib import Path
 
 from unprompt.demos.photographs import find_photographs
 from unprompt.pocket.samples import write_scenes
+from unprompt.progress import Progress, silent
 from unprompt.records import Prompts
 from unprompt.runs.config import PredictConfig
 from unprompt.runs.outputs import RunResult
@@ -33,13 +34,21 @@ class Demo:
     run: RunResult
 
 
-def run_demo(out: Path) -> Demo:
-    """Write images to `out`/samples and the run over them to `out`/run, replacing an earlier demo."""
+def run_demo(out: Path, progress: Progress = silent) -> Demo:
+    """Write images to `out`/samples and the run over them to `out`/run, replacing an earlier demo.
+
+    `progress` is told images done and in all.
+    """
     samples = out / "samples"
     truths = write_scenes(samples)
     photographs = _copy_photographs(samples / "images")
+    progress("loading models", 0, 0)
     run = predict(
-        samples / "images", out / "run", PredictConfig(overwrite=True), truth=samples / "prompts.csv"
+        samples / "images",
+        out / "run",
+        PredictConfig(overwrite=True),
+        truth=samples / "prompts.csv",
+        progress=progress,
     )
     return Demo(truths, photographs, run)
 

@@ -24,7 +24,7 @@ from unprompt.diffusion.model import (
 from unprompt.errors import ConfigError, InputError, RunError
 from unprompt.networks.checkpoints import folder_of
 from unprompt.networks.devices import choose_device, nth_gpu
-from unprompt.text.english import counted
+from unprompt.text.english import agreed, counted, part_of
 
 if TYPE_CHECKING:
     from PIL import Image
@@ -89,13 +89,14 @@ class Sd2Engine(Sd2Config):
         empty = [number for number, prompt in enumerate(prompts, start=1) if not prompt.strip()]
         if empty:
             raise InputError(
-                f"{len(empty)} of {len(prompts)} prompts are empty, first: number {empty[0]}; remove them"
+                f"{part_of(len(empty), len(prompts), 'prompt')} {agreed(len(empty), 'are')} empty, first: "
+                f"number {empty[0]}; remove {agreed(len(empty), 'them')}"
             )
         long = find_too_long(load_tokenizer(folder_of(self.model, LAYOUT)), prompts)
         if long:
             warnings.warn(
-                f"{len(long)} of {len(prompts)} prompts are longer than the model reads and will be cut, "
-                f"first: number {long[0] + 1}",
+                f"{part_of(len(long), len(prompts), 'prompt')} {agreed(len(long), 'are')} longer than the "
+                f"model reads and will be cut, first: number {long[0] + 1}",
                 stacklevel=2,
             )
 

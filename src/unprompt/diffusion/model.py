@@ -20,6 +20,7 @@ from unprompt.networks.huggingface import stay_offline
 from unprompt.storage.damage import damaged_weights
 from unprompt.storage.files import read_json
 from unprompt.storage.packages import needed_for
+from unprompt.text.english import agreed, counted
 
 LAYOUT = "stabilityai/stable-diffusion-2"
 
@@ -81,8 +82,8 @@ def model_files(folder: Path) -> tuple[Path, ...]:
         missing += [f"tokenizer/{name}" for name in VOCABULARY if not (tokenizer / name).is_file()]
     if missing:
         raise CheckpointError(
-            f"{folder} is not a whole Stable Diffusion folder: {len(missing)} files are missing, first: "
-            f"{missing[0]}; expected the layout of {LAYOUT}"
+            f"{folder} is not a whole Stable Diffusion folder: {counted(len(missing), 'file')} "
+            f"{agreed(len(missing), 'are')} missing, first: {missing[0]}; expected the layout of {LAYOUT}"
         )
     return (*files, *(path for path in sorted(tokenizer.iterdir()) if path.is_file()))
 

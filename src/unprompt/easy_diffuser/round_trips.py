@@ -13,7 +13,7 @@ from unprompt.errors import InputError, UnreadableImageError
 from unprompt.progress import Progress, silent
 from unprompt.records import Problem, Prompts
 from unprompt.storage.images import ImageFile, read_file
-from unprompt.text.english import counted
+from unprompt.text.english import counted, none_readable
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -37,8 +37,8 @@ class RoundTrips:
     def __post_init__(self) -> None:
         if self.cosines.shape != self.there.shape or len(self.cosines) != len(self.ids):
             raise InputError(
-                f"{len(self.ids)} images have cosines of shape {self.cosines.shape} and truths of shape "
-                f"{self.there.shape}"
+                f"{counted(len(self.ids), 'image')} with cosines of shape {self.cosines.shape} and truths of "
+                f"shape {self.there.shape}"
             )
 
     def at(self, rows: NDArray[np.int64]) -> RoundTrips:
@@ -73,7 +73,9 @@ def make_round_trips(
             rows.append(loaded.likeness(decoded, tags))
         progress("looking", min(start + BATCH, len(images)), len(images))
     if not rows:
-        first = f", first: {problems[0].file}: {problems[0].problem}" if problems else ""
-        raise InputError(f"none of {counted(len(images), 'image')} could be read{first}")
+        if not problems:
+            raise InputError("there is no image with a prompt")
+        why = f"{problems[0].file}: {problems[0].problem}"
+        raise InputError(none_readable(len(images), "image", why))
     there = find_mentions(prompts.at(ids).texts, tags)
     return RoundTrips(tuple(ids), np.concatenate(rows), there), tuple(problems)

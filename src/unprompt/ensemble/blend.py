@@ -17,7 +17,9 @@ CANCELLED = 1e-6  # a blend shorter than this, relative to its weights, is float
 def check_weights(weights: Sequence[float], members: int) -> None:
     """Raise ConfigError unless there is one finite weight >= 0 a member and they do not sum to zero."""
     if len(weights) != members:
-        raise ConfigError(f"{members} members but {len(weights)} weights; give one weight a member")
+        raise ConfigError(
+            f"{counted(members, 'member')} but {counted(len(weights), 'weight')}; give one weight a member"
+        )
     bad = [weight for weight in weights if not math.isfinite(weight) or weight < 0]
     if bad:
         raise ConfigError(f"weights must be finite and not negative, got {bad[0]}")

@@ -22,7 +22,7 @@ from unprompt.storage.submission import (
     submittable,
     write_submission,
 )
-from unprompt.text.english import counted
+from unprompt.text.english import agreed, part_of
 
 GIVEN = (0.45, 0.55)  # what fitted weights of two members are compared with, unless others are named
 
@@ -58,9 +58,8 @@ def fit_files(
         lost = set(target.ids) - set(table.ids)
         if lost:
             raise InputError(
-                f"{len(lost)} of {counted(len(target), 'image')} of {truth} are not in {path}, first: "
-                f"{min(lost)}; "
-                "name the truth of these members' images"
+                f"{part_of(len(lost), len(target), 'image')} of {truth} {agreed(len(lost), 'are')} not in "
+                f"{path}, first: {min(lost)}; name the truth of these members' images"
             )
     fit = fit_weights(tables, target, given_weights, progress)
     return FilesFit(tuple(members), fit, len(set(tables[0].ids) - set(target.ids)))

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from unprompt.errors import InputError
+from unprompt.text.english import counted
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -82,7 +83,7 @@ def score(guess: Embeddings, truth: Embeddings) -> Score:
     shared: Sequence[str] = [image_id for image_id in truth.ids if image_id in known]
     if not shared:
         raise InputError(
-            f"guess and truth share no image id ({len(guess)} and {len(truth)} ids; "
+            f"guess and truth share no image id ({len(guess):,} and {counted(len(truth), 'id')}; "
             f"the guess starts with '{guess.ids[0] if guess.ids else ''}', "
             f"the truth with '{truth.ids[0] if truth.ids else ''}'); are these files of the same images?"
         )

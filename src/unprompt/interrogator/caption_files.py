@@ -13,11 +13,12 @@ from unprompt.networks.captioner import HEADER, Captioner
 from unprompt.networks.captioner_config import CaptionConfig
 from unprompt.networks.devices import choose_device, core_count
 from unprompt.networks.pipeline import open_pipeline
+from unprompt.progress import Progress, silent
 from unprompt.records import Problem
 from unprompt.storage.images import ImageFile, identify_images
 from unprompt.storage.text_config import TextConfig
 from unprompt.storage.training_texts import TextPlaces, TextWriter, find_pictures, open_texts
-from unprompt.text.english import counted
+from unprompt.text.english import none_readable
 
 LINES = ".jsonl"  # ending of a file with one JSON object a line
 
@@ -67,15 +68,16 @@ def caption(
     recursive: bool = False,
     device: str = "auto",
     overwrite: bool = False,
-    tell: Callable[[Captioned, int], None] = lambda captioned, total: None,
+    tell: Callable[[Captioned], None] = lambda captioned: None,
+    progress: Progress = silent,
 ) -> CaptionResult:
     """Caption the images of folders and files: the command `caption`.
 
     `out`: a table, CSV or .jsonl, which is replaced. `texts`: captions for training, in its place, which
     replace what is there where `overwrite` says so. Both go on where they were interrupted. `tell` is called
-    with each file when it is done, and the number of all. Raises InputError where none can be read,
-    CheckpointError for the model, ConfigError for both of `out` and `texts`, RunError for texts that are
-    there already.
+    with each file when it is done, `progress` with files done and in all. Raises InputError where none can be
+    read, CheckpointError for the model, ConfigError for both of `out` and `texts`, RunError for texts that
+    are there already.
     """
     if out is not None and texts.is_wanted:
         raise ConfigError(f"captions go to the table {out}, or beside the pictures; give one of both")
@@ -92,14 +94,17 @@ def caption(
     }
 
     def captioned(todo: Sequence[ImageFile]) -> Iterator[list[Captioned]]:
+        progress("loading models", 0, 0)
         captioner = Captioner.load(where, model, config, vocabulary)
+        progress("captioning", 0, len(todo))
         batch: list[Captioned] = []
         for number, one in enumerate(caption_files(todo, captioner, where, core_count()), start=1):
             batch.append(one)
             if len(batch) == captioner.batch or number == len(todo):
                 yield batch
                 batch = []
-            tell(one, len(todo))
+            progress("captioning", number, len(todo))
+            tell(one)
 
     if texts.is_wanted:
         places = TextPlaces(pictures, texts, overwrite)
@@ -146,9 +151,7 @@ def _check_some_read(found: Sequence[Captioned], images: int) -> None:
     """Raise InputError where no image of all could be read."""
     if found and len(found) == images and all(one.caption is None for one in found):
         first = found[0]
-        raise InputError(
-            f"none of {counted(len(found), 'image')} can be read, first: {first.file.name}: {first.problem}"
-        )
+        raise InputError(none_readable(len(found), "image", f"{first.file.name}: {first.problem}"))
 
 
 def caption_files(

@@ -36,7 +36,7 @@ from unprompt.storage.images import ImageFile, identify_images
 from unprompt.storage.matching import match_names, paths_by_id
 from unprompt.storage.text_config import TextConfig
 from unprompt.storage.training_texts import TextPlaces, find_pictures, open_texts
-from unprompt.text.english import counted
+from unprompt.text.english import none_readable
 
 if TYPE_CHECKING:
     from unprompt.networks.pipeline import Backbone
@@ -116,10 +116,8 @@ def _finish(
     done.finish()
     if len(done.problems) == len(files):
         first = done.problems[0]
-        raise InputError(
-            f"none of {counted(len(files), 'image')} can be read, first: {first.file}: {first.problem}; "
-            f"see {done.problems_path}"
-        )
+        why = none_readable(len(files), "image", f"{first.file}: {first.problem}")
+        raise InputError(f"{why}; see {done.problems_path}")
     return InterrogateResult(
         path=done.path,
         images=len(files),

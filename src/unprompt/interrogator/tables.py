@@ -19,8 +19,10 @@ from typing import TYPE_CHECKING
 from unprompt.errors import CheckpointError
 from unprompt.interrogator.vocabulary import shown_phrase
 from unprompt.networks.checkpoints import cache_folder
+from unprompt.progress import StepBars
 from unprompt.storage.caching import make_once
 from unprompt.storage.files import writing
+from unprompt.text.english import agreed, part_of
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -77,10 +79,11 @@ def text_features(tower: TextTower, kind: str, phrases: Sequence[str]) -> Tensor
 
 def _encode(tower: TextTower, kind: str, phrases: Sequence[str]) -> Tensor:
     import torch
-    from tqdm import tqdm
 
-    with tqdm(total=len(phrases), desc=f"encoding {kind} (once)", unit="phrase", disable=None) as bar:
-        features = tower.encode(phrases, progress=lambda _, done, total: bar.update(done - bar.n))
+    with StepBars("phrase") as bars:
+        features = tower.encode(
+            phrases, progress=lambda _, done, total: bars.show(f"encoding {kind} (once)", done, total)
+        )
     return features.to(torch.float16)
 
 
@@ -116,8 +119,9 @@ def _warn_of_long(tower: TextTower, kind: str, phrases: Sequence[str]) -> None:
     ]
     if long:
         warnings.warn(
-            f"{kind}: {len(long)} of {len(phrases)} phrases fill CLIP's {tower.context} tokens, what stands "
-            f"beyond them has no influence; first: {shown_phrase(long[0])}",
+            f"{kind}: {part_of(len(long), len(phrases), 'phrase')} {agreed(len(long), 'fill')} CLIP's "
+            f"{tower.context} tokens, what stands beyond them has no influence; first: "
+            f"{shown_phrase(long[0])}",
             stacklevel=3,
         )
 

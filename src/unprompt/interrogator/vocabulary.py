@@ -17,6 +17,7 @@ from unprompt.errors import CheckpointError, ConfigError, InputError
 from unprompt.interrogator.config import KINDS, kind_named
 from unprompt.storage.files import read_text
 from unprompt.storage.packages import package_folder
+from unprompt.text.english import agreed, part_of
 
 # No file of the package's: clip-interrogator has these in its code.
 SITES = (
@@ -155,10 +156,11 @@ def _without_doubles(entries: Sequence[str], known: Sequence[str], path: Path) -
     new = list(dict.fromkeys([*known, *entries]))[len(set(known)) :]
     if len(new) < len(entries):
         counts = Counter([*set(known), *entries])
+        twice = len(entries) - len(new)
         first = next(entry for entry in entries if counts[entry] > 1)
         warnings.warn(
-            f"{path}: {len(entries) - len(new)} of {len(entries)} phrases stand twice and count once, "
-            f"first: {shown_phrase(first)}",
+            f"{path}: {part_of(twice, len(entries), 'phrase')} {agreed(twice, 'stand')} twice and "
+            f"{agreed(twice, 'count')} once, first: {shown_phrase(first)}",
             stacklevel=2,
         )
     return new

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 from unprompt.errors import InputError
 from unprompt.storage.files import read_text, write_table, writing
+from unprompt.text.english import counted
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -73,7 +74,9 @@ def read_metrics(path: Path, columns: Sequence[str] = ()) -> list[Row]:
     rows = []
     for line in reader:
         if len(line) != len(header):
-            raise InputError(f"{path}, line {reader.line_num}: {len(line)} fields, expected {len(header)}")
+            raise InputError(
+                f"{path}, line {reader.line_num}: {counted(len(line), 'field')}, expected {len(header)}"
+            )
         try:
             rows.append(
                 {

@@ -25,7 +25,8 @@ from unprompt.datasets.dataset import Dataset, read_dataset
 from unprompt.datasets.split import first_of_shuffled
 from unprompt.datasets.targets import embed_targets
 from unprompt.ensemble.score import cosines
-from unprompt.errors import ConfigError, InputError
+from unprompt.errors import InputError
+from unprompt.members.config import BankConfig
 from unprompt.networks.devices import core_count
 from unprompt.networks.minilm import PromptEncoder, encoder_identity
 from unprompt.networks.pipeline import Backbone, Pipeline, open_pipeline
@@ -34,7 +35,7 @@ from unprompt.records import DIM, Problem, unit_rows
 from unprompt.storage import resumable as folders
 from unprompt.storage.files import read_arrays, read_json, write_arrays
 from unprompt.storage.images import ImageFile, identify_images
-from unprompt.text.english import counted
+from unprompt.text.english import counted, none_readable
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -146,18 +147,15 @@ def build_bank(
     out: Path,
     backbone: IdentifiedBackbone,
     device: str = "cpu",
-    workers: int = 0,
-    limit: int = 0,
+    config: BankConfig | None = None,
     overwrite: bool = False,
     progress: Progress = silent,
     chunk: int = CHUNK,
 ) -> BankResult:
     """Look at the images of data sets and keep features and prompts in the folder `out`.
 
-    `workers`: threads, 0 for one a core. `limit`: so many images at most, drawn at random but always the
-    same (0: all). `progress` is told the step, images done and in all. Interrupted work goes on when called
-    again with the same arguments, and leaves the same bytes as work that was not; it is saved every `chunk`
-    images.
+    `progress` is told the step, images done and in all. Interrupted work goes on when called again with the
+    same arguments, and leaves the same bytes as work that was not; it is saved every `chunk` images.
 
     Embeddings are the data sets' own where a few of their prompts, embedded anew, have the same; all others
     are made once and kept in the user's cache. An image that cannot be read is left out.
@@ -165,10 +163,9 @@ def build_bank(
     Raises InputError for unusable data sets, and where no image can be read; RunError for a folder that
     holds something else.
     """
-    for name, value in (("workers", workers), ("limit", limit)):
-        if value < 0:
-            raise ConfigError(f"{name} must be at least 0, got {value}")
-    datasets = limit_datasets([read_dataset(path) for path in dict.fromkeys(sources)], limit)
+    config = config or BankConfig()
+    workers = config.workers or core_count()
+    datasets = limit_datasets([read_dataset(path) for path in dict.fromkeys(sources)], config.limit)
     files = [image for dataset in datasets for image in dataset.images]
     texts = [text for dataset in datasets for text in dataset.prompts.texts]
     plan = {
@@ -183,18 +180,16 @@ def build_bank(
         embeddings = _embed(datasets, device, progress)  # (N, 384)
         chunks = [files[start : start + chunk] for start in range(0, len(files), chunk)]
         paths = [out / folders.WORK / f"chunk-{number:06d}.npz" for number in range(len(chunks))]
-        with open_pipeline(workers or core_count(), device) as pipeline:
-            _look(chunks, paths, backbone, pipeline, workers or core_count(), progress)
+        with open_pipeline(workers, device) as pipeline:
+            _look(chunks, paths, backbone, pipeline, workers, progress)
         done = [read_arrays(path, ("features", "problems")) for path in paths]
         whys = [str(why) for seen in done for why in seen["problems"]]
         problems = tuple(
             Problem(file.image_id, file.name, why) for file, why in zip(files, whys, strict=True) if why
         )
         if len(problems) == len(files):
-            raise InputError(
-                f"none of {counted(len(files), 'image')} can be read, first: {problems[0].file}: "
-                f"{problems[0].problem}"
-            )
+            why = f"{problems[0].file}: {problems[0].problem}"
+            raise InputError(none_readable(len(files), "image", why))
         readable = [row for row, why in enumerate(whys) if not why]
         bank = Bank(
             features=np.concatenate([seen["features"] for seen in done if seen["features"].size]),

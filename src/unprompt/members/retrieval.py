@@ -27,6 +27,7 @@ from unprompt.networks.minilm import encoder_identity
 from unprompt.records import unit_rows
 from unprompt.settings import check_settings, setting
 from unprompt.storage.packages import needed_for
+from unprompt.text.english import agreed, part_of
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -142,8 +143,8 @@ def find_nearest(
     lonely = np.flatnonzero(np.isneginf(likeness[:, 0]))
     if lonely.size:
         raise InputError(
-            f"{lonely.size} of {len(queries)} images have only copies of themselves in the bank; "
-            "make it of more images"
+            f"{part_of(lonely.size, len(queries), 'image')} {agreed(lonely.size, 'have')} only copies of "
+            f"{agreed(lonely.size, 'themselves')} in the bank; make it of more images"
         )
     return rows, likeness
 

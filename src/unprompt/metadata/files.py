@@ -14,7 +14,7 @@ from unprompt.metadata.reading import read_file_generation
 from unprompt.progress import Progress, silent
 from unprompt.storage.files import write_table
 from unprompt.storage.images import ImageFile
-from unprompt.text.english import counted
+from unprompt.text.english import none_readable
 
 HEADER = (
     "imgId", "prompt", "negative", "seed", "width", "height", "sampler", "steps", "cfg", "model",
@@ -62,10 +62,8 @@ def check_any_readable(found: Sequence[FilePrompt]) -> None:
     """Raise InputError where none of the files can be read."""
     problems = [one for one in found if one.problem is not None]
     if problems and len(problems) == len(found):
-        raise InputError(
-            f"none of {counted(len(found), 'image')} can be read, first: {problems[0].file.name}: "
-            f"{problems[0].problem}"
-        )
+        first = problems[0]
+        raise InputError(none_readable(len(found), "image", f"{first.file.name}: {first.problem}"))
 
 
 def shown_name(one: FilePrompt) -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 
 from unprompt.metadata.generation import Generation, text_of
+from unprompt.text.english import agreed, counted, part_of
 
 INDENT = "  "
 WIDTH = len("read from") + 2
@@ -15,7 +16,7 @@ def describe_generation(made: Generation) -> list[str]:
     """The record in lines: the prompts, the settings on one line, and where it was read from."""
     settings = [
         f"{made.size[0]} x {made.size[1]}" if made.size else "",
-        "" if made.steps is None else f"{made.steps} steps",
+        "" if made.steps is None else counted(made.steps, "step"),
         made.sampler,
         "" if made.cfg is None else f"cfg {made.cfg:g}",
         "" if made.seed is None else f"seed {made.seed}",
@@ -43,13 +44,12 @@ def describe_counts(images: int, tools: Mapping[str, int], without: Iterable[str
     """ "2 of 4 images have their prompt in the file (AUTOMATIC1111 2); 1 has none, first: a.png"."""
     count = sum(tools.values())
     by_tool = ", ".join(f"{tool} {number:,}" for tool, number in tools.items())
-    said = f"{count:,} of {images:,} image{'' if images == 1 else 's'} "
-    said += f"{'has its' if count == 1 else 'have their'} prompt in the file" + (
-        f" ({by_tool})" if by_tool else ""
-    )
+    have_their = f"{agreed(count, 'have')} {agreed(count, 'their')}"
+    said = f"{part_of(count, images, 'image')} {have_their} prompt in the file"
+    said += f" ({by_tool})" if by_tool else ""
     names = list(without)
     if names:
-        said += f"; {len(names):,} {'has' if len(names) == 1 else 'have'} none, first: {text_of(names[0])}"
+        said += f"; {len(names):,} {agreed(len(names), 'have')} none, first: {text_of(names[0])}"
     if unreadable:
         said += f"; {unreadable:,} could not be read"
     return said

@@ -17,7 +17,7 @@ from unprompt.networks.checkpoints import sha256_of
 from unprompt.networks.loader import Loader
 from unprompt.records import check_unique
 from unprompt.storage.files import read_ids, read_table
-from unprompt.text.english import counted
+from unprompt.text.english import agreed, counted, part_of
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -171,5 +171,8 @@ def read_captions(path: Path) -> dict[str, str]:
     captions = [" ".join(row["caption"].split()) for row in table.rows]
     empty = [image_id for image_id, caption in zip(ids, captions, strict=True) if not caption]
     if empty:
-        raise InputError(f"{path}: {len(empty)} of {len(ids)} captions are empty, first: {empty[0]}")
+        raise InputError(
+            f"{path}: {part_of(len(empty), len(ids), 'caption')} {agreed(len(empty), 'are')} empty, "
+            f"first: {empty[0]}"
+        )
     return dict(zip(ids, captions, strict=True))

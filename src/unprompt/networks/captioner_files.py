@@ -16,6 +16,7 @@ from unprompt.networks.checkpoints import locate, snapshot_in, verify
 from unprompt.networks.huggingface import WEIGHTS, import_transformers
 from unprompt.storage.files import read_json
 from unprompt.storage.stand_ins import describe_stand_in
+from unprompt.text.english import counted
 
 CHECKPOINT = "blip-large"  # where none is named
 CHECKPOINTS = (CHECKPOINT, "blip-base")
@@ -208,8 +209,9 @@ def _check_salesforce(path: Path, state: dict[str, Any]) -> None:
     foreign = [name for name in state if not name.startswith(PARTS)]
     if foreign:
         raise CheckpointError(
-            f"{path} has {len(foreign)} tensors that a BLIP captioner has not, first: {foreign[0]}; it is a "
-            "BLIP for another task, name model_large_caption.pth or model_base_caption_capfilt_large.pth"
+            f"{path} has {counted(len(foreign), 'tensor')} that a BLIP captioner has not, first: "
+            f"{foreign[0]}; it is a BLIP for another task, name model_large_caption.pth or "
+            "model_base_caption_capfilt_large.pth"
         )
     state.pop(COUNTER, None)
     for name, shared in TIED.items():
@@ -235,8 +237,8 @@ def _network(path: Path, kind: str, half: bool, where: str | None, **more: Any) 
     )
     if missing := sorted(report["missing_keys"]):  # transformers fills them with random numbers
         raise CheckpointError(
-            f"the weights in {path} lack {len(missing)} tensors of a {NETWORKS[kind]}, first: {missing[0]}; "
-            "get them again"
+            f"the weights in {path} lack {counted(len(missing), 'tensor')} of a {NETWORKS[kind]}, first: "
+            f"{missing[0]}; get them again"
         )
     return network.eval().requires_grad_(False)
 

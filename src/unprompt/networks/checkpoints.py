@@ -317,7 +317,7 @@ def shown_bytes(size: int) -> str:
     for unit, name, digits in ((1e9, "GB", 2), (1e6, "MB", 1), (1e3, "kB", 1)):
         if size >= unit:
             return f"{size / unit:.{digits}f} {name}"
-    return f"{size} bytes"
+    return counted(size, "byte")
 
 
 def found_in(checkpoint: Checkpoint, folder: Path, place: str) -> Found | None:

@@ -364,7 +364,7 @@ def looks_like(state: Mapping[str, Any]) -> str:
         state = clip_transformers.in_open_clips_names(dict(state))
     measured = measures_of(state)
     if not measured:
-        return f"no CLIP ({len(state)} tensors, first: {next(iter(state), 'none')})"
+        return f"no CLIP ({counted(len(state), 'tensor')}, first: {next(iter(state), 'none')})"
     names = [
         name
         for name in open_clip.list_models()

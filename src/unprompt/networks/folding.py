@@ -6,6 +6,7 @@ from itertools import pairwise
 from typing import Any
 
 from unprompt.errors import CheckpointError
+from unprompt.text.english import counted
 
 
 def match_by_order(theirs: dict[str, Any], ours: dict[str, Any], architecture: str) -> dict[str, Any]:
@@ -16,7 +17,8 @@ def match_by_order(theirs: dict[str, Any], ours: dict[str, Any], architecture: s
     """
     if len(theirs) != len(ours):
         raise CheckpointError(
-            f"the checkpoint has {len(theirs)} tensors, {architecture} has {len(ours)}: another model"
+            f"the checkpoint has {counted(len(theirs), 'tensor')}, {architecture} has {len(ours)}: another "
+            "model"
         )
     for (their_name, tensor), (our_name, expected) in zip(theirs.items(), ours.items(), strict=True):
         if tensor.shape != expected.shape:

@@ -10,6 +10,7 @@ from unprompt.networks.checkpoints import sha256_of_files
 from unprompt.networks.huggingface import WEIGHTS, import_transformers
 from unprompt.storage.damage import damaged_weights
 from unprompt.storage.files import read_json
+from unprompt.text.english import counted
 
 LAYOUT = "openai-community/gpt2"
 NEEDED_FOR = ("GPT-2", "generate")  # the work, and what installs its packages
@@ -83,7 +84,7 @@ def load_model(folder: Path, dtype: str) -> Any:
         raise CheckpointError(f"the model in {folder} cannot be loaded ({first}); get it again") from error
     if missing := sorted(report["missing_keys"]):  # transformers fills them with random numbers
         raise CheckpointError(
-            f"the weights in {folder} lack {len(missing)} tensors of a GPT-2, first: {missing[0]}; "
-            "get them again"
+            f"the weights in {folder} lack {counted(len(missing), 'tensor')} of a GPT-2, first: "
+            f"{missing[0]}; get them again"
         )
     return model.eval().requires_grad_(False)

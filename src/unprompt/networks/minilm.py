@@ -12,6 +12,7 @@ import numpy as np
 from unprompt.errors import InputError
 from unprompt.networks.checkpoints import cache_folder, declared, locate, verify
 from unprompt.networks.huggingface import stay_offline
+from unprompt.progress import StepBars
 from unprompt.records import DIM, Embeddings, Prompts
 from unprompt.storage.caching import make_once
 from unprompt.storage.files import read_arrays, write_arrays
@@ -93,14 +94,13 @@ def encode_cached(encoder: PromptEncoder, texts: Sequence[str], what: str) -> Fl
 
 def _encode_alike(encoder: PromptEncoder, texts: Sequence[str], what: str) -> FloatArray:
     """Encode texts of like lengths together: what shares a batch is not filled up."""
-    from tqdm import tqdm
-
     order = np.argsort([len(text) for text in texts], kind="stable")
     vectors = np.empty((len(texts), DIM), dtype=np.float32)
     step = 16 * BATCH
-    with tqdm(total=len(texts), desc=f"embedding {what} (once)", unit="text", disable=None) as bar:
+    with StepBars("text") as bars:
         for start in range(0, len(texts), step):
+            bars.show(f"embedding {what} (once)", start, len(texts))
             rows = order[start : start + step]
             vectors[rows] = encoder.encode([texts[row] for row in rows])
-            bar.update(len(rows))
+        bars.show(f"embedding {what} (once)", len(texts), len(texts))
     return vectors

@@ -15,6 +15,7 @@ from unprompt.errors import CheckpointError
 from unprompt.networks.gguf import read_gguf
 from unprompt.networks.huggingface import import_transformers
 from unprompt.storage.damage import damaged_weights
+from unprompt.text.english import counted
 
 LAYOUT = "one SmolLM2 .gguf file"
 NEEDED_FOR = ("SmolLM2", "generate")  # the work, and what installs its packages
@@ -75,7 +76,7 @@ def load_smollm2(path: Path, dtype: str) -> tuple[Any, Any]:
         raise CheckpointError(f"the model in {path} cannot be loaded ({first}); get it again") from error
     if missing := sorted(report["missing_keys"]):  # transformers fills them with random numbers
         raise CheckpointError(
-            f"{path} lacks {len(missing)} tensors of a Llama, first: {missing[0]}; get it again"
+            f"{path} lacks {counted(len(missing), 'tensor')} of a Llama, first: {missing[0]}; get it again"
         )
     return model.eval().requires_grad_(False), tokenizer
 

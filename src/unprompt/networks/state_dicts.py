@@ -15,6 +15,7 @@ import torch
 from unprompt.errors import CheckpointError
 from unprompt.storage.damage import damaged_safetensors, damaged_weights
 from unprompt.storage.stand_ins import describe_stand_in
+from unprompt.text.english import counted
 
 StateDict = dict[str, torch.Tensor]
 
@@ -145,7 +146,9 @@ def load_strictly(module: torch.nn.Module, state: Mapping[str, torch.Tensor], wh
     unknown = [name for name in state if name not in own]
     for count, kind, names in ((len(missing), "lacks", missing), (len(unknown), "has besides", unknown)):
         if names:
-            raise CheckpointError(f"{what} {kind} {count} tensors, first: {names[0]}; another model's?")
+            raise CheckpointError(
+                f"{what} {kind} {counted(count, 'tensor')}, first: {names[0]}; another model's?"
+            )
     for name, tensor in state.items():
         if tensor.shape != own[name].shape:
             raise CheckpointError(

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from unprompt.errors import ConfigError, InputError
 from unprompt.pocket.draw import draw_scene
 from unprompt.pocket.grammar import read_scene
+from unprompt.text.english import agreed, part_of
 
 if TYPE_CHECKING:
     from PIL import Image
@@ -52,7 +53,8 @@ class PocketEngine:
                 problems.append(str(error))
         if problems:
             raise InputError(
-                f"{len(problems)} of {len(prompts)} prompts are not the pocket world's; first: {problems[0]}"
+                f"{part_of(len(problems), len(prompts), 'prompt')} {agreed(len(problems), 'are')} not the "
+                f"pocket world's; first: {problems[0]}"
             )
 
     def open(self, worker: int = 0) -> PocketRenderer:

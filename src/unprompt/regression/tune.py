@@ -119,9 +119,8 @@ def tune(
             on_trial(told[trial.number], best_trial(told))
         best = best_trial(told)
         if best is None:
-            raise RunError(
-                f"none of {counted(len(told), 'trial')} gave a score; the first ended with: {told[0].problem}"
-            )
+            none = "the only trial gave no" if len(told) == 1 else f"none of {len(told):,} trials gave a"
+            raise RunError(f"{none} score; the first ended with: {told[0].problem}")
         result = TuneResult(
             out, tuple(told), best, replace(base, **best.parameters), _constant(study), resumed
         )

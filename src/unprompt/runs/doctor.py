@@ -23,9 +23,9 @@ from unprompt.records import DIM
 from unprompt.runs.outputs import installed_versions
 from unprompt.storage.images import ImageFile
 from unprompt.storage.packages import extras, missing_from, needed_for
-from unprompt.text.english import counted
+from unprompt.text.english import agreed, counted
 
-FOR_USERS = ("lite", "interrogate", "generate", "train", "app", "serve", "cluster")
+FOR_USERS = ("lite", "interrogate", "generate", "train", "pages", "app", "serve", "cluster")
 EXTRA = "lite"  # the default bundle's
 TRIAL_IMAGES = 48
 SUBMISSION_ROW = 27  # bytes of one row, measured on ids of nine characters
@@ -128,8 +128,8 @@ class Findings:
         lines += [
             "",
             f"disk at {self.out.resolve()}",
-            f"  {self.free_bytes / 1e9:.1f} GB free, "
-            f"{self.images:,} images need about {self.needed_bytes / 1e9:.2f} GB",
+            f"  {self.free_bytes / 1e9:.1f} GB free, {counted(self.images, 'image')} "
+            f"{agreed(self.images, 'need')} about {self.needed_bytes / 1e9:.2f} GB",
             "",
             f"{counted(self.images, 'image')} with the bundle '{self.bundle}'",
         ]

@@ -30,7 +30,7 @@ from unprompt.runs.report import Report, ReportImage, choose_images, render_repo
 from unprompt.storage.files import write_bytes, write_embeddings, write_problems, write_prompts
 from unprompt.storage.images import NOT_IN_FOLDER, ImageFile
 from unprompt.storage.submission import submittable, write_submission
-from unprompt.text.english import counted
+from unprompt.text.english import agreed, counted
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -208,8 +208,8 @@ def level_notes(counts: Counter[Level]) -> list[str]:
         notes.append(f"The deadline left {counted(cheapest, 'image')} to the cheapest member alone.")
     if prior := counts[Level.PRIOR]:
         notes.append(
-            f"The deadline left {counted(prior, 'image')} without a look: their rows carry the prior "
-            "embedding."
+            f"The deadline left {counted(prior, 'image')} without a look: the prior embedding stands "
+            f"for {agreed(prior, 'them')}."
         )
     return notes
 

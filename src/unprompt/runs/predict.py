@@ -42,7 +42,7 @@ from unprompt.storage.matching import fit_prompts, paths_by_id
 from unprompt.storage.submission import describe_unsubmittable, read_submission_ids, submittable
 from unprompt.storage.text_config import TextConfig
 from unprompt.storage.training_texts import Picture, TextPlaces
-from unprompt.text.english import counted
+from unprompt.text.english import counted, none_readable
 
 if TYPE_CHECKING:
     from unprompt.bundle.loaded import LoadedBundle
@@ -157,10 +157,8 @@ def predict(
         folder.finish(describe_run(result, bundle, config, device, scored))
     if len(done.problems) == len(files):
         first = done.problems[0]
-        raise InputError(
-            f"none of {len(files):,} images can be read, first: {first.file}: {first.problem}; see "
-            f"{out / 'problems.csv'}"
-        )
+        why = none_readable(len(files), "image", f"{first.file}: {first.problem}")
+        raise InputError(f"{why}; see {out / 'problems.csv'}")
     return result
 
 

@@ -7,6 +7,7 @@ from pathlib import Path
 
 from unprompt.errors import InputError
 from unprompt.storage.images import ImageFile, find_images, image_endings
+from unprompt.text.english import agreed, part_of
 
 MOST_FOLDERS = 200  # offered for choice; others can be typed
 DEEPEST = 6
@@ -50,8 +51,8 @@ def images_below(root: Path, name: str) -> list[ImageFile]:
     outside = [file for file in files if not file.path.resolve().is_relative_to(root)]
     if outside:
         raise InputError(
-            f"{len(outside)} of {len(files)} images in '{name}' are links that lead out of the root, "
-            f"first: {outside[0].path.name}; put copies in their place"
+            f"{part_of(len(outside), len(files), 'image')} in '{name}' {agreed(len(outside), 'lead')} out of "
+            f"the root by a link, first: {outside[0].path.name}; put a copy in its place"
         )
     return files
 

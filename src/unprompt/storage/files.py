@@ -20,7 +20,7 @@ from typing import IO, TYPE_CHECKING, Any
 
 import numpy as np
 
-from unprompt.errors import InputError, RunError
+from unprompt.errors import InputError, RunError, counted
 from unprompt.records import Embeddings, Problem, Prompts
 from unprompt.storage.damage import DAMAGED_ARRAYS, DAMAGED_JSON
 from unprompt.storage.tables import LINES, Table, parse_csv, parse_header, parse_json_lines
@@ -149,7 +149,7 @@ def check_file_names(ids: Sequence[str]) -> None:
     """Raise InputError, with a count and the first, for ids that cannot be the stems of files."""
     wrong = [name for name in ids if not name or name.startswith(".") or set(name) & set("/\\\0")]
     if wrong:
-        raise InputError(f"{len(wrong)} ids cannot be names of files, first: '{wrong[0]}'")
+        raise InputError(f"{counted(len(wrong), 'id')} cannot name a file, first: '{wrong[0]}'")
 
 
 def write_json(path: Path, content: Mapping[str, Any]) -> None:

@@ -23,7 +23,7 @@ from typing import IO, TYPE_CHECKING, Any, Literal, TypeAlias, TypeVar
 import numpy as np
 from PIL import Image, ImageOps, UnidentifiedImageError
 
-from unprompt.errors import InputError, UnreadableImageError
+from unprompt.errors import InputError, UnreadableImageError, agreed, counted, part_of
 from unprompt.records import check_unique
 from unprompt.storage.damage import DAMAGED_IMAGE
 from unprompt.storage.parts import IMAGE, check_image_column, find_parts, read_columns, read_image_bytes
@@ -131,8 +131,8 @@ def find_images(
         longer = [file.image_id for file in files if file.image_id != readable(file.path.stem)]
         if longer and tell:
             warnings.warn(
-                f"{len(longer):,} of {len(files):,} images have the name of another; "
-                f"their ids say folder or ending too, first: {min(longer)}",
+                f"{part_of(len(longer), len(files), 'image')} {agreed(len(longer), 'have')} the name of "
+                f"another; ids say folder or ending too, first: {min(longer)}",
                 stacklevel=2,
             )
     return sorted(files, key=lambda file: file.image_id)
@@ -547,7 +547,7 @@ def _called(picture: object) -> str:
     if isinstance(picture, str | os.PathLike):
         return str(picture) or "''"
     if isinstance(picture, bytes | bytearray | memoryview):
-        return f"{len(picture):,} bytes"
+        return counted(len(picture), "byte")
     if isinstance(picture, np.ndarray):
         return f"an array of shape {picture.shape} and dtype {picture.dtype}"
     return f"a value of type {type(picture).__name__}"

@@ -18,6 +18,7 @@ DISTRIBUTIONS = {  # what pip calls a package whose modules are called otherwise
     "PIL": "pillow",
     "faiss": "faiss-cpu",
     "open_clip": "open-clip-torch",
+    "skimage": "scikit-image",
 }
 
 

@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 import polars as pl
 
-from unprompt.errors import InputError
+from unprompt.errors import InputError, agreed, part_of
 from unprompt.records import DIM, Embeddings
 from unprompt.storage.damage import damaged_table
 from unprompt.storage.files import writing
@@ -34,8 +34,8 @@ def describe_unsubmittable(ids: Sequence[str], path: Path) -> str:
         return ""
     state = f"{path} is of the others" if fine else f"{path} is not written"
     return (
-        f"{len(bad):,} of {len(ids):,} image ids have a comma, a quote or a control character, which a "
-        f"submission cannot have, first: {bad[0]!r}; {state}"
+        f"{part_of(len(bad), len(ids), 'image id')} {agreed(len(bad), 'have')} a comma, a quote or a control "
+        f"character, which a submission cannot have, first: {bad[0]!r}; {state}"
     )
 
 
@@ -45,8 +45,8 @@ def check_image_ids(ids: Sequence[str]) -> None:
     bad = [image_id for image_id in ids if image_id not in fine]
     if bad:
         raise InputError(
-            f"{len(bad)} of {len(ids)} image ids hold a comma, a quote, a control character or bytes that "
-            f"are not UTF-8, first: {bad[0]!r}; rename the file"
+            f"{part_of(len(bad), len(ids), 'image id')} {agreed(len(bad), 'hold')} a comma, a quote, a "
+            f"control character or bytes that are not UTF-8, first: {bad[0]!r}; rename the file"
         )
 
 
@@ -64,8 +64,8 @@ def write_submission(path: Path, embeddings: Embeddings) -> None:
     bad = np.flatnonzero(np.abs(lengths - 1) > UNIT_TOLERANCE)
     if bad.size:
         raise InputError(
-            f"{bad.size} of {len(embeddings)} embeddings do not have unit length, "
-            f"first: {embeddings.ids[bad[0]]} with {lengths[bad[0]]:.4f}"
+            f"{part_of(bad.size, len(embeddings), 'embedding')} {agreed(bad.size, 'do')} not have unit "
+            f"length, first: {embeddings.ids[bad[0]]} with {lengths[bad[0]]:.4f}"
         )
     with writing(path) as stream:
         stream.write((",".join(HEADER) + "\n").encode())
@@ -102,8 +102,8 @@ def read_submission(path: Path) -> Embeddings:
         image = wrong[0]
         element = int(np.flatnonzero(counts[image] != 1)[0])
         raise InputError(
-            f"{path}: {wrong.size} of {len(ids)} images have not each of their {DIM} rows once, "
-            f"first: {ids[int(image)]}_{element} stands {counts[image, element]} times"
+            f"{path}: {part_of(wrong.size, len(ids), 'image')} {agreed(wrong.size, 'do')} not have each of "
+            f"{DIM} rows once, first: {ids[int(image)]}_{element} stands {counts[image, element]} times"
         )
     vectors = np.empty(len(ids) * DIM, dtype=np.float32)
     vectors[slots] = frame[HEADER[1]].to_numpy()

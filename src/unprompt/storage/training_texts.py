@@ -27,7 +27,7 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path, PurePath
 from typing import Any
 
-from unprompt.errors import ConfigError, InputError, RunError
+from unprompt.errors import ConfigError, InputError, RunError, agreed, part_of
 from unprompt.records import Problem
 from unprompt.storage.damage import DAMAGED_JSON, OTHER_RECORD
 from unprompt.storage.files import (
@@ -113,8 +113,8 @@ def find_pictures(sources: Sequence[Path], recursive: bool = False) -> list[Pict
     renamed = [new for new, old in zip(now, before, strict=True) if new != old]
     if renamed:
         warnings.warn(
-            f"{len(renamed):,} of {len(pictures):,} images have the name of one in another folder; their ids "
-            f"say the folder too, first: {renamed[0]}",
+            f"{part_of(len(renamed), len(pictures), 'image')} {agreed(len(renamed), 'have')} the name of one "
+            f"in another folder; ids say the folder too, first: {renamed[0]}",
             stacklevel=2,
         )
     return pictures
@@ -195,8 +195,9 @@ class TextPlaces:
         if long:
             first = readable(self._text_by_id[long[0]].name)
             note = (
-                f"{len(long):,} of {len(self.pictures):,} texts are not written, as their files' names would "
-                f"be too long, first: {first[:60]}…; rename the pictures, or take a shorter --ending"
+                f"{part_of(len(long), len(self.pictures), 'text')} {agreed(len(long), 'are')} not written, "
+                f"as the file's name would be too long, first: {first[:60]}…; rename the pictures, or take a "
+                "shorter --ending"
             )
             self.notes = (*self.notes, note)
         return frozenset(long)
@@ -207,8 +208,9 @@ class TextPlaces:
         wrong = [image_id for image_id, name in names.items() if readable(name) != name]
         if wrong:
             note = (
-                f"{len(wrong):,} of {len(names):,} pictures have names that are not UTF-8, so no table has a "
-                f"row for them, first: {readable(names[wrong[0]])}; rename them"
+                f"{part_of(len(wrong), len(names), 'picture')} {agreed(len(wrong), 'have')} no name in "
+                f"UTF-8, so no table has a row for {agreed(len(wrong), 'them')}, first: "
+                f"{readable(names[wrong[0]])}; rename {agreed(len(wrong), 'them')}"
             )
             self.notes = (*self.notes, note)
         return frozenset(wrong)

@@ -5,6 +5,12 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 
+# Counts are English too: higher rooms have them from here.
+from unprompt.errors import agreed as agreed
+from unprompt.errors import counted as counted
+from unprompt.errors import none_readable as none_readable
+from unprompt.errors import part_of as part_of
+
 _SILENT_H = ("hour", "honest", "honor", "honour", "heir")
 _SPOKEN_LETTERS = ("x-ray", "led", "suv")  # whole words whose first letter is spoken as its name
 # Beginnings with a vowel letter but a consonant's sound: "you", or the "w" of "one".
@@ -32,11 +38,6 @@ def add_article(noun: str) -> str:
 def list_in_words(things: Sequence[str]) -> str:
     """["a", "b", "c"] -> "a, b and c"."""
     return " and ".join(filter(None, (", ".join(things[:-1]), things[-1])))
-
-
-def counted(count: int, noun: str, plural: str = "") -> str:
-    """ "1 image", "0 images", "1,200 images"; `plural` where it is not the noun with an s."""
-    return f"{count:,} {noun if count == 1 else plural or f'{noun}s'}"
 
 
 def join_spaced_digits(text: str) -> str:
