@@ -15,7 +15,7 @@ from torch import nn
 
 from unprompt.colouring_pages.config import PRESETS, DiscriminatorConfig, GeneratorConfig, PageTraining
 from unprompt.colouring_pages.generator_files import read_generator, read_generator_record, write_generator
-from unprompt.colouring_pages.network import Discriminator, Generator, scaled
+from unprompt.colouring_pages.network import Discriminator, Generator, RepeatedConvolution, scaled
 from unprompt.colouring_pages.reference_checkpoint import (
     generator_names,
     load_reference,
@@ -278,6 +278,16 @@ def test_any_mixture_makes_pictures_of_the_size(up: str, norm: str, skips: bool)
     made = network(torch.rand(2, 3, 16, 40))
     assert made.shape == (2, 3, 16, 40)
     assert made.abs().max() <= 1
+
+
+def test_a_repeated_convolution_is_one_of_repeated_pixels() -> None:
+    own, x = RepeatedConvolution(5, 3, bias=True), torch.randn(2, 5, 6, 7)
+    plain = nn.Sequential(nn.Upsample(scale_factor=2, mode="nearest"), nn.Conv2d(5, 3, 3, padding=1))
+    plain[1].load_state_dict(own.state_dict())
+    torch.testing.assert_close(own(x), plain(x), atol=1e-5, rtol=1e-5)
+    for layer in (own, plain):
+        layer(x).square().sum().backward()
+    torch.testing.assert_close(own.weight.grad, plain[1].weight.grad, atol=1e-3, rtol=1e-4)
 
 
 @pytest.mark.parametrize("skips", [True, False])
