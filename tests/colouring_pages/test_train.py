@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import argparse
 import json
 import os
 import signal
@@ -16,6 +17,7 @@ import pytest
 import torch
 from PIL import Image, ImageDraw
 
+from unprompt.cli.options import add_settings, settings_from
 from unprompt.colouring_pages import train as training
 from unprompt.colouring_pages.config import PageMachine, PageTraining
 from unprompt.colouring_pages.generator_files import read_generator, read_generator_record, write_generator
@@ -232,6 +234,30 @@ def test_a_tiny_network_learns_its_task(gan: str, folder: Path, tmp_path: Path) 
     assert last["l1"] < 0.5 * first["l1"]
     assert ("discriminator" in last) == (gan != "none")
     assert not (tmp_path / gan / "samples").exists()
+
+
+@pytest.mark.parametrize("gan", ["vanilla", "wgangp"])
+def test_half_precision_learns_in_whole_weights(gan: str, folder: Path, tmp_path: Path) -> None:
+    learnt = run(folder, tmp_path / "run", replace(TINY, gan=gan, precision="bf16"))
+    assert learnt.rows[1]["l1"] < learnt.rows[0]["l1"]
+    network = read_generator(tmp_path / "run" / "generator.safetensors")
+    weights = torch.cat([parameter.detach().flatten() for parameter in network.parameters()])
+    assert (weights != weights.bfloat16()).float().mean() > 0.5
+    assert read_generator_record(tmp_path / "run" / "generator.safetensors")["machine"]["precision"] == "bf16"
+
+
+def test_settings_become_options() -> None:
+    parser = argparse.ArgumentParser()
+    add_settings(parser, PageTraining)
+    add_settings(parser, PageMachine)
+    options = parser.parse_args(
+        ["--filters", "8", "--no-mirror", "--weights", "a.pth", "--judge-layers", "2"]
+    )
+    assert settings_from(options, PageTraining) == PageTraining(
+        filters=8, mirror=False, weights=Path("a.pth"), judge_layers=2
+    )
+    assert settings_from(options, PageMachine) == PageMachine()
+    assert "30/256" in parser.format_help()
 
 
 def plain_pictures(folder: Path) -> tuple[torch.Tensor, torch.Tensor]:
