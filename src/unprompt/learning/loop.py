@@ -33,7 +33,7 @@ from unprompt.datasets.seeds import derive_seed
 from unprompt.errors import ConfigError, RunError
 from unprompt.learning.curves import Row, plot_curves, write_tables
 from unprompt.learning.parts import Learner, Part
-from unprompt.learning.schedule import Schedule, learning_rate_share
+from unprompt.learning.schedule import Schedule
 from unprompt.learning.state import Standing, read_state, write_state
 from unprompt.progress import Progress, silent
 from unprompt.storage.files import writing
@@ -200,7 +200,7 @@ class Loop:
             self._learn_epoch()
             standing = self._standing
             images = standing.batches * self._batch
-            share = learning_rate_share(standing.step - 1, self._steps, self._schedule.warmup)
+            share = self._schedule.share(standing.step - 1, self._steps)
             yield {
                 "epoch": standing.epoch,
                 "step": standing.step,
@@ -262,7 +262,7 @@ class Loop:
         """One step of every part; gives the sums of what they measure in this process's examples."""
         accelerator, step = self._accelerator, self._standing.step
         torch.manual_seed(derive_seed(self._schedule.seed, "step", step, accelerator.process_index))
-        share = learning_rate_share(step, self._steps, self._schedule.warmup)
+        share = self._schedule.share(step, self._steps)
         measured: Sums = {}
         for learner in self._learners:
             with self._turn_of(learner):

@@ -31,6 +31,24 @@ class Schedule:
         """The settings on which the result depends."""
         return {name: value for name, value in asdict(self).items() if name != "save_minutes"}
 
+    def share(self, step: int, steps: int) -> float:
+        """The share of the peak learning rate in step 0 … steps - 1."""
+        return learning_rate_share(step, steps, self.warmup)
+
+
+@dataclass(frozen=True)
+class LinearDecay(Schedule):
+    """At the peak for the first half of the steps, then on a straight line to 0; there is no warm-up.
+
+    Isola et al. 2017, "Image-to-Image Translation with Conditional Adversarial Networks", as its authors'
+    code has it, by steps in place of epochs.
+    """
+
+    def share(self, step: int, steps: int) -> float:
+        """The share of the peak learning rate in step 0 … steps - 1."""
+        half = steps // 2
+        return min(1.0, (steps - step) / (steps - half))
+
 
 def learning_rate_share(step: int, steps: int, warmup: float) -> float:
     """The share of the peak learning rate in step 0 … steps - 1: a linear rise, then half a cosine to 0.
