@@ -1,9 +1,9 @@
 """Paint by numbers: a number in each area of a drawing, and a palette of few colours taken from the picture.
 
 An area's number stands at its pole of inaccessibility, the middle of the largest circle within it, with
-digits that this circle holds. Where they would be too small to read, the number stands in the nearest free place
-beside the area, with a line to it. Areas that are too narrow to be coloured, and those for which there is no
-free place, get no number and the colour of the neighbour with which they share the longest border.
+digits that fit this circle. Where they would be too small to read, the number stands in the nearest free
+place beside the area, with a line to it. Areas that are too narrow to be coloured, and those for which there
+is no free place, get no number and the colour of the neighbour with which they share the longest border.
 """
 
 from __future__ import annotations
@@ -43,6 +43,7 @@ if TYPE_CHECKING:
     Colours = NDArray[np.uint8]  # (N, 3)
     Floats = NDArray[np.float64]
 
+CLOSE = 0.03  # of a drawing's longest side, white that stays around it
 APART = 8.0  # CIELAB: colours nearer than this become one, as they are hard to tell apart in crayons
 PAPER_LIGHT, PAPER_CHROMA = 95.0, 6.0  # CIELAB: lighter and less coloured than this is white as paper is
 CLEAR = 0.25  # mm around a number that no line touches
@@ -127,10 +128,7 @@ def number_regions(
     with needed_for("painting by numbers", "pages", ConfigError):
         import scipy.ndimage  # noqa: F401
 
-    if labels.ndim != 2 or picture.shape != (*labels.shape, 3):
-        raise InputError(
-            f"regions have shape {labels.shape} and their picture {picture.shape}, not H x W twice"
-        )
+    _check(labels, picture)
     areas = np.bincount(labels.ravel())
     areas[0] = 0
     if not areas.any():
@@ -237,12 +235,13 @@ def make_number_sheets(
 ) -> tuple[Sheet, Sheet]:
     """The sheet to paint, and its solution in colour, both with the palette as a legend.
 
-    `labels`: (H, W) regions over the whole of the drawing, 0 on lines. `picture`: (H, W, 3). All of the
-    drawing is printed, one to a sheet; `trim`, `on_page` and `original` count for nothing. Raises as
-    `number_regions` and `furnish`.
+    `labels`: (H, W) regions over the whole of the drawing, 0 on lines. `picture`: (H, W, 3). There is one
+    drawing to a sheet: `on_page` and `original` count for nothing. `trim` takes off white around the lines,
+    never colours. Raises as `number_regions` and `furnish`.
     """
-    if labels.ndim != 2:
-        raise InputError(f"regions have shape {labels.shape}, not (H, W)")
+    _check(labels, picture)
+    if paper.trim:
+        drawing, labels, picture = _trim(drawing, labels, picture)
     frame = frame_of(drawing, trim=False)
     colours = np.unique(region_colours(labels, picture)[np.unique(labels[labels > 0])], axis=0)
     plan = _plan(frame, min(len(colours), config.colours), paper, config)
@@ -266,6 +265,34 @@ def make_number_sheets(
     border = () if (edge == edge[0]).all() and is_white(edge[0]) else (Ink(whole.path(), RULE),)
     ink = (*plan.furniture, *border, lines, *legend)
     return Sheet(plan.size, (*ink, *numbers), swatches), Sheet(plan.size, ink, (solution, *swatches))
+
+
+def _check(labels: Labels, picture: NDArray[np.uint8]) -> None:
+    if labels.ndim != 2 or picture.shape != (*labels.shape, 3):
+        raise InputError(
+            f"regions have shape {labels.shape}, not (H, W), or their picture {picture.shape}, not (H, W, 3)"
+        )
+
+
+def _trim(
+    drawing: LineDrawing, labels: Labels, picture: NDArray[np.uint8]
+) -> tuple[LineDrawing, Labels, NDArray[np.uint8]]:
+    """All three without what is beyond the lines and a border of CLOSE, if there is only white there."""
+    tight, unit = frame_of(drawing, trim=True), drawing.size[0] / labels.shape[1]  # units a pixel
+    height, width = labels.shape
+    border = CLOSE * max(tight.width, tight.height)
+    left, top = (max(0, math.floor((start - border) / unit)) for start in tight[:2])
+    right = min(width, math.ceil((tight.right + border) / unit))
+    bottom = min(height, math.ceil((tight.bottom + border) / unit))
+    outside = np.ones(labels.shape, bool)
+    outside[top:bottom, left:right] = False
+    colours = region_colours(labels, picture)[np.unique(labels[outside & (labels > 0)])]
+    if not all(map(is_white, colours)):
+        return drawing, labels, picture
+    shift = np.array((left, top)) * unit
+    curves = tuple((curve - shift).astype(np.float32) for curve in drawing.curves)
+    part = np.s_[top:bottom, left:right]
+    return LineDrawing(((right - left) * unit, (bottom - top) * unit), curves), labels[part], picture[part]
 
 
 class _Circle(NamedTuple):
@@ -463,19 +490,18 @@ def _entry_width(config: NumbersConfig, font: Path | None) -> float:
 def _put_legend(
     found: Numbering, box: Box, font: Path | None, config: NumbersConfig
 ) -> tuple[list[Ink], tuple[Picture, ...]]:
-    """Numbers, patches and names of the colours that are written, row by row."""
+    """Numbers, patches and names of colours, row by row; the white that is not written has no number here."""
     ink, swatches = [], []
     wide = _entry_width(config, font)
     columns = max(1, int(box.width / wide + 1e-6))
     for index, colour in enumerate(found.palette):
-        if index + 1 == found.white:
-            continue
         x, y = box.x + index % columns * wide, box.y + index // columns * ROW
         swatch = SWATCH._replace(x=x + 1.5 * WORDS, y=y + (ROW - SWATCH.height) / 2)
         swatches.append(Picture(Image.new("RGB", (1, 1), tuple(map(int, colour))), swatch))
         line = swatch.y + (SWATCH.height + _digit_height(font) * WORDS) / 2
         ink.append(Ink(swatch.path(), RULE))
-        ink.append(put_text(str(index + 1), swatch.x - WORDS / 4, line, WORDS, font, align=1))
+        if index + 1 != found.white:
+            ink.append(put_text(str(index + 1), swatch.x - WORDS / 4, line, WORDS, font, align=1))
         if config.colour_names:
             ink.append(put_text(name_colour(colour), swatch.right + WORDS / 3, line, WORDS, font))
     return ink, tuple(swatches)
