@@ -11,13 +11,14 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from functools import cache
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 from PIL import Image
 
 from unprompt.colouring_pages.drawing import LineDrawing
-from unprompt.colouring_pages.lettering import letter
+from unprompt.colouring_pages.lettering import letter, measure
 from unprompt.colouring_pages.paper import (
     GAP,
     RULE,
@@ -134,7 +135,7 @@ def number_regions(
     if not areas.any():
         raise InputError("the drawing has no region to colour: all of it is lines")
     colours = region_colours(labels, picture)  # (R + 1, 3)
-    there = np.flatnonzero(areas)
+    there = np.flatnonzero(areas).tolist()
     palette = choose_palette(colours[there], areas[there], config.colours)
     chosen = np.full(len(areas), -1)
     chosen[there] = _nearest(_lab(colours[there]), _lab(palette))
@@ -347,7 +348,7 @@ class _Placer:
             gaps = np.hypot(*(line[:, None] - taken[None, :, :2]).transpose(2, 0, 1)) - taken[:, 2]  # (P, T)
             if (gaps > 0).all() and (gaps[-1] > radius).all():
                 self._write(Spot(region, 0, x, y, height, (circle.x, circle.y)), digits)
-                self.taken += [_Circle(*point, DOT / self.scale) for point in line]
+                self.taken += [_Circle(x, y, DOT / self.scale) for x, y in line.tolist()]
                 return True
         return False
 
@@ -389,12 +390,14 @@ def number_box(number: int | str, font: Path | None = None) -> Size:
     return (right - left) / _digit_height(font), 1.0
 
 
+@cache
 def half_diagonal(digits: str, font: Path | None) -> float:
     """From the middle to the corner of a number with so many digits, 1 high, whichever they are."""
     width = max(number_box(digit * len(digits), font)[0] for digit in "0123456789")
     return math.hypot(width, 1) / 2
 
 
+@cache
 def _digit_height(font: Path | None) -> float:
     _, top, _, bottom = letter("0123456789", font).box
     return bottom - top
@@ -483,7 +486,7 @@ def _plan(frame: Box, count: int, paper: PaperConfig, config: NumbersConfig) -> 
 
 
 def _entry_width(config: NumbersConfig, font: Path | None) -> float:
-    names = max(letter(name, font).advance for name in COLOUR_NAMES) * WORDS if config.colour_names else 0.0
+    names = max(measure(name, font) for name in COLOUR_NAMES) * WORDS if config.colour_names else 0.0
     return 2 * WORDS + SWATCH.width + names + GAP
 
 
@@ -541,8 +544,10 @@ def _lab(colours: Colours) -> Floats:
 
 
 def _distances(one: Floats, other: Floats) -> Floats:
-    return np.linalg.norm(one[:, None] - other[None], axis=2)  # (M, N)
+    distances: Floats = np.linalg.norm(one[:, None] - other[None], axis=2)  # (M, N)
+    return distances
 
 
 def _nearest(lab: Floats, palette: Floats) -> NDArray[np.int64]:
-    return _distances(lab, palette).argmin(1)
+    nearest: NDArray[np.int64] = _distances(lab, palette).argmin(1)
+    return nearest

@@ -220,7 +220,7 @@ def _sheet(
     pairs: Sequence[tuple[LineDrawing, Image.Image | None]], config: PaperConfig, number: str
 ) -> Sheet:
     frames = [frame_of(drawing, config.trim) for drawing, _ in pairs]
-    plan = _best(_plans(frames, [picture and picture.size for _, picture in pairs], config, number))
+    plan = _best(_plans(frames, [picture.size if picture else None for _, picture in pairs], config, number))
     ink = list(furnish(plan.size, config, number, plan.taken)[0])
     pictures = []
     for (drawing, original), frame, (box, corner) in zip(pairs, frames, plan.boxes, strict=True):

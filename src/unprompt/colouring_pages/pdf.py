@@ -17,7 +17,7 @@ from PIL import Image
 from PIL.TiffImagePlugin import STRIPBYTECOUNTS, STRIPOFFSETS, TiffImageFile
 
 from unprompt import __version__
-from unprompt.colouring_pages.sheet import INCH, JPEG, Picture, Sheet
+from unprompt.colouring_pages.sheet import INCH, JPEG_QUALITY, Picture, Sheet
 from unprompt.errors import InputError
 from unprompt.storage.files import writing
 
@@ -107,7 +107,7 @@ class _Writer:
             content = zlib.compress(places.astype(np.uint8).tobytes(), 9)
             return self._image(image.size, f"{form} /BitsPerComponent 8 /Filter /FlateDecode", content)
         stream = io.BytesIO()
-        image.save(stream, **JPEG)
+        image.save(stream, "JPEG", quality=JPEG_QUALITY)
         space = "/DeviceGray" if image.mode == "L" else "/DeviceRGB"
         form = f"/ColorSpace {space} /BitsPerComponent 8 /Filter /DCTDecode"
         return self._image(image.size, form, stream.getvalue())

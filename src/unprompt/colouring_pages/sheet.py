@@ -13,7 +13,7 @@ from unprompt.errors import ConfigError
 from unprompt.storage.packages import needed_for
 
 INCH = 25.4  # mm
-JPEG = {"format": "JPEG", "quality": 92}  # of photographs within SVG and PDF
+JPEG_QUALITY = 92  # of photographs within SVG and PDF
 
 
 class Box(NamedTuple):
@@ -145,7 +145,7 @@ def picture_file(picture: Picture) -> tuple[str, bytes]:
     """A picture as a file: "png" where it is flat, else "jpeg"."""
     stream = io.BytesIO()
     kind = "png" if picture.flat else "jpeg"
-    picture.image.save(stream, **({"format": "PNG"} if picture.flat else JPEG))
+    picture.image.save(stream, kind, quality=JPEG_QUALITY)
     return kind, stream.getvalue()
 
 
