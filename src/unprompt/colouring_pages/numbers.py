@@ -58,35 +58,40 @@ SWATCH = Box(0, 0, 9.0, 6.0)  # mm, a colour of the legend
 ROW = 8.5  # mm, height of an entry of the legend
 WORDS = 4.0  # mm an em of the legend's texts
 
-COLOUR_NAMES = {
-    "black": (0, 0, 0),
-    "dark grey": (75, 75, 75),
-    "grey": (135, 135, 135),
-    "light grey": (205, 205, 205),
-    "white": (255, 255, 255),
-    "dark red": (135, 20, 25),
-    "red": (220, 35, 35),
-    "bright pink": (235, 70, 155),
-    "pink": (250, 170, 195),
-    "dark orange": (215, 95, 15),
-    "orange": (250, 150, 40),
-    "yellow": (250, 220, 50),
-    "light yellow": (253, 243, 170),
-    "olive": (125, 125, 45),
-    "dark green": (20, 85, 45),
-    "green": (65, 155, 60),
-    "light green": (170, 215, 115),
-    "turquoise": (60, 190, 180),
-    "light blue": (150, 210, 240),
-    "blue": (45, 110, 210),
-    "dark blue": (25, 40, 110),
-    "purple": (115, 50, 150),
-    "lilac": (195, 165, 225),
-    "dark brown": (80, 50, 30),
-    "brown": (140, 88, 50),
-    "light brown": (190, 145, 100),
-    "beige": (235, 214, 180),
-}
+COLOUR_NAMES = (  # some names have two shades, as CIELAB bends hues of blue, and tomatoes are red
+    ("black", (0, 0, 0)),
+    ("dark grey", (75, 75, 75)),
+    ("grey", (135, 135, 135)),
+    ("light grey", (205, 205, 205)),
+    ("white", (255, 255, 255)),
+    ("dark red", (135, 20, 25)),
+    ("red", (220, 35, 35)),
+    ("red", (235, 90, 75)),
+    ("bright pink", (235, 70, 155)),
+    ("pink", (250, 170, 195)),
+    ("dark orange", (215, 95, 15)),
+    ("orange", (250, 150, 40)),
+    ("yellow", (250, 220, 50)),
+    ("light yellow", (253, 243, 170)),
+    ("olive", (125, 125, 45)),
+    ("dark green", (20, 85, 45)),
+    ("green", (65, 155, 60)),
+    ("green", (95, 160, 50)),
+    ("light green", (170, 215, 115)),
+    ("turquoise", (60, 190, 180)),
+    ("light blue", (150, 210, 240)),
+    ("blue", (45, 110, 210)),
+    ("blue", (40, 60, 200)),
+    ("dark blue", (25, 40, 110)),
+    ("purple", (115, 50, 150)),
+    ("purple", (90, 30, 190)),
+    ("lilac", (195, 165, 225)),
+    ("dark brown", (80, 50, 30)),
+    ("brown", (140, 88, 50)),
+    ("brown", (130, 95, 80)),
+    ("light brown", (190, 145, 100)),
+    ("beige", (235, 214, 180)),
+)
 
 
 class Spot(NamedTuple):
@@ -223,8 +228,8 @@ def is_white(colour: Sequence[int] | Colours) -> bool:
 
 def name_colour(colour: Sequence[int] | Colours) -> str:
     """What a colour (3,) is called, by the nearest of COLOUR_NAMES."""
-    named = np.array(list(COLOUR_NAMES.values()), np.uint8)
-    return list(COLOUR_NAMES)[int(_nearest(_lab(np.asarray(colour, np.uint8)[None]), _lab(named))[0])]
+    named = np.array([shade for _, shade in COLOUR_NAMES], np.uint8)
+    return COLOUR_NAMES[int(_nearest(_lab(np.asarray(colour, np.uint8)[None]), _lab(named))[0])][0]
 
 
 def make_number_sheets(
@@ -476,7 +481,7 @@ def _plan(frame: Box, count: int, paper: PaperConfig, config: NumbersConfig) -> 
             ),
         ]
         plans += [
-            _Plan(size, furniture, fit((frame.width, frame.height), cell), legend)
+            _Plan(size, furniture, fit((frame.width, frame.height), cell, paper.line_width / 2), legend)
             for cell, legend in cells
             if min(cell.width, cell.height) > 0
         ]
@@ -486,7 +491,7 @@ def _plan(frame: Box, count: int, paper: PaperConfig, config: NumbersConfig) -> 
 
 
 def _entry_width(config: NumbersConfig, font: Path | None) -> float:
-    names = max(measure(name, font) for name in COLOUR_NAMES) * WORDS if config.colour_names else 0.0
+    names = max(measure(name, font) for name, _ in COLOUR_NAMES) * WORDS if config.colour_names else 0.0
     return 2 * WORDS + SWATCH.width + names + GAP
 
 

@@ -87,13 +87,13 @@ def page_sizes(config: PaperConfig) -> Iterator[Size]:
 def frame_of(drawing: LineDrawing, trim: bool) -> Box:
     """The part of a drawing, in its units, that is to be seen: its lines if `trim`, else all of it.
 
-    Lines beyond a drawing's size are always within. Lines without any extent count for nothing.
+    Lines beyond a drawing's size are always within. `trim` does nothing where lines have no extent.
     """
     whole = np.array([(0.0, 0.0), drawing.size])
     bounds = _bounds(drawing)
-    if bounds is None or not (bounds[1] > bounds[0]).any():
+    if bounds is None:
         corners = whole
-    elif trim:
+    elif trim and (bounds[1] > bounds[0]).any():
         corners = bounds
     else:
         corners = np.stack([np.minimum(whole[0], bounds[0]), np.maximum(whole[1], bounds[1])])
@@ -128,10 +128,11 @@ def _bounds(drawing: LineDrawing) -> NDArray[np.float64] | None:
     return np.stack([points.min(0), points.max(0)])
 
 
-def fit(size: Size, box: Box) -> Box:
-    """The largest part of `box` that has the proportion of `size`, in its middle."""
-    scale = min(box.width / size[0], box.height / size[1])
-    width, height = size[0] * scale, size[1] * scale
+def fit(size: Size, box: Box, rim: float = 0.0) -> Box:
+    """The largest part of `box`, in its middle, with the proportion of `size` inside a rim of so many mm."""
+    inner = box.inset(rim)
+    scale = min(inner.width / size[0], inner.height / size[1])
+    width, height = size[0] * scale + 2 * rim, size[1] * scale + 2 * rim
     return Box(box.x + (box.width - width) / 2, box.y + (box.height - height) / 2, width, height)
 
 
@@ -268,7 +269,7 @@ def _fit_cell(
     The drawing is in the cell's middle if it leaves that corner free, else below the original or left of it,
     where it is larger.
     """
-    place = partial(fit, (frame.width, frame.height))
+    place = partial(fit, (frame.width, frame.height), rim=config.line_width / 2)
     if original is None:
         return place(cell), None
     side = min(config.original_size, max(cell.width, cell.height) / 3)
@@ -319,9 +320,12 @@ def _cover(drawings: Sequence[LineDrawing], config: PaperConfig, size: Size) -> 
     some = [drawings[round(place)] for place in np.linspace(0, len(drawings) - 1, count)]
     frames = [frame_of(drawing, trim=True) for drawing in some]
     sizes = [(frame.width, frame.height) for frame in frames]
-    layouts = [list(map(fit, sizes, cells)) for cells in _grids(box, count)]
-    boxes = max(layouts, key=lambda boxes: sum(found.area for found in boxes), default=[])
     width = min(COVER_LINES, config.line_width)
+    layouts = [
+        [fit(size, cell, width / 2) for size, cell in zip(sizes, cells, strict=False)]
+        for cells in _grids(box, count)
+    ]
+    boxes = max(layouts, key=lambda boxes: sum(found.area for found in boxes), default=[])
     for drawing, frame, found in zip(some, frames, boxes, strict=True):
         ink.append(place_drawing(drawing, frame, found, width)[0])
     return Sheet(size, tuple(ink))
