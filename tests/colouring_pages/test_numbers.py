@@ -23,7 +23,7 @@ from unprompt.colouring_pages.numbers import (
     half_diagonal,
     is_white,
     make_number_sheets,
-    name_colour,
+    name_colours,
     number_box,
     number_regions,
     region_colours,
@@ -190,12 +190,14 @@ def test_lightness_and_colour_are_measured_as_scikit_image_does() -> None:
 
 
 def test_colours_have_names() -> None:
-    assert [name_colour(colour) for colour in (RED, BLUE, WHITE, (0, 0, 0))] == [
-        "red",
-        "blue",
-        "white",
-        "black",
-    ]
+    colours = np.array([RED, BLUE, WHITE, (0, 0, 0)], np.uint8)
+    assert name_colours(colours) == ["red", "blue", "white", "black"]
+    yellows = np.array([(241, 179, 28), (252, 234, 43)], np.uint8)
+    assert name_colours(yellows[:1]) == name_colours(yellows[1:]) == ["yellow"]
+    assert name_colours(yellows) == ["orange", "yellow"]
+
+
+def test_paper_white_is_told_from_light_colours() -> None:
     assert is_white((252, 252, 250))
     assert not is_white((255, 255, 200))
 

@@ -45,6 +45,7 @@ if TYPE_CHECKING:
     Floats = NDArray[np.float64]
 
 CLOSE = 0.03  # of a drawing's longest side, white that stays around it
+SAME = 12.0  # CIELAB: a colour's name may be that much farther than the nearest
 APART = 8.0  # CIELAB: colours nearer than this become one, as they are hard to tell apart in crayons
 PAPER_LIGHT, PAPER_CHROMA = 95.0, 6.0  # CIELAB: lighter and less coloured than this is white as paper is
 CLEAR = 0.25  # mm around a number that no line touches
@@ -226,10 +227,21 @@ def is_white(colour: Sequence[int] | Colours) -> bool:
     return bool(light > PAPER_LIGHT and np.hypot(*chroma) < PAPER_CHROMA)
 
 
-def name_colour(colour: Sequence[int] | Colours) -> str:
-    """What a colour (3,) is called, by the nearest of COLOUR_NAMES."""
-    named = np.array([shade for _, shade in COLOUR_NAMES], np.uint8)
-    return COLOUR_NAMES[int(_nearest(_lab(np.asarray(colour, np.uint8)[None]), _lab(named))[0])][0]
+def name_colours(palette: Colours) -> list[str]:
+    """What colours (N, 3) are called, by the nearest of COLOUR_NAMES.
+
+    Of two with the same name the farther one takes another, if one is nearly as near.
+    """
+    far = _distances(_lab(palette), _lab(np.array([shade for _, shade in COLOUR_NAMES], np.uint8)))
+    names = [""] * len(palette)
+    for index in np.argsort(far.min(1), kind="stable").tolist():
+        near = [
+            COLOUR_NAMES[place][0]
+            for place in np.argsort(far[index])
+            if far[index, place] < far[index].min() + SAME
+        ]
+        names[index] = next((name for name in near if name not in names), near[0])
+    return names
 
 
 def make_number_sheets(
@@ -502,7 +514,7 @@ def _put_legend(
     ink, swatches = [], []
     wide = _entry_width(config, font)
     columns = max(1, int(box.width / wide + 1e-6))
-    for index, colour in enumerate(found.palette):
+    for index, (colour, name) in enumerate(zip(found.palette, name_colours(found.palette), strict=True)):
         x, y = box.x + index % columns * wide, box.y + index // columns * ROW
         swatch = SWATCH._replace(x=x + 1.5 * WORDS, y=y + (ROW - SWATCH.height) / 2)
         swatches.append(Picture(Image.new("RGB", (1, 1), tuple(map(int, colour))), swatch))
@@ -511,7 +523,7 @@ def _put_legend(
         if index + 1 != found.white:
             ink.append(put_text(str(index + 1), swatch.x - WORDS / 4, line, WORDS, font, align=1))
         if config.colour_names:
-            ink.append(put_text(name_colour(colour), swatch.right + WORDS / 3, line, WORDS, font))
+            ink.append(put_text(name, swatch.right + WORDS / 3, line, WORDS, font))
     return ink, tuple(swatches)
 
 
