@@ -127,6 +127,33 @@ def test_a_region_too_small_for_digits_has_its_number_beside_it_with_a_line() ->
     check_spots(labels, found, 0.4, config)
 
 
+def test_many_small_regions_keep_their_numbers_and_lines_apart() -> None:
+    labels = np.ones((90, 90), np.int32)
+    for index in range(16):
+        row, column = 28 + 9 * (index // 4), 28 + 9 * (index % 4)
+        labels[row : row + 6, column : column + 6] = 2 + index
+    picture = np.full((90, 90, 3), RED, np.uint8)
+    picture[labels > 1] = BLUE
+    config = NumbersConfig()
+    found = number_regions(labels, picture, 0.4, config)
+    check_spots(labels, found, 0.4, config)
+    outside = [spot for spot in found.spots if spot.tip]
+    assert len(outside) >= 8
+    for spot in outside:
+        for other in found.spots:
+            if other.region != spot.region:
+                middle = np.array((other.x, other.y))
+                assert (
+                    distance(middle, np.array((spot.x, spot.y)), np.array(spot.tip)) > other.height / 0.4 / 2
+                )
+
+
+def distance(point: np.ndarray, start: np.ndarray, end: np.ndarray) -> float:
+    """From a point to a straight line between two others."""
+    along = np.clip((point - start) @ (end - start) / ((end - start) @ (end - start)), 0, 1)
+    return float(np.hypot(*(start + along * (end - start) - point)))
+
+
 def test_a_sliver_takes_the_colour_beyond_its_longest_border() -> None:
     labels = np.ones((60, 90), np.int32)
     labels[:, 60:] = 3
