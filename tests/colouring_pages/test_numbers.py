@@ -130,7 +130,7 @@ def test_a_region_too_small_for_digits_has_its_number_beside_it_with_a_line() ->
 def test_many_small_regions_keep_their_numbers_and_lines_apart() -> None:
     labels = np.ones((90, 90), np.int32)
     for index in range(16):
-        row, column = 28 + 9 * (index // 4), 28 + 9 * (index % 4)
+        row, column = 30 + 7 * (index // 4), 30 + 7 * (index % 4)
         labels[row : row + 6, column : column + 6] = 2 + index
     picture = np.full((90, 90, 3), RED, np.uint8)
     picture[labels > 1] = BLUE
@@ -144,8 +144,22 @@ def test_many_small_regions_keep_their_numbers_and_lines_apart() -> None:
             if other.region != spot.region:
                 middle = np.array((other.x, other.y))
                 assert (
-                    distance(middle, np.array((spot.x, spot.y)), np.array(spot.tip)) > other.height / 0.4 / 2
+                    distance(middle, np.array((spot.x, spot.y)), np.array(spot.tip))
+                    > other.height * half_diagonal("0", None) / 0.4
                 )
+
+
+def test_a_line_that_would_cross_a_number_is_not_drawn() -> None:
+    labels = np.zeros((14, 70), np.int32)
+    labels[1:13, 16:66] = 1  # a corridor as high as one number
+    labels[4:10, 9:15] = 2
+    labels[4:10, 2:8] = 3  # whose way to the corridor leads through the number of the one before
+    picture = np.array([WHITE, RED, BLUE, (250, 220, 50)], np.uint8)[labels]
+    config = NumbersConfig(most_number=2)
+    found = number_regions(labels, picture, 0.4, config)
+    assert [spot.region for spot in found.spots] == [1, 2]
+    assert found.number.tolist() == [0, 1, 2, 2]
+    check_spots(labels, found, 0.4, config)
 
 
 def distance(point: np.ndarray, start: np.ndarray, end: np.ndarray) -> float:
