@@ -524,7 +524,7 @@ class TestSession:
         long = "é" * 125
         names = [
             *("1, a cat.png", 'say "hi".png', "two\nlines.png", "-x.png", "10_cat/001.png", "20_dog/001.png"),
-            *("same.png", "same.jpg", f"{long}x.png", f"{long}x.bmp", f"{long}y.webp"),
+            *("same.png", "same.jpg", f"{long}x.png", f"{long}x.bmp", f"{long}.webp"),
         ]
         for name in names:
             path = tmp_path / "images" / name
