@@ -664,7 +664,7 @@ def _decoding(unknown: str = NO_IMAGE) -> Iterator[None]:
     except FileNotFoundError:
         raise UnreadableImageError("the file is gone, or a link that leads nowhere") from None
     except DAMAGED_IMAGE as error:
-        raise UnreadableImageError(f"damaged or truncated: {error}") from error
+        raise UnreadableImageError(f"damaged or truncated: {' '.join(str(error).split())}") from error
     except MemoryError:
         raise UnreadableImageError("not enough memory to decode it") from None
 
