@@ -260,7 +260,7 @@ class TestErrors:
 
     def test_a_missing_column(self, tmp_path: Path) -> None:
         pl.DataFrame({"imgId": ["1"], "image": [{"bytes": png(1)}]}).write_parquet(tmp_path / "a.parquet")
-        with pytest.raises(InputError, match=r"no column 'prompt' \(it has: imgId, image\)"):
+        with pytest.raises(InputError, match=r"no column for the prompt \(it has: imgId, image\)"):
             read_dataset(tmp_path)
 
     def test_parts_without_a_column_of_images(self, tmp_path: Path) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import json
 import tarfile
+import zipfile
 from pathlib import Path
 
 import polars as pl
@@ -17,7 +18,7 @@ from unprompt.datasets.provenance import read_origin
 from unprompt.errors import InputError, UnreadableImageError
 from unprompt.generate.prompt_files import read_any_prompts
 from unprompt.records import Prompts
-from unprompt.storage.images import read_encoded, read_file
+from unprompt.storage.images import find_images, read_encoded, read_file
 
 
 def paint(folder: Path, shades: dict[str, int]) -> None:
@@ -114,6 +115,37 @@ class TestImagefolder:
             read_dataset(tmp_path)
 
 
+class TestParquetOfTheHub:
+    """Columns of images and of texts, and no ids."""
+
+    def test_rows_are_called_by_file_and_number(self, tmp_path: Path) -> None:
+        for number, split in enumerate(("test", "train")):
+            rows = [
+                {"image": {"bytes": png(10 * number + row), "path": None}, "text": f"{split} {row}"}
+                for row in range(2)
+            ]
+            (tmp_path / "data").mkdir(exist_ok=True)
+            pl.DataFrame(rows).write_parquet(tmp_path / "data" / f"{split}-00000-of-00001.parquet")
+        dataset = read_dataset(tmp_path)
+        ids = tuple(f"{split}-00000-of-00001-000000{row}" for split in ("test", "train") for row in range(2))
+        assert dataset.prompts == Prompts(ids, ("test 0", "test 1", "train 0", "train 1"))
+        assert shades_of(dataset) == [0, 1, 10, 11]
+        assert find_images(tmp_path) == list(dataset.images)
+        assert check_pictures(dataset.images).sizes == (((8, 8), 4),)
+        one = tmp_path / "data" / "train-00000-of-00001.parquet"
+        assert read_dataset(one).prompts.texts == ("train 0", "train 1")
+
+    def test_a_column_of_pictures_by_another_name(self, tmp_path: Path) -> None:
+        rows = {"img": [{"bytes": png(5)}], "caption": ["five"], "label": [1]}
+        pl.DataFrame(rows).write_parquet(tmp_path / "a.parquet")
+        dataset = read_dataset(tmp_path)
+        assert dataset.prompts == Prompts(("a-0000000",), ("five",))
+        assert shades_of(dataset) == [5]
+        pl.DataFrame(rows | {"mask": [{"bytes": png(6)}]}).write_parquet(tmp_path / "a.parquet")
+        with pytest.raises(InputError, match=r"no column 'image' .it has: img, caption, label, mask"):
+            read_dataset(tmp_path)
+
+
 class TestDiffusionDB:
     @staticmethod
     def folder(path: Path) -> Path:
@@ -147,6 +179,52 @@ class TestDiffusionDB:
         (part / "z.png").unlink()
         with pytest.raises(InputError, match=r"1 of 3 prompts .* has no image, first: part-000001/x1\.png"):
             read_dataset(tmp_path)
+
+    @pytest.mark.parametrize("packed", [zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED])
+    @pytest.mark.parametrize("inside", [True, False])
+    def test_parts_as_zip_files(self, tmp_path: Path, packed: int, inside: bool) -> None:
+        """As they come from the hub: part-000001.zip, its record in it, or beside it."""
+        unpacked = self.folder(tmp_path / "unpacked")
+        zipped = tmp_path / "zipped" / "images"
+        zipped.mkdir(parents=True)
+        for part in sorted(unpacked.iterdir()):
+            with zipfile.ZipFile(zipped / f"{part.name}.zip", "w", packed) as archive:
+                for file in sorted(part.iterdir()):
+                    if file.suffix != ".json" or inside:
+                        archive.write(file, file.name)
+                    else:
+                        (zipped / file.name).write_bytes(file.read_bytes())
+        dataset = read_dataset(tmp_path / "zipped")
+        assert dataset.prompts == read_dataset(unpacked).prompts
+        assert shades_of(dataset) == [11, 12, 21]
+        assert read_dataset(zipped / "part-000002.zip").prompts.ids == ("y1",)
+        assert [file.image_id for file in find_images(zipped)] == ["x1", "x2", "y1"]
+        assert [read_encoded(file) for file in find_images(zipped / "part-000002.zip")] == [png(21)]
+
+    def test_what_is_left_over_in_a_zip_file(self, tmp_path: Path) -> None:
+        with zipfile.ZipFile(tmp_path / "part-000001.zip", "w") as archive:
+            archive.writestr("1.png", png(1))
+            archive.writestr("part-000001.json", '{"1.png": {"p": "one"}, "2.png": {"p": "two"}}')
+        with pytest.raises(InputError, match=r"1 prompt of .*part-000001\.zip have no image, first: 2\.png"):
+            read_dataset(tmp_path)
+
+    def test_a_zip_file_that_cannot_be_read(self, tmp_path: Path) -> None:
+        path = tmp_path / "0.zip"
+        with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as archive:
+            archive.writestr("1.png", png(1) + bytes(500))
+        whole = path.read_bytes()
+        [image] = find_images(path)
+        path.write_bytes(whole[:-9])
+        with pytest.raises(InputError, match=r"0\.zip cannot be read as a zip archive"):
+            find_images(path)
+        for damaged in (b"XX" + whole[2:], whole[:40] + b"\xff" * 20 + whole[60:], whole[:50], b""):
+            path.write_bytes(damaged)
+            with pytest.raises(UnreadableImageError):
+                read_file(image)
+        with zipfile.ZipFile(path, "w", zipfile.ZIP_BZIP2) as archive:
+            archive.writestr("1.png", png(1))
+        with pytest.raises(InputError, match="unpack it first"):
+            find_images(path)
 
     def test_a_file_that_is_none(self, tmp_path: Path) -> None:
         part = self.folder(tmp_path) / "part-000001"
@@ -249,6 +327,23 @@ class TestShards:
     def test_one_shard_alone(self, tmp_path: Path) -> None:
         shard = self.folder(tmp_path) / "00001.tar"
         assert read_dataset(shard).prompts == read_any_prompts(shard) == Prompts(("0001",), ("another",))
+
+    def test_their_images_alone(self, tmp_path: Path) -> None:
+        """As `predict` and the others take them: the same ids, without a look at prompts or tables."""
+        folder = self.folder(tmp_path / "shards")
+        files = find_images(folder)
+        assert files == list(read_dataset(folder).images)
+        assert find_images(folder / "00001.tar") == list(read_dataset(folder / "00001.tar").images)
+        assert find_images(tmp_path, recursive=True) == files
+        with pytest.raises(InputError, match=r"holds no images .* add --recursive"):
+            find_images(tmp_path)
+        paint(folder, {"own.png": 9})
+        with pytest.warns(UserWarning, match=r"left out: \.tar 2"):
+            assert [file.image_id for file in find_images(folder, tell=True)] == ["own"]
+
+    def test_the_same_name_with_two_endings(self, tmp_path: Path) -> None:
+        write_tar(tmp_path / "0.tar", {"1.png": png(1), "1.jpg": png(2)})
+        assert [file.image_id for file in find_images(tmp_path)] == ["0/1.jpg", "0/1.png"]
 
     def test_an_image_without_a_prompt(self, tmp_path: Path) -> None:
         write_tar(tmp_path / "0.tar", {"1.png": png(1), "1.txt": b"x", "2.png": png(2), "2.json": b"{}"})

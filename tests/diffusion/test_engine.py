@@ -228,6 +228,21 @@ def test_the_pixels_are_those_of_diffusers(engine: Sd2Engine, model: Path, sched
     assert np.array_equal(ours, by_hand(model, PICTURES[:2], scheduler))
 
 
+@pytest.mark.parametrize("scheduler", [name for name in SCHEDULERS if name.endswith("-karras")])
+def test_karras_spreads_the_noise_as_his_paper_does(engine: Sd2Engine, scheduler: str) -> None:
+    """(smax^(1/7) + i / (n - 1) (smin^(1/7) - smax^(1/7)))^7, equation 5 of Karras et al. 2022."""
+    used = replace(engine, scheduler=scheduler).open().pipeline.scheduler
+    used.set_timesteps(12)
+    sigmas = np.unique(used.sigmas.numpy())[::-1]  # Heun has each twice, and a 0 stands at the end
+    highest, *_, lowest, zero = sigmas
+    ramp = np.linspace(highest ** (1 / 7), lowest ** (1 / 7), len(sigmas) - 1) ** 7
+    np.testing.assert_allclose(sigmas[:-1], ramp, rtol=1e-3)
+    assert (len(sigmas), zero) == (13, 0)
+    plain = replace(engine, scheduler=scheduler.removesuffix("-karras")).open().pipeline.scheduler
+    plain.set_timesteps(12)
+    assert np.abs(np.unique(plain.sigmas.numpy())[::-1][1:-1] / sigmas[1:-1] - 1).max() > 0.05
+
+
 def test_all_options_reach_diffusers(engine: Sd2Engine, model: Path) -> None:
     changed = replace(engine, steps=5, guidance=3.0, width=96, height=72, negative_prompt="grey")
     ours = drawn(changed)

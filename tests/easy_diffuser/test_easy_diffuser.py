@@ -23,6 +23,7 @@ from unprompt.easy_diffuser.errors import OrderError
 from unprompt.easy_diffuser.fit import draw_rows, learn_relatedness
 from unprompt.easy_diffuser.grading import Share, auc, auc_interval, calibration, grade, why_no_skill
 from unprompt.easy_diffuser.negative import chosen_words
+from unprompt.easy_diffuser.places import picture_places
 from unprompt.easy_diffuser.relatedness import (
     Relatedness,
     best_threshold,
@@ -40,7 +41,7 @@ from unprompt.generate.pocket_prompts import PocketPrompts
 from unprompt.pocket.draw import draw_scene
 from unprompt.pocket.grammar import read_scene
 from unprompt.records import Prompts
-from unprompt.storage.images import encode_png, find_images
+from unprompt.storage.images import ImageFile, encode_png, find_images
 
 LEARNED = Relatedness(a=20.0, b=-8.0, threshold=0.3, bundle="tiny", space=(0.5,), tags=("a", "b", "c"))
 
@@ -515,6 +516,46 @@ class TestSession:
         assert "bad.png: not an image" in printed.err
         assert main(common) == 0
         assert f"positive: {row['positive']}" in capsys.readouterr().out
+
+    def test_odd_names_stop_nothing(
+        self, fitted: Relatedness, world: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    ) -> None:
+        write_relatedness(tmp_path / "r.json", fitted)
+        long = "é" * 125
+        names = [
+            *("1, a cat.png", 'say "hi".png', "two\nlines.png", "-x.png", "10_cat/001.png", "20_dog/001.png"),
+            *("same.png", "same.jpg", f"{long}x.png", f"{long}x.bmp", f"{long}.webp"),
+        ]
+        for name in names:
+            path = tmp_path / "images" / name
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_bytes((world / "images" / "p0.png").read_bytes())
+        common = ["easy-diffuser", "run", str(tmp_path / "images"), "--recursive"]
+        common += ["--bundle", str(world / "clip.toml"), "--relatedness", str(tmp_path / "r.json")]
+        with serving(200, answering(encoded(picture()))) as server:
+            made = ["--send", server.url, "--out", str(tmp_path / "made")]
+            assert main([*common, *made]) == 0
+            told = capsys.readouterr()
+            assert main([*common, *made, "--json"]) == 0
+            rows = json.loads(capsys.readouterr().out)["images"]
+            assert main([*common, "--send", server.url, "--out", str(tmp_path / "images")]) == 1
+            assert len(server.asked) == 2 * len(names)  # none of the last
+        assert "pictures would replace an image" in capsys.readouterr().err
+        assert "\ntwo\\nlines\n  positive:" in f"\n{told.out}"
+        assert [row["image"] for row in rows if "\n" in row["image"]] == ["two\nlines"]
+        written = {path for path in (tmp_path / "made").rglob("*") if path.is_file()}
+        assert len(written) == len(names)
+        assert {Path(path) for row in rows for path in row["pictures"]} == written
+        assert tmp_path / "made" / "10_cat" / "001.png" in written
+        assert tmp_path / "made" / "same.jpg.png" in written
+
+
+def test_pictures_stay_in_their_folder(tmp_path: Path) -> None:
+    """Ids are absolute paths where nothing shorter tells images apart."""
+    files = [ImageFile(f"/a/{name}/1", tmp_path / f"{name}.png") for name in ("x", "y")]
+    assert picture_places(files, tmp_path / "out") == [
+        tmp_path / "out" / "a" / name / "1.png" for name in "xy"
+    ]
 
 
 class TestRoundTrips:

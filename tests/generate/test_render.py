@@ -349,7 +349,7 @@ class TestCommand:
         [
             (["--engine", "pocket", "--steps", "3"], "--steps belongs to --engine sd2"),
             (["--size", "wide"], "size must be pixels like"),
-            (["--size", "64x32"], "pocket images are square"),
+            (["--size", "64x4"], "size must be from 16"),
             (["--size", "4"], "size must be from 16"),
             (
                 ["--engine", "sd2", "--preset", "huge"],

@@ -391,6 +391,42 @@ def test_any_size(size: int) -> None:
         assert image.mode == "RGB"
 
 
+@pytest.mark.parametrize("size", [(16, 200), (64, 96), (96, 64), (300, 40)])
+def test_any_shape(size: tuple[int, int]) -> None:
+    for seed in range(30):
+        image = draw_scene(sample_scene(seed), seed, *size)
+        assert (image.size, image.mode) == (size, "RGB")
+
+
+@pytest.mark.parametrize(("width", "height"), [(128, 192), (192, 128), (96, 256), (256, 96)])
+def test_a_subject_is_whole_and_in_proportion_in_any_shape(width: int, height: int) -> None:
+    """A red fox on white has no pixel at the rim, and is as wide for its height as in a square."""
+    for view in ("", "seen through a porthole"):
+        for seed in range(4):
+            scene = Scene((Thing("fox", "a", ("red",)),), (), "on a white background", view=view)
+            picture = np.asarray(draw_scene(scene, seed, width, height)).astype(int)
+            red = picture[..., 0] > picture[..., 1:].max(axis=2) + 60
+            rows, columns = np.nonzero(red)
+            assert not np.concatenate([red[0], red[-1], red[:, 0], red[:, -1]]).any()
+            tall, wide = np.ptp(rows) + 1, np.ptp(columns) + 1
+            square = np.asarray(draw_scene(scene, seed, 128)).astype(int)
+            rows, columns = np.nonzero(square[..., 0] > square[..., 1:].max(axis=2) + 60)
+            assert wide / tall == pytest.approx((np.ptp(columns) + 1) / (np.ptp(rows) + 1), rel=0.25)
+
+
+def test_what_hangs_in_a_corner_is_whole_in_any_shape() -> None:
+    """The moon, all that is yellow beside a blue fox, is round and keeps off the rim."""
+    scene = Scene((Thing("fox", "a", ("blue",)),), (), "on a black background", light="under a full moon")
+    for seed in range(4):
+        for size in ((128, 128), (96, 170), (170, 96)):
+            picture = np.asarray(draw_scene(scene, seed, *size)).astype(int)
+            yellow = (picture[..., :2].min(axis=2) > 70) & (picture[..., 2] * 3 < picture[..., 0] * 2)
+            rows, columns = np.nonzero(yellow)
+            assert len(rows) > 100
+            assert np.ptp(rows) == pytest.approx(np.ptp(columns), abs=2)
+            assert min(rows.min(), columns.min(), size[1] - rows.max(), size[0] - columns.max()) > 2
+
+
 def test_a_larger_picture_shows_the_same_scene() -> None:
     scene = Scene((FOX, TEAPOT), ("on top of",), "on a red background")
     small = [pixels(scene, seed, 128) for seed in range(12)]
@@ -413,6 +449,7 @@ class TestEngine:
 
     def test_settings_are_what_decides_the_pictures(self) -> None:
         assert PocketEngine().settings() == {"engine": "pocket", "size": 128}
+        assert PocketEngine(64, 96).settings() == {"engine": "pocket", "width": 64, "height": 96}
         assert PocketEngine.name == "pocket"
 
     @pytest.mark.parametrize("size", [15, 2049, 0, -1])

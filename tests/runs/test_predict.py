@@ -275,6 +275,22 @@ class TestNames:
         assert len(read_prompts(tmp_path / "RUN" / "prompts.csv")) == 1
 
 
+DYING = """
+import os, signal, sys
+from pathlib import Path
+from unprompt.runs.config import PredictConfig
+from unprompt.runs.predict import predict
+name, images, out = sys.argv[1:4]
+
+def die_before(event, arguments):
+    if event == "os.rename" and os.path.basename(arguments[1]) == name:
+        os.kill(os.getpid(), signal.SIGKILL)
+
+sys.addaudithook(die_before)
+predict(Path(images), Path(out), PredictConfig(chunk=2, update=True))
+"""
+
+
 class TestUpdate:
     def test_looks_at_new_and_changed_images_only(
         self, scenes: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
@@ -314,6 +330,66 @@ class TestUpdate:
         assert read_submission(out / "submission.csv").ids == now.ids
         assert (out / "images.csv").read_text() == (fresh.folder / "images.csv").read_text()
         assert not (out / ".work").exists()
+
+    @pytest.mark.parametrize(
+        ("name", "before"),
+        [
+            ("run.json", {"images.csv": True, "prompts.csv": True}),
+            *(
+                pytest.param(name, before, marks=pytest.mark.slow)
+                for name, before in {
+                    "plan.json": {"images.csv": False, "prompts.csv": False},
+                    "chunk-000001.npz": {"images.csv": False, "prompts.csv": False},
+                    "zeroshot.npz": {"images.csv": False, "prompts.csv": False},
+                    "submission.csv": {"images.csv": False, "prompts.csv": True},
+                    "images.csv": {"images.csv": False, "prompts.csv": True},
+                }.items()
+            ),
+        ],
+    )
+    def test_killed_half_way_loses_nothing_and_ends_the_same(
+        self, scenes: Path, tmp_path: Path, name: str, before: dict[str, bool]
+    ) -> None:
+        """kill -9 in the moment before a file gets its `name`; `before`: which outputs are the new ones."""
+        pictures, config = tmp_path / "pictures", PredictConfig(chunk=2)
+        pictures.mkdir()
+        for number in (1, 2, 3):
+            shutil.copy(scenes / "images" / f"scene-{number:02d}.png", pictures)
+        predict(pictures, tmp_path / "RUN", config)
+        first = comparable(tmp_path / "RUN")
+        shutil.copy(scenes / "images" / "scene-07.png", pictures / "scene-02.png")
+        for number in (4, 5):
+            shutil.copy(scenes / "images" / f"scene-{number:02d}.png", pictures)
+        shutil.copytree(tmp_path / "RUN", tmp_path / "whole")
+        update = replace(config, update=True)
+        predict(pictures, tmp_path / "whole", update)
+        whole = comparable(tmp_path / "whole")
+        assert first.keys() == whole.keys()
+        arguments = [sys.executable, "-c", DYING, name, str(pictures), str(tmp_path / "RUN")]
+        assert subprocess.run(arguments, check=False).returncode == -signal.SIGKILL
+        half = {path: sha for path, sha in comparable(tmp_path / "RUN").items() if path in first}
+        assert half.keys() == first.keys()
+        assert all(half[path] in (first[path], whole[path]) for path in first)
+        assert {path: half[path] == whole[path] for path in before} == before
+        assert (tmp_path / "RUN" / "run.json").exists()
+        predict(pictures, tmp_path / "RUN", update)
+        assert comparable(tmp_path / "RUN") == whole
+
+    def test_what_no_image_gives_any_more_goes(self, scenes: Path, tmp_path: Path) -> None:
+        pictures = tmp_path / "pictures"
+        pictures.mkdir()
+        for number in (1, 2):
+            shutil.copy(scenes / "images" / f"scene-{number:02d}.png", pictures)
+        with Image.open(pictures / "scene-02.png") as scene:
+            scene.load()
+        (pictures / "scene-02.png").write_bytes(png(text_chunk("parameters", PARAMETERS), image=scene))
+        predict(pictures, tmp_path / "RUN", SMALL)
+        assert (tmp_path / "RUN" / "from_file.csv").exists()
+        (pictures / "scene-02.png").unlink()
+        (pictures / "scene-01.png").rename(pictures / "1, a cat.png")
+        predict(pictures, tmp_path / "RUN", replace(SMALL, update=True))
+        assert not (tmp_path / "RUN" / "from_file.csv").exists()
+        assert not (tmp_path / "RUN" / "submission.csv").exists()
 
     def test_of_another_bundle_is_refused(self, scenes: Path, tmp_path: Path) -> None:
         one = scenes / "images" / "scene-01.png"

@@ -658,6 +658,34 @@ def test_a_plug_in_that_is_installed_is_used(tmp_path: Path) -> None:
     assert done.stdout == "b'\\x01\\x02\\x03\\x04\\x05\\x06'\n", done.stderr
 
 
+@pytest.mark.parametrize(("module", "ending"), [("pillow_heif", ".heic"), ("pillow_jxl", ".jxl")])
+def test_the_real_plug_ins(tmp_path: Path, module: str, ending: str) -> None:
+    """What a plug-in writes is read, upright; what is cut short or not one is a problem, not a crash."""
+    plug_in = pytest.importorskip(module)
+    if module == "pillow_heif":
+        plug_in.register_heif_opener()
+    picture = smooth(64, 48)
+    turned = Image.Exif()
+    turned[0x0112] = 6  # its top is on the right
+    Image.fromarray(picture).save(tmp_path / f"plain{ending}", quality=95)
+    Image.fromarray(picture).save(tmp_path / f"turned{ending}", quality=95, exif=turned.tobytes())
+    found = {file.image_id: file for file in find_images(tmp_path)}
+    assert found.keys() == {"plain", "turned"}
+    read = {name: np.asarray(read_file(file)).astype(int) for name, file in found.items()}
+    assert np.abs(read["plain"] - picture).mean() < 4
+    assert np.abs(read["turned"] - np.rot90(picture, -1)).mean() < 4
+    assert read_size(found["plain"].path) == (64, 48)
+    whole = found["plain"].path.read_bytes()
+    rng = np.random.default_rng(0)
+    flipped = bytearray(whole)
+    for place in rng.integers(12, len(whole), 20):
+        flipped[place] ^= 0xFF
+    for damaged in (whole[: len(whole) // 2], whole[:30], b"no", bytes(flipped)):
+        (tmp_path / f"bad{ending}").write_bytes(damaged)
+        with suppress(UnreadableImageError):  # some flipped bytes still make a picture
+            read_image(tmp_path / f"bad{ending}")
+
+
 @pytest.mark.parametrize("kind", ["PNG", "JPEG", "WEBP", "TIFF"])
 @pytest.mark.parametrize("profile", [bytes(3_000_000), b"junk"])
 def test_a_colour_profile_never_makes_a_picture_damaged(

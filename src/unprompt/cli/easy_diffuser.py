@@ -87,12 +87,14 @@ def run(options: argparse.Namespace) -> None:
     from tqdm import tqdm
 
     from unprompt.easy_diffuser import start
+    from unprompt.easy_diffuser.places import one_line, picture_places
     from unprompt.errors import InputError, UnreadableImageError
     from unprompt.interrogator.caption_files import images_of
     from unprompt.storage.images import read_file
 
     auth = _auth() if options.send else None
     images = images_of(options.images, options.recursive)
+    places = picture_places(images, options.out) if options.send else [options.out] * len(images)
     session = start(
         None,
         options.bundle,
@@ -106,31 +108,32 @@ def run(options: argparse.Namespace) -> None:
     whys: dict[str, int] = {}  # why nothing in a negative prompt is from its picture, and how often
     unreadable = 0
     first = ""
-    for file in _counted(images):
+    for file, place in zip(_counted(images), places, strict=True):
+        name = one_line(file.image_id)
         try:
             session.input_img(read_file(file))
         except UnreadableImageError as error:
             unreadable += 1
-            first = first or f"{file.name}: {error}"
+            first = first or f"{one_line(file.name)}: {error}"
             with tqdm.external_write_mode():
-                warn(f"{file.name}: {error}")
+                warn(f"{one_line(file.name)}: {error}")
             continue
         result = session.run()
         row = {"image": file.image_id, **asdict(result)}
         if not options.json:
-            tqdm.write(f"{file.image_id}\n  positive: {result.positive}\n  negative: {result.negative}")
+            tqdm.write(f"{name}\n  positive: {result.positive}\n  negative: {result.negative}")
             whys[result.why_not] = whys.get(result.why_not, 0) + 1
         if options.send:
             pictures = session.send2ui(
                 options.send,
                 options.steps,
-                options.out / f"{file.image_id}.png",
+                place,
                 options.timeout,
                 auth,
             )
             row["pictures"] = [str(picture) for picture in pictures]
             if not options.json:
-                tqdm.write(f"  pictures: {', '.join(row['pictures'])}")
+                tqdm.write(f"  pictures: {', '.join(map(one_line, row['pictures']))}")
         rows.append(row)
     if not rows:
         raise InputError(none_readable(len(images), "image", first))

@@ -17,6 +17,7 @@ from unprompt.colouring_pages.lettering import letter
 from unprompt.colouring_pages.paper_config import PAPERS, PaperConfig
 from unprompt.colouring_pages.sheet import INCH, Box, Ink, Picture, Sheet
 from unprompt.errors import ConfigError, InputError
+from unprompt.text.english import counted
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -51,7 +52,10 @@ def lay_out(
     else:
         if originals is None or len(originals) != len(drawings):
             count = 0 if originals is None else len(originals)
-            raise InputError(f"{len(drawings)} drawings have {count} original pictures to print beside them")
+            raise InputError(
+                f"got {counted(len(drawings), 'drawing')} and {counted(count, 'original picture')} "
+                "to print beside them; every drawing needs one"
+            )
         pictures = [_small(picture, config) for picture in originals]
     pairs = list(zip(drawings, pictures, strict=True))
     for number, first in enumerate(range(0, len(pairs), config.on_page), 1):

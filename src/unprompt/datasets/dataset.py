@@ -1,7 +1,7 @@
 """Data sets of prompts and images: the forms that can be read, and their record.
 
-- parts: part-00000.parquet … as `unprompt render` writes them, or parquet files by others with the columns
-  imgId, prompt and image;
+- parts: part-00000.parquet … as `unprompt render` writes them, or parquet files by others with a column of
+  images and one of prompts, and with imgId or without;
 - folder: images/ and prompts.csv, as the competition's and `render --as-folder`; or both in one folder;
 - train: train.csv and train_images/, as the public 80,000-image set of the competition;
 - Hugging Face's imagefolder, DiffusionDB's parts, webdatasets, and images with a text beside each, as
@@ -11,6 +11,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -18,13 +19,13 @@ import numpy as np
 import polars as pl
 
 from unprompt.datasets.layouts import (
-    METADATA,
     PROMPT_COLUMNS,
     Found,
     find_diffusiondb,
     find_metadata,
     folders_of,
     have_texts,
+    prompt_column,
     read_diffusiondb,
     read_imagefolder,
     read_shards,
@@ -32,11 +33,11 @@ from unprompt.datasets.layouts import (
 )
 from unprompt.errors import InputError
 from unprompt.records import DIM, Embeddings, Prompts
+from unprompt.storage.archives import is_archive
 from unprompt.storage.files import read_embeddings, read_prompts, read_table, read_text
-from unprompt.storage.images import ImageFile, find_images, has_images, images_in_parts
+from unprompt.storage.images import ImageFile, find_archives, find_images, has_images, images_in_parts
 from unprompt.storage.matching import fit_prompts, paths_by_id
-from unprompt.storage.parts import find_parts, read_columns
-from unprompt.storage.tars import TAR, find_tars
+from unprompt.storage.parts import column_types, find_parts_below, ids_of_rows, read_columns
 from unprompt.text.english import agreed, counted, part_of
 
 if TYPE_CHECKING:
@@ -73,14 +74,14 @@ def read_dataset(path: Path) -> Dataset:
     """
     if path.is_file() and path.suffix == ".parquet":
         return _read_parts(path, [path])
-    if path.is_file() and path.suffix.lower() == TAR:
+    if path.is_file() and is_archive(path):
         return _dataset_of(path, read_shards(path, [path]))
     if not path.is_dir():
         raise InputError(
             f"{path} is {'no data set' if path.exists() else 'not there: it does not exist'}; "
-            "name a data set's folder, a .parquet or a .tar"
+            "name a data set's folder, a .parquet, a .tar or a .zip"
         )
-    parts = _own_parts(path)
+    parts = find_parts_below(path)
     if parts:
         return _read_parts(path, parts)
     if _prompts_file(path) and (path / "images").is_dir():
@@ -89,7 +90,7 @@ def read_dataset(path: Path) -> Dataset:
         return _read_train(path)
     if has_images(path, recursive=True):
         return _read_loose(path)
-    archives = find_tars(path)
+    archives = find_archives(path)
     if archives:
         return _dataset_of(path, read_shards(path, archives))
     raise _unknown(path)
@@ -99,20 +100,9 @@ def _unknown(path: Path) -> InputError:
     return InputError(
         f"{path} is no data set: expected part-00000.parquet …, or prompts.csv with images/, "
         "or train.csv with train_images/, or images with metadata.csv (.jsonl, .parquet), whose columns are "
-        "file_name and prompt, or DiffusionDB's part-000001/ with part-000001.json, or .tar shards, "
+        "file_name and prompt, or DiffusionDB's part-000001/ or part-000001.zip, or .tar shards, "
         "or images with a .txt beside each"
     )
-
-
-def _own_parts(path: Path) -> list[Path]:
-    """The parquet parts of a folder, but for an imagefolder's metadata and img2dataset's tables of shards."""
-    return [
-        part
-        for part in find_parts(path)
-        if part.name not in METADATA
-        and not part.with_suffix("").is_dir()
-        and not part.with_suffix(TAR).is_file()
-    ]
 
 
 def _prompts_file(path: Path) -> Path | None:
@@ -145,10 +135,11 @@ def _dataset_of(path: Path, found: Found) -> Dataset:
 def _read_parts(path: Path, parts: Sequence[Path]) -> Dataset:
     images = images_in_parts(parts)
     with_embeddings = all("embedding" in pl.read_parquet_schema(part) for part in parts)
-    columns = ["imgId", "prompt", *(["embedding"] if with_embeddings else [])]
+    prompt = prompt_column(parts[0], list(column_types(parts[0])))
+    columns = [prompt, *(["embedding"] if with_embeddings else [])]
     tables = [read_columns(part, columns) for part in parts]
-    table = pl.concat([rows.select("imgId", "prompt").cast(pl.String) for rows in tables])
-    prompts = Prompts(tuple(table["imgId"]), tuple(text or "" for text in table["prompt"]))
+    texts = [text or "" for rows in tables for text in rows[prompt].cast(pl.String)]
+    prompts = Prompts(tuple(chain.from_iterable(ids_of_rows(parts))), tuple(texts))
     ids = [image.image_id for image in images]
     embeddings = None
     if with_embeddings:

@@ -2,8 +2,9 @@
 
 - imagefolder: metadata.csv, metadata.jsonl or metadata.parquet above or beside the images, with `file_name`,
   the path from the metadata's folder, as the Hugging Face `datasets` library reads it;
-- diffusiondb: folders part-000001/, each with part-000001.json: by file name the prompt `p`, the seed …;
-- shards: .tar files as webdatasets are, 0001.jpg with 0001.txt or 0001.json, as img2dataset writes them;
+- diffusiondb: folders part-000001/, each with part-000001.json: by file name the prompt `p`, the seed …; or
+  part-000001.zip with that file in it or beside it;
+- shards: .tar or .zip files as webdatasets are, 0001.jpg with 0001.txt or 0001.json, as img2dataset has them;
 - texts: images, each with a text of the same stem beside it: .txt, .caption, or .json with a prompt.
 
 All look into nested folders. Images and prompts are matched by name, and what is left over is an error.
@@ -13,19 +14,17 @@ from __future__ import annotations
 
 import json
 import os
-from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from unprompt.errors import InputError
-from unprompt.records import check_unique
+from unprompt.storage.archives import Member, ids_of_members, list_members, read_member
 from unprompt.storage.damage import DAMAGED_JSON
 from unprompt.storage.files import read_json, read_table, read_text
-from unprompt.storage.images import EXTENSIONS, ImageFile
+from unprompt.storage.images import ImageFile, image_endings
 from unprompt.storage.parts import column_types, read_columns
-from unprompt.storage.tars import Member, list_members, read_span
 from unprompt.text.english import agreed, counted, part_of
 
 PROMPT_COLUMNS = ("prompt", "caption", "text")
@@ -34,6 +33,7 @@ METADATA = ("metadata.csv", "metadata.jsonl", "metadata.parquet")
 TEXTS = (".txt", ".caption")  # where an image has both, the first
 JSON = ".json"
 _DIFFUSIONDB_PROMPT = "p"
+_DIFFUSIONDB_PART = "part-"
 
 Found = tuple[list[ImageFile], list[str]]  # images and their prompts, in the same order
 
@@ -75,13 +75,13 @@ def read_imagefolder(path: Path, images: Sequence[ImageFile], tables: Sequence[P
 def _metadata_rows(path: Path) -> list[tuple[str, str]]:
     """Names of files and prompts."""
     if path.suffix == ".parquet":
-        prompt = _prompt_column(path, list(column_types(path)))
+        prompt = prompt_column(path, list(column_types(path)))
         frame = read_columns(path, (FILE_NAME, prompt))
         rows = list(zip(frame[FILE_NAME].cast(str), frame[prompt].cast(str), strict=True))
         rows = [(name or "", text or "") for name, text in rows]
     else:
         table = read_table(path, (FILE_NAME,))
-        prompt = _prompt_column(path, table.columns)
+        prompt = prompt_column(path, table.columns)
         rows = [(row[FILE_NAME], row[prompt]) for row in table.rows]
     for what, values in ((FILE_NAME, [name for name, _ in rows]), (prompt, [text for _, text in rows])):
         empty = sum(not value.strip() for value in values)
@@ -93,12 +93,13 @@ def _metadata_rows(path: Path) -> list[tuple[str, str]]:
     return rows
 
 
-def _prompt_column(path: Path, columns: Sequence[str]) -> str:
+def prompt_column(path: Path, columns: Sequence[str]) -> str:
+    """The first of PROMPT_COLUMNS that a file has. Raises InputError where it has none."""
     there = [name for name in PROMPT_COLUMNS if name in columns]
     if not there:
         raise InputError(
             f"{path} has no column for the prompt (it has: {', '.join(columns)}); "
-            f"expected {FILE_NAME} and one of: {', '.join(PROMPT_COLUMNS)}"
+            f"expected one of: {', '.join(PROMPT_COLUMNS)}"
         )
     return there[0]
 
@@ -109,7 +110,7 @@ def _prompt_column(path: Path, columns: Sequence[str]) -> str:
 def find_diffusiondb(folders: Iterable[Path]) -> list[Path]:
     """The files part-000001/part-000001.json of DiffusionDB."""
     files = (folder.resolve() / f"{folder.resolve().name}{JSON}" for folder in folders)
-    return [file for file in files if file.name.startswith("part-") and file.is_file()]
+    return [file for file in files if file.name.startswith(_DIFFUSIONDB_PART) and file.is_file()]
 
 
 def read_diffusiondb(path: Path, images: Sequence[ImageFile], tables: Sequence[Path]) -> Found:
@@ -117,17 +118,26 @@ def read_diffusiondb(path: Path, images: Sequence[ImageFile], tables: Sequence[P
 
     Raises InputError for a part's file that is not one, images without an entry and entries without an image.
     """
-    prompt_by_file = {}
-    for table in tables:
-        for name, entry in read_json(table).items():
-            prompt = entry.get(_DIFFUSIONDB_PROMPT) if isinstance(entry, dict) else None
-            if not isinstance(prompt, str):
-                raise InputError(
-                    f"{table}: '{name}' has no prompt '{_DIFFUSIONDB_PROMPT}'; expected DiffusionDB's "
-                    '{"1.png": {"p": "a prompt", "se": 1, …}}'
-                )
-            prompt_by_file[os.path.normpath(table.parent / name)] = prompt
+    prompt_by_file = {
+        os.path.normpath(table.parent / name): prompt
+        for table in tables
+        for name, prompt in _diffusiondb_record(table, read_json(table)).items()
+    }
     return _join(path, images, prompt_by_file, f"entry in {tables[0].name}")
+
+
+def _diffusiondb_record(path: Path, record: Any) -> dict[str, str]:
+    """Prompts by file name, of the record of a part. Raises InputError, with `path`, where it is none."""
+    prompt_by_name = {}
+    for name, entry in record.items() if isinstance(record, dict) else [("", record)]:
+        prompt = entry.get(_DIFFUSIONDB_PROMPT) if isinstance(entry, dict) else None
+        if not isinstance(prompt, str):
+            raise InputError(
+                f"{path}: '{name}' has no prompt '{_DIFFUSIONDB_PROMPT}'; expected DiffusionDB's "
+                '{"1.png": {"p": "a prompt", "se": 1, …}}'
+            )
+        prompt_by_name[name] = prompt
+    return prompt_by_name
 
 
 def _join(path: Path, images: Sequence[ImageFile], prompt_by_file: Mapping[str, str], what: str) -> Found:
@@ -243,77 +253,103 @@ class _Sample:
 
 
 def read_shards(path: Path, archives: Sequence[Path]) -> Found:
-    """The images in .tar files and their prompts; images are found by their offsets when they are decoded.
+    """The images in archives and their prompts; images are found by their places when they are decoded.
 
-    Raises InputError for an archive that is not whole, an image without a prompt, and two files of one key.
+    Archives that hold no images are passed over. Raises InputError for one that is not whole, an image
+    without a prompt, a prompt of DiffusionDB's without an image, and two files of one key.
     """
-    places: list[tuple[Path, str, _Sample]] = []
+    places: list[tuple[Path, _Sample, Member]] = []
+    prompts: list[str] = []
+    without = []
     for archive in archives:
         samples = _samples_in(archive)
-        places += [(archive, key, sample) for key, sample in samples.items() if sample.image is not None]
+        listed = _diffusiondb_prompts(archive, samples)
+        for sample in samples.values():
+            if sample.image is None:
+                continue
+            prompt = _prompt_of(archive, sample) or listed.pop(_file_name(sample.image), None)
+            if not prompt:
+                without.append(f"{archive.name}, {sample.image.name}")
+            places.append((archive, sample, sample.image))
+            prompts.append(prompt or "")
+        if listed:
+            raise InputError(
+                f"{counted(len(listed), 'prompt')} of {archive} have no image, first: {min(listed)}"
+            )
     if not places:
         raise InputError(f"{archives[0]} holds no images")
-    ids = _ids_of([(archive, key) for archive, key, _ in places], path)
-    images, prompts, without = [], [], []
-    for image_id, (archive, _, sample) in zip(ids, places, strict=True):
-        assert sample.image is not None
-        span = (sample.image.offset, sample.image.size)
-        prompt = _prompt_of(archive, sample)
-        if not prompt:
-            without.append(f"{archive.name}, {sample.image.name}")
-        images.append(ImageFile(image_id, archive, row=sample.row, span=span))
-        prompts.append(prompt or "")
     if without:
         raise InputError(
-            f"{part_of(len(without), len(images), 'image')} in {path} {agreed(len(without), 'have')} no "
+            f"{part_of(len(without), len(places), 'image')} in {path} {agreed(len(without), 'have')} no "
             f"prompt in the archive, first: {without[0]}; expected a .txt or a .json of the same name"
         )
+    ids = ids_of_members([(archive, image) for archive, _, image in places], path)
+    images = [
+        ImageFile(image_id, archive, row=sample.row, span=(image.offset, image.size))
+        for image_id, (archive, sample, image) in zip(ids, places, strict=True)
+    ]
     return images, prompts
+
+
+def _file_name(member: Member) -> str:
+    return member.name.rpartition("/")[2]
 
 
 def _samples_in(archive: Path) -> dict[str, _Sample]:
     """The samples in an archive by their key, the path without its ending."""
     samples: dict[str, _Sample] = {}
+    endings = image_endings()
     row = 0
     for member in list_members(archive):
-        key, dot, ending = member.name.rpartition(".")
-        ending = (dot + ending).lower()
-        sample = samples.setdefault(key, _Sample())
-        if ending in EXTENSIONS:
+        sample = samples.setdefault(member.key, _Sample())
+        if member.ending in endings:
             if sample.image is not None:
                 raise InputError(
                     f"{archive}: {sample.image.name} and {member.name} are one image; leave one out"
                 )
             sample.image, sample.row = member, row
             row += 1
-        elif ending == TEXTS[0] or (ending in TEXTS and sample.text is None):
+        elif member.ending == TEXTS[0] or (member.ending in TEXTS and sample.text is None):
             sample.text = member
-        elif ending == JSON:
+        elif member.ending == JSON:
             sample.record = member
     return samples
 
 
-def _ids_of(places: Sequence[tuple[Path, str]], path: Path) -> list[str]:
-    """Ids of images in archives: stems; where two are the same, the paths there, then with its name."""
-    ids = [key.rpartition("/")[2] for _, key in places]
-    for longer in ([key for _, key in places], [f"{archive.stem}/{key}" for archive, key in places]):
-        counts = Counter(ids)
-        ids = [new if counts[old] > 1 else old for old, new in zip(ids, longer, strict=True)]
-    check_unique(ids, f"the archives in {path}")
-    return ids
+def _diffusiondb_prompts(archive: Path, samples: Mapping[str, _Sample]) -> dict[str, str]:
+    """The prompts of DiffusionDB's part-000001.zip by file name, from the JSON file in it or beside it.
+
+    Of another archive none. Raises InputError for a file that is not one.
+    """
+    name = f"{archive.stem}{JSON}"
+    if not name.startswith(_DIFFUSIONDB_PART):
+        return {}
+    inside = [
+        sample.record for sample in samples.values() if sample.record and _file_name(sample.record) == name
+    ]
+    if inside:
+        return _diffusiondb_record(archive / name, _read_json(archive, inside[0]))
+    beside = archive.with_name(name)
+    return _diffusiondb_record(beside, read_json(beside)) if beside.is_file() else {}
 
 
 def _prompt_of(archive: Path, sample: _Sample) -> str | None:
     """The prompt of a sample. Raises InputError where its text is not UTF-8, or its record no JSON."""
-    member = sample.text or sample.record
-    if member is None:
-        return None
-    content = read_span(archive, member.offset, member.size)
+    if sample.text:
+        return _read_text(archive, sample.text).strip()
+    record = _read_json(archive, sample.record) if sample.record else None
+    return _prompt_in(record) if isinstance(record, dict) else None
+
+
+def _read_text(archive: Path, member: Member) -> str:
     try:
-        text = content.decode("utf-8-sig")
-        if member is sample.text:
-            return text.strip()
-        record = json.loads(text)
+        return read_member(archive, member.offset, member.size).decode("utf-8-sig")
+    except UnicodeError as error:
+        raise InputError(f"{archive}, {member.name} cannot be read: {error}") from error
+
+
+def _read_json(archive: Path, member: Member) -> Any:
+    try:
+        return json.loads(_read_text(archive, member))
     except DAMAGED_JSON as error:
         raise InputError(f"{archive}, {member.name} cannot be read: {error}") from error
-    return _prompt_in(record) if isinstance(record, dict) else None

@@ -28,7 +28,8 @@ from unprompt.storage.parts import (
     PairColumns,
     check_image_column,
     column_types,
-    find_parts,
+    find_parts_below,
+    ids_of_rows,
     read_columns,
 )
 from unprompt.storage.resumable import WORK
@@ -165,7 +166,7 @@ def _read_split(path: Path, split: str, direction: Direction | None) -> Pairs:
     folder = path / split
     if folder.is_dir():
         return read_pairs(folder, direction=direction)
-    parts = [part for part in _parts_of(path) if re.match(rf"{re.escape(split)}[-._]", part.name)]
+    parts = [part for part in find_parts_below(path) if re.match(rf"{re.escape(split)}[-._]", part.name)]
     if not parts:
         raise InputError(
             f"{path} has no split '{split}': looked for a folder {split}/ and for files {split}-*.parquet"
@@ -177,7 +178,7 @@ def _read_folder(path: Path, direction: Direction | None) -> Pairs | None:
     """The pairs that lie in this very folder, or None where there are none."""
     if (path / WORK).is_dir() and not (path / RECORD).exists():
         raise InputError(f"{path} is not finished; run again what was writing it")
-    parts = _parts_of(path)
+    parts = find_parts_below(path)
     if parts:
         return _read_parquet(path, parts)
     tables = _tables_of(path)
@@ -237,11 +238,6 @@ def _by_id(
 # --- parquet
 
 
-def _parts_of(path: Path) -> list[Path]:
-    """The parquet files of a folder, or of its folder data/, where the Hugging Face hub keeps them."""
-    return find_parts(path) or find_parts(path / "data")
-
-
 def _read_parquet(path: Path, parts: Sequence[Path]) -> Pairs:
     there = column_types(parts[0])
     for columns in (PAIR_COLUMNS, INSTRUCT_COLUMNS):
@@ -256,24 +252,18 @@ def _read_parquet(path: Path, parts: Sequence[Path]) -> Pairs:
 def _read_rows(path: Path, parts: Sequence[Path], columns: PairColumns) -> Pairs:
     types = [column_types(part) for part in parts]
     captioned = columns == INSTRUCT_COLUMNS or any(columns.caption in there for there in types)
-    named = columns == PAIR_COLUMNS or any("imgId" in there for there in types)
     ids: list[str] = []
     captions: list[str] = []
     sources: list[ImageFile] = []
     targets: list[ImageFile] = []
-    for part in parts:
+    for part, here in zip(parts, ids_of_rows(parts), strict=True):
         for column in (columns.source, columns.target):
             check_image_column(part, column)
-        wanted = [*(["imgId"] if named else []), *([columns.caption] if captioned else [])]
-        # A narrow column stands in where neither is there: it only counts the rows.
-        table = read_columns(part, wanted or [columns.source])
-        here = (
-            table["imgId"].cast(str).to_list()
-            if named
-            else [f"{part.stem}-{row:07d}" for row in range(table.height)]
-        )
         ids += here
-        captions += table[columns.caption].cast(str).fill_null("").to_list() if captioned else []
+        if captioned:
+            captions += (
+                read_columns(part, (columns.caption,))[columns.caption].cast(str).fill_null("").to_list()
+            )
         for images, column in ((sources, columns.source), (targets, columns.target)):
             images += [ImageFile(image_id, part, row=row, column=column) for row, image_id in enumerate(here)]
     if not ids:

@@ -37,7 +37,7 @@ class Sd2Config:
         metavar="PIXELS",
         least=1,
     )
-    scheduler: str = setting("ddim", "ddim, dpmsolver++, euler, pndm, unipc …")
+    scheduler: str = setting("ddim", "ddim, dpmsolver++, euler, euler-karras, pndm, unipc …")
     negative_prompt: str = setting("", "what the images should not show", metavar="TEXT")
     batch: int = setting(0, "images at once", shown="by the free memory")
     device: str = setting("auto", DEVICES, metavar="DEVICE")

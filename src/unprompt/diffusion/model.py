@@ -35,8 +35,10 @@ SCHEDULERS: Mapping[str, tuple[str, Mapping[str, Any]]] = MappingProxyType(
             {"algorithm_type": "dpmsolver++", "use_karras_sigmas": True},
         ),
         "euler": ("EulerDiscreteScheduler", {}),
+        "euler-karras": ("EulerDiscreteScheduler", {"use_karras_sigmas": True}),
         "euler-a": ("EulerAncestralDiscreteScheduler", {}),
         "heun": ("HeunDiscreteScheduler", {}),
+        "heun-karras": ("HeunDiscreteScheduler", {"use_karras_sigmas": True}),
         "pndm": ("PNDMScheduler", {"skip_prk_steps": True}),
         "unipc": ("UniPCMultistepScheduler", {}),
     }

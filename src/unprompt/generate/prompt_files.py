@@ -13,10 +13,10 @@ from unprompt.errors import InputError
 from unprompt.generate.prompts import Draft
 from unprompt.networks.checkpoints import sha256_of
 from unprompt.records import Prompts, check_unique
+from unprompt.storage.archives import is_archive
 from unprompt.storage.damage import damaged_table
 from unprompt.storage.files import PROMPTS_HEADER, read_table, read_text
 from unprompt.storage.tables import LINES
-from unprompt.storage.tars import TAR
 from unprompt.text.cleaning import clean_prompt, plain_spaces
 from unprompt.text.prompt_syntax import without_syntax
 
@@ -57,7 +57,7 @@ def read_any_prompts(path: Path, column: str | None = None) -> Prompts:
 
 def read_prompt_table(path: Path, column: str | None = None) -> PromptTable:
     """The same with the other columns of a .csv or .jsonl; those of other kinds are not read."""
-    if path.is_dir() or path.suffix.lower() == TAR:
+    if path.is_dir() or is_archive(path):
         if column is not None:
             raise InputError(f"{path} is a data set: leave out --column")
         prompts = read_dataset(path).prompts

@@ -7,6 +7,7 @@ small excess that is cut off later.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from functools import cache
 from typing import Any
 
@@ -223,20 +224,25 @@ def curtain(colour: str) -> Painter:
     return paint
 
 
-def framed(inner: Painter, colour: str, width: int, kind: str = "") -> Painter:
-    """Another backdrop within a border: a stamp's, a screen's, a card's."""
+@dataclass(frozen=True)
+class Framed:
+    """Another backdrop within a border: a stamp's, a screen's, a card's; `width` in thousandths of a side."""
 
-    def paint(side: int, dice: Dice) -> Short:
-        canvas = inner(side, dice)
+    inner: Painter
+    colour: str
+    width: int
+    kind: str = ""
+
+    def __call__(self, side: int, dice: Dice) -> Short:
+        """A Painter."""
+        canvas = self.inner(side, dice)
         row, column = rows_and_columns(side, side)
         edge = np.minimum(np.minimum(row, side - 1 - row), np.minimum(column, side - 1 - column))
-        thick = side * width // 1000
-        canvas[edge < thick] = np.array(rgb(colour), np.int16)
+        thick = side * self.width // 1000
+        canvas[edge < thick] = np.array(rgb(self.colour), np.int16)
         canvas[(edge >= thick) & (edge < thick + max(1, side // 64))] -= 50
-        if kind == "holes":
+        if self.kind == "holes":
             unit = max(4, side // 12)
             y, x = (row + unit // 2) % unit * 2 - unit, (column + unit // 2) % unit * 2 - unit
             canvas[(edge < unit // 2) & (y * y + x * x < unit * unit // 3)] = (60, 60, 70)
         return canvas
-
-    return paint

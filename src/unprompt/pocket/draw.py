@@ -19,14 +19,19 @@ from unprompt.pocket.scene import AMOUNTS, Scene, Thing
 from unprompt.pocket.styles import STYLES, Canvas, styled
 from unprompt.pocket.textures import clipped, faint, grain, on_circle, rows_and_columns, vignette
 from unprompt.pocket.views import VIEWS, View
+from unprompt.pocket.window import Window
 
 ORDINARY = 560  # thousandths of the picture that an ordinary single thing's longer side takes
 WIDEST, TALLEST = 920, 800  # thousandths of the picture that subjects may take
 GROUND = 900  # thousandths from the top where subjects stand
 
 
-def draw_scene(scene: Scene, seed: int, size: int = 128) -> Image.Image:
-    """Draw a scene: RGB, `size` x `size`. The same scene, seed and size give the same pixels anywhere."""
+def draw_scene(scene: Scene, seed: int, size: int = 128, height: int | None = None) -> Image.Image:
+    """Draw a scene: RGB, `size` x `size`, or `size` pixels wide and `height` high.
+
+    The same scene, seed and size give the same pixels anywhere.
+    """
+    window = Window(size, height or size)
     dice = Dice(seed)
     style = STYLES[scene.style] if scene.style else None
     light = LIGHTS[scene.light] if scene.light else Light()
@@ -35,15 +40,21 @@ def draw_scene(scene: Scene, seed: int, size: int = 128) -> Image.Image:
     light_left = dice.chance(50)
 
     place = PLACES[scene.place] if scene.place else dice.pick(ANYWHERE)
-    image = backdrop(place, size, lines, light_left, dice)
+    image = backdrop(place, window, lines, light_left, dice)
     if light.back:
-        image = light.back(image, lines, dice)
-    figure = Image.new("L", (size, size))
-    _add_subjects(image, figure, subjects(scene, dice), view.scale, lines, light_left, dice)
+        image = light.back(image, lines, window, dice)
+    figure = Image.new("L", image.size)
+    pieces = placed_in(subjects(scene, dice), view.scale, window, dice)
+    _add_subjects(image, figure, pieces, lines, light_left, dice)
     if light.front:
-        image = light.front(image, lines, dice)
+        image = light.front(image, lines, window, dice)
+    framed = view.framed or (style is not None and style.framed)
+    if framed:
+        image, figure = window.stretched(image), window.stretched(figure)
     image = styled(style, Canvas(image, figure), dice) if style else _finished(image, dice)
-    return view.paint(image, dice) if view.paint else image
+    if view.paint:
+        image = view.paint(image, dice)
+    return window.squeezed(image) if framed else window.cut(image)
 
 
 def subjects(scene: Scene, dice: Dice) -> Block:
@@ -65,18 +76,25 @@ def _drawn(thing: Thing, number: int, dice: Dice) -> Block:
     )
 
 
-def placed_in(block: Block, scale: int, size: int, dice: Dice) -> Block:
-    """The block in pixels of a picture: scaled to fit, on the ground, a little off the middle."""
+def placed_in(block: Block, scale: int, window: Window, dice: Dice) -> Block:
+    """The block in pixels of a drawing: scaled to fit its window, on the ground, a little off the middle."""
     around = _grounded(block)
     unit = ORDINARY * scale * dice.between(93, 107) // 100_000
-    limit = min(WIDEST * 1000 // around.w, TALLEST * 1000 // around.h) * max(scale, 1000) // 1000
-    sized = scaled(block, min(unit, limit) * size // 1000)
+    wide, tall = (
+        limit * max(scale, 1000) // 1000 * side // 1000
+        for limit, side in (
+            (WIDEST * 1000 // around.w, window.width),
+            (TALLEST * 1000 // around.h, window.height),
+        )
+    )
+    sized = scaled(block, min(unit * window.scale // 1000, wide, tall))
     around = _grounded(sized)
-    free = max(0, size * WIDEST // 1000 - around.w)
-    middle = size // 2 + dice.between(-free, free) * 3 // 8
-    bottom = size * (GROUND + dice.between(-40, 40)) // 1000
-    bottom = max(bottom, around.h + size // 50) if around.h < size else size
-    x, y = middle - around.middle, bottom - around.bottom
+    free = max(0, window.width * WIDEST // 1000 - around.w)
+    middle = window.width // 2 + dice.between(-free, free) * 3 // 8
+    height = window.height
+    bottom = height * (GROUND + dice.between(-40, 40)) // 1000
+    bottom = max(bottom, around.h + height // 50) if around.h < height else height
+    x, y = window.left + middle - around.middle, window.top + bottom - around.bottom
     return moved(sized, x, y)
 
 
@@ -89,16 +107,13 @@ def _grounded(block: Block) -> Box:
 def _add_subjects(
     image: Image.Image,
     figure: Image.Image,
-    block: Block,
-    scale: int,
+    pieces: Block,
     lines: bool,
     light_left: bool,
     dice: Dice,
 ) -> None:
     """Paste the pieces with a soft shadow into the picture, and their masks into `figure`."""
-    size = image.width
-    pieces = placed_in(block, scale, size, dice)
-    layer = Image.new("RGBA", (size, size))
+    layer = Image.new("RGBA", image.size)
     for piece in pieces:
         picture = sprite(piece, lines, light_left, dice)
         x, y = piece.x + (piece.w - picture.width) // 2, piece.y + (piece.h - picture.height) // 2

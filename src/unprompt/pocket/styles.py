@@ -53,11 +53,15 @@ Painter = Callable[[Canvas, Dice], "Image.Image | Bytes"]
 
 @dataclass(frozen=True)
 class Style:
-    """`lines`: drawings come from their line layer. `colour`: hues can be told apart."""
+    """`lines`: drawings come from their line layer. `colour`: hues can be told apart.
+
+    `framed`: it has a border or parts that belong to the whole picture, so that nothing of it may be cut off.
+    """
 
     paint: Painter
     lines: bool = False
     colour: bool = True
+    framed: bool = False
 
 
 def _edges(canvas: Canvas, strength: int = 2) -> Short:
@@ -839,14 +843,16 @@ def _bokeh(canvas: Canvas, dice: Dice) -> Image.Image:
 def _styles() -> dict[str, Style]:
     table: dict[str, Style] = {}
 
-    def add(words: str, paint: Painter, lines: bool = False, colour: bool = True) -> None:
-        table.update(dict.fromkeys(words.split("|"), Style(paint, lines, colour)))
+    def add(
+        words: str, paint: Painter, lines: bool = False, colour: bool = True, framed: bool = False
+    ) -> None:
+        table.update(dict.fromkeys(words.split("|"), Style(paint, lines, colour, framed)))
 
     add("a pencil sketch of|pencil sketch|graphite drawing", _pencil, colour=False)
     add("a charcoal drawing of|charcoal drawing", _charcoal, colour=False)
     add("an ink drawing of|pen and ink", _ink, colour=False)
     add("line art of|line art|coloring book page", _line_art, lines=True, colour=False)
-    add("a watercolor of|watercolor|loose watercolor wash", _watercolour)
+    add("a watercolor of|watercolor|loose watercolor wash", _watercolour, framed=True)
     add("an oil painting of|oil on canvas|impressionist painting", _oil)
     add("pixel art of|pixel art|16-bit sprite", _blocks(32, 24))
     add("Game Boy screenshot|retro handheld game", _handheld, colour=False)
@@ -862,9 +868,9 @@ def _styles() -> dict[str, Style]:
     add("a chalk drawing of|chalk on a blackboard", _drawn_on("#1f3a2f"))
     add("a neon sign of|neon sign|glowing neon tubes", _neon)
     add("newspaper print|halftone print", _dots(34, False), colour=False)
-    add("a comic strip of|comic book panel", _comic)
+    add("a comic strip of|comic book panel", _comic, framed=True)
     add("Lichtenstein dots|ben-day dots", _dots(26, True))
-    add("pop art|in the style of Andy Warhol", _pop_art, colour=False)
+    add("pop art|in the style of Andy Warhol", _pop_art, colour=False, framed=True)
     add("night vision footage of|night vision", _night_vision, colour=False)
     add(
         "thermal camera image of|thermal imaging|heat map",
@@ -876,7 +882,7 @@ def _styles() -> dict[str, Style]:
     )
     add("a sepia photograph of|sepia photograph|victorian photograph", _sepia, colour=False)
     add("a black and white photo of|black and white|monochrome film", _photograph, colour=False)
-    add("a polaroid of|polaroid|faded snapshot", _polaroid)
+    add("a polaroid of|polaroid|faded snapshot", _polaroid, framed=True)
     add("an embroidery of|embroidery|embroidered patch", _stitched("embroidery"))
     add("cross-stitch|needlepoint", _stitched("cross"))
     add("a knitted sweater with a pattern of|knitted|knitwear", _stitched("knit"))
@@ -888,9 +894,10 @@ def _styles() -> dict[str, Style]:
             ("#301020", "#c83848", "#f0b048", "#f8ecd0"),
         ),
         colour=False,
+        framed=True,
     )
     add("risograph print|screen print", _risograph)
-    add("film negative|photo negative", _negative)
+    add("film negative|photo negative", _negative, framed=True)
     add("made of lego|lego bricks|toy brick diorama", _bricks)
     add("paper cutout|layered papercraft", _papercut)
     add("glitch art|datamosh|corrupted video", _glitch)

@@ -16,10 +16,14 @@ Painter = Callable[[Image.Image, Dice], Image.Image]
 
 @dataclass(frozen=True)
 class View:
-    """The subjects' scale in thousandths, and what happens to the finished picture."""
+    """The subjects' scale in thousandths, and what happens to the finished picture.
+
+    `framed`: a border or an opening that nothing may be cut off from.
+    """
 
     scale: int = 1000
     paint: Painter | None = None
+    framed: bool = False
 
 
 def masked(inside: Callable[[int], Mask], colour: str) -> Painter:
@@ -191,8 +195,8 @@ def _grainy(image: Image.Image, dice: Dice) -> Image.Image:
 def _views() -> dict[str, View]:
     table: dict[str, View] = {}
 
-    def add(words: str, scale: int = 1000, paint: Painter | None = None) -> None:
-        table.update(dict.fromkeys(words.split("|"), View(scale, paint)))
+    def add(words: str, scale: int = 1000, paint: Painter | None = None, framed: bool = False) -> None:
+        table.update(dict.fromkeys(words.split("|"), View(scale, paint, framed)))
 
     add("a close-up of|close-up|macro shot", 1750)
     add("a wide shot of|wide shot|seen from far away", 480)
@@ -200,19 +204,19 @@ def _views() -> dict[str, View]:
     add("a blurry picture of|out of focus", 1000, _out_of_focus)
     add("motion blur|long exposure", 1000, _motion)
     add("perfectly symmetrical|mirrored", 1000, _mirrored)
-    add("kaleidoscope", 1000, _kaleidoscope)
-    add("fisheye lens", 1000, _fisheye)
-    add("seen through a keyhole", 1000, masked(_keyhole, "#141010"))
-    add("seen through binoculars", 1000, masked(_binoculars, "#08080c"))
-    add("seen through a porthole", 1000, _porthole)
-    add("seen through a window|view from the window", 1000, _window)
+    add("kaleidoscope", 1000, _kaleidoscope, framed=True)
+    add("fisheye lens", 1000, _fisheye, framed=True)
+    add("seen through a keyhole", 1000, masked(_keyhole, "#141010"), framed=True)
+    add("seen through binoculars", 1000, masked(_binoculars, "#08080c"), framed=True)
+    add("seen through a porthole", 1000, _porthole, framed=True)
+    add("seen through a window|view from the window", 1000, _window, framed=True)
     add("seen through frosted glass", 1000, _rained_glass)
-    add("cinematic widescreen|film still", 1000, _letterbox)
-    add("a triptych of|triptych", 1000, _triptych)
-    add("in the crosshairs|sniper scope", 1000, _scratched)
-    add("security camera footage of|camcorder footage", 1000, _cctv)
+    add("cinematic widescreen|film still", 1000, _letterbox, framed=True)
+    add("a triptych of|triptych", 1000, _triptych, framed=True)
+    add("in the crosshairs|sniper scope", 1000, _scratched, framed=True)
+    add("security camera footage of|camcorder footage", 1000, _cctv, framed=True)
     add("grainy|high film grain", 1000, _grainy)
-    add("round vignette|tondo", 1000, masked(lambda side: _disc(side, 500, 500, 480), "#f0ece0"))
+    add("round vignette|tondo", 1000, masked(lambda side: _disc(side, 500, 500, 480), "#f0ece0"), framed=True)
     return table
 
 

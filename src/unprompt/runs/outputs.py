@@ -153,8 +153,12 @@ def write_outputs(
     fine = submittable(order)
     if fine:
         write_submission(folder.path / "submission.csv", done.blended.at(fine))
+    else:
+        (folder.path / "submission.csv").unlink(missing_ok=True)  # an earlier run's, which was added to
     if from_files:
         write_file_prompts(folder.path / "from_file.csv", from_files)
+    else:
+        (folder.path / "from_file.csv").unlink(missing_ok=True)
     page = render_report(_report(bundle, config, done, scored, from_files), config.workers or core_count())
     write_bytes(folder.path / "report.html", page.encode())
 

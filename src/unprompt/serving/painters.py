@@ -35,7 +35,9 @@ class Sampler:
 SAMPLERS = (
     Sampler("Euler", ("k_euler", "euler"), "euler"),
     Sampler("Euler a", ("k_euler_a", "k_euler_ancestral", "euler-a"), "euler-a"),
+    Sampler("Euler Karras", ("k_euler_ka", "euler-karras"), "euler-karras"),
     Sampler("Heun", ("k_heun", "heun"), "heun"),
+    Sampler("Heun Karras", ("k_heun_ka", "heun-karras"), "heun-karras"),
     Sampler("DPM++ 2M", ("k_dpmpp_2m", "dpmsolver++"), "dpmsolver++"),
     Sampler("DPM++ 2M Karras", ("k_dpmpp_2m_ka", "dpmsolver++-karras"), "dpmsolver++-karras"),
     Sampler("DDIM", ("ddim",), "ddim"),
@@ -58,14 +60,13 @@ SCHEDULES = (
     Schedule("uniform", "Uniform"),
     Schedule("karras", "Karras", default_rho=7.0),
 )
-# A sampler and a schedule that together are another of SAMPLERS. In the web UI "Automatic" is a sampler's
-# own, which for DPM++ 2M is Karras'; asked for by its name in `unprompt render`, it is what it is there.
+KARRAS = " Karras"  # ends the names of samplers that have a sibling without it
+# A sampler and a schedule that together are another of SAMPLERS, beside those with and without KARRAS. In the
+# web UI "Automatic" is a sampler's own, which for DPM++ 2M is Karras'; asked for by its name in
+# `unprompt render`, it is what it is there.
 JOINED: Mapping[tuple[str, str], str] = MappingProxyType(
     {
         ("DPM++ 2M", "automatic"): "DPM++ 2M Karras",
-        ("DPM++ 2M", "karras"): "DPM++ 2M Karras",
-        ("DPM++ 2M", "uniform"): "DPM++ 2M",
-        ("DPM++ 2M Karras", "uniform"): "DPM++ 2M",
     }
 )
 FIXED = ("DDIM", "PLMS", "UniPC")  # samplers whose steps no schedule changes, in the web UI too
@@ -91,11 +92,15 @@ def find_sampler(name: str, scheduler: str | None = None) -> Sampler:
         return sampler
     if (sampler.name, schedule) in JOINED:
         return by_name[JOINED[sampler.name, schedule].lower()]
-    if schedule == "karras" and sampler.name not in (*FIXED, "DPM++ 2M Karras"):
+    if schedule == "automatic" or sampler.name in FIXED:
+        return sampler
+    plain = sampler.name.removesuffix(KARRAS)
+    wanted = by_name.get((plain + KARRAS if schedule == "karras" else plain).lower())
+    if wanted is None:
         raise ConfigError(
             f"scheduler '{schedule}' does not go with the sampler '{sampler.name}'; send 'automatic'"
         )
-    return sampler
+    return wanted
 
 
 @dataclass(frozen=True, eq=False)
@@ -174,17 +179,13 @@ class PocketPainter:
         return cls()
 
     def check(self, order: Order) -> None:
-        """Its pictures are square and of words alone. Raises InputError where it knows nothing in them."""
+        """Its pictures are of words alone. Raises InputError where it knows nothing in them."""
         from unprompt.pocket.grammar import read_near_scene
 
         if order.start:
             raise ConfigError(
                 "img2img needs Stable Diffusion, the pocket world draws from words alone; start the server "
                 "with --sd FOLDER, or use txt2img"
-            )
-        if order.width != order.height:
-            raise ConfigError(
-                f"pocket pictures are square, got {order.width} x {order.height}; send width and height alike"
             )
         read_near_scene(order.prompt)
 
@@ -210,7 +211,7 @@ class PocketPainter:
                 tell(number, len(order.seeds))
             except SkippedError:
                 continue
-            yield seed, draw_scene(scene, seed, order.width)
+            yield seed, draw_scene(scene, seed, order.width, order.height)
 
 
 class Sd2Painter:

@@ -36,8 +36,17 @@ DAMAGED_ARRAYS = (
     zipfile.BadZipFile,
 )
 
-# Pillow's decoders
-DAMAGED_IMAGE = (OSError, ValueError, SyntaxError, IndexError, TypeError, struct.error, EOFError)
+# Pillow's decoders, and RuntimeError of pillow-jxl-plugin
+DAMAGED_IMAGE = (
+    OSError,
+    ValueError,
+    SyntaxError,
+    IndexError,
+    TypeError,
+    struct.error,
+    EOFError,
+    RuntimeError,
+)
 
 
 def damaged_table() -> Errors:

@@ -25,10 +25,10 @@ from PIL import Image, ImageOps, UnidentifiedImageError
 
 from unprompt.errors import InputError, UnreadableImageError, agreed, counted, part_of
 from unprompt.records import check_unique
+from unprompt.storage.archives import ids_of_members, is_archive, list_members, read_member
 from unprompt.storage.damage import DAMAGED_IMAGE
-from unprompt.storage.parts import IMAGE, check_image_column, find_parts, read_columns, read_image_bytes
+from unprompt.storage.parts import IMAGE, find_image_column, find_parts_below, ids_of_rows, read_image_bytes
 from unprompt.storage.png_chunks import only_pixels
-from unprompt.storage.tars import read_span
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -63,8 +63,8 @@ class ImageFile:
     """One image: its id and where it is, or would be where it is `absent`.
 
     `path` is an image file, whose stem is the id where nothing else says it, or a parquet part that holds the
-    image in its row `row`, in the column `column`, or a .tar whose image number `row` has its bytes at `span`
-    (offset, size). `half`: of two images side by side in one, which it is.
+    image in its row `row`, in the column `column`, or an archive whose image number `row` is at `span`
+    (offset and size, as `archives.Member` has them). `half`: of two images side by side in one, which it is.
     """
 
     image_id: str
@@ -116,8 +116,9 @@ def find_images(
     """List the images of a folder, a data set or one file, sorted by image id.
 
     A file counts by its extension, in any case; hidden files do not count. No image is opened here: what
-    cannot be read shows when it is. A folder without images but with parquet parts is a data set, and so is
-    one with dataset.json and images/. A nested folder that cannot be entered is left out, with a warning.
+    cannot be read shows when it is. A folder without images but with parquet parts, or with .tar or .zip
+    archives that hold some, is a data set, and so is one with dataset.json and images/. A nested folder that
+    cannot be entered is left out, with a warning.
 
     The id is the file's stem. Where several folders have the same stem, it is the path from `source`, without
     its ending: 10_cat/001. Two such files in the same folder, same.png and same.jpg, are an error, since
@@ -176,12 +177,14 @@ def _list_images(source: Path, recursive: bool, tell: bool) -> list[ImageFile]:
         if source.is_file():
             if source.suffix == ".parquet":
                 return images_in_parts([source])
+            if is_archive(source):
+                return images_in_archives([source], source)
             _check_is_image(source)
             return [ImageFile(readable(source.stem), source)]
         contents = _walk(source, recursive)
         if not contents.images and (source / DATASET_RECORD).exists() and (source / "images").is_dir():
             contents = _walk(source / "images", recursive)
-        parts = [] if contents.images else find_parts(source)
+        parts = [] if contents.images or contents.archives else find_parts_below(source)
     except FileNotFoundError:
         raise InputError(f"{source} does not exist; name a folder of images or one image") from None
     except PermissionError as error:
@@ -192,6 +195,10 @@ def _list_images(source: Path, recursive: bool, tell: bool) -> list[ImageFile]:
         raise InputError(f"{source} cannot be read: {error.strerror}") from error
     if parts:
         return images_in_parts(parts)
+    if not contents.images and contents.archives:
+        for sentence in contents.left_out(everything=False):
+            warnings.warn(f"{source}: {sentence}", stacklevel=3)
+        return images_in_archives(contents.archives, source)
     if not contents.images:
         kinds = ", ".join(sorted(ending[1:] for ending in image_endings()))
         found = "; ".join([f"looked for {kinds}", *contents.left_out(everything=True)])
@@ -252,21 +259,46 @@ def has_images(folder: Path, recursive: bool = False) -> bool:
     return bool(_walk(folder, recursive).images)
 
 
+def find_archives(folder: Path) -> list[Path]:
+    """The .tar and .zip files of a folder and those below it, by path; hidden ones do not count."""
+    return _walk(folder, recursive=True).archives
+
+
 def images_in_parts(parts: Sequence[Path]) -> list[ImageFile]:
     """The images in the rows of parquet parts, by id.
 
     Raises InputError for doubled ids, no rows, and a part without a column of images.
     """
+    columns = [find_image_column(part) for part in parts]
     files = [
-        ImageFile(image_id, part, row=row)
-        for part in parts
-        for row, image_id in enumerate(read_columns(part, ("imgId",))["imgId"].cast(str).to_list())
+        ImageFile(image_id, part, row=row, column=column)
+        for part, column, ids in zip(parts, columns, ids_of_rows(parts), strict=True)
+        for row, image_id in enumerate(ids)
     ]
     check_unique([file.image_id for file in files], f"the parts in {parts[0].parent}")
-    for part in parts:
-        check_image_column(part, IMAGE)
     if not files:
         raise InputError(f"{parts[0]} holds no rows")
+    return sorted(files, key=lambda file: file.image_id)
+
+
+def images_in_archives(archives: Sequence[Path], source: Path) -> list[ImageFile]:
+    """The images in .tar and .zip files, by id; an archive without any is passed over.
+
+    Raises InputError for doubled ids, no images, and an archive that is not whole or is packed otherwise.
+    """
+    endings = image_endings()
+    places = [
+        (archive, row, member)
+        for archive in archives
+        for row, member in enumerate(one for one in list_members(archive) if one.ending in endings)
+    ]
+    if not places:
+        raise InputError(f"{archives[0]} holds no images")
+    ids = ids_of_members([(archive, member) for archive, _, member in places], source)
+    files = [
+        ImageFile(image_id, archive, row=row, span=(member.offset, member.size))
+        for image_id, (archive, row, member) in zip(ids, places, strict=True)
+    ]
     return sorted(files, key=lambda file: file.image_id)
 
 
@@ -274,12 +306,13 @@ def images_in_parts(parts: Sequence[Path]) -> list[ImageFile]:
 class _Contents:
     """What a folder holds that is not hidden.
 
-    `images`: by path. `others`: how many files of which other ending, texts beside images not among them.
-    `passed`: folders that nobody asked to
-    look into. `closed`: those that could not be entered, and why.
+    `images`, `archives`: by path. `others`: how many files of which other ending, archives among them, texts
+    beside images not. `passed`: folders that nobody asked to look into. `closed`: those that could not be
+    entered, and why.
     """
 
     images: list[Path] = field(default_factory=list)
+    archives: list[Path] = field(default_factory=list)
     others: Counter[str] = field(default_factory=Counter)
     passed: list[Path] = field(default_factory=list)
     closed: list[tuple[Path, str]] = field(default_factory=list)
@@ -343,11 +376,14 @@ def _walk(folder: Path, recursive: bool) -> _Contents:
             if not _is_folder(path):
                 if ending not in TEXTS or path.stem not in stems:
                     contents.others[ending or "without ending"] += 1
+                if is_archive(path):
+                    contents.archives.append(path)
             elif recursive:
                 to_do.append((path, above | {real}))
             else:
                 contents.passed.append(path)
     contents.images.sort()
+    contents.archives.sort()
     contents.closed.sort()
     return contents
 
@@ -390,7 +426,7 @@ def _read_row(file: ImageFile) -> bytes:
     assert file.row is not None
     try:
         if file.span is not None:
-            encoded: bytes | None = read_span(file.path, *file.span)
+            encoded: bytes | None = read_member(file.path, *file.span)
         else:
             encoded = read_image_bytes(file.path, file.row, file.column)
     except (InputError, OSError) as error:
@@ -628,7 +664,7 @@ def _decoding(unknown: str = NO_IMAGE) -> Iterator[None]:
     except FileNotFoundError:
         raise UnreadableImageError("the file is gone, or a link that leads nowhere") from None
     except DAMAGED_IMAGE as error:
-        raise UnreadableImageError(f"damaged or truncated: {error}") from error
+        raise UnreadableImageError(f"damaged or truncated: {' '.join(str(error).split())}") from error
     except MemoryError:
         raise UnreadableImageError("not enough memory to decode it") from None
 

@@ -18,6 +18,7 @@ import polars as pl
 
 from unprompt.errors import InputError
 from unprompt.records import DIM
+from unprompt.storage.archives import TAR
 from unprompt.storage.damage import damaged_table
 from unprompt.storage.files import writing
 
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
     from unprompt.records import FloatArray
 
 PATTERN = "*.parquet"
+METADATA = "metadata.parquet"  # of an imagefolder
 IMAGE = "image"  # the column of images where a row has one
 ROW_GROUP = 64  # rows that are read together where one is asked for
 BLOCKS_KEPT = 4  # row groups in memory: readers go through a part in order
@@ -158,8 +160,56 @@ def _feature(kind: Any) -> dict[str, Any]:
 
 
 def find_parts(folder: Path) -> list[Path]:
-    """The parquet files of a folder, by name; hidden ones (half written) do not count."""
-    return [path for path in sorted(folder.glob(PATTERN)) if not path.name.startswith(".")]
+    """The parquet files of a folder, by name.
+
+    Hidden ones (half written) do not count, nor an imagefolder's metadata, nor the tables that img2dataset
+    writes beside its shards: 00000.parquet beside 00000.tar or 00000/.
+    """
+    return [
+        path
+        for path in sorted(folder.glob(PATTERN))
+        if not path.name.startswith(".")
+        and path.name != METADATA
+        and not path.with_suffix("").is_dir()
+        and not path.with_suffix(TAR).is_file()
+    ]
+
+
+def find_parts_below(folder: Path) -> list[Path]:
+    """The parquet files of a folder, or of data/ in it, where Hugging Face's repositories have them."""
+    return find_parts(folder) or find_parts(folder / "data")
+
+
+def ids_of_rows(parts: Sequence[Path]) -> list[list[str]]:
+    """Each part's ids: its column imgId, or, where no part has one, file and number: part-00000-0000001."""
+    named = any("imgId" in column_types(part) for part in parts)
+    if named:
+        return [read_columns(part, ("imgId",))["imgId"].cast(str).to_list() for part in parts]
+    return [[f"{part.stem}-{row:07d}" for row in range(count_rows(part))] for part in parts]
+
+
+def count_rows(path: Path) -> int:
+    """How many rows a part has. Raises InputError for a file that is not whole."""
+    import pyarrow.parquet as pq
+
+    try:
+        return int(pq.read_metadata(path).num_rows)
+    except damaged_table() as error:
+        raise _unreadable(path, error) from error
+
+
+def find_image_column(path: Path) -> str:
+    """The column of pictures: `image`, or the only one. Raises InputError where it cannot be told."""
+    there = column_types(path)
+    pictures = [name for name, kind in there.items() if _holds_pictures(kind)]
+    if IMAGE not in there and len(pictures) == 1:
+        return pictures[0]
+    check_image_column(path, IMAGE)
+    return IMAGE
+
+
+def _holds_pictures(kind: pl.DataType) -> bool:
+    return isinstance(kind, pl.Struct) and "bytes" in {field.name for field in kind.fields}
 
 
 def read_columns(path: Path, columns: Sequence[str]) -> pl.DataFrame:
@@ -190,7 +240,7 @@ def column_types(path: Path) -> Mapping[str, pl.DataType]:
 def check_image_column(path: Path, column: str) -> None:
     """Raise InputError where a part has no such column, or where it holds something else than pictures."""
     kind = _check_columns(path, (column,))[column]
-    if not (isinstance(kind, pl.Struct) and "bytes" in {field.name for field in kind.fields}):
+    if not _holds_pictures(kind):
         raise InputError(
             f"{path}: the column '{column}' holds {kind}, expected pictures (a struct of bytes and path)"
         )

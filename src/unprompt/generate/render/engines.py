@@ -21,9 +21,7 @@ def _pocket(size: tuple[int, int] | None, device: str) -> PocketEngine:
     if size is None:
         return PocketEngine()
     width, height = size
-    if width != height:
-        raise ConfigError(f"pocket images are square, got {width} x {height}")
-    return PocketEngine(width)
+    return PocketEngine(width) if width == height else PocketEngine(width, height)
 
 
 def _sd2(
