@@ -25,7 +25,7 @@ from unprompt.errors import ConfigError, InputError
 
 DPI = 100  # of most renders here, as a page at 300 takes a second
 MM = DPI / 25.4  # pixels
-NEAR = 0.8 / MM  # mm: an edge is rounded to whole pixels, and resvg measures pixels by quarters
+NEAR = 1 / MM  # mm: an edge may ink the pixel it ends in, as resvg measures pixels by quarters
 
 
 def lines(*points: tuple[float, float]) -> np.ndarray:
