@@ -163,6 +163,12 @@ def test_a_pattern_becomes_one_part_with_a_rim() -> None:
     assert merged[120, 70:74].any()
 
 
+def test_narrow_parts_between_wide_lines_stay() -> None:
+    chimney = box(100, 20, 120, 90, 14) | box(40, 90, 200, 220, 14)
+    assert count_regions(chimney) == 2  # the chimney's is 6 pixels wide, and 20 between thin lines
+    assert count_regions(make(chimney)) == 2
+
+
 def test_a_part_with_a_single_neighbour_stays() -> None:
     lines = box(20, 20, 220, 220) | ring(100, 100, 6, 3)
     assert (merge_small_regions(lines, 20, WIDTH) == lines).all()
@@ -172,16 +178,16 @@ def test_thorns_go_and_branches_stay() -> None:
     thorn = (np.abs(X - 80) <= 2) & (Y > 112) & (Y < 120)
     branch = (np.abs(X - 150) <= 2) & (Y > 80) & (Y < 120)
     trunk = bar(30, 210, 120)
-    lines = remove_spurs(trunk | thorn | branch, 10)
+    lines = remove_spurs(trunk | thorn | branch, 10, WIDTH)
     assert lines[branch].all()
-    assert not lines[thorn & (Y < 115)].any()
+    assert not lines[thorn & (Y < 115.5)].any()
     assert lines[trunk & (X > 33) & (X < 207)].mean() > 0.98
 
 
 def test_faint_ink_is_line_where_it_goes_on_from_sure_ink() -> None:
     ink = np.zeros((SIDE, SIDE), np.float32)
-    ink[bar(30, 120, 60)], ink[bar(120, 210, 60)] = 0.9, 0.3
-    ink[bar(30, 210, 160)] = 0.3
+    ink[bar(30, 120, 60)], ink[bar(120, 210, 60)] = 0.9, 0.4
+    ink[bar(30, 210, 160)] = 0.4
     lines = clean(ink)
     assert lines[60, 35:205].all()
     assert not lines[140:].any()

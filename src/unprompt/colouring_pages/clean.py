@@ -39,7 +39,7 @@ class CleanSettings:
     detail: str = setting("middle", "how much of small things and patterns stays", choices=tuple(DETAILS))
     sure: float = setting(0.5, "ink from here on is line", above=0, most=1)
     likely: float = setting(
-        0.25, "ink from here on is line where it hangs together with such", above=0, most=1
+        0.35, "ink from here on is line where it hangs together with such", above=0, most=1
     )
     least_stroke: float = setting(
         0.004, "thinner lines count as this wide (share of the diagonal)", above=0, most=0.1
@@ -63,7 +63,7 @@ class CleanSettings:
     solid: float = setting(3.0, "black areas wider than this many strokes keep only their rim", above=1)
     crayon: float = setting(
         0.012,
-        "parts narrower than this are merged with others (share of the diagonal, by middle detail)",
+        "parts narrower than this between thin lines are merged (share of the diagonal, by middle detail)",
         least=0,
         most=1,
     )
@@ -99,7 +99,8 @@ def clean(ink: NDArray[np.float32], settings: CleanSettings | None = None) -> Ma
     diagonal = float(np.hypot(*ink.shape))
     kept = DETAILS[settings.detail]
     lines: Mask = apply_hysteresis_threshold(ink, settings.likely, settings.sure)
-    width = measure_stroke(lines)
+    coarse = max(1, int(settings.least_stroke * diagonal / 2))  # finer is no use, and thinning takes longest
+    width = coarse * measure_stroke(lines[::coarse, ::coarse])
     stroke = float(np.clip(width, settings.least_stroke * diagonal, settings.most_stroke * diagonal))
     speck = settings.speck * kept * diagonal
 
@@ -107,8 +108,10 @@ def clean(ink: NDArray[np.float32], settings: CleanSettings | None = None) -> Ma
     lines = remove_specks(lines, speck / 2, stroke)
     lines = hollow(lines, settings.solid * stroke, stroke)
     lines = close_gaps(lines, settings.gap * diagonal, width)
-    lines = merge_small_regions(lines, settings.crayon * kept * diagonal, stroke)
-    lines = remove_spurs(lines, speck / 2)
+    # Curves are drawn with thinner lines than the ink's, which leave the more paper.
+    room = stroke - settings.least_stroke * diagonal
+    lines = merge_small_regions(lines, settings.crayon * kept * diagonal - room, stroke)
+    lines = remove_spurs(lines, speck / 2, stroke)
     return remove_specks(lines, speck, stroke)
 
 
@@ -244,6 +247,8 @@ def merge_small_regions(lines: Mask, narrowest: float, stroke: float) -> Mask:
     """
     from scipy import ndimage
 
+    if narrowest <= 0:
+        return lines
     paper, count = ndimage.label(~lines)
     small = np.ones(count + 1, bool)
     small[np.concatenate([paper[0], paper[-1], paper[:, 0], paper[:, -1]])] = small[0] = False
@@ -263,10 +268,16 @@ def merge_small_regions(lines: Mask, narrowest: float, stroke: float) -> Mask:
     return found
 
 
-def remove_spurs(lines: Mask, least: float) -> Mask:
-    """The lines without thorns: side branches of which less than `least` pixels show."""
+def remove_spurs(lines: Mask, least: float, stroke: float) -> Mask:
+    """The lines without thorns: side branches of which less than `least` pixels show.
+
+    What is near a line's middle, by three quarters of its width `stroke`, stays: a blunt or pointed end is no
+    thorn.
+    """
     from scipy import ndimage
 
+    if least <= 0.75 * stroke:
+        return lines
     thinned = thin(lines)
     skeleton = dissolve(trace_skeleton(thinned))
     pruned = prune(skeleton, lines, least)
@@ -275,10 +286,9 @@ def remove_spurs(lines: Mask, least: float) -> Mask:
     kept = np.zeros_like(lines)
     x, y = np.floor(np.concatenate([pruned.nodes, *pruned.paths])).astype(int).T
     kept[y, x] = True
-    # Black goes with the nearest pixel of its skeleton; junctions, in the middle of their pixels, stay.
-    kept |= thinned & dilate(kept, 1.5)
+    kept |= thinned & dilate(kept, 1.5)  # the pixels of a junction, which is in their middle
     nearest = ndimage.distance_transform_edt(~thinned, return_distances=False, return_indices=True)
-    found: Mask = lines & kept[tuple(nearest)]
+    found: Mask = lines & (kept[tuple(nearest)] | dilate(kept, 0.75 * stroke))
     return found
 
 
