@@ -275,7 +275,8 @@ def test_no_line_is_lost_and_nothing_is_added(lines: np.ndarray) -> None:
     assert farthest(sample(drawing), black) < 2
     middle = middles(lines)
     missed = cKDTree(sample(drawing)).query(middle)[0]
-    assert (missed < 2 + 1.5 * measure_radii(lines, middle)).all()
+    # Junctions may move, and a dot's rim is half a stroke inside.
+    assert (missed < 2 + 1.5 * np.maximum(measure_radii(lines, middle), measure_stroke(lines) / 2)).all()
 
 
 @pytest.mark.parametrize("width", [1.5, 3, 6])

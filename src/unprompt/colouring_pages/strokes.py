@@ -122,7 +122,7 @@ def strokes(lines: Mask, settings: StrokeSettings | None = None) -> LineDrawing:
 
 
 def _outline_dots(lines: Mask, thinned: Mask, stroke: float) -> tuple[Mask, list[Points]]:
-    """The skeleton without short pieces wider than 1.5 strokes, and their rims, half a stroke inside.
+    """The skeleton without short solid pieces wider than 1.5 strokes; and their rims, half a stroke inside.
 
     A dot that its rim does not cover keeps its middle too.
     """
@@ -137,6 +137,8 @@ def _outline_dots(lines: Mask, thinned: Mask, stroke: float) -> tuple[Mask, list
         piece = np.pad(labels[rows, columns] == number, 1)
         depth = np.maximum(ndimage.distance_transform_edt(piece) - 0.5, 0)
         if depth.max() <= max(0.75 * stroke, stroke / 2 + 1):
+            continue
+        if (ndimage.binary_fill_holes(piece) != piece).any():
             continue
         if depth.max() <= stroke:
             thinned[rows, columns] &= ~piece[1:-1, 1:-1]
