@@ -59,32 +59,33 @@ def make(lines: np.ndarray, **changes: object) -> np.ndarray:
     return clean(lines.astype(np.float32), CleanSettings(**changes))  # type: ignore[arg-type]
 
 
-@pytest.mark.parametrize(("gap", "closes"), [(3, True), (6, True), (20, False), (40, False)])
+@pytest.mark.parametrize(("gap", "closes"), [(3, True), (6, True), (12, True), (20, False), (40, False)])
 def test_a_circle_closes_if_its_gap_is_short(gap: float, closes: bool) -> None:
     lines = arc_with_gap(gap)
     assert count_regions(lines) == 0
-    assert CleanSettings().gap * DIAGONAL == pytest.approx(6.8, abs=0.1)
+    assert CleanSettings().facing * DIAGONAL == pytest.approx(13.6, abs=0.1)
     assert count_regions(make(lines)) == int(closes)
-    assert count_regions(make(lines, gap=0.12)) == 1
-    assert count_regions(make(lines, gap=0, double=0)) == 0
+    assert count_regions(make(lines, facing=0.1)) == int(gap < 30)
+    assert count_regions(make(lines, gap=0, facing=0, double=0)) == 0
+    assert count_regions(make(lines, facing=0)) == int(gap < 10)
 
 
 def test_an_end_is_joined_to_the_line_ahead_and_not_to_one_beside() -> None:
     wall = (np.abs(X - 150) <= 2.5) & (Y > 20) & (Y < 220)
     ahead = bar(50, 140, 120)  # 7.5 pixels from the wall
     beside = bar(50, 145, 211)
-    joined = close_gaps(wall | ahead, 10, WIDTH)
+    joined = close_gaps(wall | ahead, 10, 10, WIDTH)
     assert joined[118:122, 145].all()
     assert (joined & ~(wall | ahead) & (X < 139)).sum() == 0
-    assert (close_gaps(wall | ahead, 5, WIDTH) == (wall | ahead)).all()
+    assert (close_gaps(wall | ahead, 5, 20, WIDTH) == (wall | ahead)).all()
     # Two bars one above the other: their ends look the same way, and not at each other.
     pair = bar(50, 140, 100) | bar(50, 140, 112)
-    assert (close_gaps(pair, 10, WIDTH) == pair).all()
-    assert (close_gaps(beside, 10, WIDTH) == beside).all()
+    assert (close_gaps(pair, 10, 20, WIDTH) == pair).all()
+    assert (close_gaps(beside, 10, 20, WIDTH) == beside).all()
 
 
 def test_an_end_near_the_border_runs_to_it() -> None:
-    joined = close_gaps(bar(100, 233, 120), 10, WIDTH)
+    joined = close_gaps(bar(100, 233, 120), 10, 0, WIDTH)
     assert joined[120].tolist() == [False] * 100 + [True] * 140
 
 

@@ -9,6 +9,7 @@ import numpy as np
 
 from unprompt.colouring_pages.skeleton import (
     NEIGHBOURS,
+    Skeleton,
     dilate,
     dissolve,
     erode,
@@ -60,6 +61,12 @@ class CleanSettings:
     gap: float = setting(
         0.02, "line ends are joined to lines ahead within this (share of the diagonal)", least=0, most=1
     )
+    facing: float = setting(
+        0.04,
+        "line ends that look at each other are joined within this (share of the diagonal)",
+        least=0,
+        most=1,
+    )
     solid: float = setting(3.0, "black areas wider than this many strokes keep only their rim", above=1)
     crayon: float = setting(
         0.012,
@@ -107,7 +114,7 @@ def clean(ink: NDArray[np.float32], settings: CleanSettings | None = None) -> Ma
     lines = fill_doubles(lines, settings.double * kept * diagonal)
     lines = remove_specks(lines, speck / 2, stroke)
     lines = hollow(lines, settings.solid * stroke, stroke)
-    lines = close_gaps(lines, settings.gap * diagonal, width)
+    lines = close_gaps(lines, settings.gap * diagonal, settings.facing * diagonal, width)
     # Curves are drawn with thinner lines than the ink's, which leave the more paper.
     room = stroke - settings.least_stroke * diagonal
     lines = merge_small_regions(lines, settings.crayon * kept * diagonal - room, stroke)
@@ -155,79 +162,105 @@ def hollow(lines: Mask, widest: float, rim: float) -> Mask:
     return rims
 
 
-def close_gaps(lines: Mask, most: float, stroke: float) -> Mask:
-    """Join line ends to the nearest line at most so many pixels ahead, by a line as wide as `stroke`.
+def close_gaps(lines: Mask, ahead: float, facing: float, stroke: float) -> Mask:
+    """Join line ends to the nearest line at most `ahead` pixels before them, by a line as wide as `stroke`.
 
     The nearer, the more a join may turn from the line's direction: up to 85 degrees at no distance, 40 at the
-    greatest. Other ends that look back are preferred, and the page's border counts as a line.
+    greatest. The page's border counts as a line. Two ends that look at each other, within 30 degrees, are
+    joined up to `facing` pixels, and preferred.
     """
-    from scipy.spatial import cKDTree
-
     skeleton = prune(dissolve(trace_skeleton(thin(lines))), lines, stroke)
     halves = skeleton.ends.ravel()
     loose = np.flatnonzero(skeleton.degrees()[halves] == 1)  # halves of paths, as link_paths numbers them
-    if not len(loose) or not most:
+    if not len(loose):
         return lines
     places = skeleton.nodes[halves[loose]]  # (E, 2)
-    ahead = np.empty_like(places)
+    looks = np.empty_like(places)
     for number, half in enumerate(loose):
         path = skeleton.paths[half // 2]
         back = min(len(path) - 1, round(max(6.0, 2 * stroke)))
-        ahead[number] = path[-1] - path[-1 - back] if half % 2 else path[0] - path[back]
-    ahead /= np.maximum(np.hypot(*ahead.T), 1e-9)[:, None]
+        looks[number] = path[-1] - path[-1 - back] if half % 2 else path[0] - path[back]
+    looks /= np.maximum(np.hypot(*looks.T), 1e-9)[:, None]
 
-    # What an end may be joined to: points of all paths, with the path and the place on it.
+    # What each end may be joined to: the end, the way, the other end there or -1.
+    found = [
+        _find_lines(skeleton, loose, places, ahead + stroke if ahead else 0),
+        _find_border(places, lines.shape, ahead),
+        _find_ends(skeleton, loose, places, facing + stroke if facing else 0),
+    ]
+    end, way, other = (np.concatenate(parts) for parts in zip(*found, strict=True))
+    paired = np.arange(len(end)) >= len(end) - len(found[-1][0])
+    distance = np.hypot(*way.T)
+    unit = way / distance[:, None]
+    straight = (unit * looks[end]).sum(1)
+    looks_back = np.where(other >= 0, -(unit * looks[other]).sum(1), 0)
+    widest = np.where(paired, 30, 85 - 45 * np.clip((distance - stroke) / max(ahead, 1e-9), 0, 1))
+    cost = distance * (1 + 1.5 * (1 - straight)) * (1 - 0.4 * np.clip(looks_back, 0, 1))
+    cost[np.where(paired, np.minimum(straight, looks_back), straight) < np.cos(np.deg2rad(widest))] = np.inf
+    order = np.lexsort((cost, end))
+    best = order[np.diff(end[order], prepend=-1) > 0]  # of each end
+    best = best[np.isfinite(cost[best])]
+    joined = np.zeros(len(loose), bool)
+    drawn = []
+    for number in best[np.argsort(cost[best])].tolist():
+        if joined[end[number]]:
+            continue
+        joined[end[number]] = True
+        if other[number] >= 0:
+            joined[other[number]] = True
+        drawn.append(number)
+    return lines | _draw(places[end[drawn]], way[drawn], stroke, lines.shape)
+
+
+def _find_lines(
+    skeleton: Skeleton, loose: Numbers, places: Points, most: float
+) -> tuple[Numbers, Points, Numbers]:
+    """All points of paths near each of the loose ends: that end, the way there, the end that it is or -1."""
+    from scipy.spatial import cKDTree
+
     counts = np.array([len(path) for path in skeleton.paths])
+    starts = np.cumsum(counts) - counts
     points = np.concatenate(skeleton.paths)
     path_of = np.repeat(np.arange(len(counts)), counts)
-    on_path = np.arange(len(points)) - np.repeat(np.cumsum(counts) - counts, counts)
-    end_of_point = np.full(len(points), -1)
-    end_of_point[
-        (np.cumsum(counts) - counts)[loose // 2] + np.where(loose % 2, counts[loose // 2] - 1, 0)
-    ] = np.arange(len(loose))
-    found = cKDTree(points).query_ball_point(places, most + stroke)
+    on_path = np.arange(len(points)) - starts[path_of]
+    end_at = np.full(len(points), -1)
+    end_at[starts[loose // 2] + np.where(loose % 2, counts[loose // 2] - 1, 0)] = np.arange(len(loose))
+    found = cKDTree(points).query_ball_point(places, most)
     end = np.repeat(np.arange(len(loose)), [len(one) for one in found])
     target = np.concatenate([np.asarray(one, np.int64) for one in found])
     way = points[target] - places[end]
     distance = np.hypot(*way.T)
     from_tip = np.where(loose[end] % 2, counts[path_of[target]] - 1 - on_path[target], on_path[target])
-    other_path = path_of[target] != loose[end] // 2
-    facing = end_of_point[target]
     # A line's own last part lies behind its end: what is not much farther along the line than straight on.
-    usable = (distance > 0) & (other_path | (from_tip > 3 * distance))
-    way, distance, end, target, facing = (array[usable] for array in (way, distance, end, target, facing))
-    # The page's border.
-    height, width = lines.shape
+    usable = (distance > 0) & ((path_of[target] != loose[end] // 2) | (from_tip > 3 * distance))
+    return end[usable], way[usable], end_at[target[usable]]
+
+
+def _find_border(places: Points, shape: tuple[int, ...], most: float) -> tuple[Numbers, Points, Numbers]:
+    """The page's borders near each of the ends, as `_find_lines` gives lines."""
+    height, width = shape
     feet = np.stack([places] * 4, 1)  # (E, 4, 2)
     feet[:, 0, 0], feet[:, 1, 0], feet[:, 2, 1], feet[:, 3, 1] = 0.5, width - 0.5, 0.5, height - 0.5
-    border = (feet - places[:, None]).reshape(-1, 2)
-    far = np.hypot(*border.T)
-    near = np.flatnonzero((far > 0) & (far <= most))
-    way, distance = np.concatenate([way, border[near]]), np.concatenate([distance, far[near]])
-    end = np.concatenate([end, near // 4])
-    facing = np.concatenate([facing, np.full(len(near), -1)])
-    if not len(way):
-        return lines
+    ways = (feet - places[:, None]).reshape(-1, 2)
+    distance = np.hypot(*ways.T)
+    near = np.flatnonzero((distance > 0) & (distance <= most))
+    return near // 4, ways[near], np.full(len(near), -1)
 
-    unit = way / distance[:, None]
-    straight = (unit * ahead[end]).sum(1)
-    looks_back = np.where(facing >= 0, -(unit * ahead[facing]).sum(1), 0)
-    angle = np.deg2rad(85 - 45 * np.clip((distance - stroke) / most, 0, 1))
-    cost = distance * (1 + 1.5 * (1 - straight)) * (1 - 0.4 * np.clip(looks_back, 0, 1))
-    cost[straight < np.cos(angle)] = np.inf
-    joined = np.zeros(len(loose), bool)
-    order = np.lexsort((cost, end))
-    best = order[np.diff(end[order], prepend=-1) > 0]  # of each end
-    joins = best[np.isfinite(cost[best])]
-    drawn = []
-    for number in joins[np.argsort(cost[joins])].tolist():
-        if joined[end[number]]:
-            continue
-        joined[end[number]] = True
-        if facing[number] >= 0:
-            joined[facing[number]] = True
-        drawn.append(number)
-    return lines | _draw(places[end[drawn]], way[drawn], stroke, lines.shape)
+
+def _find_ends(
+    skeleton: Skeleton, loose: Numbers, places: Points, most: float
+) -> tuple[Numbers, Points, Numbers]:
+    """The other ends near each of the ends, as `_find_lines` gives lines."""
+    from scipy.spatial import cKDTree
+
+    pairs = cKDTree(places).query_pairs(most, output_type="ndarray").reshape(-1, 2)
+    end, other = np.concatenate([pairs, pairs[:, ::-1]]).T
+    way = places[other] - places[end]
+    distance = np.hypot(*way.T)
+    counts = np.array([len(path) for path in skeleton.paths])
+    same = loose[end] // 2 == loose[other] // 2
+    usable = (distance > 0) & (~same | (counts[loose[end] // 2] > 3 * distance))
+    return end[usable], way[usable], other[usable]
 
 
 def _draw(starts: Points, ways: Points, stroke: float, shape: tuple[int, ...]) -> Mask:
