@@ -204,7 +204,7 @@ def test_a_grey_original_is_grey_and_one_with_alpha_on_white() -> None:
 
 
 def test_originals_must_be_there_when_they_are_to_be_printed() -> None:
-    with pytest.raises(InputError, match="2 drawings have 1 original"):
+    with pytest.raises(InputError, match="got 2 drawings and 1 original picture"):
         list(lay_out([rectangle(1, 1)] * 2, PaperConfig(original="grey"), [Image.new("L", (5, 5))]))
 
 
