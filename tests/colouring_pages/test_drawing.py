@@ -37,6 +37,8 @@ def test_no_lines_are_a_white_picture() -> None:
     ("size", "curves", "said"),
     [((0, 5), (), "above 0"), ((5, 5), (np.zeros((3, 2)),), r"curve 0 .*\(3, 2\)")],
 )
-def test_what_is_no_drawing_is_told(size: tuple[float, float], curves: tuple[np.ndarray, ...], said: str) -> None:
+def test_what_is_no_drawing_is_told(
+    size: tuple[float, float], curves: tuple[np.ndarray, ...], said: str
+) -> None:
     with pytest.raises(InputError, match=said):
         LineDrawing(size, curves)

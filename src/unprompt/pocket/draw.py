@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from functools import cache
 
 import numpy as np
@@ -16,7 +16,7 @@ from unprompt.pocket.lights import LIGHTS, Light
 from unprompt.pocket.places import ANYWHERE, PLACES, backdrop
 from unprompt.pocket.relations import RELATIONS
 from unprompt.pocket.scene import AMOUNTS, Scene, Thing
-from unprompt.pocket.styles import STYLES, Canvas, styled
+from unprompt.pocket.styles import STYLES, Canvas, Style, styled
 from unprompt.pocket.textures import clipped, faint, grain, on_circle, rows_and_columns, vignette
 from unprompt.pocket.views import VIEWS, View
 
@@ -25,8 +25,34 @@ WIDEST, TALLEST = 920, 800  # thousandths of the picture that subjects may take
 GROUND = 900  # thousandths from the top where subjects stand
 
 
+@dataclass(frozen=True)
+class Stage:
+    """A scene before its subjects are painted: what is behind them, and where they will stand.
+
+    `image`: RGB, which painting changes. `pieces`: in its pixels. `dice`: as far as they were thrown.
+    """
+
+    image: Image.Image
+    pieces: Block
+    style: Style | None
+    light: Light
+    view: View
+    light_left: bool
+    dice: Dice
+
+    @property
+    def lines(self) -> bool:
+        """Whether drawings come from their line layer."""
+        return self.style.lines if self.style else False
+
+
 def draw_scene(scene: Scene, seed: int, size: int = 128) -> Image.Image:
     """Draw a scene: RGB, `size` x `size`. The same scene, seed and size give the same pixels anywhere."""
+    return paint_stage(set_stage(scene, seed, size))
+
+
+def set_stage(scene: Scene, seed: int, size: int) -> Stage:
+    """Draw what is behind a scene's subjects, and place them. Does not depend on how the scene is styled."""
     dice = Dice(seed)
     style = STYLES[scene.style] if scene.style else None
     light = LIGHTS[scene.light] if scene.light else Light()
@@ -38,12 +64,19 @@ def draw_scene(scene: Scene, seed: int, size: int = 128) -> Image.Image:
     image = backdrop(place, size, lines, light_left, dice)
     if light.back:
         image = light.back(image, lines, dice)
-    figure = Image.new("L", (size, size))
-    _add_subjects(image, figure, subjects(scene, dice), view.scale, lines, light_left, dice)
-    if light.front:
-        image = light.front(image, lines, dice)
+    pieces = placed_in(subjects(scene, dice), view.scale, size, dice)
+    return Stage(image, pieces, style, light, view, light_left, dice)
+
+
+def paint_stage(stage: Stage) -> Image.Image:
+    """Paint the subjects into their stage, and finish the picture. A stage can be painted once."""
+    image, dice, style = stage.image, stage.dice, stage.style
+    figure = Image.new("L", image.size)
+    _add_subjects(image, figure, stage)
+    if stage.light.front:
+        image = stage.light.front(image, stage.lines, dice)
     image = styled(style, Canvas(image, figure), dice) if style else _finished(image, dice)
-    return view.paint(image, dice) if view.paint else image
+    return stage.view.paint(image, dice) if stage.view.paint else image
 
 
 def subjects(scene: Scene, dice: Dice) -> Block:
@@ -86,23 +119,20 @@ def _grounded(block: Block) -> Box:
     return replace(around, bottom=max(0, around.bottom))
 
 
-def _add_subjects(
-    image: Image.Image,
-    figure: Image.Image,
-    block: Block,
-    scale: int,
-    lines: bool,
-    light_left: bool,
-    dice: Dice,
-) -> None:
+def _add_subjects(image: Image.Image, figure: Image.Image, stage: Stage) -> None:
     """Paste the pieces with a soft shadow into the picture, and their masks into `figure`."""
-    size = image.width
-    pieces = placed_in(block, scale, size, dice)
+    size, pieces, lines, light_left, dice = (
+        image.width,
+        stage.pieces,
+        stage.lines,
+        stage.light_left,
+        stage.dice,
+    )
     layer = Image.new("RGBA", (size, size))
     for piece in pieces:
         picture = sprite(piece, lines, light_left, dice)
         x, y = piece.x + (piece.w - picture.width) // 2, piece.y + (piece.h - picture.height) // 2
-        _lay(layer, picture, x, y)
+        lay(layer, picture, x, y)
     alpha = layer.getchannel("A")
     figure.paste(alpha)
     if not lines:
@@ -112,7 +142,7 @@ def _add_subjects(
     image.paste(layer, (0, 0), alpha)
 
 
-def _lay(layer: Image.Image, picture: Image.Image, x: int, y: int) -> None:
+def lay(layer: Image.Image, picture: Image.Image, x: int, y: int) -> None:
     """Lay an RGBA picture over an RGBA layer at a place that may be partly outside."""
     left, top = max(0, -x), max(0, -y)
     right, bottom = min(picture.width, layer.width - x), min(picture.height, layer.height - y)
@@ -191,7 +221,7 @@ def _textured(picture: Image.Image, name: str, lines: bool, dice: Dice) -> Image
     cloth = Image.new("RGBA", picture.size, _commonest(name))
     for row in range(-1, picture.height // unit + 2):
         for column in range(-1, picture.width // unit + 2):
-            _lay(
+            lay(
                 cloth,
                 tile,
                 column * unit + row % 2 * unit // 2 - dice.below(3),
