@@ -123,6 +123,10 @@ def test_fills_and_lines_of_an_svg() -> None:
     assert lines[:, 30:42].all()
     assert not lines[:, :30].any()
     assert not fills_and_lines(only_lines(svg), 72)[1][:, :30].any()
+    # A layer that says for all of its lines that they are not filled.
+    hollow = svg.replace('<g id="line">', '<g id="line" fill="none" stroke="#000" stroke-width="2">')
+    assert (fills_and_lines(hollow, 72)[0][10:60, 32:35] == 0xFF0000).all()
+    assert fills_and_lines(hollow, 72)[1][:, 30].all()
     # Mirrored, half as large and a quarter down: its right side is now left.
     moved = fills_and_lines(svg, 72, Placement(0.5, 0, 0, 0.25, True))[0]
     assert (moved[40:70, 40:53] == 0xFF0000).all()

@@ -42,7 +42,7 @@ from unprompt.datasets.pairs import PROBLEMS, RECORD
 from unprompt.datasets.seeds import derive_seed
 from unprompt.datasets.write_pairs import WrittenPairs
 from unprompt.errors import ConfigError, InputError, RunError, UnreadableImageError
-from unprompt.pocket.closing import NOTHING, borders
+from unprompt.pocket.closing import borders
 from unprompt.pocket.flat import Placement
 from unprompt.pocket.pairs import LINE, draw_pair, paired_scene
 from unprompt.progress import Progress, silent
@@ -68,7 +68,6 @@ KIND = folders.FolderKind("set of pairs", RECORD, ("part-*.parquet", PROBLEMS), 
 FINER = 2  # pixels a side of a drawing that become one
 VISITS = 2  # pairs of a drawing that share its place in the picture
 DAMAGED = 0.28  # how likely each kind of damage is
-EMPTY = 0.02  # a drawing with less of its picture filled is no picture to colour
 INK = 0.5  # from which a pixel is a line
 LONGEST_TEXT = 80
 
@@ -127,7 +126,7 @@ def make_pairs(out: Path, settings: PairSettings | None = None, progress: Progre
     and where a worker is killed; ConfigError and InputError where packages or their drawings are missing.
     """
     settings = settings or PairSettings()
-    names = _with_fills(drawings_of(settings.split))
+    names = drawings_of(settings.split)
     plan = {
         "unprompt": __version__,
         "kind": "stage 1",
@@ -201,19 +200,6 @@ def _placement(random: Generator) -> Placement:
     right, down = random.uniform(-free, free, 2)
     turn = random.normal(0, 8)
     return Placement(scale, turn, right, down, bool(random.random() < 0.5))
-
-
-def _with_fills(names: Sequence[str]) -> list[str]:
-    """The drawings that have something to colour: signs of lines alone are no pictures."""
-    from unprompt.pocket.drawings import read_svg
-    from unprompt.pocket.flat import fills_and_lines
-
-    found = []
-    for name in names:
-        fills, lines = fills_and_lines(read_svg(name), 32)
-        if ((fills != NOTHING) & ~lines).mean() >= EMPTY:
-            found.append(name)
-    return found
 
 
 @dataclass(frozen=True)
@@ -386,8 +372,9 @@ def drop_small_parts(ink: Ink, smallest: float) -> Ink:
     keep = np.array([False, *(size >= smallest for size in sizes)])[labels]
     keep &= ~_rims_within(ink < INK, keep, (smallest / 2) ** 2)
     # The soft rim of a line stays or goes with it.
-    gone = ndimage.binary_dilation((labels > 0) & ~keep, around, iterations=2)
-    return np.where(gone & ~ndimage.binary_dilation(keep, around, iterations=2), 0, ink)
+    gone = (labels > 0) & ~keep
+    soft = ndimage.binary_dilation(gone, around, iterations=2) & ~ndimage.binary_dilation(keep, around)
+    return np.where(gone | soft, 0, ink)
 
 
 def _rims_within(white: Mask, lines: Mask, smallest: float) -> Mask:
@@ -418,12 +405,13 @@ def _rims_within(white: Mask, lines: Mask, smallest: float) -> Mask:
             if rim.any():
                 best = edges[rim][shared[rim].argmax()]
                 one[one == group] = next(value for value in one[best] if value != group)
-    merged, parted = one[grown], borders(grown)
+    merged, parted, thick = one[grown], borders(grown), ndimage.distance_transform_edt(lines)
     inner = parted & ~borders(merged)
     if not inner.any():
         return np.zeros_like(lines)
-    to_inner = ndimage.distance_transform_edt(~inner)
-    to_outer = ndimage.distance_transform_edt(~(parted & ~inner)) if (parted & ~inner).any() else np.inf
-    widest = ndimage.distance_transform_edt(lines)[inner].max(initial=1.0)
-    found: Mask = lines & (to_inner < to_outer) & (to_inner <= widest + 1)
+    found: Mask = lines & (ndimage.distance_transform_edt(~inner) <= thick[inner].max() + 1)
+    outer = parted & ~inner
+    if outer.any():
+        to_outer, at = ndimage.distance_transform_edt(~outer, return_indices=True)
+        found &= to_outer > thick[tuple(at)] + 0.5
     return found

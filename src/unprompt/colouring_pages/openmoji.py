@@ -17,7 +17,7 @@ import numpy as np
 
 from unprompt.datasets.seeds import derive_seed
 from unprompt.errors import ConfigError, InputError
-from unprompt.pocket.closing import ClosedLines, close_lines
+from unprompt.pocket.closing import NOTHING, ClosedLines, close_lines
 from unprompt.pocket.drawings import rasterised, read_svg, svg_folder
 from unprompt.pocket.flat import Placement, fills_and_lines, only_lines
 from unprompt.pocket.textures import Mask, Whole
@@ -28,8 +28,10 @@ SPLITS: tuple[Split, ...] = get_args(Split)
 CHOOSE, TEST = 8, 10  # percent of the bases that are kept out of training
 
 STROKE = 2 / 72  # of its side that an OpenMoji drawing's lines are wide
+EMPTY = 0.02  # a drawing with less of its picture filled is no picture to colour
 SKIN_TONES = re.compile("1F3F[B-F]")
 FLAGS = re.compile("1F1(E[6-9A-F]|F[0-9A-F])|^1F3F[34]|^1F38C|^1F6A9|^1F3C1")
+PERSON = re.compile("^(1F468|1F469|1F9D1)(?=-200D)|-200D-26(40|42)(-FE0F)?$")  # a woman, a man, anyone
 ALIKE = 0.9  # drawings whose small line renders overlap so much show one thing
 THUMBNAIL = 32
 
@@ -57,14 +59,18 @@ def find_drawings() -> tuple[str, ...]:
 
 @cache
 def base_by_drawing() -> Mapping[str, str]:
-    """For each drawing the first that shows the same: equal files, equal lines, or nearly equal renders."""
+    """For each drawing the first that shows the same.
+
+    That is one with equal lines or a nearly equal render, or a woman, a man or anyone doing the same.
+    """
     names = find_drawings()
     first: dict[str, int] = {}
     same = list(range(len(names)))
     renders = []
     for number, name in enumerate(names):
         lines = only_lines(read_svg(name))
-        same[number] = first.setdefault(lines, number)
+        for key in (lines, PERSON.sub("", name)):
+            _unite(same, first.setdefault(key, number), number)
         renders.append(np.asarray(rasterised(lines, THUMBNAIL).getchannel("A"), np.float32).ravel())
     ink = np.array(renders)  # (N, 32 * 32)
     size = np.linalg.norm(ink, axis=1, keepdims=True)
@@ -92,12 +98,18 @@ def split_of(base: str) -> Split:
     return "test" if percent < TEST else "choose" if percent < TEST + CHOOSE else "train"
 
 
+@cache
 def drawings_of(split: Split) -> tuple[str, ...]:
-    """The names of a split's drawings."""
+    """The names of a split's drawings that have something to colour; signs of lines alone are no pictures."""
     if split not in SPLITS:
         raise ConfigError(f"split must be one of {', '.join(SPLITS)}, got '{split}'")
     bases = base_by_drawing()
-    return tuple(name for name in find_drawings() if split_of(bases[name]) == split)
+    return tuple(name for name in find_drawings() if split_of(bases[name]) == split and _has_fills(name))
+
+
+def _has_fills(name: str) -> bool:
+    fills, lines = fills_and_lines(read_svg(name), THUMBNAIL)
+    return bool(((fills != NOTHING) & ~lines).mean() >= EMPTY)
 
 
 def read_openmoji(name: str, side: int, placement: Placement | None = None) -> FlatDrawing:

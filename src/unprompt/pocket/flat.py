@@ -75,7 +75,7 @@ def _is_line(part: ElementTree.Element) -> bool:
 def _paint_lines(layer: ElementTree.Element) -> None:
     """Give a layer's lines the colour that stands for lines; white shapes among them stay."""
     colour = f"#{LINES:06x}"
-    layer.set("fill", colour)  # what says nothing of its fill is black
+    layer.attrib.setdefault("fill", "black")  # as it is for what says nothing of its fill
     for part in layer.iter():
         for name in ("fill", "stroke"):
             if part.get(name, "none").lower() not in ("none", *WHITE):
