@@ -51,6 +51,7 @@ def random(seed: int = 0) -> np.random.Generator:
 # --- drawings and how they are split
 
 
+@pytest.mark.slow
 def test_what_shows_one_thing_has_one_base_and_so_one_split() -> None:
     bases = base_by_drawing()
     assert len(bases) == len(find_drawings()) > 1500
@@ -167,6 +168,7 @@ def test_damage_keeps_the_picture_in_place() -> None:
 # --- pairs
 
 
+@pytest.mark.slow
 def test_a_pair_depends_on_its_number_alone() -> None:
     names = drawings_of("train")[:40]
     settings = PairSettings(size=64, pocket=0.3)
@@ -181,6 +183,7 @@ def test_a_pair_depends_on_its_number_alone() -> None:
     assert make_pair(0, settings, names).source.tobytes() != make_pair(1, settings, names).source.tobytes()
 
 
+@pytest.mark.slow
 def test_pairs_come_as_parts_with_any_number_of_workers_and_after_a_kill(tmp_path: Path) -> None:
     settings = {"count": 10, "size": 32, "part": 4, "seed": 3}
     whole = make_pairs(tmp_path / "whole", PairSettings(**settings))

@@ -70,6 +70,7 @@ VISITS = 2  # pairs of a drawing that share its place in the picture
 DAMAGED = 0.28  # how likely each kind of damage is
 INK = 0.5  # from which a pixel is a line
 LONGEST_TEXT = 80
+CELLS = 3  # small areas side by side that make a pattern
 
 
 @dataclass(frozen=True)
@@ -358,9 +359,9 @@ def _spoilt(image: Image.Image, random: Generator) -> tuple[Image.Image, str]:
 def drop_small_parts(ink: Ink, smallest: float) -> Ink:
     """Ink (H, W), 0 to 1, without lines and areas too small for a child.
 
-    A line goes if what hangs together with it is in no direction as long as `smallest` pixels. Areas that are
-    enclosed by lines and smaller than a square of half that side become one with their like beside them, as
-    the cells of a pattern do; if they are still small, with the area that they share most of their rim with.
+    A line goes if what hangs together with it is in no direction as long as `smallest` pixels. Where several
+    areas lie side by side that are smaller than a square of half that side, as the cells of a pattern do, they
+    become one; if it is still small, one with the area that it shares most of its rim with.
     """
     with needed_for("dropping small parts", "pages", ConfigError):
         from scipy import ndimage
@@ -378,7 +379,7 @@ def drop_small_parts(ink: Ink, smallest: float) -> Ink:
 
 
 def _rims_within(white: Mask, lines: Mask, smallest: float) -> Mask:
-    """The lines that part areas which become one, since one of them is smaller than `smallest` pixels."""
+    """The lines between areas smaller than `smallest` pixels that become one."""
     from scipy import ndimage
 
     areas, count = ndimage.label(white)
@@ -400,16 +401,20 @@ def _rims_within(white: Mask, lines: Mask, smallest: float) -> Mask:
     for first, second in edges[small[edges].all(axis=1)]:
         one[one == one[second]] = one[first]
     for group in np.unique(one[small]):
-        if size[one == group].sum() < smallest:
+        cells = one == group
+        if cells.sum() < CELLS:
+            one[cells] = np.flatnonzero(cells)
+        elif size[cells].sum() < smallest:
             rim = (one[edges] == group).sum(axis=1) == 1
             if rim.any():
                 best = edges[rim][shared[rim].argmax()]
-                one[one == group] = next(value for value in one[best] if value != group)
+                one[cells] = next(value for value in one[best] if value != group)
     merged, parted, thick = one[grown], borders(grown), ndimage.distance_transform_edt(lines)
     inner = parted & ~borders(merged)
     if not inner.any():
         return np.zeros_like(lines)
-    found: Mask = lines & (ndimage.distance_transform_edt(~inner) <= thick[inner].max() + 1)
+    to_inner, at = ndimage.distance_transform_edt(~inner, return_indices=True)
+    found: Mask = lines & (to_inner <= thick[tuple(at)] + 1)
     outer = parted & ~inner
     if outer.any():
         to_outer, at = ndimage.distance_transform_edt(~outer, return_indices=True)

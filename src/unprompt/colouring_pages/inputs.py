@@ -150,7 +150,7 @@ def _plain(ground: Ground, attempt: int, random: Generator) -> Reals:
     if ground == "white" and not attempt:
         return np.full(3, random.uniform(244, 255), np.float32)
     if ground == "night":
-        return random.uniform((0, 0, 15), 45 + 5 * attempt, 3).astype(np.float32)
+        return random.uniform((0, 0, 15), 45 + 10 * attempt, 3).astype(np.float32)
     low = 170 - 12 * attempt if ground in ("white", "light") else 40
     return random.uniform(low, 250, 3).astype(np.float32)
 

@@ -78,6 +78,33 @@ def close_lines(fills: Whole, lines: Mask, stroke: float) -> ClosedLines:
     ones are lines themselves, and slivers between a line and the fill that it belongs to are nothing. Solid
     black areas become a fill with a rim. Line ends that look at each other are joined.
     """
+    part = _box((fills != NOTHING) | lines, math.ceil(2 * stroke))
+    found = _close(fills[part], lines[part], stroke)
+
+    def whole(mask: Mask) -> Mask:
+        page = np.zeros(lines.shape, bool)
+        page[part] = mask
+        return page
+
+    regions = np.full(fills.shape, NOTHING, fills.dtype)
+    regions[part] = found.regions
+    return ClosedLines(
+        whole(found.middles), whole(found.blobs), regions, whole(found.marks), whole(found.shown)
+    )
+
+
+def _box(mask: Mask, around: int) -> tuple[slice, slice]:
+    """The smallest box that has all of a mask, and so many pixels around it."""
+    if not mask.any():
+        return np.s_[:1, :1]
+    rows, columns = (np.flatnonzero(mask.any(axis=axis)) for axis in (1, 0))
+    return (
+        slice(max(0, int(rows[0]) - around), int(rows[-1]) + around + 1),
+        slice(max(0, int(columns[0]) - around), int(columns[-1]) + around + 1),
+    )
+
+
+def _close(fills: Whole, lines: Mask, stroke: float) -> ClosedLines:
     fills, lines, blobs = _hollowed(fills, lines, stroke)
     to_lines = _distance(lines)
     regions = _regions(fills, lines, to_lines, stroke)
