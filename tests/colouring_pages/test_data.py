@@ -300,3 +300,17 @@ def test_two_folders_whose_images_are_called_alike_are_pairs(tmp_path: Path, nam
     (tmp_path / names[1] / "2.png").unlink()
     with pytest.raises(InputError, match=r"1 of 3 images .* first: '2', which \w*B lacks"):
         read_pairs(tmp_path)
+
+
+def test_an_unpacked_archive_of_images_side_by_side_is_read(tmp_path: Path) -> None:
+    """Colours on the left and the sketch on the right, in data/train and data/val."""
+    for split, name in (("train", "1"), ("val", "2")):
+        (tmp_path / "data" / split).mkdir(parents=True)
+        both = Image.new("RGB", (16, 6), "red")
+        both.paste((255, 255, 255), (8, 0, 16, 6))
+        both.save(tmp_path / "data" / split / f"{name}.png")
+    pairs = read_pairs(tmp_path, direction="BtoA")
+    assert pairs.ids == ("1", "2")
+    assert read_file(pairs.sources[0]).getpixel((0, 0)) == (255, 255, 255)
+    assert read_file(pairs.targets[0]).size == (8, 6)
+    assert read_pairs(tmp_path / "data", split="val").ids == ("2",)

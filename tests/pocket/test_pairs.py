@@ -148,6 +148,15 @@ def test_a_pair_is_the_scene_and_its_lines_in_place() -> None:
     assert np.asarray(lines)[:20].min() == 255
 
 
+def test_of_a_patterned_thing_the_rim_is_drawn_and_closed() -> None:
+    from unprompt.pocket.pairs import _closed_drawing
+
+    rim, silhouette = _closed_drawing("1F4F0", 256, True)  # a newspaper, whose lines are its box's sides
+    whole, _ = _closed_drawing("1F4F0", 256, False)
+    assert areas(np.pad(rim, 2)) == 2 < areas(np.pad(whole, 2))
+    assert silhouette.size == rim.shape[::-1]
+
+
 @pytest.mark.parametrize("seed", range(3))
 def test_lines_do_not_depend_on_the_style(seed: int) -> None:
     thing = Scene((Thing("ladybug"),), style="a watercolor of")

@@ -359,9 +359,9 @@ def _spoilt(image: Image.Image, random: Generator) -> tuple[Image.Image, str]:
 def drop_small_parts(ink: Ink, smallest: float) -> Ink:
     """Ink (H, W), 0 to 1, without lines and areas too small for a child.
 
-    A line goes if what hangs together with it is in no direction as long as `smallest` pixels. Where several
-    areas lie side by side that are smaller than a square of half that side, as the cells of a pattern do, they
-    become one; if it is still small, one with the area that it shares most of its rim with.
+    A line goes if what hangs together with it is in no direction as long as `smallest` pixels. Where
+    several areas lie side by side that are smaller than a square of half that side, as the cells of a
+    pattern do, they become one; if it is still small, one with the area that it shares most of its rim with.
     """
     with needed_for("dropping small parts", "pages", ConfigError):
         from scipy import ndimage

@@ -211,13 +211,12 @@ def rand_index(first: NDArray[np.int64], second: NDArray[np.int64]) -> float:
 
     The share of pairs of pixels on which both agree, taken so that chance is 0 and the same parts are 1.
     """
-    table = np.unique(np.stack([first.ravel(), second.ravel()]), axis=1, return_counts=True)
-    (one, other), together = table
-    _, rows = np.unique(one, return_inverse=True)
-    _, columns = np.unique(other, return_inverse=True)
-    both = _pairs(together)
-    in_first = _pairs(np.bincount(rows, weights=together))
-    in_second = _pairs(np.bincount(columns, weights=together))
+    one, rows = np.unique(first, return_inverse=True)
+    other, columns = np.unique(second, return_inverse=True)
+    table = np.bincount(rows.ravel() * len(other) + columns.ravel(), minlength=len(one) * len(other)).reshape(
+        len(one), len(other)
+    )
+    both, in_first, in_second = (_pairs(counts) for counts in (table, table.sum(axis=1), table.sum(axis=0)))
     chance = in_first * in_second / _pairs(np.array([first.size]))
     most = (in_first + in_second) / 2
     return 1.0 if most == chance else float((both - chance) / (most - chance))

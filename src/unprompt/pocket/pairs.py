@@ -7,7 +7,7 @@ from dataclasses import replace
 from functools import cache, lru_cache
 
 import numpy as np
-from PIL import Image
+from PIL import Image, ImageFilter
 
 from unprompt.pocket.adjectives import ADJECTIVES
 from unprompt.pocket.closing import NOTHING, close_lines, drawn, thinned
@@ -142,7 +142,9 @@ def _closed_drawing(name: str, side: int, rim: bool) -> tuple[Mask, Image.Image]
     assert box is not None, name
     colours, lines = fills_and_lines(read_svg(name), side)
     if rim:
-        colours, lines = np.where(np.asarray(silhouette) >= 128, 1, NOTHING), np.zeros_like(lines)
+        # Its middle lies within what is drawn, as that of an outline does.
+        inside = np.asarray(silhouette.filter(ImageFilter.MinFilter(2 * (side // 96) + 1))) >= 128
+        colours, lines = np.where(inside, 1, NOTHING), np.zeros_like(lines)
     middles = close_lines(colours, lines, side / 36).middles
     left, top, right, bottom = box
     return middles[top:bottom, left:right], silhouette.crop(box)
