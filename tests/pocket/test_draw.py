@@ -473,10 +473,10 @@ def test_drawings_that_are_not_installed_are_an_error_that_says_what_to_do(
     from unprompt.pocket import drawings
 
     monkeypatch.setattr(drawings, "package_folder", lambda name: None)
-    drawings._svg_folder.cache_clear()
+    drawings.svg_folder.cache_clear()
     with pytest.raises(InputError, match=r"pip install 'unprompt\[generate\]'"):
         drawings.drawing("1F98A", 4096)
-    drawings._svg_folder.cache_clear()
+    drawings.svg_folder.cache_clear()
 
 
 def test_memory_for_drawings_is_bounded() -> None:

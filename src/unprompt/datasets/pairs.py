@@ -6,6 +6,9 @@ Four layouts are read, and written by `write_pairs`:
 - instruct: parquet files with InstructPix2Pix's columns input_image, edit_prompt and edited_image;
 - folders: two folders of images, and a CSV file that says which belong together;
 - aligned: images that show a source and its target side by side, as pix2pix takes them.
+
+Two folders without a CSV file are read too, such as A and B or trainA and trainB: images called alike belong
+together.
 """
 
 from __future__ import annotations
@@ -155,21 +158,35 @@ def read_pairs(path: Path, *, direction: Direction | None = None, split: str | N
     pairs = _read_folder(path, direction)
     if pairs is not None:
         return pairs
-    found = {name: _read_folder(path / name, direction) for name in SPLITS if (path / name).is_dir()}
+    found = {name: _read_folder_of_split(path, name, direction) for name in SPLITS}
     there = {name: pairs for name, pairs in found.items() if pairs is not None}
     if not there:
+        inner = [child for child in sorted(path.iterdir()) if child.is_dir() and child.name[0] != "."]
+        if len(inner) == 1:  # as unpacked archives have it
+            return read_pairs(inner[0], direction=direction)
         raise _nothing_found(path)
     return _joined(path, there)
+
+
+def _read_folder_of_split(path: Path, split: str, direction: Direction | None) -> Pairs | None:
+    """The pairs of a split's folder, such as train/, or of its two folders, such as trainA/ and trainB/."""
+    if (path / split).is_dir():
+        return _read_folder(path / split, direction)
+    return _read_alike(path, split, direction)
 
 
 def _read_split(path: Path, split: str, direction: Direction | None) -> Pairs:
     folder = path / split
     if folder.is_dir():
         return read_pairs(folder, direction=direction)
+    alike = _read_alike(path, split, direction)
+    if alike is not None:
+        return alike
     parts = [part for part in find_parts_below(path) if re.match(rf"{re.escape(split)}[-._]", part.name)]
     if not parts:
         raise InputError(
-            f"{path} has no split '{split}': looked for a folder {split}/ and for files {split}-*.parquet"
+            f"{path} has no split '{split}': looked for a folder {split}/ and for files {split}-*.parquet, "
+            f"and for folders {split}A/ and {split}B/"
         )
     return _read_parquet(path, parts)
 
@@ -189,7 +206,7 @@ def _read_folder(path: Path, direction: Direction | None) -> Pairs | None:
         return _read_folders(tables[0])
     if has_images(path):
         return _read_aligned(path, direction)
-    return None
+    return _read_alike(path, "", direction)
 
 
 def _nothing_found(path: Path) -> InputError:
@@ -199,7 +216,8 @@ def _nothing_found(path: Path) -> InputError:
         f"{path} holds no pairs; looked for: parquet files with the columns {PAIR_COLUMNS.source} and "
         f"{PAIR_COLUMNS.target}, or {INSTRUCT_COLUMNS.source} and {INSTRUCT_COLUMNS.target}; a CSV file with "
         f"the columns source and target{seen}; images side by side in one file, also in "
-        f"{', '.join(f'{name}/' for name in SPLITS)}"
+        f"{', '.join(f'{name}/' for name in SPLITS)}; folders A/ and B/, or trainA/ and trainB/, whose "
+        "images are called alike"
     )
 
 
@@ -355,6 +373,29 @@ def _locate(table: Path, names: Sequence[str], folder_names: Sequence[str], what
             f"first: '{missing[0]}' (looked in {', '.join(str(folder) for folder in folders)})"
         )
     return files
+
+
+# --- two folders whose images are called alike
+
+
+def _read_alike(path: Path, split: str, direction: Direction | None) -> Pairs | None:
+    """The pairs of the folders A and B, or trainA and trainB for the split train; None without the two."""
+    folders = [path / f"{split}{side}" for side in "AB"]
+    if not all(folder.is_dir() for folder in folders):
+        return None
+    sources, targets = ({file.image_id: file for file in find_images(folder)} for folder in folders)
+    lonely = sorted(sources.keys() ^ targets.keys())
+    if lonely:
+        other = folders[lonely[0] in sources]
+        raise InputError(
+            f"{part_of(len(lonely), len(sources) + len(targets), 'image')} in {folders[0]} and {folders[1]} "
+            f"{agreed(len(lonely), 'have')} none of the same name in the other folder, "
+            f"first: '{lonely[0]}', which {other.name} lacks; pairs are called alike"
+        )
+    if direction == "BtoA":
+        sources, targets = targets, sources
+    names = list(sources)
+    return _by_id(path, names, list(sources.values()), [targets[name] for name in names], None)
 
 
 # --- images side by side

