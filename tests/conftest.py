@@ -74,6 +74,12 @@ def one_thread() -> Iterator[None]:
     torch.set_num_threads(before)
 
 
+@pytest.fixture
+def small_gallery(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Galleries of two pictures: to draw them all takes longer than a tiny network's training."""
+    monkeypatch.setattr("unprompt.regression.outputs.GALLERY_IMAGES", 2)
+
+
 @pytest.fixture(scope="module")
 def world(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Tiny CLIP, captioner, regression and bank in the real formats, pictures, and the bundle all.toml."""
