@@ -15,10 +15,14 @@ os.environ["HF_HUB_OFFLINE"] = "1"
 
 @pytest.hookimpl(trylast=True)
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """With several workers, files that have many slow tests go first: begun last, one would be waited for."""
+    """With several workers, files that have many slow tests go first, then those that have many at all.
+
+    Begun last, a long one would be waited for.
+    """
     if hasattr(config, "workerinput"):
         slow = Counter(item.path for item in items if item.get_closest_marker("slow"))
-        items.sort(key=lambda item: -slow[item.path])
+        tests = Counter(item.path for item in items)
+        items.sort(key=lambda item: (-slow[item.path], -tests[item.path]))
 
 
 @pytest.fixture(scope="session", autouse=True)
