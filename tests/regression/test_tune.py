@@ -61,7 +61,7 @@ TINY = TrainConfig(
     validation=0.2,
     group_cosine=0.95,
 )
-SEARCH = TuneConfig(trials=3, batch=(16, 32), patch=(16, 32), seed=3)
+SEARCH = TuneConfig(trials=4, batch=(16, 32), patch=(16, 32), seed=3)
 
 
 # --- the search space
