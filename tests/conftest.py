@@ -15,10 +15,14 @@ os.environ["HF_HUB_OFFLINE"] = "1"
 
 @pytest.hookimpl(trylast=True)
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """With several workers, files that have many slow tests go first: begun last, one would be waited for."""
+    """With several workers, files that have many slow tests go first, then those that have many at all.
+
+    Begun last, a long one would be waited for.
+    """
     if hasattr(config, "workerinput"):
         slow = Counter(item.path for item in items if item.get_closest_marker("slow"))
-        items.sort(key=lambda item: -slow[item.path])
+        tests = Counter(item.path for item in items)
+        items.sort(key=lambda item: (-slow[item.path], -tests[item.path]))
 
 
 @pytest.fixture(scope="session", autouse=True)
@@ -72,6 +76,12 @@ def one_thread() -> Iterator[None]:
     torch.set_num_threads(1)
     yield
     torch.set_num_threads(before)
+
+
+@pytest.fixture
+def small_gallery(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Galleries of two pictures: to draw them all takes longer than a tiny network's training."""
+    monkeypatch.setattr("unprompt.regression.outputs.GALLERY_IMAGES", 2)
 
 
 @pytest.fixture(scope="module")

@@ -1,8 +1,7 @@
-"""Run by test_render: renders pocket prompts with a pause before each picture, so that it can be killed."""
+"""For test_render: renders pocket prompts with a pause before each picture, so that it can be killed."""
 
 from __future__ import annotations
 
-import sys
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -38,8 +37,3 @@ def render_slowly(source: Path, out: Path, pause: float = 0.0, workers: int = 1)
     """Render into parts of 24 pictures, in chunks of 4, with so many seconds before each picture."""
     config = RenderConfig(part=24, chunk=4, workers=workers)
     render_prompts(source, out, SlowEngine(32, pause), config)
-
-
-if __name__ == "__main__":
-    source, out, pause, workers = sys.argv[1:]
-    render_slowly(Path(source), Path(out), float(pause), int(workers))

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import argparse
 import json
-import os
 import re
 import shlex
 import subprocess
@@ -418,24 +417,27 @@ def test_doctor_measures_this_machine(tmp_path: Path, capsys: pytest.CaptureFixt
 
 
 @pytest.mark.slow
-def test_demo_shows_photographs_and_scores_24_scenes(tmp_path: Path) -> None:
-    command = [sys.executable, "-m", "unprompt", "demo", "--out", str(tmp_path / "demo")]
-    run = subprocess.run(command, capture_output=True, text=True, check=True, env=dict(os.environ))
+def test_demo_shows_photographs_and_scores_24_scenes(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["demo", "--out", str(tmp_path / "demo")]) == 0
+    shown = capsys.readouterr().out
     names = [path.name for path in (tmp_path / "demo" / "samples" / "images").iterdir()]
     photographs = [Path(name).stem for name in names if name.startswith("photo-")]
     assert {"photo-china", "photo-flower"} <= set(photographs)  # scikit-learn's, which lite needs
     assert len(names) - len(photographs) == 24
-    assert run.stdout.count(" -> ") == 24 + len(photographs) + 2  # a row each, two headers
-    assert all(f"  {one} " in run.stdout for one in photographs)
-    assert "95% interval" in run.stdout
-    assert "n = 24" in run.stdout
-    told = json.loads(subprocess.run([*command, "--json"], capture_output=True, check=True).stdout)
+    assert shown.count(" -> ") == 24 + len(photographs) + 2  # a row each, two headers
+    assert all(f"  {one} " in shown for one in photographs)
+    assert "95% interval" in shown
+    assert "n = 24" in shown
+    assert main(["demo", "--out", str(tmp_path / "demo"), "--json"]) == 0
+    told = json.loads(capsys.readouterr().out)
     assert {one["imgId"] for one in told["photographs"]} == set(photographs)
     for one in told["scenes"]:
-        assert f"{one['similarity']:6.3f}  {one['truth']} -> {one['prompt']}\n" in run.stdout
+        assert f"{one['similarity']:6.3f}  {one['truth']} -> {one['prompt']}\n" in shown
     mean = sum(one["similarity"] for one in told["scenes"]) / 24
     assert told["score"]["score"] == pytest.approx(mean, abs=1e-6)
-    report = Path(run.stdout.strip().splitlines()[-1].removeprefix("report: "))
+    report = Path(shown.strip().splitlines()[-1].removeprefix("report: "))
     assert report.read_text().startswith("<!")
     assert f"{len(photographs)} guesses without a true prompt, left out of the score" in report.read_text()
 

@@ -7,8 +7,6 @@ import os
 import pickle
 import shutil
 import signal
-import subprocess
-import sys
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -16,6 +14,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from tests.processes import killed_itself
 from unprompt.datasets import pixels as module
 from unprompt.datasets.dataset import Dataset, read_dataset
 from unprompt.datasets.pixels import DecodedPixels, EncodedPixels, images_fingerprint, open_pixels
@@ -159,25 +158,18 @@ def test_what_changes_makes_a_new_array(folder: Path, tmp_path: Path, what: str)
     np.testing.assert_array_equal(pixels.take(range(len(pixels))), truth)
 
 
-KILLED = """
-import os, signal, sys
-from pathlib import Path
-from unprompt.datasets.dataset import read_dataset
-from unprompt.datasets import pixels
-from unprompt.networks.preprocess import Preprocess
+def decode_and_die(parts: Path, cache: Path, at: int) -> None:
+    def told(step: str, done: int, total: int) -> None:
+        if done == at:
+            os.kill(os.getpid(), signal.SIGKILL)
 
-pixels.SAVE = 20
-def told(step, done, total):
-    if done == int(sys.argv[3]):
-        os.kill(os.getpid(), signal.SIGKILL)
-pixels.open_pixels(read_dataset(Path(sys.argv[1])), Preprocess(12, crop=0.9), "yes", Path(sys.argv[2]), told)
-"""
+    module.SAVE = 20
+    open_pixels(read_dataset(parts), FIT, "yes", cache, told)
 
 
 def test_killed_again_and_again_it_goes_on_and_ends_with_the_same_bytes(parts: Path, tmp_path: Path) -> None:
     for at in (7, 55, 130):  # before the first save, after one, and near the end
-        run = subprocess.run([sys.executable, "-c", KILLED, parts, tmp_path / "cache", str(at)], check=False)
-        assert run.returncode == -signal.SIGKILL
+        assert killed_itself(decode_and_die, parts, tmp_path / "cache", at)
     told: list[tuple[str, int, int]] = []
     dataset = read_dataset(parts)
     pixels = open_pixels(dataset, FIT, "yes", tmp_path / "cache", lambda *what: told.append(what))

@@ -4,10 +4,7 @@ from __future__ import annotations
 
 import csv
 import json
-import os
 import signal
-import subprocess
-import sys
 import time
 from pathlib import Path
 
@@ -15,8 +12,10 @@ import numpy as np
 import polars as pl
 import pytest
 
+from tests.processes import run_command, started
 from unprompt.cli import main
 from unprompt.cli.filter import histogram_lines
+from unprompt.datasets import embedded
 from unprompt.datasets.embedded import encode_in_steps, read_beside, write_beside
 from unprompt.errors import ConfigError, InputError
 from unprompt.generate.config import FilterConfig
@@ -207,6 +206,14 @@ class TestHistogram:
         assert last.split()[-1] == "0.0%"
 
 
+STEP = 16  # texts between two saves
+
+
+def run_in_small_steps(arguments: list[str], output: Path) -> None:
+    embedded.STEP = STEP
+    run_command(arguments, output)
+
+
 class TestCommand:
     def test_prints_counts_and_writes_the_record(
         self, source: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
@@ -224,10 +231,13 @@ class TestCommand:
         assert record["kept"] == 4
 
     @pytest.mark.slow
-    def test_killed_and_called_again_ends_with_the_same_bytes(self, tmp_path: Path) -> None:
+    def test_killed_and_called_again_ends_with_the_same_bytes(
+        self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr("unprompt.datasets.embedded.STEP", STEP)
         texts = tuple(
             f"{n} {what} in the style of {who}"
-            for n in range(90)
+            for n in range(12)
             for what in ("cats", "dogs", "owls")
             for who in ("Monet", "Dali", "Bosch", "Klee", "Miro", "Kahlo", "Goya", "Hals", "Dürer", "Turner")
         )
@@ -235,14 +245,12 @@ class TestCommand:
         given = ["filter", str(tmp_path / "p.csv"), "--out"]
         assert main([*given, str(tmp_path / "whole" / "kept.csv")]) == 0
         out = tmp_path / "killed" / "kept.csv"
-        command = [sys.executable, "-m", "unprompt", *given, str(out)]
-        process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-        deadline = time.monotonic() + 240
-        while not list(tmp_path.glob("killed/.kept.csv.work/*.npz")) and time.monotonic() < deadline:
-            assert process.poll() is None
-            time.sleep(0.01)
-        os.kill(process.pid, signal.SIGKILL)
-        process.wait()
+        with started(run_in_small_steps, [*given, str(out)], tmp_path / "printed.txt") as process:
+            deadline = time.monotonic() + 240
+            while not list(tmp_path.glob("killed/.kept.csv.work/*.npz")) and time.monotonic() < deadline:
+                assert process.exitcode is None
+                time.sleep(0.002)
+        assert process.exitcode == -signal.SIGKILL
         assert not out.exists()
         assert main([*given, str(out)]) == 0
         whole = {path.name: path.read_bytes() for path in (tmp_path / "whole").iterdir()}

@@ -18,6 +18,7 @@ import psutil
 import pytest
 
 from tests.paint_engine import PaintEngine
+from tests.processes import started
 from tests.render_slowly import render_slowly
 from tests.tiny_sd import write_tiny_sd
 from unprompt.cli import main
@@ -172,21 +173,27 @@ class TestGoingOn:
         assert hashes(tmp_path / "D") == hashes(tmp_path / "whole")
 
     @pytest.mark.slow
-    @pytest.mark.parametrize("workers", [1, 2])
+    @pytest.mark.parametrize(
+        ("workers", "patterns"),
+        [(1, (".work/chunk-*", "part-00000.parquet", "part-00001.parquet")), (2, ("part-00000.parquet",))],
+    )
     def test_killed_at_any_moment_it_ends_with_the_same_bytes(
-        self, pocket_prompts: Path, whole: dict[str, str], tmp_path: Path, workers: int
+        self,
+        pocket_prompts: Path,
+        whole: dict[str, str],
+        tmp_path: Path,
+        workers: int,
+        patterns: tuple[str, ...],
     ) -> None:
-        command = [sys.executable, "-m", "tests.render_slowly", str(pocket_prompts)]
-        for kill, pattern in enumerate((".work/chunk-*", "part-00000.parquet", "part-00001.parquet")):
-            process = subprocess.Popen([*command, str(tmp_path / "D"), "0.03", str(workers)])
-            deadline = time.monotonic() + 120
-            while not list((tmp_path / "D").glob(pattern)):
-                assert process.poll() is None, f"it was done before kill {kill}"
-                assert time.monotonic() < deadline
-                time.sleep(0.005)
-            children = psutil.Process(process.pid).children(recursive=True)
-            os.kill(process.pid, signal.SIGKILL)
-            process.wait()
+        for kill, pattern in enumerate(patterns):
+            with started(render_slowly, pocket_prompts, tmp_path / "D", 0.03, workers) as process:
+                deadline = time.monotonic() + 120
+                while not list((tmp_path / "D").glob(pattern)):
+                    assert process.exitcode is None, f"it was done before kill {kill}"
+                    assert time.monotonic() < deadline
+                    time.sleep(0.005)
+                children = psutil.Process(process.pid).children(recursive=True)
+            assert process.exitcode == -signal.SIGKILL
             _, alive = psutil.wait_procs(children, timeout=30)
             assert not alive, "workers outlived their main process"
         render_slowly(pocket_prompts, tmp_path / "D", workers=workers)

@@ -21,6 +21,8 @@ from unprompt.regression.config import TrainConfig
 from unprompt.regression.model import new_model
 from unprompt.regression.train import train
 
+pytestmark = pytest.mark.usefixtures("small_gallery")
+
 FROZEN = ("conv_stem.*", "blocks.0.*", "blocks.1.*")
 KEPT = replace(
     TINY,
@@ -146,17 +148,24 @@ def test_activations_go_on_after_a_kill(pairs: Path, monkeypatch: pytest.MonkeyP
     assert np.array_equal(resumed.take(range(64)), whole.take(range(64)))  # type: ignore[attr-defined]
 
 
-def test_training_is_the_same_up_to_rounding(pairs: Path, tmp_path: Path) -> None:
-    train(pairs, tmp_path / "KEPT", KEPT, CPU)
+@pytest.fixture(scope="module")
+def whole(pairs: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A run with kept stages that nothing interrupted."""
+    out = tmp_path_factory.mktemp("kept") / "RUN"
+    train(pairs, out, KEPT, CPU)
+    return out
+
+
+def test_training_is_the_same_up_to_rounding(pairs: Path, whole: Path, tmp_path: Path) -> None:
     train(pairs, tmp_path / "PLAIN", replace(KEPT, keep_frozen=False), CPU)
-    for kept, plain in zip(learnt(tmp_path / "KEPT"), learnt(tmp_path / "PLAIN"), strict=True):
+    for kept, plain in zip(learnt(whole), learnt(tmp_path / "PLAIN"), strict=True):
         assert kept == pytest.approx(plain, abs=2e-3)
-    frozen = load_model(tmp_path / "KEPT" / "last.safetensors").model.backbone.blocks[1].state_dict()
+    frozen = load_model(whole / "last.safetensors").model.backbone.blocks[1].state_dict()
     begun = new_model(KEPT).backbone.blocks[1].state_dict()
     assert all(torch.equal(frozen[name], begun[name]) for name in begun)
 
 
-def test_interrupted_run_ends_as_a_whole_one(pairs: Path, tmp_path: Path) -> None:
+def test_interrupted_run_ends_as_a_whole_one(pairs: Path, whole: Path, tmp_path: Path) -> None:
     class StoppedError(Exception):
         pass
 
@@ -164,9 +173,8 @@ def test_interrupted_run_ends_as_a_whole_one(pairs: Path, tmp_path: Path) -> Non
         if step == "epoch 2" and at:
             raise StoppedError
 
-    train(pairs, tmp_path / "WHOLE", KEPT, CPU)
     with pytest.raises(StoppedError):
         train(pairs, tmp_path / "RUN", KEPT, CPU, progress=interrupt)
     assert train(pairs, tmp_path / "RUN", KEPT, CPU).resumed
-    assert learnt(tmp_path / "RUN") == learnt(tmp_path / "WHOLE")
-    assert same_weights(tmp_path / "RUN" / "last.safetensors", tmp_path / "WHOLE" / "last.safetensors")
+    assert learnt(tmp_path / "RUN") == learnt(whole)
+    assert same_weights(tmp_path / "RUN" / "last.safetensors", whole / "last.safetensors")

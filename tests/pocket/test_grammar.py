@@ -258,9 +258,9 @@ def test_no_constant_vector_is_good() -> None:
     pytest.importorskip("sentence_transformers")
     from unprompt.networks.minilm import PromptEncoder
 
-    texts = [draft.text for draft in islice(PocketPrompts().drafts(0), 5100) if not draft.rejected][:5000]
+    texts = [draft.text for draft in islice(PocketPrompts().drafts(0), 1100) if not draft.rejected][:1000]
     texts.sort(key=len)  # like lengths share a batch
-    assert len(texts) == 5000
+    assert len(texts) == 1000
     mean = PromptEncoder.load("cpu").encode(texts).astype(np.float64).mean(axis=0)
     assert np.linalg.norm(mean) <= 0.42
 

@@ -151,6 +151,7 @@ def tiny(out: Path) -> pocket.Recipe:
 
 
 @pytest.mark.slow
+@pytest.mark.usefixtures("small_gallery")
 def test_whole_bundle_is_made_scored_and_used(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     from unprompt.members.bank import build_bank, read_bank
     from unprompt.networks.clip import Clip

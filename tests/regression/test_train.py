@@ -11,6 +11,7 @@ import shutil
 import signal
 import subprocess
 import sys
+import time
 from dataclasses import replace
 from pathlib import Path
 
@@ -23,6 +24,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from safetensors.torch import load_file, save_file
 
+from tests.processes import run_command, started
 from unprompt.cli import main
 from unprompt.datasets.dataset import read_dataset
 from unprompt.datasets.split import first_of_shuffled
@@ -41,6 +43,8 @@ from unprompt.regression.scores import EpochScores, read_scores
 from unprompt.regression.train import memory_told, train
 from unprompt.storage.images import read_file
 
+pytestmark = pytest.mark.usefixtures("small_gallery")
+
 TINY = TrainConfig(
     backbone="test_vit",
     from_scratch=True,
@@ -54,6 +58,8 @@ TINY = TrainConfig(
     ema=0.9,
     precision="fp32",
 )
+# Stochastic depth differs where processes or parts of a batch drop layers of their own images.
+UNDROPPED = replace(TINY, drop_path=0.0, epochs=1)
 CPU = MachineConfig(device="cpu", save_minutes=0)
 
 
@@ -62,6 +68,14 @@ def whole(pairs: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A run that nothing interrupted."""
     out = tmp_path_factory.mktemp("whole") / "RUN"
     train(pairs, out, TINY, CPU)
+    return out
+
+
+@pytest.fixture(scope="module")
+def one(pairs: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """An epoch by one process with all the memory it wants."""
+    out = tmp_path_factory.mktemp("one") / "RUN"
+    train(pairs, out, UNDROPPED, CPU)
     return out
 
 
@@ -139,26 +153,22 @@ def test_interrupted_run_ends_as_a_whole_one(pairs: Path, whole: Path, tmp_path:
 def test_killed_run_ends_as_a_whole_one(pairs: Path, whole: Path, tmp_path: Path) -> None:
     config = tmp_path / "config.toml"
     shutil.copy(whole / "config.toml", config)
-    command = [sys.executable, "-m", "unprompt", "train", str(pairs), "--out", str(tmp_path / "RUN")]
+    command = ["train", str(pairs), "--out", str(tmp_path / "RUN")]
     command += ["--config", str(config), "--device", "cpu", "--save-minutes", "0"]
     state = tmp_path / "RUN" / ".work" / "state.pt"
-    process = subprocess.Popen(command, stderr=subprocess.DEVNULL, stdout=subprocess.DEVNULL)
-    while process.poll() is None and not state.exists():
-        pass
-    process.send_signal(signal.SIGKILL)
-    process.wait()
+    with started(run_command, command, tmp_path / "printed.txt") as process:
+        while process.exitcode is None and not state.exists():
+            time.sleep(0.002)
+    assert process.exitcode == -signal.SIGKILL
     assert not (tmp_path / "RUN" / "train.json").exists()
-    subprocess.run(command, check=True, capture_output=True)
+    assert main(command) == 0
     assert learnt(tmp_path / "RUN") == learnt(whole)
     assert same_weights(tmp_path / "RUN" / "last.safetensors", whole / "last.safetensors")
 
 
 @pytest.mark.slow
-def test_two_processes_learn_what_one_does(pairs: Path, tmp_path: Path) -> None:
-    # Stochastic depth would differ: each process drops layers of its own images.
-    config = replace(TINY, drop_path=0.0)
-    train(pairs, tmp_path / "ONE", config, CPU)
-    settings = tmp_path / "ONE" / "config.toml"
+def test_two_processes_learn_what_one_does(pairs: Path, one: Path, tmp_path: Path) -> None:
+    settings = one / "config.toml"
     # With --cpu, accelerate starts one process only and does not say so.
     launch = "--multi_gpu --num_processes 2 --num_machines 1 --mixed_precision no --dynamo_backend no"
     launch += " --main_process_port 0"
@@ -170,16 +180,16 @@ def test_two_processes_learn_what_one_does(pairs: Path, tmp_path: Path) -> None:
     assert json.loads(done.stdout)["out"] == str(tmp_path / "TWO")  # printed once
     record = json.loads((tmp_path / "TWO" / "train.json").read_text())
     assert record["machine"]["processes"] == 2
-    for one, two in zip(learnt(tmp_path / "ONE"), learnt(tmp_path / "TWO"), strict=True):
-        assert two == pytest.approx(one, abs=2e-5)
+    for alone, both in zip(learnt(one), learnt(tmp_path / "TWO"), strict=True):
+        assert both == pytest.approx(alone, abs=2e-5)
 
 
 @pytest.mark.parametrize("machine", [replace(CPU, accumulate=3), replace(CPU, checkpointing=True)])
-def test_less_memory_gives_the_same_losses(pairs: Path, tmp_path: Path, machine: MachineConfig) -> None:
-    config = replace(TINY, drop_path=0.0, epochs=1)
-    train(pairs, tmp_path / "A", config, CPU)
-    train(pairs, tmp_path / "B", config, machine)
-    for plain, sparing in zip(learnt(tmp_path / "A"), learnt(tmp_path / "B"), strict=True):
+def test_less_memory_gives_the_same_losses(
+    pairs: Path, one: Path, tmp_path: Path, machine: MachineConfig
+) -> None:
+    train(pairs, tmp_path / "RUN", UNDROPPED, machine)
+    for plain, sparing in zip(learnt(one), learnt(tmp_path / "RUN"), strict=True):
         assert sparing == pytest.approx(plain, abs=1e-5)
 
 

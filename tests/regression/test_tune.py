@@ -6,8 +6,6 @@ import json
 import math
 import os
 import signal
-import subprocess
-import sys
 import warnings
 from dataclasses import replace
 from pathlib import Path
@@ -17,11 +15,13 @@ import pytest
 from optuna.distributions import CategoricalDistribution, FloatDistribution
 from PIL import Image
 
+from tests.processes import killed_itself
 from unprompt.cli import main
 from unprompt.errors import ConfigError, RunError
 from unprompt.generate.config import RenderConfig
 from unprompt.generate.render.run import render_prompts
 from unprompt.pocket.engine import PocketEngine
+from unprompt.regression import outputs
 from unprompt.regression.config import MachineConfig, TrainConfig, TuneConfig
 from unprompt.regression.search import (
     STARTUP,
@@ -45,6 +45,8 @@ from unprompt.regression.trials import (
 from unprompt.regression.tune import tune
 from unprompt.storage.files import locked
 from unprompt.storage.toml_files import read_config, write_config
+
+pytestmark = pytest.mark.usefixtures("small_gallery")
 
 VIT = VisionTransformer(patch=16, side=224)
 CPU = MachineConfig(device="cpu", workers=0)
@@ -223,38 +225,22 @@ def outcome(study: Path) -> list[str]:
     return [",".join([*line[:4], *line[5:]]) for line in lines]
 
 
-KILLED = """
-import os, signal, sys
-from pathlib import Path
-import optuna
-from tests.regression.test_tune import CPU, SEARCH, TINY, tune
+def tune_and_die(dataset: Path, study: Path, owner: type, name: str, count: int) -> None:
+    """Tune, and be killed when a method of Optuna's is called for the count-th time."""
+    import torch
 
-owner, name, count = sys.argv[3], sys.argv[4], int(sys.argv[5])
-owner = {"trial": optuna.Trial, "study": optuna.Study}[owner]
-do = getattr(owner, name)
+    torch.set_num_threads(1)
+    outputs.GALLERY_IMAGES = 2
+    left, do = [count], getattr(owner, name)
 
-def die(self, *given, **named):
-    global count
-    count -= 1
-    if count == 0:
-        os.kill(os.getpid(), signal.SIGKILL)
-    return do(self, *given, **named)
+    def die(self: object, *given: object, **named: object) -> object:
+        left[0] -= 1
+        if not left[0]:
+            os.kill(os.getpid(), signal.SIGKILL)
+        return do(self, *given, **named)
 
-setattr(owner, name, die)
-tune(Path(sys.argv[1]), Path(sys.argv[2]), TINY, SEARCH, CPU)
-"""
-
-
-def tune_and_die(dataset: Path, study: Path, owner: str, name: str, count: int) -> None:
-    """Tune in a process that kills itself when it calls a method of Optuna's for the count-th time."""
-    process = subprocess.run(
-        [sys.executable, "-c", KILLED, str(dataset), str(study), owner, name, str(count)],
-        cwd=Path(__file__).parents[2],
-        env={**os.environ, "OMP_NUM_THREADS": "1"},
-        capture_output=True,
-        text=True,
-    )
-    assert process.returncode == -signal.SIGKILL, process.stderr[-2000:]
+    setattr(owner, name, die)
+    tune(dataset, study, TINY, SEARCH, CPU)
 
 
 @pytest.mark.slow
@@ -262,13 +248,15 @@ def test_a_study_killed_again_and_again_ends_as_an_unbroken_one(pictures: Path, 
     import torch
 
     killed, whole = tmp_path / "killed", tmp_path / "whole"
-    tune_and_die(pictures, killed, "trial", "report", 2)  # an epoch is saved, but not told to the study
-    tune_and_die(pictures, killed, "study", "tell", 1)  # a run is finished, but not told
+    # An epoch is saved, but not told to the study.
+    assert killed_itself(tune_and_die, pictures, killed, optuna.Trial, "report", 2)
+    # A run is finished, but not told.
+    assert killed_itself(tune_and_die, pictures, killed, optuna.Study, "tell", 1)
     with (killed / "study.journal").open("ab") as stream:
         stream.write(b'{"op_code": 5, "half a li')
     (killed / "study.journal.lock").symlink_to(killed / "study.journal")  # Optuna's, of a killed process
     (killed / "trials" / "0000" / ".metrics.csv.1.part").write_text("half")
-    tune_and_die(pictures, killed, "study", "add_trial", 3)  # between two trials
+    assert killed_itself(tune_and_die, pictures, killed, optuna.Study, "add_trial", 3)  # between two trials
     threads = torch.get_num_threads()
     torch.set_num_threads(1)  # as the killed ones had: sums differ in the last bits with the threads
     try:

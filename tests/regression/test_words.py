@@ -20,6 +20,8 @@ from unprompt.regression.probe import fit_ridge, fit_words
 from unprompt.regression.train import train
 from unprompt.regression.words import distinct_words, presence, vocabulary_of, word_loss, word_rows
 
+pytestmark = pytest.mark.usefixtures("small_gallery")
+
 PROMPTS = ("A red Fox, a FOX's tail", "two foxes", "red sky at 5 o'clock", "RED")
 WORDS = replace(TINY, head="words", word_count=2, probe=3)
 

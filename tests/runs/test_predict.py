@@ -5,14 +5,16 @@ from __future__ import annotations
 import json
 import os
 import re
+import resource
 import shutil
 import signal
 import subprocess
 import sys
-import textwrap
 import time
 from collections import Counter
+from collections.abc import Callable
 from dataclasses import replace
+from multiprocessing.process import BaseProcess
 from pathlib import Path
 
 import numpy as np
@@ -20,6 +22,7 @@ import pytest
 from PIL import Image
 
 from tests.marked_pictures import PARAMETERS, png, text_chunk
+from tests.processes import run_command, started
 from tests.real_images import real_folder
 from unprompt.bundle.bundles import load_members, read_bundle
 from unprompt.cli import main
@@ -549,14 +552,10 @@ class TestRunFolder:
             predict(images, run, SMALL)
 
     def test_two_at_once_are_refused(self, scenes: Path, tmp_path: Path) -> None:
-        process = start(scenes, tmp_path / "RUN")
-        try:
+        with started(go_on, scenes, tmp_path / "RUN") as process:
             wait_for(lambda: (tmp_path / "RUN" / ".work" / "plan.json").exists(), process)
             with pytest.raises(RunError, match="another unprompt"):
                 predict(scenes / "images", tmp_path / "RUN", SMALL)
-        finally:
-            process.kill()
-            process.wait()
 
 
 def begin(images: Path, out: Path) -> None:
@@ -572,42 +571,24 @@ def begin(images: Path, out: Path) -> None:
     assert not (out / "run.json").exists()
 
 
-PROGRAM = """
-import sys
-from pathlib import Path
-from unprompt.runs.config import PredictConfig
-from unprompt.runs.predict import predict
-images, out, truth = sys.argv[1:4]
-predict(Path(images), Path(out), PredictConfig(chunk=2), truth=Path(truth))
-"""
-
-
-def start(scenes: Path, out: Path) -> subprocess.Popen[bytes]:
-    """A run over the sample scenes, with truth, in a process of its own."""
-    arguments = [sys.executable, "-c", PROGRAM, str(scenes / "images"), str(out), str(scenes / "prompts.csv")]
-    return subprocess.Popen(arguments, stderr=subprocess.PIPE)
-
-
 def go_on(scenes: Path, out: Path) -> None:
-    """The same run here, to its end."""
+    """A run over the sample scenes, with truth, from where it stands to its end."""
     predict(scenes / "images", out, PredictConfig(chunk=2), truth=scenes / "prompts.csv")
 
 
-def wait_for(condition: object, process: subprocess.Popen[bytes], seconds: float = 120) -> None:
+def wait_for(condition: Callable[[], bool], process: BaseProcess, seconds: float = 120) -> None:
     until = time.monotonic() + seconds
-    while not condition():  # type: ignore[operator]
-        if process.poll() is not None or time.monotonic() > until:
+    while not condition():
+        if process.exitcode is not None or time.monotonic() > until:
             return
         time.sleep(0.002)
 
 
 def kill_after(scenes: Path, out: Path, chunks: int) -> int:
     """Start a run with chunks of 2 and kill -9 it when so many chunks are done; returns how many were."""
-    process = start(scenes, out)
     work = out / ".work"
-    wait_for(lambda: len(list(work.glob("chunk-*.npz"))) >= chunks, process)
-    process.send_signal(signal.SIGKILL)
-    process.wait()
+    with started(go_on, scenes, out) as process:
+        wait_for(lambda: len(list(work.glob("chunk-*.npz"))) >= chunks, process)
     return len(list(work.glob("chunk-*.npz")))
 
 
@@ -616,7 +597,7 @@ class TestInterrupted:
     def whole(self, scenes: Path, tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
         """What a run leaves that nothing befell."""
         out = tmp_path_factory.mktemp("whole") / "RUN"
-        assert start(scenes, out).wait() == 0
+        go_on(scenes, out)
         return comparable(out)
 
     @pytest.mark.slow
@@ -638,35 +619,34 @@ class TestInterrupted:
     ) -> None:
         killed = tmp_path / "killed"
         for name in ("members", "prompts.csv", "submission.csv"):
-            process = start(scenes, killed)
-            wait_for(lambda name=name: (killed / name).exists(), process)
-            process.send_signal(signal.SIGKILL)
-            process.wait()
+            with started(go_on, scenes, killed) as process:
+                wait_for((killed / name).exists, process)
             shutil.rmtree(killed / "members", ignore_errors=True)  # so that the next round stops there again
         assert not (killed / "run.json").exists()
         go_on(scenes, killed)
         assert comparable(killed) == whole
 
     @pytest.mark.slow
-    def test_ctrl_c_says_how_to_go_on(self, tmp_path: Path) -> None:
+    def test_ctrl_c_says_how_to_go_on(self, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
         images = tmp_path / "images"
         images.mkdir()
         rng = np.random.default_rng(0)
-        for number in range(120):  # 32 are a chunk
-            Image.fromarray(rng.integers(0, 255, (300, 300, 3), dtype=np.uint8)).save(
+        for number in range(56):  # 32 are a chunk
+            Image.fromarray(rng.integers(0, 255, (30, 30, 3), dtype=np.uint8)).save(
                 images / f"{number:03d}.bmp"
             )
-        command = [sys.executable, "-m", "unprompt", "predict", str(images), "--out", str(tmp_path / "RUN")]
-        process = subprocess.Popen(command, stderr=subprocess.PIPE, text=True)
-        wait_for(lambda: (tmp_path / "RUN" / ".work" / "chunk-000000.npz").exists(), process)
-        process.send_signal(signal.SIGINT)
-        _, messages = process.communicate()
-        assert process.returncode == 130
+        command, printed = ["predict", str(images), "--out", str(tmp_path / "RUN")], tmp_path / "printed.txt"
+        with started(run_command, command, printed) as process:
+            wait_for((tmp_path / "RUN" / ".work" / "chunk-000000.npz").exists, process)
+            os.kill(process.pid, signal.SIGINT)
+            process.join()
+            assert process.exitcode == 130
+        messages = printed.read_text()
         assert "run the same command again to go on" in messages
         assert "Traceback" not in messages
-        finished = subprocess.run(command, capture_output=True, text=True, check=True)
-        assert "going on from an earlier start" in finished.stdout
-        assert len(read_submission(tmp_path / "RUN" / "submission.csv")) == 120
+        assert main(command) == 0
+        assert "going on from an earlier start" in capsys.readouterr().out
+        assert len(read_submission(tmp_path / "RUN" / "submission.csv")) == 56
 
 
 class TestDeadline:
@@ -709,62 +689,55 @@ class TestDeadline:
             assert is_prior is (level is Level.PRIOR)
 
 
+def predict_and_measure(images: Path) -> None:
+    """A run in a folder beside the images, in which peak.txt is the most memory that it took, in MB."""
+    run = images.with_name(f"RUN-{images.name}")
+    predict(images, run, PredictConfig(chunk=4, workers=2, report_images=4))
+    (run / "peak.txt").write_text(str(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024))
+
+
 @pytest.mark.slow
 def test_memory_does_not_grow_with_the_number_of_images(tmp_path: Path) -> None:
-    """Peak resident memory of 160 images of 6 MB (decoded) is that of 40, give or take their embeddings."""
+    """Peak resident memory of 20 images of 24 MB (decoded) is that of 8, give or take their embeddings."""
     rng = np.random.default_rng(0)
-    picture = Image.fromarray(rng.integers(0, 255, (32, 32, 3), dtype=np.uint8)).resize((1400, 1400))
+    picture = Image.fromarray(rng.integers(0, 255, (32, 32, 3), dtype=np.uint8)).resize((2800, 2800))
     picture.save(tmp_path / "one.jpg")
-    for count in (40, 160):
+    for count in (8, 20):
         (tmp_path / str(count)).mkdir()
         for number in range(count):
             (tmp_path / str(count) / f"{number:03d}.jpg").hardlink_to(tmp_path / "one.jpg")
-    program = textwrap.dedent("""
-        import resource, sys
-        from pathlib import Path
-        from unprompt.runs.config import PredictConfig
-        from unprompt.runs.predict import predict
-        images = Path(sys.argv[1])
-        predict(images, images.with_name(f"RUN-{images.name}"), PredictConfig(report_images=20))
-        print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024)
-    """)
 
     def peak(count: int) -> int:
         """Of a process of its own: models that are loaded a second time leave holes in memory."""
-        command = [sys.executable, "-c", program, str(tmp_path / str(count))]
-        return int(subprocess.run(command, capture_output=True, text=True, check=True).stdout)
+        with started(predict_and_measure, tmp_path / str(count)) as process:
+            process.join()
+        return int((tmp_path / f"RUN-{count}" / "peak.txt").read_text())
 
-    few, many = peak(40), peak(160)
-    assert many - few < 150, (few, many)  # 120 more decoded images would be 700 MB
+    few, many = peak(8), peak(20)
+    assert many - few < 120, (few, many)  # 12 more decoded images would be 280 MB
 
 
 @pytest.mark.slow
-class TestNoNetwork:
-    def command(self, scenes: Path, out: Path) -> list[str]:
-        return [sys.executable, "-m", "unprompt", "predict", str(scenes / "images"), "--out", str(out)]
-
-    def test_no_connection_is_tried(self, scenes: Path, tmp_path: Path) -> None:
-        environment = {**os.environ, "PYTHONPATH": str(Path(__file__).parents[1] / "blocked")}
-        environment.pop("HF_HUB_OFFLINE")  # unprompt has to stay offline by itself
-        command = self.command(scenes, tmp_path / "RUN")
-        run = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
-        assert run.returncode == 0, run.stderr
-        proof = subprocess.run(
-            [sys.executable, "-c", "import socket; socket.create_connection(('127.0.0.1', 9))"],
-            env=environment,
-            capture_output=True,
-            check=False,
-        )
-        assert proof.returncode == 99  # the block does block
-
-    def test_predict_without_any_network_interface(self, scenes: Path, tmp_path: Path) -> None:
-        allowed = subprocess.run(["unshare", "-rn", "true"], capture_output=True, check=False)
-        if allowed.returncode:
-            pytest.skip(f"unshare -rn is not allowed here: {allowed.stderr.decode().strip()}")
-        command = ["unshare", "-rn", *self.command(scenes, tmp_path / "RUN")]
-        run = subprocess.run(command, capture_output=True, text=True, check=False)
-        assert run.returncode == 0, run.stderr
-        assert len(read_submission(tmp_path / "RUN" / "submission.csv")) == 12
+def test_predict_without_any_network_interface_tries_no_connection(scenes: Path, tmp_path: Path) -> None:
+    places = [str(Path(__file__).parents[1] / "blocked"), *filter(None, [os.environ.get("PYTHONPATH")])]
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(places)}
+    environment.pop("HF_HUB_OFFLINE")  # unprompt has to stay offline by itself
+    allowed = subprocess.run(["unshare", "-rn", "true"], capture_output=True, check=False)
+    alone = [] if allowed.returncode else ["unshare", "-rn"]
+    command = [*alone, sys.executable, "-m", "unprompt", "predict", str(scenes / "images")]
+    command += ["--out", str(tmp_path / "RUN")]
+    run = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
+    assert run.returncode == 0, run.stderr
+    assert len(read_submission(tmp_path / "RUN" / "submission.csv")) == 12
+    proof = subprocess.run(
+        [sys.executable, "-c", "import socket; socket.create_connection(('127.0.0.1', 9))"],
+        env=environment,
+        capture_output=True,
+        check=False,
+    )
+    assert proof.returncode == 99  # the block does block
+    if not alone:
+        pytest.skip(f"with interfaces: unshare -rn is not allowed here: {allowed.stderr.decode().strip()}")
 
 
 @pytest.mark.real

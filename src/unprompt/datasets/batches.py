@@ -91,15 +91,13 @@ def _loaded_by_thread(pixels: Pixels, plan: Sequence[Ints]) -> Generator[Any, No
 
 
 def _loaded_by_processes(pixels: Pixels, plan: Sequence[Ints], workers: int) -> Generator[Any, None, None]:
-    methods = multiprocessing.get_all_start_methods()
     loader = DataLoader(
         _Loading(pixels),
         batch_size=None,  # what the sampler gives is asked for as it is: the rows of a whole batch
         sampler=plan,
         num_workers=workers,
         pin_memory=torch.cuda.is_available(),
-        # Fork would copy the locks of threads that do not live on in the child.
-        multiprocessing_context="forkserver" if "forkserver" in methods else "spawn",
+        multiprocessing_context=_process_context(),
         # Of its own: the global one decides what dropout does, whichever way images are loaded.
         generator=torch.Generator(),
     )
@@ -107,6 +105,16 @@ def _loaded_by_processes(pixels: Pixels, plan: Sequence[Ints], workers: int) -> 
         if isinstance(images, InputError):
             raise images
         yield images
+
+
+def _process_context() -> Any:
+    """How processes start. A plain fork would copy the locks of threads that do not live on in the child."""
+    if "forkserver" not in multiprocessing.get_all_start_methods():
+        return multiprocessing.get_context("spawn")
+    context = multiprocessing.get_context("forkserver")
+    # Imported once, or each process of each epoch would import torch anew, for seconds.
+    context.set_forkserver_preload([__name__])
+    return context
 
 
 class _Loading(Dataset):  # type: ignore[misc]  # torch has no types here

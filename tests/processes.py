@@ -1,0 +1,50 @@
+"""Processes of their own, to be killed: forked from one that has imported the heavy packages already.
+
+A new interpreter takes seconds of processor time to import torch and its like, a fork takes none. Where the
+start of the interpreter itself is tested, tests start one.
+"""
+
+from __future__ import annotations
+
+import multiprocessing
+import os
+import signal
+import sys
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from multiprocessing.process import BaseProcess
+from pathlib import Path
+from typing import Any
+
+FORKS = multiprocessing.get_context("forkserver")
+HEAVY = ("torch", "torchvision", "timm", "open_clip", "transformers", "tests.processes")
+
+
+@contextmanager
+def started(function: Callable[..., object], *given: Any) -> Iterator[BaseProcess]:
+    """A process that calls a module's function; what is left of it at the block's end is killed."""
+    FORKS.set_forkserver_preload(list(HEAVY))
+    process = FORKS.Process(target=function, args=given)
+    process.start()
+    try:
+        yield process
+    finally:
+        process.kill()
+        process.join()
+
+
+def killed_itself(function: Callable[..., object], *given: Any) -> bool:
+    """Whether a process that calls this function ends by a SIGKILL, which nobody else sends."""
+    with started(function, *given) as process:
+        process.join()
+        return process.exitcode == -signal.SIGKILL
+
+
+def run_command(arguments: Sequence[str], output: Path) -> None:
+    """What `unprompt` does with these arguments, in a process of its own; it prints into the file."""
+    from unprompt.cli import main
+
+    written = os.open(output, os.O_WRONLY | os.O_CREAT | os.O_APPEND)
+    for stream in (1, 2):
+        os.dup2(written, stream)
+    sys.exit(main(list(arguments)))
