@@ -23,7 +23,7 @@ from unprompt.errors import (
 
 TYPE_CHECKING = False  # type checkers take it for true; importing it would take longer than all the rest
 if TYPE_CHECKING:
-    from unprompt import easy_diffuser
+    from unprompt import colouring_pages, easy_diffuser
     from unprompt.bundle.loaded import Caption, LoadedBundle, Prediction
     from unprompt.python import (
         bank,
@@ -61,6 +61,7 @@ __all__ = [
     "bank",
     "blend",
     "caption",
+    "colouring_pages",
     "demo",
     "describe",
     "doctor",
@@ -78,6 +79,7 @@ __all__ = [
     "train",
     "tune",
 ]
+_ROOMS = ("colouring_pages", "easy_diffuser")  # systems of their own
 _HOMES = {  # of the names that are not in unprompt.python
     "Caption": "unprompt.bundle.loaded",
     "LoadedBundle": "unprompt.bundle.loaded",
@@ -91,8 +93,8 @@ if not TYPE_CHECKING:  # a type checker would take every name for one that is th
         """A public name, loaded on its first use."""
         if name not in __all__:
             raise AttributeError(f"module 'unprompt' has no attribute '{name}'")
-        if name == "easy_diffuser":
-            return import_module("unprompt.easy_diffuser")
+        if name in _ROOMS:
+            return import_module(f"unprompt.{name}")
         globals()[name] = found = getattr(import_module(_HOMES.get(name, "unprompt.python")), name)
         return found
 

@@ -147,6 +147,37 @@ def test_a_negative_prompt_is_not_made_up(client: httpx.Client, pictures: list[b
     assert "some of quality, anatomy, marks, framing" in refused.json()["detail"]
 
 
+# --- colouring pages
+
+
+@pytest.mark.parametrize(("form", "begins"), [("png", b"\x89PNG"), ("svg", b"<svg"), ("pdf", b"%PDF")])
+def test_a_picture_becomes_a_page(
+    client: httpx.Client, pictures: list[bytes], form: str, begins: bytes
+) -> None:
+    body = {"image": base64_of(pictures[0]), "format": form, "dpi": 72, "numbers": True, "colours": 6}
+    answer = client.post("/v1/page", json=body)
+    assert answer.status_code == 200, answer.text
+    told = answer.json()
+    assert base64.b64decode(told.pop("page")).startswith(begins)
+    assert told == {"format": form, "blank": False, "numbered": True}
+
+
+def test_the_page_of_a_blank_picture_is_blank_and_bad_ones_are_told(client: httpx.Client) -> None:
+    stream = io.BytesIO()
+    Image.new("RGB", (40, 30), "white").save(stream, "PNG")
+    body = {"image": base64_of(stream.getvalue()), "dpi": 72}
+    assert client.post("/v1/page", json=body).json()["blank"] is True
+    for wrong, said in (
+        ({"image": base64_of(b"nothing")}, "the image cannot be read: not"),
+        ({"title": "two\nlines"}, "title must be one line"),
+        ({"margin": 51}, "margin"),
+        ({"detial": "low"}, "detail"),
+    ):
+        answer = client.post("/v1/page", json={**body, **wrong})
+        assert answer.status_code == 422
+        assert said in answer.json()["detail"]
+
+
 # --- the web UI's
 
 

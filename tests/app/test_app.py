@@ -176,7 +176,7 @@ def copyable(at: Any) -> list[str]:
     ]
 
 
-@pytest.mark.parametrize("page", ["caption", "prompt", "compare", "run"])
+@pytest.mark.parametrize("page", ["caption", "prompt", "compare", "colour", "run"])
 def test_every_page_says_what_it_is_for_before_anything_is_asked(app: Any, page: str) -> None:
     at = app.switch_page(f"{page}_page.py").run()
     assert not at.exception
@@ -190,6 +190,21 @@ def test_what_is_no_picture_gets_a_sentence(app: Any) -> None:
     said = [warning.value.replace("\\", "") for warning in at.warning]
     assert said[0].startswith("**bad.png** cannot be used: not a PNG, JPEG or WebP picture")
     assert said[1].startswith("**heavy.png** cannot be used: 2.0 MB; the limit here is 1 MB")
+    assert not at.exception
+
+
+def test_pictures_become_pages_to_colour_and_a_booklet(app: Any) -> None:
+    at = app.switch_page("colour_page.py").run()
+    scene = io.BytesIO()
+    image = Image.new("RGB", (96, 64), "white")
+    image.paste((200, 60, 20), (20, 15, 70, 50))
+    image.save(scene, "PNG")
+    at = at.file_uploader[0].set_value([("scene.png", scene.getvalue(), "image/png"), png("white")]).run()
+    assert not at.exception
+    assert "Nothing to draw was found: the page is blank." in html(at)  # of the white one
+    labels = [button.label for button in at.get("download_button")]
+    assert labels == ["Booklet of 2 pages (.pdf)", "PDF", "SVG", "PNG", "PDF", "SVG", "PNG"]
+    at = at.toggle(key="colour-numbers").set_value(True).run()
     assert not at.exception
 
 

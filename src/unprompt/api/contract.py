@@ -9,13 +9,14 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from difflib import get_close_matches
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, FiniteFloat, model_validator
 
 from unprompt.api.config import (
     MOST_BODY,
     MOST_CHARACTERS,
+    MOST_DPI,
     MOST_IMAGES,
     MOST_PICTURES,
     MOST_STEPS,
@@ -403,6 +404,33 @@ class NegativeAnswer(BaseModel):
 
     negative_prompt: str
     why_not: str = Field(description="why nothing in it is from the image; empty where something is")
+
+
+class PageRequest(Given):
+    """A picture that is to be a colouring page."""
+
+    image: ImageText
+    format: Literal["png", "svg", "pdf"] = "png"
+    detail: Literal["low", "middle", "high"] = Field("middle", description="how small a thing is still drawn")
+    paper: Literal["a4", "letter"] = "a4"
+    orientation: Literal["auto", "portrait", "landscape"] = "auto"
+    line_width: Number = Field(0.8, gt=0, le=5, description="of lines, in mm")
+    margin: Number = Field(10.0, ge=0, le=50, description="in mm")
+    dpi: Whole = Field(300, ge=72, le=MOST_DPI, description="pixels an inch of PNG and PDF")
+    title: str = Field("", max_length=200, description="stands above the drawing")
+    name_line: bool = False
+    original: Literal["none", "colour", "grey"] = Field("none", description="the small picture in a corner")
+    numbers: bool = Field(False, description="to paint by numbers; a PDF has the solution as its second page")
+    colours: Whole = Field(12, ge=1, le=40, description="of the palette at most")
+
+
+class PageAnswer(BaseModel):
+    """A colouring page."""
+
+    page: str = Field(description="the file, in base64")
+    format: str
+    blank: bool = Field(description="whether there was nothing to draw")
+    numbered: bool = Field(description="false where the lines enclose nothing that could be numbered")
 
 
 class Health(BaseModel):

@@ -21,7 +21,7 @@ from fastapi.responses import HTMLResponse, RedirectResponse
 from PIL import Image
 
 from unprompt import __version__
-from unprompt.api import contract, painting_orders
+from unprompt.api import contract, pages, painting_orders
 from unprompt.api.auth import BasicAuth, Credentials
 from unprompt.api.base64_pictures import bytes_of, decode
 from unprompt.api.bodies import BodyLimit
@@ -93,6 +93,7 @@ class Service:
         self._paint = Kind("txt2img", self._painted, can_stop=True)
         self._repaint = Kind("img2img", self._painted, can_stop=True)
         self._png_info = Kind("png-info", lambda contents, _: [_told(content) for content in contents])
+        self._pages = Kind("page", lambda orders, _: [pages.make_page(order) for order in orders])
         self._passed_over: set[str] = set()
 
     async def embed(self, texts: Sequence[str]) -> Sequence[list[float]]:
@@ -151,6 +152,20 @@ class Service:
         if isinstance(found, UnreadableImageError):
             raise found
         answer: contract.PngInfoAnswer = found
+        return answer
+
+    async def page(self, request: contract.PageRequest) -> contract.PageAnswer:
+        """The colouring page of a base64 image."""
+        try:
+            content = bytes_of(request.image)
+        except UnreadableImageError as error:
+            raise UnreadableImageError(f"the image is {error}") from None
+        [made] = await self.worker.run(self._pages, [pages.read_order(request, content)])
+        if isinstance(made, UnreadableImageError):
+            raise UnreadableImageError(f"the image cannot be read: {made}")
+        if isinstance(made, ConfigError):
+            raise made
+        answer: contract.PageAnswer = made
         return answer
 
     def log_passed_over(self, request: contract.WebUiGiven) -> None:
@@ -433,6 +448,11 @@ def ours(service: Service) -> APIRouter:
     async def negative(request: Request, body: contract.NegativeRequest) -> contract.NegativeAnswer:
         """An image's negative prompt: of a CLIP, or of tags where that has skill; and usual words."""
         return await unless_gone(request, service.negative(body))
+
+    @router.post("/v1/page")
+    async def page(request: Request, body: contract.PageRequest) -> contract.PageAnswer:
+        """A picture as a page to print and colour."""
+        return await unless_gone(request, service.page(body))
 
     @router.get("/healthz")
     async def health() -> contract.Health:

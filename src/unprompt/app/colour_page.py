@@ -1,0 +1,206 @@
+"""Pictures -> pages to print and colour: detail and line width with a preview, files, a booklet of all."""
+
+from __future__ import annotations
+
+import io
+from base64 import b64encode
+from collections.abc import Sequence
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import streamlit as st
+
+from unprompt.app.looks import empty, head, note, trouble
+from unprompt.app.picture_inputs import Picture, pick_pictures
+from unprompt.colouring_pages.page_config import DETAILS, PageConfig
+from unprompt.colouring_pages.paper_config import ORIGINALS, PAPERS, NumbersConfig, PaperConfig
+from unprompt.errors import InputError, UnpromptError
+from unprompt.text.english import counted
+
+if TYPE_CHECKING:
+    from PIL import Image
+
+    from unprompt.colouring_pages.extract import Extractor
+    from unprompt.colouring_pages.page import Page
+    from unprompt.colouring_pages.sheet import Sheet
+
+SLIDER = Path(__file__).with_name("slider.js")
+SLIDER_STYLE = Path(__file__).with_name("slider.css")
+PREVIEW = 900  # pixels that a preview is wide
+PAPER_NAMES = {"a4": "A4", "letter": "Letter"}
+SMALL_DPI = 60  # of a solution's preview
+KEPT = 60  # pages that the server keeps
+
+
+@st.cache_resource(show_spinner=False)
+def _extractor(detail: str) -> Extractor:
+    from unprompt.colouring_pages.extract import open_extractor
+
+    return open_extractor(PageConfig(detail=detail))
+
+
+@st.cache_resource(max_entries=KEPT, show_spinner=False)
+def _page(digest: str, detail: str, _picture: Picture) -> Page:
+    """A picture's page, made once for the same bytes, which `digest` stands for."""
+    from unprompt.colouring_pages.page import draw_page
+
+    return draw_page(_picture.image(), _extractor(detail), detail)
+
+
+def show() -> None:
+    """The page."""
+    head("Colour", "Pages to print and colour, of any pictures.")
+    pictures = pick_pictures("colour")
+    if not pictures:
+        empty("Upload, paste or drop pictures, or take a sample.")
+        return
+    detail, numbers, paper = choose()
+    above = st.container()
+    pages = []
+    for number, picture in enumerate(pictures, start=1):
+        with st.spinner(f"Drawing {number} of {counted(len(pictures), 'page')}."):
+            try:
+                page = _page(picture.digest, detail, picture)
+            except UnpromptError as error:
+                trouble(f"{picture.name}: {error}")
+                continue
+        pages.append((picture, page))
+        show_page(picture, page, numbers, paper)
+    if len(pages) > 1:
+        with above:
+            offer_booklet([page for _, page in pages], paper)
+
+
+def choose() -> tuple[str, bool, PaperConfig]:
+    """The widgets: detail, whether to number, and the paper."""
+    with st.container(horizontal=True, vertical_alignment="bottom", key="colour-settings"):
+        detail = st.segmented_control(
+            "Detail",
+            DETAILS,
+            default=PageConfig().detail,
+            required=True,
+            key="colour-detail",
+            help="Low leaves out what is small, for small children.",
+        )
+        width = st.slider("Lines, mm", 0.3, 2.5, PaperConfig().line_width, 0.1, key="colour-width", width=180)
+        paper = st.segmented_control(
+            "Paper",
+            PAPERS,
+            default="a4",
+            required=True,
+            key="colour-paper",
+            format_func=PAPER_NAMES.__getitem__,
+        )
+        numbers = st.toggle("By numbers", key="colour-numbers", help="Areas numbered, with a palette.")
+        original = st.toggle("Small original", key="colour-original")
+        name_line = st.toggle("Name line", key="colour-name")
+    return (
+        detail,
+        numbers,
+        PaperConfig(
+            paper=paper, line_width=width, name_line=name_line, original=ORIGINALS[1 if original else 0]
+        ),
+    )
+
+
+def show_page(picture: Picture, page: Page, numbers: bool, paper: PaperConfig) -> None:
+    """One picture: a slider between it and its page, and the files."""
+    key = f"colour-{picture.digest}"
+    with st.container(border=True):
+        left, right = st.columns([3, 2], gap="medium")
+        with left:
+            slide(picture, page, paper, key)
+        with right:
+            note(picture.name)
+            if page.is_blank:
+                note("Nothing to draw was found: the page is blank.")
+            sheets = _sheets(page, numbers, paper)
+            stem = Path(picture.name).stem
+            with st.container(horizontal=True):
+                for ending, mime, make in FILES:
+                    st.download_button(
+                        ending.upper(),
+                        partial(make, sheets, paper, stem),  # made when it is asked for
+                        f"{stem}.{ending}",
+                        mime,
+                        key=f"{key}-{ending}",
+                        on_click="ignore",
+                        icon=":material/download:",
+                    )
+            if len(sheets) > 1:
+                st.image(sheets[1].render(SMALL_DPI), caption="Its colours", width=260)
+
+
+def _sheets(page: Page, numbers: bool, paper: PaperConfig) -> tuple[Sheet, ...]:
+    """The page on paper; by numbers with its solution, where its lines enclose anything."""
+    if not numbers:
+        return (page.sheet(paper),)
+    try:
+        return page.number_sheets(paper, NumbersConfig())
+    except InputError as error:
+        trouble(str(error))
+        return (page.sheet(paper),)
+
+
+def _pdf(sheets: Sequence[Sheet], paper: PaperConfig, title: str) -> bytes:
+    from unprompt.colouring_pages.pdf import pdf_bytes
+
+    return pdf_bytes(sheets, paper.dpi, title)
+
+
+def _svg(sheets: Sequence[Sheet], _: PaperConfig, __: str) -> bytes:
+    return sheets[0].svg().encode()
+
+
+def _png(sheets: Sequence[Sheet], paper: PaperConfig, _: str) -> bytes:
+    return sheets[0].png(paper.dpi)
+
+
+FILES = (("pdf", "application/pdf", _pdf), ("svg", "image/svg+xml", _svg), ("png", "image/png", _png))
+
+
+def slide(picture: Picture, page: Page, paper: PaperConfig, key: str) -> None:
+    """The picture and its page over each other."""
+    width_mm = PAPERS[paper.paper][0] - 2 * paper.margin
+    drawn = page.drawing.render(PREVIEW, paper.line_width * PREVIEW / width_mm)
+    component = st.components.v2.component(
+        "unprompt_slider",
+        js=SLIDER.read_text(encoding="utf-8"),
+        css=SLIDER_STYLE.read_text(encoding="utf-8"),
+    )
+    component(
+        key=f"{key}-slider",
+        data={
+            "before": _data_url(page.picture.resize(drawn.size), "JPEG"),
+            "before_says": picture.name,
+            "after": _data_url(drawn, "PNG"),
+            "after_says": f"Colouring page of {picture.name}",
+        },
+    )
+
+
+def _data_url(image: Image.Image, form: str) -> str:
+    """An image as an address that holds it."""
+    stream = io.BytesIO()
+    image.save(stream, form)
+    return f"data:image/{form.lower()};base64,{b64encode(stream.getvalue()).decode()}"
+
+
+def offer_booklet(pages: Sequence[Page], paper: PaperConfig) -> None:
+    """One PDF of all pages, behind a title page."""
+    from unprompt.colouring_pages.page import make_booklet_pdf
+
+    with st.container(horizontal=True, vertical_alignment="bottom", key="colour-booklet"):
+        title = st.text_input("Title of the booklet", "My colouring book", max_chars=60, key="colour-title")
+        st.download_button(
+            f"Booklet of {counted(len(pages), 'page')} (.pdf)",
+            partial(make_booklet_pdf, pages, paper, title),
+            "booklet.pdf",
+            "application/pdf",
+            on_click="ignore",
+            icon=":material/menu_book:",
+        )
+
+
+show()

@@ -1,0 +1,71 @@
+"""Settings of making pages. Light to import, as the command line is made of them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from unprompt.errors import ConfigError
+from unprompt.settings import DEVICES, check_settings, setting
+
+DETAILS = ("low", "middle", "high")
+METHODS = ("canny", "xdog", "dodge", "hed", "pix2pix")
+FORMATS = ("png", "svg", "pdf")
+
+
+@dataclass(frozen=True)
+class PageConfig:
+    """How a picture becomes lines."""
+
+    method: str = setting("canny", "how lines are found", choices=METHODS)
+    detail: str = setting(
+        "middle", "how small a thing is still drawn; low is for small children", choices=DETAILS
+    )
+    weights: Path | None = setting(
+        None, "of pix2pix: a generator of `unprompt page train`; of hed: its .weights.h5", metavar="FILE"
+    )
+    device: str = setting("auto", DEVICES)
+
+    def __post_init__(self) -> None:
+        check_settings(self)
+
+
+@dataclass(frozen=True)
+class OutputConfig:
+    """What is written of each picture, and of all together."""
+
+    formats: tuple[str, ...] = setting(FORMATS, f"kinds of files: {', '.join(FORMATS)}", flag="format")
+    numbers: bool = setting(
+        False, "paint by numbers: areas numbered, with a palette of the picture's colours"
+    )
+    booklet: str = setting(
+        "", "all pages in booklet.pdf too, after a title page that says this", metavar="TEXT"
+    )
+
+    def __post_init__(self) -> None:
+        check_settings(self)
+        wrong = [one for one in self.formats if one not in FORMATS]
+        if wrong or not self.formats:
+            raise ConfigError(f"formats must be of {', '.join(FORMATS)}, got '{' '.join(wrong)}'")
+
+
+@dataclass(frozen=True)
+class CompareConfig:
+    """What is put side by side."""
+
+    methods: tuple[str, ...] = setting(("canny", "xdog", "dodge"), f"methods: {', '.join(METHODS)}")
+    detail: str = setting("middle", "how small a thing is still drawn", choices=DETAILS)
+    weights: Path | None = setting(None, "of pix2pix, a generator of `unprompt page train`", metavar="FILE")
+    device: str = setting("auto", DEVICES)
+    most: int = setting(24, "pictures that the sheet shows, the first ones", least=1, most=200)
+
+    def __post_init__(self) -> None:
+        check_settings(self)
+        wrong = [one for one in self.methods if one not in METHODS]
+        if wrong or not self.methods:
+            raise ConfigError(f"methods must be of {', '.join(METHODS)}, got '{' '.join(wrong)}'")
+
+    def of(self, method: str) -> PageConfig:
+        """The settings of one of the methods."""
+        weights = self.weights if method == "pix2pix" else None
+        return PageConfig(method, self.detail, weights, self.device)

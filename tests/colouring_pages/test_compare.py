@@ -1,0 +1,42 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image, ImageDraw
+
+from unprompt.cli import main
+from unprompt.colouring_pages.compare import CELL, GAP, HEAD, compare_methods
+from unprompt.colouring_pages.extract import open_extractor
+from unprompt.colouring_pages.page_config import PageConfig
+
+
+def shapes(size: tuple[int, int]) -> Image.Image:
+    image = Image.new("RGB", size, "white")
+    ImageDraw.Draw(image).rectangle((size[0] / 4, size[1] / 4, size[0] / 2, size[1] / 2), (10, 30, 200))
+    return image
+
+
+def test_each_picture_has_a_row_and_each_method_a_column() -> None:
+    extractors = [open_extractor(PageConfig(method)) for method in ("canny", "dodge")]
+    sheet = np.asarray(compare_methods([shapes((200, 100)), shapes((90, 180))], extractors))
+    assert sheet.shape == (HEAD + 2 * (CELL + GAP), 3 * (CELL + GAP) + GAP, 3)
+    for row in range(2):
+        top = HEAD + row * (CELL + GAP)
+        cells = [sheet[top : top + CELL, GAP + k * (CELL + GAP) :][:, :CELL] for k in range(3)]
+        assert (cells[0] == (10, 30, 200)).all(-1).any()  # the picture itself …
+        assert cells[1].min() < 60  # … and black lines
+        assert np.ptp(cells[1], axis=-1).max() == 0
+
+
+def test_the_command_writes_a_sheet(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    shapes((80, 60)).save(tmp_path / "a.png")
+    (tmp_path / "bad.png").write_bytes(b"")
+    out = tmp_path / "sheet.png"
+    command = ["page", "compare", str(tmp_path), "--out", str(out), "--methods", "canny", "xdog"]
+    assert main(command) == 0
+    assert Image.open(out).size == (3 * (CELL + GAP) + GAP, HEAD + CELL + GAP)
+    assert "bad.png: the file is empty" in capsys.readouterr().err
+    assert main([*command[:-2], "etching"]) == 1
+    assert "methods must be of canny, xdog, dodge, hed, pix2pix, got 'etching'" in capsys.readouterr().err

@@ -1,0 +1,195 @@
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image, ImageDraw
+from unprompt.colouring_pages.paper_config import PaperConfig
+
+import unprompt
+from unprompt.cli import main
+from unprompt.colouring_pages.extract import open_extractor
+from unprompt.colouring_pages.folder import Settings, make_pages
+from unprompt.colouring_pages.page import draw_page
+from unprompt.colouring_pages.page_config import OutputConfig, PageConfig
+from unprompt.errors import ConfigError, InputError, RunError
+
+COARSE = Settings(paper=PaperConfig(dpi=72))  # small sheets, for speed
+
+
+def picture(seed: int = 0, size: tuple[int, int] = (160, 120)) -> Image.Image:
+    """Three filled shapes on a ground."""
+    random = np.random.default_rng(seed)
+    image = Image.new("RGB", size, (250, 240, 220))
+    draw = ImageDraw.Draw(image)
+    for colour in ((200, 40, 40), (40, 90, 200), (50, 150, 60)):
+        left, top = random.uniform(0.05, 0.5, 2) * size
+        draw.ellipse((left, top, left + size[0] / 3, top + size[1] / 3), colour)
+    return image
+
+
+@pytest.fixture
+def pictures(tmp_path: Path) -> Path:
+    folder = tmp_path / "pictures"
+    folder.mkdir()
+    for number, name in enumerate(["a cat", "b,c", "d"]):
+        picture(number).save(folder / f"{name}.png")
+    return folder
+
+
+def contents(folder: Path) -> dict[str, bytes]:
+    return {
+        path.name: path.read_bytes() for path in sorted(folder.iterdir()) if path.suffix not in (".json", "")
+    }
+
+
+def test_each_picture_has_a_page_in_each_format(pictures: Path, tmp_path: Path) -> None:
+    result = make_pages([pictures], tmp_path / "out", COARSE)
+    names = {f"{stem}.{ending}" for stem in ("a cat", "b,c", "d") for ending in ("png", "svg", "pdf")}
+    assert {path.name for path in result.files} == names
+    assert {path.name for path in (tmp_path / "out").iterdir()} == names | {"pages.json", "problems.csv"}
+    with Image.open(tmp_path / "out" / "d.png") as page:
+        assert page.mode == "1"
+        assert page.size == (842, 595)  # A4 as the picture lies, at 72 dpi
+        black = 1 - np.asarray(page).mean()
+    assert 0.005 < black < 0.1
+    assert (tmp_path / "out" / "d.svg").read_text().count("<path") >= 1
+    assert (tmp_path / "out" / "d.pdf").read_bytes().startswith(b"%PDF")
+
+
+def test_shapes_become_closed_lines_where_they_are() -> None:
+    image = Image.new("RGB", (200, 200), "white")
+    ImageDraw.Draw(image).ellipse((40, 60, 140, 160), (220, 120, 20))
+    page = draw_page(image, open_extractor(PageConfig()))
+    (curve,) = page.drawing.curves
+    assert np.array_equal(curve[0], curve[-1])
+    scale = 200 / page.drawing.size[0]
+    distances = np.hypot(*(curve[::3] * scale - (90.5, 110.5)).T)
+    assert distances == pytest.approx(np.full(len(distances), 50.5), abs=1.5)
+
+
+def test_a_blank_picture_gives_a_blank_page_and_says_so(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    Image.new("RGB", (50, 70), "white").save(tmp_path / "white.png")
+    assert (
+        main(["page", "make", str(tmp_path / "white.png"), "--out", str(tmp_path / "o"), "--dpi", "72"]) == 0
+    )
+    assert "1 page blank, nothing to draw was found: white" in capsys.readouterr().err
+    with Image.open(tmp_path / "o" / "white.png") as page:
+        assert page.getextrema() == (255, 255)
+
+
+def test_unreadable_pictures_are_listed_and_the_others_done(pictures: Path, tmp_path: Path) -> None:
+    (pictures / "bad.png").write_bytes(b"")
+    result = make_pages([pictures], tmp_path / "out", COARSE)
+    assert [problem.image_id for problem in result.problems] == ["bad"]
+    assert (tmp_path / "out" / "problems.csv").read_text().splitlines()[1] == "bad,bad.png,the file is empty"
+    assert (tmp_path / "out" / "d.pdf").exists()
+
+
+def test_no_readable_picture_is_an_error_that_leaves_nothing(tmp_path: Path) -> None:
+    (tmp_path / "bad.png").write_bytes(b"")
+    with pytest.raises(InputError, match=r"none of 1 image can be read|bad\.png: the file is empty"):
+        make_pages([tmp_path / "bad.png"], tmp_path / "out", COARSE)
+    assert not (tmp_path / "out").exists()
+
+
+def test_a_booklet_has_a_title_page_and_all_pages(pictures: Path, tmp_path: Path) -> None:
+    settings = replace(COARSE, output=OutputConfig(formats=("png",), booklet="Summer"))
+    make_pages([pictures], tmp_path / "out", settings)
+    booklet = (tmp_path / "out" / "booklet.pdf").read_bytes()
+    assert booklet.count(b"/Type /Page ") == 4
+    assert "Summer".encode("utf-16-be").hex().encode() in booklet
+
+
+def test_several_on_a_sheet_are_written_together(pictures: Path, tmp_path: Path) -> None:
+    settings = replace(COARSE, paper=replace(COARSE.paper, on_page=2))
+    make_pages([pictures], tmp_path / "out", settings)
+    assert sorted(contents(tmp_path / "out")) == [
+        *("problems.csv", "sheets-1.png", "sheets-1.svg", "sheets-2.png", "sheets-2.svg", "sheets.pdf")
+    ]
+
+
+def test_by_numbers_there_is_a_solution(pictures: Path, tmp_path: Path) -> None:
+    settings = replace(COARSE, output=OutputConfig(formats=("png", "pdf"), numbers=True))
+    make_pages([pictures], tmp_path / "out", settings)
+    with Image.open(tmp_path / "out" / "d.solution.png") as solution:
+        colours = {tuple(colour) for colour in np.asarray(solution.convert("RGB")).reshape(-1, 3)}
+    assert {(40, 90, 200), (50, 150, 60), (250, 240, 220)} <= colours
+    assert (tmp_path / "out" / "d.pdf").read_bytes().count(b"/Type /Page ") == 2
+
+
+@pytest.mark.parametrize(
+    ("output", "paper", "said"),
+    [
+        (OutputConfig(numbers=True, booklet="x"), PaperConfig(), "one to a sheet"),
+        (OutputConfig(booklet="x"), PaperConfig(on_page=2), "one picture on a page"),
+    ],
+)
+def test_what_does_not_go_together_is_told(output: OutputConfig, paper: PaperConfig, said: str) -> None:
+    with pytest.raises(ConfigError, match=said):
+        Settings(output=output, paper=paper)
+
+
+def test_an_unknown_format_is_told() -> None:
+    with pytest.raises(ConfigError, match="formats must be of png, svg, pdf, got 'gif'"):
+        OutputConfig(formats=("png", "gif"))
+
+
+def test_a_finished_folder_and_another_plan_are_refused(pictures: Path, tmp_path: Path) -> None:
+    make_pages([pictures], tmp_path / "out", COARSE)
+    with pytest.raises(RunError, match="finished folder of pages"):
+        make_pages([pictures], tmp_path / "out", COARSE)
+    before = contents(tmp_path / "out")
+    make_pages([pictures], tmp_path / "out", COARSE, overwrite=True)
+    assert contents(tmp_path / "out") == before
+
+
+@pytest.mark.slow
+def test_killed_it_goes_on_and_ends_with_the_same_bytes(tmp_path: Path) -> None:
+    folder, out = tmp_path / "pictures", tmp_path / "out"
+    folder.mkdir()
+    for number in range(12):
+        picture(number, (400, 300)).save(folder / f"{number}.png")
+    command = [
+        *(sys.executable, "-m", "unprompt", "page", "make", str(folder)),
+        *("--dpi", "72", "--booklet", "All of them"),
+    ]
+    subprocess.run([*command, "--out", str(tmp_path / "whole")], check=True, capture_output=True)
+    process = subprocess.Popen([*command, "--out", str(out)], stderr=subprocess.DEVNULL)
+    deadline = time.monotonic() + 120
+    while len(list(out.glob("*.pdf"))) < 3 and time.monotonic() < deadline:
+        time.sleep(0.02)
+    os.kill(process.pid, signal.SIGKILL)
+    process.wait()
+    kept = {path: path.stat().st_mtime_ns for path in out.glob("*.png")}
+    assert not (out / "pages.json").exists()
+    done = subprocess.run([*command, "--out", str(out)], check=True, capture_output=True, text=True)
+    assert "going on from an earlier start" in done.stdout
+    assert contents(out) == contents(tmp_path / "whole")
+    marked = sorted(kept, key=kept.__getitem__)[0]
+    assert marked.stat().st_mtime_ns == kept[marked]  # the first that was done was not done again
+
+
+def test_json_has_the_numbers(pictures: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    out = tmp_path / "out"
+    assert main(["page", "make", str(pictures), "--out", str(out), "--format", "svg", "--json"]) == 0
+    told = json.loads(capsys.readouterr().out)
+    assert told.pop("seconds") > 0
+    assert told == {"images": 3, "unreadable": 0, "blank": 0, "files": 3, "out": str(out)}
+    assert json.loads((out / "pages.json").read_text())["images"] == 3
+
+
+def test_the_python_function_gives_a_picture_of_the_sheet() -> None:
+    page = unprompt.colouring_pages.make(picture(), dpi=72, detail="low", paper="letter")
+    assert page.size == (792, 612)
+    assert page.getextrema() == (0, 255)
