@@ -12,7 +12,6 @@ from pathlib import Path
 import numpy as np
 import pytest
 from PIL import Image, ImageDraw
-from unprompt.colouring_pages.paper_config import PaperConfig
 
 import unprompt
 from unprompt.cli import main
@@ -20,6 +19,7 @@ from unprompt.colouring_pages.extract import open_extractor
 from unprompt.colouring_pages.folder import Settings, make_pages
 from unprompt.colouring_pages.page import draw_page
 from unprompt.colouring_pages.page_config import OutputConfig, PageConfig
+from unprompt.colouring_pages.paper_config import PaperConfig
 from unprompt.errors import ConfigError, InputError, RunError
 
 COARSE = Settings(paper=PaperConfig(dpi=72))  # small sheets, for speed

@@ -8,10 +8,11 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from unprompt.cli.options import StepBars, add_json, add_settings, complete, declare, settings_from, warn
+from unprompt.cli.options import add_json, add_settings, complete, declare, settings_from, warn
 from unprompt.colouring_pages.page_config import CompareConfig, OutputConfig, PageConfig
 from unprompt.colouring_pages.paper_config import NumbersConfig, PaperConfig
 from unprompt.errors import InputError, UnreadableImageError
+from unprompt.progress import StepBars
 from unprompt.text.english import counted
 
 if TYPE_CHECKING:

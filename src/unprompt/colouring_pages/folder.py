@@ -32,7 +32,7 @@ from unprompt.storage.damage import DAMAGED_ARRAYS
 from unprompt.storage.files import check_file_names, write_arrays, write_bytes, write_problems
 from unprompt.storage.images import ImageFile, encode_png, find_loose_images, image_states, read_file
 from unprompt.storage.resumable import WORK, FolderKind, finish, open_folder
-from unprompt.text.english import counted
+from unprompt.text.english import none_readable
 
 if TYPE_CHECKING:
     from unprompt.colouring_pages.sheet import Sheet
@@ -123,9 +123,7 @@ def make_pages(
         work.draw(files, progress)
         if len(work.problems) == len(files):
             first = work.problems[0]
-            raise InputError(
-                f"none of {counted(len(files), 'image')} can be read, first: {first.file}: {first.problem}"
-            )
+            raise InputError(none_readable(len(files), "image", f"{first.file}: {first.problem}"))
         if settings.together:
             work.write_together(files, progress)
         write_problems(out / PROBLEMS, work.problems)
