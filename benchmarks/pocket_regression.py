@@ -25,7 +25,6 @@ import numpy as np
 import torch
 from tqdm import tqdm
 
-from unprompt.cli.options import StepBars
 from unprompt.cli.train import describe_epoch
 from unprompt.datasets.batches import batches
 from unprompt.datasets.dataset import Dataset, read_dataset
@@ -36,6 +35,7 @@ from unprompt.learning.curves import GREEN, GREY, ORANGE, drawn, label_ends, tid
 from unprompt.networks.backbones import own_preprocess
 from unprompt.networks.checkpoints import cache_folder
 from unprompt.networks.devices import choose_device
+from unprompt.progress import StepBars
 from unprompt.recipes.comparison import Way, compare, constant_way, table_lines, write_rows
 from unprompt.recipes.scenes import HELD_OUT_SEED, TRAIN_SEED, Scenes, embeddings_of, train_once
 from unprompt.records import Embeddings

@@ -30,7 +30,6 @@ from torch.utils.data import DataLoader, Dataset
 from torchvision import transforms
 
 from pocket_regression import RENDER_WORKERS, SETTINGS
-from unprompt.cli.options import StepBars
 from unprompt.datasets.dataset import Dataset as Images
 from unprompt.datasets.dataset import read_dataset
 from unprompt.datasets.pixels import open_pixels
@@ -39,6 +38,7 @@ from unprompt.learning.curves import BLUE, GREY, ORANGE, drawn, label_ends, tidy
 from unprompt.networks.backbones import own_preprocess, pretrained_state
 from unprompt.networks.checkpoints import cache_folder
 from unprompt.networks.devices import choose_device
+from unprompt.progress import StepBars
 from unprompt.recipes.scenes import TRAIN_SEED, Scenes
 from unprompt.records import DIM
 from unprompt.regression.config import MachineConfig, TrainConfig

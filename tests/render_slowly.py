@@ -36,4 +36,4 @@ class SlowEngine(PocketEngine):
 def render_slowly(source: Path, out: Path, pause: float = 0.0, workers: int = 1) -> None:
     """Render into parts of 24 pictures, in chunks of 4, with so many seconds before each picture."""
     config = RenderConfig(part=24, chunk=4, workers=workers)
-    render_prompts(source, out, SlowEngine(32, pause), config)
+    render_prompts(source, out, SlowEngine(32, pause=pause), config)

@@ -20,7 +20,7 @@ ROOMS = "tests/test_rooms.py"
         ("tests/storage/test_files.py", ["tests/storage"]),
         ("src/unprompt/records.py", ["tests/test_records.py"]),
         ("tests/test_records.py", ["tests/test_records.py"]),
-        ("src/unprompt/errors.py", []),  # has no tests of its own
+        ("src/unprompt/errors.py", ["tests/test_errors.py"]),
         ("src/unprompt/data/api.html.j2", []),  # is no room
         ("tests/tiny_clip.py", []),
         ("docs/LOG.md", []),

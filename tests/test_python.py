@@ -74,7 +74,7 @@ def test_every_function_of_the_room_is_public() -> None:
 
 def test_no_function_has_the_name_of_a_module() -> None:
     modules = {module.name for module in pkgutil.iter_modules(unprompt.__path__)}
-    assert modules & set(unprompt.__all__) == {"easy_diffuser"}
+    assert modules & set(unprompt.__all__) == {"colouring_pages", "easy_diffuser"}
 
 
 def test_a_module_of_the_package_can_be_imported_in_any_order() -> None:
@@ -617,8 +617,8 @@ def test_a_setting_of_another_engine_is_refused() -> None:
         unprompt.render("k.csv", "D", engine="dalle")
     with pytest.raises(ConfigError, match=r"there is no preset 'heavy'"):
         unprompt.render("k.csv", "D", model="sd", preset="heavy")
-    with pytest.raises(ConfigError, match=r"pocket images are square, got 64 x 32"):
-        unprompt.render("k.csv", "D", size=(64, 32))
+    with pytest.raises(ConfigError, match=r"size must be from 16 to 2048 pixels, got 8"):
+        unprompt.render("k.csv", "D", size=(64, 8))
     with pytest.raises(ConfigError, match=r"say how many prompts with count"):
         unprompt.prompts("p.csv")
 

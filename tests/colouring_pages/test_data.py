@@ -7,17 +7,15 @@ import pytest
 from PIL import Image
 
 from unprompt.colouring_pages.data import (
-    PairSettings,
-    StageTwoSettings,
     drop_small_parts,
     make_pair,
     make_pairs,
     stage_two,
 )
+from unprompt.colouring_pages.data_config import SPLITS, PairSettings, StageTwoSettings
 from unprompt.colouring_pages.grades import score_page, share_closed
 from unprompt.colouring_pages.inputs import DAMAGES, GROUNDS, KINDS, add_pattern, damaged, draw_input
 from unprompt.colouring_pages.openmoji import (
-    SPLITS,
     base_by_drawing,
     drawings_of,
     find_drawings,
@@ -205,7 +203,7 @@ def test_pairs_come_as_parts_with_any_number_of_workers_and_after_a_kill(tmp_pat
     with pytest.raises(RunError, match="finished set of pairs"):
         make_pairs(tmp_path / "whole", PairSettings(**settings))
     with pytest.raises(ConfigError, match="split must be one of"):
-        PairSettings(split="all")  # type: ignore[arg-type]
+        PairSettings(split="all")
 
 
 def _stop_at(done: int):  # type: ignore[no-untyped-def]

@@ -177,7 +177,7 @@ def test_prompts_that_are_cut_are_told_once_with_their_count(engine: Sd2Engine, 
     """A letter is a token here; 77 with the two marks."""
     fits, long = "c " * 75, "c " * 76
     with pytest.warns(
-        UserWarning, match="2 of 2003 prompts are longer than .* cut, first: number 1001"
+        UserWarning, match="2 of 2,003 prompts are longer than .* cut, first: number 1001"
     ) as told:
         engine.check([fits] * 1000 + [long, *["a cat"] * 1001, long])
     assert len(told) == 1

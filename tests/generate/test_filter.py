@@ -221,7 +221,7 @@ class TestCommand:
         assert main(["filter", str(source), "--out", str(tmp_path / "kept.csv")]) == 0
         said = capsys.readouterr().out
         assert "7 prompts" in said
-        assert "4 kept, 2 exact duplicates and 1 near-duplicates (cosine >= 0.95) dropped" in said
+        assert "4 kept, 2 exact duplicates and 1 near-duplicate (cosine >= 0.95) dropped" in said
         assert "0.95 to 1.00" in said
         assert main(["filter", str(source), "--out", str(tmp_path / "kept.csv"), "--json"]) == 0
         numbers = json.loads(capsys.readouterr().out)

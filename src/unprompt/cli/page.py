@@ -4,14 +4,26 @@ from __future__ import annotations
 
 import argparse
 import json
+import os
 from collections.abc import Iterator
+from dataclasses import asdict, fields
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
-from unprompt.cli.options import add_json, add_settings, complete, declare, settings_from, warn
+from unprompt.cli.options import (
+    add_json,
+    add_settings,
+    complete,
+    declare,
+    given_settings,
+    settings_from,
+    warn,
+)
+from unprompt.colouring_pages.config import PRESETS, PageMachine, PageTraining
+from unprompt.colouring_pages.data_config import PairSettings, StageTwoSettings
 from unprompt.colouring_pages.page_config import CompareConfig, OutputConfig, PageConfig
 from unprompt.colouring_pages.paper_config import NumbersConfig, PaperConfig
-from unprompt.errors import InputError, UnreadableImageError
+from unprompt.errors import ConfigError, InputError, UnreadableImageError
 from unprompt.progress import StepBars
 from unprompt.text.english import counted
 
@@ -23,6 +35,18 @@ EXAMPLE = """\
   unprompt page make IMAGES --out PAGES --detail low --booklet "Our summer" --name-line
   unprompt page make IMAGES --out PAGES --numbers --colours 8 --paper letter
 """
+DATA_EXAMPLE = """\
+  unprompt page data --out PAIRS --count 20000 --workers 2
+  unprompt page data photos --weights RUN/generator.safetensors --out STAGE2 --size 256
+"""
+TRAIN_EXAMPLE = """\
+  unprompt page train PAIRS --out RUN
+  unprompt page train STAGE2 --out RUN2 --weights RUN/generator.safetensors --epochs 5
+  unprompt page train PAIRS --out RUN --preset unet_256 --device cuda
+"""
+GRADE_EXAMPLE = (
+    "  unprompt page grade PAIRS --methods canny dodge pix2pix --weights RUN/generator.safetensors"
+)
 COMPARE_EXAMPLE = "  unprompt page compare IMAGES --out sheet.png --methods canny hed"
 
 
@@ -48,6 +72,64 @@ def add(parser: argparse.ArgumentParser) -> None:
         "--recursive", action="store_true", help="look into folders inside the folders too"
     )
     add_settings(comparing, CompareConfig)
+    _add_data(actions)
+    _add_train(actions)
+    _add_grade(actions)
+
+
+def _add_data(actions: Any) -> None:
+    parser = declare(actions, "data", "make pairs of pictures and their lines, to train on")
+    complete(parser, run_data, DATA_EXAMPLE)
+    parser.add_argument(
+        "images",
+        type=Path,
+        nargs="*",
+        metavar="IMAGE",
+        help="stage 2: of these images, damaged, and of what --weights makes of them whole",
+    )
+    parser.add_argument("--out", type=Path, required=True, metavar="PAIRS", help="the folder for the pairs")
+    parser.add_argument("--weights", type=Path, metavar="FILE", help="stage 2: the generator of stage 1")
+    add_settings(parser, PairSettings)
+    add_settings(
+        parser.add_argument_group("stage 2"),
+        StageTwoSettings,
+        skip=[one.name for one in fields(PairSettings)],
+        left_open=True,
+    )
+    parser.add_argument("--overwrite", action="store_true", help="replace the pairs that are in the folder")
+    add_json(parser)
+
+
+def _add_train(actions: Any) -> None:
+    parser = declare(actions, "train", "teach a pix2pix to draw lines, of pairs")
+    complete(parser, run_train, TRAIN_EXAMPLE)
+    parser.add_argument("pairs", type=Path, metavar="PAIRS", help="pairs, in any layout of docs/formats.md")
+    parser.add_argument(
+        "--out", type=Path, required=True, metavar="RUN", help="folder for weights and curves"
+    )
+    parser.add_argument(
+        "--held-out", type=Path, metavar="PAIRS", help="pairs of other drawings, looked at after each epoch"
+    )
+    parser.add_argument(
+        "--preset", choices=tuple(PRESETS), default="small", help="settings to begin with (%(default)s)"
+    )
+    parser.add_argument("--overwrite", action="store_true", help="replace another training in RUN")
+    add_json(parser)
+    add_settings(parser.add_argument_group("what is learnt"), PageTraining, left_open=True)
+    machine = parser.add_argument_group("the machine (changes nothing in the result)")
+    add_settings(machine, PageMachine)
+
+
+def _add_grade(actions: Any) -> None:
+    parser = declare(actions, "grade", "score methods on pairs: lines, areas, specks")
+    complete(parser, run_grade, GRADE_EXAMPLE)
+    parser.add_argument("pairs", type=Path, metavar="PAIRS", help="pairs of pictures and their lines")
+    parser.add_argument("--out", type=Path, metavar="FOLDER", help="write METHOD.csv there, a line a page")
+    parser.add_argument(
+        "--ink", action="store_true", help="score what the method gives, before it is cleaned and traced"
+    )
+    add_settings(parser, CompareConfig)
+    add_json(parser)
 
 
 def run(options: argparse.Namespace) -> None:
@@ -121,3 +203,121 @@ def run_compare(options: argparse.Namespace) -> None:
         raise InputError("no picture can be read, so there is nothing to compare")
     write_bytes(options.out, encode_png(sheet))
     print(f"{counted(shown, 'picture')} by {', '.join(config.methods)}: {options.out}")
+
+
+def run_data(options: argparse.Namespace) -> None:
+    """Write pairs of the first stage, or of the second where there are images."""
+    options.when_interrupted = "run the same command again to go on; what is done is kept"
+    if bool(options.images) != bool(options.weights):
+        raise ConfigError(
+            "pairs of stage 2 are of images and of what a generator makes of them: give images and "
+            "--weights, or neither"
+        )
+
+    from unprompt.colouring_pages.data import make_pairs, stage_two
+
+    with StepBars("pair") as bars:
+        if not options.images:
+            written = make_pairs(
+                options.out, settings_from(options, PairSettings, overwrite=options.overwrite), bars.show
+            )
+        else:
+            from unprompt.colouring_pages.generator_files import read_generator
+            from unprompt.storage.images import find_loose_images
+
+            written = stage_two(
+                find_loose_images(options.images),
+                read_generator(options.weights).draw,
+                options.out,
+                settings_from(options, StageTwoSettings, overwrite=options.overwrite),
+                bars.show,
+            )
+    if options.json:
+        print(
+            json.dumps({"pairs": written.pairs, "unreadable": len(written.problems), "out": str(written.out)})
+        )
+        return
+    print(f"{counted(written.pairs, 'pair')}: {written.out}")
+    if written.problems:
+        warn(f"{counted(len(written.problems), 'image')} left out, see {written.out / 'problems.csv'}")
+
+
+def run_train(options: argparse.Namespace) -> None:
+    """Train, then say where the generator is."""
+    options.when_interrupted = "run the same command again to go on from the last save"
+    config = PageTraining(**{**PRESETS[options.preset], **given_settings(options, PageTraining)})
+    machine = settings_from(options, PageMachine)
+
+    from unprompt.colouring_pages.train import MODEL_FILE, train_pages
+    from unprompt.datasets.pairs import read_pairs
+
+    held_out = read_pairs(options.held_out) if options.held_out else None
+    with StepBars("pair") as bars:
+        learnt = train_pages(
+            read_pairs(options.pairs),
+            options.out,
+            config,
+            machine,
+            held_out,
+            overwrite=options.overwrite,
+            progress=bars.show,
+        )
+    if os.environ.get("RANK", "0") != "0":  # under `accelerate launch` one process speaks for all
+        return
+    path = learnt.out / MODEL_FILE
+    if options.json:
+        print(
+            json.dumps(
+                {
+                    "pairs": learnt.pairs,
+                    "held_out": learnt.held_out,
+                    "seconds": round(learnt.seconds, 3),
+                    "last_epoch": learnt.rows[-1],
+                    "out": str(path),
+                }
+            )
+        )
+        return
+    resumed = ", going on from an earlier start" if learnt.resumed else ""
+    print(f"learnt from {counted(learnt.pairs, 'pair')} in {learnt.seconds:.0f} s{resumed}: {path}")
+    print(f"try it: unprompt page make IMAGES --out PAGES --method pix2pix --weights {path}")
+
+
+def run_grade(options: argparse.Namespace) -> None:
+    """Print a table, or the numbers as JSON."""
+    config = settings_from(options, CompareConfig)
+
+    from unprompt.colouring_pages.extract import open_extractor
+    from unprompt.colouring_pages.grade import grade_pairs, table_of
+    from unprompt.colouring_pages.grades import write_scores
+    from unprompt.datasets.pairs import read_pairs
+
+    pairs = read_pairs(options.pairs)
+    pairs = pairs.at(pairs.ids[: config.most])
+    graded = {}
+    for method in config.methods:
+        with StepBars("page") as bars:
+            graded[method] = grade_pairs(
+                pairs,
+                open_extractor(config.of(method)),
+                config.detail,
+                "ink" if options.ink else "page",
+                progress=bars.show,
+            )
+        if options.out:
+            options.out.mkdir(parents=True, exist_ok=True)
+            write_scores(options.out / f"{method}.csv", graded[method].scores)
+    if options.json:
+        print(
+            json.dumps(
+                {
+                    method: {
+                        "seconds": one.seconds,
+                        **{kind: asdict(score) for kind, score in one.by_kind().items()},
+                    }
+                    for method, one in graded.items()
+                }
+            )
+        )
+    else:
+        print("\n".join(table_of(graded)))

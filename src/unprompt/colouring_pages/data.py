@@ -22,6 +22,7 @@ import numpy as np
 from PIL import Image
 
 from unprompt import __version__
+from unprompt.colouring_pages.data_config import PairSettings, StageTwoSettings
 from unprompt.colouring_pages.inputs import (
     DAMAGES,
     GROUNDS,
@@ -30,11 +31,10 @@ from unprompt.colouring_pages.inputs import (
     add_pattern,
     damaged,
     draw_input,
+    draw_photograph,
 )
 from unprompt.colouring_pages.openmoji import (
-    SPLITS,
     FlatDrawing,
-    Split,
     drawings_of,
     read_openmoji,
 )
@@ -47,7 +47,6 @@ from unprompt.pocket.flat import Placement
 from unprompt.pocket.pairs import LINE, draw_pair, paired_scene
 from unprompt.progress import Progress, silent
 from unprompt.records import Problem
-from unprompt.settings import check_settings, setting
 from unprompt.storage import resumable as folders
 from unprompt.storage.files import read_json, write_json, write_problems
 from unprompt.storage.images import ImageFile, encode_png, image_states, read_file
@@ -70,43 +69,9 @@ VISITS = 2  # pairs of a drawing that share its place in the picture
 DAMAGED = 0.28  # how likely each kind of damage is
 INK = 0.5  # from which a pixel is a line
 LONGEST_TEXT = 80
+MADE = ("size", "pocket", "photographs", "split", "seed")  # settings of stage 1 that the record tells
+PHOTOGRAPH = "photograph"
 CELLS = 3  # small areas side by side that make a pattern
-
-
-@dataclass(frozen=True)
-class PairSettings:
-    """What pairs are made: the same settings give the same pairs, however many workers make them."""
-
-    count: int = setting(20_000, "pairs to make", metavar="N", least=1)
-    size: int = setting(128, "pixels a side: 128 or 256", metavar="PIXELS", least=32, most=1024)
-    pocket: float = setting(
-        0.3, "share of pairs that are pocket scenes; the others are OpenMoji drawings", least=0, most=1
-    )
-    split: Split = setting("train", "which drawings: train, choose or test", choices=SPLITS)
-    seed: int = setting(0, "other pairs of the same kind", metavar="S")
-    workers: int = setting(1, "processes that draw", metavar="N", least=1)
-    part: int = setting(256, "pairs of a file, and what a kill can cost", metavar="N", least=1)
-    overwrite: bool = False
-
-    def __post_init__(self) -> None:
-        check_settings(self)
-
-
-@dataclass(frozen=True)
-class StageTwoSettings:
-    """How pairs of the second stage are made of pictures."""
-
-    size: int = setting(256, "pixels a side, cut from the picture's middle", metavar="PIXELS", least=32)
-    variants: int = setting(2, "pairs of each picture, damaged in other ways", metavar="N", least=1)
-    smallest: float = setting(
-        0.06, "lines and holes shorter than this share of the side are dropped", least=0, below=1
-    )
-    seed: int = setting(0, "other damage of the same kind", metavar="S")
-    part: int = setting(64, "pairs of a file, and what a kill can cost", metavar="N", least=1)
-    overwrite: bool = False
-
-    def __post_init__(self) -> None:
-        check_settings(self)
 
 
 @dataclass(frozen=True)
@@ -131,7 +96,7 @@ def make_pairs(out: Path, settings: PairSettings | None = None, progress: Progre
     plan = {
         "unprompt": __version__,
         "kind": "stage 1",
-        **{name: getattr(settings, name) for name in ("count", "size", "pocket", "split", "seed", "part")},
+        **{name: getattr(settings, name) for name in ("count", *MADE, "part")},
         "drawings": hashlib.sha256(json.dumps(names).encode()).hexdigest(),
     }
     starts = range(0, settings.count, settings.part)
@@ -147,7 +112,7 @@ def make_pairs(out: Path, settings: PairSettings | None = None, progress: Progre
             "problems": 0,
             "captions": True,
             "layout": "parts",
-            "made": {key: plan[key] for key in ("kind", "size", "pocket", "split", "seed")},
+            "made": {key: plan[key] for key in ("kind", *MADE)},
             "versions": {"unprompt": __version__},
         }
         folders.finish(out, KIND, record)
@@ -163,12 +128,16 @@ def make_pair(number: int, settings: PairSettings, names: Sequence[str]) -> Made
         return _pocket_pair(number, settings, names, random)
     name = names[int(place.integers(len(names)))]
     drawing = _placed(name, settings.size * FINER, _placement(place))
+    width = settings.size * FINER / LINE
+    closed = drawing.closed
+    if random.random() < settings.photographs:
+        source = draw_photograph(drawing, random, settings.size)
+        target = Image.fromarray(closed.ink_shown(width)).reduce(FINER)
+        return MadePair(f"{number:07d}-{name}", source, target, f"{name}: {PHOTOGRAPH}")
     kind = KINDS[int(random.integers(len(KINDS)))]
     ground = GROUNDS[int(random.integers(len(GROUNDS)))]
     damages = tuple(damage for damage in DAMAGES if random.random() < DAMAGED)
     source = draw_input(drawing, kind, ground, damages, random, settings.size)
-    width = settings.size * FINER / LINE
-    closed = drawing.closed
     ink = closed.ink_shown(width) if kind == "fills" else closed.ink(width)
     caption = f"{name}: {kind}, {', '.join((ground, *damages))}"
     return MadePair(f"{number:07d}-{name}", source, Image.fromarray(ink).reduce(FINER), caption)

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Literal, get_args
 import numpy as np
 from PIL import Image, ImageFilter
 
+from unprompt.colouring_pages.textures import texture_like_a_photograph
 from unprompt.pocket.closing import BLACK, NOTHING, drawn
 from unprompt.pocket.dice import Dice
 from unprompt.pocket.pairs import still_styles
@@ -82,6 +83,19 @@ def draw_input(
         image = image.point([255 - value for value in range(256)] * 3)
     image = image.reduce(image.width // size)
     return damaged(image, damages, random)
+
+
+def draw_photograph(drawing: FlatDrawing, random: Generator, size: int) -> Image.Image:
+    """A drawing as a photograph of such a thing might look: RGB, `size` x `size`, in place with the drawing.
+
+    Its fills touch where its outlines were, each of a material of its own; lines within them are left out.
+    """
+    step = drawing.closed.regions.shape[0] // size
+    fills = drawing.closed.regions[::step, ::step]
+    colours, number = np.unique(fills, return_inverse=True)
+    palette = np.clip(np.rint(_palette(colours, random)), 0, 255).astype(np.uint8)
+    pixels = texture_like_a_photograph(palette[number.reshape(fills.shape)], fills != NOTHING, random)
+    return Image.fromarray(pixels)
 
 
 def damaged(image: Image.Image, damages: tuple[Damage, ...], random: Generator) -> Image.Image:

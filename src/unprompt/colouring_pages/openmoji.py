@@ -11,10 +11,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
-from typing import Literal, get_args
 
 import numpy as np
 
+from unprompt.colouring_pages.data_config import SPLITS
 from unprompt.datasets.seeds import derive_seed
 from unprompt.errors import ConfigError, InputError
 from unprompt.pocket.closing import NOTHING, ClosedLines, close_lines
@@ -22,9 +22,6 @@ from unprompt.pocket.drawings import rasterised, read_svg, svg_folder
 from unprompt.pocket.flat import Placement, fills_and_lines, only_lines
 from unprompt.pocket.textures import Mask, Whole
 
-Split = Literal["train", "choose", "test"]
-
-SPLITS: tuple[Split, ...] = get_args(Split)
 CHOOSE, TEST = 8, 10  # percent of the bases that are kept out of training
 
 STROKE = 2 / 72  # of its side that an OpenMoji drawing's lines are wide
@@ -92,14 +89,14 @@ def _unite(same: list[int], one: int, other: int) -> None:
     same[high] = low
 
 
-def split_of(base: str) -> Split:
+def split_of(base: str) -> str:
     """Which split a base drawing and all that show the same belong to; does not depend on any seed."""
     percent = derive_seed(0, "split of drawings", base) % 100
     return "test" if percent < TEST else "choose" if percent < TEST + CHOOSE else "train"
 
 
 @cache
-def drawings_of(split: Split) -> tuple[str, ...]:
+def drawings_of(split: str) -> tuple[str, ...]:
     """The names of a split's drawings that have something to colour; signs of lines alone are no pictures."""
     if split not in SPLITS:
         raise ConfigError(f"split must be one of {', '.join(SPLITS)}, got '{split}'")
