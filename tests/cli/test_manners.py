@@ -232,7 +232,7 @@ class TestMissingPackages:
     def test_pages(self) -> None:
         if "pages" not in extras():
             pytest.skip("the installed unprompt is older than its extra 'pages'")
-        for module in ("skimage.morphology", "vtracer"):
+        for module in ("skimage.morphology", "resvg_py"):
             advice = advise_on_missing(ModuleNotFoundError("x", name=module), "unprompt page make")
             assert advice == (
                 f"`unprompt page make` needs {distribution_of(module)}; run: pip install 'unprompt[pages]'"
