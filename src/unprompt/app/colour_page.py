@@ -15,7 +15,7 @@ from unprompt.app.looks import empty, head, note, trouble
 from unprompt.app.picture_inputs import Picture, pick_pictures
 from unprompt.colouring_pages.page_config import DETAILS, PageConfig
 from unprompt.colouring_pages.paper_config import ORIGINALS, PAPERS, NumbersConfig, PaperConfig
-from unprompt.errors import InputError, UnpromptError
+from unprompt.errors import UnpromptError
 from unprompt.text.english import counted
 
 if TYPE_CHECKING:
@@ -29,6 +29,7 @@ SLIDER = Path(__file__).with_name("slider.js")
 SLIDER_STYLE = Path(__file__).with_name("slider.css")
 PREVIEW = 900  # pixels that a preview is wide
 PAPER_NAMES = {"a4": "A4", "letter": "Letter"}
+MIMES = {"pdf": "application/pdf", "svg": "image/svg+xml", "png": "image/png"}
 SMALL_DPI = 60  # of a solution's preview
 KEPT = 60  # pages that the server keeps
 
@@ -66,7 +67,7 @@ def show() -> None:
                 trouble(f"{picture.name}: {error}")
                 continue
         pages.append((picture, page))
-        show_page(picture, page, numbers, paper)
+        show_page(picture, page, detail, numbers, paper)
     if len(pages) > 1:
         with above:
             offer_booklet([page for _, page in pages], paper)
@@ -104,7 +105,7 @@ def choose() -> tuple[str, bool, PaperConfig]:
     )
 
 
-def show_page(picture: Picture, page: Page, numbers: bool, paper: PaperConfig) -> None:
+def show_page(picture: Picture, page: Page, detail: str, numbers: bool, paper: PaperConfig) -> None:
     """One picture: a slider between it and its page, and the files."""
     key = f"colour-{picture.digest}"
     with st.container(border=True):
@@ -115,13 +116,15 @@ def show_page(picture: Picture, page: Page, numbers: bool, paper: PaperConfig) -
             note(picture.name)
             if page.is_blank:
                 note("Nothing to draw was found: the page is blank.")
-            sheets = _sheets(page, numbers, paper)
+            sheets, why = _sheets(picture.digest, detail, numbers, paper, page)
+            if why:
+                trouble(why)
             stem = Path(picture.name).stem
             with st.container(horizontal=True):
-                for ending, mime, make in FILES:
+                for ending, mime in MIMES.items():
                     st.download_button(
                         ending.upper(),
-                        partial(make, sheets, paper, stem),  # made when it is asked for
+                        partial(_file, sheets, ending, paper.dpi, stem),  # made when it is asked for
                         f"{stem}.{ending}",
                         mime,
                         key=f"{key}-{ending}",
@@ -132,32 +135,18 @@ def show_page(picture: Picture, page: Page, numbers: bool, paper: PaperConfig) -
                 st.image(sheets[1].render(SMALL_DPI), caption="Its colours", width=260)
 
 
-def _sheets(page: Page, numbers: bool, paper: PaperConfig) -> tuple[Sheet, ...]:
-    """The page on paper; by numbers with its solution, where its lines enclose anything."""
-    if not numbers:
-        return (page.sheet(paper),)
-    try:
-        return page.number_sheets(paper, NumbersConfig())
-    except InputError as error:
-        trouble(str(error))
-        return (page.sheet(paper),)
+@st.cache_resource(max_entries=KEPT, show_spinner=False)
+def _sheets(
+    digest: str, detail: str, numbers: bool, paper: PaperConfig, _page: Page
+) -> tuple[tuple[Sheet, ...], str]:
+    """A page on paper, and why it has no numbers: made once for what `digest` and `detail` stand for."""
+    return _page.sheets(paper, NumbersConfig() if numbers else None)
 
 
-def _pdf(sheets: Sequence[Sheet], paper: PaperConfig, title: str) -> bytes:
-    from unprompt.colouring_pages.pdf import pdf_bytes
+def _file(sheets: Sequence[Sheet], form: str, dpi: int, title: str) -> bytes:
+    from unprompt.colouring_pages.page import encode_sheets
 
-    return pdf_bytes(sheets, paper.dpi, title)
-
-
-def _svg(sheets: Sequence[Sheet], _: PaperConfig, __: str) -> bytes:
-    return sheets[0].svg().encode()
-
-
-def _png(sheets: Sequence[Sheet], paper: PaperConfig, _: str) -> bytes:
-    return sheets[0].png(paper.dpi)
-
-
-FILES = (("pdf", "application/pdf", _pdf), ("svg", "image/svg+xml", _svg), ("png", "image/png", _png))
+    return encode_sheets(sheets, form, dpi, title)
 
 
 def slide(picture: Picture, page: Page, paper: PaperConfig, key: str) -> None:

@@ -12,7 +12,6 @@ import json
 import multiprocessing
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
-from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
@@ -41,7 +40,7 @@ from unprompt.colouring_pages.openmoji import (
 from unprompt.datasets.pairs import PROBLEMS, RECORD
 from unprompt.datasets.seeds import derive_seed
 from unprompt.datasets.write_pairs import WrittenPairs
-from unprompt.errors import ConfigError, InputError, RunError, UnreadableImageError
+from unprompt.errors import ConfigError, InputError, UnreadableImageError
 from unprompt.pocket.closing import borders
 from unprompt.pocket.flat import Placement
 from unprompt.pocket.pairs import LINE, draw_pair, paired_scene
@@ -52,6 +51,7 @@ from unprompt.storage.files import read_json, write_json, write_problems
 from unprompt.storage.images import ImageFile, encode_png, image_states, read_file
 from unprompt.storage.packages import needed_for
 from unprompt.storage.parts import PairPart, part_name, write_pair_part
+from unprompt.storage.processes import killed_worker_told
 
 if TYPE_CHECKING:
     from numpy.random import Generator
@@ -210,12 +210,8 @@ def _in_turn(draw: Callable[[int], int], numbers: Sequence[int], workers: int) -
         return
     with ProcessPoolExecutor(min(workers, len(numbers)), multiprocessing.get_context("spawn")) as pool:
         try:
-            yield from pool.map(draw, numbers)
-        except BrokenProcessPool as error:
-            raise RunError(
-                "a worker process was killed, most likely for memory; run the same command again with fewer "
-                "--workers, what is done stays done"
-            ) from error
+            with killed_worker_told():
+                yield from pool.map(draw, numbers)
         finally:
             pool.shutdown(wait=False, cancel_futures=True)
 

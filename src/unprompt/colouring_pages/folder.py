@@ -217,22 +217,12 @@ class _Work:
         page = draw_page(read_file(file), self.extractor, self.settings.page.detail)
         found = Counter({"blank": int(page.is_blank)})
         if not self.settings.together or self.settings.output.booklet:
-            if self.settings.output.numbers:
-                found["numberless"] = int(not self._write_numbers(file.image_id, page))
-            else:
-                self._write(file.image_id, [page.sheet(self.settings.paper)])
+            numbers = self.settings.numbers if self.settings.output.numbers else None
+            sheets, why = page.sheets(self.settings.paper, numbers)
+            self._write(file.image_id, sheets, ("", SOLUTION)[: len(sheets)])
+            found["numberless"] = int(bool(why))
         _write_mark(mark, found, page if self.settings.together else None)
         return found
-
-    def _write_numbers(self, name: str, page: Page) -> bool:
-        """The page to paint by numbers and its solution; the plain page where nothing can be numbered."""
-        try:
-            sheets = page.number_sheets(self.settings.paper, self.settings.numbers)
-        except InputError:
-            self._write(name, [page.sheet(self.settings.paper)])
-            return False
-        self._write(name, sheets, ("", SOLUTION))
-        return True
 
     def _write(self, name: str, sheets: Sequence[Sheet], ends: Sequence[str] = ("",)) -> None:
         """Sheets in all formats: a file each of PNG and SVG, one PDF."""

@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from PIL import Image
 
+from unprompt.colouring_pages.skeleton import thin
 from unprompt.errors import ConfigError, InputError, agreed, part_of
-from unprompt.pocket.closing import thinned
 from unprompt.storage.files import write_table
 from unprompt.storage.packages import needed_for
 
@@ -62,7 +62,7 @@ def score_page(page: Page, truth: Page, figure: Mask | None = None) -> PageScore
     if made.shape != wanted.shape:
         sizes = " and ".join(f"{grey.shape[1]} x {grey.shape[0]}" for grey in (made, wanted))
         raise InputError(f"a page and its truth have different sizes, {sizes}; scale one of them")
-    first, second = thinned(made < LINE), thinned(wanted < LINE)
+    first, second = thin(made < LINE), thin(wanted < LINE)
     precision, recall = match_lines(first, second)
     return PageScore(
         f1=2 * precision * recall / (precision + recall) if precision + recall else 0.0,
@@ -248,7 +248,7 @@ def share_black(lines: Mask, wanted: Mask) -> float:
     with _scoring():
         from scipy import ndimage
 
-    middles = max(1, int(thinned(wanted).sum()))
+    middles = max(1, int(thin(wanted).sum()))
     half = 1.5 * float(wanted.sum()) / middles
     solid = ndimage.distance_transform_edt(lines) > max(half, 1.5)
     if not solid.any():

@@ -18,6 +18,7 @@ from unprompt.colouring_pages.paper import lay_out, make_booklet
 from unprompt.colouring_pages.pdf import pdf_bytes
 from unprompt.colouring_pages.regions import regions
 from unprompt.colouring_pages.strokes import strokes
+from unprompt.errors import InputError
 from unprompt.storage.images import AnyImage, image_of
 
 if TYPE_CHECKING:
@@ -45,6 +46,18 @@ class Page:
         """The page on paper, alone."""
         return next(lay_out([self.drawing], paper, [self.picture]))
 
+    def sheets(self, paper: PaperConfig, numbers: NumbersConfig | None) -> tuple[tuple[Sheet, ...], str]:
+        """The page on paper, by `numbers` with its solution; and why it has no numbers, "" where all is well.
+
+        Lines that enclose nothing cannot be numbered: then it is the plain page.
+        """
+        if numbers is None:
+            return (self.sheet(paper),), ""
+        try:
+            return self.number_sheets(paper, numbers), ""
+        except InputError as error:
+            return (self.sheet(paper),), str(error)
+
     def number_sheets(self, paper: PaperConfig, numbers: NumbersConfig) -> tuple[Sheet, Sheet]:
         """The page to paint by numbers, and its solution in colour.
 
@@ -67,6 +80,13 @@ def draw_page(picture: AnyImage, extractor: Extractor, detail: str = "middle") -
     lines = clean(extractor.ink_of(np.asarray(image)), CleanSettings(detail))
     small = Image.fromarray(resized(np.asarray(image), min(KEPT, max(image.size))))
     return Page(strokes(lines), small, extractor.method)
+
+
+def encode_sheets(sheets: Sequence[Sheet], form: str, dpi: int, title: str = "") -> bytes:
+    """Sheets as a file: a PDF of all, or the first as "svg" or "png"."""
+    if form == "pdf":
+        return pdf_bytes(sheets, dpi, title)
+    return sheets[0].svg().encode() if form == "svg" else sheets[0].png(dpi)
 
 
 def make_booklet_pdf(pages: Sequence[Page], paper: PaperConfig, title: str) -> bytes:

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from unprompt.errors import ConfigError, InputError
-from unprompt.storage.packages import needed_for
+from unprompt.errors import InputError
+from unprompt.pocket.closing import thinned
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -85,11 +85,7 @@ def erode(mask: Mask, radius: float) -> Mask:
 
 def thin(lines: Mask) -> Mask:
     """The middle of the lines, one pixel wide (Zhang and Suen 1984)."""
-    with needed_for("thinning lines", "pages", ConfigError):
-        from skimage.morphology import skeletonize
-
-    found: Mask = skeletonize(true_as_one(lines))
-    return found
+    return thinned(true_as_one(lines))
 
 
 def measure_radii(lines: Mask, points: Points) -> Points:

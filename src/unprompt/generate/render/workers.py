@@ -14,7 +14,6 @@ import threading
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
-from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass
 from functools import cache, partial
 from multiprocessing.connection import wait as wait_for
@@ -25,6 +24,7 @@ from unprompt.networks.devices import core_count
 from unprompt.painting.engine import Picture, RenderEngine, Renderer
 from unprompt.storage.images import encode_png
 from unprompt.storage.packages import needed_for
+from unprompt.storage.processes import killed_worker_told
 
 if TYPE_CHECKING:
     from multiprocessing.sharedctypes import Synchronized
@@ -75,17 +75,13 @@ def render_in_processes(engine: RenderEngine, chunks: Sequence[Chunk], workers: 
     try:
         waiting = deque(chunks)
         under_way: set[Future[Rendered]] = set()
-        while waiting or under_way:
-            while waiting and len(under_way) < AHEAD * workers:
-                under_way.add(pool.submit(_render_in_worker, waiting.popleft()))
-            done, under_way = wait(under_way, return_when=FIRST_COMPLETED)
-            for future in done:
-                yield future.result()
-    except BrokenProcessPool as error:
-        raise RunError(
-            "a worker process was killed, most likely for memory; run the same command again with fewer "
-            "--workers, what is done stays done"
-        ) from error
+        with killed_worker_told():
+            while waiting or under_way:
+                while waiting and len(under_way) < AHEAD * workers:
+                    under_way.add(pool.submit(_render_in_worker, waiting.popleft()))
+                done, under_way = wait(under_way, return_when=FIRST_COMPLETED)
+                for future in done:
+                    yield future.result()
     finally:
         pool.shutdown(wait=False, cancel_futures=True)
         for process in multiprocessing.active_children():
