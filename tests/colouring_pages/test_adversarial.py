@@ -4,10 +4,18 @@ from __future__ import annotations
 
 import math
 
+import numpy as np
 import pytest
 import torch
 
-from unprompt.colouring_pages.adversarial import Drawing, Judging, score_losses, slope_penalties
+from unprompt.colouring_pages.adversarial import (
+    Drawing,
+    Judging,
+    line_entropies,
+    score_losses,
+    slope_penalties,
+)
+from unprompt.colouring_pages.config import PageTraining
 
 SCORES = torch.tensor([[[[0.0, 2.0]]], [[[-1.0, 1.0]]]])  # (2, 1, 1, 2): two pieces of each of two pictures
 
@@ -117,14 +125,17 @@ class Grey(torch.nn.Module):
         self.level = torch.nn.Parameter(torch.tensor(0.5))
 
     def forward(self, source: torch.Tensor) -> torch.Tensor:
-        return self.level.expand(len(source), 1, 4, 4)
+        return torch.tanh(self.logits(source))
+
+    def logits(self, source: torch.Tensor) -> torch.Tensor:
+        return torch.atanh(self.level).expand(len(source), 1, 4, 4)
 
 
 @pytest.mark.parametrize("gan_weight", [0.0, 2.0])
 def test_the_generator_s_loss_by_hand(gan_weight: float) -> None:
     generator, critic = Grey(), Linear(1.0)
     judge = critic if gan_weight else None
-    drawing = Drawing(generator, judge, "lsgan", gan_weight, 100.0)
+    drawing = Drawing(generator, judge, PageTraining(gan="lsgan", gan_weight=gan_weight))
     loss, sums = drawing(torch.zeros(2, 3, 4, 4), torch.full((2, 1, 4, 4), -0.5))
     value = critic.weight.sum().item() / 2
     doubt = ((value - 1) ** 2 + (3 * value - 1) ** 2) / 2
@@ -137,6 +148,29 @@ def test_the_generator_s_loss_by_hand(gan_weight: float) -> None:
         assert list(sums) == ["l1"]
     loss.backward()
     assert generator.level.grad is not None
+
+
+def test_the_cross_entropy_of_lines_by_hand() -> None:
+    generator = Grey()  # 0.5 on a scale of -1 to 1: a quarter of ink
+    config = PageTraining(gan_weight=0, l1_weight=0, entropy_weight=3, line_weight=2)
+    drawing = Drawing(generator, None, config)
+    truths = torch.ones(2, 1, 4, 4)
+    truths[0, :, :2] = -1  # half of the first picture is line
+    loss, sums = drawing(torch.zeros(2, 3, 4, 4), truths)
+    paper, line = -math.log(0.75), -2 * math.log(0.25)
+    entropies = (line + paper) / 2, paper
+    assert sums["entropy"].item() == pytest.approx(sum(entropies), rel=1e-5)
+    assert loss.item() == pytest.approx(3 * sum(entropies) / 2, rel=1e-5)
+    loss.backward()
+    assert generator.level.grad is not None
+
+
+def test_the_cross_entropy_is_least_at_the_share_of_lines() -> None:
+    """Where a line is there once in four times, L1 is best off with paper; this with a quarter of ink."""
+    truths = torch.tensor([-1.0, 1, 1, 1]).reshape(1, 1, 2, 2)
+    inks = torch.linspace(0.01, 0.99, 99)
+    losses = [line_entropies(torch.atanh(1 - 2 * ink).expand(1, 1, 2, 2), truths, 1.0).item() for ink in inks]
+    assert inks[int(np.argmin(losses))].item() == pytest.approx(0.25, abs=0.011)
 
 
 def test_the_discriminator_s_turn_teaches_the_generator_nothing() -> None:

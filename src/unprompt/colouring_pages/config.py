@@ -86,6 +86,10 @@ class PageTraining(GeneratorConfig):
     )
     gan_weight: float = setting(1.0, "of the adversarial loss; 0: none, lines by L1 alone", least=0)
     l1_weight: float = setting(100.0, "of the mean difference to the truth, on a scale of -1 to 1", least=0)
+    entropy_weight: float = setting(
+        0.0, "of the cross entropy of lines, which makes soft ridges where a line is in doubt", least=0
+    )
+    line_weight: float = setting(2.0, "in the cross entropy, how much more a line counts than paper", above=0)
     penalty: float = setting(10.0, "of wgangp: of slopes that are not 1", least=0)
     # How.
     epochs: int = setting(20, "how often each pair is seen", least=1)
@@ -112,8 +116,8 @@ class PageTraining(GeneratorConfig):
             raise ConfigError(
                 f"size must be a multiple of {self.multiple} with {self.levels} levels, got {self.size}"
             )
-        if not self.gan_weight and not self.l1_weight:
-            raise ConfigError("gan_weight and l1_weight are both 0: nothing would be learnt")
+        if not (self.gan_weight or self.l1_weight or self.entropy_weight):
+            raise ConfigError("gan_weight, l1_weight and entropy_weight are all 0: nothing would be learnt")
         if not self.gan_weight:
             return
         least = 3 * 2**self.judge_layers

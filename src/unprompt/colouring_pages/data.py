@@ -151,7 +151,7 @@ def _pocket_pair(number: int, settings: PairSettings, names: Sequence[str], rand
     damages = tuple(damage for damage in DAMAGES if damage != "gradients" and random.random() < DAMAGED / 2)
     source = damaged(source, damages, random)
     caption = ", ".join((f"pocket: {scene.prompt}"[:LONGEST_TEXT], *damages))
-    return MadePair(f"{number:07d}-pocket", source, target, caption)
+    return MadePair(f"{number:07d}-pocket-{settings.split}", source, target, caption)
 
 
 @lru_cache(1)

@@ -51,6 +51,10 @@ class Generator(nn.Module):  # type: ignore[misc]
 
     def forward(self, pictures: Tensor) -> Tensor:
         """Raises InputError for a height or width that cannot be halved so often."""
+        return torch.tanh(self.logits(pictures))
+
+    def logits(self, pictures: Tensor) -> Tensor:
+        """What `forward` gives before it is bent into -1 … 1: twice that is the logit of being white."""
         height, width = pictures.shape[-2:]
         if height % self.config.multiple or width % self.config.multiple:
             raise InputError(
@@ -66,7 +70,7 @@ class Generator(nn.Module):  # type: ignore[misc]
             before = seen.pop()
             if level and self.config.skips:
                 made = torch.cat([before, made], dim=1)
-        return torch.tanh(made)
+        return made
 
     def draw(self, rgb: NDArray[np.uint8]) -> NDArray[np.float32]:
         """A picture of any size (H, W, 3) uint8 -> its ink (H, W) float32: 0 paper, 1 line.

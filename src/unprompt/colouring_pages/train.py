@@ -322,7 +322,7 @@ def _loop(
         judge = discriminator.forward
         judging = Judging(discriminator, generator.forward, config.gan, config.penalty)
         parts.append(Part(judging, "discriminator", betas=BETAS))
-    drawing = Drawing(generator, judge, config.gan, config.gan_weight, config.l1_weight)
+    drawing = Drawing(generator, judge, config)
     parts.append(Part(drawing, "generator", betas=BETAS, ema=config.ema, network=generator))
     return Loop(
         accelerator,
