@@ -10,14 +10,14 @@ from PIL import Image, ImageDraw, ImageFont
 from unprompt.colouring_pages.page import draw_page
 
 if TYPE_CHECKING:
-    from unprompt.colouring_pages.extract import Extractor
+    from unprompt.colouring_pages.extract import LineFinder
 
 CELL, GAP, HEAD = 320, 8, 36  # pixels
 LINE = 2.0  # width of lines in pixels
 
 
 def compare_methods(
-    pictures: Iterable[Image.Image], extractors: Sequence[Extractor], detail: str = "middle"
+    pictures: Iterable[Image.Image], extractors: Sequence[LineFinder], detail: str = "middle"
 ) -> Image.Image:
     """A row for each picture (RGB): itself, then its page by each extractor; with a head for each column.
 
@@ -45,7 +45,7 @@ def _small(image: Image.Image) -> Image.Image:
     return small
 
 
-def _pages(picture: Image.Image, extractors: Sequence[Extractor], detail: str) -> Iterator[Image.Image]:
+def _pages(picture: Image.Image, extractors: Sequence[LineFinder], detail: str) -> Iterator[Image.Image]:
     for extractor in extractors:
         drawing = draw_page(picture, extractor, detail).drawing
         width = round(CELL * min(1.0, drawing.size[0] / drawing.size[1]))

@@ -66,10 +66,11 @@ KIND = folders.FolderKind("set of pairs", RECORD, ("part-*.parquet", PROBLEMS), 
 
 FINER = 2  # pixels a side of a drawing that become one
 VISITS = 2  # pairs of a drawing that share its place in the picture
+ZOOMED = 0.5  # how likely a drawing is shown larger than the picture, where that is asked for
 DAMAGED = 0.28  # how likely each kind of damage is
 INK = 0.5  # from which a pixel is a line
 LONGEST_TEXT = 80
-MADE = ("size", "pocket", "photographs", "split", "seed")  # settings of stage 1 that the record tells
+MADE = ("size", "pocket", "photographs", "zoom", "split", "seed")  # settings of stage 1 that the record tells
 PHOTOGRAPH = "photograph"
 CELLS = 3  # small areas side by side that make a pattern
 
@@ -127,7 +128,7 @@ def make_pair(number: int, settings: PairSettings, names: Sequence[str]) -> Made
     if place.random() < settings.pocket:
         return _pocket_pair(number, settings, names, random)
     name = names[int(place.integers(len(names)))]
-    drawing = _placed(name, settings.size * FINER, _placement(place))
+    drawing = _placed(name, settings.size * FINER, _placement(place, settings.zoom))
     width = settings.size * FINER / LINE
     closed = drawing.closed
     if random.random() < settings.photographs:
@@ -164,9 +165,13 @@ def _placed(name: str, side: int, placement: Placement) -> FlatDrawing:
     return read_openmoji(name, side, placement)
 
 
-def _placement(random: Generator) -> Placement:
+def _placement(random: Generator, zoom: float) -> Placement:
+    """Where a drawing lies: whole, or half of the time up to `zoom` times as large and seen in part."""
     scale = random.uniform(0.65, 1.05)
     free = max(0.02, 0.45 * (1 - scale))
+    if zoom > 1 and random.random() < ZOOMED:
+        scale = zoom ** random.random()
+        free = 0.4 * (scale - 1) + 0.02
     right, down = random.uniform(-free, free, 2)
     turn = random.normal(0, 8)
     return Placement(scale, turn, right, down, bool(random.random() < 0.5))

@@ -21,6 +21,13 @@ class PairSettings:
     photographs: float = setting(
         0.25, "share of OpenMoji drawings that are made to look like photographs", least=0, most=1
     )
+    zoom: float = setting(
+        1.0,
+        "half of the OpenMoji drawings are up to so many times as large as the picture, which shows a part; "
+        "lines are always as wide",
+        least=1,
+        most=8,
+    )
     split: str = setting("train", "which drawings: train, choose or test", choices=SPLITS)
     seed: int = setting(0, "other pairs of the same kind", metavar="S")
     workers: int = setting(1, "processes that draw", metavar="N", least=1)

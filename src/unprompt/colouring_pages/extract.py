@@ -4,8 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from functools import partial
+from typing import TYPE_CHECKING, Protocol
 
+from PIL import Image
+
+from unprompt.colouring_pages.choosing import find_own_lines, is_photograph, take_own_lines
 from unprompt.colouring_pages.methods import CLASSIC, resized
 from unprompt.colouring_pages.page_config import PageConfig
 from unprompt.colouring_pages.tiles import draw_in_tiles
@@ -19,38 +23,93 @@ if TYPE_CHECKING:
 
 # By detail: the longest side in pixels at which a picture is looked at. Classic methods look at the same
 # size always, and pass over what is smaller than a width that goes with the detail.
-NETWORK_SIDE = {"low": 320, "middle": 448, "high": 704}
+NETWORK_SIDE = {"low": 256, "middle": 384, "high": 640}
 CLASSIC_SIDE = 768
 CLASSIC_WIDTH = {"low": 4.5, "middle": 3.0, "high": 1.8}  # pixels
+OWN = "own lines"  # how the lines of an outlined picture are found
+STAGES = ("pages_stage_1", "pages_stage_2")  # the package's own generators, by their stage
+
+
+@dataclass(frozen=True, eq=False)
+class Found:
+    """The ink (h, w) float32 of a picture, 0 paper to 1 line, and how it was found."""
+
+    ink: Ink
+    method: str
+
+
+class LineFinder(Protocol):
+    """Finds the lines of a picture (H, W, 3) uint8 of any size."""
+
+    @property
+    def method(self) -> str: ...
+
+    def find(self, picture: Picture) -> Found: ...
 
 
 @dataclass(frozen=True, eq=False)
 class Extractor:
-    """A way to find lines, ready to use. `draw`: a picture of a longest side of `side` pixels -> its ink."""
+    """One way to find lines. `draw`: a picture of a longest side of `side` pixels -> its ink."""
 
     method: str
     side: int
     draw: Callable[[Picture], Ink]
 
-    def ink_of(self, picture: Picture) -> Ink:
+    def find(self, picture: Picture) -> Found:
         """(H, W, 3) uint8 of any size -> ink (h, w) float32 with a longest side of `side`."""
-        return draw_in_tiles(self.draw, resized(picture, self.side))
+        return Found(draw_in_tiles(self.draw, resized(picture, self.side)), self.method)
 
 
-def open_extractor(config: PageConfig) -> Extractor:
-    """The extractor that the settings ask for, with its network loaded if it has one.
+@dataclass(frozen=True, eq=False)
+class ByStage:
+    """The generator of stage 2 for what is a photograph, that of stage 1 for any other picture."""
 
-    Raises ConfigError where pix2pix has no weights, CheckpointError for weights that cannot be used.
+    stages: tuple[Extractor, Extractor]
+    method: str = "pix2pix"
+
+    def find(self, picture: Picture) -> Found:
+        return self.stages[is_photograph(picture)].find(picture)
+
+
+@dataclass(frozen=True, eq=False)
+class Automatic:
+    """What a network finds; of a picture that is outlined its own lines, and from the network the rest."""
+
+    network: LineFinder
+    method: str = "auto"
+
+    def find(self, picture: Picture) -> Found:
+        found = self.network.find(picture)
+        # Lanczos would draw a dark rim along the dark side of a border.
+        seen = resized(picture, max(found.ink.shape), Image.Resampling.BILINEAR)
+        both = take_own_lines(find_own_lines(seen), found.ink)
+        return found if both is None else Found(both, OWN)
+
+
+def open_extractor(config: PageConfig) -> LineFinder:
+    """What finds lines as the settings ask for, with its networks loaded.
+
+    Raises ConfigError for settings that do not go together, CheckpointError for weights that cannot be used.
     """
-    if config.method in CLASSIC:
+    method, detail = config.method, config.detail
+    if config.stage != "auto" and (config.weights is not None or method not in ("auto", "pix2pix")):
+        raise ConfigError(
+            f"stage {config.stage} is one of the package's own generators; leave it out with --weights and "
+            "with methods other than pix2pix"
+        )
+    if method in CLASSIC:
         if config.weights is not None:
-            raise ConfigError(f"{config.method} has no weights; leave them out, or take pix2pix or hed")
-        find, width = CLASSIC[config.method], CLASSIC_WIDTH[config.detail]
-        return Extractor(config.method, CLASSIC_SIDE, lambda picture: find(picture, width))
-    side = NETWORK_SIDE[config.detail]
-    if config.method == "hed":
-        return Extractor("hed", side, _open_hed(config.weights))
-    return Extractor("pix2pix", side, _open_generator(config.weights, choose_device(config.device)))
+            raise ConfigError(f"{method} has no weights; leave them out, or take pix2pix or hed")
+        return _classic(method, detail)
+    if method == "hed":
+        return Extractor("hed", NETWORK_SIDE[detail], _open_hed(config.weights))
+    network = _open_pix2pix(config)
+    return network if method == "pix2pix" else Automatic(network)
+
+
+def _classic(method: str, detail: str) -> Extractor:
+    find, width = CLASSIC[method], CLASSIC_WIDTH[detail]
+    return Extractor(method, CLASSIC_SIDE, lambda picture: find(picture, width))
 
 
 def _open_hed(weights: Path | None) -> Callable[[Picture], Ink]:
@@ -60,12 +119,21 @@ def _open_hed(weights: Path | None) -> Callable[[Picture], Ink]:
     return borders
 
 
-def _open_generator(weights: Path | None, device: str) -> Callable[[Picture], Ink]:
+def _open_pix2pix(config: PageConfig) -> LineFinder:
     from unprompt.colouring_pages.generator_files import read_generator
+    from unprompt.networks.shipped import shipped_file
 
-    if weights is None:
-        raise ConfigError(
-            "pix2pix needs its weights: name a generator of `unprompt page train` with --weights"
-        )
-    draw: Callable[[Picture], Ink] = read_generator(weights).to(device).draw
-    return draw
+    device = choose_device(config.device)
+
+    def opened(weights: Path, name: str) -> Extractor:
+        return Extractor(name, NETWORK_SIDE[config.detail], read_generator(weights).to(device).draw)
+
+    if config.weights is not None:
+        return opened(config.weights, "pix2pix")
+    first, second = (
+        partial(opened, shipped_file(name), f"pix2pix, stage {number}")
+        for number, name in enumerate(STAGES, start=1)
+    )
+    if config.stage == "auto":
+        return ByStage((first(), second()))
+    return first() if config.stage == "1" else second()

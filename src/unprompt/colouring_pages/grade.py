@@ -20,7 +20,7 @@ from unprompt.storage.images import read_file
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    from unprompt.colouring_pages.extract import Extractor
+    from unprompt.colouring_pages.extract import LineFinder
     from unprompt.datasets.pairs import Pairs
 
 What = Literal["page", "ink"]
@@ -46,7 +46,7 @@ class Graded:
 
 def grade_pairs(
     pairs: Pairs,
-    extractor: Extractor,
+    extractor: LineFinder,
     detail: str = "middle",
     what: What = "page",
     line: float | None = None,
@@ -94,12 +94,12 @@ def line_width(truth: Image.Image) -> float:
 def _made(
     picture: NDArray[np.uint8],
     truth: Image.Image,
-    extractor: Extractor,
+    extractor: LineFinder,
     detail: str,
     what: What,
     line: float | None,
 ) -> Image.Image:
-    ink = extractor.ink_of(picture)
+    ink = extractor.find(picture).ink
     if what == "ink":
         grey = Image.fromarray(np.rint(255 - 255 * ink).astype(np.uint8))
         return grey.resize(truth.size, Image.Resampling.BOX)

@@ -77,12 +77,12 @@ def dodge(picture: Picture, width: float = 2.0) -> Ink:
 CLASSIC: dict[str, Callable[[Picture, float], Ink]] = {"canny": canny, "xdog": xdog, "dodge": dodge}
 
 
-def resized(picture: Picture, side: int) -> Picture:
+def resized(picture: Picture, side: int, resampling: Image.Resampling = Image.Resampling.LANCZOS) -> Picture:
     """The picture with a longest side of `side` pixels, larger or smaller, its shape kept to a pixel."""
     height, width = picture.shape[:2]
     scale = side / max(height, width)
     if math.isclose(scale, 1):
         return picture
     size = (max(1, round(width * scale)), max(1, round(height * scale)))
-    smaller = Image.fromarray(picture).resize(size, Image.Resampling.LANCZOS, reducing_gap=3.0)
+    smaller = Image.fromarray(picture).resize(size, resampling, reducing_gap=3.0)
     return np.asarray(smaller, np.uint8)

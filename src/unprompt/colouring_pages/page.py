@@ -11,7 +11,7 @@ from PIL import Image
 
 from unprompt.colouring_pages.clean import CleanSettings, clean
 from unprompt.colouring_pages.drawing import LineDrawing
-from unprompt.colouring_pages.extract import Extractor
+from unprompt.colouring_pages.extract import LineFinder
 from unprompt.colouring_pages.methods import resized
 from unprompt.colouring_pages.numbers import make_number_sheets
 from unprompt.colouring_pages.paper import lay_out, make_booklet
@@ -31,7 +31,10 @@ NUMBERED = 1600  # pixels of the longest side in which areas are looked for, to 
 
 @dataclass(frozen=True, eq=False)
 class Page:
-    """A colouring page: its lines, and the picture (RGB, at most 1,024 pixels a side) that they are of."""
+    """A colouring page: its lines, and the picture (RGB, at most 1,024 pixels a side) that they are of.
+
+    `method`: how its lines were found, such as "own lines" or "pix2pix, stage 2".
+    """
 
     drawing: LineDrawing
     picture: Image.Image
@@ -71,15 +74,16 @@ class Page:
         return make_number_sheets(self.drawing, areas, np.asarray(picture), paper, numbers)
 
 
-def draw_page(picture: AnyImage, extractor: Extractor, detail: str = "middle") -> Page:
+def draw_page(picture: AnyImage, extractor: LineFinder, detail: str = "middle") -> Page:
     """The colouring page of a picture: a path, bytes, a PIL image or an array.
 
     `detail`: low, middle or high, as the extractor was opened with. Raises UnreadableImageError.
     """
     image = image_of(picture)
-    lines = clean(extractor.ink_of(np.asarray(image)), CleanSettings(detail))
+    found = extractor.find(np.asarray(image))
+    lines = clean(found.ink, CleanSettings(detail))
     small = Image.fromarray(resized(np.asarray(image), min(KEPT, max(image.size))))
-    return Page(strokes(lines), small, extractor.method)
+    return Page(strokes(lines), small, found.method)
 
 
 def encode_sheets(sheets: Sequence[Sheet], form: str, dpi: int, title: str = "") -> bytes:

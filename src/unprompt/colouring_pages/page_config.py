@@ -9,7 +9,8 @@ from unprompt.errors import ConfigError
 from unprompt.settings import DEVICES, check_settings, setting
 
 DETAILS = ("low", "middle", "high")
-METHODS = ("canny", "xdog", "dodge", "hed", "pix2pix")
+METHODS = ("auto", "pix2pix", "canny", "xdog", "dodge", "hed")
+STAGES = ("auto", "1", "2")
 FORMATS = ("png", "svg", "pdf")
 
 
@@ -17,12 +18,21 @@ FORMATS = ("png", "svg", "pdf")
 class PageConfig:
     """How a picture becomes lines."""
 
-    method: str = setting("canny", "how lines are found", choices=METHODS)
+    method: str = setting(
+        "auto",
+        "how lines are found; auto: by pix2pix, and of an outlined picture its own lines",
+        choices=METHODS,
+    )
     detail: str = setting(
         "middle", "how small a thing is still drawn; low is for small children", choices=DETAILS
     )
     weights: Path | None = setting(
-        None, "of pix2pix: a generator of `unprompt page train`; of hed: its .weights.h5", metavar="FILE"
+        None,
+        "of pix2pix: a generator of `unprompt page train` in place of the package's; of hed: its .weights.h5",
+        metavar="FILE",
+    )
+    stage: str = setting(
+        "auto", "which pix2pix: 1 for illustrations, 2 for photographs, auto by the picture", choices=STAGES
     )
     device: str = setting("auto", DEVICES)
 
@@ -53,7 +63,7 @@ class OutputConfig:
 class CompareConfig:
     """What is put side by side."""
 
-    methods: tuple[str, ...] = setting(("canny", "xdog", "dodge"), f"methods: {', '.join(METHODS)}")
+    methods: tuple[str, ...] = setting(("auto", "canny", "dodge"), f"methods: {', '.join(METHODS)}")
     detail: str = setting("middle", "how small a thing is still drawn", choices=DETAILS)
     weights: Path | None = setting(None, "of pix2pix, a generator of `unprompt page train`", metavar="FILE")
     device: str = setting("auto", DEVICES)
@@ -67,5 +77,5 @@ class CompareConfig:
 
     def of(self, method: str) -> PageConfig:
         """The settings of one of the methods."""
-        weights = self.weights if method == "pix2pix" else None
-        return PageConfig(method, self.detail, weights, self.device)
+        weights = self.weights if method in ("auto", "pix2pix") else None
+        return PageConfig(method, self.detail, weights=weights, device=self.device)

@@ -14,15 +14,19 @@ if TYPE_CHECKING:
     from unprompt.networks.state_dicts import StateDict
 
 
+def shipped_file(name: str) -> Path:
+    """The package's data/NAME.safetensors; data/NAME.json beside it says whence it is."""
+    return Path(str(files("unprompt") / "data" / f"{name}.safetensors"))
+
+
 def read_shipped(name: str) -> StateDict:
-    """The tensors of the package's data/NAME.safetensors; data/NAME.json says whence they are.
+    """The tensors of `shipped_file(name)`.
 
     Raises CheckpointError where the file is not the one that the record is about.
     """
     from unprompt.networks.state_dicts import read_safetensors
 
-    folder = Path(str(files("unprompt") / "data"))
-    path = folder / f"{name}.safetensors"
-    if not path.is_file() or sha256_of(path) != read_json(folder / f"{name}.json")["sha256"]:
+    path = shipped_file(name)
+    if not path.is_file() or sha256_of(path) != read_json(path.with_suffix(".json"))["sha256"]:
         raise CheckpointError(f"{path} is missing or damaged; install unprompt again")
     return read_safetensors(path)
