@@ -214,7 +214,7 @@ def run_data(options: argparse.Namespace) -> None:
             "--weights, or neither"
         )
 
-    from unprompt.colouring_pages.data import make_pairs, stage_two
+    from unprompt.colouring_pages.data import drawn_as_pages, make_pairs, stage_two
 
     with StepBars("pair") as bars:
         if not options.images:
@@ -227,7 +227,7 @@ def run_data(options: argparse.Namespace) -> None:
 
             written = stage_two(
                 find_loose_images(options.images),
-                read_generator(options.weights).draw,
+                drawn_as_pages(read_generator(options.weights).draw),
                 options.out,
                 settings_from(options, StageTwoSettings, overwrite=options.overwrite),
                 bars.show,

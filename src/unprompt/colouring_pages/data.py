@@ -2,7 +2,7 @@
 
 Stage 1 learns from drawings whose lines are known: OpenMoji's, whose outlines are left out, coloured, shaded
 or damaged, and scenes of the pocket world. Stage 2 learns from pictures of any kind that are damaged, and
-from what stage 1 makes of them while they are whole: so it comes to ignore noise, blur and small patterns.
+from the pages that stage 1 makes of them while they are whole: so it comes to ignore noise, blur and small patterns.
 """
 
 from __future__ import annotations
@@ -21,6 +21,7 @@ import numpy as np
 from PIL import Image
 
 from unprompt import __version__
+from unprompt.colouring_pages.clean import CleanSettings, clean
 from unprompt.colouring_pages.data_config import PairSettings, StageTwoSettings
 from unprompt.colouring_pages.inputs import (
     DAMAGES,
@@ -37,6 +38,7 @@ from unprompt.colouring_pages.openmoji import (
     drawings_of,
     read_openmoji,
 )
+from unprompt.colouring_pages.strokes import strokes
 from unprompt.datasets.pairs import PROBLEMS, RECORD
 from unprompt.datasets.seeds import derive_seed
 from unprompt.datasets.write_pairs import WrittenPairs
@@ -281,6 +283,21 @@ def stage_two(
         }
         folders.finish(out, KIND, record)
     return WrittenPairs(out, pairs_written, told)
+
+
+def drawn_as_pages(draw: Extractor) -> Extractor:
+    """What `draw` finds in a picture as the page with low detail that comes of it: ink of even, clean lines.
+
+    So stage 2 learns what cleaning does as well: no specks, short gaps closed, small areas merged.
+    """
+
+    def extract(picture: NDArray[np.uint8]) -> Ink:
+        drawing = strokes(clean(draw(picture).astype(np.float32), CleanSettings("low")))
+        height, width = picture.shape[:2]
+        page = drawing.render(width, max(height, width) / LINE).resize((width, height))
+        return 1 - np.asarray(page.convert("L"), np.float32) / 255
+
+    return extract
 
 
 def _stage_two_pairs(
