@@ -93,7 +93,7 @@ def test_paths_are_read_as_they_are_written() -> None:
 
 def test_a_sheet_is_what_resvg_draws_but_for_pixels_that_are_half_covered() -> None:
     random = np.random.default_rng(0)
-    curves = [np.cumsum(random.normal(0, 12, (16, 2)), 0) + (120, 90) for _ in range(12)]
+    curves = [np.cumsum(random.normal(0, 12, (16, 2)), 0) + np.array([120, 90]) for _ in range(12)]
     config = PaperConfig(dpi=150, title="Fox & Hen, 12 Eggs", name_line=True, page_numbers=True)
     (sheet,) = lay_out([LineDrawing((240, 180), (*curves, np.full((4, 2), 30.0)))], config)
     dot = Ink("M20.000 40.000h0", 4.0)
