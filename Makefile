@@ -51,6 +51,7 @@ bench: $(VENV)/.ready      ## speed, as ratios against a named peer in the same 
 	$(BIN)/python benchmarks/regression_predict.py
 	$(BIN)/python benchmarks/interrogate.py
 	$(BIN)/python benchmarks/serve.py
+	$(BIN)/python benchmarks/colouring_pages.py
 
 bench-train: $(VENV)/.ready  ## training beside the plain recipe of public notebooks: a quarter of an hour
 	$(BIN)/python benchmarks/train.py

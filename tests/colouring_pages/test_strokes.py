@@ -12,11 +12,10 @@ from PIL import Image, ImageDraw
 from unprompt.colouring_pages.drawing import LineDrawing
 from unprompt.colouring_pages.regions import regions
 from unprompt.colouring_pages.skeleton import (
+    Rim,
     dilate,
     dissolve,
     erode,
-    measure_radii,
-    measure_stroke,
     prune,
     thin,
     trace_skeleton,
@@ -141,8 +140,10 @@ def test_a_figure_eight_is_a_junction_and_two_loops() -> None:
 def test_the_stroke_is_how_wide_lines_are(width: int, angle: int) -> None:
     y, x = np.mgrid[:150, :150] - 75.0
     across = x * np.sin(np.deg2rad(angle)) - y * np.cos(np.deg2rad(angle))
-    assert measure_stroke(np.abs(across) <= width / 2) == pytest.approx(width, abs=1.2)
-    assert measure_stroke(np.zeros((20, 20), bool)) == 0
+    lines = np.abs(across) <= width / 2
+    assert Rim(lines).measure_stroke(thin(lines)) == pytest.approx(width, abs=1.2)
+    none = np.zeros((20, 20), bool)
+    assert Rim(none).measure_stroke(none) == 0
 
 
 def test_spurs_go_and_branches_stay() -> None:
@@ -151,10 +152,11 @@ def test_spurs_go_and_branches_stay() -> None:
     thorn = [(120, 100), (120, 95)]  # shows 5 pixels beside the trunk
     lines = draw(trunk, branch, thorn)
     traced = dissolve(trace_skeleton(thin(lines)))
+    rim = Rim(lines)
     assert len(traced.paths) == 5
-    assert len(prune(traced, lines, 8).paths) == 3
-    assert len(prune(traced, lines, 2).paths) == 5
-    assert len(prune(traced, lines, 60).paths) < 3
+    assert len(prune(traced, rim, 8).paths) == 3
+    assert len(prune(traced, rim, 2).paths) == 5
+    assert len(prune(traced, rim, 60).paths) < 3
 
 
 # Curves.
@@ -276,7 +278,9 @@ def test_no_line_is_lost_and_nothing_is_added(lines: np.ndarray) -> None:
     middle = middles(lines)
     missed = cKDTree(sample(drawing)).query(middle)[0]
     # Junctions may move, and a dot's rim is half a stroke inside.
-    assert (missed < 2 + 1.5 * np.maximum(measure_radii(lines, middle), measure_stroke(lines) / 2)).all()
+    rim = Rim(lines)
+    half = rim.measure_stroke(thin(lines)) / 2
+    assert (missed < 2 + 1.5 * np.maximum(rim.measure_radii(middle), half)).all()
 
 
 @pytest.mark.parametrize("width", [1.5, 3, 6])

@@ -9,11 +9,11 @@ import numpy as np
 
 from unprompt.colouring_pages.skeleton import (
     NEIGHBOURS,
+    Rim,
     Skeleton,
     dilate,
     dissolve,
     erode,
-    measure_stroke,
     prune,
     thin,
     trace_skeleton,
@@ -94,9 +94,6 @@ def clean(ink: NDArray[np.float32], settings: CleanSettings | None = None) -> Ma
     InputError where `ink` is not such an array.
     """
     settings = settings or CleanSettings()
-    with needed_for("cleaning a page", "pages", ConfigError):
-        from skimage.filters import apply_hysteresis_threshold
-
     given: NDArray[np.generic] = np.asarray(ink)
     if given.ndim != 2 or 0 in given.shape or given.dtype.kind not in "fb":
         raise InputError(f"ink is a float array (H, W) from 0 to 1, got {given.dtype} {given.shape}")
@@ -105,9 +102,10 @@ def clean(ink: NDArray[np.float32], settings: CleanSettings | None = None) -> Ma
         raise InputError(f"ink is from 0 (paper) to 1 (line), got {ink.min():g} to {ink.max():g}")
     diagonal = float(np.hypot(*ink.shape))
     kept = DETAILS[settings.detail]
-    lines: Mask = apply_hysteresis_threshold(ink, settings.likely, settings.sure)
+    lines = find_lines(ink, settings.likely, settings.sure)
     coarse = max(1, int(settings.least_stroke * diagonal / 2))  # finer is no use, and thinning takes longest
-    width = coarse * measure_stroke(lines[::coarse, ::coarse])
+    few = lines[::coarse, ::coarse]
+    width = coarse * Rim(few).measure_stroke(thin(few))
     stroke = float(np.clip(width, settings.least_stroke * diagonal, settings.most_stroke * diagonal))
     speck = settings.speck * kept * diagonal
 
@@ -120,6 +118,19 @@ def clean(ink: NDArray[np.float32], settings: CleanSettings | None = None) -> Ma
     lines = merge_small_regions(lines, settings.crayon * kept * diagonal - room, stroke)
     lines = remove_spurs(lines, speck / 2, stroke)
     return remove_specks(lines, speck, stroke)
+
+
+def find_lines(ink: NDArray[np.float32], likely: float, sure: float) -> Mask:
+    """Ink above `likely` that hangs together, not only over corners, with some above `sure`."""
+    with needed_for("cleaning a page", "pages", ConfigError):
+        from scipy import ndimage
+
+    labels, count = ndimage.label(ink > likely)
+    kept = np.zeros(count + 1, bool)
+    kept[labels[ink > sure]] = True
+    kept[0] = False
+    lines: Mask = kept[labels]
+    return lines
 
 
 def fill_doubles(lines: Mask, narrow: float) -> Mask:
@@ -138,10 +149,15 @@ def remove_specks(lines: Mask, least: float, stroke: float) -> Mask:
     labels, count = ndimage.label(lines, NEIGHBOURS)
     if not count:
         return lines
-    ink = np.bincount(labels.ravel())[1:] / stroke
-    sides = np.array(
-        [max(part.stop - part.start for part in place) for place in ndimage.find_objects(labels)]
-    )
+    place = np.flatnonzero(lines)
+    label = labels.ravel()[place] - 1
+    ink = np.bincount(label) / stroke
+    sides = np.zeros(count, np.int64)
+    for along in np.divmod(place, lines.shape[1]):
+        first, last = np.full(count, max(lines.shape)), np.zeros(count, np.int64)
+        np.minimum.at(first, label, along)
+        np.maximum.at(last, label, along)
+        sides = np.maximum(sides, last + 1 - first)
     kept = np.concatenate([[False], np.maximum(ink, sides) >= least])
     found: Mask = kept[labels]
     return found
@@ -169,7 +185,7 @@ def close_gaps(lines: Mask, ahead: float, facing: float, stroke: float) -> Mask:
     greatest. The page's border counts as a line. Two ends that look at each other, within 30 degrees, are
     joined up to `facing` pixels, and preferred.
     """
-    skeleton = prune(dissolve(trace_skeleton(thin(lines))), lines, stroke)
+    skeleton = prune(dissolve(trace_skeleton(thin(lines))), Rim(lines), stroke)
     halves = skeleton.ends.ravel()
     loose = np.flatnonzero(skeleton.degrees()[halves] == 1)  # halves of paths, as link_paths numbers them
     if not len(loose):
@@ -313,7 +329,7 @@ def remove_spurs(lines: Mask, least: float, stroke: float) -> Mask:
         return lines
     thinned = thin(lines)
     skeleton = dissolve(trace_skeleton(thinned))
-    pruned = prune(skeleton, lines, least)
+    pruned = prune(skeleton, Rim(lines), least)
     if pruned is skeleton:
         return lines
     kept = np.zeros_like(lines)
@@ -335,8 +351,9 @@ def _count_neighbours(thinned: Mask, paper: NDArray[np.int32]) -> Numbers:
     of_part[parts[paper > 0]] = paper[paper > 0]
     beside = np.pad(of_part[parts] * ~thinned, 1)
     y, x = np.nonzero(thinned)
-    around = [beside[y + 1 + dy, x + 1 + dx] for dy in (-1, 0, 1) for dx in (-1, 0, 1) if dy or dx]
-    pairs = [around[one] * count + around[two] for one in range(8) for two in range(8) if one != two]
-    key = np.unique(np.concatenate(pairs))
-    one, two = key // count, key % count
-    return np.bincount(one[(one > 0) & (two > 0) & (one != two)], minlength=count)
+    around = np.stack([beside[y + 1 + dy, x + 1 + dx] for dy in (-1, 0, 1) for dx in (-1, 0, 1) if dy or dx])
+    one, two = (around[pixels].ravel() for pixels in np.triu_indices(8, 1))
+    meet = (one > 0) & (two > 0) & (one != two)
+    one, two = one[meet], two[meet]
+    key = np.unique(np.minimum(one, two) * count + np.maximum(one, two))
+    return np.bincount(np.concatenate([key // count, key % count]), minlength=count)

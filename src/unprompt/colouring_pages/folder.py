@@ -25,7 +25,7 @@ from unprompt.colouring_pages.pdf import pdf_bytes, write_pdf
 from unprompt.errors import ConfigError, InputError, UnreadableImageError
 from unprompt.networks.checkpoints import sha256_of
 from unprompt.networks.devices import core_count
-from unprompt.networks.pipeline import keep_ahead
+from unprompt.networks.pipeline import keep_ahead, one_thread_each, use_one_thread
 from unprompt.progress import Progress, silent
 from unprompt.records import Problem
 from unprompt.storage.damage import DAMAGED_ARRAYS
@@ -186,7 +186,8 @@ class _Work:
     def draw(self, files: Sequence[ImageFile], progress: Progress) -> None:
         """A page of each picture, in order; those of an earlier start are kept."""
         workers = core_count()
-        with ThreadPoolExecutor(workers, "unprompt-pages") as pool:
+        pages = ThreadPoolExecutor(workers, "unprompt-pages", initializer=use_one_thread)
+        with one_thread_each(), pages as pool:
 
             def begin(numbered: tuple[int, ImageFile]) -> Future[Counter[str]]:
                 number, file = numbered

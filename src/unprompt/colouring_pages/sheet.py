@@ -7,8 +7,10 @@ import io
 from dataclasses import dataclass
 from typing import NamedTuple
 
+import numpy as np
 from PIL import Image
 
+from unprompt.colouring_pages.raster import draw_lines, fill_rings, read_path
 from unprompt.errors import ConfigError
 from unprompt.storage.packages import needed_for
 
@@ -94,16 +96,23 @@ class Sheet:
 
     def render_ink(self, dpi: float) -> Image.Image:
         """The ink alone, black on white (mode 1)."""
-        return self._render_ink(dpi).convert("1", dither=Image.Dither.NONE)
+        width, height = self.pixels(dpi)
+        scale = width / self.size[0], height / self.size[1]  # whole pixels have not quite the proportion
+        page = np.zeros((height, width), bool)
+        for ink in self.ink:
+            lines = list(read_path(ink.path, scale))
+            if lines and ink.width:
+                draw_lines(page, lines, ink.width * scale[0])
+            elif lines:
+                fill_rings(page, lines)
+        return Image.fromarray(~page)
 
     def render(self, dpi: float, smooth: bool = False) -> Image.Image:
         """The sheet in pixels: mode 1 where there is only ink, else RGB.
 
         `smooth`: grey edges, for screens; what would be of mode 1 is L then.
         """
-        ink = self._render_ink(dpi)
-        if not smooth:
-            ink = ink.convert("1", dither=Image.Dither.NONE)
+        ink = self._render_smooth_ink(dpi) if smooth else self.render_ink(dpi)
         if not self.pictures:
             return ink
         page = Image.new("RGB", ink.size, "white")
@@ -129,7 +138,7 @@ class Sheet:
             f"{''.join(map(_svg_ink, self.ink))}</svg>\n"
         )
 
-    def _render_ink(self, dpi: float) -> Image.Image:
+    def _render_smooth_ink(self, dpi: float) -> Image.Image:
         with needed_for("drawing a page", "pages", ConfigError):
             import resvg_py
 

@@ -40,7 +40,13 @@ class Skeleton:
 
     def lengths(self) -> Points:
         """How long each path is (E)."""
-        return np.array([np.hypot(*np.diff(path, axis=0).T).sum() for path in self.paths])
+        if not self.paths:
+            return np.zeros(0)
+        first = np.cumsum([0, *(len(path) for path in self.paths[:-1])])
+        steps = np.hypot(*np.diff(np.concatenate(self.paths), axis=0, append=0).T)
+        steps[first[1:] - 1] = steps[-1] = 0  # from one path to the next
+        lengths: Points = np.add.reduceat(steps, first)
+        return lengths
 
 
 def check_lines(lines: Mask) -> Mask:
@@ -88,29 +94,36 @@ def thin(lines: Mask) -> Mask:
     return thinned(true_as_one(lines))
 
 
-def measure_radii(lines: Mask, points: Points) -> Points:
-    """How far it is from each of the points (N, 2) on lines to the lines' rim, in pixels (N).
+class Rim:
+    """The paper right beside lines (H, W), kept in a tree, to ask how wide the lines are at many places."""
 
-    A line of one pixel has .5. Lines without any paper beside them have the page's size.
-    """
-    from scipy.spatial import cKDTree
+    def __init__(self, lines: Mask) -> None:
+        from scipy.spatial import cKDTree
 
-    rim = dilate(lines, 1) & ~lines
-    rows, columns = np.nonzero(rim)
-    if not len(rows):
-        return np.full(len(points), float(max(lines.shape)))
-    distance, _ = cKDTree(np.stack([columns, rows], 1) + 0.5).query(points)
-    return np.maximum(np.asarray(distance, np.float64) - 0.5, 0.5)
+        places = np.flatnonzero(dilate(lines, 1) & ~lines)
+        row, column = np.divmod(places, lines.shape[1])
+        self._tree = cKDTree(np.stack([column, row], 1) + 0.5) if len(places) else None
+        self._farthest = float(max(lines.shape))
 
+    def measure_radii(self, points: Points) -> Points:
+        """How far it is from each of the points (N, 2) on lines to the lines' rim, in pixels (N).
 
-def measure_stroke(lines: Mask, thinned: Mask | None = None, most: int = 4000) -> float:
-    """How wide the lines are in pixels: the median along their middle, measured at `most` places; 0: none."""
-    rows, columns = np.nonzero(thin(lines) if thinned is None else thinned)
-    if not len(rows):
-        return 0.0
-    some = np.linspace(0, len(rows) - 1, min(most, len(rows))).astype(int)
-    radii = measure_radii(lines, np.stack([columns[some], rows[some]], 1) + 0.5)
-    return float(2 * np.median(radii))
+        A line of one pixel has .5. Lines without any paper beside them have the page's size.
+        """
+        if self._tree is None:
+            return np.full(len(points), self._farthest)
+        distance, _ = self._tree.query(points)
+        return np.maximum(np.asarray(distance, np.float64) - 0.5, 0.5)
+
+    def measure_stroke(self, thinned: Mask, most: int = 4000) -> float:
+        """How wide the lines are in pixels: the median along their middle, measured at `most` places; 0:
+        none."""
+        places = np.flatnonzero(thinned)
+        if not len(places):
+            return 0.0
+        some = places[np.linspace(0, len(places) - 1, min(most, len(places))).astype(int)]
+        row, column = np.divmod(some, thinned.shape[1])
+        return float(2 * np.median(self.measure_radii(np.stack([column, row], 1) + 0.5)))
 
 
 def trace_skeleton(thinned: Mask) -> Skeleton:
@@ -273,17 +286,18 @@ def dissolve(skeleton: Skeleton) -> Skeleton:
     return Skeleton(skeleton.nodes[kept], renumbered[ends].reshape(-1, 2), paths)
 
 
-def prune(skeleton: Skeleton, lines: Mask, least: float) -> Skeleton:
+def prune(skeleton: Skeleton, rim: Rim, least: float) -> Skeleton:
     """The skeleton without spurs: side branches of which less than `least` pixels show beside their line.
 
-    What shows is a branch's length less the half width of the line that it stands on, and with its own. A
-    star of nothing but spurs becomes a dot. Two rounds, as spurs fork. The same object where nothing goes.
+    `rim`: that of the lines whose skeleton it is. What shows is a branch's length less the half width of the
+    line that it stands on, and with its own. A star of nothing but spurs becomes a dot. Two rounds, as spurs
+    fork. The same object where nothing goes.
     """
     for _ in range(2):
         if not len(skeleton.ends):
             return skeleton
         degrees = skeleton.degrees()[skeleton.ends]
-        radii = measure_radii(lines, skeleton.nodes)[skeleton.ends]
+        radii = rim.measure_radii(skeleton.nodes)[skeleton.ends]
         tip = degrees.argmin(1)[:, None]
         shown = (
             skeleton.lengths()

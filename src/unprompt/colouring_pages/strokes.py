@@ -14,12 +14,11 @@ import numpy as np
 from unprompt.colouring_pages.drawing import LineDrawing
 from unprompt.colouring_pages.skeleton import (
     NEIGHBOURS,
+    Rim,
     Skeleton,
     check_lines,
     dissolve,
     link_paths,
-    measure_radii,
-    measure_stroke,
     prune,
     thin,
     trace_skeleton,
@@ -98,12 +97,13 @@ def strokes(lines: Mask, settings: StrokeSettings | None = None) -> LineDrawing:
     lines = check_lines(lines)
     size = (float(lines.shape[1]), float(lines.shape[0]))
     thinned = thin(lines)
-    stroke = measure_stroke(lines, thinned)
+    rim = Rim(lines)
+    stroke = rim.measure_stroke(thinned)
     if not stroke:
         return LineDrawing(size, ())
     thinned, rims = _outline_dots(lines, thinned, stroke)
-    skeleton = prune(dissolve(trace_skeleton(thinned)), lines, settings.spur * max(stroke, 3.0))
-    skeleton = _trim(_join_crossings(skeleton, lines), lines)
+    skeleton = prune(dissolve(trace_skeleton(thinned)), rim, settings.spur * max(stroke, 3.0))
+    skeleton = _trim(_join_crossings(skeleton, rim), rim)
     alone = skeleton.nodes[skeleton.degrees() == 0].astype(np.float32)
     dots = tuple(np.repeat(place[None], 4, 0) for place in alone)
     skeleton = _add_rings(skeleton, rims)
@@ -161,7 +161,7 @@ def _add_rings(skeleton: Skeleton, rings: list[Points]) -> Skeleton:
     )
 
 
-def _join_crossings(skeleton: Skeleton, lines: Mask) -> Skeleton:
+def _join_crossings(skeleton: Skeleton, rim: Rim) -> Skeleton:
     """Make two junctions one where the way between them is no longer than the lines are wide there.
 
     The skeleton of two wide lines that cross has two junctions with a short way between. No region is lost:
@@ -174,7 +174,7 @@ def _join_crossings(skeleton: Skeleton, lines: Mask) -> Skeleton:
     if not len(skeleton.ends):
         return skeleton
     one, two = skeleton.ends.T
-    radii = measure_radii(lines, skeleton.nodes)
+    radii = rim.measure_radii(skeleton.nodes)
     near = skeleton.lengths() <= 1.2 * np.maximum(radii[one], radii[two])
     short = (skeleton.degrees()[skeleton.ends] >= 3).all(1) & (one != two) & near
     if not short.any():
@@ -217,12 +217,12 @@ def _spanning(links: Numbers, count: int) -> Numbers:
     return np.array(kept, np.int64)
 
 
-def _trim(skeleton: Skeleton, lines: Mask) -> Skeleton:
+def _trim(skeleton: Skeleton, rim: Rim) -> Skeleton:
     """Let paths go straight to their junction from 1.5 times the lines' half width before it.
 
     The skeleton bends there. At most a third of a path goes at each end.
     """
-    radii = np.where(skeleton.degrees() >= 3, measure_radii(lines, skeleton.nodes), 0)
+    radii = np.where(skeleton.degrees() >= 3, rim.measure_radii(skeleton.nodes), 0)
     paths = []
     for path, (start, stop) in zip(skeleton.paths, skeleton.ends.tolist(), strict=True):
         head, tail = (

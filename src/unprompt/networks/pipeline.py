@@ -107,19 +107,38 @@ def keep_ahead(
         yield under_way.popleft()
 
 
+def use_one_thread() -> None:
+    """Let torch compute with one thread where the calling thread asks it to, if it is loaded."""
+    if "torch" in sys.modules:
+        import torch
+
+        torch.set_num_threads(1)
+
+
+@contextmanager
+def one_thread_each() -> Iterator[None]:
+    """For a block with workers of which each computes by itself: torch has one thread, and then as many as
+    before."""
+    if "torch" not in sys.modules:
+        yield
+        return
+    import torch
+
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(threads)
+
+
 class Pipeline:
     """A pool of workers for `see`. The caller decides how many chunks are under way at a time."""
 
     def __init__(self, workers: int, device: str) -> None:
-        self._device = device
         self._turn = nullcontext() if device == "cpu" else threading.Lock()
-        self._pool = ThreadPoolExecutor(workers, "unprompt-worker", initializer=self._one_thread_each)
-
-    def _one_thread_each(self) -> None:
-        if self._device == "cpu" and "torch" in sys.modules:
-            import torch
-
-            torch.set_num_threads(1)
+        begin = use_one_thread if device == "cpu" else None
+        self._pool = ThreadPoolExecutor(workers, "unprompt-worker", initializer=begin)
 
     def submit(self, files: Sequence[ImageFile], backbones: Sequence[Backbone]) -> list[Future[Seen]]:
         """Begin a chunk; its batches always have the same borders, so their numbers are always the same."""
@@ -143,18 +162,11 @@ class Pipeline:
 def open_pipeline(workers: int, device: str) -> Iterator[Pipeline]:
     """A pipeline that is closed, and torch's thread count restored, when the block ends in any way."""
     pipeline = Pipeline(workers, device)
-    threads = None
-    if device == "cpu" and "torch" in sys.modules:
-        import torch
-
-        threads = torch.get_num_threads()
-        torch.set_num_threads(1)
-    try:
-        yield pipeline
-    finally:
-        pipeline.close()
-        if threads is not None:
-            torch.set_num_threads(threads)
+    with one_thread_each() if device == "cpu" else nullcontext():
+        try:
+            yield pipeline
+        finally:
+            pipeline.close()
 
 
 def gather(futures: Sequence[Future[Seen]]) -> Seen:
