@@ -185,7 +185,14 @@ def test_json_has_the_numbers(pictures: Path, tmp_path: Path, capsys: pytest.Cap
     assert main(["page", "make", str(pictures), "--out", str(out), "--format", "svg", "--json"]) == 0
     told = json.loads(capsys.readouterr().out)
     assert told.pop("seconds") > 0
-    assert told == {"images": 3, "unreadable": 0, "blank": 0, "files": 3, "out": str(out)}
+    assert told == {
+        "images": 3,
+        "unreadable": 0,
+        "blank": 0,
+        "files": 3,
+        "methods": {"pix2pix, stage 1": 3},
+        "out": str(out),
+    }
     assert json.loads((out / "pages.json").read_text())["images"] == 3
 
 

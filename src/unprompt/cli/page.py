@@ -154,6 +154,7 @@ def run(options: argparse.Namespace) -> None:
                     "unreadable": len(result.problems),
                     "blank": len(result.blank),
                     "files": len(result.files),
+                    "methods": dict(result.methods),
                     "seconds": round(result.seconds, 3),
                     "out": str(result.path),
                 }
@@ -161,7 +162,8 @@ def run(options: argparse.Namespace) -> None:
         )
     else:
         resumed = ", going on from an earlier start" if result.resumed else ""
-        print(f"{counted(made, 'page')} in {result.seconds:.0f} s{resumed}: {result.path}")
+        methods = "; ".join(f"{count:,} by {method}" for method, count in sorted(result.methods.items()))
+        print(f"{counted(made, 'page')} in {result.seconds:.0f} s{resumed} ({methods}): {result.path}")
     if result.blank:
         warn(f"{counted(len(result.blank), 'page')} blank, nothing to draw was found: {result.blank[0]} …")
     if result.numberless:

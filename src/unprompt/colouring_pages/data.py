@@ -2,7 +2,8 @@
 
 Stage 1 learns from drawings whose lines are known: OpenMoji's, whose outlines are left out, coloured, shaded
 or damaged, and scenes of the pocket world. Stage 2 learns from pictures of any kind that are damaged, and
-from the pages that stage 1 makes of them while they are whole: so it comes to ignore noise, blur and small patterns.
+from the pages that stage 1 makes of them while they are whole: so it comes to ignore noise, blur and small
+patterns.
 """
 
 from __future__ import annotations

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import TYPE_CHECKING, Protocol
 
 from PIL import Image
 
 from unprompt.colouring_pages.choosing import find_own_lines, is_photograph, take_own_lines
+from unprompt.colouring_pages.clean import CleanSettings, clean
 from unprompt.colouring_pages.methods import CLASSIC, resized
 from unprompt.colouring_pages.page_config import PageConfig
 from unprompt.colouring_pages.tiles import draw_in_tiles
@@ -19,23 +20,38 @@ from unprompt.networks.devices import choose_device
 if TYPE_CHECKING:
     from pathlib import Path
 
+    from unprompt.colouring_pages.clean import Mask
     from unprompt.colouring_pages.methods import Ink, Picture
 
-# By detail: the longest side in pixels at which a picture is looked at. Classic methods look at the same
-# size always, and pass over what is smaller than a width that goes with the detail.
-NETWORK_SIDE = {"low": 256, "middle": 384, "high": 640}
+# By detail: the longest side in pixels at which a picture is looked at by a network, which enlarges none but
+# those smaller than LEAST_SIDE. Classic methods look at the same size always, and pass over what is smaller
+# than a width that goes with the detail.
+NETWORK_SIDE = {"low": 256, "middle": 352, "high": 576}
+LEAST_SIDE = 256
 CLASSIC_SIDE = 768
 CLASSIC_WIDTH = {"low": 4.5, "middle": 3.0, "high": 1.8}  # pixels
+PHOTOGRAPH_SPECKS = 2.0  # how much longer lines have to be to stay where a photograph is drawn
 OWN = "own lines"  # how the lines of an outlined picture are found
 STAGES = ("pages_stage_1", "pages_stage_2")  # the package's own generators, by their stage
 
 
 @dataclass(frozen=True, eq=False)
 class Found:
-    """The ink (h, w) float32 of a picture, 0 paper to 1 line, and how it was found."""
+    """The ink (h, w) float32 of a picture, 0 paper to 1 line, and how it was found.
+
+    `photograph`: by the generator for photographs, whose short lines are mostly a ground's grain.
+    """
 
     ink: Ink
     method: str
+    photograph: bool = False
+
+    def lines(self, detail: str) -> Mask:
+        """The ink cleaned, (h, w), true where black."""
+        settings = CleanSettings(detail)
+        if self.photograph:
+            settings = replace(settings, speck=PHOTOGRAPH_SPECKS * settings.speck)
+        return clean(self.ink, settings)
 
 
 class LineFinder(Protocol):
@@ -49,15 +65,22 @@ class LineFinder(Protocol):
 
 @dataclass(frozen=True, eq=False)
 class Extractor:
-    """One way to find lines. `draw`: a picture of a longest side of `side` pixels -> its ink."""
+    """One way to find lines. `draw`: a picture of a longest side of `side` pixels -> its ink.
+
+    Pictures that are smaller are enlarged, to `least` pixels where that is given.
+    """
 
     method: str
     side: int
     draw: Callable[[Picture], Ink]
+    least: int | None = None
 
     def find(self, picture: Picture) -> Found:
-        """(H, W, 3) uint8 of any size -> ink (h, w) float32 with a longest side of `side`."""
-        return Found(draw_in_tiles(self.draw, resized(picture, self.side)), self.method)
+        """(H, W, 3) uint8 of any size -> its ink (h, w) float32."""
+        side = self.side
+        if self.least is not None:
+            side = min(side, max(self.least, *picture.shape[:2]))
+        return Found(draw_in_tiles(self.draw, resized(picture, side)), self.method)
 
 
 @dataclass(frozen=True, eq=False)
@@ -68,7 +91,8 @@ class ByStage:
     method: str = "pix2pix"
 
     def find(self, picture: Picture) -> Found:
-        return self.stages[is_photograph(picture)].find(picture)
+        second = is_photograph(picture)
+        return replace(self.stages[second].find(picture), photograph=second)
 
 
 @dataclass(frozen=True, eq=False)
@@ -83,7 +107,7 @@ class Automatic:
         # Lanczos would draw a dark rim along the dark side of a border.
         seen = resized(picture, max(found.ink.shape), Image.Resampling.BILINEAR)
         both = take_own_lines(find_own_lines(seen), found.ink)
-        return found if both is None else Found(both, OWN)
+        return found if both is None else replace(found, ink=both, method=OWN)
 
 
 def open_extractor(config: PageConfig) -> LineFinder:
@@ -126,7 +150,9 @@ def _open_pix2pix(config: PageConfig) -> LineFinder:
     device = choose_device(config.device)
 
     def opened(weights: Path, name: str) -> Extractor:
-        return Extractor(name, NETWORK_SIDE[config.detail], read_generator(weights).to(device).draw)
+        return Extractor(
+            name, NETWORK_SIDE[config.detail], read_generator(weights).to(device).draw, LEAST_SIDE
+        )
 
     if config.weights is not None:
         return opened(config.weights, "pix2pix")

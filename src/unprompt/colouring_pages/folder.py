@@ -5,7 +5,7 @@ from __future__ import annotations
 import io
 import time
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
@@ -16,7 +16,7 @@ from PIL import Image
 
 from unprompt import __version__
 from unprompt.colouring_pages.drawing import LineDrawing
-from unprompt.colouring_pages.extract import Extractor, open_extractor
+from unprompt.colouring_pages.extract import LineFinder, open_extractor
 from unprompt.colouring_pages.page import Page, draw_page
 from unprompt.colouring_pages.page_config import OutputConfig, PageConfig
 from unprompt.colouring_pages.paper import lay_out, make_booklet
@@ -53,6 +53,7 @@ class PagesResult:
     """What came of a folder. `blank`: the ids of pictures in which there was nothing to draw.
 
     `files`: what was written, in order. `numberless`: ids of pages whose lines enclose nothing to number.
+    `methods`: how many pages have their lines by which method.
     """
 
     path: Path
@@ -61,8 +62,18 @@ class PagesResult:
     problems: tuple[Problem, ...]
     blank: tuple[str, ...]
     numberless: tuple[str, ...]
+    methods: Mapping[str, int]
     seconds: float
     resumed: bool
+
+
+@dataclass(frozen=True)
+class _Done:
+    """What there is to say of one picture whose files are written."""
+
+    method: str
+    blank: bool
+    numberless: bool
 
 
 @dataclass(frozen=True)
@@ -135,6 +146,7 @@ def make_pages(
             "unreadable": len(work.problems),
             "blank": work.blank,
             "numberless": work.numberless,
+            "methods": dict(work.methods),
             "seconds": round(seconds, 3),
         }
         finish(out, KIND, record)
@@ -145,6 +157,7 @@ def make_pages(
         tuple(work.problems),
         tuple(work.blank),
         tuple(work.numberless),
+        dict(work.methods),
         seconds,
         resumed,
     )
@@ -175,13 +188,14 @@ def _plain(value: Any) -> Any:
 class _Work:
     """One start of the work on a folder of pages."""
 
-    def __init__(self, out: Path, settings: Settings, extractor: Extractor) -> None:
+    def __init__(self, out: Path, settings: Settings, extractor: LineFinder) -> None:
         self.out = out
         self.settings = settings
         self.extractor = extractor
         self.problems: list[Problem] = []
         self.blank: list[str] = []
         self.numberless: list[str] = []
+        self.methods: Counter[str] = Counter()
 
     def draw(self, files: Sequence[ImageFile], progress: Progress) -> None:
         """A page of each picture, in order; those of an earlier start are kept."""
@@ -189,7 +203,7 @@ class _Work:
         pages = ThreadPoolExecutor(workers, "unprompt-pages", initializer=use_one_thread)
         with one_thread_each(), pages as pool:
 
-            def begin(numbered: tuple[int, ImageFile]) -> Future[Counter[str]]:
+            def begin(numbered: tuple[int, ImageFile]) -> Future[_Done]:
                 number, file = numbered
                 return pool.submit(self._one, file, self._mark(number))
 
@@ -199,9 +213,10 @@ class _Work:
                         found = done.result()
                     except UnreadableImageError as error:
                         self.problems.append(Problem(file.image_id, file.name, str(error)))
-                        found = Counter()
-                    self.blank += [file.image_id] * found["blank"]
-                    self.numberless += [file.image_id] * found["numberless"]
+                    else:
+                        self.methods[found.method] += 1
+                        self.blank += [file.image_id] * found.blank
+                        self.numberless += [file.image_id] * found.numberless
                     progress("pages", number, len(files))
             finally:
                 pool.shutdown(wait=True, cancel_futures=True)
@@ -210,18 +225,18 @@ class _Work:
         """The file that says that the picture of this number is done."""
         return self.out / WORK / f"{number:07d}.npz"
 
-    def _one(self, file: ImageFile, mark: Path) -> Counter[str]:
-        """Write one picture's files, unless they are there; says whether it is blank or numberless."""
+    def _one(self, file: ImageFile, mark: Path) -> _Done:
+        """Write one picture's files, unless they are there."""
         done = _read_mark(mark)
         if done is not None:
             return done
         page = draw_page(read_file(file), self.extractor, self.settings.page.detail)
-        found = Counter({"blank": int(page.is_blank)})
+        why = ""
         if not self.settings.together or self.settings.output.booklet:
             numbers = self.settings.numbers if self.settings.output.numbers else None
             sheets, why = page.sheets(self.settings.paper, numbers)
             self._write(file.image_id, sheets, ("", SOLUTION)[: len(sheets)])
-            found["numberless"] = int(bool(why))
+        found = _Done(page.method, page.is_blank, bool(why))
         _write_mark(mark, found, page if self.settings.together else None)
         return found
 
@@ -242,7 +257,7 @@ class _Work:
         progress("sheets", 0, 1)
         unreadable = {problem.image_id for problem in self.problems}
         pages = [
-            _read_page(self._mark(number), self.extractor.method)
+            _read_page(self._mark(number))
             for number, file in enumerate(files, start=1)
             if file.image_id not in unreadable
         ]
@@ -265,9 +280,9 @@ class _Work:
 # --- what is kept of a page until all are done
 
 
-def _write_mark(path: Path, found: Counter[str], page: Page | None) -> None:
+def _write_mark(path: Path, found: _Done, page: Page | None) -> None:
     """Say that a picture's files are written, and keep its page where it is needed again."""
-    arrays: dict[str, Any] = {name: np.array(count) for name, count in found.items()}
+    arrays: dict[str, Any] = {name: np.array(value) for name, value in asdict(found).items()}
     if page is not None:
         curves = page.drawing.curves
         arrays["size"] = np.array(page.drawing.size)
@@ -277,19 +292,19 @@ def _write_mark(path: Path, found: Counter[str], page: Page | None) -> None:
     write_arrays(path, **arrays)
 
 
-def _read_mark(path: Path) -> Counter[str] | None:
-    """What was found of a picture whose files are written; None where they are not."""
+def _read_mark(path: Path) -> _Done | None:
+    """What there is to say of a picture whose files are written; None where they are not."""
     try:
         with np.load(path, allow_pickle=False) as arrays:
-            return Counter({name: int(arrays[name]) for name in ("blank", "numberless") if name in arrays})
+            return _Done(str(arrays["method"]), bool(arrays["blank"]), bool(arrays["numberless"]))
     except DAMAGED_ARRAYS:
         return None
 
 
-def _read_page(path: Path, method: str) -> Page:
+def _read_page(path: Path) -> Page:
     with np.load(path, allow_pickle=False) as arrays:
         ends = np.cumsum(arrays["lengths"])[:-1]
         curves = np.split(arrays["points"], ends) if len(arrays["lengths"]) else []
         width, height = arrays["size"].tolist()
         picture = Image.open(io.BytesIO(arrays["picture"].tobytes())).convert("RGB")
-    return Page(LineDrawing((width, height), tuple(curves)), picture, method)
+        return Page(LineDrawing((width, height), tuple(curves)), picture, str(arrays["method"]))

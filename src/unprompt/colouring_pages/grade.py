@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING, Literal
 import numpy as np
 from PIL import Image
 
-from unprompt.colouring_pages.clean import CleanSettings, clean
 from unprompt.colouring_pages.grades import PageScore, mean_score, score_page
 from unprompt.colouring_pages.strokes import strokes
 from unprompt.errors import InputError
@@ -99,11 +98,11 @@ def _made(
     what: What,
     line: float | None,
 ) -> Image.Image:
-    ink = extractor.find(picture).ink
+    found = extractor.find(picture)
     if what == "ink":
-        grey = Image.fromarray(np.rint(255 - 255 * ink).astype(np.uint8))
+        grey = Image.fromarray(np.rint(255 - 255 * found.ink).astype(np.uint8))
         return grey.resize(truth.size, Image.Resampling.BOX)
-    drawing = strokes(clean(ink, CleanSettings(detail)))
+    drawing = strokes(found.lines(detail))
     width = line_width(truth) if line is None else line
     return drawing.render(truth.width, width).resize(truth.size)
 

@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING
 import numpy as np
 from PIL import Image
 
-from unprompt.colouring_pages.clean import CleanSettings, clean
 from unprompt.colouring_pages.drawing import LineDrawing
 from unprompt.colouring_pages.extract import LineFinder
 from unprompt.colouring_pages.methods import resized
@@ -81,9 +80,8 @@ def draw_page(picture: AnyImage, extractor: LineFinder, detail: str = "middle") 
     """
     image = image_of(picture)
     found = extractor.find(np.asarray(image))
-    lines = clean(found.ink, CleanSettings(detail))
     small = Image.fromarray(resized(np.asarray(image), min(KEPT, max(image.size))))
-    return Page(strokes(lines), small, found.method)
+    return Page(strokes(found.lines(detail)), small, found.method)
 
 
 def encode_sheets(sheets: Sequence[Sheet], form: str, dpi: int, title: str = "") -> bytes:
