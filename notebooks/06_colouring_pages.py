@@ -14,12 +14,13 @@
 # %% [markdown]
 # # Colouring pages
 #
-# Pictures become pages to print and colour: in one line, by several methods beside each other, as a booklet.
-# In between, a small network learns to draw lines from pairs of a picture and its line art. The pictures come
-# with installed packages, the pairs are drawn, and nothing is downloaded. On two cores it takes a minute or two.
+# Pictures become pages to print and colour: in one line, by several methods side by side, as a booklet.
+# In between, a small network learns to draw lines from pairs of a picture and its line art. The pictures
+# come with installed packages, the pairs are drawn, and nothing is downloaded. It takes two minutes on two
+# cores.
 
 # %%
-# %pip install --quiet --no-index --find-links /kaggle/input/unprompt-wheels "unprompt[lite,generate,train,pages]"
+# %pip install --quiet --no-index --find-links /kaggle/input/unprompt-wheels "unprompt[generate,train,pages]"
 
 # %%
 from pathlib import Path
@@ -80,8 +81,8 @@ len(learnt_from), len(held_out)
 # %% [markdown]
 # ## A small pix2pix
 #
-# A generator (a U-Net) draws, a discriminator tells what it drew from the truth, and both learn. Killed at any
-# moment, the same call goes on from its last save.
+# A generator (a U-Net) draws, a discriminator tells what it drew from the truth, and both learn. Killed at
+# any moment, the same call goes on from its last save.
 
 # %%
 settings = PageTraining(
@@ -91,8 +92,8 @@ learnt = train_pages(learnt_from, Path("RUN"), settings, held_out=held_out, over
 round(learnt.seconds)
 
 # %% [markdown]
-# `held_out_overlap` is the share of ink that is common to what is drawn and to the truth, on drawings that were
-# not learnt from.
+# `held_out_overlap` is the share of ink that is common to what is drawn and to the truth, on drawings that
+# were not learnt from.
 
 # %%
 Image("RUN/curves.png")
@@ -118,8 +119,8 @@ compare_methods([read_image(path) for path in images], extractors)
 # %% [markdown]
 # ## Grades
 #
-# On the pairs that were held out. `F1` is of lines, `regions` of the areas that they enclose; of both, 1 is best.
-# `closed` is the share of the figure that is closed in, `specks` are to be few, `s` is seconds a page.
+# On the pairs that were held out. `F1` is of lines, `regions` of the areas that they enclose; of both, 1 is
+# best. `closed` is the share of the figure that is closed in, `specks` are to be few, `s` is seconds a page.
 
 # %%
 graded = {one.method: grade_pairs(held_out, one) for one in extractors}
@@ -136,7 +137,8 @@ booklet = Settings(
     paper=PaperConfig(name_line=True, original="colour"),
 )
 made = make_pages(images, Path("PAGES"), booklet, overwrite=True)
-pl.DataFrame({"file": [path.name for path in made.files], "bytes": [path.stat().st_size for path in made.files]})
+sizes = [path.stat().st_size for path in made.files]
+pl.DataFrame({"file": [path.name for path in made.files], "bytes": sizes})
 
 # %%
 display(*[Image(f"PAGES/{path.stem}.png", width=300) for path in images[:3]])
