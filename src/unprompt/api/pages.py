@@ -4,12 +4,17 @@ from __future__ import annotations
 
 from base64 import b64encode
 from dataclasses import dataclass
+from functools import lru_cache
+from typing import TYPE_CHECKING
 
 from unprompt.api.base64_pictures import decode
 from unprompt.api.contract import PageAnswer, PageRequest
-from unprompt.colouring_pages.page_config import PageConfig
+from unprompt.colouring_pages.page_config import DETAILS, PageConfig
 from unprompt.colouring_pages.paper_config import NumbersConfig, PaperConfig
 from unprompt.errors import ConfigError, UnreadableImageError
+
+if TYPE_CHECKING:
+    from unprompt.colouring_pages.extract import Extractor
 
 
 @dataclass(frozen=True)
@@ -23,8 +28,8 @@ class PageOrder:
     format: str
 
 
-def read_order(request: PageRequest, content: bytes) -> PageOrder:
-    """A request as an order. Raises ConfigError for settings that do not go together."""
+def read_order(request: PageRequest, content: bytes, device: str) -> PageOrder:
+    """A request as an order, drawn on `device`. Raises ConfigError for settings that do not go together."""
     paper = PaperConfig(
         paper=request.paper,
         orientation=request.orientation,
@@ -36,17 +41,18 @@ def read_order(request: PageRequest, content: bytes) -> PageOrder:
         original=request.original,
     )
     numbers = NumbersConfig(colours=request.colours) if request.numbers else None
-    return PageOrder(content, PageConfig(detail=request.detail), paper, numbers, request.format)
+    return PageOrder(
+        content, PageConfig(detail=request.detail, device=device), paper, numbers, request.format
+    )
 
 
 def make_page(order: PageOrder) -> PageAnswer | UnreadableImageError | ConfigError:
     """Draw one order; what is wrong with it is given back, so that it harms no other."""
-    from unprompt.colouring_pages.extract import open_extractor
     from unprompt.colouring_pages.page import draw_page, encode_sheets
 
     try:
         image = decode(order.content)
-        page = draw_page(image, open_extractor(order.page), order.page.detail)
+        page = draw_page(image, _extractor(order.page), order.page.detail)
         sheets, why = page.sheets(order.paper, order.numbers)
         return PageAnswer(
             page=b64encode(encode_sheets(sheets, order.format, order.paper.dpi, order.paper.title)).decode(),
@@ -56,3 +62,11 @@ def make_page(order: PageOrder) -> PageAnswer | UnreadableImageError | ConfigErr
         )
     except (UnreadableImageError, ConfigError) as error:
         return error
+
+
+@lru_cache(maxsize=len(DETAILS))
+def _extractor(config: PageConfig) -> Extractor:
+    """The extractor of a detail, opened once for all requests."""
+    from unprompt.colouring_pages.extract import open_extractor
+
+    return open_extractor(config)

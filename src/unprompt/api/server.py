@@ -160,7 +160,7 @@ class Service:
             content = bytes_of(request.image)
         except UnreadableImageError as error:
             raise UnreadableImageError(f"the image is {error}") from None
-        [made] = await self.worker.run(self._pages, [pages.read_order(request, content)])
+        [made] = await self.worker.run(self._pages, [pages.read_order(request, content, self.loaded.device)])
         if isinstance(made, UnreadableImageError):
             raise UnreadableImageError(f"the image cannot be read: {made}")
         if isinstance(made, ConfigError):

@@ -13,6 +13,7 @@ import streamlit as st
 
 from unprompt.app.looks import empty, head, note, trouble
 from unprompt.app.picture_inputs import Picture, pick_pictures
+from unprompt.app.settings import current_settings
 from unprompt.colouring_pages.page_config import DETAILS, PageConfig
 from unprompt.colouring_pages.paper_config import ORIGINALS, PAPERS, NumbersConfig, PaperConfig
 from unprompt.errors import UnpromptError
@@ -21,16 +22,17 @@ from unprompt.text.english import counted
 if TYPE_CHECKING:
     from PIL import Image
 
+    from unprompt.colouring_pages.drawing import LineDrawing
     from unprompt.colouring_pages.extract import Extractor
     from unprompt.colouring_pages.page import Page
     from unprompt.colouring_pages.sheet import Sheet
 
 SLIDER = Path(__file__).with_name("slider.js")
 SLIDER_STYLE = Path(__file__).with_name("slider.css")
-PREVIEW = 900  # pixels that a preview is wide
+PREVIEW = 1200  # pixels of the longer side of a preview
 PAPER_NAMES = {"a4": "A4", "letter": "Letter"}
 MIMES = {"pdf": "application/pdf", "svg": "image/svg+xml", "png": "image/png"}
-SMALL_DPI = 60  # of a solution's preview
+SMALL_DPI, SMALL = 60, 190  # of a sheet's preview: dots an inch, and pixels that it is shown wide
 KEPT = 60  # pages that the server keeps
 
 
@@ -38,7 +40,7 @@ KEPT = 60  # pages that the server keeps
 def _extractor(detail: str) -> Extractor:
     from unprompt.colouring_pages.extract import open_extractor
 
-    return open_extractor(PageConfig(detail=detail))
+    return open_extractor(PageConfig(detail=detail, device=current_settings().device))
 
 
 @st.cache_resource(max_entries=KEPT, show_spinner=False)
@@ -70,7 +72,7 @@ def show() -> None:
         show_page(picture, page, detail, numbers, paper)
     if len(pages) > 1:
         with above:
-            offer_booklet([page for _, page in pages], paper)
+            offer_booklet([page for _, page in pages], paper, numbers)
 
 
 def choose() -> tuple[str, bool, PaperConfig]:
@@ -131,8 +133,9 @@ def show_page(picture: Picture, page: Page, detail: str, numbers: bool, paper: P
                         on_click="ignore",
                         icon=":material/download:",
                     )
-            if len(sheets) > 1:
-                st.image(sheets[1].render(SMALL_DPI), caption="Its colours", width=260)
+            with st.container(horizontal=True):
+                for sheet, says in zip(sheets, ("On paper", "Its colours"), strict=False):
+                    st.image(sheet.render(SMALL_DPI), caption=says, width=SMALL)
 
 
 @st.cache_resource(max_entries=KEPT, show_spinner=False)
@@ -151,8 +154,9 @@ def _file(sheets: Sequence[Sheet], form: str, dpi: int, title: str) -> bytes:
 
 def slide(picture: Picture, page: Page, paper: PaperConfig, key: str) -> None:
     """The picture and its page over each other."""
-    width_mm = PAPERS[paper.paper][0] - 2 * paper.margin
-    drawn = page.drawing.render(PREVIEW, paper.line_width * PREVIEW / width_mm)
+    width, height = page.drawing.size
+    pixels = max(1, round(PREVIEW * width / max(width, height)))
+    drawn = page.drawing.render(pixels, paper.line_width * pixels / _printed_width(page.drawing, paper))
     component = st.components.v2.component(
         "unprompt_slider",
         js=SLIDER.read_text(encoding="utf-8"),
@@ -165,8 +169,18 @@ def slide(picture: Picture, page: Page, paper: PaperConfig, key: str) -> None:
             "before_says": picture.name,
             "after": _data_url(drawn, "PNG"),
             "after_says": f"Colouring page of {picture.name}",
+            "shape": width / height,
         },
     )
+
+
+def _printed_width(drawing: LineDrawing, paper: PaperConfig) -> float:
+    """How wide a whole drawing would be in mm at the scale at which its lines fill a sheet."""
+    from unprompt.colouring_pages.paper import frame_of, page_sizes
+
+    frame, rim = frame_of(drawing, paper.trim), 2 * paper.margin
+    fitting = (min((x - rim) / frame.width, (y - rim) / frame.height) for x, y in page_sizes(paper))
+    return drawing.size[0] * max(fitting)
 
 
 def _data_url(image: Image.Image, form: str) -> str:
@@ -176,14 +190,14 @@ def _data_url(image: Image.Image, form: str) -> str:
     return f"data:image/{form.lower()};base64,{b64encode(stream.getvalue()).decode()}"
 
 
-def offer_booklet(pages: Sequence[Page], paper: PaperConfig) -> None:
-    """One PDF of all pages, behind a title page."""
+def offer_booklet(pages: Sequence[Page], paper: PaperConfig, numbers: bool) -> None:
+    """One PDF of all pages, behind a title page; says so where others have numbers, which these have not."""
     from unprompt.colouring_pages.page import make_booklet_pdf
 
     with st.container(horizontal=True, vertical_alignment="bottom", key="colour-booklet"):
         title = st.text_input("Title of the booklet", "My colouring book", max_chars=60, key="colour-title")
         st.download_button(
-            f"Booklet of {counted(len(pages), 'page')} (.pdf)",
+            f"Booklet of {counted(len(pages), 'page')}{' without numbers' if numbers else ''} (.pdf)",
             partial(make_booklet_pdf, pages, paper, title),
             "booklet.pdf",
             "application/pdf",
