@@ -429,6 +429,7 @@ class PageAnswer(BaseModel):
 
     page: str = Field(description="the file, in base64")
     format: str
+    method: str = Field(description="how the lines were found, such as 'pix2pix, stage 2'")
     blank: bool = Field(description="whether there was nothing to draw")
     numbered: bool = Field(description="false where the lines enclose nothing that could be numbered")
 

@@ -14,7 +14,7 @@ from unprompt.colouring_pages.paper_config import NumbersConfig, PaperConfig
 from unprompt.errors import ConfigError, UnreadableImageError
 
 if TYPE_CHECKING:
-    from unprompt.colouring_pages.extract import Extractor
+    from unprompt.colouring_pages.extract import LineFinder
 
 
 @dataclass(frozen=True)
@@ -57,6 +57,7 @@ def make_page(order: PageOrder) -> PageAnswer | UnreadableImageError | ConfigErr
         return PageAnswer(
             page=b64encode(encode_sheets(sheets, order.format, order.paper.dpi, order.paper.title)).decode(),
             format=order.format,
+            method=page.method,
             blank=page.is_blank,
             numbered=order.numbers is not None and not why,
         )
@@ -65,7 +66,7 @@ def make_page(order: PageOrder) -> PageAnswer | UnreadableImageError | ConfigErr
 
 
 @lru_cache(maxsize=len(DETAILS))
-def _extractor(config: PageConfig) -> Extractor:
+def _extractor(config: PageConfig) -> LineFinder:
     """The extractor of a detail, opened once for all requests."""
     from unprompt.colouring_pages.extract import open_extractor
 

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from PIL import Image
 
     from unprompt.colouring_pages.drawing import LineDrawing
-    from unprompt.colouring_pages.extract import Extractor
+    from unprompt.colouring_pages.extract import LineFinder
     from unprompt.colouring_pages.page import Page
     from unprompt.colouring_pages.sheet import Sheet
 
@@ -37,7 +37,7 @@ KEPT = 60  # pages that the server keeps
 
 
 @st.cache_resource(show_spinner=False)
-def _extractor(detail: str) -> Extractor:
+def _extractor(detail: str) -> LineFinder:
     from unprompt.colouring_pages.extract import open_extractor
 
     return open_extractor(PageConfig(detail=detail, device=current_settings().device))
@@ -115,7 +115,7 @@ def show_page(picture: Picture, page: Page, detail: str, numbers: bool, paper: P
         with left:
             slide(picture, page, paper, key)
         with right:
-            note(picture.name)
+            note(f"{picture.name} · lines by {page.method}")
             if page.is_blank:
                 note("Nothing to draw was found: the page is blank.")
             sheets, why = _sheets(picture.digest, detail, numbers, paper, page)
