@@ -179,6 +179,18 @@ def test_the_page_of_a_blank_picture_is_blank_and_bad_ones_are_told(client: http
         assert said in answer.json()["detail"]
 
 
+@pytest.mark.parametrize("size", [(1, 1), (2000, 20), (1, 3000)], ids=["dot", "wide", "tall"])
+@pytest.mark.parametrize("mode", ["RGB", "RGBA", "CMYK", "L", "I;16"])
+def test_pictures_of_odd_shapes_and_modes_become_pages(
+    client: httpx.Client, size: tuple[int, int], mode: str
+) -> None:
+    stream = io.BytesIO()
+    Image.new(mode, size).save(stream, "JPEG" if mode == "CMYK" else "PNG")
+    answer = client.post("/v1/page", json={"image": base64_of(stream.getvalue()), "dpi": 72, "format": "svg"})
+    assert answer.status_code == 200, answer.text
+    assert answer.json()["blank"] is True
+
+
 # --- the web UI's
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import io
 import os
 import signal
 import socket
@@ -16,7 +17,9 @@ from typing import Any
 from urllib.parse import urlsplit
 from urllib.request import urlopen
 
+import numpy as np
 import pytest
+from PIL import Image
 
 from tests.html_pages import open_browser
 
@@ -202,10 +205,99 @@ def test_a_run_of_one_is_seen_by_another(visitor: Visitor, browser: Any, address
     visitor.page.frame_locator("iframe").locator("h1").wait_for()
 
 
-def test_a_picture_can_be_pasted(browser: Any, address: str, scenes: Path) -> None:
+SLIDER = ".slider"
+PREVIEW = f"{SLIDER} img:nth-child(2)"  # the page, which lies over its picture
+
+
+def saved(visitor: Visitor, label: str) -> bytes:
+    """The bytes that a download button gives."""
+    with visitor.page.expect_download() as download:
+        visitor.page.get_by_test_id("stDownloadButton").filter(has_text=label).get_by_role("button").click()
+    return Path(download.value.path()).read_bytes()
+
+
+def ink_shown(visitor: Visitor) -> float:
+    """The share of the first preview's pixels that are dark."""
+    address = visitor.page.locator(PREVIEW).first.get_attribute("src")
+    with Image.open(io.BytesIO(base64.b64decode(address.partition(",")[2]))) as image:
+        return float(np.mean(np.asarray(image.convert("L")) < 128))
+
+
+def wait_for_another(visitor: Visitor, address: str) -> None:
+    """Wait until the first preview is another picture than that at `address`."""
+    from playwright.sync_api import expect
+
+    expect(visitor.page.locator(PREVIEW).first).not_to_have_attribute("src", address, timeout=PATIENCE)
+
+
+def test_a_picture_becomes_a_page_to_colour(visitor: Visitor, scenes: Path) -> None:
+    visitor.open("colour")
+    visitor.check()
+    visitor.page.set_input_files(UPLOADER, scenes / "images" / "scene-01.png")
+    visitor.page.locator(SLIDER).wait_for()
+    visitor.settle()
+    thin, page = ink_shown(visitor), visitor.page.locator(PREVIEW)
+    assert 0 < thin < 0.5
+    # Wider lines: the same page with more ink.
+    before = page.get_attribute("src")
+    visitor.page.locator(".st-key-colour-width input").press("End")
+    wait_for_another(visitor, before)
+    visitor.settle()
+    assert ink_shown(visitor) > 1.5 * thin
+    # Another detail: another page.
+    before = page.get_attribute("src")
+    visitor.page.get_by_text("high", exact=True).click()
+    wait_for_another(visitor, before)
+    visitor.settle()
+    # The handle: what is left of it is the picture, what is right of it the page.
+    handle = visitor.page.get_by_label("Move between the picture and its page")
+    box = handle.bounding_box()
+    assert box["height"] >= 44  # for a finger
+    handle.click(position={"x": box["width"] * 0.8, "y": box["height"] / 2})
+    at = float(handle.input_value())
+    assert 70 < at < 90
+    assert page.evaluate("one => one.style.clipPath") == f"inset(0px 0px 0px {at:g}%)"
+    handle.press("ArrowLeft")
+    assert float(handle.input_value()) == at - 1
+    pdf = saved(visitor, "PDF")
+    assert pdf.startswith(b"%PDF-")
+    assert pdf.count(b"/Type /Page ") == 1
+    assert saved(visitor, "SVG").startswith(b"<svg")
+    assert saved(visitor, "PNG").startswith(b"\x89PNG")
+
+
+def test_pictures_become_a_booklet(visitor: Visitor, scenes: Path) -> None:
+    visitor.open("colour")
+    files = [scenes / "images" / f"scene-0{number}.png" for number in (1, 2)]
+    visitor.page.set_input_files(UPLOADER, files)
+    visitor.sees("Booklet of 2 pages")
+    visitor.settle()
+    booklet = saved(visitor, "Booklet of 2 pages (.pdf)")
+    assert booklet.startswith(b"%PDF-")
+    assert booklet.count(b"/Type /Page ") == 3  # with its cover
+    visitor.page.get_by_text("By numbers").click()
+    visitor.sees("Booklet of 2 pages without numbers")
+    visitor.sees("Its colours")
+
+
+@pytest.mark.parametrize("size", [(1, 1), (2000, 20), (1, 3000)], ids=["dot", "wide", "tall"])
+def test_pictures_of_odd_shapes_become_pages_that_can_be_looked_at(
+    visitor: Visitor, tmp_path: Path, size: tuple[int, int]
+) -> None:
+    Image.new("RGB", size, "red").save(tmp_path / "odd.png")
+    visitor.open("colour")
+    visitor.page.set_input_files(UPLOADER, tmp_path / "odd.png")
+    visitor.sees("Nothing to draw was found")
+    visitor.settle()
+    shown = visitor.page.locator(SLIDER).bounding_box()
+    assert 44 <= shown["height"] <= 2.1 * shown["width"]
+
+
+@pytest.mark.parametrize(("path", "comes"), [("", "Recovered prompt"), ("colour", "On paper")])
+def test_a_picture_can_be_pasted(browser: Any, address: str, scenes: Path, path: str, comes: str) -> None:
     context = browser.new_context()
     visitor = Visitor(context.new_page(), address)
-    visitor.open("")
+    visitor.open(path)
     content = base64.b64encode((scenes / "images" / "scene-03.png").read_bytes()).decode()
     paste = """content => {
         const bytes = Uint8Array.from(atob(content), letter => letter.charCodeAt(0));
@@ -219,6 +311,6 @@ def test_a_picture_can_be_pasted(browser: Any, address: str, scenes: Path) -> No
         visitor.page.wait_for_timeout(5000)
         if pasted.is_visible():
             break
-    visitor.sees("Recovered prompt")
+    visitor.sees(comes)
     visitor.check()
     context.close()
