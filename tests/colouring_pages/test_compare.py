@@ -39,4 +39,6 @@ def test_the_command_writes_a_sheet(tmp_path: Path, capsys: pytest.CaptureFixtur
     assert Image.open(out).size == (3 * (CELL + GAP) + GAP, HEAD + CELL + GAP)
     assert "bad.png: the file is empty" in capsys.readouterr().err
     assert main([*command[:-2], "etching"]) == 1
-    assert "methods must be of canny, xdog, dodge, hed, pix2pix, got 'etching'" in capsys.readouterr().err
+    assert (
+        "methods must be of auto, pix2pix, canny, xdog, dodge, hed, got 'etching'" in capsys.readouterr().err
+    )

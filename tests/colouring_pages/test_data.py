@@ -7,12 +7,14 @@ import pytest
 from PIL import Image
 
 from unprompt.colouring_pages.data import (
+    drawn_as_pages,
     drop_small_parts,
     make_pair,
     make_pairs,
     stage_two,
 )
 from unprompt.colouring_pages.data_config import SPLITS, PairSettings, StageTwoSettings
+from unprompt.colouring_pages.grade import line_width
 from unprompt.colouring_pages.grades import score_page, share_closed
 from unprompt.colouring_pages.inputs import DAMAGES, GROUNDS, KINDS, add_pattern, damaged, draw_input
 from unprompt.colouring_pages.openmoji import (
@@ -312,3 +314,27 @@ def test_an_unpacked_archive_of_images_side_by_side_is_read(tmp_path: Path) -> N
     assert read_file(pairs.sources[0]).getpixel((0, 0)) == (255, 255, 255)
     assert read_file(pairs.targets[0]).size == (8, 6)
     assert read_pairs(tmp_path / "data", split="val").ids == ("2",)
+
+
+def test_zoomed_drawings_have_lines_as_wide_as_others_and_go_beyond_the_picture() -> None:
+    settings = PairSettings(count=40, size=96, pocket=0, photographs=0, zoom=4)
+    pairs = [make_pair(number, settings, drawings_of("choose")) for number in range(0, 40, 2)]
+    inks = [np.asarray(pair.target) < 128 for pair in pairs]
+    beyond = [bool(ink[0].any() or ink[-1].any() or ink[:, 0].any() or ink[:, -1].any()) for ink in inks]
+    assert 4 <= sum(beyond) <= 16  # half of 20 are enlarged, of which most reach the rim
+    widths = [line_width(pair.target) for pair, out in zip(pairs, beyond, strict=True) if out]
+    assert np.median(widths) == pytest.approx(96 / LINE, rel=0.3)
+
+
+def test_stage_two_learns_of_whole_pages() -> None:
+    """A gap in a line is closed and a speck is gone, in lines as wide as those of stage 1."""
+    ink = np.zeros((256, 256), np.float32)
+    ink[60:190, 60:68] = ink[60:190, 182:190] = ink[60:68, 60:190] = ink[182:190, 60:190] = 0.7
+    ink[60:68, 120:126] = 0
+    ink[20:22, 20:22] = 1
+    page = drawn_as_pages(lambda picture: ink)(np.zeros((256, 256, 3), np.uint8))
+    assert page.shape == (256, 256)
+    assert page[64, 123] == pytest.approx(1, abs=0.01)
+    assert not page[:40, :40].any()
+    across = page[128, 40:90].sum()
+    assert across == pytest.approx(256 / LINE, abs=1)
