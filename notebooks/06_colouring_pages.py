@@ -53,7 +53,7 @@ from unprompt.storage.images import read_image
 # %% tags=["parameters"]
 write_scenes(Path("sample"), 2)
 images = [*find_photographs()[:2], *sorted(Path("sample/images").iterdir())]
-pairs, epochs = 512, 8
+pairs, epochs = 384, 8
 
 # %% [markdown]
 # ## A page in one line
@@ -74,7 +74,7 @@ display(page.resize((page.width // 6, page.height // 6)))
 # %%
 workers = core_count()
 make_pairs(Path("PAIRS"), PairSettings(pairs, size=64, workers=workers, overwrite=True))
-make_pairs(Path("HELD_OUT"), PairSettings(24, size=64, split="choose", workers=workers, overwrite=True))
+make_pairs(Path("HELD_OUT"), PairSettings(16, size=64, split="choose", workers=workers, overwrite=True))
 learnt_from, held_out = read_pairs(Path("PAIRS")), read_pairs(Path("HELD_OUT"))
 len(learnt_from), len(held_out)
 
