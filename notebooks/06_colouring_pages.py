@@ -30,7 +30,7 @@ from IPython.display import Image, display
 
 from unprompt import colouring_pages
 from unprompt.colouring_pages.compare import compare_methods
-from unprompt.colouring_pages.config import PageTraining
+from unprompt.colouring_pages.config import PageMachine, PageTraining
 from unprompt.colouring_pages.data import make_pairs
 from unprompt.colouring_pages.data_config import PairSettings
 from unprompt.colouring_pages.extract import open_extractor
@@ -88,7 +88,8 @@ len(learnt_from), len(held_out)
 settings = PageTraining(
     filters=12, levels=4, judge_filters=8, size=64, batch=16, epochs=epochs, learning_rate=2e-3, ema=0.9
 )
-learnt = train_pages(learnt_from, Path("RUN"), settings, held_out=held_out, overwrite=True)
+machine = PageMachine(samples=len(learnt_from) * epochs // settings.batch)  # one sheet, at the end
+learnt = train_pages(learnt_from, Path("RUN"), settings, machine, held_out, overwrite=True)
 round(learnt.seconds)
 
 # %% [markdown]
