@@ -30,7 +30,7 @@ from IPython.display import Image, display
 
 from unprompt import colouring_pages
 from unprompt.colouring_pages.compare import compare_methods
-from unprompt.colouring_pages.config import PageTraining
+from unprompt.colouring_pages.config import PageMachine, PageTraining
 from unprompt.colouring_pages.data import make_pairs
 from unprompt.colouring_pages.data_config import PairSettings
 from unprompt.colouring_pages.extract import open_extractor
@@ -53,7 +53,7 @@ from unprompt.storage.images import read_image
 # %% tags=["parameters"]
 write_scenes(Path("sample"), 2)
 images = [*find_photographs()[:2], *sorted(Path("sample/images").iterdir())]
-pairs, epochs = 512, 8
+pairs, epochs = 384, 8
 
 # %% [markdown]
 # ## A page in one line
@@ -74,7 +74,7 @@ display(page.resize((page.width // 6, page.height // 6)))
 # %%
 workers = core_count()
 make_pairs(Path("PAIRS"), PairSettings(pairs, size=64, workers=workers, overwrite=True))
-make_pairs(Path("HELD_OUT"), PairSettings(24, size=64, split="choose", workers=workers, overwrite=True))
+make_pairs(Path("HELD_OUT"), PairSettings(16, size=64, split="choose", workers=workers, overwrite=True))
 learnt_from, held_out = read_pairs(Path("PAIRS")), read_pairs(Path("HELD_OUT"))
 len(learnt_from), len(held_out)
 
@@ -88,7 +88,8 @@ len(learnt_from), len(held_out)
 settings = PageTraining(
     filters=12, levels=4, judge_filters=8, size=64, batch=16, epochs=epochs, learning_rate=2e-3, ema=0.9
 )
-learnt = train_pages(learnt_from, Path("RUN"), settings, held_out=held_out, overwrite=True)
+machine = PageMachine(samples=len(learnt_from) * epochs // settings.batch)  # one sheet, at the end
+learnt = train_pages(learnt_from, Path("RUN"), settings, machine, held_out, overwrite=True)
 round(learnt.seconds)
 
 # %% [markdown]
