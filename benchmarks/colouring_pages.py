@@ -3,8 +3,8 @@
 All in one run, on the same pictures. The bare sides look at every picture, already decoded and of the right
 size, with a thread a core; ours decode, clean, trace and write pages of A4 at 300 dpi as well. Seconds are
 wall time, and CPU time where other work on the machine would blur it. Without --weights the generator is the
-default network with first weights, which is as fast as a taught one, but draws no lines to clean and trace:
-name a generator of `unprompt page train` for the whole cost.
+default network with first weights: as fast as a taught one, but its ink is noise, which takes longest to
+clean and trace. Name a generator of `unprompt page train` for the whole cost.
 """
 
 from __future__ import annotations
