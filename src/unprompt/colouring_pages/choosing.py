@@ -7,13 +7,11 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from unprompt.colouring_pages.methods import lightness, resized
+from unprompt.errors import ConfigError
+from unprompt.storage.packages import needed_for
 
 if TYPE_CHECKING:
-    from numpy.typing import NDArray
-
     from unprompt.colouring_pages.methods import Ink, Picture
-
-    Mask = NDArray[np.bool_]
 
 SIDE = 256  # pixels at which pictures are measured
 STEP = 4  # levels of 255 from which two neighbours differ
@@ -49,7 +47,8 @@ def find_own_lines(picture: Picture) -> Ink:
     What a grey closing (Serra 1982) lightens: lines, however dark what is beside them, but no borders of dark
     areas. From LINE on, a pixel is darker by DARKER than what is beside it.
     """
-    from scipy.ndimage import grey_closing
+    with needed_for("a picture's own lines", "pages", ConfigError):
+        from scipy.ndimage import grey_closing
 
     light = lightness(picture)
     width = max(3, round(WIDEST * float(np.hypot(*light.shape))))
@@ -65,7 +64,8 @@ def take_own_lines(own: Ink, found: Ink) -> Ink | None:
     None where the picture is not outlined: where the network passes over many of those lines, or draws many
     others. A network knows of a line that is drawn only about where it is; its own ink knows exactly.
     """
-    from scipy.ndimage import distance_transform_edt
+    with needed_for("a picture's own lines", "pages", ConfigError):
+        from scipy.ndimage import distance_transform_edt
 
     first, second = own >= LINE, found >= LINE
     if not first.any() or not second.any():

@@ -84,7 +84,7 @@ class PageTraining(GeneratorConfig):
     gan: str = setting(
         "vanilla", "the adversarial loss: cross entropy, squares, or Wasserstein with a penalty", choices=GANS
     )
-    gan_weight: float = setting(1.0, "of the adversarial loss; 0: none, lines by L1 alone", least=0)
+    gan_weight: float = setting(1.0, "of the adversarial loss; 0: none, no discriminator", least=0)
     l1_weight: float = setting(100.0, "of the mean difference to the truth, on a scale of -1 to 1", least=0)
     entropy_weight: float = setting(
         0.0, "of the cross entropy of lines, which makes soft ridges where a line is in doubt", least=0

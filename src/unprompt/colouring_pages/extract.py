@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
-from functools import partial
 from typing import TYPE_CHECKING, Protocol
 
 from PIL import Image
@@ -16,6 +15,7 @@ from unprompt.colouring_pages.page_config import PageConfig
 from unprompt.colouring_pages.tiles import draw_in_tiles
 from unprompt.errors import ConfigError
 from unprompt.networks.devices import choose_device
+from unprompt.storage.packages import needed_for
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from unprompt.colouring_pages.clean import Mask
     from unprompt.colouring_pages.methods import Ink, Picture
 
-# By detail: the longest side in pixels at which a picture is looked at by a network, which enlarges none but
+# By detail: the longest side in pixels at which a network looks at a picture; pix2pix enlarges none but
 # those smaller than LEAST_SIDE. Classic methods look at the same size always, and pass over what is smaller
 # than a width that goes with the detail.
 NETWORK_SIDE = {"low": 256, "middle": 352, "high": 576}
@@ -67,20 +67,22 @@ class LineFinder(Protocol):
 class Extractor:
     """One way to find lines. `draw`: a picture of a longest side of `side` pixels -> its ink.
 
-    Pictures that are smaller are enlarged, to `least` pixels where that is given.
+    Pictures that are smaller are enlarged, to `least` pixels where that is given. `photograph`: as in
+    `Found`.
     """
 
     method: str
     side: int
     draw: Callable[[Picture], Ink]
     least: int | None = None
+    photograph: bool = False
 
     def find(self, picture: Picture) -> Found:
         """(H, W, 3) uint8 of any size -> its ink (h, w) float32."""
         side = self.side
         if self.least is not None:
             side = min(side, max(self.least, *picture.shape[:2]))
-        return Found(draw_in_tiles(self.draw, resized(picture, side)), self.method)
+        return Found(draw_in_tiles(self.draw, resized(picture, side)), self.method, self.photograph)
 
 
 @dataclass(frozen=True, eq=False)
@@ -91,8 +93,7 @@ class ByStage:
     method: str = "pix2pix"
 
     def find(self, picture: Picture) -> Found:
-        second = is_photograph(picture)
-        return replace(self.stages[second].find(picture), photograph=second)
+        return self.stages[is_photograph(picture)].find(picture)
 
 
 @dataclass(frozen=True, eq=False)
@@ -144,22 +145,19 @@ def _open_hed(weights: Path | None) -> Callable[[Picture], Ink]:
 
 
 def _open_pix2pix(config: PageConfig) -> LineFinder:
-    from unprompt.colouring_pages.generator_files import read_generator
+    with needed_for("drawing lines by pix2pix", "pages", ConfigError):
+        from unprompt.colouring_pages.generator_files import read_generator
     from unprompt.networks.shipped import shipped_file
 
     device = choose_device(config.device)
 
-    def opened(weights: Path, name: str) -> Extractor:
-        return Extractor(
-            name, NETWORK_SIDE[config.detail], read_generator(weights).to(device).draw, LEAST_SIDE
-        )
+    def opened(weights: Path, name: str, photograph: bool = False) -> Extractor:
+        draw = read_generator(weights).to(device).draw
+        return Extractor(name, NETWORK_SIDE[config.detail], draw, LEAST_SIDE, photograph)
+
+    def stage(number: int) -> Extractor:
+        return opened(shipped_file(STAGES[number - 1]), f"pix2pix, stage {number}", photograph=number == 2)
 
     if config.weights is not None:
         return opened(config.weights, "pix2pix")
-    first, second = (
-        partial(opened, shipped_file(name), f"pix2pix, stage {number}")
-        for number, name in enumerate(STAGES, start=1)
-    )
-    if config.stage == "auto":
-        return ByStage((first(), second()))
-    return first() if config.stage == "1" else second()
+    return ByStage((stage(1), stage(2))) if config.stage == "auto" else stage(int(config.stage))
