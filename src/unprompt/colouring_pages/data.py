@@ -10,11 +10,8 @@ from __future__ import annotations
 
 import hashlib
 import json
-import multiprocessing
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from concurrent.futures import ProcessPoolExecutor
-from dataclasses import dataclass
-from functools import lru_cache
+from collections.abc import Callable, Iterator, Sequence
+from functools import lru_cache, partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -40,7 +37,8 @@ from unprompt.colouring_pages.openmoji import (
     read_openmoji,
 )
 from unprompt.colouring_pages.strokes import strokes
-from unprompt.datasets.pairs import PROBLEMS, RECORD
+from unprompt.datasets.drawn_pairs import KIND, Amount, MadePair, write_drawn_pairs, write_made_part
+from unprompt.datasets.pairs import PROBLEMS
 from unprompt.datasets.seeds import derive_seed
 from unprompt.datasets.write_pairs import WrittenPairs
 from unprompt.errors import ConfigError, InputError, UnreadableImageError
@@ -51,10 +49,9 @@ from unprompt.progress import Progress, silent
 from unprompt.records import Problem
 from unprompt.storage import resumable as folders
 from unprompt.storage.files import read_json, write_json, write_problems
-from unprompt.storage.images import ImageFile, encode_png, image_states, read_file
+from unprompt.storage.images import ImageFile, image_states, read_file
 from unprompt.storage.packages import needed_for
-from unprompt.storage.parts import PairPart, part_name, write_pair_part
-from unprompt.storage.processes import killed_worker_told
+from unprompt.storage.parts import part_name
 
 if TYPE_CHECKING:
     from numpy.random import Generator
@@ -64,8 +61,6 @@ if TYPE_CHECKING:
 
     Ink = NDArray[np.floating[Any]]
     Extractor = Callable[[NDArray[np.uint8]], Ink]
-
-KIND = folders.FolderKind("set of pairs", RECORD, ("part-*.parquet", PROBLEMS), "settings or pictures")
 
 FINER = 2  # pixels a side of a drawing that become one
 VISITS = 2  # pairs of a drawing that share its place in the picture
@@ -78,16 +73,6 @@ PHOTOGRAPH = "photograph"
 CELLS = 3  # small areas side by side that make a pattern
 
 
-@dataclass(frozen=True)
-class MadePair:
-    """One pair: `source` RGB, `target` L, black lines on white; `caption` says what the source is."""
-
-    image_id: str
-    source: Image.Image
-    target: Image.Image
-    caption: str
-
-
 def make_pairs(out: Path, settings: PairSettings | None = None, progress: Progress = silent) -> WrittenPairs:
     """Write pairs of stage 1 as parts of Pairs into the folder `out`, with captions that say what each is.
 
@@ -97,30 +82,11 @@ def make_pairs(out: Path, settings: PairSettings | None = None, progress: Progre
     """
     settings = settings or PairSettings()
     names = drawings_of(settings.split)
-    plan = {
-        "unprompt": __version__,
-        "kind": "stage 1",
-        **{name: getattr(settings, name) for name in ("count", *MADE, "part")},
-        "drawings": hashlib.sha256(json.dumps(names).encode()).hexdigest(),
-    }
-    starts = range(0, settings.count, settings.part)
-    with folders.open_folder(out, KIND, plan, settings.overwrite):
-        missing = [n for n in range(len(starts)) if not (out / part_name(n)).exists()]
-        done = settings.count - sum(min(settings.part, settings.count - starts[n]) for n in missing)
-        progress("drawing pairs", done, settings.count)
-        for made in _in_turn(_Drawer(out, settings, names), missing, settings.workers):
-            done += made
-            progress("drawing pairs", done, settings.count)
-        record = {
-            "pairs": settings.count,
-            "problems": 0,
-            "captions": True,
-            "layout": "parts",
-            "made": {key: plan[key] for key in ("kind", *MADE)},
-            "versions": {"unprompt": __version__},
-        }
-        folders.finish(out, KIND, record)
-    return WrittenPairs(out, settings.count, ())
+    made = {"kind": "stage 1", **{name: getattr(settings, name) for name in MADE}}
+    plan = {**made, "drawings": hashlib.sha256(json.dumps(names).encode()).hexdigest()}
+    amount = Amount(settings.count, settings.part, settings.workers, settings.overwrite)
+    draw = partial(make_pair, settings=settings, names=names)
+    return write_drawn_pairs(out, draw, amount, plan, made, progress)
 
 
 def make_pair(number: int, settings: PairSettings, names: Sequence[str]) -> MadePair:
@@ -180,50 +146,6 @@ def _placement(random: Generator, zoom: float) -> Placement:
     return Placement(scale, turn, right, down, bool(random.random() < 0.5))
 
 
-@dataclass(frozen=True)
-class _Drawer:
-    """Draws one part of a set of pairs, and writes it."""
-
-    out: Path
-    settings: PairSettings
-    names: Sequence[str]
-
-    def __call__(self, number: int) -> int:
-        start = number * self.settings.part
-        rows = range(start, min(start + self.settings.part, self.settings.count))
-        pairs = (make_pair(row, self.settings, self.names) for row in rows)
-        return _write_part(self.out / part_name(number), pairs)
-
-
-def _write_part(path: Path, pairs: Iterable[MadePair]) -> int:
-    """Write pairs as one part; how many there were. A part without pairs is not written."""
-    made = [(pair.image_id, encode_png(pair.source), encode_png(pair.target), pair.caption) for pair in pairs]
-    if made:
-        ids, sources, targets, captions = zip(*made, strict=True)
-        files = [f"{image_id}.png" for image_id in ids]
-        part = PairPart(
-            ids,
-            tuple(zip(sources, files, strict=True)),
-            tuple(zip(targets, files, strict=True)),
-            captions,
-        )
-        write_pair_part(path, part)
-    return len(made)
-
-
-def _in_turn(draw: Callable[[int], int], numbers: Sequence[int], workers: int) -> Iterator[int]:
-    """What `draw` gives for each number, made by this process or by several."""
-    if workers == 1 or len(numbers) < 2:
-        yield from map(draw, numbers)
-        return
-    with ProcessPoolExecutor(min(workers, len(numbers)), multiprocessing.get_context("spawn")) as pool:
-        try:
-            with killed_worker_told():
-                yield from pool.map(draw, numbers)
-        finally:
-            pool.shutdown(wait=False, cancel_futures=True)
-
-
 # --- stage 2
 
 
@@ -262,7 +184,7 @@ def stage_two(
                 continue
             problems: list[tuple[str, str, str]] = []
             pairs = _stage_two_pairs(images[start : start + step], extract, settings, problems)
-            written = _write_part(out / part_name(number), pairs)
+            written = write_made_part(out / part_name(number), pairs)
             write_json(saved, {"written": written, "problems": problems})
         progress("making pairs", len(images), len(images))
         blocks = [read_json(out / folders.WORK / f"block-{n:05d}.json") for n in range(len(starts))]

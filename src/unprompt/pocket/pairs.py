@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
-from dataclasses import replace
+from collections.abc import Collection, Iterable
+from dataclasses import dataclass, replace
 from functools import cache, lru_cache
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 from PIL import Image, ImageFilter
@@ -16,12 +17,17 @@ from unprompt.pocket.draw import lay, paint_stage, set_stage, turned
 from unprompt.pocket.drawings import SMALLEST, rasterised, read_svg
 from unprompt.pocket.flat import fills_and_lines
 from unprompt.pocket.grammar import sample_scene
-from unprompt.pocket.layout import Block, Piece
+from unprompt.pocket.layout import Piece
 from unprompt.pocket.places import PLACES
 from unprompt.pocket.scene import AMOUNTS, Scene
 from unprompt.pocket.styles import STYLES
 from unprompt.pocket.textures import Mask
 from unprompt.pocket.views import VIEWS
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from unprompt.pocket.textures import Bytes, Whole
 
 FINER = 2  # pixels a side that become one: the scene is drawn larger and reduced
 LINE = 56  # a page's side in widths of its lines
@@ -37,8 +43,23 @@ UNLIKE = (
     "low poly", "made of lego", "LED billboard", "glitch art", "a roman mosaic of", "a polaroid of",
     "a stained glass window of", "cross-stitch", "a knitted sweater with a pattern of", "anaglyph 3D",
 )  # fmt: skip
+NO_THING = 255  # stands for no thing in an image of things
+UNFILLED = 0x010204  # stands for what is inside a drawing but has no fill; no drawing has it
 # Adjectives that move a drawing's pixels.
 MOVING = ("broken", "halved", "moth-eaten", "furry", "melting", "pixelated", "blurry")
+
+
+@dataclass(frozen=True, eq=False)
+class FlatScene:
+    """A scene in plain colours; all arrays (H, W).
+
+    `page`: its closed line art, black on white. `fills`: 0xRRGGBB, NOTHING where paper shows; under lines it
+    does not matter. `things`: which of the scene's things is seen, -1 for none.
+    """
+
+    page: Bytes
+    fills: Whole
+    things: NDArray[np.int16]
 
 
 def draw_pair(scene: Scene, seed: int, size: int = 128) -> tuple[Image.Image, Image.Image]:
@@ -51,6 +72,32 @@ def draw_pair(scene: Scene, seed: int, size: int = 128) -> tuple[Image.Image, Im
     stage = set_stage(scene, seed, size * FINER)
     lines = _lines(stage.pieces, size * FINER)
     return paint_stage(stage).reduce(FINER), lines.reduce(FINER)
+
+
+def draw_flat(scene: Scene, seed: int, size: int = 256) -> FlatScene:
+    """A scene as a page to colour, and what colours belong in it: see FlatScene.
+
+    Raises LookupError for a scene whose things are not drawn plainly: halves, fillings and shadows.
+    """
+    stage = set_stage(scene, seed, size * FINER)
+    pieces = [piece for piece in stage.pieces if piece.alpha >= VISIBLE]
+    if any(piece.half_of or piece.filled_with or piece.dark for piece in pieces):
+        raise LookupError("a scene of halves, fillings or shadows has no plain colours")
+    side = size * FINER
+    page, things = Image.new("RGBA", (side, side)), Image.new("L", (side, side), NO_THING)
+    for piece in pieces:
+        sprite = _flat_sprite(piece)
+        x, y = piece.x + (piece.w - sprite.width) // 2, piece.y + (piece.h - sprite.height) // 2
+        lay(page, sprite, x, y)
+        number = NO_THING if piece.thing < 0 else piece.thing
+        things.paste(number, (x, y), sprite.getchannel("A").point(lambda alpha: 255 * (alpha >= 128)))
+    shown = np.asarray(page).astype(np.int32)[::FINER, ::FINER]
+    fills = shown[..., 0] << 16 | shown[..., 1] << 8 | shown[..., 2]
+    fills[(shown[..., 3] < 128) | (fills == UNFILLED)] = NOTHING
+    lines = _lines(pieces, side).reduce(FINER)
+    numbers = np.asarray(things)[::FINER, ::FINER].astype(np.int16)
+    numbers[numbers == NO_THING] = -1
+    return FlatScene(np.asarray(lines), fills, numbers)
 
 
 def paired_scene(seed: int, drawings: Collection[str] | None = None, places: bool = True) -> Scene:
@@ -93,7 +140,26 @@ def _still(scene: Scene) -> Scene:
     return replace(scene, things=things, style=style, view=view)
 
 
-def _lines(pieces: Block, side: int) -> Image.Image:
+def _flat_sprite(piece: Piece) -> Image.Image:
+    """A piece's fills: RGBA, opaque on its silhouette."""
+    w, h = max(2, piece.w), max(2, piece.h)
+    if piece.turn % 180 == 90:
+        w, h = h, w
+    side = SMALLEST
+    while side < max(w, h):
+        side *= 2
+    drawn_closed = _closed_drawing(piece.drawing, side, False)
+    fills = np.where(drawn_closed.fills == NOTHING, UNFILLED, drawn_closed.fills)
+    colours = np.stack([fills >> 16, fills >> 8 & 255, fills & 255], -1).astype(np.uint8)
+    picture = Image.fromarray(colours).convert("RGBA")
+    picture.putalpha(drawn_closed.silhouette.point(lambda alpha: 255 * (alpha >= 128)))
+    picture = picture.resize((w, h), Image.Resampling.NEAREST)
+    if piece.flip:
+        picture = picture.transpose(Image.Transpose.FLIP_LEFT_RIGHT)
+    return turned(picture, piece.turn)
+
+
+def _lines(pieces: Iterable[Piece], side: int) -> Image.Image:
     """The pieces' closed lines, later pieces covering earlier ones: L."""
     page = Image.new("RGBA", (side, side))
     for piece in pieces:
@@ -127,16 +193,24 @@ def _sized(name: str, w: int, h: int, rim: bool) -> Image.Image:
     side = SMALLEST
     while side < max(w, h):
         side *= 2
-    middles, silhouette = _closed_drawing(name, side, rim)
+    middles, silhouette, _ = _closed_drawing(name, side, rim)
     stroke = max(side / 36, LEAST_LINE * max(silhouette.width / w, silhouette.height / h))
     page = Image.fromarray(drawn(middles, stroke)).convert("RGBA")
     page.putalpha(silhouette)
     return page.resize((w, h), Image.Resampling.BOX)
 
 
+class _Closed(NamedTuple):
+    """A drawing cut to what is drawn: lines one pixel wide, silhouette (L), and fills under its lines."""
+
+    middles: Mask
+    silhouette: Image.Image
+    fills: Whole
+
+
 @lru_cache(KEPT)
-def _closed_drawing(name: str, side: int, rim: bool) -> tuple[Mask, Image.Image]:
-    """A drawing's lines one pixel wide, or only its `rim`; and its silhouette (L); cut to what is drawn."""
+def _closed_drawing(name: str, side: int, rim: bool) -> _Closed:
+    """A drawing, or only its `rim`."""
     silhouette = rasterised(read_svg(name), side).getchannel("A")
     box = silhouette.getbbox()
     assert box is not None, name
@@ -145,6 +219,7 @@ def _closed_drawing(name: str, side: int, rim: bool) -> tuple[Mask, Image.Image]
         # Its middle lies within what is drawn, as that of an outline does.
         inside = np.asarray(silhouette.filter(ImageFilter.MinFilter(2 * (side // 96) + 1))) >= 128
         colours, lines = np.where(inside, 1, NOTHING), np.zeros_like(lines)
-    middles = close_lines(colours, lines, side / 36).middles
+    closed = close_lines(colours, lines, side / 36)
     left, top, right, bottom = box
-    return middles[top:bottom, left:right], silhouette.crop(box)
+    part = np.s_[top:bottom, left:right]
+    return _Closed(closed.middles[part], silhouette.crop(box), closed.regions[part])

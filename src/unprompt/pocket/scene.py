@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from unprompt.errors import InputError
 from unprompt.pocket.adjectives import ADJECTIVES, SLOTS
@@ -90,6 +90,11 @@ class Thing:
         words = " ".join((*self.adjectives, self.entry.plural if plural and self.entry.plural else self.noun))
         first = article(words) if self.amount == "a" else amount.words
         return f"{first} {words}" if first else words
+
+    @property
+    def plain(self) -> Thing:
+        """The same without adjectives."""
+        return replace(self, adjectives=())
 
 
 @dataclass(frozen=True)
