@@ -14,7 +14,7 @@ import torch
 from torch import nn
 
 from unprompt.colouring_pages.config import PRESETS, DiscriminatorConfig, GeneratorConfig, PageTraining
-from unprompt.colouring_pages.generator_files import read_generator, read_generator_record, write_generator
+from unprompt.colouring_pages.generator_files import FORM, read_generator, write_generator
 from unprompt.colouring_pages.network import Discriminator, Generator, RepeatedConvolution, scaled
 from unprompt.colouring_pages.reference_checkpoint import (
     generator_names,
@@ -359,7 +359,7 @@ def test_a_generator_comes_back_from_its_file(half: bool, tmp_path: Path) -> Non
         expected = network.state_dict()[name]
         assert tensor.dtype == expected.dtype
         torch.testing.assert_close(tensor, expected, rtol=1e-3 if half else 0, atol=1e-3 if half else 0)
-    record = read_generator_record(path)
+    record = FORM.read_record(path)
     assert (record["what"], record["seconds"], record["bits"]) == ("a test", 3, 16 if half else 32)
     assert record["bytes"] == path.stat().st_size
     first = path.read_bytes()

@@ -20,7 +20,7 @@ from PIL import Image, ImageDraw
 from unprompt.cli.options import add_settings, settings_from
 from unprompt.colouring_pages import train as training
 from unprompt.colouring_pages.config import PageMachine, PageTraining
-from unprompt.colouring_pages.generator_files import read_generator, read_generator_record, write_generator
+from unprompt.colouring_pages.generator_files import FORM, read_generator, write_generator
 from unprompt.colouring_pages.network import Discriminator, Generator
 from unprompt.colouring_pages.train import (
     PagesLearnt,
@@ -109,7 +109,7 @@ def learnt_files(out: Path) -> dict[str, bytes]:
 def test_a_training_leaves_a_generator_with_its_record(whole: Path) -> None:
     network = read_generator(whole / "generator.safetensors")
     assert network.config == TINY.generator
-    record = read_generator_record(whole / "generator.safetensors")
+    record = FORM.read_record(whole / "generator.safetensors")
     assert PageTraining(**record["config"]) == TINY
     assert record["pairs"] == {"learnt_from": 12, "held_out": 5, "from": "a test"}
     assert record["steps"] == 6
@@ -243,7 +243,7 @@ def test_half_precision_learns_in_whole_weights(gan: str, folder: Path, tmp_path
     network = read_generator(tmp_path / "run" / "generator.safetensors")
     weights = torch.cat([parameter.detach().flatten() for parameter in network.parameters()])
     assert (weights != weights.bfloat16()).float().mean() > 0.5
-    assert read_generator_record(tmp_path / "run" / "generator.safetensors")["machine"]["precision"] == "bf16"
+    assert FORM.read_record(tmp_path / "run" / "generator.safetensors")["machine"]["precision"] == "bf16"
 
 
 def test_settings_become_options() -> None:
@@ -319,7 +319,7 @@ def test_learning_begins_with_given_weights(whole: Path, folder: Path, tmp_path:
     found = read_generator(tmp_path / "run" / "generator.safetensors").state_dict()
     for name, tensor in read_generator(path).state_dict().items():
         torch.testing.assert_close(found[name], tensor, atol=1e-6, rtol=0)
-    assert read_generator_record(tmp_path / "run" / "generator.safetensors")["config"]["weights"] == path.name
+    assert FORM.read_record(tmp_path / "run" / "generator.safetensors")["config"]["weights"] == path.name
     with pytest.raises(ConfigError, match=r"is of filters 4, and the settings say 8; give --filters 4"):
         run(folder, tmp_path / "other", replace(config, filters=8))
 

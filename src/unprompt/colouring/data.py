@@ -49,7 +49,7 @@ if TYPE_CHECKING:
     from numpy.random import Generator
     from numpy.typing import NDArray
 
-VISITS = 3  # triples in a row that are of one drawing in one place: drawing it takes longest
+VISITS = 4  # triples in a row that are of one drawing in one place: drawing it takes longest
 MADE = ("size", "pocket", "swapped", "split", "wordings", "seed")
 SHADES = 0.25  # how often a colour is named by one of its shades
 NAMED = {0: 0.12, 1: 0.3, 2: 0.45, 3: 0.13}  # how many colours are named
@@ -130,10 +130,16 @@ def _set_of(names: tuple[str, ...]) -> frozenset[str]:
 
 
 def paint_fills(known: KnownDrawing, fills: NDArray[np.int64]) -> Image.Image:
-    """The page with a colour (R,) in each region, NOTHING for paper: RGB, lines as they were."""
+    """The page with a colour (R,) in each region, NOTHING for paper: RGBA, transparent where paper shows.
+
+    Lines stay as they were. What knows no transparency sees paper as white.
+    """
+    labels = known.regions.spread
     colours = channels_of(np.concatenate([[WHITE], np.where(fills == NOTHING, WHITE, fills)]))
-    picture = colours[known.regions.spread].astype(np.uint16) * known.page[..., None] // 255
-    return Image.fromarray(picture.astype(np.uint8))
+    paper = np.concatenate([[True], fills == NOTHING])
+    picture = (colours[labels].astype(np.uint16) * known.page[..., None] // 255).astype(np.uint8)
+    alpha = np.where(paper[labels] & (known.page == 255), 0, 255).astype(np.uint8)
+    return Image.fromarray(np.dstack([picture, alpha]))
 
 
 # --- what is asked for, and what comes of it

@@ -15,7 +15,7 @@ class TripleSettings:
     """What triples are made: the same settings give the same, however many workers make them."""
 
     count: int = setting(20_000, "triples to make", metavar="N", least=1)
-    size: int = setting(256, "pixels a side", metavar="PIXELS", least=64, most=1024)
+    size: int = setting(192, "pixels a side", metavar="PIXELS", least=64, most=1024)
     pocket: float = setting(
         0.35, "share of triples that are pocket scenes; the others are single drawings", least=0, most=1
     )

@@ -40,8 +40,9 @@ CLEAR = frozenset(
         "silver",
     ]
 )
-_ASKED = re.compile(
-    r"(?:\b(?:is|are|in|mainly|mostly|some|painted|colou?red|colou?r|and|or|paint it|but)|,)\s*$"
+# After these stands a thing: "an orange", "two peaches", "a drawing of salmon".
+_BEFORE_THING = re.compile(
+    r"\b(?:an?|the|this|that|one|two|three|four|of|with|holding|eating)\s*$", re.IGNORECASE
 )
 _FUNCTION = (
     "a an the and or but with without in on of at to for by from beside near under over above behind between "
@@ -107,12 +108,14 @@ def _is_thing(words: str, match: re.Match[str]) -> bool:
         return False
     if name in BASIC and name != "orange":
         return False
-    follows = _BEFORE_NOUN.match(words, match.end())
-    return (
-        not follows
-        and not _ASKED.search(words[: match.start()].lower())
-        and bool(words[: match.start()].strip())
-    )
+    if not _BEFORE_THING.search(words[: match.start()]) or _BEFORE_NOUN.match(words, match.end()):
+        return False
+    return not _and_colour().match(words, match.end())  # "with orange and blue stripes"
+
+
+@cache
+def _and_colour() -> re.Pattern[str]:
+    return re.compile(rf"(?:,? and |,? or |, )(?:{_pattern().pattern})", re.IGNORECASE)
 
 
 @cache

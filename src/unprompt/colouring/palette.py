@@ -66,13 +66,15 @@ _SHADES = {
 }
 # The basic words of other languages, in the forms in which they stand before or after a noun.
 ABROAD = {
-    "black": "검은 검정 검은색 검정색 까만 schwarz schwarze schwarzer schwarzes schwarzen noir noire noirs negro negra 黒 黒い 黑色 黑",
-    "white": "하얀 하양 흰 흰색 하얀색 weiß weiße weißer weißes weißen blanc blanche blancs blanco blanca 白 白い 白色",
+    "black": "검은 검정 검은색 검정색 까만 schwarz schwarze schwarzer schwarzes schwarzen noir noire noirs negro "
+    "negra 黒 黒い 黑色 黑",
+    "white": "하얀 하양 흰 흰색 하얀색 weiß weiße weißer weißes weißen blanc blanche blancs blanco blanca 白 "
+    "白い 白色",
     "grey": "gray 회색 grau graue grauer graues grauen gris grise 灰色",
     "red": "빨간 빨강 빨간색 붉은 rote roter rotes roten rouge rouges rojo roja 赤 赤い 红色 红",
     "orange": "주황 주황색 오렌지색 orangefarben orangene naranja オレンジ色 橙色",
     "yellow": "노란 노랑 노란색 gelb gelbe gelber gelbes gelben jaune jaunes amarillo amarilla 黄色 黄色い 黄",
-    "green": "초록 초록색 녹색 푸른초록 grün grüne grüner grünes grünen vert verte verts verde 緑 緑色 绿色 绿",
+    "green": "초록 초록색 녹색 grün grüne grüner grünes grünen vert verte verts verde 緑 緑色 绿色 绿",
     "blue": "파란 파랑 파란색 푸른 blau blaue blauer blaues blauen bleu bleue bleus azul 青 青い 蓝色 蓝",
     "purple": "보라 보라색 자주색 lila violett violette morado morada 紫 紫色",
     "pink": "분홍 분홍색 핑크 핑크색 rosa ピンク ピンク色 粉色 粉红色",
@@ -97,6 +99,12 @@ SHADE_NAMES = {
     basic: tuple(shade.split(" ")[0] for shade in _SHADES.get(basic, "").split("|") if shade)
     for basic in BASIC
 }
+# What drawings mostly have: the fills of OpenMoji's (CC BY-SA 4.0), for what no word is about.
+USUAL = (
+    0xFFFFFF, 0xD0CFCE, 0x9B9B9A, 0x3F3F3F, 0x000000, 0xEA5A47, 0xD22F27, 0x9E231D, 0xF4AA41, 0xE27022,
+    0xFCEA2B, 0xF1B31C, 0xB1CC33, 0x5C9E31, 0x186648, 0x92D3F5, 0x61B2E4, 0x1E50A0, 0xB399C8, 0x8967AA,
+    0xFFA7C0, 0xE67A94, 0xA57939, 0x6A462F,
+)  # fmt: skip
 CODE = re.compile(r"#(?:[0-9a-f]{6}|[0-9a-f]{3})(?![0-9a-z])", re.IGNORECASE)
 
 

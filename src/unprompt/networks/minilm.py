@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
@@ -23,6 +23,16 @@ if TYPE_CHECKING:
 
 CHECKPOINT = "all-minilm-l6-v2"
 BATCH = 32
+
+
+class TokenStates(NamedTuple):
+    """A text's tokens, the special ones at both ends among them.
+
+    `states`: (T, 384) float32. `starts`: (T,) the character of the text at which each begins.
+    """
+
+    states: FloatArray
+    starts: tuple[int, ...]
 
 
 class PromptEncoder:
@@ -60,6 +70,19 @@ class PromptEncoder:
             list(texts), batch_size=BATCH, normalize_embeddings=True, show_progress_bar=False
         )
         return np.asarray(vectors, dtype=np.float32)
+
+    def encode_tokens(self, texts: Sequence[str]) -> list[TokenStates]:
+        """What the last layer says of each token of N texts: see TokenStates."""
+        if not texts:
+            return []
+        states = self._model.encode(
+            list(texts), batch_size=BATCH, output_value="token_embeddings", show_progress_bar=False
+        )
+        read = self._model.tokenizer(list(texts), return_offsets_mapping=True, truncation=True)
+        return [
+            TokenStates(np.asarray(one.cpu(), dtype=np.float32), tuple(start for start, _ in offsets))
+            for one, offsets in zip(states, read["offset_mapping"], strict=True)
+        ]
 
     def embed(self, prompts: Prompts) -> Embeddings:
         """Embeddings of prompts, by the same ids."""

@@ -1,0 +1,82 @@
+"""Settings of the small painter and of its training. Light: the command line is made of them."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from pathlib import Path
+
+from unprompt.learning.schedule import Schedule
+from unprompt.settings import DEVICES, check_settings, setting
+
+
+@dataclass(frozen=True)
+class PainterConfig:
+    """The small painter: all that decides the names and shapes of its weights."""
+
+    side: int = setting(160, "side in pixels at which line art is seen", least=32, most=512)
+    width: int = setting(128, "numbers that a region and a word are described by", least=8)
+    layers: int = setting(3, "in which regions look at each other and at the words", least=1)
+    heads: int = setting(4, "of attention", least=1)
+    filters: int = setting(24, "of the first convolution; the next have 2, 4 and 5 times as many", least=4)
+
+    def __post_init__(self) -> None:
+        check_settings(self)
+
+
+@dataclass(frozen=True)
+class PainterTraining(PainterConfig):
+    """Settings of a training of the small painter that decide its result."""
+
+    epochs: int = setting(12, "how often each triple is seen", least=1)
+    batch: int = setting(32, "triples a step", least=1)
+    learning_rate: float = setting(
+        1e-3, "peak, after a warm-up; then half a cosine to 0", metavar="LR", above=0, below=1
+    )
+    weight_decay: float = setting(0.02, "of what has two dimensions and more", least=0)
+    ema: float = setting(0.998, "decay of the moving average of the weights; 0: none", least=0, below=1)
+    other_colours: float = setting(
+        0.6,
+        "how often the named colours are taken for others, so that none belongs to a subject",
+        least=0,
+        most=1,
+    )
+    seed: int = setting(0, "of the first weights, the order and what is taken for what", least=0)
+
+    @property
+    def painter(self) -> PainterConfig:
+        """The network's own settings."""
+        return PainterConfig(self.side, self.width, self.layers, self.heads, self.filters)
+
+    def schedule(self, save_minutes: float) -> Schedule:
+        """How it learns."""
+        return Schedule(
+            epochs=self.epochs,
+            batch=self.batch,
+            learning_rate=self.learning_rate,
+            weight_decay=self.weight_decay,
+            seed=self.seed,
+            save_minutes=save_minutes,
+        )
+
+
+@dataclass(frozen=True)
+class PainterMachine:
+    """Settings of a training that decide how fast it is, not what comes out."""
+
+    device: str = setting("auto", DEVICES, metavar="DEVICE")
+    save_minutes: float = setting(
+        3.0, "minutes between two saves: what a kill can cost", least=0, below=math.inf
+    )
+
+    def __post_init__(self) -> None:
+        check_settings(self)
+
+
+@dataclass(frozen=True)
+class WeightsConfig:
+    """Which small painter paints."""
+
+    weights: Path | None = setting(
+        None, "painter.safetensors of `unprompt colour train`", shown="the one in the package", metavar="FILE"
+    )
