@@ -279,4 +279,5 @@ def _ground(known: KnownDrawing) -> NDArray[np.bool_]:
     border = np.unique(np.concatenate([labels[0], labels[-1], labels[:, 0], labels[:, -1]]))
     outer = np.zeros(known.regions.count + 1, bool)
     outer[border] = True
-    return outer[1:] & (known.fills == NOTHING)
+    found: NDArray[np.bool_] = outer[1:] & (known.fills == NOTHING)
+    return found

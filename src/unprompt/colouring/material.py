@@ -123,7 +123,7 @@ def _prepare(pairs: Pairs, side: int, encoder: Any, progress: Progress) -> Mater
         heard.extend(hear(captions[start : start + STEP], encoder))
     progress("reading captions", len(pairs), len(pairs))
     texts: dict[bytes, int] = {}
-    states = []
+    states: list[NDArray[np.float16]] = []
     text = np.empty(len(pairs), np.int64)
     for row, one in enumerate(heard):
         key = one.states.tobytes()

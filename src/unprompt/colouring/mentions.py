@@ -136,7 +136,8 @@ def _pattern() -> re.Pattern[str]:
     return re.compile(
         rf"(?P<code>{CODE.pattern})"
         rf"|(?:\b(?P<shade>{shades})[ -]*)?"
-        rf"(?P<name>\b(?:{options(plain + latin)})(?=(?:d?ish|[ -]?colou?red)?(?![^\W_]))|(?:{options(joined)}))"
+        rf"(?P<name>\b(?:{options(plain + latin)})(?=(?:d?ish|[ -]?colou?red)?(?![^\W_]))"
+        rf"|(?:{options(joined)}))"
         r"(?P<ending>d?ish|[ -]colou?red)?",
         re.IGNORECASE,
     )

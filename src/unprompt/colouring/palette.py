@@ -73,7 +73,8 @@ ABROAD = {
     "grey": "gray 회색 grau graue grauer graues grauen gris grise 灰色",
     "red": "빨간 빨강 빨간색 붉은 rote roter rotes roten rouge rouges rojo roja 赤 赤い 红色 红",
     "orange": "주황 주황색 오렌지색 orangefarben orangene naranja オレンジ色 橙色",
-    "yellow": "노란 노랑 노란색 gelb gelbe gelber gelbes gelben jaune jaunes amarillo amarilla 黄色 黄色い 黄",
+    "yellow": "노란 노랑 노란색 gelb gelbe gelber gelbes gelben jaune jaunes amarillo amarilla 黄色 "
+    "黄色い 黄",
     "green": "초록 초록색 녹색 grün grüne grüner grünes grünen vert verte verts verde 緑 緑色 绿色 绿",
     "blue": "파란 파랑 파란색 푸른 blau blaue blauer blaues blauen bleu bleue bleus azul 青 青い 蓝色 蓝",
     "purple": "보라 보라색 자주색 lila violett violette morado morada 紫 紫色",

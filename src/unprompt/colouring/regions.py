@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 LINE = 160  # of 255: what is darker is line
 GAP = 0.02  # line ends are joined to what is ahead within this share of the diagonal
 FACING = 0.04  # and to ends that look at them within this
+WORKED = 1024  # pixels of the longest side at which gaps are looked for
 
 
 @dataclass(frozen=True, eq=False)
@@ -56,29 +57,41 @@ class Regions:
         return spread
 
 
-def find_regions(page: Bytes, bridge: bool = True) -> Regions:
-    """The regions that the lines of a page (H, W) enclose, dark lines on white.
+def find_regions(page: Bytes, bridge: bool = True, smallest: float = 0.0) -> Regions:
+    """The regions that the lines of a page (H, W) enclose, dark lines on white, numbered in row order.
 
     `bridge`: line ends that look at each other, or at a line before them, part regions as if they met.
-    Connected over sides, not corners, so that lines one pixel wide part them.
+    `smallest`: what is smaller, as a share of the page, belongs to the lines. Connected over sides, not
+    corners, so that lines one pixel wide part them.
     """
-    with needed_for("colouring", "colouring", ConfigError):
+    with needed_for("colouring", "pages", ConfigError):
         from scipy import ndimage
     lines = page < LINE
-    walls = lines | bridged(lines) if bridge else lines
-    labels, _ = ndimage.label(~walls)
+    walls = lines | find_bridges(lines) if bridge else lines
+    labels, count = ndimage.label(~walls)
+    if smallest:
+        large = np.bincount(labels.ravel(), minlength=count + 1) >= smallest * page.size
+        large[0] = False
+        labels = (np.cumsum(large) * large).astype(np.int32)[labels]
     return Regions(labels)
 
 
-def bridged(lines: Mask) -> Mask:
-    """Lines (H, W), with their gaps closed."""
+def find_bridges(lines: Mask) -> Mask:
+    """What closes the gaps of lines (H, W): looked for at WORKED pixels a side at most."""
     from unprompt.colouring_pages.clean import close_gaps
 
     if not lines.any() or lines.all():
-        return lines
-    diagonal = float(np.hypot(*lines.shape))
-    closed: Mask = close_gaps(lines, GAP * diagonal, FACING * diagonal, 2.0)
-    return closed
+        return np.zeros_like(lines)
+    height, width = lines.shape
+    step = -(-max(height, width) // WORKED)
+    if step > 1:  # a line in any of the pixels that become one is a line
+        padded = np.pad(lines, ((0, -height % step), (0, -width % step)))
+        small = np.logical_or.reduce(padded.reshape(padded.shape[0] // step, step, -1, step), axis=(1, 3))
+    else:
+        small = lines
+    diagonal = float(np.hypot(*small.shape))
+    bridges: Mask = close_gaps(small, GAP * diagonal, FACING * diagonal, 2.0) & ~small
+    return bridges.repeat(step, 0).repeat(step, 1)[:height, :width] if step > 1 else bridges
 
 
 def fills_of(regions: Regions, fills: NDArray[np.integer]) -> NDArray[np.int64]:

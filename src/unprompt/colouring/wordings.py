@@ -29,8 +29,8 @@ _ONE = (
         "a picture of {a c n}", "this {n} in {c}",
     ),
     (
-        "I want {a c n}", "{a n} that is {c}", "please, {c} for the {n}", "turn the {n} {c}", "mostly {c} {n}",
-        "can you make it {c}?",
+        "I want {a c n}", "{a n} that is {c}", "please, {c} for the {n}", "turn the {n} {c}",
+        "mostly {c} {n}", "can you make it {c}?",
     ),
 )  # fmt: skip
 _TWO = (

@@ -1,0 +1,114 @@
+"""Line art as it comes: scans, photographs of paper, white on black, transparent, or no line art at all."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+from PIL import Image
+
+from unprompt.errors import ConfigError, InputError
+from unprompt.storage.packages import needed_for
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    Bytes = NDArray[np.uint8]
+
+LONGEST = 8192  # pixels a side; more are reduced
+DARK = 100  # of 255: a picture whose median is darker is white on black
+CLEAN = 250  # of 255: paper that is lighter needs no cleaning
+GROUND = 0.03  # of the longest side: dark things narrower than this are no ground
+MIDDLE = (70, 200)  # of 255, between black and white
+SHADED = 0.2  # of a picture's pixels between black and white, from which on it is no line art
+COLOURED = 24  # of 255: difference of channels from which on a pixel has a colour
+ALPHA = 128
+LINE = 1 / 160  # of the longest side, how wide the lines of a page are that is made of a picture
+
+
+@dataclass(frozen=True, eq=False)
+class LineArt:
+    """`page`: (H, W) uint8, dark lines on white. `alpha`: (H, W) the picture's own transparency, or None.
+
+    `told`: what was done to it, in sentences.
+    """
+
+    page: Bytes
+    alpha: Bytes | None
+    told: tuple[str, ...] = ()
+
+
+def read_line_art(picture: Image.Image) -> LineArt:
+    """Prepare a picture of any mode to be coloured.
+
+    Transparent is paper; uneven paper is made white; white on black is turned round. A picture that is no
+    line art, shaded or in colour, gets the lines of its colouring page.
+    """
+    if max(picture.size) > LONGEST:
+        picture = picture.copy()
+        picture.thumbnail((LONGEST, LONGEST))
+    if min(picture.size) < 1:
+        raise InputError("the picture has no pixels")
+    rgba = np.asarray(picture.convert("RGBA"))
+    alpha = rgba[..., 3]
+    clear = bool((alpha < ALPHA).any())
+    over = Image.new("RGBA", picture.size, "white")
+    over.alpha_composite(picture.convert("RGBA"))
+    rgb = np.asarray(over.convert("RGB"))
+    told: list[str] = []
+    page = np.asarray(Image.fromarray(rgb).convert("L"))
+    if np.median(page) < DARK:
+        page, rgb = 255 - page, 255 - rgb
+        told.append("it is white on black, and was turned round")
+    if np.percentile(page, 75) < CLEAN:
+        page = flatten_paper(page)
+    if is_shaded(page, rgb):
+        page = _page_of(rgb)
+        told.append("it is no line art, so its colouring page was made first")
+    return LineArt(page, alpha if clear else None, tuple(told))
+
+
+def flatten_paper(page: Bytes) -> Bytes:
+    """A grey picture (H, W) with its paper white, however it was lit: each pixel as a share of the paper
+    around it, which is what remains when all that is dark and narrow is taken away (a grey closing)."""
+    with needed_for("colouring", "pages", ConfigError):
+        from scipy import ndimage
+    height, width = page.shape
+    scale = max(1.0, max(height, width) / 512)
+    small = Image.fromarray(page).resize(
+        (max(1, round(width / scale)), max(1, round(height / scale))), Image.Resampling.BOX
+    )
+    reach = max(3, round(GROUND * max(small.size)) | 1)
+    ground = ndimage.grey_closing(np.asarray(small), size=(reach, reach))
+    ground = ndimage.uniform_filter(ground.astype(np.float32), reach)
+    paper = np.asarray(Image.fromarray(ground).resize((width, height), Image.Resampling.BILINEAR))
+    share = page / np.maximum(paper, 1)
+    # What is nearly as light as the paper is paper, and dark ink is black.
+    flat: Bytes = np.rint(255 * np.clip((share - 0.35) / 0.5, 0, 1)).astype(np.uint8)
+    return flat
+
+
+def is_shaded(page: Bytes, rgb: Bytes) -> bool:
+    """Whether a picture has areas between black and white, or in colour: then it is no line art."""
+    low, high = MIDDLE
+    step = max(1, max(page.shape) // 512)
+    small = page[::step, ::step]
+    if ((small > low) & (small < high)).mean() > SHADED:
+        return True
+    seen = rgb[::step, ::step].astype(np.int16)
+    coloured = (seen.max(2) - seen.min(2)) > COLOURED
+    # Old paper is yellowish all over; colours differ from place to place.
+    return bool((coloured & (small < CLEAN)).mean() > SHADED)
+
+
+def _page_of(rgb: Bytes) -> Bytes:
+    from unprompt.colouring_pages.extract import open_extractor
+    from unprompt.colouring_pages.page import draw_page
+    from unprompt.colouring_pages.page_config import PageConfig
+
+    config = PageConfig()
+    drawing = draw_page(Image.fromarray(rgb), open_extractor(config), config.detail).drawing
+    width, height = rgb.shape[1::-1]
+    lines = drawing.render(width, LINE * max(width, height))
+    return np.asarray(lines.resize((width, height)))

@@ -1,0 +1,37 @@
+"""Settings of colouring line art. Light: the command line is made of them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from unprompt.settings import check_settings, setting
+
+CRAYONS = {
+    "8": "black red orange yellow green blue purple brown",
+    "16": "black white grey red crimson orange peach yellow lime green teal blue sky purple pink brown",
+}
+
+
+@dataclass(frozen=True)
+class PaintConfig:
+    """How the small painter colours."""
+
+    seed: int = setting(0, "0: the likeliest colours; others vary what no word is about", least=0)
+    crayons: str = setting(
+        "any", "only these: any colour, a box of 8 or of 16 crayons", choices=("any", *CRAYONS)
+    )
+    palette: Path | None = setting(None, "take the colours of this picture", metavar="IMAGE")
+    paper: str = setting(
+        "white", "what is not coloured: white, or transparent", choices=("white", "transparent")
+    )
+    bridge: bool = setting(True, "close gaps between lines, so that colour does not run out")
+    weights: Path | None = setting(
+        None,
+        "painter.safetensors of `unprompt colour train`",
+        shown="the painter in the package",
+        metavar="FILE",
+    )
+
+    def __post_init__(self) -> None:
+        check_settings(self)
