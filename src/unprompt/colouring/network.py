@@ -85,20 +85,21 @@ class Painter(nn.Module):  # type: ignore[misc]
 
 
 class _Eye(nn.Module):  # type: ignore[misc]
-    """Line art (B, 1, S, S) -> what is at each place (B, LOOKED, S / 2, S / 2), and of all (B, deepest)."""
+    """Line art (B, 1, S, S) -> what is at each place (B, LOOKED, S / 4, S / 4), and of all (B, deepest)."""
 
     def __init__(self, filters: int) -> None:
         super().__init__()
-        widths = [filters, 2 * filters, 4 * filters, 5 * filters]
+        widths = [3 * filters, 6 * filters, 6 * filters]
         self.deepest = widths[-1]
-        before = [1, *widths]
+        before = [filters, *widths]
+        self.stem = _convolution(1, filters, 2)
         self.down = nn.ModuleList(
-            nn.Sequential(_convolution(before[n], widths[n], 2), _Block(widths[n])) for n in range(4)
+            nn.Sequential(_convolution(before[n], widths[n], 2), _Block(widths[n])) for n in range(3)
         )
         self.across = nn.ModuleList(nn.Conv2d(width, LOOKED, 1) for width in widths)
 
     def forward(self, ink: Tensor) -> tuple[Tensor, Tensor]:
-        seen = ink
+        seen = self.stem(ink)
         levels = []
         for down in self.down:
             seen = down(seen)

@@ -6,6 +6,7 @@ import math
 from dataclasses import dataclass
 from pathlib import Path
 
+from unprompt.errors import ConfigError
 from unprompt.learning.schedule import Schedule
 from unprompt.settings import DEVICES, check_settings, setting
 
@@ -14,14 +15,18 @@ from unprompt.settings import DEVICES, check_settings, setting
 class PainterConfig:
     """The small painter: all that decides the names and shapes of its weights."""
 
-    side: int = setting(160, "side in pixels at which line art is seen", least=32, most=512)
+    side: int = setting(128, "side in pixels at which line art is seen", least=32, most=512)
     width: int = setting(128, "numbers that a region and a word are described by", least=8)
     layers: int = setting(3, "in which regions look at each other and at the words", least=1)
     heads: int = setting(4, "of attention", least=1)
-    filters: int = setting(24, "of the first convolution; the next have 2, 4 and 5 times as many", least=4)
+    filters: int = setting(
+        16, "of the first convolution, a multiple of 8; the next have 3 and 6 times as many", least=8
+    )
 
     def __post_init__(self) -> None:
         check_settings(self)
+        if self.filters % 8:
+            raise ConfigError(f"filters must be a multiple of 8, got {self.filters}")
 
 
 @dataclass(frozen=True)
