@@ -61,6 +61,18 @@ class PromptEncoder:
         )
         return np.asarray(vectors, dtype=np.float32)
 
+    def token_states(self, texts: Sequence[str]) -> list[FloatArray]:
+        """N texts -> for each (T, 384) float32: what the network makes of its T tokens, with both marks.
+
+        A text's embedding is the mean of these, at unit length.
+        """
+        if not texts:
+            return []
+        states = self._model.encode(
+            list(texts), batch_size=BATCH, output_value="token_embeddings", show_progress_bar=False
+        )
+        return [np.asarray(one.cpu().numpy(), dtype=np.float32) for one in states]
+
     def embed(self, prompts: Prompts) -> Embeddings:
         """Embeddings of prompts, by the same ids."""
         return Embeddings(prompts.ids, self.encode(prompts.texts))
