@@ -68,8 +68,8 @@ _SHADES = {
 ABROAD = {
     "black": "검은 검정 검은색 검정색 까만 schwarz schwarze schwarzer schwarzes schwarzen noir noire noirs negro "
     "negra 黒 黒い 黑色 黑",
-    "white": "하얀 하양 흰 흰색 하얀색 weiß weiße weißer weißes weißen blanc blanche blancs blanco "
-    "blanca 白 白い 白色",
+    "white": "하얀 하양 흰 흰색 하얀색 weiß weiße weißer weißes weißen "
+    "blanc blanche blancs blanco blanca 白 白い 白色",
     "grey": "gray 회색 grau graue grauer graues grauen gris grise 灰色",
     "red": "빨간 빨강 빨간색 붉은 rote roter rotes roten rouge rouges rojo roja 赤 赤い 红色 红",
     "orange": "주황 주황색 오렌지색 orangefarben orangene naranja オレンジ色 橙色",

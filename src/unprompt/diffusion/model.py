@@ -107,21 +107,18 @@ def load_pipeline(folder: Path, scheduler: str, dtype: str, device: str) -> Any:
 
     Raises CheckpointError for missing and damaged files, RunError where it does not fit into the memory.
     """
-    model_files(folder)
-    tokenizer = load_tokenizer(folder)
-    diffusers = _library("diffusers")
-    # Both would write a line for every picture whose prompt is cut; `check` tells it once for all.
-    diffusers.utils.logging.set_verbosity_error()
-    _library("transformers").utils.logging.set_verbosity_error()
     try:
-        pipeline = diffusers.StableDiffusionPipeline(
-            tokenizer=tokenizer,
-            scheduler=_load_scheduler(folder, scheduler),
-            **{part: _load_network(folder, part, dtype) for part in NETWORKS},
-            safety_checker=None,
-            feature_extractor=None,
-            requires_safety_checker=False,
-        ).to(device)
+        pipeline = (
+            _library("diffusers")
+            .StableDiffusionPipeline(
+                **load_parts(folder, dtype),
+                scheduler=load_scheduler(folder, scheduler),
+                safety_checker=None,
+                feature_extractor=None,
+                requires_safety_checker=False,
+            )
+            .to(device)
+        )
     except (RuntimeError, MemoryError) as error:
         if not is_out_of_memory(error):
             raise
@@ -131,6 +128,20 @@ def load_pipeline(folder: Path, scheduler: str, dtype: str, device: str) -> Any:
         ) from error
     pipeline.set_progress_bar_config(disable=True)
     return pipeline
+
+
+def load_parts(folder: Path, dtype: str) -> dict[str, Any]:
+    """The tokenizer and the three networks of a folder by their names, on the CPU, as pipelines take them.
+
+    The networks are in evaluation mode and want no gradients. Raises CheckpointError for missing and damaged
+    files.
+    """
+    model_files(folder)
+    tokenizer = load_tokenizer(folder)
+    # Both would write a line for every picture whose prompt is cut; `check` tells it once for all.
+    for library in ("diffusers", "transformers"):
+        _library(library).utils.logging.set_verbosity_error()
+    return {"tokenizer": tokenizer, **{part: _load_network(folder, part, dtype) for part in NETWORKS}}
 
 
 def repainting(pipeline: Any) -> Any:
@@ -186,7 +197,11 @@ def find_too_long(tokenizer: Any, prompts: Sequence[str]) -> list[int]:
     return long
 
 
-def _load_scheduler(folder: Path, name: str) -> Any:
+def load_scheduler(folder: Path, name: str) -> Any:
+    """One of SCHEDULERS with the noise schedule and prediction type of a model folder.
+
+    Raises CheckpointError where the folder's settings cannot be read.
+    """
     class_name, changes = SCHEDULERS[name]
     kind = getattr(_library("diffusers"), class_name)
     try:

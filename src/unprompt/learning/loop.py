@@ -94,6 +94,22 @@ class Samples:
             raise ConfigError(f"samples come every step at most, got every {self.every}")
 
 
+@dataclass(frozen=True, eq=False)
+class Checkpoints:
+    """What is kept of the networks on the way, each so many steps.
+
+    `keep`: the networks as `Samples.draw` gets them, and the steps done. It is asked again for what it has
+    kept before where a training goes on after a kill, with the same weights.
+    """
+
+    every: int
+    keep: Callable[[Mapping[str, torch.nn.Module], int], None]
+
+    def __post_init__(self) -> None:
+        if self.every < 1:
+            raise ConfigError(f"checkpoints come every step at most, got every {self.every}")
+
+
 @dataclass(frozen=True)
 class Learnt:
     """What a training has come to: its seconds over all starts, and the mean loss in the last epoch."""
@@ -144,11 +160,14 @@ class Loop:
         samples: Samples | None = None,
         remedy: str = "start again with a lower learning_rate",
         progress: Progress = silent,
+        most_steps: int | None = None,
+        checkpoints: Checkpoints | None = None,
     ) -> None:
         """Take up an earlier start's work from `out`/.work where there is any, else begin at `start`.
 
         `accumulate`: parts that a process cuts its share of a batch into, one after the other in memory.
-        `remedy`: what to do where the loss is not a number.
+        `remedy`: what to do where the loss is not a number. `most_steps`: the end, where it comes before that
+        of all epochs; the last epoch is then cut short.
         """
         if len({part.name for part in parts}) < len(parts):
             raise ConfigError(f"parts need names of their own, got {', '.join(part.name for part in parts)}")
@@ -158,10 +177,15 @@ class Loop:
         self._out = out
         self._accumulate = accumulate
         self._samples = samples
+        self._checkpoints = checkpoints
         self._remedy = remedy
         self._report = progress if accelerator.is_main_process else silent
         self._batch = min(schedule.batch, len(examples.rows))
-        self._steps = schedule.epochs * len(self._epoch_batches(1))
+        whole = len(self._all_batches(1))
+        self._steps = schedule.epochs * whole
+        if most_steps is not None and most_steps < self._steps:
+            self._steps = most_steps
+        self._epochs = -(-self._steps // whole)
         found = read_state(out / WORK)  # before `prepare`, where processes meet: later one may have saved
         self._learners = [Learner(part, schedule, accelerator) for part in parts]
         self._standing = start or Standing()
@@ -180,6 +204,11 @@ class Loop:
         return self._standing.rows
 
     @property
+    def last_epoch(self) -> int:
+        """The number of the epoch that ends the training."""
+        return self._epochs
+
+    @property
     def step(self) -> int:
         """The optimiser's steps so far."""
         return self._standing.step
@@ -196,7 +225,7 @@ class Loop:
 
     def epochs(self) -> Iterator[Row]:
         """Learn, epoch by epoch; each has to be finished by `finish_epoch` before the next is asked for."""
-        while self._standing.epoch <= self._schedule.epochs:
+        while self._standing.epoch <= self._epochs:
             self._learn_epoch()
             standing = self._standing
             images = standing.batches * self._batch
@@ -232,8 +261,13 @@ class Loop:
             write_state(self._out / WORK, self._standing, tensors)
         self._saved = time.monotonic()
 
-    def _epoch_batches(self, epoch: int) -> list[Ints]:
+    def _all_batches(self, epoch: int) -> list[Ints]:
         return epoch_batches(self._examples.rows, self._batch, self._schedule.seed, epoch)
+
+    def _epoch_batches(self, epoch: int) -> list[Ints]:
+        """The batches of an epoch, of the last one no more than there are steps left."""
+        whole = self._all_batches(epoch)
+        return whole[: self._steps - (epoch - 1) * len(whole)]
 
     def _learn_epoch(self) -> None:
         epoch, first = self._standing.epoch, self._standing.batches
@@ -253,6 +287,7 @@ class Loop:
                 sums = _added(sums, self._step(batches))
                 self._standing = replace(self._standing, batches=number, step=self._standing.step + 1)
                 self._draw()  # before a save: a training that goes on from there does not look back
+                self._keep()
                 if number % every == 0 or number == len(whole):
                     self._check(sums)
                     sums = {}
@@ -325,13 +360,28 @@ class Loop:
         path = self._out / "samples" / f"{step:07d}.png"
         if path.exists():
             return
-        for network in self.networks.values():
-            network.eval()
         torch.manual_seed(derive_seed(self._schedule.seed, "samples", step))
-        with torch.no_grad():
-            picture = samples.draw(self.networks, step)
+        with self._at_rest() as networks:
+            picture = samples.draw(networks, step)
         with writing(path) as stream:
             picture.save(stream, format="PNG")
+
+    def _keep(self) -> None:
+        """Keep a checkpoint where one is due."""
+        checkpoints, step = self._checkpoints, self._standing.step
+        if checkpoints is None or step % checkpoints.every or not self._accelerator.is_main_process:
+            return
+        with self._at_rest() as networks:
+            checkpoints.keep(networks, step)
+
+    @contextmanager
+    def _at_rest(self) -> Iterator[dict[str, torch.nn.Module]]:
+        """The networks as they are used: in evaluation mode and without gradients."""
+        networks = self.networks
+        for network in networks.values():
+            network.eval()
+        with torch.no_grad():
+            yield networks
         for learner in self._learners:
             learner.objective.train()
 

@@ -72,7 +72,10 @@ class PromptEncoder:
         return np.asarray(vectors, dtype=np.float32)
 
     def encode_tokens(self, texts: Sequence[str]) -> list[TokenStates]:
-        """What the last layer says of each token of N texts: see TokenStates."""
+        """What the last layer says of each token of N texts: see TokenStates.
+
+        A text's embedding is the mean of its tokens' states, at unit length.
+        """
         if not texts:
             return []
         states = self._model.encode(
