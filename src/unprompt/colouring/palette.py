@@ -66,8 +66,8 @@ _SHADES = {
 }
 # The basic words of other languages, in the forms in which they stand before or after a noun.
 ABROAD = {
-    "black": "검은 검정 검은색 검정색 까만 schwarz schwarze schwarzer schwarzes schwarzen noir noire noirs negro "
-    "negra 黒 黒い 黑色 黑",
+    "black": "검은 검정 검은색 검정색 까만 schwarz schwarze schwarzer schwarzes schwarzen "
+    "noir noire noirs negro negra 黒 黒い 黑色 黑",
     "white": "하얀 하양 흰 흰색 하얀색 weiß weiße weißer weißes weißen "
     "blanc blanche blancs blanco blanca 白 白い 白色",
     "grey": "gray 회색 grau graue grauer graues grauen gris grise 灰色",
