@@ -14,14 +14,14 @@ from PIL import Image
 
 from unprompt.colouring.examples import CHOICES, hear, see
 from unprompt.colouring.line_art import LineArt, read_line_art
-from unprompt.colouring.mentions import Mention
+from unprompt.colouring.mentions import Mention, find_mentions
 from unprompt.colouring.network import Painter
 from unprompt.colouring.paint_config import CRAYONS, PaintConfig
 from unprompt.colouring.painter import choose, colours_of
 from unprompt.colouring.painter_files import read_painter
 from unprompt.colouring.palette import BASIC, WHITE, channels_of, lab_of, names
 from unprompt.colouring.regions import Regions, find_regions
-from unprompt.errors import InputError
+from unprompt.errors import ConfigError, InputError
 from unprompt.networks.minilm import PromptEncoder
 from unprompt.pocket.closing import NOTHING
 from unprompt.storage.images import read_image
@@ -45,6 +45,29 @@ class Hint(NamedTuple):
     x: int
     y: int
     rgb: int
+
+
+def read_hint(text: str) -> Hint:
+    """A hint as it is typed: "120,80,navy", "120,80,#2e8b57" or "120,80,paper". Raises ConfigError."""
+    parts = text.split(",", 2)
+    try:
+        x, y = (int(part) for part in parts[:2])
+        name = parts[2]
+    except (ValueError, IndexError):
+        raise ConfigError(f"hint '{text}' is not X,Y,COLOUR, such as 120,80,navy") from None
+    return Hint(x, y, read_colour(name))
+
+
+def read_colour(text: str) -> int:
+    """A colour's name or code as 0xRRGGBB, "paper" as NOTHING. Raises ConfigError for what is none."""
+    if text.strip().lower() == "paper":
+        return NOTHING
+    mentions = find_mentions(text.strip())
+    if len(mentions) != 1 or mentions[0].end - mentions[0].start != len(text.strip()):
+        raise ConfigError(
+            f"'{text}' is no colour; write a name such as navy, a code such as #2e8b57, or paper"
+        )
+    return mentions[0].colour.rgb
 
 
 @dataclass(frozen=True, eq=False)
