@@ -36,7 +36,7 @@ from unprompt.text.english import counted
 if TYPE_CHECKING:
     from _typeshed import DataclassInstance
 
-PAINT_EXAMPLE = """\
+EXAMPLE = """\
   unprompt colour paint dragon.png "a green dragon with yellow wings" --out painted.png
   unprompt colour paint dragon.svg "a crimson dragon" --out painted.svg --variants 3
   unprompt colour paint page.png "a house" --hint 120,80,navy --crayons 8 --out painted.png
@@ -81,7 +81,7 @@ def add(parser: argparse.ArgumentParser) -> None:
 
 def _add_paint(actions: Any) -> None:
     parser = declare(actions, "paint", "colour line art as words say")
-    complete(parser, run_paint, PAINT_EXAMPLE)
+    complete(parser, run, EXAMPLE)
     parser.add_argument("image", type=Path, nargs="?", metavar="LINE_ART", help="an image, or an .svg")
     parser.add_argument("words", nargs="?", help='what is in which colour: "a red fox with a white tail"')
     parser.add_argument(
@@ -136,7 +136,7 @@ def _add_grade(actions: Any) -> None:
 
 def _add_train(actions: Any) -> None:
     parser = declare(actions, "train", "teach an engine to colour by words, of pairs with captions")
-    complete(parser, run, TRAIN_EXAMPLE)
+    complete(parser, run_train, TRAIN_EXAMPLE)
     parser.add_argument("pairs", type=Path, metavar="PAIRS", help="pairs, in any layout of docs/formats.md")
     parser.add_argument("--out", type=Path, required=True, metavar="RUN", help="folder for model and curves")
     known = "; ".join(f"{name}: {about}" for name, about in ENGINES.items())
@@ -156,7 +156,7 @@ def _add_train(actions: Any) -> None:
             declared |= {item.name for item in fields(kind)}
 
 
-def run(options: argparse.Namespace) -> None:
+def run_train(options: argparse.Namespace) -> None:
     """Train by the engine that was asked for."""
     options.when_interrupted = "run the same command again to go on from the last save"
     _check_engine_options(options)
@@ -182,7 +182,7 @@ def run_data(options: argparse.Namespace) -> None:
         print(f"{counted(written.pairs, 'triple')}: {written.out}")
 
 
-def run_paint(options: argparse.Namespace) -> None:
+def run(options: argparse.Namespace) -> None:
     """Colour one drawing, or those of a table."""
     if (options.csv is None) == (options.image is None):
         raise ConfigError("name one drawing and words for it, or a table of them with --csv")
