@@ -15,7 +15,7 @@ import numpy as np
 from PIL import Image
 
 from unprompt.colouring.mentions import Mention, find_mentions, with_placeholders
-from unprompt.colouring.palette import PAPER, USUAL, lab_of
+from unprompt.colouring.palette import PAPER, USUAL, classes_of, lab_of
 from unprompt.colouring.regions import Regions, fills_of, find_regions
 from unprompt.pocket.closing import NOTHING
 
@@ -33,8 +33,7 @@ SHAPE = 12  # numbers that a region's shape is described by
 SLOTS = 6  # colours of a text that can be pointed at
 TOKENS = 48
 CHOICES = 1 + len(USUAL)  # that need no word: paper, and the usual colours
-IGNORED = -1
-NEAR = 6.0  # CIELAB, up to which a colour is one of those
+IGNORED = -1  # what fills up a batch
 
 
 @dataclass(frozen=True, eq=False)
@@ -152,13 +151,15 @@ def _heard(tokens: TokenStates, starts: tuple[int, ...], mentions: tuple[Mention
 def targets_of(fills: Ints, mentions: Sequence[Mention]) -> Ints:
     """What is right for regions with these fills (R,), 0xRRGGBB or NOTHING: (R,).
 
-    CHOICES + m where the m-th mention names the colour; else 0 for paper, 1 + n for the n-th of USUAL; and
-    IGNORED for other colours.
+    CHOICES + m where the m-th mention names the colour; else 0 for paper, 1 + n for the n-th of USUAL, which
+    is the nearest (CIELAB) of the same basic colour.
     """
-    found = np.full(len(fills), IGNORED)
+    found = np.zeros(len(fills), np.int64)
     if len(fills):
-        far = np.sqrt(((lab_of(np.maximum(fills, 0))[:, None] - lab_of(np.array(USUAL))) ** 2).sum(2))
-        found = np.where(far.min(1) <= NEAR, 1 + far.argmin(1), IGNORED)
+        usual, rgb = np.array(USUAL), np.maximum(fills, 0)
+        far = ((lab_of(rgb)[:, None] - lab_of(usual)) ** 2).sum(2)
+        far[classes_of(rgb)[:, None] != classes_of(usual)] = np.inf
+        found = 1 + far.argmin(1)
     for number, mention in reversed(list(enumerate(mentions))):
         found[fills == mention.colour.rgb] = CHOICES + number
     found[fills == NOTHING] = PAPER
