@@ -68,8 +68,8 @@ def see(page: Bytes, regions: Regions, side: int) -> Seen:
     """Prepare line art (H, W) uint8, black on white, with its regions."""
     order = 1 + np.argsort(-regions.areas[1:], kind="stable")
     ink = 255 - np.asarray(_squared(page, side))
-    points = _points_of(regions, order)
-    return Seen(ink, points, _shapes_of(regions, order), order)
+    pixels = np.argsort(regions.labels.ravel(), kind="stable")  # those of each region one after the other
+    return Seen(ink, _points_of(regions, order, pixels), _shapes_of(regions, order, pixels), order)
 
 
 def _squared(page: Bytes, side: int) -> Image.Image:
@@ -83,20 +83,18 @@ def _squared(page: Bytes, side: int) -> Image.Image:
     return square
 
 
-def _points_of(regions: Regions, order: Ints) -> Floats:
+def _points_of(regions: Regions, order: Ints, pixels: Ints) -> Floats:
     """Points spread evenly over each region's pixels, in row order: (R, POINTS, 2)."""
     height, width = regions.labels.shape
-    flat = regions.labels.ravel()
-    sorted_pixels = np.argsort(flat, kind="stable")
     ends = np.cumsum(regions.areas)
     starts, areas = ends[order - 1], regions.areas[order]
     at = starts[:, None] + ((np.arange(POINTS) + 0.5) / POINTS * areas[:, None]).astype(np.int64)
-    y, x = np.divmod(sorted_pixels[at], width)
+    y, x = np.divmod(pixels[at], width)
     longer = max(height, width)
     return np.stack([(2 * x + 1 - width) / longer, (2 * y + 1 - height) / longer], -1).astype(np.float32)
 
 
-def _shapes_of(regions: Regions, order: Ints) -> Floats:
+def _shapes_of(regions: Regions, order: Ints, pixels: Ints) -> Floats:
     """Size, place, box, width and neighbourhood of each region: (R, SHAPE), about -1 … 1."""
     from scipy import ndimage
 
@@ -110,7 +108,8 @@ def _shapes_of(regions: Regions, order: Ints) -> Floats:
     x = np.bincount(labels.ravel(), np.tile(np.arange(width), height), regions.count + 1)[order] / areas
     y = np.bincount(labels.ravel(), np.repeat(np.arange(height), width), regions.count + 1)[order] / areas
     inner = ndimage.distance_transform_edt(labels > 0)
-    depth = ndimage.maximum(inner, labels, order)
+    starts = np.cumsum(regions.areas)[:-1]
+    depth = np.maximum.reduceat(inner.ravel()[pixels], starts)[order - 1] if len(order) else np.zeros(0)
     left, top, right, bottom = ((2 * sides - [width, height, width, height]) / longer).T
     on_border = (sides[:, 0] == 0) | (sides[:, 1] == 0) | (sides[:, 2] == width) | (sides[:, 3] == height)
     box = (sides[:, 2] - sides[:, 0]) * (sides[:, 3] - sides[:, 1])

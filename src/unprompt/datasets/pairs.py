@@ -222,7 +222,7 @@ def _nothing_found(path: Path) -> InputError:
 
 
 def join_pairs(sets: Iterable[Pairs]) -> Pairs:
-    """Several sets of pairs as one, in their order; where ids are the same, all begin with their set's number.
+    """Several sets of pairs as one, in order; where ids are the same, all begin with their set's number.
 
     Captions are "" in a set that has none, if any has.
     """
