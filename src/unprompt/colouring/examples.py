@@ -114,8 +114,8 @@ def _shapes_of(regions: Regions, order: Ints, pixels: Ints) -> Floats:
     on_border = (sides[:, 0] == 0) | (sides[:, 1] == 0) | (sides[:, 2] == width) | (sides[:, 3] == height)
     box = (sides[:, 2] - sides[:, 0]) * (sides[:, 3] - sides[:, 1])
     columns = [
-        np.log10(areas / (height * width)) / 2 + 1, 2 * x / longer - width / longer,
-        2 * y / longer - height / longer, left, top, right, bottom, areas / box, on_border,
+        np.log10(areas / (height * width)) / 2 + 1, (2 * x + 1 - width) / longer,
+        (2 * y + 1 - height) / longer, left, top, right, bottom, areas / box, on_border,
         np.log10(np.maximum(depth, 0.5) / longer) + 1.5, np.sqrt(areas / (height * width)),
         np.arange(len(order)) / 16,
     ]  # fmt: skip
