@@ -87,22 +87,8 @@ def test_the_command_trains_and_grades(
     triples: Pairs, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     folder = str(triples.sources[0].path.parent)
-    sizes = [
-        "--side",
-        "32",
-        "--width",
-        "16",
-        "--layers",
-        "1",
-        "--heads",
-        "2",
-        "--filters",
-        "8",
-        "--epochs",
-        "1",
-        "--batch",
-        "8",
-    ]
+    tiny = {"side": 32, "width": 16, "layers": 1, "heads": 2, "filters": 8, "epochs": 1, "batch": 8}
+    sizes = [f"--{name}={value}" for name, value in tiny.items()]
     assert not main(["colour", "train", folder, "--out", str(tmp_path / "run"), *sizes, "--json"])
     path = json.loads(capsys.readouterr().out)["out"]
     page = tmp_path / "grade.html"
