@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from unprompt.colouring_pages.methods import measure_diagonal
 from unprompt.colouring_pages.skeleton import (
     NEIGHBOURS,
     Rim,
@@ -35,7 +36,10 @@ DETAILS = {"low": 2.0, "middle": 1.0, "high": 0.5}  # what the least sizes of th
 
 @dataclass(frozen=True)
 class CleanSettings:
-    """How ink becomes lines. Lengths are shares of the page's diagonal, or strokes: the ink's line width."""
+    """How ink becomes lines. Lengths are shares of the page's diagonal, or strokes: the ink's line width.
+
+    The diagonal of a page more than four times as long as it is broad is that of a part of it.
+    """
 
     detail: str = setting("middle", "how much of small things and patterns stays", choices=tuple(DETAILS))
     sure: float = setting(0.5, "ink from here on is line", above=0, most=1)
@@ -100,7 +104,7 @@ def clean(ink: NDArray[np.float32], settings: CleanSettings | None = None) -> Ma
     ink = (true_as_one(given) if given.dtype == bool else given).astype(np.float32)
     if not (ink.min() >= 0 and ink.max() <= 1):  # not a number is neither
         raise InputError(f"ink is from 0 (paper) to 1 (line), got {ink.min():g} to {ink.max():g}")
-    diagonal = float(np.hypot(*ink.shape))
+    diagonal = measure_diagonal(ink.shape)
     kept = DETAILS[settings.detail]
     lines = find_lines(ink, settings.likely, settings.sure)
     coarse = max(1, int(settings.least_stroke * diagonal / 2))  # finer is no use, and thinning takes longest

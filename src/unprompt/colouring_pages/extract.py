@@ -10,7 +10,7 @@ from PIL import Image
 
 from unprompt.colouring_pages.choosing import find_own_lines, is_photograph, take_own_lines
 from unprompt.colouring_pages.clean import CleanSettings, clean
-from unprompt.colouring_pages.methods import CLASSIC, resized
+from unprompt.colouring_pages.methods import CLASSIC, find_longest_side, resized
 from unprompt.colouring_pages.page_config import PageConfig
 from unprompt.colouring_pages.tiles import draw_in_tiles
 from unprompt.errors import ConfigError
@@ -67,8 +67,8 @@ class LineFinder(Protocol):
 class Extractor:
     """One way to find lines. `draw`: a picture of a longest side of `side` pixels -> its ink.
 
-    Pictures that are smaller are enlarged, to `least` pixels where that is given. `photograph`: as in
-    `Found`.
+    Pictures that are smaller are enlarged, to `least` pixels where that is given; thin ones are looked at
+    larger. `photograph`: as in `Found`.
     """
 
     method: str
@@ -82,7 +82,8 @@ class Extractor:
         side = self.side
         if self.least is not None:
             side = min(side, max(self.least, *picture.shape[:2]))
-        return Found(draw_in_tiles(self.draw, resized(picture, side)), self.method, self.photograph)
+        seen = resized(picture, find_longest_side(picture.shape, side))
+        return Found(draw_in_tiles(self.draw, seen), self.method, self.photograph)
 
 
 @dataclass(frozen=True, eq=False)

@@ -69,7 +69,7 @@ class Page:
             raise InputError("the page is blank, with no area to number")
         width, height = self.drawing.size
         scale = NUMBERED / max(width, height)
-        lines = self.drawing.render(round(width * scale), line_pixels=2.0)
+        lines = self.drawing.render(max(1, round(width * scale)), line_pixels=2.0)
         areas = np.maximum(regions(np.asarray(lines) < 128, frame=True), 0)
         if areas.max() < 2:
             raise InputError("the lines enclose no area that could be numbered")
