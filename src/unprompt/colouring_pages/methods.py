@@ -89,7 +89,7 @@ def find_longest_side(shape: tuple[int, ...], side: int) -> int:
 
 
 def measure_diagonal(shape: tuple[int, ...]) -> float:
-    """The diagonal in pixels of a picture (H, W, …), of thin ones that of a part; lengths are shares of it."""
+    """The diagonal in pixels of a picture (H, W, …), of thin ones of a part; lengths are shares of it."""
     short, long = sorted(shape[:2])
     return math.hypot(short, min(long, THIN * short))
 
