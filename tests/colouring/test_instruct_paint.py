@@ -182,7 +182,9 @@ def test_a_text_encoder_of_another_model_is_told(folder: Path, tmp_path: Path) -
 
 
 def test_wrong_low_rank_folders_are_told(sd: Path, tmp_path: Path) -> None:
-    with pytest.raises(CheckpointError, match="has no pytorch_lora_weights.safetensors; expected the folder"):
+    with pytest.raises(
+        CheckpointError, match=r"has no pytorch_lora_weights.safetensors; expected the folder"
+    ):
         open_painter(sd, replace(CONFIG, lora=tmp_path))
 
 

@@ -147,6 +147,15 @@ class _BlockModule(torch.nn.Module):  # type: ignore[misc]  # torch has no types
             latent_channels=codec.channels,
             scaling_factor=codec.scale,
         )
+        self.register_buffer("place", torch.zeros(()))  # as it has no weights: where it is, and in what type
+
+    @property
+    def device(self) -> torch.device:
+        return self.place.device
+
+    @property
+    def dtype(self) -> torch.dtype:
+        return self.place.dtype
 
     def encode(self, picture: Tensor) -> Any:
         latents = self._codec.encode_picture(picture)
