@@ -191,7 +191,7 @@ def _open(pairs: Pairs, config: InstructTraining) -> tuple[_Side, _Side]:
     preprocess = Preprocess(config.resolution)
     sides = []
     for name in ("source", "target"):
-        side = pairs.side(name)  # type: ignore[arg-type]
+        side = pairs.side(name)
         pixels = open_pixels(side, preprocess, "no", cache_folder())
         assert isinstance(pixels, EncodedPixels)
         sides.append(_Side(pixels, images_fingerprint(side, preprocess)))
