@@ -401,12 +401,28 @@ def test_the_command_trains_and_says_where_the_model_is(
 ) -> None:
     out = tmp_path / "run"
     options = ["--resolution", "32", "--steps", "2", "--samples", "0", "--device", "cpu", "--json"]
-    assert main(["colour", "train", str(balls), "--out", str(out), "--model", str(sd), *options]) == 0
+    assert (
+        main(
+            [
+                "colour",
+                "train",
+                str(balls),
+                "--engine",
+                "instruct",
+                "--out",
+                str(out),
+                "--model",
+                str(sd),
+                *options,
+            ]
+        )
+        == 0
+    )
     numbers = json.loads(capsys.readouterr().out)
     assert (numbers["pairs"], numbers["steps"], numbers["out"]) == (4, 2, str(out / "model"))
     assert json.loads((out / "train.json").read_text())["pairs_a_step"] == 8  # 2 at once, 4 times
 
 
 def test_the_command_wants_a_model(balls: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    assert main(["colour", "train", str(balls), "--out", str(tmp_path / "run")]) == 1
+    assert main(["colour", "train", str(balls), "--engine", "instruct", "--out", str(tmp_path / "run")]) == 1
     assert "instruct needs a model to begin with" in capsys.readouterr().err
