@@ -471,19 +471,20 @@ def file_state(path: Path) -> tuple[int, int]:
     return state.st_size, state.st_mtime_ns
 
 
-def read_image(path: Path) -> Image.Image:
+def read_image(path: Path, transparent: bool = False) -> Image.Image:
     """Decode an image file to RGB as a viewer would show it.
 
     First frame of an animation, EXIF orientation applied, alpha laid over white, palettes and CMYK
-    converted, 16-bit and float greys scaled to 8 bits. Raises UnreadableImageError whose text is what
-    problems.csv says: empty, truncated, not an image, too large, no permission, a folder.
+    converted, 16-bit and float greys scaled to 8 bits. `transparent`: RGBA of what has alpha. Raises
+    UnreadableImageError whose text is what problems.csv says: empty, truncated, not an image, too large, no
+    permission, a folder.
     """
     with _decoding():
         if path.is_dir():
             raise UnreadableImageError("a folder, not an image")
         if path.stat().st_size == 0:
             raise UnreadableImageError("the file is empty")
-        return _decode(path)
+        return _decode(path, transparent=transparent)
 
 
 def read_size(path: Path) -> tuple[int, int]:
@@ -497,16 +498,18 @@ def decode_image(
     formats: tuple[str, ...] | None = None,
     unknown: str = NO_IMAGE,
     most: int = MAX_PIXELS,
+    transparent: bool = False,
 ) -> Image.Image:
     """Decode an image file's bytes to RGB as `read_image` does.
 
     `formats`: those that are taken, by Pillow's names; None: all that it knows. `unknown`: what to say of
-    others. `most`: pixels, counted before they are decoded. Raises UnreadableImageError.
+    others. `most`: pixels, counted before they are decoded. `transparent`: of an image with transparency give
+    RGBA, and lay it over nothing. Raises UnreadableImageError.
     """
     with _decoding(unknown):
         if not content:
             raise UnreadableImageError("the file is empty")
-        return _decode(io.BytesIO(content), formats, most)
+        return _decode(io.BytesIO(content), formats, most, transparent)
 
 
 @contextmanager
@@ -536,14 +539,15 @@ def is_one_image(value: object) -> TypeIs[AnyImage]:
     return one or not isinstance(value, Sequence)
 
 
-def image_of(picture: AnyImage) -> Image.Image:
+def image_of(picture: AnyImage, transparent: bool = False) -> Image.Image:
     """A path, a file's bytes, Pillow's image of any mode, or an array -> RGB as `read_image` gives it.
 
-    Arrays are grey (H, W), RGB (H, W, 3) or RGBA (H, W, 4), as uint8, or as floats from 0 to 1. Raises
-    UnreadableImageError that says what was given and what is wrong with it.
+    Arrays are grey (H, W), RGB (H, W, 3) or RGBA (H, W, 4), as uint8, or as floats from 0 to 1.
+    `transparent`: of a picture with transparency give RGBA. Raises UnreadableImageError that says what was
+    given and what is wrong with it.
     """
     try:
-        return _image_of(picture)
+        return _image_of(picture, transparent)
     except UnreadableImageError as error:
         raise UnreadableImageError(f"{_called(picture)}: {error}") from error
 
@@ -557,7 +561,7 @@ def images_of_rows(pictures: Sequence[AnyImage], rows: range) -> Iterator[Image.
             raise UnreadableImageError(f"images[{row}], {error}") from error
 
 
-def _image_of(picture: AnyImage) -> Image.Image:
+def _image_of(picture: AnyImage, transparent: bool) -> Image.Image:
     if isinstance(picture, str | os.PathLike):
         path = Path(picture)
         with _decoding():
@@ -565,14 +569,14 @@ def _image_of(picture: AnyImage) -> Image.Image:
                 raise UnreadableImageError("a folder, not an image; name its files in a list")
             if not path.exists():
                 raise UnreadableImageError("there is no such file")
-        return read_image(path)
+        return read_image(path, transparent)
     if isinstance(picture, bytes | bytearray | memoryview):
-        return decode_image(bytes(picture))
+        return decode_image(bytes(picture), transparent=transparent)
     if isinstance(picture, Image.Image):
         with _decoding():
-            return _upright_rgb(picture, MAX_PIXELS)
+            return _upright(picture, MAX_PIXELS, transparent)
     if isinstance(picture, np.ndarray):
-        return _upright_rgb(Image.fromarray(_pixels(picture)), MAX_PIXELS)
+        return _upright(Image.fromarray(_pixels(picture)), MAX_PIXELS, transparent)
     raise UnreadableImageError(
         "no image; give a path, a file's bytes, Pillow's image or a numpy array, or a list"
     )
@@ -620,9 +624,12 @@ def central_square(image: Image.Image, size: int, crop: float = 1.0) -> NDArray[
 
 
 def _decode(
-    source: Path | io.BytesIO, formats: tuple[str, ...] | None = None, most: int = MAX_PIXELS
+    source: Path | io.BytesIO,
+    formats: tuple[str, ...] | None = None,
+    most: int = MAX_PIXELS,
+    transparent: bool = False,
 ) -> Image.Image:
-    return _of_opened(source, formats, lambda image: _upright_rgb(image, most))
+    return _of_opened(source, formats, lambda image: _upright(image, most, transparent))
 
 
 def _of_opened(
@@ -642,12 +649,15 @@ def _of_opened(
         return ask(image)
 
 
-def _upright_rgb(image: Image.Image, most: int) -> Image.Image:
-    """An opened image that is perhaps not decoded yet -> RGB, unless it has more than `most` pixels."""
+def _upright(image: Image.Image, most: int, transparent: bool = False) -> Image.Image:
+    """An opened image that is perhaps not decoded yet -> RGB, unless it has more than `most` pixels.
+
+    `transparent`: RGBA where it has transparency.
+    """
     if image.width * image.height > most:
         raise UnreadableImageError(_too_large(f"{image.width} x {image.height}", most))
     image.load()
-    return _to_rgb(image)
+    return _to_rgb(image, transparent)
 
 
 @contextmanager
@@ -690,7 +700,7 @@ def _too_large(size: str, most: int = MAX_PIXELS) -> str:
     return f"too large to be decoded safely: {size} pixels, the limit is {most:,}; scale it down"
 
 
-def _to_rgb(image: Image.Image) -> Image.Image:
+def _to_rgb(image: Image.Image, transparent: bool) -> Image.Image:
     """Mode by mode to RGB; never in place, so the caller may close the file."""
     try:
         upright = ImageOps.exif_transpose(image)
@@ -702,6 +712,8 @@ def _to_rgb(image: Image.Image) -> Image.Image:
         return Image.fromarray(_to_8_bits(np.asarray(upright))).convert("RGB")
     if upright.has_transparency_data:
         rgba = (upright.convert("LA") if upright.mode == "La" else upright).convert("RGBA")
+        if transparent:
+            return rgba
         white = Image.new("RGBA", rgba.size, (255, 255, 255, 255))
         return Image.alpha_composite(white, rgba).convert("RGB")
     return upright.convert("RGB")
