@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 import streamlit as st
 
+from unprompt.app.easel import easel_of
 from unprompt.app.looks import empty, head, note, trouble
 from unprompt.app.picture_inputs import Picture, pick_pictures
 from unprompt.app.settings import current_settings
@@ -133,9 +134,21 @@ def show_page(picture: Picture, page: Page, detail: str, numbers: bool, paper: P
                         on_click="ignore",
                         icon=":material/download:",
                     )
+            if st.button("Colour this page by words", key=f"{key}-words", icon=":material/palette:"):
+                easel_of(st.session_state).put(drawn_upload(page, f"{stem}.png"), "")
+                st.switch_page("words_page.py")
             with st.container(horizontal=True):
                 for sheet, says in zip(sheets, ("On paper", "Its colours"), strict=False):
                     st.image(sheet.render(SMALL_DPI), caption=says, width=SMALL)
+
+
+def drawn_upload(page: Page, name: str) -> Upload:
+    """A page's lines as if its visitor had uploaded them."""
+    width, height = page.drawing.size
+    longer = max(width, height)
+    pixels = max(1, round(SENT * width / longer))
+    lines = page.drawing.render(pixels, SENT * LINE * pixels / max(pixels, SENT))
+    return Upload.of(name, encode_png(lines.convert("L")))
 
 
 @st.cache_resource(max_entries=KEPT, show_spinner=False)
