@@ -11,7 +11,7 @@ import pytest
 from PIL import Image, ImageDraw
 
 import unprompt
-from unprompt.colouring.hints import Hint, read_colour
+from unprompt.colouring.hints import Hint, read_colour, read_hint
 from unprompt.colouring.palette import BASIC
 from unprompt.colouring.small_paint import ColourPainter, open_painter
 from unprompt.errors import CheckpointError, ConfigError, InputError, UnreadableImageError
@@ -144,7 +144,7 @@ def test_what_is_wrong_is_said(weights: Path, tmp_path: Path) -> None:
         unprompt.colouring.paint(io.BytesIO(b"no").read(), "", weights=weights)
     with pytest.raises(ConfigError, match="crayons"):
         unprompt.colouring.paint(line_art(), "", weights=weights, crayons="9")
-    with pytest.raises(InputError, match="'rde' is no colour; write a name"):
+    with pytest.raises(ConfigError, match="'rde' is no colour; write a name"):
         unprompt.colouring.paint(line_art(), "", hints=[(1, 1, "rde")], weights=weights)
 
 
@@ -167,9 +167,12 @@ def test_colours_are_read_by_name_and_code(name: str, rgb: int) -> None:
 
 @pytest.mark.parametrize("name", ["", "a red fox", "red green", "#12", "redd", "2e8b57"])
 def test_what_is_no_one_colour_is_refused(name: str) -> None:
-    with pytest.raises(InputError, match="is no colour"):
+    with pytest.raises(ConfigError, match="is no colour"):
         read_colour(name)
 
 
-def test_a_hint_is_a_place_and_a_colour() -> None:
-    assert Hint(1, 2, read_colour("red")) == (1, 2, 0xE50000)
+def test_a_hint_is_typed_as_a_place_and_a_colour() -> None:
+    assert read_hint("12,7,light blue") == Hint(12, 7, read_colour("light blue"))
+    for text in ("12,7", "a,7,red", "12;7;red"):
+        with pytest.raises(ConfigError, match="is not X,Y,COLOUR"):
+            read_hint(text)

@@ -54,15 +54,15 @@ class Coloured:
 
 
 def read_order(request: ColourRequest, content: bytes) -> ColourOrder:
-    """A request as an order. Raises InputError for a hint's colour, ConfigError where PNG cannot be."""
+    """A request as an order. Raises ConfigError for a hint's colour, and where PNG cannot be."""
     if request.format == "png" and request.variants > 1:
         raise ConfigError(f"variants: a PNG is one picture, not {request.variants}; use the format json")
     hints = []
     for number, hint in enumerate(request.hints):
         try:
             hints.append(Hint(hint.x, hint.y, read_colour(hint.colour)))
-        except InputError as error:
-            raise InputError(f"hints.{number}.colour: {error}") from None
+        except ConfigError as error:
+            raise ConfigError(f"hints.{number}.colour: {error}") from None
     config = PaintConfig(seed=request.seed, crayons=request.crayons, bridge=request.bridge)
     return ColourOrder(content, request.words, config, request.variants, tuple(hints), request.transparent)
 
@@ -76,7 +76,7 @@ def colour(order: ColourOrder) -> Coloured | UnreadableImageError | InputError:
 
     painter = open_painter()
     try:
-        page = painter.look(decode(order.content, transparent=True), order.config.bridge)
+        page = painter.look(decode(order.content, alpha=True), order.config.bridge)
         seeds = range(order.config.seed, order.config.seed + order.variants)
         painted = [
             painter.colour(page, order.words, replace(order.config, seed=seed), order.hints) for seed in seeds

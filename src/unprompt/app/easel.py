@@ -11,7 +11,7 @@ from hashlib import sha256
 from typing import NamedTuple
 
 from unprompt.colouring.hints import Hint, read_colour
-from unprompt.errors import InputError
+from unprompt.errors import ConfigError
 from unprompt.serving.uploads import Upload
 
 KEPT = 8  # coloured pictures that can be gone back to
@@ -128,5 +128,5 @@ def _read_tap(sent: Mapping[object, object]) -> Tap | None:
         return None
     try:
         return Tap(x, y, read_colour(str(sent.get("colour"))))
-    except InputError:
+    except ConfigError:
         return None

@@ -10,8 +10,25 @@ from dataclasses import fields
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from unprompt.cli.options import add_json, add_settings, complete, declare, given_settings
-from unprompt.colouring.instruct_config import InstructMachine, InstructTraining, training_of
+from unprompt.cli.options import (
+    add_json,
+    add_settings,
+    complete,
+    declare,
+    given_settings,
+    settings_from,
+    warn,
+)
+from unprompt.colouring.data_config import TripleSettings
+from unprompt.colouring.grade_config import GradeConfig
+from unprompt.colouring.instruct_config import (
+    InstructMachine,
+    InstructPaint,
+    InstructTraining,
+    training_of,
+)
+from unprompt.colouring.network_config import PainterMachine, PainterTraining
+from unprompt.colouring.paint_config import PaintConfig
 from unprompt.errors import ConfigError
 from unprompt.progress import StepBars
 from unprompt.text.english import counted
@@ -20,34 +37,113 @@ if TYPE_CHECKING:
     from _typeshed import DataclassInstance
 
 EXAMPLE = """\
-  unprompt colour train PAIRS --out RUN --engine instruct --model stable-diffusion-v1-5
+  unprompt colour paint dragon.png "a green dragon with yellow wings" --out painted.png
+  unprompt colour paint dragon.svg "a crimson dragon" --out painted.svg --variants 3
+  unprompt colour paint page.png "a house" --hint 120,80,navy --crayons 8 --out painted.png
+  unprompt colour paint --csv orders.csv --out FOLDER
+"""
+DATA_EXAMPLE = """\
+  unprompt colour data --out TRIPLES --count 20000 --workers 2
+  unprompt colour data --out HELD --count 600 --split choose --wordings kept
+"""
+GRADE_EXAMPLE = """\
+  unprompt colour grade HELD
+  unprompt colour grade HELD --weights RUN/painter.safetensors --out grade.html
 """
 TRAIN_EXAMPLE = """\
+  unprompt colour train TRIPLES --out RUN --held-out HELD
   unprompt colour train PAIRS --out RUN --engine instruct --model stable-diffusion-v1-5
   unprompt colour train PAIRS --out RUN --engine instruct --model instruct-pix2pix --lora 8
   unprompt colour train PAIRS --out RUN --engine instruct --model pocket --steps 2000
 """
 
+TOLD = 5  # drawings of many about which something is said at once
+
 # Engine -> the classes of its training's settings, in the order in which they are shown.
 SETTINGS: Mapping[str, tuple[type[DataclassInstance], ...]] = {
+    "small": (PainterTraining, PainterMachine),
     "instruct": (InstructTraining, InstructMachine),
 }
-ENGINES = {"instruct": "InstructPix2Pix, of a Stable Diffusion or small and from nothing"}
+ENGINES = {
+    "small": "the small painter, region by region",
+    "instruct": "InstructPix2Pix, of a Stable Diffusion or small and from nothing",
+}
 
 
 def add(parser: argparse.ArgumentParser) -> None:
     """Declare the actions."""
     actions = parser.add_subparsers(title="actions", metavar="ACTION", required=True)
+    _add_paint(actions)
+    _add_data(actions)
     _add_train(actions)
+    _add_grade(actions)
+
+
+def _add_paint(actions: Any) -> None:
+    parser = declare(actions, "paint", "colour line art as words say")
+    complete(parser, run, EXAMPLE)
+    parser.add_argument("image", type=Path, nargs="?", metavar="LINE_ART", help="an image, or an .svg")
+    parser.add_argument("words", nargs="?", help='what is in which colour: "a red fox with a white tail"')
+    parser.add_argument(
+        "--csv",
+        type=Path,
+        metavar="ORDERS.csv",
+        help="many at once: columns image (relative to this file), words, out (a name in the folder --out)",
+    )
+    parser.add_argument(
+        "--out", type=Path, required=True, metavar="FILE", help="a .png or .svg; with --csv a folder"
+    )
+    parser.add_argument("--engine", choices=tuple(ENGINES), default="small", help="what paints (%(default)s)")
+    parser.add_argument(
+        "--model", type=Path, metavar="FOLDER", help="--engine instruct: its diffusers folder"
+    )
+    parser.add_argument(
+        "--variants", type=int, default=None, metavar="N", help="so many pictures, of seeds in a row (1)"
+    )
+    parser.add_argument(
+        "--hint",
+        action="append",
+        default=[],
+        metavar="X,Y,COLOUR",
+        help="the region at this pixel gets this colour: a name, a code or paper; repeatable",
+    )
+    parser.add_argument("--overwrite", action="store_true", help="replace another folder of --csv")
+    add_json(parser)
+    add_settings(parser.add_argument_group("--engine small"), PaintConfig, left_open=True)
+    own = {item.name for item in fields(PaintConfig)} | {"variants"}
+    add_settings(parser.add_argument_group("--engine instruct"), InstructPaint, skip=own, left_open=True)
+
+
+def _add_data(actions: Any) -> None:
+    parser = declare(actions, "data", "make triples to train on: line art, colour, words")
+    complete(parser, run_data, DATA_EXAMPLE)
+    parser.add_argument(
+        "--out", type=Path, required=True, metavar="TRIPLES", help="the folder for the triples"
+    )
+    add_settings(parser, TripleSettings)
+    parser.add_argument("--overwrite", action="store_true", help="replace the triples that are in the folder")
+    add_json(parser)
+
+
+def _add_grade(actions: Any) -> None:
+    parser = declare(actions, "grade", "score a painter on triples, beside simple ways to colour")
+    complete(parser, run_grade, GRADE_EXAMPLE)
+    parser.add_argument("triples", type=Path, metavar="TRIPLES", help="triples of `unprompt colour data`")
+    parser.add_argument("--out", type=Path, metavar="FILE", help="write a page with pictures: an .html")
+    add_settings(parser, GradeConfig)
+    add_json(parser)
 
 
 def _add_train(actions: Any) -> None:
     parser = declare(actions, "train", "teach an engine to colour by words, of pairs with captions")
-    complete(parser, run, TRAIN_EXAMPLE)
+    complete(parser, run_train, TRAIN_EXAMPLE)
     parser.add_argument("pairs", type=Path, metavar="PAIRS", help="pairs, in any layout of docs/formats.md")
     parser.add_argument("--out", type=Path, required=True, metavar="RUN", help="folder for model and curves")
     known = "; ".join(f"{name}: {about}" for name, about in ENGINES.items())
-    parser.add_argument("--engine", choices=tuple(ENGINES), default="instruct", help=f"{known} (%(default)s)")
+    parser.add_argument("--engine", choices=tuple(ENGINES), default="small", help=f"{known} (%(default)s)")
+    parser.add_argument(
+        "--held-out", type=Path, metavar="PAIRS", help="--engine small: others, scored after each epoch"
+    )
     parser.add_argument("--overwrite", action="store_true", help="replace another training in RUN")
     add_json(parser)
     declared: set[str] = set()  # an option that two engines have is declared once
@@ -60,12 +156,190 @@ def _add_train(actions: Any) -> None:
             declared |= {item.name for item in fields(kind)}
 
 
-def run(options: argparse.Namespace) -> None:
+def run_train(options: argparse.Namespace) -> None:
     """Train by the engine that was asked for."""
     options.when_interrupted = "run the same command again to go on from the last save"
     _check_engine_options(options)
-    trainers: Mapping[str, Callable[[argparse.Namespace], None]] = {"instruct": _train_instruct}
+    trainers: Mapping[str, Callable[[argparse.Namespace], None]] = {
+        "small": _train_small,
+        "instruct": _train_instruct,
+    }
     trainers[options.engine](options)
+
+
+def run_data(options: argparse.Namespace) -> None:
+    """Write triples."""
+    options.when_interrupted = "run the same command again to go on; what is done is kept"
+    settings = settings_from(options, TripleSettings, overwrite=options.overwrite)
+
+    from unprompt.colouring.data import make_triples
+
+    with StepBars("triple") as bars:
+        written = make_triples(options.out, settings, bars.show)
+    if options.json:
+        print(json.dumps({"triples": written.pairs, "out": str(written.out)}))
+    else:
+        print(f"{counted(written.pairs, 'triple')}: {written.out}")
+
+
+def run(options: argparse.Namespace) -> None:
+    """Colour one drawing, or those of a table."""
+    if (options.csv is None) == (options.image is None):
+        raise ConfigError("name one drawing and words for it, or a table of them with --csv")
+    if options.csv is None and options.words is None:
+        raise ConfigError('say what is in which colour behind the drawing: "a red fox"; "" for usual colours')
+    if options.engine == "small":
+        _paint_small(options)
+    else:
+        _paint_instruct(options)
+
+
+def _paint_small(options: argparse.Namespace) -> None:
+    own = {item.name for item in fields(PaintConfig)}
+    given = [name for name in given_settings(options, InstructPaint) if name not in own | {"variants"}]
+    if options.model is not None or given:
+        flag = given[0].replace("_", "-") if given else "model"
+        raise ConfigError(f"--{flag} belongs to --engine instruct; the engine here is small")
+    config = settings_from(options, PaintConfig)
+    if options.csv is not None:
+        _paint_orders(options, config)
+        return
+
+    from unprompt.colouring.hints import read_hint
+    from unprompt.colouring.orders import encode_painted, open_drawing, seeds_of
+    from unprompt.colouring.small_paint import ColourPainter
+    from unprompt.storage.files import write_bytes
+
+    suffix = options.out.suffix.lower()
+    if suffix not in (".png", ".svg"):
+        raise ConfigError(f"--out {options.out} has to end in .png or .svg")
+    hints = [read_hint(text) for text in options.hint]
+    picture, drawing = open_drawing(options.image)
+    painter = ColourPainter.load(config.weights)
+    written, told = [], []
+    for number, one in enumerate(seeds_of(config, options.variants or 1)):
+        painted = painter.paint(picture, options.words, one, hints)
+        out = options.out.with_stem(f"{options.out.stem}-{number + 1}") if number else options.out
+        write_bytes(out, encode_painted(painted, suffix, one, drawing))
+        written.append(out)
+        told = list(painted.told)
+    if options.json:
+        print(json.dumps({"files": [str(path) for path in written], "told": told}))
+        return
+    print(f"coloured: {', '.join(map(str, written))}")
+    for sentence in told:
+        warn(sentence)
+
+
+def _paint_orders(options: argparse.Namespace, config: PaintConfig) -> None:
+    if options.hint or options.variants:
+        raise ConfigError("--hint and --variants are for one drawing; leave them out with --csv")
+    options.when_interrupted = "run the same command again to go on; what is done is kept"
+
+    from unprompt.colouring.orders import paint_orders, read_orders
+    from unprompt.colouring.small_paint import ColourPainter
+
+    orders = read_orders(options.csv)
+    with StepBars("drawing") as bars:
+        done = paint_orders(
+            orders,
+            options.out,
+            lambda: ColourPainter.load(config.weights),
+            config,
+            options.overwrite,
+            bars.show,
+        )
+    made = done.orders - len(done.problems)
+    if options.json:
+        numbers = {"drawings": done.orders, "unreadable": len(done.problems), "told": done.told}
+        print(json.dumps({**numbers, "out": str(done.path)}))
+    else:
+        print(f"{counted(made, 'drawing')} coloured: {done.path}")
+        for name, sentences in list(done.told.items())[:TOLD]:
+            warn(f"{name}: {'; '.join(sentences)}")
+        if len(done.told) > TOLD:
+            warn(f"… and {len(done.told) - TOLD:,} more, see {done.path / 'coloured.json'}")
+    if done.problems:
+        warn(f"{counted(len(done.problems), 'drawing')} left out, see {done.path / 'problems.csv'}")
+
+
+def _paint_instruct(options: argparse.Namespace) -> None:
+    if options.csv is not None:
+        raise ConfigError("--csv goes with --engine small")
+    if options.model is None:
+        raise ConfigError(
+            "--engine instruct needs --model FOLDER, such as RUN/model of `unprompt colour train`"
+        )
+    own = {item.name for item in fields(InstructPaint)}
+    if given := [name for name in given_settings(options, PaintConfig) if name not in own]:
+        raise ConfigError(
+            f"--{given[0].replace('_', '-')} belongs to --engine small; the engine here is instruct"
+        )
+    if options.hint:
+        raise ConfigError("--hint belongs to --engine small; the engine here is instruct")
+    config = settings_from(options, InstructPaint)
+
+    from unprompt.colouring.instruct_paint import open_painter
+    from unprompt.storage.files import write_bytes
+    from unprompt.storage.images import encode_png
+
+    if options.out.suffix.lower() != ".png":
+        raise ConfigError(f"--out {options.out} has to end in .png")
+    painter = open_painter(options.model, config)
+    for number, made in enumerate(painter.variants(options.image, options.words)):
+        out = options.out.with_stem(f"{options.out.stem}-{number + 1}") if number else options.out
+        write_bytes(out, encode_png(made))
+        print(f"coloured: {out}")
+
+
+def run_grade(options: argparse.Namespace) -> None:
+    """Print a table, or the numbers as JSON, and write a page."""
+    config = settings_from(options, GradeConfig)
+
+    from unprompt.colouring.grade import grade_page, grade_painters, table_of
+    from unprompt.datasets.pairs import read_pairs
+    from unprompt.storage.files import write_bytes
+
+    pairs = read_pairs(options.triples)
+    with StepBars("triple") as bars:
+        graded = grade_painters(pairs, config, bars.show)
+    if options.out:
+        write_bytes(options.out, grade_page(pairs, graded, config).encode())
+    if options.json:
+        print(json.dumps(graded.as_dict()))
+    else:
+        print(table_of(graded))
+        if options.out:
+            print(f"page: {options.out}")
+
+
+def _train_small(options: argparse.Namespace) -> None:
+    config, machine = settings_from(options, PainterTraining), settings_from(options, PainterMachine)
+
+    from unprompt.colouring.train_small import MODEL_FILE, train_painter
+    from unprompt.datasets.pairs import read_pairs
+
+    held_out = read_pairs(options.held_out) if options.held_out else None
+    with StepBars("triple") as bars:
+        learnt = train_painter(
+            read_pairs(options.pairs),
+            options.out,
+            config,
+            machine,
+            held_out,
+            options.overwrite,
+            progress=bars.show,
+        )
+    if os.environ.get("RANK", "0") != "0":
+        return
+    path = learnt.out / MODEL_FILE
+    if options.json:
+        numbers = {"triples": learnt.triples, "seconds": round(learnt.seconds, 3)}
+        print(json.dumps({**numbers, "last_epoch": learnt.rows[-1], "out": str(path)}))
+        return
+    resumed = ", going on from an earlier start" if learnt.resumed else ""
+    print(f"learnt from {counted(learnt.triples, 'triple')} in {learnt.seconds:.0f} s{resumed}: {path}")
+    print(f'try it: unprompt colour paint LINE_ART "words" --out FILE --weights {path}')
 
 
 def _check_engine_options(options: argparse.Namespace) -> None:
@@ -81,6 +355,8 @@ def _check_engine_options(options: argparse.Namespace) -> None:
 
 
 def _train_instruct(options: argparse.Namespace) -> None:
+    if options.held_out:
+        raise ConfigError("--held-out belongs to --engine small; the engine here is instruct")
     training, machine = (given_settings(options, kind) for kind in SETTINGS["instruct"])
     config, chosen = training_of(training, machine)
 

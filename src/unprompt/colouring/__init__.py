@@ -61,8 +61,8 @@ def paint(
     next ones. `settings`: those of PaintConfig, such as seed=3, crayons="8", paper="transparent".
 
     The picture is RGB and as large as the line art; RGBA where that is transparent, or is to be. Raises
-    UnreadableImageError for the picture, InputError for hints, ConfigError for settings and CheckpointError
-    for weights. `small_paint.ColourPainter` keeps the regions and says what found no place.
+    UnreadableImageError for the picture, InputError for a hint that lies outside, ConfigError for settings
+    and CheckpointError for weights. `small_paint.ColourPainter` keeps the regions and says what found no place.
     """
     from unprompt.colouring.hints import Hint, read_colour
     from unprompt.colouring.small_paint import open_painter
@@ -78,7 +78,7 @@ def paint(
     paths = {name: Path(settings[name]) for name in ("palette", "weights") if settings.get(name) is not None}
     config = PaintConfig(**{**settings, **paths})
     chosen = [Hint(x, y, read_colour(colour)) for x, y, colour in hints]
-    image = image_of(picture, transparent=True)
+    image = image_of(picture, alpha=True)
     painter = open_painter(config.weights)
     page = painter.look(image, config.bridge)
     seeds = range(config.seed, config.seed + (variants or 1))

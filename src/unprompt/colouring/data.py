@@ -49,6 +49,8 @@ if TYPE_CHECKING:
     from numpy.random import Generator
     from numpy.typing import NDArray
 
+    from unprompt.colouring.regions import Regions
+
 VISITS = 4  # triples in a row that are of one drawing in one place: drawing it takes longest
 MADE = ("size", "pocket", "swapped", "split", "wordings", "seed")
 SHADES = 0.25  # how often a colour is named by one of its shades
@@ -98,7 +100,7 @@ def make_triple(number: int, settings: TripleSettings, drawings: Sequence[str]) 
     return MadePair(
         f"{number:07d}-{name}",
         Image.fromarray(known.page),
-        paint_fills(known, order.fills),
+        paint_regions(known.page, known.regions, order.fills),
         order.words,
     )
 
@@ -129,16 +131,16 @@ def _set_of(names: tuple[str, ...]) -> frozenset[str]:
     return frozenset(names)
 
 
-def paint_fills(known: KnownDrawing, fills: NDArray[np.int64]) -> Image.Image:
-    """The page with a colour (R,) in each region, NOTHING for paper: RGBA, transparent where paper shows.
+def paint_regions(page: NDArray[np.uint8], regions: Regions, fills: NDArray[np.int64]) -> Image.Image:
+    """A page with a colour (R,) in each region, NOTHING for paper: RGBA, transparent where paper shows.
 
     Lines stay as they were. What knows no transparency sees paper as white.
     """
-    labels = known.regions.spread
+    labels = regions.spread
     colours = channels_of(np.concatenate([[WHITE], np.where(fills == NOTHING, WHITE, fills)]))
     paper = np.concatenate([[True], fills == NOTHING])
-    picture = (colours[labels].astype(np.uint16) * known.page[..., None] // 255).astype(np.uint8)
-    alpha = np.where(paper[labels] & (known.page == 255), 0, 255).astype(np.uint8)
+    picture = (colours[labels].astype(np.uint16) * page[..., None] // 255).astype(np.uint8)
+    alpha = np.where(paper[labels] & (page == 255), 0, 255).astype(np.uint8)
     return Image.fromarray(np.dstack([picture, alpha]))
 
 

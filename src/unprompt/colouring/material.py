@@ -162,7 +162,7 @@ def _drawings(
     """Of each pair the drawing as it is seen, its regions' fills and areas, those of the LARGEST."""
 
     def prepare(row: int) -> tuple[Seen, Ints, NDArray[np.float64]]:
-        page, regions, fills = read_drawing(_open(pairs.sources[row]), _open(pairs.targets[row]))
+        page, regions, fills = read_drawing(open_image(pairs.sources[row]), open_image(pairs.targets[row]))
         seen = see(page, regions, side)
         order = seen.order[:LARGEST]
         kept = Seen(seen.ink, seen.points[:LARGEST], seen.shapes[:LARGEST], order)
@@ -175,7 +175,7 @@ def _drawings(
     progress("preparing drawings", len(pairs), len(pairs))
 
 
-def _open(file: ImageFile) -> Image.Image:
+def open_image(file: ImageFile) -> Image.Image:
     """An image with its transparency. Raises InputError naming it."""
     from PIL import Image
 

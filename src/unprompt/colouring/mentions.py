@@ -42,7 +42,8 @@ CLEAR = frozenset(
 )
 # After these stands a thing: "an orange", "two peaches", "a drawing of salmon".
 _BEFORE_THING = re.compile(
-    r"\b(?:an?|the|this|that|one|two|three|four|of|with|holding|eating)\s*$", re.IGNORECASE
+    r"\b(?:an?|the|this|that|one|two|three|four|(?<!bit )(?<!touch )(?<!touches )of|with|holding|eating)\s*$",
+    re.IGNORECASE,
 )
 _FUNCTION = (
     "a an the and or but with without in on of at to for by from beside near under over above behind between "
@@ -71,6 +72,8 @@ def find_mentions(words: str) -> tuple[Mention, ...]:
             continue
         colour, start = _colour(match), match.start()
         if found and start - found[-1].end == 1 and found[-1].colour.basic == colour.basic:
+            if words[found[-1].start : found[-1].end].lower() == match[0].lower():
+                continue  # "an orange orange"
             start, _, colour = found.pop()  # "navy blue" is navy
         found.append(Mention(start, match.end(), colour))
     return tuple(found)

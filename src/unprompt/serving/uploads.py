@@ -34,11 +34,11 @@ class Upload:
 
 
 def read_upload(
-    upload: Upload, limit_mb: float, most: int = MAX_PIXELS, transparent: bool = False
+    upload: Upload, limit_mb: float, most: int = MAX_PIXELS, alpha: bool = False
 ) -> Image.Image:
     """Decode an upload of at most `most` pixels to RGB as `decode_image` does.
 
-    `transparent`: RGBA of a picture that has transparency. Raises UnreadableImageError, in words for whoever
+    `alpha`: RGBA of a picture that has transparency. Raises UnreadableImageError, in words for whoever
     sent it: too large a file, another format than FORMATS whatever its name says, and all that `decode_image`
     refuses.
     """
@@ -46,7 +46,7 @@ def read_upload(
         size = len(upload.content) / MEGABYTE
         raise UnreadableImageError(f"{size:.1f} MB; the limit here is {limit_mb:g} MB, send a smaller file")
     what = "not a PNG, JPEG or WebP picture, or a damaged one"
-    return decode_image(upload.content, FORMATS, what, most, transparent)
+    return decode_image(upload.content, FORMATS, what, most, alpha)
 
 
 def preview(image: Image.Image, size: int = PREVIEW) -> bytes:

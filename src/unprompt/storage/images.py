@@ -471,20 +471,19 @@ def file_state(path: Path) -> tuple[int, int]:
     return state.st_size, state.st_mtime_ns
 
 
-def read_image(path: Path, transparent: bool = False) -> Image.Image:
-    """Decode an image file to RGB as a viewer would show it.
+def read_image(path: Path, alpha: bool = False) -> Image.Image:
+    """Decode an image file to RGB as a viewer would show it; `alpha`: to RGBA where it has transparency.
 
     First frame of an animation, EXIF orientation applied, alpha laid over white, palettes and CMYK
-    converted, 16-bit and float greys scaled to 8 bits. `transparent`: RGBA of what has alpha. Raises
-    UnreadableImageError whose text is what problems.csv says: empty, truncated, not an image, too large, no
-    permission, a folder.
+    converted, 16-bit and float greys scaled to 8 bits. Raises UnreadableImageError whose text is what
+    problems.csv says: empty, truncated, not an image, too large, no permission, a folder.
     """
     with _decoding():
         if path.is_dir():
             raise UnreadableImageError("a folder, not an image")
         if path.stat().st_size == 0:
             raise UnreadableImageError("the file is empty")
-        return _decode(path, transparent=transparent)
+        return _decode(path, alpha=alpha)
 
 
 def read_size(path: Path) -> tuple[int, int]:
@@ -498,18 +497,17 @@ def decode_image(
     formats: tuple[str, ...] | None = None,
     unknown: str = NO_IMAGE,
     most: int = MAX_PIXELS,
-    transparent: bool = False,
+    alpha: bool = False,
 ) -> Image.Image:
     """Decode an image file's bytes to RGB as `read_image` does.
 
     `formats`: those that are taken, by Pillow's names; None: all that it knows. `unknown`: what to say of
-    others. `most`: pixels, counted before they are decoded. `transparent`: of an image with transparency give
-    RGBA, and lay it over nothing. Raises UnreadableImageError.
+    others. `most`: pixels, counted before they are decoded. Raises UnreadableImageError.
     """
     with _decoding(unknown):
         if not content:
             raise UnreadableImageError("the file is empty")
-        return _decode(io.BytesIO(content), formats, most, transparent)
+        return _decode(io.BytesIO(content), formats, most, alpha)
 
 
 @contextmanager
@@ -539,15 +537,15 @@ def is_one_image(value: object) -> TypeIs[AnyImage]:
     return one or not isinstance(value, Sequence)
 
 
-def image_of(picture: AnyImage, transparent: bool = False) -> Image.Image:
+def image_of(picture: AnyImage, alpha: bool = False) -> Image.Image:
     """A path, a file's bytes, Pillow's image of any mode, or an array -> RGB as `read_image` gives it.
 
-    Arrays are grey (H, W), RGB (H, W, 3) or RGBA (H, W, 4), as uint8, or as floats from 0 to 1.
-    `transparent`: of a picture with transparency give RGBA. Raises UnreadableImageError that says what was
-    given and what is wrong with it.
+    Arrays are grey (H, W), RGB (H, W, 3) or RGBA (H, W, 4), as uint8, or as floats from 0 to 1. `alpha`: what
+    has any transparency keeps it, as RGBA. Raises UnreadableImageError that says what was given and what is
+    wrong with it.
     """
     try:
-        return _image_of(picture, transparent)
+        return _image_of(picture, alpha)
     except UnreadableImageError as error:
         raise UnreadableImageError(f"{_called(picture)}: {error}") from error
 
@@ -561,7 +559,7 @@ def images_of_rows(pictures: Sequence[AnyImage], rows: range) -> Iterator[Image.
             raise UnreadableImageError(f"images[{row}], {error}") from error
 
 
-def _image_of(picture: AnyImage, transparent: bool) -> Image.Image:
+def _image_of(picture: AnyImage, alpha: bool) -> Image.Image:
     if isinstance(picture, str | os.PathLike):
         path = Path(picture)
         with _decoding():
@@ -569,14 +567,14 @@ def _image_of(picture: AnyImage, transparent: bool) -> Image.Image:
                 raise UnreadableImageError("a folder, not an image; name its files in a list")
             if not path.exists():
                 raise UnreadableImageError("there is no such file")
-        return read_image(path, transparent)
+        return read_image(path, alpha)
     if isinstance(picture, bytes | bytearray | memoryview):
-        return decode_image(bytes(picture), transparent=transparent)
+        return decode_image(bytes(picture), alpha=alpha)
     if isinstance(picture, Image.Image):
         with _decoding():
-            return _upright(picture, MAX_PIXELS, transparent)
+            return _upright(picture, MAX_PIXELS, alpha)
     if isinstance(picture, np.ndarray):
-        return _upright(Image.fromarray(_pixels(picture)), MAX_PIXELS, transparent)
+        return _upright(Image.fromarray(_pixels(picture)), MAX_PIXELS, alpha)
     raise UnreadableImageError(
         "no image; give a path, a file's bytes, Pillow's image or a numpy array, or a list"
     )
@@ -627,9 +625,9 @@ def _decode(
     source: Path | io.BytesIO,
     formats: tuple[str, ...] | None = None,
     most: int = MAX_PIXELS,
-    transparent: bool = False,
+    alpha: bool = False,
 ) -> Image.Image:
-    return _of_opened(source, formats, lambda image: _upright(image, most, transparent))
+    return _of_opened(source, formats, lambda image: _upright(image, most, alpha))
 
 
 def _of_opened(
@@ -649,15 +647,15 @@ def _of_opened(
         return ask(image)
 
 
-def _upright(image: Image.Image, most: int, transparent: bool = False) -> Image.Image:
+def _upright(image: Image.Image, most: int, alpha: bool) -> Image.Image:
     """An opened image that is perhaps not decoded yet -> RGB, unless it has more than `most` pixels.
 
-    `transparent`: RGBA where it has transparency.
+    `alpha`: RGBA where it has any transparency.
     """
     if image.width * image.height > most:
         raise UnreadableImageError(_too_large(f"{image.width} x {image.height}", most))
     image.load()
-    return _to_rgb(image, transparent)
+    return _to_rgb(image, alpha)
 
 
 @contextmanager
@@ -700,8 +698,8 @@ def _too_large(size: str, most: int = MAX_PIXELS) -> str:
     return f"too large to be decoded safely: {size} pixels, the limit is {most:,}; scale it down"
 
 
-def _to_rgb(image: Image.Image, transparent: bool) -> Image.Image:
-    """Mode by mode to RGB; never in place, so the caller may close the file."""
+def _to_rgb(image: Image.Image, alpha: bool) -> Image.Image:
+    """Mode by mode to RGB, or RGBA if asked for; never in place, so the caller may close the file."""
     try:
         upright = ImageOps.exif_transpose(image)
     except DAMAGED_IMAGE:  # it is decoded by now: what is damaged is its EXIF
@@ -712,7 +710,7 @@ def _to_rgb(image: Image.Image, transparent: bool) -> Image.Image:
         return Image.fromarray(_to_8_bits(np.asarray(upright))).convert("RGB")
     if upright.has_transparency_data:
         rgba = (upright.convert("LA") if upright.mode == "La" else upright).convert("RGBA")
-        if transparent:
+        if alpha:
             return rgba
         white = Image.new("RGBA", rgba.size, (255, 255, 255, 255))
         return Image.alpha_composite(white, rgba).convert("RGB")

@@ -1,0 +1,181 @@
+"""Drawings as SVG: read as strangers write them, and coloured with the regions as shapes below the lines."""
+
+from __future__ import annotations
+
+import re
+import xml.etree.ElementTree as ElementTree
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from unprompt.errors import ConfigError, UnreadableImageError
+from unprompt.pocket.closing import NOTHING
+from unprompt.storage.packages import needed_for
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+    from PIL import Image
+
+    from unprompt.colouring.small_paint import Painted
+
+SVG = "http://www.w3.org/2000/svg"
+SUFFIX = ".svg"
+LONGEST = 1536  # pixels at which a drawing is looked at
+MOST = 8 * 2**20  # bytes of an SVG
+LEFT_OUT = ("script", "foreignObject", "image", "iframe", "audio", "video", "use", "style")
+SMOOTH = 0.6  # pixels that an outline may be off
+LINE = 128  # of 255: what is darker is line
+
+ElementTree.register_namespace("", SVG)
+
+
+def read_svg(path: Path) -> bytes:
+    """An SVG file's bytes, without what a drawing does not need: scripts, links and other files.
+
+    Raises UnreadableImageError for what is no SVG, too large, or defines entities.
+    """
+    try:
+        content = path.read_bytes()
+    except OSError as error:
+        raise UnreadableImageError(f"{path} cannot be read: {error.strerror}") from error
+    if len(content) > MOST:
+        raise UnreadableImageError(f"{path} has {len(content):,} bytes; an SVG may have {MOST:,}")
+    return clean_svg(content)
+
+
+def clean_svg(content: bytes) -> bytes:
+    """See `read_svg`; of `<use>` only what lies in the file itself stays."""
+    if re.search(rb"<!\s*(ENTITY|DOCTYPE[^>]*\[)", content, re.IGNORECASE):
+        raise UnreadableImageError("the SVG defines entities, which no drawing needs; save it without them")
+    try:
+        tree = ElementTree.fromstring(content)
+    except (ElementTree.ParseError, ValueError, LookupError) as error:
+        raise UnreadableImageError(f"this is no SVG: {error}") from error
+    if _local(tree.tag) != "svg":
+        raise UnreadableImageError(f"this is no SVG: it begins with <{_local(tree.tag)}>")
+    _strip(tree)
+    cleaned: bytes = ElementTree.tostring(tree, encoding="utf-8")
+    return cleaned
+
+
+def _strip(tree: ElementTree.Element) -> None:
+    """Without recursion, as files may be nested deeply."""
+    waiting = [tree]
+    while waiting:
+        element = waiting.pop()
+        for name, value in list(element.attrib.items()):
+            link = _local(name) == "href" and not value.strip().startswith("#")
+            outside = "url(" in value and not re.search(r"url\(\s*['\"]?#", value)
+            if _local(name).startswith("on") or link or outside:
+                del element.attrib[name]
+        for child in list(element):
+            kept = isinstance(child.tag, str) and (
+                _local(child.tag) not in LEFT_OUT or _is_own_use(child) or _is_plain_style(child)
+            )
+            if kept:
+                waiting.append(child)
+            else:
+                element.remove(child)
+
+
+def _is_own_use(element: ElementTree.Element) -> bool:
+    links = [value for name, value in element.attrib.items() if _local(name) == "href"]
+    return _local(element.tag) == "use" and all(link.strip().startswith("#") for link in links)
+
+
+def _is_plain_style(element: ElementTree.Element) -> bool:
+    text = element.text or ""
+    return _local(element.tag) == "style" and not re.search(r"@import|url\(", text, re.IGNORECASE)
+
+
+def _local(name: str) -> str:
+    return name.rpartition("}")[2]
+
+
+def draw_svg(content: bytes, longest: int = LONGEST) -> Image.Image:
+    """An SVG as RGBA, its longer side `longest` pixels. UnreadableImageError for what cannot be drawn."""
+    import io
+
+    from PIL import Image
+
+    with needed_for("drawing an SVG", "pages", ConfigError):
+        import resvg_py
+    width, height = size_of(content)
+    scale = longest / max(width, height)
+    try:
+        png = resvg_py.svg_to_bytes(
+            svg_string=content.decode(),
+            width=max(1, round(width * scale)),
+            height=max(1, round(height * scale)),
+            skip_system_fonts=True,
+        )
+        with Image.open(io.BytesIO(bytes(png))) as image:
+            return image.convert("RGBA")
+    except (ValueError, OSError) as error:
+        raise UnreadableImageError(f"this SVG cannot be drawn: {error}") from error
+
+
+def size_of(content: bytes) -> tuple[float, float]:
+    """Width and height of an SVG in its own units, from its viewBox, else as it says. 100 x 100 if it says
+    nothing."""
+    tree = ElementTree.fromstring(content)
+    numbers = re.findall(r"[-+0-9.eE]+", tree.get("viewBox", ""))
+    try:
+        width, height = [float(number) for number in numbers[2:4]]
+    except ValueError:
+        try:
+            width, height = (
+                float(re.sub("[a-z%]+$", "", tree.get(name, "100"))) for name in ("width", "height")
+            )
+        except ValueError:
+            return 100.0, 100.0
+    usable = 0 < width < 1e6 and 0 < height < 1e6
+    return (width, height) if usable else (100.0, 100.0)
+
+
+def painted_svg(painted: Painted, drawing: bytes | None = None) -> str:
+    """Coloured line art as SVG: a shape for each colour, the lines above.
+
+    `drawing`: the SVG that the line art is of, whose own lines are kept as they are; else lines are traced.
+    """
+    height, width = painted.art.page.shape
+    labels = painted.regions.spread
+    shapes = []
+    for rgb in np.unique(painted.colours[painted.colours != NOTHING]).tolist():
+        having = np.concatenate([[False], painted.colours == rgb])
+        shapes.append(f'<path fill="#{rgb:06x}" fill-rule="evenodd" d="{outline(having[labels])}"/>')
+    body = "\n".join(shapes)
+    if drawing is None:
+        lines = f'<path fill="#000" fill-rule="evenodd" d="{outline(painted.art.page < LINE)}"/>'
+    else:
+        lines = _nested(drawing, width, height)
+    return (
+        f'<svg xmlns="{SVG}" width="{width}" height="{height}" viewBox="0 0 {width} {height}">\n'
+        f'<g id="colour">\n{body}\n</g>\n<g id="line">\n{lines}\n</g>\n</svg>\n'
+    )
+
+
+def _nested(drawing: bytes, width: int, height: int) -> str:
+    tree = ElementTree.fromstring(drawing)
+    own_width, own_height = size_of(drawing)
+    if not tree.get("viewBox"):
+        tree.set("viewBox", f"0 0 {own_width:g} {own_height:g}")
+    tree.attrib |= {"x": "0", "y": "0", "width": str(width), "height": str(height)}
+    # White paper in the drawing would hide the colours; lines are dark and stay.
+    tree.set("style", "mix-blend-mode:multiply")
+    return ElementTree.tostring(tree, encoding="unicode")
+
+
+def outline(mask: NDArray[np.bool_]) -> str:
+    """The outlines of a mask (H, W) as the data of an SVG path; inner ones are holes by the even-odd rule."""
+    with needed_for("tracing shapes", "pages", ConfigError):
+        from skimage.measure import approximate_polygon, find_contours
+    parts = []
+    for contour in find_contours(np.pad(mask, 1).astype(np.float32), 0.5):
+        points = approximate_polygon(contour, SMOOTH)
+        if len(points) < 4:  # the first comes again at the end
+            continue
+        spoken = " ".join(f"{x - 0.5:g},{y - 0.5:g}" for y, x in points[:-1])
+        parts.append(f"M{spoken}Z")
+    return "".join(parts)
