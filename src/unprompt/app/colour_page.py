@@ -18,6 +18,8 @@ from unprompt.app.settings import current_settings
 from unprompt.colouring_pages.page_config import DETAILS, PageConfig
 from unprompt.colouring_pages.paper_config import ORIGINALS, PAPERS, NumbersConfig, PaperConfig
 from unprompt.errors import UnpromptError
+from unprompt.serving.uploads import Upload
+from unprompt.storage.images import encode_png
 from unprompt.text.english import counted
 
 if TYPE_CHECKING:
@@ -34,6 +36,7 @@ PREVIEW = 1200  # pixels of the longer side of a preview
 PAPER_NAMES = {"a4": "A4", "letter": "Letter"}
 MIMES = {"pdf": "application/pdf", "svg": "image/svg+xml", "png": "image/png"}
 SMALL_DPI, SMALL = 60, 190  # of a sheet's preview: dots an inch, and pixels that it is shown wide
+SENT, SENT_LINE = 1200, 6  # pixels of the longer side and of lines, of what goes to the page Colour by words
 KEPT = 60  # pages that the server keeps
 
 
@@ -145,10 +148,8 @@ def show_page(picture: Picture, page: Page, detail: str, numbers: bool, paper: P
 def drawn_upload(page: Page, name: str) -> Upload:
     """A page's lines as if its visitor had uploaded them."""
     width, height = page.drawing.size
-    longer = max(width, height)
-    pixels = max(1, round(SENT * width / longer))
-    lines = page.drawing.render(pixels, SENT * LINE * pixels / max(pixels, SENT))
-    return Upload.of(name, encode_png(lines.convert("L")))
+    lines = page.drawing.render(max(1, round(SENT * width / max(width, height))), SENT_LINE)
+    return Upload.of(name, encode_png(lines))
 
 
 @st.cache_resource(max_entries=KEPT, show_spinner=False)

@@ -1,4 +1,4 @@
-"""What a visitor has on the page Colour by words: a picture, words, taps to undo and redo, and what was before.
+"""What a visitor has on the page Colour by words: a picture, words, taps to undo and redo, earlier works.
 
 Nothing of Streamlit's, and no pictures that are decoded: an easel lies in a visitor's session.
 """
@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from hashlib import sha256
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from unprompt.colouring.hints import Hint, read_colour
 from unprompt.errors import ConfigError
@@ -69,7 +69,7 @@ class Taps:
 
 @dataclass
 class Work:
-    """A coloured picture: its line art's file, what was ordered, taps, and how it looks, small, as a URL."""
+    """A coloured picture: its line art's file, what was ordered, taps. `small`: how it looks, as a URL."""
 
     upload: Upload
     order: Order
@@ -79,9 +79,9 @@ class Work:
 
 @dataclass
 class Easel:
-    """`upload` and `words`: what is to be coloured now. `seed`: of the first variant; `chosen`: which is shown.
+    """`upload` and `words`: what is coloured now. `seed`: of the first variant; `chosen`: which is shown.
 
-    `works`: by their orders' keys, the oldest first. `last_tap`: the number of the last one that was taken in.
+    `works`: by their orders' keys, the oldest first. `last_tap`: the number of the last that was taken in.
     """
 
     upload: Upload | None = None
@@ -93,9 +93,14 @@ class Easel:
 
     def put(self, upload: Upload | None, words: str | None = None) -> None:
         """Another picture, to be coloured anew; with other words where some are given."""
-        self.upload, self.seed, self.chosen = upload, 0, 0
+        self.upload = upload
+        self.begin_anew()
         if words is not None:
             self.words = words
+
+    def begin_anew(self, seed: int = 0) -> None:
+        """Show the first variant, which has this seed."""
+        self.seed, self.chosen = seed, 0
 
     def show(self, upload: Upload, order: Order) -> Work:
         """The work of an order: as it was left, or a new one, for which the oldest goes."""
@@ -107,8 +112,8 @@ class Easel:
     def take(self, sent: object) -> None:
         """Add the taps that a browser sent, each once, to the works that they are on.
 
-        `sent`: a list of `{"number", "work", "x", "y", "colour"}`, numbers growing. What is none is dropped, as
-        a browser can send anything.
+        `sent`: a list of `{"number", "work", "x", "y", "colour"}`, numbers growing. What is none is dropped,
+        as a browser can send anything.
         """
         for one in sent if isinstance(sent, list) else ():
             if not isinstance(one, Mapping):
@@ -120,6 +125,12 @@ class Easel:
             self.last_tap = number
             if work and tap:
                 work.taps = work.taps.add(tap)
+
+
+def easel_of(session: Any) -> Easel:
+    """The easel in a visitor's session (Streamlit's `session_state`)."""
+    easel: Easel = session.setdefault("easel", Easel())
+    return easel
 
 
 def _read_tap(sent: Mapping[object, object]) -> Tap | None:

@@ -62,7 +62,8 @@ def paint(
 
     The picture is RGB and as large as the line art; RGBA where that is transparent, or is to be. Raises
     UnreadableImageError for the picture, InputError for a hint that lies outside, ConfigError for settings
-    and CheckpointError for weights. `small_paint.ColourPainter` keeps the regions and says what found no place.
+    and CheckpointError for weights. `small_paint.ColourPainter` keeps the regions and says what found no
+    place.
     """
     from unprompt.colouring.hints import Hint, read_colour
     from unprompt.colouring.small_paint import open_painter

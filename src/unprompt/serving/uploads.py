@@ -33,9 +33,7 @@ class Upload:
         return cls(Path(name).name or "picture", content, hashlib.sha256(content).hexdigest())
 
 
-def read_upload(
-    upload: Upload, limit_mb: float, most: int = MAX_PIXELS, alpha: bool = False
-) -> Image.Image:
+def read_upload(upload: Upload, limit_mb: float, most: int = MAX_PIXELS, alpha: bool = False) -> Image.Image:
     """Decode an upload of at most `most` pixels to RGB as `decode_image` does.
 
     `alpha`: RGBA of a picture that has transparency. Raises UnreadableImageError, in words for whoever
