@@ -170,7 +170,8 @@ def test_the_page_of_a_blank_picture_is_blank_and_bad_ones_are_told(client: http
     stream = io.BytesIO()
     Image.new("RGB", (40, 30), "white").save(stream, "PNG")
     body = {"image": base64_of(stream.getvalue()), "dpi": 72}
-    assert client.post("/v1/page", json=body).json()["blank"] is True
+    told = client.post("/v1/page", json={**body, "numbers": True}).json()
+    assert (told["blank"], told["numbered"]) == (True, False)
     for wrong, said in (
         ({"image": base64_of(b"nothing")}, "the image cannot be read: not"),
         ({"title": "two\nlines"}, "title must be one line"),

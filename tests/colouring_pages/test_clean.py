@@ -12,6 +12,7 @@ from unprompt.colouring_pages.clean import (
     close_gaps,
     fill_doubles,
     hollow,
+    join_small_parts,
     merge_small_regions,
     remove_specks,
     remove_spurs,
@@ -248,3 +249,68 @@ def test_what_is_no_ink_is_told(ink: np.ndarray, said: str) -> None:
 def test_settings_that_cannot_be_are_told(changes: dict[str, object], said: str) -> None:
     with pytest.raises(ConfigError, match=said):
         CleanSettings(**changes)  # type: ignore[arg-type]
+
+
+def halved_square(faint: float) -> np.ndarray:
+    """Ink of a frame around a square of 30 pixels, which a wall divides, and `faint` ink right of it."""
+    ink = np.zeros((SIDE, SIDE), np.float32)
+    ink[box(40, 40, 200, 200)] = 1
+    ink[box(100, 100, 130, 130)] = 1
+    ink[bar(100, 130, 115)] = 0.8
+    ink[bar(130, 200, 115)] = faint
+    return ink
+
+
+def test_small_parts_lose_their_faintest_line() -> None:
+    """Two halves of a square become one where the line between them is faintest; then it is large enough."""
+    ink = halved_square(0.6)
+    lines = ink > 0.5
+    joined = join_small_parts(lines, ink, 500, WIDTH)
+    gone = lines & ~joined
+    assert count_regions(lines) == 3
+    assert count_regions(joined) == 2
+    assert gone[113:118, 104:126].all()
+    assert not gone[:110].any()
+    assert not gone[121:].any()
+    assert not gone[:, 131:].any()
+
+
+def test_where_all_are_small_the_smallest_goes_first() -> None:
+    """Of a row of three, the narrow one in the middle goes to the side whose wall is the fainter."""
+    ink = box(40, 100, 200, 140).astype(np.float32)
+    for x, strength in ((110, 0.9), (130, 0.7)):
+        ink[100:140, x - 2 : x + 3] = np.maximum(ink[100:140, x - 2 : x + 3], strength)
+    lines = ink > 0.5
+    joined = join_small_parts(lines, ink, 1000, WIDTH)
+    assert count_regions(joined) == 2
+    assert joined[110:130, 110].all()
+    assert not joined[110:130, 130].any()
+
+
+def test_small_parts_with_a_single_neighbour_and_large_ones_stay() -> None:
+    lines = ring(120, 120, 60) | ring(120, 120, 8)
+    for least in (0.0, 1000.0):
+        assert (join_small_parts(lines, lines.astype(np.float32), least, WIDTH) == lines).all()
+    divided = ring(120, 120, 60) | (bar(60, 180, 120))
+    assert (join_small_parts(divided, divided.astype(np.float32), 3000, WIDTH) == divided).all()
+
+
+def test_a_small_corner_of_the_page_is_no_button() -> None:
+    lines = np.abs(X + Y - 30) <= WIDTH / 2
+    lines |= ring(120, 120, 60)
+    joined = join_small_parts(lines, lines.astype(np.float32), 600, WIDTH)
+    assert (joined == ring(120, 120, 60)).all()
+
+
+@settings(max_examples=30, deadline=None)
+@given(st.integers(0, 10_000), st.sampled_from([0.0, 30.0, 200.0, 5000.0]))
+def test_joining_only_takes_ink_away_and_leaves_no_small_part_between_others(seed: int, least: float) -> None:
+    rng = np.random.default_rng(seed)
+    ink = np.kron(rng.random((8, 9)), np.ones((9, 9))).astype(np.float32)
+    lines = np.zeros_like(ink, bool)
+    lines[::9] = lines[:, ::9] = True
+    lines &= np.kron(rng.random((8, 9)) < 0.9, np.ones((9, 9), bool))
+    joined = join_small_parts(lines, ink, least, 1)
+    assert not (joined & ~lines).any()
+    before, after = (regions(page, frame=True).max() for page in (lines, joined))
+    assert after <= before if least else after == before

@@ -7,7 +7,7 @@ import pytest
 from PIL import Image, ImageDraw
 
 from unprompt.cli import main
-from unprompt.colouring_pages.compare import CELL, GAP, HEAD, compare_methods
+from unprompt.colouring_pages.compare import CELL, GAP, HEAD, _pages, compare_methods
 from unprompt.colouring_pages.extract import open_extractor
 from unprompt.colouring_pages.page_config import PageConfig
 
@@ -28,6 +28,14 @@ def test_each_picture_has_a_row_and_each_method_a_column() -> None:
         assert (cells[0] == (10, 30, 200)).all(-1).any()  # the picture itself …
         assert cells[1].min() < 60  # … and black lines
         assert np.ptp(cells[1], axis=-1).max() == 0
+
+
+@pytest.mark.parametrize("size", [(40, 8000), (8000, 40), (1, 3000)])
+def test_pictures_of_any_shape_stay_in_their_cells(size: tuple[int, int]) -> None:
+    sheet = compare_methods([shapes(size)], [open_extractor(PageConfig("canny"))])
+    assert sheet.size == (2 * (CELL + GAP) + GAP, HEAD + CELL + GAP)
+    drawn = [page.size for page in _pages(shapes(size), [open_extractor(PageConfig("canny"))], "middle")]
+    assert max(drawn[0]) <= CELL
 
 
 def test_the_command_writes_a_sheet(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -7,9 +7,10 @@ import pytest
 
 from unprompt.colouring_pages.clean import clean
 from unprompt.colouring_pages.extract import CLASSIC_SIDE, Extractor, open_extractor
-from unprompt.colouring_pages.methods import CLASSIC
+from unprompt.colouring_pages.methods import CLASSIC, find_longest_side
 from unprompt.colouring_pages.page_config import DETAILS, PageConfig
 from unprompt.colouring_pages.skeleton import thin
+from unprompt.colouring_pages.strokes import strokes
 from unprompt.errors import CheckpointError, ConfigError
 
 
@@ -27,6 +28,14 @@ def test_ink_has_the_pictures_shape_and_the_methods_side(method: str, shape: tup
     ink = open_extractor(PageConfig(method)).find(np.zeros((*shape, 3), np.uint8)).ink
     assert max(ink.shape) == CLASSIC_SIDE
     assert ink.shape[0] / ink.shape[1] == pytest.approx(shape[0] / shape[1], rel=0.01)
+
+
+@pytest.mark.parametrize(
+    ("shape", "side"),
+    [((100, 100), 768), ((400, 100), 768), ((100, 800), 1536), ((1600, 100), 3072), ((40, 8000), 10861)],
+)
+def test_thin_pictures_are_looked_at_larger(shape: tuple[int, int], side: int) -> None:
+    assert find_longest_side(shape, CLASSIC_SIDE) == side
 
 
 def test_less_detail_finds_fewer_edges() -> None:
@@ -108,3 +117,21 @@ def test_a_stage_can_be_asked_for() -> None:
         extractor = open_extractor(PageConfig("pix2pix", stage=stage))
         assert extractor.find(disc()).method == f"pix2pix, stage {stage}"
     assert open_extractor(PageConfig("pix2pix")).find(outlined()).method == "pix2pix, stage 1"
+
+
+@pytest.mark.parametrize("method", ["auto", "canny", "dodge"])
+@pytest.mark.parametrize("turned", [False, True], ids=["wide", "tall"])
+def test_very_thin_pictures_have_lines(method: str, turned: bool) -> None:
+    picture = np.full((40, 8000, 3), 255, np.uint8)
+    for left in range(100, 8000, 200):
+        picture[8:32, left : left + 100] = 0 if method == "dodge" else (200, 30, 30)
+    if method == "dodge":
+        picture[12:28] = 255
+    found = open_extractor(PageConfig(method)).find(picture.swapaxes(0, 1) if turned else picture)
+    assert found.ink.size <= CLASSIC_SIDE**2 * 1.01
+    drawing = strokes(found.lines("middle"))
+    assert len(drawing.curves) >= 40
+    width, height = drawing.size[::-1] if turned else drawing.size
+    assert width / height == pytest.approx(200, rel=0.03)
+    along = np.concatenate(drawing.curves)[:, int(turned)] / width
+    assert np.histogram(along, 40, (0, 1))[0].all()

@@ -88,6 +88,22 @@ def test_a_blank_picture_gives_a_blank_page_and_says_so(
         assert page.getextrema() == (255, 255)
 
 
+def test_by_numbers_a_page_that_encloses_nothing_is_told(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    pictures = {name: Image.new("RGB", (200, 200), "white") for name in ("blank", "dash", "ring")}
+    ImageDraw.Draw(pictures["dash"]).line((50, 50, 150, 150), (0, 0, 0), 6)
+    ImageDraw.Draw(pictures["ring"]).ellipse((40, 40, 160, 160), (220, 120, 20), (0, 0, 0), 6)
+    for name, image in pictures.items():
+        image.save(tmp_path / f"{name}.png")
+    command = ["page", "make", str(tmp_path), "--out", str(tmp_path / "o"), "--dpi", "72", "--numbers"]
+    assert main([*command, "--method", "dodge"]) == 0
+    said = capsys.readouterr().err
+    assert "1 page blank, nothing to draw was found: blank" in said
+    assert "2 pages without numbers, their lines enclose nothing: blank" in said
+    assert [path.name for path in (tmp_path / "o").glob("*.solution.png")] == ["ring.solution.png"]
+
+
 def test_unreadable_pictures_are_listed_and_the_others_done(pictures: Path, tmp_path: Path) -> None:
     (pictures / "bad.png").write_bytes(b"")
     result = make_pages([pictures], tmp_path / "out", COARSE)

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import math
+import time
 from dataclasses import replace
 
 import numpy as np
@@ -210,6 +211,22 @@ def test_a_palette_with_room_for_all_has_all_that_differ() -> None:
     colours = np.array([RED, BLUE, WHITE, (10, 10, 10), (10, 12, 10)], np.uint8)
     palette = choose_palette(colours, np.array([1000, 2, 500, 10, 1]), 8)
     assert sorted(palette.tolist()) == sorted(colours[:4].tolist())  # the two blacks are one
+
+
+def test_a_thousand_small_areas_take_seconds() -> None:
+    """As the page of a picture of noise has them: each number keeps off a thousand others and their lines."""
+    labels = np.ones((800, 800), np.int32)
+    corners = np.argwhere(np.ones((32, 32), bool)) * 25 + 8
+    for number, (row, column) in enumerate(corners.tolist(), start=2):
+        labels[row : row + 10, column : column + 10] = 0
+        labels[row + 1 : row + 9, column + 1 : column + 9] = number
+    picture = np.random.default_rng(0).integers(0, 256, (labels.max() + 1, 3), np.uint8)[labels]
+    config = NumbersConfig()
+    start = time.process_time()
+    found = number_regions(labels, picture, 0.25, config)
+    assert time.process_time() - start < 10
+    assert sum(spot.tip is not None for spot in found.spots) > 100
+    check_spots(labels, found, 0.25, config)
 
 
 def test_median_colours_are_those_of_numpy() -> None:

@@ -433,7 +433,7 @@ class PageAnswer(BaseModel):
     format: str
     method: str = Field(description="how the lines were found, such as 'pix2pix, stage 2'")
     blank: bool = Field(description="whether there was nothing to draw")
-    numbered: bool = Field(description="false where the lines enclose nothing that could be numbered")
+    numbered: bool = Field(description="false where there are no lines, or they enclose nothing")
 
 
 class ColourHint(Given):

@@ -137,7 +137,9 @@ def _add_grade(actions: Any) -> None:
 def _add_train(actions: Any) -> None:
     parser = declare(actions, "train", "teach an engine to colour by words, of pairs with captions")
     complete(parser, run_train, TRAIN_EXAMPLE)
-    parser.add_argument("pairs", type=Path, metavar="PAIRS", help="pairs, in any layout of docs/formats.md")
+    parser.add_argument(
+        "pairs", type=Path, nargs="+", metavar="PAIRS", help="pairs, in any layout of docs/formats.md"
+    )
     parser.add_argument("--out", type=Path, required=True, metavar="RUN", help="folder for model and curves")
     known = "; ".join(f"{name}: {about}" for name, about in ENGINES.items())
     parser.add_argument("--engine", choices=tuple(ENGINES), default="small", help=f"{known} (%(default)s)")
@@ -317,12 +319,12 @@ def _train_small(options: argparse.Namespace) -> None:
     config, machine = settings_from(options, PainterTraining), settings_from(options, PainterMachine)
 
     from unprompt.colouring.train_small import MODEL_FILE, train_painter
-    from unprompt.datasets.pairs import read_pairs
+    from unprompt.datasets.pairs import join_pairs, read_pairs
 
     held_out = read_pairs(options.held_out) if options.held_out else None
     with StepBars("triple") as bars:
         learnt = train_painter(
-            read_pairs(options.pairs),
+            join_pairs(map(read_pairs, options.pairs)),
             options.out,
             config,
             machine,
@@ -361,11 +363,16 @@ def _train_instruct(options: argparse.Namespace) -> None:
     config, chosen = training_of(training, machine)
 
     from unprompt.colouring.train_instruct import MODEL, train_instruct
-    from unprompt.datasets.pairs import read_pairs
+    from unprompt.datasets.pairs import join_pairs, read_pairs
 
     with StepBars("pair") as bars:
         learnt = train_instruct(
-            read_pairs(options.pairs), options.out, config, chosen, options.overwrite, bars.show
+            join_pairs(map(read_pairs, options.pairs)),
+            options.out,
+            config,
+            chosen,
+            options.overwrite,
+            bars.show,
         )
     if os.environ.get("RANK", "0") != "0":  # under `accelerate launch` one process speaks for all
         return

@@ -15,7 +15,7 @@ import numpy as np
 from PIL import Image
 
 from unprompt.colouring.mentions import Mention, find_mentions, with_placeholders
-from unprompt.colouring.palette import PAPER, USUAL, lab_of
+from unprompt.colouring.palette import PAPER, USUAL, classes_of, lab_of
 from unprompt.colouring.regions import Regions, fills_of, find_regions
 from unprompt.pocket.closing import NOTHING
 
@@ -33,8 +33,7 @@ SHAPE = 12  # numbers that a region's shape is described by
 SLOTS = 6  # colours of a text that can be pointed at
 TOKENS = 48
 CHOICES = 1 + len(USUAL)  # that need no word: paper, and the usual colours
-IGNORED = -1
-NEAR = 6.0  # CIELAB, up to which a colour is one of those
+IGNORED = -1  # what fills up a batch
 
 
 @dataclass(frozen=True, eq=False)
@@ -69,8 +68,8 @@ def see(page: Bytes, regions: Regions, side: int) -> Seen:
     """Prepare line art (H, W) uint8, black on white, with its regions."""
     order = 1 + np.argsort(-regions.areas[1:], kind="stable")
     ink = 255 - np.asarray(_squared(page, side))
-    points = _points_of(regions, order)
-    return Seen(ink, points, _shapes_of(regions, order), order)
+    pixels = np.argsort(regions.labels.ravel(), kind="stable")  # those of each region one after the other
+    return Seen(ink, _points_of(regions, order, pixels), _shapes_of(regions, order, pixels), order)
 
 
 def _squared(page: Bytes, side: int) -> Image.Image:
@@ -84,20 +83,18 @@ def _squared(page: Bytes, side: int) -> Image.Image:
     return square
 
 
-def _points_of(regions: Regions, order: Ints) -> Floats:
+def _points_of(regions: Regions, order: Ints, pixels: Ints) -> Floats:
     """Points spread evenly over each region's pixels, in row order: (R, POINTS, 2)."""
     height, width = regions.labels.shape
-    flat = regions.labels.ravel()
-    sorted_pixels = np.argsort(flat, kind="stable")
     ends = np.cumsum(regions.areas)
     starts, areas = ends[order - 1], regions.areas[order]
     at = starts[:, None] + ((np.arange(POINTS) + 0.5) / POINTS * areas[:, None]).astype(np.int64)
-    y, x = np.divmod(sorted_pixels[at], width)
+    y, x = np.divmod(pixels[at], width)
     longer = max(height, width)
     return np.stack([(2 * x + 1 - width) / longer, (2 * y + 1 - height) / longer], -1).astype(np.float32)
 
 
-def _shapes_of(regions: Regions, order: Ints) -> Floats:
+def _shapes_of(regions: Regions, order: Ints, pixels: Ints) -> Floats:
     """Size, place, box, width and neighbourhood of each region: (R, SHAPE), about -1 … 1."""
     from scipy import ndimage
 
@@ -111,13 +108,14 @@ def _shapes_of(regions: Regions, order: Ints) -> Floats:
     x = np.bincount(labels.ravel(), np.tile(np.arange(width), height), regions.count + 1)[order] / areas
     y = np.bincount(labels.ravel(), np.repeat(np.arange(height), width), regions.count + 1)[order] / areas
     inner = ndimage.distance_transform_edt(labels > 0)
-    depth = ndimage.maximum(inner, labels, order)
+    starts = np.cumsum(regions.areas)[:-1]
+    depth = np.maximum.reduceat(inner.ravel()[pixels], starts)[order - 1] if len(order) else np.zeros(0)
     left, top, right, bottom = ((2 * sides - [width, height, width, height]) / longer).T
     on_border = (sides[:, 0] == 0) | (sides[:, 1] == 0) | (sides[:, 2] == width) | (sides[:, 3] == height)
     box = (sides[:, 2] - sides[:, 0]) * (sides[:, 3] - sides[:, 1])
     columns = [
-        np.log10(areas / (height * width)) / 2 + 1, 2 * x / longer - width / longer,
-        2 * y / longer - height / longer, left, top, right, bottom, areas / box, on_border,
+        np.log10(areas / (height * width)) / 2 + 1, (2 * x + 1 - width) / longer,
+        (2 * y + 1 - height) / longer, left, top, right, bottom, areas / box, on_border,
         np.log10(np.maximum(depth, 0.5) / longer) + 1.5, np.sqrt(areas / (height * width)),
         np.arange(len(order)) / 16,
     ]  # fmt: skip
@@ -152,13 +150,15 @@ def _heard(tokens: TokenStates, starts: tuple[int, ...], mentions: tuple[Mention
 def targets_of(fills: Ints, mentions: Sequence[Mention]) -> Ints:
     """What is right for regions with these fills (R,), 0xRRGGBB or NOTHING: (R,).
 
-    CHOICES + m where the m-th mention names the colour; else 0 for paper, 1 + n for the n-th of USUAL; and
-    IGNORED for other colours.
+    CHOICES + m where the m-th mention names the colour; else 0 for paper, 1 + n for the n-th of USUAL, which
+    is the nearest (CIELAB) of the same basic colour.
     """
-    found = np.full(len(fills), IGNORED)
+    found = np.zeros(len(fills), np.int64)
     if len(fills):
-        far = np.sqrt(((lab_of(np.maximum(fills, 0))[:, None] - lab_of(np.array(USUAL))) ** 2).sum(2))
-        found = np.where(far.min(1) <= NEAR, 1 + far.argmin(1), IGNORED)
+        usual, rgb = np.array(USUAL), np.maximum(fills, 0)
+        far = ((lab_of(rgb)[:, None] - lab_of(usual)) ** 2).sum(2)
+        far[classes_of(rgb)[:, None] != classes_of(usual)] = np.inf
+        found = 1 + far.argmin(1)
     for number, mention in reversed(list(enumerate(mentions))):
         found[fills == mention.colour.rgb] = CHOICES + number
     found[fills == NOTHING] = PAPER

@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     Ints = NDArray[np.int64]
 
 LARGEST = 64  # regions of a drawing that are learnt from
-FORMAT = 1
+FORMAT = 2
 STEP = 512  # triples between two reports
 SIDED = re.compile(r"\b(left|right)\b", re.IGNORECASE)
 

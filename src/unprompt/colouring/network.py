@@ -174,8 +174,6 @@ class _Attention(nn.Module):  # type: ignore[misc]
 
 def loss_of(logits: Tensor, targets: Tensor, weights: Tensor) -> Tensor:
     """Mean cross entropy over drawings, each of its regions (B, R) by their weights; IGNORED has none."""
-    each = functional.cross_entropy(
-        logits.transpose(1, 2), targets, ignore_index=IGNORED, reduction="none", label_smoothing=0.0
-    )
+    each = functional.cross_entropy(logits.transpose(1, 2), targets, ignore_index=IGNORED, reduction="none")
     weights = weights * (targets != IGNORED)
     return ((each * weights).sum(1) / weights.sum(1).clamp(min=1e-6)).mean()

@@ -98,7 +98,7 @@ def fills_of(regions: Regions, fills: NDArray[np.integer]) -> NDArray[np.int64]:
     """The value of `fills` (H, W) that most pixels of each region have: (R,)."""
     inside = regions.labels > 0
     values, place = np.unique(fills[inside], return_inverse=True)
-    votes = np.zeros((regions.count, len(values)), np.int64)
-    np.add.at(votes, (regions.labels[inside] - 1, place.ravel()), 1)
+    cells = (regions.labels[inside].astype(np.int64) - 1) * len(values) + place.ravel()
+    votes = np.bincount(cells, minlength=regions.count * len(values)).reshape(regions.count, len(values))
     found: NDArray[np.int64] = values[votes.argmax(1)] if len(values) else np.zeros(0, np.int64)
     return found

@@ -23,8 +23,9 @@ SVG = "http://www.w3.org/2000/svg"
 SUFFIX = ".svg"
 LONGEST = 1536  # pixels at which a drawing is looked at
 MOST = 8 * 2**20  # bytes of an SVG
+DEEPEST = 200  # elements within each other
 LEFT_OUT = ("script", "foreignObject", "image", "iframe", "audio", "video", "use", "style")
-SMOOTH = 0.6  # pixels that an outline may be off
+SMOOTH = 0.4  # pixels that an outline may be off
 LINE = 128  # of 255: what is darker is line
 
 ElementTree.register_namespace("", SVG)
@@ -54,9 +55,20 @@ def clean_svg(content: bytes) -> bytes:
         raise UnreadableImageError(f"this is no SVG: {error}") from error
     if _local(tree.tag) != "svg":
         raise UnreadableImageError(f"this is no SVG: it begins with <{_local(tree.tag)}>")
+    _check_depth(tree)
     _strip(tree)
     cleaned: bytes = ElementTree.tostring(tree, encoding="utf-8")
     return cleaned
+
+
+def _check_depth(tree: ElementTree.Element) -> None:
+    """Without recursion: what draws and writes an SVG goes into it element by element."""
+    level = [tree]
+    for _ in range(DEEPEST):
+        level = [child for element in level for child in element]
+        if not level:
+            return
+    raise UnreadableImageError(f"the SVG is nested more than {DEEPEST} deep; ungroup it")
 
 
 def _strip(tree: ElementTree.Element) -> None:

@@ -6,7 +6,12 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from unprompt.colouring_pages.methods import lightness, resized
+from unprompt.colouring_pages.methods import (
+    find_longest_side,
+    lightness,
+    measure_diagonal,
+    resized,
+)
 from unprompt.errors import ConfigError
 from unprompt.storage.packages import needed_for
 
@@ -30,7 +35,7 @@ def measure_restlessness(picture: Picture) -> float:
 
     Fills of an illustration are even, even where it is shaded; photographs have grain, cloth and leaves.
     """
-    small = resized(picture, SIDE).astype(np.int16)
+    small = resized(picture, find_longest_side(picture.shape, SIDE)).astype(np.int16)
     across = np.abs(np.diff(small[:-1], axis=1)).max(axis=2)
     down = np.abs(np.diff(small[:, :-1], axis=0)).max(axis=2)
     return float((np.maximum(across, down) >= STEP).mean()) if across.size else 0.0
@@ -51,7 +56,7 @@ def find_own_lines(picture: Picture) -> Ink:
         from scipy.ndimage import grey_closing
 
     light = lightness(picture)
-    width = max(3, round(WIDEST * float(np.hypot(*light.shape))))
+    width = max(3, round(WIDEST * measure_diagonal(light.shape)))
     closed = grey_closing(light, size=(width, width))
     darker = (closed - light) / (closed + FAINT)
     ink: Ink = np.minimum(darker * (LINE / DARKER), 1).astype(np.float32)
@@ -70,7 +75,7 @@ def take_own_lines(own: Ink, found: Ink) -> Ink | None:
     first, second = own >= LINE, found >= LINE
     if not first.any() or not second.any():
         return None
-    near = NEAR * float(np.hypot(*found.shape))
+    near = NEAR * measure_diagonal(found.shape)
     to_own = distance_transform_edt(~first)
     if (distance_transform_edt(~second)[first] <= near).mean() < DRAWN:
         return None

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
+from heapq import heapify, heappop, heappush
 from typing import TYPE_CHECKING
 
 import numpy as np
 
+from unprompt.colouring_pages.methods import measure_diagonal
 from unprompt.colouring_pages.skeleton import (
     NEIGHBOURS,
     Rim,
@@ -35,7 +38,10 @@ DETAILS = {"low": 2.0, "middle": 1.0, "high": 0.5}  # what the least sizes of th
 
 @dataclass(frozen=True)
 class CleanSettings:
-    """How ink becomes lines. Lengths are shares of the page's diagonal, or strokes: the ink's line width."""
+    """How ink becomes lines. Lengths are shares of the page's diagonal, or strokes: the ink's line width.
+
+    The diagonal of a page more than four times as long as it is broad is that of a part of it.
+    """
 
     detail: str = setting("middle", "how much of small things and patterns stays", choices=tuple(DETAILS))
     sure: float = setting(0.5, "ink from here on is line", above=0, most=1)
@@ -74,6 +80,13 @@ class CleanSettings:
         least=0,
         most=1,
     )
+    area: float = setting(
+        0.0,
+        "parts smaller than a square of this side lose their faintest line; 0: none (share of the diagonal, "
+        "by middle detail)",
+        least=0,
+        most=1,
+    )
 
     def __post_init__(self) -> None:
         check_settings(self)
@@ -90,7 +103,8 @@ def clean(ink: NDArray[np.float32], settings: CleanSettings | None = None) -> Ma
     """Make lines (H, W), true where black, of ink (H, W) from 0 paper to 1 line.
 
     In this order: lines by two thresholds; double lines filled; specks away; solid black hollowed; line ends
-    joined; small closed parts merged; thorns and what is a speck now away. A page without ink has no lines.
+    joined; small closed parts merged; parts smaller than `area` joined to a neighbour; thorns and what is a
+    speck now away. A page without ink has no lines.
     InputError where `ink` is not such an array.
     """
     settings = settings or CleanSettings()
@@ -100,7 +114,7 @@ def clean(ink: NDArray[np.float32], settings: CleanSettings | None = None) -> Ma
     ink = (true_as_one(given) if given.dtype == bool else given).astype(np.float32)
     if not (ink.min() >= 0 and ink.max() <= 1):  # not a number is neither
         raise InputError(f"ink is from 0 (paper) to 1 (line), got {ink.min():g} to {ink.max():g}")
-    diagonal = float(np.hypot(*ink.shape))
+    diagonal = measure_diagonal(ink.shape)
     kept = DETAILS[settings.detail]
     lines = find_lines(ink, settings.likely, settings.sure)
     coarse = max(1, int(settings.least_stroke * diagonal / 2))  # finer is no use, and thinning takes longest
@@ -116,6 +130,7 @@ def clean(ink: NDArray[np.float32], settings: CleanSettings | None = None) -> Ma
     # Curves are drawn with thinner lines than the ink's, which leave the more paper.
     room = stroke - settings.least_stroke * diagonal
     lines = merge_small_regions(lines, settings.crayon * kept * diagonal - room, stroke)
+    lines = join_small_parts(lines, ink, (settings.area * kept * diagonal) ** 2, stroke)
     lines = remove_spurs(lines, speck / 2, stroke)
     return remove_specks(lines, speck, stroke)
 
@@ -315,6 +330,91 @@ def merge_small_regions(lines: Mask, narrowest: float, stroke: float) -> Mask:
     middle = dilate(thin(closed) & around, (stroke - 1) / 2)
     found: Mask = (closed & ~around) | middle
     return found
+
+
+def join_small_parts(lines: Mask, ink: NDArray[np.float32], least: float, stroke: float) -> Mask:
+    """The lines without the faintest one around each part of the paper of less than `least` pixels.
+
+    The smallest part first, until none is left with two neighbours: one with a single neighbour stays, an eye
+    or a button, unless it is at the page's border. How faint a line is: the mean of its `ink` (H, W).
+    """
+    from scipy import ndimage
+
+    if not least or not lines.any():
+        return lines
+    around = 1 + math.ceil(stroke)  # so that lines reach the page's border when they are thin
+    thinned = thin(np.pad(lines, around, mode="edge"))[around:-around, around:-around]
+    parts, count = ndimage.label(~thinned)  # each with half of the lines around it
+    y, x = np.nonzero(thinned)
+    padded = np.pad(parts, 1)
+    beside = np.stack([padded[y + dy, x + dx] for dy in range(3) for dx in range(3)])
+    one, other = beside.max(0), np.where(beside > 0, beside, count + 1).min(0)
+    # A pixel that more than two parts meet at is of no wall.
+    wall = (one > other) & ((beside == one) | (beside == other) | (beside == 0)).all(0)
+    y, x, one, other = (values[wall] for values in (y, x, one, other))
+    root = _join_parts(
+        np.bincount(parts.ravel())[1:],
+        _list_walls(one - 1, other - 1, ink[y, x], count),
+        _at_border(parts),
+        least,
+    )
+    opened = root[one - 1] == root[other - 1]
+    if not opened.any():
+        return lines
+    kept = thinned.copy()
+    kept[y[opened], x[opened]] = False
+    nearest = ndimage.distance_transform_edt(~thinned, return_distances=False, return_indices=True)
+    found: Mask = lines & (kept[tuple(nearest)] | dilate(kept, 0.75 * stroke))
+    return found
+
+
+Walls = list[dict[int, tuple[float, int]]]  # of each part: its neighbours, the ink between, and the pixels
+
+
+def _list_walls(one: Numbers, other: Numbers, ink: NDArray[np.float32], count: int) -> Walls:
+    """The walls of `count` parts, by their pixels (P): the parts on both sides, and the ink."""
+    codes, of, lengths = np.unique(one * np.int64(count) + other, return_inverse=True, return_counts=True)
+    sums = np.bincount(of, weights=ink, minlength=len(codes))
+    walls: Walls = [{} for _ in range(count)]
+    for code, total, length in zip(codes.tolist(), sums.tolist(), lengths.tolist(), strict=True):
+        first, second = divmod(code, count)
+        walls[first][second] = walls[second][first] = (total, length)
+    return walls
+
+
+def _at_border(parts: NDArray[np.int32]) -> NDArray[np.bool_]:
+    """Which of the parts numbered from 1 reach the page's border (N)."""
+    found = np.zeros(int(parts.max()) + 1, bool)
+    found[np.concatenate([parts[0], parts[-1], parts[:, 0], parts[:, -1]])] = True
+    return found[1:]
+
+
+def _join_parts(areas: Numbers, walls: Walls, at_border: NDArray[np.bool_], least: float) -> Numbers:
+    """Which part each (N) has become one with, as `join_small_parts` joins them. `walls` are used up."""
+    root = np.arange(len(areas))
+    size, border = areas.tolist(), at_border.tolist()
+    small = [(area, part) for part, area in enumerate(size) if area < least]
+    heapify(small)
+    while small:
+        area, part = heappop(small)
+        around = walls[part]
+        if size[part] != area or len(around) < (1 if border[part] else 2):
+            continue
+        into = min(around, key=lambda beside: (around[beside][0] / around[beside][1], beside))
+        size[into] += area
+        border[into] = border[into] or border[part]
+        size[part] = 0
+        root[root == part] = into
+        del walls[into][part]
+        for beside, (ink, length) in around.items():
+            if beside != into:
+                del walls[beside][part]
+                before = walls[into].get(beside, (0.0, 0))
+                walls[into][beside] = walls[beside][into] = (before[0] + ink, before[1] + length)
+        walls[part] = {}
+        if size[into] < least:
+            heappush(small, (size[into], into))
+    return root
 
 
 def remove_spurs(lines: Mask, least: float, stroke: float) -> Mask:

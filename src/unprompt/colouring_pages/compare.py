@@ -48,5 +48,6 @@ def _small(image: Image.Image) -> Image.Image:
 def _pages(picture: Image.Image, extractors: Sequence[LineFinder], detail: str) -> Iterator[Image.Image]:
     for extractor in extractors:
         drawing = draw_page(picture, extractor, detail).drawing
-        width = round(CELL * min(1.0, drawing.size[0] / drawing.size[1]))
-        yield drawing.render(max(1, width), LINE)
+        width = max(1, round(CELL * min(1.0, drawing.size[0] / drawing.size[1])))
+        page = drawing.render(width, LINE)
+        yield page.crop((0, 0, width, min(CELL, page.height)))  # of thin ones a pixel is some too many

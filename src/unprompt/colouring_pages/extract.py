@@ -10,7 +10,7 @@ from PIL import Image
 
 from unprompt.colouring_pages.choosing import find_own_lines, is_photograph, take_own_lines
 from unprompt.colouring_pages.clean import CleanSettings, clean
-from unprompt.colouring_pages.methods import CLASSIC, resized
+from unprompt.colouring_pages.methods import CLASSIC, find_longest_side, resized
 from unprompt.colouring_pages.page_config import PageConfig
 from unprompt.colouring_pages.tiles import draw_in_tiles
 from unprompt.errors import ConfigError
@@ -31,6 +31,7 @@ LEAST_SIDE = 256
 CLASSIC_SIDE = 768
 CLASSIC_WIDTH = {"low": 4.5, "middle": 3.0, "high": 1.8}  # pixels
 PHOTOGRAPH_SPECKS = 2.0  # how much longer lines have to be to stay where a photograph is drawn
+PHOTOGRAPH_AREA = 0.025  # of the diagonal, the side of a square that is worth being coloured apart there
 OWN = "own lines"  # how the lines of an outlined picture are found
 STAGES = ("pages_stage_1", "pages_stage_2")  # the package's own generators, by their stage
 
@@ -50,7 +51,7 @@ class Found:
         """The ink cleaned, (h, w), true where black."""
         settings = CleanSettings(detail)
         if self.photograph:
-            settings = replace(settings, speck=PHOTOGRAPH_SPECKS * settings.speck)
+            settings = replace(settings, speck=PHOTOGRAPH_SPECKS * settings.speck, area=PHOTOGRAPH_AREA)
         return clean(self.ink, settings)
 
 
@@ -67,8 +68,8 @@ class LineFinder(Protocol):
 class Extractor:
     """One way to find lines. `draw`: a picture of a longest side of `side` pixels -> its ink.
 
-    Pictures that are smaller are enlarged, to `least` pixels where that is given. `photograph`: as in
-    `Found`.
+    Pictures that are smaller are enlarged, to `least` pixels where that is given; thin ones are looked at
+    larger. `photograph`: as in `Found`.
     """
 
     method: str
@@ -82,7 +83,8 @@ class Extractor:
         side = self.side
         if self.least is not None:
             side = min(side, max(self.least, *picture.shape[:2]))
-        return Found(draw_in_tiles(self.draw, resized(picture, side)), self.method, self.photograph)
+        seen = resized(picture, find_longest_side(picture.shape, side))
+        return Found(draw_in_tiles(self.draw, seen), self.method, self.photograph)
 
 
 @dataclass(frozen=True, eq=False)

@@ -29,6 +29,8 @@ XDOG_SHARPNESS = 20.0
 XDOG_LEVEL = 0.72  # sharpened lightness below which ink begins
 XDOG_SLOPE = 12.0
 
+THIN = 4.0  # times as long as it is broad: from here on a picture counts as thin
+
 
 def lightness(picture: Picture) -> Ink:
     """(H, W) float32, 0 black to 1 white: the luma of ITU-R BT.601, as Pillow has it."""
@@ -75,6 +77,21 @@ def dodge(picture: Picture, width: float = 2.0) -> Ink:
 
 
 CLASSIC: dict[str, Callable[[Picture, float], Ink]] = {"canny": canny, "xdog": xdog, "dodge": dodge}
+
+
+def find_longest_side(shape: tuple[int, ...], side: int) -> int:
+    """The longest side in pixels at which a picture (H, W, …) is looked at: `side`, of thin ones more.
+
+    Their shorter side then has a quarter of `side`, or what a picture with the pixels of a square has.
+    """
+    ratio = max(shape[:2]) / min(shape[:2])
+    return round(side * max(1.0, min(ratio / THIN, math.sqrt(ratio))))
+
+
+def measure_diagonal(shape: tuple[int, ...]) -> float:
+    """The diagonal in pixels of a picture (H, W, …), of thin ones of a part; lengths are shares of it."""
+    short, long = sorted(shape[:2])
+    return math.hypot(short, min(long, THIN * short))
 
 
 def resized(picture: Picture, side: int, resampling: Image.Resampling = Image.Resampling.LANCZOS) -> Picture:

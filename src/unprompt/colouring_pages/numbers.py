@@ -181,14 +181,16 @@ def number_regions(
 
 def region_colours(labels: Labels, picture: NDArray[np.uint8]) -> Colours:
     """The median colour (R + 1, 3) of each region, 0 of those that are not there."""
-    from scipy import ndimage
-
-    regions = np.arange(1, labels.max() + 1)
-    found = np.zeros((len(regions) + 1, 3), np.uint8)
-    there = np.isin(regions, labels)
+    count = int(labels.max()) + 1
+    sizes = np.bincount(labels.ravel(), minlength=count)
+    found = np.zeros((count, 3), np.uint8)
     for channel in range(3):
-        medians = ndimage.median(picture[..., channel], labels, regions[there])
-        found[1:][there, channel] = np.round(medians).astype(np.uint8)
+        codes = labels.ravel() * np.int64(256) + picture[..., channel].ravel()
+        so_far = np.bincount(codes, minlength=256 * count).reshape(count, 256).cumsum(1)
+        # The one in the middle, or the mean of both.
+        lower, upper = ((so_far < middle[:, None]).sum(1) for middle in ((sizes + 1) // 2, sizes // 2 + 1))
+        found[:, channel] = np.where(sizes > 0, np.round((lower + upper) / 2), 0)
+    found[0] = 0
     return found
 
 
@@ -328,7 +330,9 @@ class _Placer:
         self.labels, self.scale, self.config, self.font = labels, scale, config, font
         self.parts = ndimage.find_objects(labels)
         self.spots: list[Spot] = []
-        self.taken: list[_Circle] = []
+        # How far each pixel (H, W) is from the next number or line to one; only exact where that is near.
+        self._free = np.full(labels.shape, np.inf, np.float32)
+        self._beside = (config.least_number * half_diagonal("00", font) + CLEAR) / scale
         self._room: Floats | None = None
 
     def largest_circle(self, region: int) -> _Circle:
@@ -357,15 +361,12 @@ class _Placer:
         """Write a number in the nearest free place, off all lines and numbers, with a line to its region."""
         height = self.config.least_number
         radius = (height * half_diagonal(digits, self.font) + CLEAR) / self.scale
-        taken = np.array(self.taken).reshape(-1, 3)
         for x, y in self._free_places(circle, radius):
-            way = np.array((x - circle.x, y - circle.y))
-            along = np.linspace(0, 1, max(2, math.ceil(math.hypot(*way))))
-            line = circle[:2] + way * along[:, None]  # (P, 2)
-            gaps = np.hypot(*(line[:, None] - taken[None, :, :2]).transpose(2, 0, 1)) - taken[:, 2]  # (P, T)
-            if (gaps > 0).all() and (gaps[-1] > radius).all():
+            line = _between((circle.x, circle.y), (x, y))
+            columns, rows = line.astype(np.int64).T
+            if (self._free[rows, columns] > CORNER).all():
                 self._write(Spot(region, 0, x, y, height, (circle.x, circle.y)), digits)
-                self.taken += [_Circle(x, y, DOT / self.scale) for x, y in line.tolist()]
+                self._take(line, DOT / self.scale)
                 return True
         return False
 
@@ -375,7 +376,9 @@ class _Placer:
         top, left = max(0, int(circle.y) - reach), max(0, int(circle.x) - reach)
         window = self._clear()[top : int(circle.y) + reach + 1, left : int(circle.x) + reach + 1]
         step = max(1, round(0.4 / self.scale))  # mm
-        rows, columns = np.nonzero(window[::step, ::step] - CORNER >= radius)
+        free = self._free[top : top + len(window), left : left + window.shape[1]]
+        room = np.minimum(window - CORNER, free)[::step, ::step]
+        rows, columns = np.nonzero(room >= radius)
         x, y = left + columns * step + 0.5, top + rows * step + 0.5
         far = np.hypot(x - circle.x, y - circle.y)
         order = np.argsort(far, kind="stable")
@@ -398,7 +401,26 @@ class _Placer:
     def _write(self, spot: Spot, digits: str) -> None:
         radius = (spot.height * half_diagonal(digits, self.font) + CLEAR) / self.scale
         self.spots.append(spot)
-        self.taken.append(_Circle(spot.x, spot.y, radius))
+        self._take(np.array([(spot.x, spot.y)]), radius)
+
+    def _take(self, points: Floats, radius: float) -> None:
+        """Keep other numbers off what is at most `radius` from points (P, 2) that lie close together."""
+        from scipy import ndimage
+
+        reach = math.ceil(radius + self._beside) + 1
+        (left, top), (right, bottom) = points.min(0).astype(int) - reach, points.max(0).astype(int) + reach
+        rows, columns = slice(max(0, top), bottom + 1), slice(max(0, left), right + 1)
+        free = self._free[rows, columns]
+        away = np.ones(free.shape, bool)
+        x, y = points.astype(np.int64).T
+        away[y - rows.start, x - columns.start] = False
+        np.minimum(free, ndimage.distance_transform_edt(away) - radius, out=free)
+
+
+def _between(start: tuple[float, float], end: tuple[float, float]) -> Floats:
+    """Points (P, 2) on the straight way between two places, at most one pixel apart."""
+    way = np.subtract(end, start)
+    return np.add(start, way * np.linspace(0, 1, max(2, math.ceil(math.hypot(*way)) + 1))[:, None])
 
 
 def number_box(number: int | str, font: Path | None = None) -> Size:

@@ -63,12 +63,16 @@ class Page:
     def number_sheets(self, paper: PaperConfig, numbers: NumbersConfig) -> tuple[Sheet, Sheet]:
         """The page to paint by numbers, and its solution in colour.
 
-        Raises InputError where the lines enclose nothing.
+        Raises InputError where there are no lines, or they enclose nothing.
         """
+        if self.is_blank:
+            raise InputError("the page is blank, with no area to number")
         width, height = self.drawing.size
         scale = NUMBERED / max(width, height)
-        lines = self.drawing.render(round(width * scale), line_pixels=2.0)
+        lines = self.drawing.render(max(1, round(width * scale)), line_pixels=2.0)
         areas = np.maximum(regions(np.asarray(lines) < 128, frame=True), 0)
+        if areas.max() < 2:
+            raise InputError("the lines enclose no area that could be numbered")
         picture = self.picture.resize(lines.size, Image.Resampling.LANCZOS)
         return make_number_sheets(self.drawing, areas, np.asarray(picture), paper, numbers)
 

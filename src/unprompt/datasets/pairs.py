@@ -15,7 +15,7 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Literal
@@ -219,6 +219,33 @@ def _nothing_found(path: Path) -> InputError:
         f"{', '.join(f'{name}/' for name in SPLITS)}; folders A/ and B/, or trainA/ and trainB/, whose "
         "images are called alike"
     )
+
+
+def join_pairs(sets: Iterable[Pairs]) -> Pairs:
+    """Several sets of pairs as one, in order; where ids are the same, all begin with their set's number.
+
+    Captions are "" in a set that has none, if any has.
+    """
+    every = list(sets)
+    if len({one for pairs in every for one in pairs.ids}) < sum(map(len, every)):
+        every = [_numbered(pairs, number) for number, pairs in enumerate(every, start=1)]
+    captioned = any(pairs.captions is not None for pairs in every)
+    return Pairs(
+        tuple(one for pairs in every for one in pairs.ids),
+        tuple(file for pairs in every for file in pairs.sources),
+        tuple(file for pairs in every for file in pairs.targets),
+        tuple(text for pairs in every for text in pairs.captions or ("",) * len(pairs))
+        if captioned
+        else None,
+    )
+
+
+def _numbered(pairs: Pairs, number: int) -> Pairs:
+    def named(file: ImageFile) -> ImageFile:
+        return replace(file, image_id=f"{number}-{file.image_id}")
+
+    ids = tuple(f"{number}-{one}" for one in pairs.ids)
+    return Pairs(ids, tuple(map(named, pairs.sources)), tuple(map(named, pairs.targets)), pairs.captions)
 
 
 def _joined(path: Path, pairs_by_split: dict[str, Pairs]) -> Pairs:
