@@ -90,7 +90,7 @@ assert learnt_from.captions
 pl.DataFrame({"id": learnt_from.ids[:8], "words": learnt_from.captions[:8]})
 
 # %%
-display(*[read_file(file) for pair in zip(learnt_from.sources[:3], learnt_from.targets[:3]) for file in pair])
+display(*map(read_file, [*learnt_from.sources[:3], *learnt_from.targets[:3]]))
 
 # %% [markdown]
 # ## A painter of one's own
