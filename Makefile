@@ -68,9 +68,10 @@ kaggle: $(VENV)/.ready     ## the wheels that Kaggle's image lacks, ours among t
 kaggle-dry-run: kaggle     ## notebook 03 offline from these wheels, on 7 images and on 500 others
 	$(BIN)/python tests/kaggle_dry_run.py
 
-drill: $(VENV)/.ready      ## the bundles kaggle and clip at full size with random weights: seconds and memory
+drill: $(VENV)/.ready      ## bundles kaggle and clip and InstructPix2Pix, full size, random weights: seconds, memory
 	$(BIN)/python benchmarks/kaggle_drill.py
 	$(BIN)/python benchmarks/kaggle_drill.py --bundle clip
+	$(BIN)/python benchmarks/instruct_drill.py
 
 docs:                      ## the manual as a site in site/, every link checked; needs no models
 	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)

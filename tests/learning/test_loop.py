@@ -23,7 +23,7 @@ from unprompt.datasets.seeds import derive_seed
 from unprompt.errors import ConfigError, RunError
 from unprompt.learning.accelerator import open_accelerator
 from unprompt.learning.curves import Row, read_metrics
-from unprompt.learning.loop import Batch, Examples, Loop, Samples, learn
+from unprompt.learning.loop import Batch, Checkpoints, Examples, Loop, Samples, learn
 from unprompt.learning.parts import Part, decayed
 from unprompt.learning.schedule import Schedule, learning_rate_share
 from unprompt.learning.state import Standing
@@ -167,6 +167,40 @@ def test_one_part_leaves_no_gradients_in_the_other(tmp_path: Path) -> None:
     seen: list[int] = []
     run_through(gan(tmp_path, every=1, draw=look))
     assert seen == list(range(1, STEPS + 1))
+
+
+def test_checkpoints_are_of_the_averaged_networks_at_rest(tmp_path: Path) -> None:
+    def keep(networks: Any, step: int) -> None:
+        assert all(not network.training for network in networks.values())
+        assert not torch.is_grad_enabled()
+        kept[step] = [value.clone() for value in networks["generator"].state_dict().values()]
+
+    kept: dict[int, list[torch.Tensor]] = {}
+    loop = gan(tmp_path, every=100, checkpoints=Checkpoints(4, keep))
+    run_through(loop)
+    assert list(kept) == [4, 8]
+    last = list(loop.networks["generator"].state_dict().values())
+    assert all(torch.equal(one, other) for one, other in zip(kept[8], last, strict=True))
+    assert not torch.equal(kept[4][0], last[0])
+    assert list(loop.networks["generator"].state_dict()) == list(layers(1).state_dict())  # the average itself
+
+
+def test_checkpoints_need_steps_between_them() -> None:
+    with pytest.raises(ConfigError, match="checkpoints come every step at most, got every 0"):
+        Checkpoints(0, lambda networks, step: None)
+
+
+def test_the_end_may_come_before_that_of_an_epoch(
+    tmp_path: Path, whole: tuple[dict[str, Any], dict[str, bytes]]
+) -> None:
+    """Of two epochs of four batches, six steps; the first epoch's learning rates know of the nearer end."""
+    loop = gan(tmp_path, most_steps=6)
+    rows = run_through(loop)["rows"]
+    assert [row["step"] for row in rows] == [4, 6]
+    assert loop.last_epoch == 2
+    assert rows[1]["learning_rate"] == pytest.approx(0.1 * learning_rate_share(5, 6, SCHEDULE.warmup))
+    beyond = run_through(gan(tmp_path / "beyond", most_steps=100))
+    assert beyond == whole[0]
 
 
 # --- killed and gone on

@@ -61,7 +61,7 @@ class InstructTraining:
     factor: int = setting(
         8, "pocket: pixels of a side that become one latent, a power of two", least=2, most=32
     )
-    width: int = setting(64, "pocket: channels of the U-Net, a multiple of 32", least=32)
+    width: int = setting(32, "pocket: channels of the U-Net, a multiple of 32", least=32)
 
     def __post_init__(self) -> None:
         check_settings(self)
@@ -167,7 +167,7 @@ class InstructPaint:
 
 # What a pocket training has where nothing else is asked for: minutes on two cores.
 POCKET_TRAINING: Mapping[str, Any] = MappingProxyType(
-    {"resolution": 128, "batch": 16, "accumulate": 1, "steps": 3000, "learning_rate": 5e-4, "ema": 0.995}
+    {"resolution": 128, "batch": 16, "accumulate": 1, "steps": 2000, "learning_rate": 1e-3, "ema": 0.995}
 )
 POCKET_MACHINE: Mapping[str, Any] = MappingProxyType({"gradient_checkpointing": False, "checkpoint_steps": 0})
 

@@ -147,6 +147,15 @@ class _BlockModule(torch.nn.Module):  # type: ignore[misc]  # torch has no types
             latent_channels=codec.channels,
             scaling_factor=codec.scale,
         )
+        self.register_buffer("place", torch.zeros(()))  # as it has no weights: where it is, and in what type
+
+    @property
+    def device(self) -> torch.device:
+        return self.place.device
+
+    @property
+    def dtype(self) -> torch.dtype:
+        return self.place.dtype
 
     def encode(self, picture: Tensor) -> Any:
         latents = self._codec.encode_picture(picture)
@@ -418,10 +427,11 @@ def load_lora(pipeline: Any, folder: Path) -> None:
             )
     with needed_for("low-rank updates", "train"):
         import peft  # noqa: F401  # diffusers' own words for its absence do not say what to install
+    wrong: tuple[type[BaseException], ...] = (*damaged_safetensors(), RuntimeError, ValueError)
     try:
         pipeline.unet.conv_in.load_state_dict(load_file(folder / CONV_IN))
         pipeline.load_lora_weights(str(folder), weight_name=LORA_FILE)
-    except (*damaged_safetensors(), RuntimeError, ValueError) as error:
+    except wrong as error:
         reason = " ".join(str(error).split())[:200]
         raise CheckpointError(
             f"{folder} does not fit the model ({reason}); name the model that it was trained on"

@@ -33,7 +33,7 @@ from unprompt.colouring.instruct_model import InstructModel, fused, open_model, 
 from unprompt.colouring.instruct_paint import fitting, paint_once
 from unprompt.datasets.batches import batches
 from unprompt.datasets.pairs import Pairs
-from unprompt.datasets.pixels import EncodedPixels, Pixels, images_fingerprint, open_pixels
+from unprompt.datasets.pixels import Pixels, images_fingerprint, open_pixels
 from unprompt.datasets.seeds import derive_seed
 from unprompt.diffusion.instruct import Chances, add_lora, draw_chances, instruct_losses
 from unprompt.errors import ConfigError, InputError
@@ -191,9 +191,8 @@ def _open(pairs: Pairs, config: InstructTraining) -> tuple[_Side, _Side]:
     preprocess = Preprocess(config.resolution)
     sides = []
     for name in ("source", "target"):
-        side = pairs.side(name)  # type: ignore[arg-type]
+        side = pairs.side(name)
         pixels = open_pixels(side, preprocess, "no", cache_folder())
-        assert isinstance(pixels, EncodedPixels)
         sides.append(_Side(pixels, images_fingerprint(side, preprocess)))
     return sides[0], sides[1]
 
