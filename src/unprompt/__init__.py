@@ -23,7 +23,7 @@ from unprompt.errors import (
 
 TYPE_CHECKING = False  # type checkers take it for true; importing it would take longer than all the rest
 if TYPE_CHECKING:
-    from unprompt import colouring_pages, easy_diffuser
+    from unprompt import colouring, colouring_pages, easy_diffuser
     from unprompt.bundle.loaded import Caption, LoadedBundle, Prediction
     from unprompt.python import (
         bank,
@@ -61,6 +61,7 @@ __all__ = [
     "bank",
     "blend",
     "caption",
+    "colouring",
     "colouring_pages",
     "demo",
     "describe",
@@ -79,7 +80,7 @@ __all__ = [
     "train",
     "tune",
 ]
-_ROOMS = ("colouring_pages", "easy_diffuser")  # systems of their own
+_ROOMS = ("colouring", "colouring_pages", "easy_diffuser")  # systems of their own
 _HOMES = {  # of the names that are not in unprompt.python
     "Caption": "unprompt.bundle.loaded",
     "LoadedBundle": "unprompt.bundle.loaded",

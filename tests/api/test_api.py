@@ -22,19 +22,22 @@ import httpx
 import numpy as np
 import pytest
 from fastapi import FastAPI, Request
-from PIL import Image
+from PIL import Image, ImageDraw
 
 from tests import api_malformed
 from tests.api_server import PATIENCE, server_process, serving, until
+from unprompt import colouring
 from unprompt.api.auth import Credentials
 from unprompt.api.bodies import BodyLimit
 from unprompt.api.errors import add_handlers
 from unprompt.api.server import bind, create_app
 from unprompt.bundle.loaded import LoadedBundle
+from unprompt.colouring.hints import read_colour
 from unprompt.errors import CheckpointError, ConfigError
 from unprompt.pocket.draw import draw_scene
 from unprompt.pocket.samples import sample_scenes
 from unprompt.serving.painters import PocketPainter, Sd2Painter
+from unprompt.storage.images import encode_png
 
 SCENE = sample_scenes(1)[0]
 LONG = {"prompt": SCENE.prompt, "width": 2048, "height": 2048, "batch_size": 16}  # takes many seconds
@@ -190,6 +193,106 @@ def test_pictures_of_odd_shapes_and_modes_become_pages(
     answer = client.post("/v1/page", json={"image": base64_of(stream.getvalue()), "dpi": 72, "format": "svg"})
     assert answer.status_code == 200, answer.text
     assert answer.json()["blank"] is True
+
+
+# --- colouring by words
+
+
+def boxes(mode: str = "L") -> bytes:
+    """Two boxes beside each other as a PNG, with black lines on white, or on nothing with the mode RGBA."""
+    image = Image.new("L", (96, 64), 255)
+    for left in (8, 52):
+        ImageDraw.Draw(image).rectangle((left, 8, left + 36, 56), outline=0, width=2)
+    if mode == "RGBA":
+        ink = Image.eval(image, lambda grey: 255 - grey)
+        image = Image.new("RGBA", image.size, (0, 0, 0, 0))
+        image.putalpha(ink)
+    stream = io.BytesIO()
+    image.save(stream, "PNG")
+    return stream.getvalue()
+
+
+def pixels(png: bytes) -> np.ndarray:
+    with Image.open(io.BytesIO(png)) as image:
+        assert image.format == "PNG"
+        return np.asarray(image)
+
+
+def test_line_art_is_coloured_as_python_does(client: httpx.Client) -> None:
+    body = {"image": base64_of(boxes()), "words": "a dark red box and a #2e8b57 one", "seed": 2}
+    answer = client.post("/v1/colour", json={**body, "variants": 3, "crayons": "16"})
+    assert answer.status_code == 200, answer.text
+    told = answer.json()
+    of_python = colouring.paint(boxes(), body["words"], seed=2, variants=3, crayons="16")
+    assert [base64.b64decode(text) for text in told["pictures"]] == list(map(encode_png, of_python))
+    assert told["seeds"] == [2, 3, 4]
+    assert told["regions"] == 3
+    assert [colour["text"] for colour in told["colours"]] == ["dark red", "#2e8b57"]
+    assert told["colours"][1] == {"text": "#2e8b57", "hex": "#2e8b57", "basic": "green"}
+    silent = client.post("/v1/colour", json={"image": base64_of(boxes())}).json()
+    assert silent["colours"] == []
+    assert "there are no words: everything got its usual colours" in silent["told"]
+
+
+def test_hints_and_transparency_are_taken_and_a_picture_can_be_the_answer(client: httpx.Client) -> None:
+    hints = [{"x": 24, "y": 32, "colour": "light blue"}, {"x": 2, "y": 2, "colour": "paper"}]
+    body = {"image": base64_of(boxes()), "hints": hints, "transparent": True, "format": "png"}
+    answer = client.post("/v1/colour", json=body)
+    assert answer.headers["content-type"] == "image/png"
+    picture = pixels(answer.content)
+    assert picture.shape == (64, 96, 4)
+    assert tuple(picture[32, 24]) == (
+        *(read_colour("light blue") >> shift & 255 for shift in (16, 8, 0)),
+        255,
+    )
+    assert picture[2, 2, 3] == 0
+    # What is transparent stays so, without being asked for.
+    body = {"image": base64_of(boxes("RGBA")), "hints": hints, "format": "png"}
+    assert pixels(client.post("/v1/colour", json=body).content)[2, 2, 3] == 0
+
+
+def test_a_file_is_coloured_as_it_is_sent(client: httpx.Client) -> None:
+    answer = client.post(
+        "/v1/colour/upload",
+        params={"words": "a red box", "crayons": "8"},
+        content=boxes(),
+        headers={"content-type": "image/png"},
+    )
+    assert answer.status_code == 200, answer.text
+    assert answer.headers["content-type"] == "image/png"
+    assert answer.content == encode_png(colouring.paint(boxes(), "a red box", crayons="8"))
+    for content, parameters, said in (
+        (b"nothing", {}, "the image cannot be read: not"),
+        (b"", {}, "the image cannot be read: the file is empty"),
+        (boxes(), {"crayons": "9"}, "crayons"),
+        (boxes(), {"seed": -1}, "seed"),
+        (boxes(), {"words": "a" * 20_001}, "words"),
+    ):
+        refused = client.post("/v1/colour/upload", params=parameters, content=content)
+        assert refused.status_code == 422
+        assert said in refused.json()["detail"]
+
+
+def test_what_cannot_be_coloured_is_told(client: httpx.Client) -> None:
+    body = {"image": base64_of(boxes())}
+    place = {"x": 1, "y": 1, "colour": "red"}
+    for wrong, said in (
+        ({"image": base64_of(b"nothing")}, "the image cannot be read: not"),
+        ({"image": "http://example.org/a.png"}, "the image is an address"),
+        ({"variants": 5}, "variants"),
+        ({"variants": 2, "format": "png"}, "a PNG is one picture, not 2"),
+        ({"crayons": 8}, "crayons"),
+        ({"hints": [place, {**place, "colour": "rde"}]}, "hints.1.colour: 'rde' is no colour"),
+        ({"hints": [{**place, "x": 96}]}, "(96, 1) lies outside the drawing of 96 x 64 pixels"),
+        ({"hints": [place] * 257}, "hints"),
+        ({"wrods": "a cat"}, "'wrods' (did you mean 'words'?)"),
+    ):
+        answer = client.post("/v1/colour", json={**body, **wrong})
+        assert answer.status_code == 422, said
+        assert said in answer.json()["detail"]
+    blank = base64_of(encode_png(Image.new("L", (40, 30), 255)))
+    told = client.post("/v1/colour", json={"image": blank, "words": "a red fox"}).json()["told"]
+    assert "the picture is blank: there are no lines to colour between" in told
 
 
 # --- the web UI's

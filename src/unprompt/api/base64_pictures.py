@@ -32,13 +32,13 @@ def bytes_of(text: str) -> bytes:
         raise UnreadableImageError(f"not base64: {error}") from None
 
 
-def decode(content: bytes) -> Image.Image:
-    """An image file's bytes -> RGB, as `read_image` does it.
+def decode(content: bytes, alpha: bool = False) -> Image.Image:
+    """An image file's bytes -> RGB, as `read_image` does it; to RGBA of what is transparent with `alpha`.
 
     Raises UnreadableImageError for all that cannot be read, and for more than MOST_PIXELS pixels, which are
     counted before they are decoded.
     """
-    return read_upload(Upload.of("image", content), MOST_IMAGE_MB, MOST_PIXELS)
+    return read_upload(Upload.of("image", content), MOST_IMAGE_MB, MOST_PIXELS, alpha)
 
 
 def encode(image: Image.Image, parameters: str) -> str:

@@ -21,6 +21,8 @@ MOST_CHARACTERS = 20_000  # of one text; MiniLM reads about the first thousand
 MOST_PICTURES = 16  # that one txt2img paints
 MOST_STEPS = 150  # as in the web UI
 MOST_DPI = 300  # of a colouring page
+MOST_VARIANTS = 4  # of one drawing that is coloured
+MOST_HINTS = 256  # clicks on it
 SIDES = (16, 2048)  # pixels that a painted picture's side may have
 
 LOCAL = ("127.0.0.1", "::1", "localhost")

@@ -17,10 +17,12 @@ from unprompt.api.config import (
     MOST_BODY,
     MOST_CHARACTERS,
     MOST_DPI,
+    MOST_HINTS,
     MOST_IMAGES,
     MOST_PICTURES,
     MOST_STEPS,
     MOST_TEXTS,
+    MOST_VARIANTS,
     SIDES,
 )
 from unprompt.easy_diffuser.config import GROUPS
@@ -432,6 +434,48 @@ class PageAnswer(BaseModel):
     method: str = Field(description="how the lines were found, such as 'pix2pix, stage 2'")
     blank: bool = Field(description="whether there was nothing to draw")
     numbered: bool = Field(description="false where there are no lines, or they enclose nothing")
+
+
+class ColourHint(Given):
+    """A place of the drawing, and the colour of its region."""
+
+    x: Whole = Field(ge=0, description="pixels from the left")
+    y: Whole = Field(ge=0, description="pixels from the top")
+    colour: str = Field(
+        min_length=1, max_length=60, description="a name, a code such as #2e8b57, or paper to leave it bare"
+    )
+
+
+class ColourRequest(Given):
+    """Line art that is to be coloured as words say."""
+
+    image: ImageText
+    words: Text = Field("", description="which colours what has, such as: a green dragon with orange wings")
+    seed: Whole = Field(0, ge=0, lt=SEEDS, description="0: the likeliest colours")
+    variants: Whole = Field(1, ge=1, le=MOST_VARIANTS, description="pictures, of this seed and the next ones")
+    crayons: Literal["any", "8", "16"] = Field("any", description="any colour, or a box of 8 or 16")
+    hints: list[ColourHint] = Field(default_factory=list, max_length=MOST_HINTS)
+    transparent: bool = Field(False, description="leave out the paper; it stays out of a transparent image")
+    bridge: bool = Field(True, description="close gaps between lines")
+    format: Literal["json", "png"] = Field("json", description="png: the picture itself, not JSON")
+
+
+class HeardColour(BaseModel):
+    """A colour that the words name."""
+
+    text: str = Field(description="as it stands in the words")
+    hex: str = Field(description="such as #15b01a")
+    basic: str = Field(description="the basic colour that it is a shade of, such as green")
+
+
+class ColourAnswer(BaseModel):
+    """Line art in colour."""
+
+    pictures: list[str] = Field(description="PNG files in base64, as large as the line art")
+    seeds: list[int] = Field(description="of each picture")
+    colours: list[HeardColour] = Field(description="those that were understood, in the order of the words")
+    told: list[str] = Field(description="what was found wrong, and which colours found no place")
+    regions: int = Field(description="areas that the lines enclose")
 
 
 class Health(BaseModel):

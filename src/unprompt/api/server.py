@@ -12,28 +12,36 @@ import socket
 from collections.abc import AsyncIterator, Callable, Coroutine, Sequence
 from contextlib import asynccontextmanager
 from functools import partial
-from typing import Any, TypeVar
+from typing import Annotated, Any, Literal, TypeVar
 
 import uvicorn
-from fastapi import APIRouter, FastAPI, Request
+from fastapi import APIRouter, FastAPI, Query, Request, Response
 from fastapi.middleware.cors import CORSMiddleware
 from fastapi.responses import HTMLResponse, RedirectResponse
 from PIL import Image
 
 from unprompt import __version__
-from unprompt.api import contract, pages, painting_orders
+from unprompt.api import colours, contract, pages, painting_orders
 from unprompt.api.auth import BasicAuth, Credentials
 from unprompt.api.base64_pictures import bytes_of, decode
 from unprompt.api.bodies import BodyLimit
-from unprompt.api.config import MOST_BODY, MOST_IMAGE_MB, MOST_IMAGES, MOST_TEXTS, ServeConfig
+from unprompt.api.config import (
+    MOST_BODY,
+    MOST_CHARACTERS,
+    MOST_IMAGE_MB,
+    MOST_IMAGES,
+    MOST_TEXTS,
+    ServeConfig,
+)
 from unprompt.api.description import describe
 from unprompt.api.errors import HungUpError, add_handlers, shorten
 from unprompt.api.origins import ANY, CheckedOrigin, HeadAsGet
 from unprompt.api.png_info import read_png_info
 from unprompt.bundle.loaded import LoadedBundle, Prediction
+from unprompt.colouring.paint_config import PaintConfig
 from unprompt.easy_diffuser.config import NegativeConfig
 from unprompt.easy_diffuser.negative import Negative, chosen_words, find_negative, join_negative
-from unprompt.errors import ConfigError, UnreadableImageError
+from unprompt.errors import ConfigError, UnpromptError, UnreadableImageError
 from unprompt.interrogator.modes import Interrogation
 from unprompt.serving.one_thread import OneThread
 from unprompt.serving.painters import (
@@ -67,6 +75,17 @@ REFUSALS: dict[int | str, dict[str, Any]] = {
     status: {"model": contract.Refusal, "description": text} for status, text in STATUSES.items()
 }
 
+PNG = "image/png"
+BINARY = {"schema": {"type": "string", "format": "binary"}}
+UPLOADED: dict[int | str, dict[str, Any]] = {200: {"description": "the picture", "content": {PNG: BINARY}}}
+UPLOADS = {
+    "requestBody": {
+        "required": True,
+        "description": "a PNG, JPEG or WebP file",
+        "content": dict.fromkeys((PNG, "image/jpeg", "image/webp", "application/octet-stream"), BINARY),
+    }
+}
+
 
 class Service:
     """What the endpoints have in common: a loaded bundle, a painter or none, and the worker for both."""
@@ -94,6 +113,7 @@ class Service:
         self._repaint = Kind("img2img", self._painted, can_stop=True)
         self._png_info = Kind("png-info", lambda contents, _: [_told(content) for content in contents])
         self._pages = Kind("page", lambda orders, _: [pages.make_page(order) for order in orders])
+        self._colours = Kind("colour", lambda orders, _: [colours.colour(order) for order in orders])
         self._passed_over: set[str] = set()
 
     async def embed(self, texts: Sequence[str]) -> Sequence[list[float]]:
@@ -167,6 +187,22 @@ class Service:
             raise made
         answer: contract.PageAnswer = made
         return answer
+
+    async def colour(self, request: contract.ColourRequest) -> colours.Coloured:
+        """Line art of a base64 image, coloured."""
+        try:
+            content = bytes_of(request.image)
+        except UnreadableImageError as error:
+            raise UnreadableImageError(f"the image is {error}") from None
+        return await self.coloured(colours.read_order(request, content))
+
+    async def coloured(self, order: colours.ColourOrder) -> colours.Coloured:
+        """Line art, coloured. Raises UnreadableImageError for the picture, InputError for a hint."""
+        [made] = await self.worker.run(self._colours, [order])
+        if isinstance(made, UnpromptError):
+            raise made
+        coloured: colours.Coloured = made
+        return coloured
 
     def log_passed_over(self, request: contract.WebUiGiven) -> None:
         """Say once in the server's log which keys of requests have no effect."""
@@ -453,6 +489,32 @@ def ours(service: Service) -> APIRouter:
     async def page(request: Request, body: contract.PageRequest) -> contract.PageAnswer:
         """A picture as a page to print and colour."""
         return await unless_gone(request, service.page(body))
+
+    @router.post(
+        "/v1/colour",
+        responses={200: {"model": contract.ColourAnswer, "content": {PNG: BINARY}}},
+    )
+    async def colour(request: Request, body: contract.ColourRequest) -> Response:
+        """Line art coloured as words say; as JSON, or the picture itself with the format png."""
+        coloured = await unless_gone(request, service.colour(body))
+        if body.format == "png":
+            return Response(coloured.files[0], media_type=PNG)
+        return Response(coloured.answer().model_dump_json(), media_type="application/json")
+
+    @router.post("/v1/colour/upload", responses=UPLOADED, openapi_extra=UPLOADS)
+    async def colour_upload(
+        request: Request,
+        words: Annotated[str, Query(max_length=MOST_CHARACTERS)] = "",
+        seed: Annotated[int, Query(ge=0, lt=contract.SEEDS)] = 0,
+        crayons: Literal["any", "8", "16"] = "any",
+        transparent: bool = False,
+        bridge: bool = True,
+    ) -> Response:
+        """The same for a body that is the picture's file; the answer is the picture, a PNG."""
+        config = PaintConfig(seed=seed, crayons=crayons, bridge=bridge)
+        order = colours.ColourOrder(await request.body(), words, config, transparent=transparent)
+        coloured = await unless_gone(request, service.coloured(order))
+        return Response(coloured.files[0], media_type=PNG)
 
     @router.get("/healthz")
     async def health() -> contract.Health:

@@ -11,12 +11,15 @@ from typing import TYPE_CHECKING
 
 import streamlit as st
 
+from unprompt.app.easel import easel_of
 from unprompt.app.looks import empty, head, note, trouble
 from unprompt.app.picture_inputs import Picture, pick_pictures
 from unprompt.app.settings import current_settings
 from unprompt.colouring_pages.page_config import DETAILS, PageConfig
 from unprompt.colouring_pages.paper_config import ORIGINALS, PAPERS, NumbersConfig, PaperConfig
 from unprompt.errors import UnpromptError
+from unprompt.serving.uploads import Upload
+from unprompt.storage.images import encode_png
 from unprompt.text.english import counted
 
 if TYPE_CHECKING:
@@ -33,6 +36,7 @@ PREVIEW = 1200  # pixels of the longer side of a preview
 PAPER_NAMES = {"a4": "A4", "letter": "Letter"}
 MIMES = {"pdf": "application/pdf", "svg": "image/svg+xml", "png": "image/png"}
 SMALL_DPI, SMALL = 60, 190  # of a sheet's preview: dots an inch, and pixels that it is shown wide
+SENT, SENT_LINE = 1200, 6  # pixels of the longer side and of lines, of what goes to the page Colour by words
 KEPT = 60  # pages that the server keeps
 
 
@@ -133,9 +137,19 @@ def show_page(picture: Picture, page: Page, detail: str, numbers: bool, paper: P
                         on_click="ignore",
                         icon=":material/download:",
                     )
+            if st.button("Colour this page by words", key=f"{key}-words", icon=":material/palette:"):
+                easel_of(st.session_state).put(drawn_upload(page, f"{stem}.png"), "")
+                st.switch_page("words_page.py")
             with st.container(horizontal=True):
                 for sheet, says in zip(sheets, ("On paper", "Its colours"), strict=False):
                     st.image(sheet.render(SMALL_DPI), caption=says, width=SMALL)
+
+
+def drawn_upload(page: Page, name: str) -> Upload:
+    """A page's lines as if its visitor had uploaded them."""
+    width, height = page.drawing.size
+    lines = page.drawing.render(max(1, round(SENT * width / max(width, height))), SENT_LINE)
+    return Upload.of(name, encode_png(lines))
 
 
 @st.cache_resource(max_entries=KEPT, show_spinner=False)

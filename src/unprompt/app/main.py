@@ -8,7 +8,14 @@ from unprompt.app.looks import ICON, brand, enable_copying, foot, set_style
 from unprompt.app.picture_inputs import accept_pasted
 from unprompt.app.settings import current_settings
 
-PAGES = {"prompt": "Prompt", "caption": "Caption", "compare": "Compare", "colour": "Colour", "run": "Run"}
+PAGES = {
+    "prompt": "Prompt",
+    "caption": "Caption",
+    "compare": "Compare",
+    "colour": "Colour",
+    "words": "Colour by words",
+    "run": "Run",
+}
 
 # A Material icon as page_icon would be fetched from the network.
 st.set_page_config(page_title="unprompt", page_icon=str(ICON), layout="wide")

@@ -207,8 +207,9 @@ def _paint_small(options: argparse.Namespace) -> None:
         _paint_orders(options, config)
         return
 
+    from unprompt.colouring.hints import read_hint
     from unprompt.colouring.orders import encode_painted, open_drawing, seeds_of
-    from unprompt.colouring.paint import ColourPainter, read_hint
+    from unprompt.colouring.small_paint import ColourPainter
     from unprompt.storage.files import write_bytes
 
     suffix = options.out.suffix.lower()
@@ -238,7 +239,7 @@ def _paint_orders(options: argparse.Namespace, config: PaintConfig) -> None:
     options.when_interrupted = "run the same command again to go on; what is done is kept"
 
     from unprompt.colouring.orders import paint_orders, read_orders
-    from unprompt.colouring.paint import ColourPainter
+    from unprompt.colouring.small_paint import ColourPainter
 
     orders = read_orders(options.csv)
     with StepBars("drawing") as bars:

@@ -22,7 +22,7 @@ from unprompt.storage.resumable import WORK, FolderKind, finish, open_folder
 from unprompt.text.english import none_readable
 
 if TYPE_CHECKING:
-    from unprompt.colouring.paint import ColourPainter, Painted
+    from unprompt.colouring.small_paint import ColourPainter, Painted
 
 COLUMNS = ("image", "words", "out")
 RECORD, PROBLEMS = "coloured.json", "problems.csv"

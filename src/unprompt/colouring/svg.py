@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
     from PIL import Image
 
-    from unprompt.colouring.paint import Painted
+    from unprompt.colouring.small_paint import Painted
 
 SVG = "http://www.w3.org/2000/svg"
 SUFFIX = ".svg"

@@ -33,16 +33,18 @@ class Upload:
         return cls(Path(name).name or "picture", content, hashlib.sha256(content).hexdigest())
 
 
-def read_upload(upload: Upload, limit_mb: float, most: int = MAX_PIXELS) -> Image.Image:
+def read_upload(upload: Upload, limit_mb: float, most: int = MAX_PIXELS, alpha: bool = False) -> Image.Image:
     """Decode an upload of at most `most` pixels to RGB as `decode_image` does.
 
-    Raises UnreadableImageError, in words for whoever sent it: too large a file, another format than FORMATS
-    whatever its name says, and all that `decode_image` refuses.
+    `alpha`: RGBA of a picture that has transparency. Raises UnreadableImageError, in words for whoever
+    sent it: too large a file, another format than FORMATS whatever its name says, and all that `decode_image`
+    refuses.
     """
     if len(upload.content) > limit_mb * MEGABYTE:
         size = len(upload.content) / MEGABYTE
         raise UnreadableImageError(f"{size:.1f} MB; the limit here is {limit_mb:g} MB, send a smaller file")
-    return decode_image(upload.content, FORMATS, "not a PNG, JPEG or WebP picture, or a damaged one", most)
+    what = "not a PNG, JPEG or WebP picture, or a damaged one"
+    return decode_image(upload.content, FORMATS, what, most, alpha)
 
 
 def preview(image: Image.Image, size: int = PREVIEW) -> bytes:

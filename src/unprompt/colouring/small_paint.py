@@ -7,29 +7,30 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any, NamedTuple
+from functools import lru_cache
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from PIL import Image
 
-from unprompt.colouring.examples import CHOICES, hear, see
+from unprompt.colouring.examples import CHOICES, Seen, hear, see
+from unprompt.colouring.hints import Hint
 from unprompt.colouring.line_art import LineArt, read_line_art
-from unprompt.colouring.mentions import Mention, find_mentions
+from unprompt.colouring.mentions import Mention
 from unprompt.colouring.network import Painter
 from unprompt.colouring.paint_config import CRAYONS, PaintConfig
 from unprompt.colouring.painter import choose, colours_of
 from unprompt.colouring.painter_files import read_painter
 from unprompt.colouring.palette import BASIC, WHITE, channels_of, lab_of, names
 from unprompt.colouring.regions import Regions, find_regions
-from unprompt.errors import ConfigError, InputError
+from unprompt.errors import InputError
 from unprompt.networks.minilm import PromptEncoder
 from unprompt.pocket.closing import NOTHING
-from unprompt.storage.images import read_image
+from unprompt.storage.images import file_state, read_image
 from unprompt.text.english import list_in_words
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
     from numpy.typing import NDArray
 
     Ints = NDArray[np.int64]
@@ -37,37 +38,6 @@ if TYPE_CHECKING:
 SMALLEST = 2e-5  # of the page; smaller regions take the colour beside them
 OF_PICTURE = 8  # colours that are taken from a picture
 VARIETY = 1.0  # of other seeds: how far the choices of what no word is about are shaken
-
-
-class Hint(NamedTuple):
-    """A click: the region at pixel (x, y) gets this colour, 0xRRGGBB, or NOTHING to be left as paper."""
-
-    x: int
-    y: int
-    rgb: int
-
-
-def read_hint(text: str) -> Hint:
-    """A hint as it is typed: "120,80,navy", "120,80,#2e8b57" or "120,80,paper". Raises ConfigError."""
-    parts = text.split(",", 2)
-    try:
-        x, y = (int(part) for part in parts[:2])
-        name = parts[2]
-    except (ValueError, IndexError):
-        raise ConfigError(f"hint '{text}' is not X,Y,COLOUR, such as 120,80,navy") from None
-    return Hint(x, y, read_colour(name))
-
-
-def read_colour(text: str) -> int:
-    """A colour's name or code as 0xRRGGBB, "paper" as NOTHING. Raises ConfigError for what is none."""
-    if text.strip().lower() == "paper":
-        return NOTHING
-    mentions = find_mentions(text.strip())
-    if len(mentions) != 1 or mentions[0].end - mentions[0].start != len(text.strip()):
-        raise ConfigError(
-            f"'{text}' is no colour; write a name such as navy, a code such as #2e8b57, or paper"
-        )
-    return mentions[0].colour.rgb
 
 
 @dataclass(frozen=True, eq=False)
@@ -119,6 +89,15 @@ class Painted:
         return replace(self, colours=colours)
 
 
+@dataclass(frozen=True, eq=False)
+class Page:
+    """Line art as the painter sees it: `seen` is None where there is no region."""
+
+    art: LineArt
+    regions: Regions
+    seen: Seen | None
+
+
 class ColourPainter:
     """The small painter with what it needs, loaded once."""
 
@@ -143,23 +122,43 @@ class ColourPainter:
         Raises InputError for a hint that lies outside, UnreadableImageError for a palette that is no image.
         """
         config = config or PaintConfig()
+        return self.colour(self.look(picture, config.bridge), words, config, hints)
+
+    def look(self, picture: Image.Image, bridge: bool = PaintConfig.bridge) -> Page:
+        """Read a picture as line art and find its regions, which takes most of the time."""
         art = read_line_art(picture)
-        regions = find_regions(art.page, config.bridge, SMALLEST)
-        told = [*art.told, *_about_page(art, regions)]
+        regions = find_regions(art.page, bridge, SMALLEST)
+        seen = see(art.page, regions, self._network.config.side) if regions.count else None
+        return Page(art, regions, seen)
+
+    def colour(
+        self, page: Page, words: str, config: PaintConfig | None = None, hints: Sequence[Hint] = ()
+    ) -> Painted:
+        """Colour what `look` gave, with the words of `paint`; any number of times."""
+        config = config or PaintConfig()
+        regions = page.regions
+        told = [*page.art.told, *_about_page(page.art, regions)]
         heard = hear([words], self._encoder)[0]
-        if regions.count:
-            seen = see(art.page, regions, self._network.config.side)
-            logits = choose(self._network, seen, heard)
-            choices = np.empty(regions.count, np.int64)
-            choices[seen.order - 1] = _shaken(logits, config.seed).argmax(1)
-        else:
-            choices = np.zeros(0, np.int64)
+        choices = np.zeros(regions.count, np.int64)
+        if page.seen is not None:
+            logits = choose(self._network, page.seen, heard)
+            choices[page.seen.order - 1] = _shaken(logits, config.seed).argmax(1)
         told += _about_words(words, heard.mentions, choices)
         colours = _limited(colours_of(choices, heard.mentions), choices, config)
-        painted = Painted(art, regions, colours, tuple(told))
+        painted = Painted(page.art, regions, colours, tuple(told))
         for hint in hints:
             painted = painted.with_hint(hint)
         return painted
+
+
+def open_painter(weights: Path | None = None) -> ColourPainter:
+    """`ColourPainter.load`, once for the same file. Raises CheckpointError."""
+    return _opened(weights, file_state(weights) if weights else (0, 0))
+
+
+@lru_cache(maxsize=2)
+def _opened(weights: Path | None, _: tuple[int, int]) -> ColourPainter:
+    return ColourPainter.load(weights)
 
 
 def _shaken(logits: NDArray[np.float32], seed: int) -> NDArray[np.float32]:

@@ -1,0 +1,378 @@
+"""Line art and words -> the same in colour: variants to choose from, parts to tap with a crayon, files."""
+
+from __future__ import annotations
+
+from base64 import b64encode
+from dataclasses import replace
+from functools import partial
+from html import escape
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import streamlit as st
+
+from unprompt.app.easel import Easel, Order, Taps, Work, easel_of
+from unprompt.app.looks import empty, head, label, note, plain, trouble
+from unprompt.app.settings import current_settings
+from unprompt.colouring.mentions import find_mentions
+from unprompt.colouring.paint_config import CRAYONS, PaintConfig
+from unprompt.colouring.palette import BASIC, names
+from unprompt.colouring.svg import SUFFIX, clean_svg, draw_svg, painted_svg
+from unprompt.demos.line_art import SAMPLES, draw_sample, is_line_art_there
+from unprompt.errors import UnpromptError, UnreadableImageError
+from unprompt.serving.uploads import EXTENSIONS, Upload, read_upload
+from unprompt.storage.images import encode_png
+from unprompt.text.english import counted
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+    from PIL import Image
+
+    from unprompt.colouring.small_paint import ColourPainter, Page, Painted
+
+FINEST = 2000  # pixels of the longer side; larger line art is reduced
+PREVIEW = 1200  # of the picture that is tapped
+SMALL = 192  # of those to choose from
+LOOKED_AT, COLOURED = 8, 200  # drawings and their colours that the server keeps
+MOST_WORDS = 500  # characters
+VARIANTS = (1, 2, 3, 4)
+BOXES = {"any": "Any colour", "8": "8 crayons", "16": "16 crayons"}
+SETTINGS = {"words-box": "any", "words-variants": 1, "words-bridge": True}
+FIRST = "red"  # crayon
+FILES = {
+    "PNG": ("png", "image/png"),
+    "Transparent PNG": ("png", "image/png"),
+    "SVG": ("svg", "image/svg+xml"),
+}
+EXAMPLES = ("a green dragon with orange wings", "mostly light blue, with some yellow", "빨간 자동차")
+
+
+# --- what is computed
+
+
+@st.cache_resource(show_spinner=False)
+def _painter() -> ColourPainter:
+    from unprompt.colouring.small_paint import ColourPainter
+
+    return ColourPainter.load()
+
+
+@st.cache_resource(max_entries=LOOKED_AT, show_spinner=False)
+def _looked_at(digest: str, bridge: bool, _upload: Upload) -> Page:
+    """Line art as the painter sees it, once for the same bytes, which `digest` stands for."""
+    drawing = _drawing(_upload)
+    if drawing is not None:
+        picture = draw_svg(drawing)
+    else:
+        picture = read_upload(_upload, current_settings().limit_mb, alpha=True)
+        picture.thumbnail((FINEST, FINEST))
+    return _painter().look(picture, bridge)
+
+
+def _drawing(upload: Upload) -> bytes | None:
+    """An upload's SVG, where it is one."""
+    return clean_svg(upload.content) if upload.name.lower().endswith(SUFFIX) else None
+
+
+@st.cache_data(max_entries=COLOURED, show_spinner=False)
+def _colours(order: Order, _upload: Upload) -> tuple[NDArray[Any], tuple[str, ...]]:
+    config = PaintConfig(seed=order.seed, crayons=order.crayons, bridge=order.bridge)
+    painted = _painter().colour(_looked_at(order.digest, order.bridge, _upload), order.words, config)
+    return painted.colours, painted.told
+
+
+def painted_of(work: Work) -> Painted:
+    """A work as it is now, with its taps. Raises UnreadableImageError for its line art."""
+    from unprompt.colouring.small_paint import Painted
+
+    page = _looked_at(work.order.digest, work.order.bridge, work.upload)
+    painted = Painted(page.art, page.regions, *_colours(work.order, work.upload))
+    height, width = page.art.page.shape
+    for tap in work.taps.done:
+        painted = painted.with_hint(tap.hint((width, height)))
+    return painted
+
+
+@st.cache_data(max_entries=COLOURED, show_spinner=False)
+def _small(order: Order, taps: Taps, _work: Work) -> str:
+    """A work's small picture, made once for the same order and taps."""
+    return _url(painted_of(_work).image(), SMALL)
+
+
+def _url(image: Image.Image, longest: int) -> str:
+    """An image, reduced, as an address that holds it."""
+    image.thumbnail((longest, longest))
+    return f"data:image/png;base64,{b64encode(encode_png(image)).decode()}"
+
+
+def _file(painted: Painted, kind: str, upload: Upload) -> bytes:
+    if kind == "SVG":
+        return painted_svg(painted, _drawing(upload)).encode()
+    return encode_png(painted.image(transparent=kind == "Transparent PNG"))
+
+
+# --- the page
+
+
+def show() -> None:
+    """The page."""
+    head(
+        "Colour by words", "Line art in, a picture in the colours that you say out. Tap a part to change it."
+    )
+    easel = easel_of(st.session_state)
+    pick(easel)
+    if easel.upload is None:
+        empty("Upload, paste or drop line art, or take a sample.")
+        return
+    say(easel, easel.upload)
+    left, right = st.columns([3, 2], gap="medium")
+    with right:
+        order, variants = choose(easel, easel.upload)
+    with left, st.spinner("Colouring."):
+        try:
+            _looked_at(order.digest, order.bridge, easel.upload)
+            shown = easel.show(easel.upload, replace(order, seed=order.seed + easel.chosen))
+            painted = painted_of(shown)
+            others = _variants(easel, easel.upload, order, variants)
+            shown.small = _small(shown.order, shown.taps, shown)
+        except UnreadableImageError as error:
+            st.warning(f"**{plain(easel.upload.name)}** cannot be used: {plain(str(error))}.")
+            return
+        except UnpromptError as error:
+            trouble(str(error))
+            return
+    with left:
+        tap(shown, painted)
+    with right:
+        if variants > 1:
+            label("Choose one")
+            thumbs("variants", others, easel.chosen)
+        tell(shown, painted)
+        offer(shown, painted)
+        look_back(easel, shown)
+
+
+def pick(easel: Easel) -> None:
+    """The uploader and samples. The last picture that was given is the one."""
+
+    def take_upload() -> None:
+        file = st.session_state["words-file"]
+        before = st.session_state.pop("words-uploaded", None)
+        st.session_state.pop("words-wanted", None)
+        if file is not None:
+            easel.put(Upload.of(file.name, file.getvalue()))
+            st.session_state["words-uploaded"] = easel.upload
+            st.session_state["words-sample"] = None
+        elif easel.upload is before:
+            easel.put(None)
+
+    def take_sample() -> None:
+        name = st.session_state["words-sample"]
+        if name:
+            st.session_state["words-wanted"] = name
+            st.session_state["words-text"] = SAMPLES[name].words[0]
+
+    st.file_uploader(
+        "Line art",
+        (*EXTENSIONS, SUFFIX[1:]),
+        key="words-file",
+        max_upload_size=current_settings().limit_mb,
+        on_change=take_upload,
+        label_visibility="collapsed",
+    )
+    if is_line_art_there():
+        st.pills(
+            "Samples",
+            list(SAMPLES),
+            key="words-sample",
+            on_change=take_sample,
+            label_visibility="collapsed",
+        )
+    if wanted := st.session_state.get("words-wanted"):
+        with st.spinner("Drawing."):
+            easel.put(draw_sample(wanted), SAMPLES[wanted].words[0])
+        del st.session_state["words-wanted"]  # only now: a click meanwhile ends this script
+
+
+def say(easel: Easel, upload: Upload) -> None:
+    """The words, and examples of them."""
+    st.session_state.setdefault("words-text", easel.words)
+
+    def take(example: str) -> None:
+        st.session_state["words-text"] = example
+        easel.begin_anew()
+
+    with st.container(horizontal=True, vertical_alignment="bottom", key="words-saying"):
+        words = st.text_input(
+            "What shall have which colour?",
+            key="words-text",
+            max_chars=MOST_WORDS,
+            placeholder=EXAMPLES[0],
+            on_change=easel.begin_anew,
+        )
+        st.button("Colour", type="primary", icon=":material/palette:", key="words-go")
+    easel.words = " ".join(words.split())
+    with st.container(horizontal=True, vertical_alignment="center", key="words-examples"):
+        for number, example in enumerate(_examples(upload)):
+            st.button(example, key=f"words-example-{number}", type="tertiary", on_click=take, args=(example,))
+
+
+def choose(easel: Easel, upload: Upload) -> tuple[Order, int]:
+    """The settings: what to colour with, and how many variants. The order is the first variant's."""
+    for key, value in SETTINGS.items():
+        st.session_state.setdefault(key, value)
+    with st.container(horizontal=True, vertical_alignment="bottom", key="words-settings"):
+        crayons = st.segmented_control(
+            "Crayons", list(BOXES), required=True, format_func=BOXES.__getitem__, key="words-box",
+            on_change=easel.begin_anew,
+        )  # fmt: skip
+        variants = st.segmented_control(
+            "Variants", VARIANTS, required=True, key="words-variants", on_change=easel.begin_anew
+        )
+        bridge = st.toggle(
+            "Close gaps", key="words-bridge", help="So that colour does not run out between lines.",
+            on_change=easel.begin_anew,
+        )  # fmt: skip
+
+        count = variants or 1
+        st.button(
+            "Other colours", key="words-vary", icon=":material/shuffle:", on_click=easel.begin_anew,
+            args=(easel.seed + count,), help="For what the words say nothing about.",
+        )  # fmt: skip
+    return Order(upload.digest, easel.words, crayons or "any", bridge, easel.seed), count
+
+
+def _examples(upload: Upload) -> tuple[str, ...]:
+    """What one can say of a sample, or of anything."""
+    sample = SAMPLES.get(Path(upload.name).stem.capitalize())
+    return sample.words if sample else EXAMPLES
+
+
+def _variants(easel: Easel, upload: Upload, order: Order, count: int) -> list[tuple[str, str]]:
+    """Small pictures of the seeds that follow each other, and what they are called; none of one alone."""
+    if count == 1:
+        return []
+    orders = [replace(order, seed=order.seed + number) for number in range(count)]
+    works = [easel.works.get(one.key) or Work(upload, one) for one in orders]
+    return [(_small(work.order, work.taps, work), f"variant {n}") for n, work in enumerate(works, start=1)]
+
+
+def thumbs(key: str, pictures: list[tuple[str, str]], chosen: int | None) -> None:
+    """Small pictures to take one of."""
+    component = st.components.v2.component("unprompt_thumbs", js=_text("thumbs.js"), css=_text("thumbs.css"))
+    component(
+        key=f"words-pick-{key}",
+        data={"pictures": pictures, "chosen": chosen},
+        on_picked_change=partial(_picked, key),
+    )
+
+
+def _picked(key: str) -> None:
+    easel = easel_of(st.session_state)
+    picked = st.session_state[f"words-pick-{key}"]["picked"]
+    if not isinstance(picked, int | float):
+        return
+    if key == "variants":
+        easel.chosen = min(max(int(picked), 0), VARIANTS[-1] - 1)
+        return
+    works = list(reversed(easel.works.values()))
+    if 0 <= int(picked) < len(works):
+        work = works[int(picked)]
+        easel.put(work.upload, work.order.words)
+        easel.begin_anew(work.order.seed)
+        st.session_state["words-text"] = work.order.words
+        st.session_state["words-box"] = work.order.crayons
+        st.session_state["words-bridge"] = work.order.bridge
+        st.session_state["words-variants"] = 1
+
+
+def tap(work: Work, painted: Painted) -> None:
+    """The picture and the crayons, and the taps on it to take back."""
+    image = painted.image()
+    component = st.components.v2.component("unprompt_easel", js=_text("easel.js"), css=_text("easel.css"))
+    box = work.order.crayons
+    crayons = list(BASIC) if box == "any" else CRAYONS[box].split()
+    width, height = image.size
+    component(
+        key="words-easel",
+        data={
+            "src": _url(image, PREVIEW),
+            "says": f"{Path(work.upload.name).stem} in colour",
+            "shape": width / height,
+            "work": work.order.key,
+            "crayons": [[name, _code(BASIC.get(name) or names()[name].rgb)] for name in crayons],
+            "first": crayons.index(FIRST),
+            "own": box == "any",
+        },
+        on_taps_change=_take_taps,
+    )
+
+    def undo() -> None:
+        work.taps = work.taps.undo()
+
+    def redo() -> None:
+        work.taps = work.taps.redo()
+
+    with st.container(horizontal=True, key="words-taps"):
+        st.button(
+            "Undo", key="words-undo", icon=":material/undo:", on_click=undo, disabled=not work.taps.done
+        )
+        st.button(
+            "Redo", key="words-redo", icon=":material/redo:", on_click=redo, disabled=not work.taps.undone
+        )
+
+
+def _take_taps() -> None:
+    easel_of(st.session_state).take(st.session_state["words-easel"]["taps"])
+
+
+def tell(work: Work, painted: Painted) -> None:
+    """The colours that were understood, and what is to be said."""
+    words = work.order.words
+    items = "".join(
+        f'<li><i style="background: {_code(mention.colour.rgb)}"></i>'
+        f"{escape(words[mention.start : mention.end])}</li>"
+        for mention in find_mentions(words)
+    )
+    if items:
+        st.html(f'<div class="group"><p class="label">Understood</p><ul class="chips wax">{items}</ul></div>')
+    for sentence in painted.told:
+        note(f"{sentence[:1].upper()}{sentence[1:]}.")
+    note(f"{counted(painted.regions.count, 'part')} between the lines.")
+
+
+def offer(work: Work, painted: Painted) -> None:
+    """The files."""
+    stem = Path(work.upload.name).stem
+    with st.container(horizontal=True, key="words-files"):
+        for kind, (ending, mime) in FILES.items():
+            st.download_button(
+                kind,
+                partial(_file, painted, kind, work.upload),  # made when it is asked for
+                f"{stem}-coloured.{ending}",
+                mime,
+                key=f"words-save-{kind}",
+                on_click="ignore",
+                icon=":material/download:",
+            )
+
+
+def look_back(easel: Easel, shown: Work) -> None:
+    """What was coloured before, the newest first, to go on with."""
+    works = list(reversed(easel.works.values()))
+    if len(works) < 2:
+        return
+    label("So far")
+    pictures = [(work.small, work.order.words or "without words") for work in works]
+    thumbs("history", pictures, next(number for number, work in enumerate(works) if work is shown))
+
+
+def _code(rgb: int) -> str:
+    return f"#{rgb:06x}"
+
+
+def _text(name: str) -> str:
+    return Path(__file__).with_name(name).read_text(encoding="utf-8")
+
+
+show()
