@@ -58,6 +58,18 @@ def test_colour_reaches_under_the_lines_of_the_nearer_region() -> None:
     assert Regions(labels).spread.tolist()[0][1::2] == [1, 2]
 
 
+def test_reduced_regions_are_all_there_still() -> None:
+    page = boxes().repeat(30, 0).repeat(30, 1)  # 2,400 pixels a side, every third is looked at
+    page[100:103, 100:103] = 0
+    page[101, 101] = 255  # a region of one pixel, which none of those is
+    regions = find_regions(page, bridge=False)
+    reduced = regions.reduced()
+    assert reduced.labels.shape == (800, 800)
+    assert regions.count == reduced.count == 4
+    np.testing.assert_allclose(reduced.areas[1:] * 9 / page.size, regions.areas[1:] / page.size, atol=2e-3)
+    assert find_regions(boxes()).reduced().count == 3
+
+
 def test_a_page_of_ink_has_no_region() -> None:
     regions = find_regions(np.zeros((12, 12), np.uint8))
     assert regions.count == 0

@@ -66,6 +66,7 @@ class Heard:
 
 def see(page: Bytes, regions: Regions, side: int) -> Seen:
     """Prepare line art (H, W) uint8, black on white, with its regions."""
+    regions = regions.reduced()
     order = 1 + np.argsort(-regions.areas[1:], kind="stable")
     ink = 255 - np.asarray(_squared(page, side))
     pixels = np.argsort(regions.labels.ravel(), kind="stable")  # those of each region one after the other

@@ -40,6 +40,25 @@ class Regions:
         """Pixels of each region (R + 1,), those of lines first."""
         return np.bincount(self.labels.ravel())
 
+    def reduced(self) -> Regions:
+        """The same regions by every so many pixels of large drawings, WORKED a side at most.
+
+        A region that lies between those pixels keeps one.
+        """
+        step = -(-max(self.labels.shape) // WORKED)
+        if step == 1:
+            return self
+        small = np.ascontiguousarray(self.labels[::step, ::step])
+        lost = (self.areas > 0) & (np.bincount(small.ravel(), minlength=len(self.areas)) == 0)
+        lost[0] = False
+        if lost.any():
+            first = np.zeros(len(self.areas), np.int64)
+            flat = self.labels.ravel()
+            first[flat[::-1]] = np.arange(len(flat))[::-1]
+            y, x = np.divmod(first[lost], self.labels.shape[1])
+            small[y // step, x // step] = np.flatnonzero(lost)
+        return Regions(small)
+
     @cached_property
     def spread(self) -> Labels:
         """The labels (H, W) with each line's pixels given to the region that is nearest.
