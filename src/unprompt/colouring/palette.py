@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 
 PAPER = 0  # the class of what is left as the paper is; the basic colours follow from 1 on
 WHITE = 0xFFFFFF
+SAME = 5.0  # in CIELAB: colours that nobody tells apart at a glance
 
 
 class Colour(NamedTuple):
@@ -188,4 +189,21 @@ def classes_of(rgb: NDArray[np.integer]) -> NDArray[np.int64]:
     looks, classes = _looks()
     far = ((lab_of(rgb)[:, None] - looks) ** 2).sum(2)
     found: NDArray[np.int64] = classes[far.argmin(1)]
+    return found
+
+
+@cache
+def _shades() -> tuple[NDArray[np.float64], NDArray[np.int64]]:
+    known = [names()[shade] for shades in SHADE_NAMES.values() for shade in shades]
+    return lab_of(np.array([one.rgb for one in known])), np.array([one.basic for one in known])
+
+
+def named_classes_of(rgb: NDArray[np.integer]) -> NDArray[np.int64]:
+    """As `classes_of`, but what looks as a known shade does is of that shade's basic colour (N,)."""
+    found = classes_of(rgb)
+    if len(found):
+        shades, classes = _shades()
+        far = ((lab_of(rgb)[:, None] - shades) ** 2).sum(2)
+        near = far.min(1) <= SAME**2
+        found[near] = classes[far.argmin(1)[near]]
     return found
