@@ -17,19 +17,19 @@ from __future__ import annotations
 
 import argparse
 import time
-from collections.abc import Callable, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import NamedTuple
 
 from PIL import Image
 
-from unprompt.colouring.captions import caption_by_fills, measure_pair
+from unprompt.colouring.captions import Colours, measure_pair, measure_picture, word_colours
 from unprompt.colouring.captions_config import FillSettings
 from unprompt.colouring.material import open_image
 from unprompt.colouring.mentions import find_mentions
-from unprompt.colouring.palette import BASIC, PAPER, class_of
+from unprompt.colouring.palette import BASIC, CLASSES, PAPER, class_of
 from unprompt.colouring.write_captions import ClipCaptioner
 from unprompt.datasets.pairs import Pairs, read_pairs
 from unprompt.datasets.pixels import Pixels, open_pixels
@@ -87,21 +87,21 @@ def unknown_share(captions: Sequence[str]) -> float:
     return words.count(UNKNOWN) / max(len(words), 1)
 
 
-def colours_of_regions(source: Image.Image, target: Image.Image) -> frozenset[int]:
+def colours_of_regions(found: Colours) -> frozenset[int]:
     """The second truth of a triple."""
-    found = measure_pair(source, target)
     shown = {basic for basic, share in found.shares if share >= LEAST}
     return frozenset(shown | ({found.ground} - {PAPER}))
 
 
-def by_fills(held: Pairs, settings: FillSettings, line_art: bool, name: str) -> Row:
-    """Measured captions, with the line art or of the picture alone."""
-    start = time.process_time()
+def by_fills(name: str, found: Sequence[Colours], settings: FillSettings, seconds: float) -> Row:
+    """Measured captions."""
     captions = [
-        caption_by_fills(open_image(target), open_image(source) if line_art else None, settings=settings)
-        for source, target in zip(held.sources, held.targets, strict=True)
+        word_colours(
+            one.named(settings.least, settings.most), "", CLASSES[one.ground] if one.ground != PAPER else ""
+        )
+        for one in found
     ]
-    return Row(name, captions, None, time.process_time() - start)
+    return Row(name, captions, None, seconds)
 
 
 def by_backbone(
@@ -130,24 +130,21 @@ def timed(work: Callable[[], object]) -> float:
     return time.process_time() - start
 
 
-def by_lstm(pixels: Pixels, train: Pairs, held: Pairs, out: Path, epochs: int) -> list[Row]:
-    """CNN-LSTMs: as in the paper with two cut-offs, and one that is told of every stage of its CNN."""
-    rows = []
-    for stages, min_counts in ((False, (5, 1)), (True, (1,))):
-        eyes = Eyes.load(CnnLstmTraining.backbone, CnnLstmTraining.size, stages)
-        start = time.process_time()
-        features = look_at(pixels, eyes)
-        looking = time.process_time() - start
-        for min_count in min_counts:
-            config = CnnLstmTraining(min_count=min_count, epochs=epochs, stages=stages)
-            run = out / f"lstm-{min_count}{'-stages' if stages else ''}"
-            start = time.process_time()
-            train_cnn_lstm(features, train.captions or (), run, config, overwrite=True)
-            seconds = looking + time.process_time() - start
-            told = ", every stage" if stages else ""
-            captioner = CnnLstmCaptioner.load("cpu", run / MODEL_FILE)
-            rows.append(by_backbone(f"CNN-LSTM, min_count {min_count}{told}", captioner, held, seconds))
-    return rows
+def by_lstm(pixels: Pixels, train: Pairs, held: Pairs, out: Path, epochs: int, stages: bool) -> Iterator[Row]:
+    """CNN-LSTMs with two cut-offs, as in the paper; or one that is told of every stage of its CNN."""
+    eyes = Eyes.load(CnnLstmTraining.backbone, CnnLstmTraining.size, stages)
+    start = time.process_time()
+    features = look_at(pixels, eyes)
+    looking = time.process_time() - start
+    for min_count in (1,) if stages else (5, 1):
+        config = CnnLstmTraining(min_count=min_count, epochs=epochs, stages=stages)
+        run = out / f"lstm-{min_count}{'-stages' if stages else ''}"
+        seconds = looking + timed(
+            partial(train_cnn_lstm, features, train.captions or (), run, config, overwrite=True)
+        )
+        captioner = CnnLstmCaptioner.load("cpu", run / MODEL_FILE)
+        name = f"CNN-LSTM, min_count {min_count}{', every stage' if stages else ''}"
+        yield by_backbone(name, captioner, held, seconds)
 
 
 def table_of(rows: Sequence[Row], truths: dict[str, Sets]) -> str:
@@ -178,35 +175,42 @@ def main() -> None:
     parser.add_argument("held_out", type=Path, help="others, of other drawings")
     parser.add_argument("--out", type=Path, required=True, help="folder for the networks")
     parser.add_argument("--count", type=int, default=4000, help="triples that are learnt from")
-    parser.add_argument("--lstm-epochs", type=int, default=20)
-    parser.add_argument("--blip-epochs", type=int, default=12)
+    parser.add_argument("--lstm-epochs", type=int, default=8)
+    parser.add_argument("--every-stage", action="store_true", help="also a CNN-LSTM that is told of all")
+    parser.add_argument("--blip-epochs", type=int, default=3)
     parser.add_argument("--captioner", type=Path, help="also a trained captioner: a folder of BLIP")
     parser.add_argument("--clip", help="also the interrogator: open_clip's name of a CLIP")
     parser.add_argument("--checkpoint", type=Path, help="the CLIP's file")
     options = parser.parse_args()
     train, held = read_pairs(options.triples), read_pairs(options.held_out)
     train = train.at(train.ids[: options.count])
-    with ThreadPoolExecutor(2) as pool:
-        pictures = list(zip(held.sources, held.targets, strict=True))
-        shown = list(pool.map(lambda both: colours_of_regions(*map(open_image, both)), pictures))
+    start = time.process_time()
+    between_lines = [
+        measure_pair(open_image(source), open_image(target))
+        for source, target in zip(held.sources, held.targets, strict=True)
+    ]
+    pair_seconds = time.process_time() - start
+    start = time.process_time()
+    alone = [measure_picture(open_image(target)) for target in held.targets]
+    alone_seconds = time.process_time() - start
     truths: dict[str, Sets] = {
         "caption": [colours_in(text) for text in held.captions or ()],
-        "regions": shown,
+        "regions": [colours_of_regions(found) for found in between_lines],
     }
 
     def keep(row: Row) -> None:
         rows.append(row)
-        print(f"# {row.name}: {row.captions[:4]}", flush=True)
+        some = score(truths["caption"], [colours_in(caption) for caption in row.captions])
+        print(f"# {row.name}: {some.recall:.3f} {some.precision:.3f} {row.captions[:4]}", flush=True)
 
     rows: list[Row] = []
     keep(Row("the true caption", list(held.captions or ()), None, None))
-    keep(by_fills(held, FillSettings(), True, "fills, between the lines"))
-    keep(by_fills(held, FillSettings(), False, "fills, of the picture alone"))
-    keep(by_fills(held, FillSettings(most=2), True, "fills, between the lines, --most 2"))
+    usual = FillSettings()
+    keep(by_fills("fills, between the lines", between_lines, usual, pair_seconds))
+    keep(by_fills("fills, between the lines, --most 2", between_lines, FillSettings(most=2), pair_seconds))
+    keep(by_fills("fills, of the picture alone", alone, usual, alone_seconds))
     preprocess = Eyes.load(CnnLstmTraining.backbone, CnnLstmTraining.size).preprocess
     pixels = open_pixels(train.side("target"), preprocess, "auto", options.out)
-    for row in by_lstm(pixels, train, held, options.out, options.lstm_epochs):
-        keep(row)
     blip = CaptionerTraining(epochs=options.blip_epochs, guidance=0)
     seconds = timed(
         lambda: train_captioner(pixels, train.captions or (), options.out / "blip", blip, overwrite=True)
@@ -227,6 +231,9 @@ def main() -> None:
                 None,
             )
         )
+    for stages in (False, True)[: 1 + options.every_stage]:
+        for row in by_lstm(pixels, train, held, options.out, options.lstm_epochs, stages):
+            keep(row)
     print(table_of(rows, truths))
     pixels.discard()
 
