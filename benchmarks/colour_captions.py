@@ -181,6 +181,7 @@ def main() -> None:
     parser.add_argument("--captioner", type=Path, help="also a trained captioner: a folder of BLIP")
     parser.add_argument("--clip", help="also the interrogator: open_clip's name of a CLIP")
     parser.add_argument("--checkpoint", type=Path, help="the CLIP's file")
+    parser.add_argument("--phrases", default="", help="a folder with flavors.txt: what the CLIP chooses from")
     options = parser.parse_args()
     train, held = read_pairs(options.triples), read_pairs(options.held_out)
     train = train.at(train.ids[: options.count])
@@ -226,7 +227,7 @@ def main() -> None:
         keep(
             by_backbone(
                 f"interrogator, {options.clip}",
-                ClipCaptioner.load("cpu", options.clip, options.checkpoint),
+                ClipCaptioner.load("cpu", options.clip, options.checkpoint, options.phrases),
                 held,
                 None,
             )

@@ -11,6 +11,7 @@ import pytest
 from PIL import Image
 
 from tests.colouring.small_world import two_boxes
+from tests.tiny_clip import write_tiny_clip
 from unprompt.cli import main
 from unprompt.colouring.captions import (
     caption_by_fills,
@@ -231,6 +232,22 @@ def test_a_cnn_lstm_is_taught_and_asked_by_command(
     said = {row["imgId"]: row["caption"] for row in map(json.loads, out.read_text().splitlines())}
     assert [said[f"l{number}"] for number in range(3)] == ["a red box", "a green box", "a blue box"]
     assert len(said) == 4
+
+
+def test_a_clip_names_the_phrases_that_are_near(pairs: Path, tmp_path: Path) -> None:
+    """By a CLIP with random weights; each phrase is of the list."""
+    pytest.importorskip("open_clip")
+    write_tiny_clip(tmp_path / "clip")
+    phrases = {"red", "green", "blue", "brown", "yellow"}
+    (tmp_path / "lists").mkdir()
+    (tmp_path / "lists/flavors.txt").write_text("\n".join(phrases) + "\n")
+    models = ModelSettings(tmp_path / "clip", phrases=str(tmp_path / "lists"))
+    way = CaptionWay("interrogator", models=models)
+    write_captions([pairs], tmp_path / "captions.csv", way, "cpu")
+    said = rows_of(tmp_path / "captions.csv")
+    assert set(said) == {"apple", "big_owl"}
+    assert all(phrases >= set(caption.split(", ")) for caption in said.values())
+    assert all(said.values())
 
 
 def test_what_cannot_be_is_told(pairs: Path, tmp_path: Path) -> None:

@@ -44,6 +44,12 @@ class ModelSettings:
         metavar="PATH",
     )
     clip: str = setting(ClipConfig.clip, "interrogator: open_clip's name of the CLIP", metavar="MODEL")
+    phrases: str = setting(
+        "",
+        "interrogator: your own flavors.txt, with a phrase a line, in place of the package's",
+        metavar="FOLDER",
+        shown="",
+    )
 
 
 @dataclass(frozen=True)
@@ -59,7 +65,9 @@ class CaptionWay:
         if self.by not in WAYS:
             raise ConfigError(f"captions are written by {', '.join(WAYS)}, not by '{self.by}'")
         if self.by == FILLS and self.models != ModelSettings():
-            raise ConfigError("--model and --clip belong to captions by a network; fills are measured")
+            raise ConfigError(
+                "--model, --clip and --phrases belong to captions by a network; fills are measured"
+            )
         if self.by != FILLS and self.fills != FillSettings():
             raise ConfigError(f"--noun, --nouns, --least and --most belong to --by fills, not to {self.by}")
         if self.by == LSTM and self.models.model is None:

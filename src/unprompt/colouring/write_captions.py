@@ -38,6 +38,8 @@ if TYPE_CHECKING:
 
 BATCH = 32  # pictures between two saves where they are measured
 NOUN = "noun"
+PHRASES = 4  # of the interrogator's captions
+NO_LISTS = ("artists", "mediums", "movements", "trendings")  # that say nothing about colours
 
 
 @dataclass(frozen=True)
@@ -209,7 +211,7 @@ def open_captioner(way: CaptionWay, device: str) -> Any:
 
         assert model is not None, "CaptionWay asks for it"
         return CnnLstmCaptioner.load(device, model)
-    return ClipCaptioner.load(device, way.models.clip, model)
+    return ClipCaptioner.load(device, way.models.clip, model, way.models.phrases)
 
 
 class ClipCaptioner:
@@ -220,14 +222,19 @@ class ClipCaptioner:
         self._clip, self._interrogator = clip, interrogator
 
     @classmethod
-    def load(cls, device: str, clip: str, checkpoint: Path | None) -> ClipCaptioner:
-        """A CLIP that open_clip knows by name, from a file or folder or where it is found."""
+    def load(cls, device: str, clip: str, checkpoint: Path | None = None, phrases: str = "") -> ClipCaptioner:
+        """A CLIP that open_clip knows by name, from a file or folder or where it is found.
+
+        `phrases`: a folder of lists, "" for the package's. Raises CheckpointError, InputError for the lists.
+        """
         from unprompt.interrogator.config import InterrogatorConfig
         from unprompt.interrogator.modes import Interrogator
+        from unprompt.interrogator.vocabulary import own_lists
         from unprompt.networks.clip import Clip
 
         loaded = Clip.load(device, clip, checkpoint)
-        return cls(loaded, Interrogator.build(loaded.texts, InterrogatorConfig("fast", max_flavors=8)))
+        config = InterrogatorConfig("fast", max_flavors=PHRASES, without=NO_LISTS, repeats=False)
+        return cls(loaded, Interrogator.build(loaded.texts, config, own_lists(phrases)))
 
     def prepare(self, image: Image.Image) -> NDArray[Any]:
         """What the CLIP makes of an RGB image."""
