@@ -7,7 +7,6 @@ of a word, and then writes word by word, the likeliest each time. Words that tra
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Mapping, Sequence
 from functools import cached_property
 from pathlib import Path
@@ -149,11 +148,6 @@ class CnnLstmCaptioner:
                 f"{eyes.width}"
             )
         return cls(network, eyes, f"cnn-lstm {sha256_of(path)}", device)
-
-    @cached_property
-    def identity(self) -> str:
-        """Which weights."""
-        return hashlib.sha256(self.name.encode()).hexdigest()
 
     def prepare(self, image: Image.Image) -> NDArray[np.uint8]:
         """The central square: RGB image -> (S, S, 3) uint8."""
