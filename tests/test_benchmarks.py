@@ -49,3 +49,18 @@ def test_gain_is_taken_image_by_image(benchmark_named: Any) -> None:
     assert ridge["met"]
     assert constant["gain"] == pytest.approx(0.16)
     assert not constant["met"]
+
+
+def test_colours_of_captions_are_counted_as_sets(benchmark_named: Any) -> None:
+    captions = benchmark_named("colour_captions")
+    said = ["a red fox with a crimson tail", "a navy <unk> with green", "<unk> <unk>"]
+    named = [captions.colours_in(caption) for caption in said]
+    red, green, blue = (captions.class_of(name) for name in ("red", "green", "blue"))
+    assert named == [{red}, {blue, green}, frozenset()]
+    assert captions.unknown_share(said) == pytest.approx(3 / 14)
+    # True are 2, 1, 1 and none: named rightly red, blue; 2 of 4, and of 3 that were named there.
+    truths = [frozenset({red, green}), frozenset({blue}), frozenset({red}), frozenset()]
+    found = captions.score(truths, [*named, frozenset({green})])
+    assert (found.recall, found.precision) == (2 / 4, pytest.approx(2 / 3))
+    assert (found.by_colour["red"], found.by_colour["green"], found.by_colour["blue"]) == (1 / 2, 0, 1)
+    assert np.isnan(found.by_colour["pink"])

@@ -41,6 +41,8 @@ def said(text: str) -> list[tuple[str, str]]:
         ("ein blauer Vogel mit roten Füßen", [("blauer", "blue"), ("roten", "red")]),
         ("青い鳥", [("青い", "blue")]),
         ("un chat noir", [("noir", "black")]),
+        ("a fox against a red sky", [("red", "red")]),
+        ("a sky blue car and a skyblue van", [("sky blue", "blue"), ("skyblue", "blue")]),
         ("CRIMSON Rose Bush", [("CRIMSON", "red"), ("Rose", "pink")]),
         ("a cat with orange and blue stripes", [("orange", "orange"), ("blue", "blue")]),
     ],

@@ -19,6 +19,7 @@ from unprompt.cli.options import (
     settings_from,
     warn,
 )
+from unprompt.colouring.captions_config import WAYS, CaptionWay, FillSettings, ModelSettings
 from unprompt.colouring.data_config import TripleSettings
 from unprompt.colouring.grade_config import GradeConfig
 from unprompt.colouring.instruct_config import (
@@ -30,7 +31,9 @@ from unprompt.colouring.instruct_config import (
 from unprompt.colouring.network_config import PainterMachine, PainterTraining
 from unprompt.colouring.paint_config import PaintConfig
 from unprompt.errors import ConfigError
+from unprompt.learning.cnn_lstm_config import CnnLstmTraining
 from unprompt.progress import StepBars
+from unprompt.settings import DEVICES
 from unprompt.text.english import counted
 
 if TYPE_CHECKING:
@@ -56,6 +59,15 @@ TRAIN_EXAMPLE = """\
   unprompt colour train PAIRS --out RUN --engine instruct --model instruct-pix2pix --lora 8
   unprompt colour train PAIRS --out RUN --engine instruct --model pocket --steps 2000
 """
+CAPTION_EXAMPLE = """\
+  unprompt colour caption PAIRS --out captions.csv --turn-into
+  unprompt colour caption PICTURES --nouns names --out captions.csv
+  unprompt colour caption PAIRS --by lstm --model RUN/captioner.safetensors --out captions.csv
+"""
+TRAIN_CAPTIONS_EXAMPLE = """\
+  unprompt colour train-captions TRIPLES --out RUN
+  unprompt colour train-captions PAIRS --out RUN --min-count 5 --epochs 40
+"""
 
 TOLD = 5  # drawings of many about which something is said at once
 
@@ -77,6 +89,8 @@ def add(parser: argparse.ArgumentParser) -> None:
     _add_data(actions)
     _add_train(actions)
     _add_grade(actions)
+    _add_caption(actions)
+    _add_train_captions(actions)
 
 
 def _add_paint(actions: Any) -> None:
@@ -131,6 +145,49 @@ def _add_grade(actions: Any) -> None:
     parser.add_argument("triples", type=Path, metavar="TRIPLES", help="triples of `unprompt colour data`")
     parser.add_argument("--out", type=Path, metavar="FILE", help="write a page with pictures: an .html")
     add_settings(parser, GradeConfig)
+    add_json(parser)
+
+
+def _add_caption(actions: Any) -> None:
+    parser = declare(actions, "caption", "write captions for coloured pictures that have none")
+    complete(parser, run_caption, CAPTION_EXAMPLE)
+    parser.add_argument(
+        "sources",
+        type=Path,
+        nargs="+",
+        metavar="PAIRS",
+        help="pairs, or coloured pictures or folders of them",
+    )
+    parser.add_argument(
+        "--out", type=Path, required=True, metavar="FILE", help="write imgId,caption as .csv or .jsonl"
+    )
+    parser.add_argument(
+        "--by",
+        choices=WAYS,
+        default="fills",
+        help="fills: measured; captioner: BLIP and the like; lstm: of `train-captions`; interrogator: a CLIP "
+        "(%(default)s)",
+    )
+    parser.add_argument(
+        "--turn-into", action="store_true", help='as orders: "Turn it into a red apple with green"'
+    )
+    add_settings(parser.add_argument_group("--by fills"), FillSettings)
+    group = parser.add_argument_group("by a network")
+    add_settings(group, ModelSettings)
+    group.add_argument("--device", default="auto", help=f"{DEVICES} (%(default)s)")
+    add_json(parser)
+
+
+def _add_train_captions(actions: Any) -> None:
+    parser = declare(actions, "train-captions", "teach a CNN-LSTM to caption coloured pictures")
+    complete(parser, run_train_captions, TRAIN_CAPTIONS_EXAMPLE)
+    parser.add_argument(
+        "pairs", type=Path, nargs="+", metavar="PAIRS", help="pairs with captions, in any layout"
+    )
+    parser.add_argument("--out", type=Path, required=True, metavar="RUN", help="folder for model and curves")
+    add_settings(parser, CnnLstmTraining)
+    parser.add_argument("--device", default="auto", help=f"{DEVICES} (%(default)s)")
+    parser.add_argument("--overwrite", action="store_true", help="replace another training in RUN")
     add_json(parser)
 
 
@@ -313,6 +370,50 @@ def run_grade(options: argparse.Namespace) -> None:
         print(table_of(graded))
         if options.out:
             print(f"page: {options.out}")
+
+
+def run_caption(options: argparse.Namespace) -> None:
+    """Write a table of captions."""
+    options.when_interrupted = "run the same command again to go on; what is done is kept"
+    way = CaptionWay(
+        options.by,
+        settings_from(options, FillSettings),
+        settings_from(options, ModelSettings),
+        options.turn_into,
+    )
+
+    from unprompt.colouring.write_captions import write_captions
+
+    with StepBars("image") as bars:
+        done = write_captions(options.sources, options.out, way, options.device, bars.show)
+    unreadable = len(done.problems)
+    if options.json:
+        print(json.dumps({"images": done.images, "unreadable": unreadable, "out": str(done.path)}))
+        return
+    resumed = ", going on from an earlier start" if done.resumed else ""
+    print(f"{counted(done.images - unreadable, 'caption')}{resumed}: {done.path}")
+    if unreadable:
+        warn(f"{unreadable:,} of {counted(done.images, 'image')} could not be read")
+
+
+def run_train_captions(options: argparse.Namespace) -> None:
+    """Teach a CNN-LSTM."""
+    options.when_interrupted = "run the same command again to go on from the last save"
+    config = settings_from(options, CnnLstmTraining)
+
+    from unprompt.colouring.train_captions import train_captions
+    from unprompt.datasets.pairs import join_pairs, read_pairs
+    from unprompt.learning.train_cnn_lstm import MODEL_FILE
+
+    pairs = join_pairs(map(read_pairs, options.pairs))
+    with StepBars("image") as bars:
+        learnt = train_captions(pairs, options.out, config, options.device, options.overwrite, bars.show)
+    path = options.out / MODEL_FILE
+    if options.json:
+        print(json.dumps({"seconds": round(learnt.seconds, 3), "loss": learnt.loss, "out": str(path)}))
+        return
+    print(f"learnt in {learnt.seconds:.0f} s, the last loss {learnt.loss:.3f}: {path}")
+    print(f"try it: unprompt colour caption PICTURES --by lstm --model {path} --out captions.csv")
 
 
 def _train_small(options: argparse.Namespace) -> None:

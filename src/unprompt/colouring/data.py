@@ -277,9 +277,5 @@ def _words_of_scene(change: _Change, wordings: str) -> str:
 
 def _ground(known: KnownDrawing) -> NDArray[np.bool_]:
     """Of the regions (R,) those of paper that touch the picture's border."""
-    labels = known.regions.labels
-    border = np.unique(np.concatenate([labels[0], labels[-1], labels[:, 0], labels[:, -1]]))
-    outer = np.zeros(known.regions.count + 1, bool)
-    outer[border] = True
-    found: NDArray[np.bool_] = outer[1:] & (known.fills == NOTHING)
+    found: NDArray[np.bool_] = known.regions.on_border & (known.fills == NOTHING)
     return found

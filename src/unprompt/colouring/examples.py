@@ -15,7 +15,7 @@ import numpy as np
 from PIL import Image
 
 from unprompt.colouring.mentions import Mention, find_mentions, with_placeholders
-from unprompt.colouring.palette import PAPER, USUAL, classes_of, lab_of
+from unprompt.colouring.palette import PAPER, USUAL, WHITE, classes_of, lab_of
 from unprompt.colouring.regions import Regions, fills_of, find_regions
 from unprompt.pocket.closing import NOTHING
 
@@ -176,4 +176,7 @@ def read_drawing(source: Image.Image, target: Image.Image) -> tuple[Bytes, Regio
     fills = coloured[..., 0] << 16 | coloured[..., 1] << 8 | coloured[..., 2]
     fills[coloured[..., 3] == 0] = NOTHING
     regions = find_regions(page, bridge=False)
-    return page, regions, fills_of(regions, fills)
+    found = fills_of(regions, fills)
+    if (coloured[..., 3] == 255).all():
+        found[(found == WHITE) & regions.on_border] = NOTHING
+    return page, regions, found

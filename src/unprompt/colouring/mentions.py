@@ -131,7 +131,7 @@ def _pattern() -> re.Pattern[str]:
     def options(those: list[str]) -> str:
         return "|".join(re.escape(name) for name in sorted(those, key=len, reverse=True))
 
-    plain = [name for name in names() if name.isascii()]
+    plain = ["sky blue", *(name for name in names() if name.isascii())]
     # CSS writes "lightgreen", people "light green", which is a shade of their green.
     latin = [name for name in names() if not name.isascii() and name < "\u0370"]
     joined = [name for name in names() if name > "\u0370"]

@@ -9,7 +9,7 @@ from unprompt.settings import check_settings, setting
 
 CRAYONS = {
     "8": "black red orange yellow green blue purple brown",
-    "16": "black white grey red crimson orange peach yellow lime green teal blue sky purple pink brown",
+    "16": "black white grey red crimson orange peach yellow lime green teal blue skyblue purple pink brown",
 }
 
 

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 
 PAPER = 0  # the class of what is left as the paper is; the basic colours follow from 1 on
 WHITE = 0xFFFFFF
+SAME = 5.0  # in CIELAB: colours that nobody tells apart at a glance
 
 
 class Colour(NamedTuple):
@@ -54,7 +55,7 @@ _SHADES = {
     "orange": "peach ffb07c|apricot ffb16d|amber feb308|rust a83c09|pumpkin e17701|tangerine ff9408",
     "yellow": "gold dbb40c|golden f5bf03|mustard ceb301|cream ffffc2|lemon fdff52|blond f0e68c|blonde f0e68c",
     "green": "lime aaff32|olive 6e750e|mint 9ffeb0|emerald 01a049|forest 0b5509|sage 87ae73|khaki aaa662",
-    "blue": "navy 01153e|teal 029386|turquoise 06c2ac|cyan 00ffff|aqua 13eac9|azure 069af3|sky 82cafc|"
+    "blue": "navy 01153e|teal 029386|turquoise 06c2ac|cyan 00ffff|aqua 13eac9|azure 069af3|"
     "cobalt 030aa7|indigo 380282|sapphire 2138ab|denim 3b638c",
     "purple": "violet 9a0eea|lilac cea2fd|lavender c79fef|mauve ae7181|plum 580f41|magenta c20078",
     "pink": "rose cf6275|salmon ff796c|fuchsia ed0dd9|coral fc5a50",
@@ -188,4 +189,21 @@ def classes_of(rgb: NDArray[np.integer]) -> NDArray[np.int64]:
     looks, classes = _looks()
     far = ((lab_of(rgb)[:, None] - looks) ** 2).sum(2)
     found: NDArray[np.int64] = classes[far.argmin(1)]
+    return found
+
+
+@cache
+def _shades() -> tuple[NDArray[np.float64], NDArray[np.int64]]:
+    known = [names()[shade] for shades in SHADE_NAMES.values() for shade in shades]
+    return lab_of(np.array([one.rgb for one in known])), np.array([one.basic for one in known])
+
+
+def named_classes_of(rgb: NDArray[np.integer]) -> NDArray[np.int64]:
+    """As `classes_of`, but what looks as a known shade does is of that shade's basic colour (N,)."""
+    found = classes_of(rgb)
+    if len(found):
+        shades, classes = _shades()
+        far = ((lab_of(rgb)[:, None] - shades) ** 2).sum(2)
+        near = far.min(1) <= SAME**2
+        found[near] = classes[far.argmin(1)[near]]
     return found

@@ -40,6 +40,16 @@ class Regions:
         """Pixels of each region (R + 1,), those of lines first."""
         return np.bincount(self.labels.ravel())
 
+    @property
+    def on_border(self) -> Mask:
+        """Which regions (R,) touch the drawing's border."""
+        labels = self.labels
+        border = np.concatenate([labels[0], labels[-1], labels[:, 0], labels[:, -1]])
+        touching = np.zeros(self.count + 1, bool)
+        touching[border] = True
+        found: Mask = touching[1:]
+        return found
+
     def reduced(self) -> Regions:
         """The same regions by every so many pixels of large drawings, WORKED a side at most.
 

@@ -1,0 +1,169 @@
+"""Teaching a CNN-LSTM captioner: features of images and their captions -> captioner.safetensors.
+
+OUT/
+  captioner.safetensors, captioner.json       the weights, and all about them, with the vocabulary
+  metrics.csv, curves.png, tensorboard/       how the training went, epoch by epoch
+  train.json                                  written last: settings, loss, seconds
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import asdict
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from unprompt import __version__
+from unprompt.errors import InputError
+from unprompt.learning.accelerator import open_accelerator, shared_folder
+from unprompt.learning.cnn_lstm_config import CnnLstmTraining
+from unprompt.learning.curves import OUTPUTS
+from unprompt.learning.loop import Batch, Examples, Learnt, learn
+from unprompt.learning.parts import Part
+from unprompt.networks.cnn_lstm import BATCH, LONGEST, CnnLstm, Eyes, write_cnn_lstm
+from unprompt.networks.cnn_lstm_config import END, PAD, SPECIAL, START, UNKNOWN, CnnLstmConfig
+from unprompt.progress import Progress, silent
+from unprompt.storage.resumable import FolderKind, finish
+from unprompt.text.words import split_words
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from unprompt.datasets.pixels import Pixels
+    from unprompt.records import FloatArray
+
+MODEL_FILE = "captioner.safetensors"
+KIND = FolderKind(
+    noun="CNN-LSTM captioner",
+    record="train.json",
+    outputs=(MODEL_FILE, "captioner.json", *OUTPUTS),
+    inputs="settings, or other images or captions,",
+)
+
+
+def train_cnn_lstm(
+    features: FloatArray,
+    captions: Sequence[str],
+    out: Path,
+    config: CnnLstmTraining | None = None,
+    device: str = "cpu",
+    overwrite: bool = False,
+    progress: Progress = silent,
+) -> Learnt:
+    """Teach an LSTM to write the captions of N images of which it is told `features` (N, d).
+
+    Killed at any moment and called again it goes on, and ends with the same bytes. Raises InputError where
+    features and captions do not belong together or no caption has a word, RunError for a folder of something
+    else.
+    """
+    config = config or CnnLstmTraining()
+    if len(features) != len(captions) or not captions:
+        raise InputError(f"a captioner needs a caption for each image, got {len(features)}, {len(captions)}")
+    vocabulary = find_vocabulary(captions, config.min_count)
+    words = word_rows(captions, vocabulary)
+    accelerator = open_accelerator(device)
+    digest = hashlib.sha256("\n".join(captions).encode())
+    digest.update(np.ascontiguousarray(features).tobytes())
+    plan = {"unprompt": __version__, "config": config.deciding(), "data": digest.hexdigest()[:20]}
+    with shared_folder(accelerator, out, KIND, plan, overwrite), torch.random.fork_rng(devices=[]):
+        torch.manual_seed(config.seed)
+        network = CnnLstm(
+            CnnLstmConfig(
+                vocabulary,
+                features.shape[1],
+                config.backbone,
+                config.size,
+                config.stages,
+                config.width,
+                config.dropout,
+            )
+        )
+        told = torch.from_numpy(np.asarray(features, np.float32))
+        network.centre.copy_(told.mean(0))
+        network.spread.copy_(told.std(0, correction=0) + 1e-3)
+
+        def inputs(batch: Batch) -> tuple[Tensor, Tensor]:
+            some = words[batch.rows]
+            some = some[:, : int((some != PAD).sum(1).max())]
+            return told[batch.rows].to(accelerator.device), torch.from_numpy(some).to(accelerator.device)
+
+        row = learn(
+            accelerator,
+            [Part(Telling(network), network=network)],
+            Examples(np.arange(len(captions)), inputs),
+            config,
+            out,
+            "captions by a CNN-LSTM",
+            progress=progress,
+        )
+        learnt = Learnt(row["seconds"], row["loss"])
+        if accelerator.is_main_process:
+            record = {
+                "unprompt": __version__,
+                **asdict(learnt),
+                "images": len(captions),
+                "words": len(vocabulary) - len(SPECIAL),
+                "unknown": float((words == UNKNOWN).sum() / (words > END).sum()),
+                "config": config.deciding(),
+            }
+            write_cnn_lstm(out / MODEL_FILE, network, record)
+            finish(out, KIND, record)
+    return learnt
+
+
+def find_vocabulary(captions: Sequence[str], min_count: int) -> tuple[str, ...]:
+    """SPECIAL, then the words that captions have at least `min_count` times, the most frequent first.
+
+    Raises InputError where there is none.
+    """
+    counts = Counter(word for caption in captions for word in split_words(caption))
+    words = sorted((word for word in counts if counts[word] >= min_count), key=lambda w: (-counts[w], w))
+    if not words:
+        raise InputError(
+            f"none of {len(counts):,} words of the captions is there {min_count} times; lower min_count"
+        )
+    return (*SPECIAL, *words)
+
+
+def word_rows(captions: Sequence[str], vocabulary: Sequence[str]) -> NDArray[np.int64]:
+    """N captions -> (N, T) words by number: START, those of the caption, END, then PAD."""
+    numbers = {word: number for number, word in enumerate(vocabulary)}
+    rows = [
+        [START, *(numbers.get(word, UNKNOWN) for word in split_words(caption)[:LONGEST]), END]
+        for caption in captions
+    ]
+    found = np.full((len(rows), max(map(len, rows))), PAD, np.int64)
+    for row, words in zip(found, rows, strict=True):
+        row[: len(words)] = words
+    return found
+
+
+class Telling(nn.Module):  # type: ignore[misc]
+    """The captioner's objective: the next word's cross entropy, mean over all words of the batch."""
+
+    def __init__(self, network: CnnLstm) -> None:
+        super().__init__()
+        self.network = network
+
+    def forward(self, features: Tensor, words: Tensor) -> tuple[Tensor, dict[str, Tensor]]:
+        """(B, d) and (B, T) -> loss, and its sum over the batch."""
+        logits = self.network(features, words[:, :-1])
+        loss = nn.functional.cross_entropy(logits.flatten(0, 1), words[:, 1:].flatten(), ignore_index=PAD)
+        return loss, {"loss": loss.detach() * len(words)}
+
+
+def look_at(pixels: Pixels, eyes: Eyes, progress: Progress = silent) -> FloatArray:
+    """What the LSTM is told of N images: (N, d)."""
+    found = np.empty((len(pixels), eyes.width), np.float32)
+    for start in range(0, len(pixels), BATCH):
+        progress("looking at images", start, len(pixels))
+        rows = np.arange(start, min(start + BATCH, len(pixels)))
+        found[rows] = eyes.see(pixels.take(rows))
+    progress("looking at images", len(pixels), len(pixels))
+    return found
