@@ -4,10 +4,10 @@
 
     colouring.paint("dragon.png", "a green dragon with orange wings").save("coloured.png")
 
-Pairs with captions are read by data sets, and the one learning loop trains what colours: a small painter of
-regions, or InstructPix2Pix in diffusers' own classes (`instruct_*`, `train_instruct`). Captions for pairs that
-have none are measured, or written by a network (`captions`, `write_captions`). May import networks, data sets,
-learning, the pocket world, diffusion, the interrogator, colouring pages and what stands before them.
+Pairs with captions are read by data sets, and the one learning loop trains what colours: a small painter
+of regions, or InstructPix2Pix in diffusers' own classes (`instruct_*`, `train_instruct`). Captions for pairs
+that have none are measured, or written by a network (`captions`, `write_captions`). May import networks, data
+sets, learning, the pocket world, diffusion, the interrogator, colouring pages and what stands before them.
 """
 
 from __future__ import annotations
