@@ -15,7 +15,7 @@ from unprompt.colouring.examples import CHOICES, IGNORED, Seen, hear, see, targe
 from unprompt.colouring.mentions import find_mentions
 from unprompt.colouring.network import NEVER, Painter, loss_of
 from unprompt.colouring.network_config import PainterConfig
-from unprompt.colouring.painter import ALONE, choose, gather
+from unprompt.colouring.painter import ALONE, choose, gather, settle
 from unprompt.colouring.painter_files import read_painter, write_painter
 from unprompt.colouring.palette import USUAL
 from unprompt.colouring.regions import find_regions
@@ -93,6 +93,25 @@ def test_a_drawing_of_ten_thousand_regions_is_chosen_for_in_bundles() -> None:
     assert logits.shape == (10_000, CHOICES + 2)
     assert np.isfinite(logits).all()
     assert len(np.unique(logits[:, 0])) > 1000
+
+
+def test_each_named_colour_finds_a_place_where_there_is_one() -> None:
+    def settled(*rows: list[float]) -> list[int]:
+        logits = np.full((len(rows), CHOICES + 2), -50.0)
+        logits[:, [0, CHOICES, CHOICES + 1]] = rows
+        return settle(logits).tolist()
+
+    one, two = CHOICES, CHOICES + 1
+    # The second colour goes where least is given up for it, and to what gives up hardly more.
+    assert settled([9, 0, 0], [0, 5, 1], [0, 5, 4], [0, 5, 3.5]) == [0, one, two, two]
+    # Not to the only region of the first, and where there is no other to paper.
+    assert settled([9, 0, 3], [0, 5, 4]) == [two, one]
+    assert settled([0, 5, 4]) == [one]
+    # What has its place keeps it.
+    assert settled([0, 5, 4], [0, 1, 2]) == [one, two]
+    # All would be taken: the one that gives up most stays.
+    assert settled([9, 0, 0], [0, 5, 4.9], [0, 5, 4.5]) == [0, two, one]
+    assert settle(np.zeros((0, CHOICES))).tolist() == []
 
 
 def test_right_choices_are_the_named_colour_the_usual_one_or_paper() -> None:

@@ -18,7 +18,7 @@ from unprompt.colouring.data import paint_regions
 from unprompt.colouring.examples import CHOICES, Heard, Seen, hear, read_drawing, see, targets_of
 from unprompt.colouring.grade_config import GradeConfig
 from unprompt.colouring.material import open_image, open_material
-from unprompt.colouring.painter import choose, colours_of
+from unprompt.colouring.painter import choose, colours_of, settle
 from unprompt.colouring.painter_files import read_painter
 from unprompt.colouring.palette import PAPER
 from unprompt.colouring.scores import SCORES, intervals, mean_scores, score_drawing
@@ -112,7 +112,7 @@ def grade_painters(pairs: Pairs, config: GradeConfig | None = None, progress: Pr
         right = targets_of(fills, heard.mentions)
         areas = regions.areas[seen.order] / page.size
         made = {
-            PAINTER: choose(network, seen, heard).argmax(1),
+            PAINTER: settle(choose(network, seen, heard)),
             "flood": _flood(seen, heard),
             "usual": choose(network, seen, silent_words).argmax(1),
         }

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     Ints = NDArray[np.int64]
 
 ALONE = 192  # regions that are looked at together
+MARGIN = 1.0  # of logits; chosen on drawings that were held out from training
 WITH = 64  # of these, the largest, which all others are looked at with
 
 
@@ -43,6 +44,31 @@ def choose(network: Painter, seen: Seen, heard: Heard) -> NDArray[np.float32]:
             new = rows if number == 0 else rows[WITH:]
             found[new] = made[-len(new) :, : found.shape[1]] if len(new) else found[new]
     return found
+
+
+def settle(logits: NDArray[np.floating]) -> Ints:
+    """A choice for each region (R,) of logits (R, CHOICES + M): the likeliest, each named colour somewhere.
+
+    A colour that no region would have goes to the one that gives up least for it, and to those that give up
+    hardly more (MARGIN); not to the last region of another named colour.
+    """
+    best: Ints = logits.argmax(1) if len(logits) else np.zeros(0, np.int64)
+    named = range(CHOICES, logits.shape[1])
+    for colour in named:
+        if not len(best) or (best == colour).any():
+            continue
+        given_up = logits.max(1) - logits[:, colour]
+        counts = np.bincount(best, minlength=logits.shape[1])
+        given_up[(best >= CHOICES) & (counts[best] == 1)] = np.inf
+        if not np.isfinite(given_up).any():
+            continue
+        taken = given_up <= given_up.min() + MARGIN
+        for other in named:
+            mine = best == other
+            if mine.any() and not (mine & ~taken).any():
+                taken[np.flatnonzero(mine)[given_up[mine].argmax()]] = False
+        best = np.where(taken, colour, best)
+    return best
 
 
 def gather(those: Sequence[tuple[Seen, Ints, Heard]], side: int) -> Inputs:

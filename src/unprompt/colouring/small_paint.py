@@ -20,7 +20,7 @@ from unprompt.colouring.line_art import LineArt, read_line_art
 from unprompt.colouring.mentions import Mention
 from unprompt.colouring.network import Painter
 from unprompt.colouring.paint_config import CRAYONS, PaintConfig
-from unprompt.colouring.painter import choose, colours_of
+from unprompt.colouring.painter import choose, colours_of, settle
 from unprompt.colouring.painter_files import read_painter
 from unprompt.colouring.palette import BASIC, WHITE, channels_of, lab_of, names
 from unprompt.colouring.regions import Regions, find_regions
@@ -142,7 +142,7 @@ class ColourPainter:
         choices = np.zeros(regions.count, np.int64)
         if page.seen is not None:
             logits = choose(self._network, page.seen, heard)
-            choices[page.seen.order - 1] = _shaken(logits, config.seed).argmax(1)
+            choices[page.seen.order - 1] = _varied(settle(logits), logits, config.seed)
         told += _about_words(words, heard.mentions, choices)
         colours = _limited(colours_of(choices, heard.mentions), choices, config)
         painted = Painted(page.art, regions, colours, tuple(told))
@@ -161,19 +161,16 @@ def _opened(weights: Path | None, _: tuple[int, int]) -> ColourPainter:
     return ColourPainter.load(weights)
 
 
-def _shaken(logits: NDArray[np.float32], seed: int) -> NDArray[np.float32]:
-    """Logits (R, CHOICES + M) with the usual colours shaken by a seed, alike for all regions of a drawing.
+def _varied(choices: Ints, logits: NDArray[np.float32], seed: int) -> Ints:
+    """Choices (R,) with the usual colours drawn anew by a seed, alike for all regions of a drawing.
 
-    Gumbel noise, so that a colour comes as often as it is likely; but a region stays what it is about.
+    Gumbel noise, so that a colour comes as often as it is likely; what a word names, and paper, stays.
     """
     if not seed:
-        return logits
+        return choices
     noise = np.random.default_rng(seed).gumbel(size=CHOICES - 1).astype(np.float32)
-    shaken = logits.copy()
-    usual = (logits.argmax(1) >= 1) & (logits.argmax(1) < CHOICES)
-    shaken[usual, 1:CHOICES] += VARIETY * noise
-    shaken[usual, 0] = shaken[usual, CHOICES:] = -np.inf
-    return shaken
+    drawn = 1 + (logits[:, 1:CHOICES] + VARIETY * noise).argmax(1)
+    return np.where((choices >= 1) & (choices < CHOICES), drawn, choices)
 
 
 def _about_page(art: LineArt, regions: Regions) -> list[str]:

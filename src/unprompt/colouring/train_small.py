@@ -26,7 +26,7 @@ from unprompt.colouring.examples import Heard, Seen
 from unprompt.colouring.material import Material, open_material, rows_of
 from unprompt.colouring.network import Inputs, Painter, loss_of
 from unprompt.colouring.network_config import PainterMachine, PainterTraining
-from unprompt.colouring.painter import choose, gather
+from unprompt.colouring.painter import choose, gather, settle
 from unprompt.colouring.painter_files import write_painter
 from unprompt.colouring.palette import CLASSES
 from unprompt.colouring.scores import SCORES, mean_scores, score_drawing
@@ -221,6 +221,6 @@ def score_material(network: nn.Module, material: Material) -> list[dict[str, flo
     for row in range(len(material)):
         heard = material.heard(row)
         right, areas = material.right(row)
-        choices = choose(network, material.seen(row), heard).argmax(1)
+        choices = settle(choose(network, material.seen(row), heard))
         found.append(score_drawing(choices, right.astype(np.int64), areas, heard.basics))
     return found
