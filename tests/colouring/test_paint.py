@@ -17,6 +17,7 @@ from unprompt.colouring.line_art import read_line_art
 from unprompt.colouring.orders import open_drawing, paint_orders, read_orders
 from unprompt.colouring.paint_config import CRAYONS, PaintConfig
 from unprompt.colouring.painter_files import write_painter
+from unprompt.colouring.regions import find_regions
 from unprompt.colouring.small_paint import ColourPainter, Painted
 from unprompt.colouring.svg import SVG, clean_svg, draw_svg, outline, painted_svg, size_of
 from unprompt.errors import ConfigError, InputError, RunError, UnreadableImageError
@@ -108,6 +109,28 @@ def test_transparency_is_kept_and_can_be_asked_for(painter: ColourPainter) -> No
     opaque = paint(painter, page).with_hint(Hint(0, 0, NOTHING))
     assert opaque.image().mode == "RGB"
     assert np.asarray(opaque.image(transparent=True))[0, 0, 3] == 0
+
+
+def test_on_white_what_is_transparent_looks_as_what_is_not(painter: ColourPainter) -> None:
+    page = two_boxes()
+    page[0, :40] = np.arange(40) * 6  # all greys of smooth lines, on the ground
+    painted = paint(painter, page).with_hint(Hint(0, 79, NOTHING))
+    white = Image.new("RGBA", (80, 80), "white")
+    white.alpha_composite(painted.image(transparent=True))
+    difference = np.asarray(white.convert("RGB")).astype(int) - np.asarray(painted.image())
+    assert abs(difference).max() <= 1
+
+
+def test_a_hint_is_in_the_pixels_of_the_picture_however_large() -> None:
+    art = read_line_art(Image.fromarray(two_boxes(800)), longest=400)
+    assert art.page.shape == (400, 400)
+    assert "made 400 x 400" in art.told[0]
+    regions = find_regions(art.page)
+    painted = Painted(art, regions, np.full(regions.count, NOTHING), ()).with_hint(Hint(600, 500, 0x123456))
+    assert painted.colours.tolist().count(0x123456) == 1
+    assert np.asarray(painted.image())[250, 300].tolist() == [0x12, 0x34, 0x56]
+    with pytest.raises(InputError, match="800 x 800"):
+        painted.region_at(800, 0)
 
 
 @pytest.mark.parametrize(

@@ -31,32 +31,36 @@ LINE = 1 / 160  # of the longest side, how wide the lines of a page are that is 
 class LineArt:
     """`page`: (H, W) uint8, dark lines on white. `alpha`: (H, W) the picture's own transparency, or None.
 
-    `told`: what was done to it, in sentences.
+    `size`: width and height of the picture that it is of. `told`: what was done to it, in sentences.
     """
 
     page: Bytes
     alpha: Bytes | None
+    size: tuple[int, int]
     told: tuple[str, ...] = ()
 
 
-def read_line_art(picture: Image.Image) -> LineArt:
+def read_line_art(picture: Image.Image, longest: int = LONGEST) -> LineArt:
     """Prepare a picture of any mode to be coloured.
 
     Transparent is paper; uneven paper is made white; white on black is turned round. A picture that is no
-    line art, shaded or in colour, gets the lines of its colouring page.
+    line art, shaded or in colour, gets the lines of its colouring page. `longest`: pixels a side; more are
+    reduced.
     """
-    if max(picture.size) > LONGEST:
-        picture = picture.copy()
-        picture.thumbnail((LONGEST, LONGEST))
     if min(picture.size) < 1:
         raise InputError("the picture has no pixels")
+    size = picture.size
+    told: list[str] = []
+    if max(size) > longest:
+        picture = picture.copy()
+        picture.thumbnail((longest, longest))
+        told.append(f"it is larger than {longest:,} pixels, and was made {picture.width} x {picture.height}")
     rgba = np.asarray(picture.convert("RGBA"))
     alpha = rgba[..., 3]
     clear = bool((alpha < ALPHA).any())
     over = Image.new("RGBA", picture.size, "white")
     over.alpha_composite(picture.convert("RGBA"))
     rgb = np.asarray(over.convert("RGB"))
-    told: list[str] = []
     page = np.asarray(Image.fromarray(rgb).convert("L"))
     if np.median(page) < DARK:
         page, rgb = 255 - page, 255 - rgb
@@ -66,7 +70,7 @@ def read_line_art(picture: Image.Image) -> LineArt:
     if is_shaded(page, rgb):
         page = _page_of(rgb)
         told.append("it is no line art, so its colouring page was made first")
-    return LineArt(page, alpha if clear else None, tuple(told))
+    return LineArt(page, alpha if clear else None, size, tuple(told))
 
 
 def flatten_paper(page: Bytes) -> Bytes:

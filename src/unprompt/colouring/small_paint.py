@@ -60,24 +60,24 @@ class Painted:
         for channel, values in enumerate(channels_of(table).T):
             # A line lies over its colour as ink does: the darker, the more of it.
             pixels[..., channel] = (values[labels].astype(np.uint16) * page + 127) // 255
-        image = Image.fromarray(pixels)
+        alpha = 255 - page if transparent else self.art.alpha
+        if alpha is None:
+            return Image.fromarray(pixels)
+        bare = np.concatenate([[True], self.colours == NOTHING])[labels]
         if transparent:
-            bare = np.concatenate([[True], self.colours == NOTHING])[labels]
-            image.putalpha(Image.fromarray(np.where(bare, 255 - page, 255).astype(np.uint8)))
-        elif self.art.alpha is not None:
-            bare = np.concatenate([[True], self.colours == NOTHING])[labels]
-            image.putalpha(Image.fromarray(np.where(bare, self.art.alpha, 255).astype(np.uint8)))
-        return image
+            pixels[bare] = 0  # lines alone, as dark as they cover what lies below
+        return Image.fromarray(np.dstack([pixels, np.where(bare, alpha, 255).astype(np.uint8)]))
 
     def region_at(self, x: int, y: int) -> int:
-        """The number of the region, from 1 on, that a click at a pixel means; 0 where there is none.
+        """The number of the region, from 1 on, that a click at a pixel of the picture means; 0 for none.
 
         Raises InputError for a place outside.
         """
-        height, width = self.regions.labels.shape
+        width, height = self.art.size
         if not (0 <= x < width and 0 <= y < height):
             raise InputError(f"({x}, {y}) lies outside the drawing of {width} x {height} pixels")
-        return int(self.regions.spread[y, x])
+        rows, columns = self.regions.labels.shape
+        return int(self.regions.spread[y * rows // height, x * columns // width])
 
     def with_hint(self, hint: Hint) -> Painted:
         """The same with one region in another colour; the rest stays."""
