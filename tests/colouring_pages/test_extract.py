@@ -38,6 +38,12 @@ def test_thin_pictures_are_looked_at_larger(shape: tuple[int, int], side: int) -
     assert find_longest_side(shape, CLASSIC_SIDE) == side
 
 
+@pytest.mark.parametrize("shape", [(1, 1), (1, 3000), (3000, 1), (3000, 3), (64, 64)])
+def test_what_is_all_of_one_colour_has_no_lines(shape: tuple[int, int]) -> None:
+    extractor = open_extractor(PageConfig())
+    assert not extractor.find(np.full((*shape, 3), (255, 0, 0), np.uint8)).ink.any()
+
+
 def test_less_detail_finds_fewer_edges() -> None:
     picture = np.random.default_rng(0).integers(0, 256, (60, 60, 3), np.uint8).repeat(8, 0).repeat(8, 1)
     found = {

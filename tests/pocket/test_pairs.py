@@ -151,8 +151,8 @@ def test_a_pair_is_the_scene_and_its_lines_in_place() -> None:
 def test_of_a_patterned_thing_the_rim_is_drawn_and_closed() -> None:
     from unprompt.pocket.pairs import _closed_drawing
 
-    rim, silhouette = _closed_drawing("1F4F0", 256, True)  # a newspaper, whose lines are its box's sides
-    whole, _ = _closed_drawing("1F4F0", 256, False)
+    rim, silhouette, _ = _closed_drawing("1F4F0", 256, True)  # a newspaper, whose lines are its box's sides
+    whole, *_ = _closed_drawing("1F4F0", 256, False)
     assert areas(np.pad(rim, 2)) == 2 < areas(np.pad(whole, 2))
     assert silhouette.size == rim.shape[::-1]
 

@@ -6,6 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Protocol
 
+import numpy as np
 from PIL import Image
 
 from unprompt.colouring_pages.choosing import find_own_lines, is_photograph, take_own_lines
@@ -79,12 +80,14 @@ class Extractor:
     photograph: bool = False
 
     def find(self, picture: Picture) -> Found:
-        """(H, W, 3) uint8 of any size -> its ink (h, w) float32."""
+        """(H, W, 3) uint8 of any size -> its ink (h, w) float32. What is all of one colour has none."""
         side = self.side
         if self.least is not None:
             side = min(side, max(self.least, *picture.shape[:2]))
         seen = resized(picture, find_longest_side(picture.shape, side))
-        return Found(draw_in_tiles(self.draw, seen), self.method, self.photograph)
+        even = (picture == picture[:1, :1]).all()
+        ink = np.zeros(seen.shape[:2], np.float32) if even else draw_in_tiles(self.draw, seen)
+        return Found(ink, self.method, self.photograph)
 
 
 @dataclass(frozen=True, eq=False)
