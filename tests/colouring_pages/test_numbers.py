@@ -241,10 +241,10 @@ def test_median_colours_are_those_of_numpy() -> None:
 
 
 def test_lightness_and_colour_are_measured_as_scikit_image_does() -> None:
-    from unprompt.colouring_pages.numbers import _lab
+    from unprompt.colouring_pages.cielab import to_lab
 
     colours = np.random.default_rng(0).integers(0, 256, (200, 3), np.uint8)
-    np.testing.assert_allclose(_lab(colours), rgb2lab(colours[None])[0], atol=0.02)
+    np.testing.assert_allclose(to_lab(colours), rgb2lab(colours[None])[0], atol=0.02)
 
 
 def test_colours_have_names() -> None:

@@ -76,6 +76,11 @@ SETTINGS: Mapping[str, tuple[type[DataclassInstance], ...]] = {
     "small": (PainterTraining, PainterMachine),
     "instruct": (InstructTraining, InstructMachine),
 }
+PAINTING: Mapping[str, tuple[type[DataclassInstance], ...]] = {
+    "small": (PaintConfig,),
+    "instruct": (InstructPaint,),
+}
+VARIANTS = "variants"  # an option of the command, whatever the engine
 ENGINES = {
     "small": "the small painter, region by region",
     "instruct": "InstructPix2Pix, of a Stable Diffusion or small and from nothing",
@@ -124,7 +129,7 @@ def _add_paint(actions: Any) -> None:
     parser.add_argument("--overwrite", action="store_true", help="replace another folder of --csv")
     add_json(parser)
     add_settings(parser.add_argument_group("--engine small"), PaintConfig, left_open=True)
-    own = {item.name for item in fields(PaintConfig)} | {"variants"}
+    own = {item.name for item in fields(PaintConfig)} | {VARIANTS}
     add_settings(parser.add_argument_group("--engine instruct"), InstructPaint, skip=own, left_open=True)
 
 
@@ -218,7 +223,7 @@ def _add_train(actions: Any) -> None:
 def run_train(options: argparse.Namespace) -> None:
     """Train by the engine that was asked for."""
     options.when_interrupted = "run the same command again to go on from the last save"
-    _check_engine_options(options)
+    _check_engine_options(options, SETTINGS)
     trainers: Mapping[str, Callable[[argparse.Namespace], None]] = {
         "small": _train_small,
         "instruct": _train_instruct,
@@ -247,6 +252,7 @@ def run(options: argparse.Namespace) -> None:
         raise ConfigError("name one drawing and words for it, or a table of them with --csv")
     if options.csv is None and options.words is None:
         raise ConfigError('say what is in which colour behind the drawing: "a red fox"; "" for usual colours')
+    _check_engine_options(options, PAINTING)
     if options.engine == "small":
         _paint_small(options)
     else:
@@ -254,18 +260,15 @@ def run(options: argparse.Namespace) -> None:
 
 
 def _paint_small(options: argparse.Namespace) -> None:
-    own = {item.name for item in fields(PaintConfig)}
-    given = [name for name in given_settings(options, InstructPaint) if name not in own | {"variants"}]
-    if options.model is not None or given:
-        flag = given[0].replace("_", "-") if given else "model"
-        raise ConfigError(f"--{flag} belongs to --engine instruct; the engine here is small")
+    if options.model is not None:
+        raise ConfigError("--model belongs to --engine instruct; the engine here is small")
     config = settings_from(options, PaintConfig)
     if options.csv is not None:
         _paint_orders(options, config)
         return
 
     from unprompt.colouring.hints import read_hint
-    from unprompt.colouring.orders import encode_painted, open_drawing, seeds_of
+    from unprompt.colouring.orders import encode_painted, open_drawing
     from unprompt.colouring.small_paint import ColourPainter
     from unprompt.storage.files import write_bytes
 
@@ -275,10 +278,11 @@ def _paint_small(options: argparse.Namespace) -> None:
     hints = [read_hint(text) for text in options.hint]
     picture, drawing = open_drawing(options.image)
     painter = ColourPainter.load(config.weights)
+    page = painter.look(picture, config.bridge)
     written, told = [], []
-    for number, one in enumerate(seeds_of(config, options.variants or 1)):
-        painted = painter.paint(picture, options.words, one, hints)
-        out = options.out.with_stem(f"{options.out.stem}-{number + 1}") if number else options.out
+    for number, one in enumerate(config.variants(options.variants or 1)):
+        painted = painter.colour(page, options.words, one, hints)
+        out = _numbered(options.out, number)
         write_bytes(out, encode_painted(painted, suffix, one, drawing))
         written.append(out)
         told = list(painted.told)
@@ -288,6 +292,11 @@ def _paint_small(options: argparse.Namespace) -> None:
     print(f"coloured: {', '.join(map(str, written))}")
     for sentence in told:
         warn(sentence)
+
+
+def _numbered(out: Path, number: int) -> Path:
+    """The file of a variant: painted.png, painted-2.png …"""
+    return out.with_stem(f"{out.stem}-{number + 1}") if number else out
 
 
 def _paint_orders(options: argparse.Namespace, config: PaintConfig) -> None:
@@ -329,11 +338,6 @@ def _paint_instruct(options: argparse.Namespace) -> None:
         raise ConfigError(
             "--engine instruct needs --model FOLDER, such as RUN/model of `unprompt colour train`"
         )
-    own = {item.name for item in fields(InstructPaint)}
-    if given := [name for name in given_settings(options, PaintConfig) if name not in own]:
-        raise ConfigError(
-            f"--{given[0].replace('_', '-')} belongs to --engine small; the engine here is instruct"
-        )
     if options.hint:
         raise ConfigError("--hint belongs to --engine small; the engine here is instruct")
     config = settings_from(options, InstructPaint)
@@ -346,7 +350,7 @@ def _paint_instruct(options: argparse.Namespace) -> None:
         raise ConfigError(f"--out {options.out} has to end in .png")
     painter = open_painter(options.model, config)
     for number, made in enumerate(painter.variants(options.image, options.words)):
-        out = options.out.with_stem(f"{options.out.stem}-{number + 1}") if number else options.out
+        out = _numbered(options.out, number)
         write_bytes(out, encode_png(made))
         print(f"coloured: {out}")
 
@@ -445,10 +449,12 @@ def _train_small(options: argparse.Namespace) -> None:
     print(f'try it: unprompt colour paint LINE_ART "words" --out FILE --weights {path}')
 
 
-def _check_engine_options(options: argparse.Namespace) -> None:
+def _check_engine_options(
+    options: argparse.Namespace, settings: Mapping[str, tuple[type[DataclassInstance], ...]]
+) -> None:
     """Raise ConfigError for an option that was given and belongs to another engine."""
-    own = {item.name for kind in SETTINGS[options.engine] for item in fields(kind)}
-    for engine, kinds in SETTINGS.items():
+    own = {VARIANTS, *(item.name for kind in settings[options.engine] for item in fields(kind))}
+    for engine, kinds in settings.items():
         for name in (name for kind in kinds for name in given_settings(options, kind)):
             if name not in own:
                 flag = name.replace("_", "-")

@@ -13,7 +13,7 @@ sets, learning, the pocket world, diffusion, the interrogator, colouring pages a
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import fields, replace
+from dataclasses import fields
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, overload
 
@@ -83,7 +83,6 @@ def paint(
     image = image_of(picture, alpha=True)
     painter = open_painter(config.weights)
     page = painter.look(image, config.bridge)
-    seeds = range(config.seed, config.seed + (variants or 1))
-    painted = [painter.colour(page, words, replace(config, seed=seed), chosen) for seed in seeds]
+    painted = [painter.colour(page, words, one, chosen) for one in config.variants(variants or 1)]
     images = [one.image(config.paper == "transparent") for one in painted]
     return images[0] if variants is None else images

@@ -13,7 +13,7 @@ import numpy as np
 from PIL import Image
 
 from unprompt.colouring.mentions import without_colours
-from unprompt.colouring.palette import PAPER, classes_of
+from unprompt.colouring.palette import PAPER, classes_of, rgb_of
 from unprompt.colouring.regions import Regions, fills_of, find_regions
 from unprompt.colouring_pages.openmoji import FlatDrawing, read_family, read_openmoji
 from unprompt.pocket.closing import NOTHING
@@ -131,6 +131,5 @@ def parts_of(svg: str) -> dict[int, str]:
             continue
         group = group.partition("</g>")[0]
         for code in FILL.findall(group):
-            digits = code[1:] if len(code) == 7 else "".join(2 * digit for digit in code[1:])
-            found.setdefault(int(digits, 16), match[1])
+            found.setdefault(rgb_of(code), match[1])
     return found

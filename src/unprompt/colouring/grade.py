@@ -50,11 +50,11 @@ SIDE = 32  # pixels at which drawings are compared
 
 @dataclass(frozen=True, eq=False)
 class Graded:
-    """Scores of N triples by painter, and to which groups each triple belongs."""
+    """Scores of N triples by painter, to which groups each belongs, and the colours of its regions (R,)."""
 
     scores: Mapping[str, Sequence[dict[str, float]]]
     groups: Sequence[tuple[str, ...]]
-    choices: Mapping[str, Sequence[Ints]]
+    colours: Mapping[str, Sequence[Ints]]
 
     def of_group(self, painter: str, group: str) -> list[dict[str, float]]:
         """A painter's scores of the triples in one group; "" is all of them."""
@@ -103,7 +103,7 @@ def grade_painters(pairs: Pairs, config: GradeConfig | None = None, progress: Pr
     nearest = _Nearest(config, encoder, side, progress) if config.learnt else None
     names = (PAINTER, "flood", "usual", *(("nearest",) if nearest else ()))
     scores: dict[str, list[dict[str, float]]] = {name: [] for name in names}
-    choices: dict[str, list[Ints]] = {name: [] for name in names}
+    colours: dict[str, list[Ints]] = {name: [] for name in names}
     groups = []
     for row, heard in enumerate(hear(pairs.captions or (), encoder)):
         page, regions, fills = read_drawing(open_image(pairs.sources[row]), open_image(pairs.targets[row]))
@@ -120,10 +120,10 @@ def grade_painters(pairs: Pairs, config: GradeConfig | None = None, progress: Pr
             made["nearest"] = nearest.choose(seen, heard, areas)
         for name, chosen in made.items():
             scores[name].append(score_drawing(chosen, right, areas, heard.basics))
-            choices[name].append(chosen)
+            colours[name].append(colours_of(chosen, heard.mentions)[np.argsort(seen.order)])
         groups.append(_groups_of(pairs.ids[row], right))
         progress("colouring", row + 1, len(pairs))
-    return Graded(scores, groups, choices)
+    return Graded(scores, groups, colours)
 
 
 def _flood(seen: Seen, heard: Heard) -> Ints:
@@ -200,11 +200,7 @@ def grade_page(pairs: Pairs, graded: Graded, config: GradeConfig | None = None) 
         page, regions, fills = read_drawing(open_image(pairs.sources[row]), open_image(pairs.targets[row]))
         caption = (pairs.captions or ())[row]
         pictures = [("line art", _address(page, regions, np.full(regions.count, -1)))]
-        order = 1 + np.argsort(-regions.areas[1:], kind="stable")
-        for painter in graded.scores:
-            colours = np.empty(regions.count, np.int64)
-            colours[order - 1] = colours_of(graded.choices[painter][row], _mentions(caption))
-            pictures.append((painter, _address(page, regions, colours)))
+        pictures += [(name, _address(page, regions, made[row])) for name, made in graded.colours.items()]
         pictures.append(("truth", _address(page, regions, fills)))
         rows.append({"caption": caption, "pictures": pictures})
     tables = [
@@ -224,13 +220,6 @@ def grade_page(pairs: Pairs, graded: Graded, config: GradeConfig | None = None) 
         if (some := graded.of_group(painter, group))
     ]
     return render_page("colour_grade.html.j2", told=TOLD, names=SCORES, tables=tables, rows=rows, count=count)
-
-
-def _mentions(caption: str) -> tuple[Any, ...]:
-    from unprompt.colouring.examples import SLOTS
-    from unprompt.colouring.mentions import find_mentions
-
-    return find_mentions(caption)[:SLOTS]
 
 
 def _address(page: NDArray[np.uint8], regions: Regions, colours: Ints) -> str:

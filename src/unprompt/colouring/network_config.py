@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from pathlib import Path
 
 from unprompt.errors import ConfigError
 from unprompt.learning.schedule import Schedule
@@ -76,12 +75,3 @@ class PainterMachine:
 
     def __post_init__(self) -> None:
         check_settings(self)
-
-
-@dataclass(frozen=True)
-class WeightsConfig:
-    """Which small painter paints."""
-
-    weights: Path | None = setting(
-        None, "painter.safetensors of `unprompt colour train`", shown="the one in the package", metavar="FILE"
-    )

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass
 from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING, Any
 
@@ -150,11 +150,6 @@ def encode_painted(painted: Painted, suffix: str, config: PaintConfig, drawing: 
     if suffix.lower() == SUFFIX:
         return painted_svg(painted, drawing).encode()
     return encode_png(painted.image(config.paper == "transparent"))
-
-
-def seeds_of(config: PaintConfig, variants: int) -> list[PaintConfig]:
-    """The settings of so many variants: of seeds that follow each other."""
-    return [replace(config, seed=config.seed + number) for number in range(variants)]
 
 
 def _plain(config: PaintConfig) -> dict[str, Any]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from unprompt.settings import check_settings, setting
@@ -35,3 +35,7 @@ class PaintConfig:
 
     def __post_init__(self) -> None:
         check_settings(self)
+
+    def variants(self, count: int) -> list[PaintConfig]:
+        """The settings of so many variants: of seeds that follow each other."""
+        return [replace(self, seed=self.seed + number) for number in range(count)]

@@ -42,7 +42,7 @@ def choose(network: Painter, seen: Seen, heard: Heard) -> NDArray[np.float32]:
         for number, rows in enumerate(bundles):
             made = network(gather([(seen, rows, heard)], network.config.side))[0].numpy()
             new = rows if number == 0 else rows[WITH:]
-            found[new] = made[-len(new) :, : found.shape[1]] if len(new) else found[new]
+            found[new] = made[len(rows) - len(new) : len(rows), : found.shape[1]]
     return found
 
 

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
+from unprompt.colouring_pages.cielab import to_lab
 from unprompt.errors import InputError
 
 if TYPE_CHECKING:
@@ -143,9 +144,13 @@ def parse_code(code: str) -> Colour:
     """#1a2b3c or #abc. Raises InputError for anything else."""
     if not CODE.fullmatch(code):
         raise InputError(f"'{code}' is no colour code; write one like #2e8b57")
-    digits = code[1:] if len(code) == 7 else "".join(2 * digit for digit in code[1:])
-    rgb = int(digits, 16)
+    rgb = rgb_of(code)
     return Colour(rgb, int(classes_of(np.array([rgb]))[0]))
+
+
+def rgb_of(code: str) -> int:
+    """#1a2b3c or #abc as 0xRRGGBB."""
+    return int(code[1:] if len(code) == 7 else "".join(2 * digit for digit in code[1:]), 16)
 
 
 def lightened(rgb: int, share: float) -> int:
@@ -161,20 +166,8 @@ def channels_of(rgb: NDArray[np.integer]) -> NDArray[np.uint8]:
 
 
 def lab_of(rgb: NDArray[np.integer]) -> NDArray[np.float64]:
-    """Colours (N,) as 0xRRGGBB in CIELAB under D65: (N, 3) (IEC 61966-2-1, CIE 15)."""
-    share = channels_of(rgb).astype(np.float64) / 255
-    linear = np.where(share <= 0.04045, share / 12.92, ((share + 0.055) / 1.055) ** 2.4)
-    xyz = linear @ np.array(
-        [
-            [0.4124564, 0.2126729, 0.0193339],
-            [0.3575761, 0.7151522, 0.1191920],
-            [0.1804375, 0.0721750, 0.9503041],
-        ]
-    )
-    xyz /= np.array([0.95047, 1.0, 1.08883])
-    root = np.where(xyz > (6 / 29) ** 3, np.cbrt(xyz), xyz / (3 * (6 / 29) ** 2) + 4 / 29)
-    x, y, z = root.T
-    return np.stack([116 * y - 16, 500 * (x - y), 200 * (y - z)], 1)
+    """Colours (N,) as 0xRRGGBB in CIELAB: (N, 3)."""
+    return to_lab(channels_of(rgb))
 
 
 @cache

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from unprompt.colouring_pages.regions import spread_regions
 from unprompt.errors import ConfigError
 from unprompt.storage.packages import needed_for
 
@@ -75,15 +76,7 @@ class Regions:
 
         So that colour reaches under the lines. All 0 where there is no region.
         """
-        if not self.count:
-            return self.labels
-        from scipy import ndimage
-
-        nearest = ndimage.distance_transform_edt(
-            self.labels == 0, return_distances=False, return_indices=True
-        )
-        spread: Labels = self.labels[tuple(nearest)]
-        return spread
+        return spread_regions(self.labels) if self.count else self.labels
 
 
 def find_regions(page: Bytes, bridge: bool = True, smallest: float = 0.0) -> Regions:

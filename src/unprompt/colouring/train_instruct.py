@@ -15,11 +15,10 @@ and the epoch alone, so neither how a batch is cut nor a kill changes what is le
 from __future__ import annotations
 
 import shutil
-import time
 from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
 from contextlib import closing
 from dataclasses import asdict, dataclass
-from math import ceil, inf
+from math import ceil
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -38,8 +37,8 @@ from unprompt.datasets.seeds import derive_seed
 from unprompt.diffusion.instruct import Chances, add_lora, draw_chances, instruct_losses
 from unprompt.errors import ConfigError, InputError
 from unprompt.learning.accelerator import device_of, open_accelerator, shared_folder
-from unprompt.learning.curves import OUTPUTS, Row, plot_curves, write_tables
-from unprompt.learning.loop import DRAWN_SECONDS, Batch, Checkpoints, Examples, Loop, Samples
+from unprompt.learning.curves import OUTPUTS, Row
+from unprompt.learning.loop import Batch, Checkpoints, Examples, Loop, Samples
 from unprompt.learning.parts import Part
 from unprompt.networks.checkpoints import cache_folder
 from unprompt.networks.preprocess import Preprocess
@@ -134,7 +133,7 @@ def train_instruct(
                 shown.encode_all(out / WORK / "latents.npy", report)
         loop = _loop(accelerator, model, shown, batch, config, machine, out, report)
         resumed = loop.resumed
-        _learn(loop, out, main, on_epoch if main else lambda row: None)
+        loop.learn("colouring by words", on_epoch=on_epoch)
         learnt = InstructLearnt(out, loop.rows, resumed, loop.step, loop.seconds, len(pairs))
         if main:
             unet = loop.networks["network"].eval()
@@ -371,19 +370,6 @@ def _loop(
         most_steps=config.steps,
         checkpoints=_checkpoints(model, config, machine, out),
     )
-
-
-def _learn(loop: Loop, out: Path, main: bool, on_epoch: Callable[[Row], None]) -> None:
-    """Train to the end, with curves after each epoch."""
-    drawn = -inf
-    for row in loop.epochs():
-        now = time.monotonic()
-        if main and (now - drawn >= DRAWN_SECONDS or row["epoch"] == loop.last_epoch):
-            rows, drawn = (*loop.rows, row), now
-            write_tables(out, rows)
-            plot_curves(out / "curves.png", rows, "colouring by words")
-        loop.finish_epoch(row)
-        on_epoch(row)
 
 
 def _checkpoints(

@@ -10,10 +10,8 @@ Killed at any moment, a training goes on from its last save and ends with the sa
 
 from __future__ import annotations
 
-import time
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
-from math import inf
 from pathlib import Path
 from typing import Any
 
@@ -33,12 +31,12 @@ from unprompt.colouring.scores import SCORES, mean_scores, score_drawing
 from unprompt.datasets.pairs import Pairs
 from unprompt.datasets.seeds import derive_seed
 from unprompt.learning.accelerator import device_of, open_accelerator, shared_folder
-from unprompt.learning.curves import OUTPUTS, Row, plot_curves, write_tables
-from unprompt.learning.loop import DRAWN_SECONDS, Batch, Examples, Loop
+from unprompt.learning.curves import OUTPUTS, Row
+from unprompt.learning.loop import Batch, Examples, Loop
 from unprompt.learning.parts import Part
 from unprompt.networks.minilm import PromptEncoder
 from unprompt.progress import Progress, silent
-from unprompt.storage.resumable import FolderKind, finish
+from unprompt.storage.resumable import FolderKind, fingerprint, finish
 
 MODEL_FILE = "painter.safetensors"
 KIND = FolderKind(
@@ -94,7 +92,7 @@ def train_painter(
     plan = {
         "unprompt": __version__,
         "config": asdict(config),
-        "pairs": {"ids": list(pairs.ids), "captions": list(pairs.captions or ())},
+        "triples": fingerprint({"ids": pairs.ids, "captions": pairs.captions}),
         "targets": int(material.targets.astype(np.int64).sum()),
     }
     with shared_folder(accelerator, out, KIND, plan, overwrite), torch.random.fork_rng(devices=[]):
@@ -106,7 +104,12 @@ def train_painter(
             accelerator, [part], examples, config.schedule(machine.save_minutes), out, progress=report
         )  # fmt: skip
         resumed = loop.resumed
-        _learn(loop, looked_at, config, out, main)
+
+        def scores() -> Row:
+            found = mean_scores(score_material(loop.networks["painter"], looked_at)) if looked_at else {}
+            return {f"held_out_{name}": value for name, value in found.items()}
+
+        loop.learn("text-guided colouring", scores, HELD_OUT if looked_at else ())
         if main:
             record = {
                 "unprompt": __version__,
@@ -197,21 +200,6 @@ def _other_colours(heard: Heard, random: np.random.Generator) -> Heard:
     """The same text about other colours: what were two stays two."""
     others = np.concatenate([[0], 1 + random.permutation(len(CLASSES) - 1)])
     return Heard(heard.states, heard.slots, others[heard.basics], heard.mentions)
-
-
-def _learn(loop: Loop, held_out: Material | None, config: PainterTraining, out: Path, main: bool) -> None:
-    drawn = -inf
-    for measured in loop.epochs():
-        row = measured
-        if held_out is not None:
-            scores = score_material(loop.networks["painter"], held_out)
-            row = {**measured, **{f"held_out_{name}": value for name, value in mean_scores(scores).items()}}
-        now = time.monotonic()
-        if main and (now - drawn >= DRAWN_SECONDS or row["epoch"] == config.epochs):
-            rows, drawn = (*loop.rows, row), now
-            write_tables(out, rows)
-            plot_curves(out / "curves.png", rows, "text-guided colouring", HELD_OUT if held_out else ())
-        loop.finish_epoch(row)
 
 
 def score_material(network: nn.Module, material: Material) -> list[dict[str, float]]:

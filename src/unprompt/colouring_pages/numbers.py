@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 from PIL import Image
 
+from unprompt.colouring_pages.cielab import to_lab
 from unprompt.colouring_pages.drawing import LineDrawing
 from unprompt.colouring_pages.lettering import letter, measure
 from unprompt.colouring_pages.paper import (
@@ -31,6 +32,7 @@ from unprompt.colouring_pages.paper import (
     put_text,
 )
 from unprompt.colouring_pages.paper_config import NumbersConfig, PaperConfig
+from unprompt.colouring_pages.regions import spread_regions
 from unprompt.colouring_pages.sheet import Box, Ink, Picture, Sheet
 from unprompt.errors import ConfigError, InputError
 from unprompt.storage.packages import needed_for
@@ -144,7 +146,7 @@ def number_regions(
     there = np.flatnonzero(areas).tolist()
     palette = choose_palette(colours[there], areas[there], config.colours)
     chosen = np.full(len(areas), -1)
-    chosen[there] = _nearest(_lab(colours[there]), _lab(palette))
+    chosen[there] = _nearest(to_lab(colours[there]), to_lab(palette))
     blank = np.array([not config.number_white and is_white(colour) for colour in palette])
 
     placer = _Placer(labels, scale, config, font)
@@ -200,7 +202,7 @@ def choose_palette(colours: Colours, weights: NDArray[Any], count: int) -> Colou
     It begins with the heaviest colour and goes on with those that are far from all before, so that a small
     but bright area keeps its colour. Each mean is then replaced by the colour that is nearest to it.
     """
-    lab, weights = _lab(colours), weights.astype(np.float64)
+    lab, weights = to_lab(colours), weights.astype(np.float64)
     means = lab[[int(weights.argmax())]]
     while len(means) < count:
         far = _distances(lab, means).min(1)
@@ -225,7 +227,7 @@ def choose_palette(colours: Colours, weights: NDArray[Any], count: int) -> Colou
 
 def is_white(colour: Sequence[int] | Colours) -> bool:
     """Whether a colour (3,) is that of paper."""
-    light, *chroma = _lab(np.asarray(colour, np.uint8)[None])[0]
+    light, *chroma = to_lab(np.asarray(colour, np.uint8)[None])[0]
     return bool(light > PAPER_LIGHT and np.hypot(*chroma) < PAPER_CHROMA)
 
 
@@ -234,7 +236,7 @@ def name_colours(palette: Colours) -> list[str]:
 
     Of two with the same name the farther one takes another, if one is nearly as near.
     """
-    far = _distances(_lab(palette), _lab(np.array([shade for _, shade in COLOUR_NAMES], np.uint8)))
+    far = _distances(to_lab(palette), to_lab(np.array([shade for _, shade in COLOUR_NAMES], np.uint8)))
     names = [""] * len(palette)
     for index in np.argsort(far.min(1), kind="stable").tolist():
         near = [
@@ -279,7 +281,9 @@ def make_number_sheets(
     across = np.array((whole.width / labels.shape[1], whole.height / labels.shape[0]))
     numbers = [ink for spot in found.spots for ink in _put_number(spot, whole, across, paper.font)]
     legend, swatches = _put_legend(found, plan.legend, paper.font, config)
-    paint = np.concatenate([np.full((1, 3), 255, np.uint8), found.palette])[found.number[_spread(free)]]
+    paint = np.concatenate([np.full((1, 3), 255, np.uint8), found.palette])[
+        found.number[spread_regions(free)]
+    ]
     solution = Picture(Image.fromarray(paint), whole)
     edge = np.concatenate([paint[0], paint[-1], paint[:, 0], paint[:, -1]])
     border = () if (edge == edge[0]).all() and is_white(edge[0]) else (Ink(whole.path(), RULE),)
@@ -454,7 +458,7 @@ def _take_over(
     waiting = [region for region in waiting if region not in numbered]
     if not waiting:
         return
-    borders = _borders(_spread(labels))
+    borders = _borders(spread_regions(labels))
     settled = set(numbered)
     while True:
         done = []
@@ -467,15 +471,6 @@ def _take_over(
             return
         settled.update(done)
         waiting = [region for region in waiting if region not in settled]
-
-
-def _spread(labels: Labels) -> Labels:
-    """Regions grown over the lines between them: each pixel has the label of the nearest region."""
-    from scipy import ndimage
-
-    rows, columns = ndimage.distance_transform_edt(labels == 0, return_distances=False, return_indices=True)
-    grown: Labels = labels[rows, columns]
-    return grown
 
 
 def _borders(labels: Labels) -> dict[int, dict[int, int]]:
@@ -564,22 +559,6 @@ def _put_number(spot: Spot, whole: Box, across: Floats, font: Path | None) -> It
         start = middle + way * (spot.height * half_diagonal(text, font) / np.hypot(*way))
         yield Ink(f"M{start[0]:.3f} {start[1]:.3f}L{tip[0]:.3f} {tip[1]:.3f}", LINE)
         yield Ink(f"M{tip[0]:.3f} {tip[1]:.3f}h0", 2 * DOT)  # a line without length is a dot with round ends
-
-
-def _lab(colours: Colours) -> Floats:
-    """sRGB colours (M, 3) in CIELAB under D65 (IEC 61966-2-1, CIE 15)."""
-    share = colours.astype(np.float64) / 255
-    linear = np.where(share <= 0.04045, share / 12.92, ((share + 0.055) / 1.055) ** 2.4)
-    xyz = linear @ np.array(
-        [
-            [0.4124564, 0.2126729, 0.0193339],
-            [0.3575761, 0.7151522, 0.1191920],
-            [0.1804375, 0.0721750, 0.9503041],
-        ]
-    )
-    ratio = xyz / (0.95047, 1.0, 1.08883)
-    f = np.where(ratio > (6 / 29) ** 3, np.cbrt(ratio), ratio / (3 * (6 / 29) ** 2) + 4 / 29)
-    return np.stack([116 * f[:, 1] - 16, 500 * (f[:, 0] - f[:, 1]), 200 * (f[:, 1] - f[:, 2])], 1)
 
 
 def _distances(one: Floats, other: Floats) -> Floats:

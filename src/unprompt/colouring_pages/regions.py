@@ -41,6 +41,15 @@ def regions(lines: NDArray[np.bool_], frame: bool = False) -> Labels:
     return labels
 
 
+def spread_regions(labels: Labels) -> Labels:
+    """Regions grown over the lines between them: each pixel (H, W) has the label of the nearest region."""
+    from scipy import ndimage
+
+    rows, columns = ndimage.distance_transform_edt(labels == 0, return_distances=False, return_indices=True)
+    grown: Labels = labels[rows, columns]
+    return grown
+
+
 def measure_shares(labels: Labels) -> NDArray[np.float64]:
     """Each region's share of the figure (N): of all that is not outside, lines among it.
 

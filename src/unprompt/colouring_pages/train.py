@@ -11,10 +11,8 @@ Killed at any moment, a training goes on from its last save and ends with the sa
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
-from math import inf
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -34,8 +32,8 @@ from unprompt.datasets.seeds import derive_seed
 from unprompt.datasets.split import random_order
 from unprompt.errors import ConfigError, InputError
 from unprompt.learning.accelerator import device_of, open_accelerator, shared_folder
-from unprompt.learning.curves import OUTPUTS, Row, plot_curves, write_tables
-from unprompt.learning.loop import DRAWN_SECONDS, Batch, Examples, Loop, Samples
+from unprompt.learning.curves import OUTPUTS, Row
+from unprompt.learning.loop import Batch, Examples, Loop, Samples
 from unprompt.learning.parts import Part
 from unprompt.networks.checkpoints import cache_folder, sha256_of
 from unprompt.networks.devices import core_count
@@ -120,7 +118,12 @@ def train_pages(
         generator = start or Generator(config.generator)
         loop = _loop(accelerator, generator, material, config, machine, out, report)
         resumed = loop.resumed
-        _learn(loop, material, config, out, main, on_epoch if main else lambda row: None)
+
+        def scores() -> Row:
+            looked_at = material.held_out
+            return _scores(loop.networks["generator"], looked_at) if looked_at else {}
+
+        loop.learn("colouring pages", scores, SCORES if material.held_out else (), on_epoch)
         learnt = PagesLearnt(
             out, loop.rows, resumed, loop.seconds, len(pairs), len(held_out) if held_out else 0
         )
@@ -379,30 +382,6 @@ def _samples(material: _Material, config: PageTraining, device: torch.device, ev
         return sheet_of([sources, networks["generator"](sources), truths])
 
     return Samples(every, draw)
-
-
-def _learn(
-    loop: Loop,
-    material: _Material,
-    config: PageTraining,
-    out: Path,
-    main: bool,
-    on_epoch: Callable[[Row], None],
-) -> None:
-    """Train to the end, with scores of held-out pairs and curves after each epoch."""
-    scores = SCORES if material.held_out else ()
-    drawn = -inf
-    for measured in loop.epochs():
-        row = measured
-        if material.held_out:
-            row = {**measured, **_scores(loop.networks["generator"], material.held_out)}
-        now = time.monotonic()
-        if main and (now - drawn >= DRAWN_SECONDS or row["epoch"] == config.epochs):
-            rows, drawn = (*loop.rows, row), now
-            write_tables(out, rows)
-            plot_curves(out / "curves.png", rows, "colouring pages", scores)
-        loop.finish_epoch(row)
-        on_epoch(row)
 
 
 def _scores(network: torch.nn.Module, held_out: _Pictures) -> Row:

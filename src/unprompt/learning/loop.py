@@ -11,7 +11,7 @@ What learns is one *part* or several: a GAN's two take turns in each step, on th
         row = {**row, "score": score(loop.networks["network"])}
         loop.finish_epoch(row)  # what was written about the epoch before this comes again after a kill
 
-`learn` is that for what has no scores.
+`Loop.learn` is that with tables and curves, and `learn` makes its loop too.
 """
 
 from __future__ import annotations
@@ -134,14 +134,7 @@ def learn(
     a loss that is not a number and a state that is damaged.
     """
     loop = Loop(accelerator, parts, examples, schedule, out, samples=samples, progress=progress)
-    drawn = -math.inf
-    for row in loop.epochs():
-        now = time.monotonic()
-        if accelerator.is_main_process and (now - drawn >= DRAWN_SECONDS or row["epoch"] == schedule.epochs):
-            rows, drawn = (*loop.rows, row), now
-            write_tables(out, rows)
-            plot_curves(out / "curves.png", rows, title)
-        loop.finish_epoch(row)
+    loop.learn(title)
     return loop.rows[-1]
 
 
@@ -239,6 +232,32 @@ class Loop:
                 "seconds": standing.seconds,
             }
             assert self._standing.epoch > standing.epoch, "an epoch was not finished"
+
+    def learn(
+        self,
+        title: str,
+        scores: Callable[[], Row] | None = None,
+        plotted: Sequence[str] = (),
+        on_epoch: Callable[[Row], None] | None = None,
+    ) -> None:
+        """Learn to the end, with tables and curves in the folder.
+
+        `scores`: what to add to each epoch's row, of the networks as they are then; every process asks for
+        them. `plotted`: those of them that the curves show. `on_epoch` is told each row, once it is saved, in
+        the main process.
+        """
+        main = self._accelerator.is_main_process
+        drawn = -math.inf
+        for measured in self.epochs():
+            row = {**measured, **scores()} if scores else measured
+            now = time.monotonic()
+            if main and (now - drawn >= DRAWN_SECONDS or row["epoch"] == self.last_epoch):
+                rows, drawn = (*self.rows, row), now
+                write_tables(self._out, rows)
+                plot_curves(self._out / "curves.png", rows, title, plotted)
+            self.finish_epoch(row)
+            if main and on_epoch:
+                on_epoch(row)
 
     def finish_epoch(self, row: Row) -> None:
         """Keep what `epochs` gave, with scores that the caller adds, as a finished epoch; and save."""
