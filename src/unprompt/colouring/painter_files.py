@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
 from unprompt.colouring.network import Painter
-from unprompt.colouring.network_config import PainterConfig
+from unprompt.colouring.network_config import PainterConfig, PainterTraining
 from unprompt.networks.shipped import shipped_file
 from unprompt.networks.state_dicts import check_for_weights
-from unprompt.networks.weight_files import WeightsForm
+from unprompt.networks.weight_files import WeightsForm, check_same_network
 
 FORM = WeightsForm("painter", "unprompt-painter", 1, "unprompt colour train")
 SHIPPED = "colour_painter"
@@ -30,3 +31,15 @@ def read_painter(path: Path | None = None) -> Painter:
     network = Painter(FORM.read_config(path, PainterConfig))
     FORM.load(path, network)
     return network
+
+
+def begin_painter(config: PainterTraining) -> Painter:
+    """A painter to teach: a new one, or that of `config.weights`.
+
+    Raises CheckpointError for a file that is none, ConfigError for one of other sizes.
+    """
+    if config.weights is None:
+        return Painter(config.painter)
+    network = read_painter(config.weights)
+    check_same_network(config.weights, asdict(network.config), asdict(config.painter))
+    return network.train()

@@ -25,7 +25,7 @@ from unprompt.colouring.material import Material, open_material, rows_of
 from unprompt.colouring.network import Inputs, Painter, loss_of
 from unprompt.colouring.network_config import PainterMachine, PainterTraining
 from unprompt.colouring.painter import choose, gather, settle
-from unprompt.colouring.painter_files import write_painter
+from unprompt.colouring.painter_files import begin_painter, write_painter
 from unprompt.colouring.palette import CLASSES
 from unprompt.colouring.scores import SCORES, mean_scores, score_drawing
 from unprompt.datasets.pairs import Pairs
@@ -34,6 +34,7 @@ from unprompt.learning.accelerator import device_of, open_accelerator, shared_fo
 from unprompt.learning.curves import OUTPUTS, Row
 from unprompt.learning.loop import Batch, Examples, Loop
 from unprompt.learning.parts import Part
+from unprompt.networks.checkpoints import sha256_of
 from unprompt.networks.minilm import PromptEncoder
 from unprompt.progress import Progress, silent
 from unprompt.storage.resumable import FolderKind, fingerprint, finish
@@ -91,13 +92,14 @@ def train_painter(
             looked_at = open_material(held_out.at(held_out.ids[:LOOKED_AT]), config.side, encoder, report)
     plan = {
         "unprompt": __version__,
-        "config": asdict(config),
+        "config": config.as_dict(),
+        "weights": sha256_of(config.weights) if config.weights else None,
         "triples": fingerprint({"ids": pairs.ids, "captions": pairs.captions}),
         "targets": int(material.targets.astype(np.int64).sum()),
     }
     with shared_folder(accelerator, out, KIND, plan, overwrite), torch.random.fork_rng(devices=[]):
         torch.manual_seed(derive_seed(config.seed, "networks"))
-        network = Painter(config.painter)
+        network = begin_painter(config)
         part = Part(Painting(network), "painter", ema=config.ema, network=network)
         examples = Examples(np.arange(len(material)), _Shown(material, config, accelerator.device).inputs)
         loop = Loop(
@@ -114,7 +116,7 @@ def train_painter(
             record = {
                 "unprompt": __version__,
                 "torch": torch.__version__,
-                "config": asdict(config),
+                "config": config.as_dict(),
                 "machine": {**asdict(machine), "device": device_of(accelerator)},
                 "triples": {"learnt_from": len(pairs), **(about or {})},
                 "seconds": round(loop.seconds, 3),

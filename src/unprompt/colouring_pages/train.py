@@ -30,7 +30,7 @@ from unprompt.datasets.pairs import Pairs
 from unprompt.datasets.pixels import Pixels, images_fingerprint, open_pixels
 from unprompt.datasets.seeds import derive_seed
 from unprompt.datasets.split import random_order
-from unprompt.errors import ConfigError, InputError
+from unprompt.errors import InputError
 from unprompt.learning.accelerator import device_of, open_accelerator, shared_folder
 from unprompt.learning.curves import OUTPUTS, Row
 from unprompt.learning.loop import Batch, Examples, Loop, Samples
@@ -38,6 +38,7 @@ from unprompt.learning.parts import Part
 from unprompt.networks.checkpoints import cache_folder, sha256_of
 from unprompt.networks.devices import core_count
 from unprompt.networks.preprocess import Preprocess
+from unprompt.networks.weight_files import check_same_network
 from unprompt.progress import Progress, silent
 from unprompt.storage.resumable import FolderKind, finish
 
@@ -298,13 +299,7 @@ def _starting_generator(config: PageTraining) -> Generator | None:
     if config.weights is None:
         return None
     network = read_generator(config.weights)
-    there, wanted = asdict(network.config), asdict(config.generator)
-    other = [name for name in wanted if there[name] != wanted[name] and name != "dropout"]
-    if other:
-        raise ConfigError(
-            f"{config.weights} is of {other[0]} {there[other[0]]}, and the settings say {wanted[other[0]]}; "
-            f"give {' '.join(f'--{name} {there[name]}' for name in other)}"
-        )
+    check_same_network(config.weights, asdict(network.config), asdict(config.generator), but=("dropout",))
     begun = Generator(config.generator)
     begun.load_state_dict(network.state_dict())
     return begun

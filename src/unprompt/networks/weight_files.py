@@ -6,7 +6,7 @@ The form is that of networks whose weights lie in the package (networks/shipped.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -109,3 +109,19 @@ class WeightsForm:
         """Put the weights into a network, which goes into evaluation mode. Raises CheckpointError."""
         load_strictly(network, read_safetensors(path), str(path))
         network.eval()
+
+
+def check_same_network(
+    path: Path, there: Mapping[str, Any], wanted: Mapping[str, Any], but: Collection[str] = ()
+) -> None:
+    """Raise ConfigError where weights to begin with are of another network than the settings say.
+
+    `there` and `wanted`: sizes by their options' names; `but`: those that change no weight.
+    """
+    other = [name for name in wanted if there[name] != wanted[name] and name not in but]
+    if other:
+        first = other[0]
+        options = " ".join(f"--{name.replace('_', '-')} {there[name]}" for name in other)
+        raise ConfigError(
+            f"{path} is of {first} {there[first]}, and the settings say {wanted[first]}; give {options}"
+        )
