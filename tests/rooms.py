@@ -14,7 +14,7 @@ ROOMS = (
     "errors", "settings", "records", "progress",
     "storage", "text", "metadata", "networks", "html", "datasets", "learning", "ensemble", "painting",
     "pocket", "diffusion", "generate", "regression", "interrogator", "colouring_pages",
-    "colouring",
+    "colouring", "doodles",
     "members", "bundle", "runs", "easy_diffuser", "recipes", "serving", "demos",
     "app", "api", "cli", "python",
 )  # fmt: skip

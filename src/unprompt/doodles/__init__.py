@@ -1,0 +1,1 @@
+"""Doodles: strokes of a pen, what they show, and pictures that follow them."""
