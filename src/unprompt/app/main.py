@@ -14,6 +14,7 @@ PAGES = {
     "compare": "Compare",
     "colour": "Colour",
     "words": "Colour by words",
+    "doodle": "Doodle to photo",
     "run": "Run",
 }
 

@@ -3,7 +3,7 @@ export default function ({ data, parentElement, setTriggerValue }) {
   let row = parentElement.querySelector(".thumbs");
   if (!row) {
     row = document.createElement("div");
-    row.className = "thumbs";
+    row.className = data.strip ? "thumbs strip" : "thumbs";
     parentElement.append(row);
   }
   const focused = [...row.children].findIndex((one) => one.matches(":focus"));

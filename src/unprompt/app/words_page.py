@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from base64 import b64encode
 from dataclasses import replace
 from functools import partial
 from html import escape
@@ -14,6 +13,7 @@ import streamlit as st
 from unprompt.app.easel import Easel, Order, Taps, Work, easel_of
 from unprompt.app.looks import empty, head, label, note, plain, trouble
 from unprompt.app.settings import current_settings
+from unprompt.app.thumbs import thumbs, url_of
 from unprompt.colouring.mentions import find_mentions
 from unprompt.colouring.paint_config import CRAYONS, PaintConfig
 from unprompt.colouring.palette import BASIC, names
@@ -26,7 +26,6 @@ from unprompt.text.english import counted
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
-    from PIL import Image
 
     from unprompt.colouring.small_paint import ColourPainter, Page, Painted
 
@@ -96,13 +95,7 @@ def painted_of(work: Work) -> Painted:
 @st.cache_data(max_entries=COLOURED, show_spinner=False)
 def _small(order: Order, taps: Taps, _work: Work) -> str:
     """A work's small picture, made once for the same order and taps."""
-    return _url(painted_of(_work).image(), SMALL)
-
-
-def _url(image: Image.Image, longest: int) -> str:
-    """An image, reduced, as an address that holds it."""
-    image.thumbnail((longest, longest))
-    return f"data:image/png;base64,{b64encode(encode_png(image)).decode()}"
+    return url_of(painted_of(_work).image(), SMALL)
 
 
 def _file(painted: Painted, kind: str, upload: Upload) -> bytes:
@@ -146,7 +139,7 @@ def show() -> None:
     with right:
         if variants > 1:
             label("Choose one")
-            thumbs("variants", others, easel.chosen)
+            thumbs("words-pick-variants", others, _take_variant, easel.chosen)
         tell(shown, painted)
         offer(shown, painted)
         look_back(easel, shown)
@@ -257,27 +250,15 @@ def _variants(easel: Easel, upload: Upload, order: Order, count: int) -> list[tu
     return [(_small(work.order, work.taps, work), f"variant {n}") for n, work in enumerate(works, start=1)]
 
 
-def thumbs(key: str, pictures: list[tuple[str, str]], chosen: int | None) -> None:
-    """Small pictures to take one of."""
-    component = st.components.v2.component("unprompt_thumbs", js=_text("thumbs.js"), css=_text("thumbs.css"))
-    component(
-        key=f"words-pick-{key}",
-        data={"pictures": pictures, "chosen": chosen},
-        on_picked_change=partial(_picked, key),
-    )
+def _take_variant(number: int) -> None:
+    easel_of(st.session_state).chosen = min(number, VARIANTS[-1] - 1)
 
 
-def _picked(key: str) -> None:
+def _take_work(number: int) -> None:
     easel = easel_of(st.session_state)
-    picked = st.session_state[f"words-pick-{key}"]["picked"]
-    if not isinstance(picked, int | float):
-        return
-    if key == "variants":
-        easel.chosen = min(max(int(picked), 0), VARIANTS[-1] - 1)
-        return
     works = list(reversed(easel.works.values()))
-    if 0 <= int(picked) < len(works):
-        work = works[int(picked)]
+    if number < len(works):
+        work = works[number]
         easel.put(work.upload, work.order.words)
         easel.begin_anew(work.order.seed)
         st.session_state["words-text"] = work.order.words
@@ -296,7 +277,7 @@ def tap(work: Work, painted: Painted) -> None:
     component(
         key="words-easel",
         data={
-            "src": _url(image, PREVIEW),
+            "src": url_of(image, PREVIEW),
             "says": f"{Path(work.upload.name).stem} in colour",
             "shape": width / height,
             "work": work.order.key,
@@ -364,7 +345,8 @@ def look_back(easel: Easel, shown: Work) -> None:
         return
     label("So far")
     pictures = [(work.small, work.order.words or "without words") for work in works]
-    thumbs("history", pictures, next(number for number, work in enumerate(works) if work is shown))
+    now = next(number for number, work in enumerate(works) if work is shown)
+    thumbs("words-pick-history", pictures, _take_work, now)
 
 
 def _code(rgb: int) -> str:

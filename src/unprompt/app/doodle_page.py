@@ -1,0 +1,383 @@
+"""A drawing -> its name while it is drawn, a caption, a prompt, pictures that follow it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from concurrent.futures import Future, wait
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import streamlit as st
+from PIL import Image
+
+from unprompt.app.canvas import lines_of, picture_of, svg_of
+from unprompt.app.easel import easel_of
+from unprompt.app.looks import empty, head, label, note, plain, trouble
+from unprompt.app.settings import current_settings
+from unprompt.app.sketchbook import MOST_WORDS, Painting, Sketchbook, sketchbook_of
+from unprompt.app.thumbs import thumbs, url_of
+from unprompt.doodles.samples import draw_samples
+from unprompt.doodles.steps import FOLLOW, MOST_VARIANTS, PhotoOrder, Photos, Steps
+from unprompt.errors import UnpromptError
+from unprompt.serving.one_thread import OneThread
+from unprompt.serving.uploads import EXTENSIONS, Upload, read_upload
+from unprompt.storage.images import encode_png
+
+if TYPE_CHECKING:
+    from unprompt.app.canvas import Line
+
+SCRIPT = Path(__file__).with_name("canvas.js")
+LOOKS = Path(__file__).with_name("canvas.css")
+SMALL = 192  # pixels of pictures to choose from
+TINY = 136  # of a sample
+SENT = 1200  # pixels of what goes to the page Colour by words
+STEP = 0.2  # seconds within which a click is noticed while something is painted
+VARIANTS = tuple(range(1, MOST_VARIANTS + 1))
+PAINTED, WRONG = "doodle-painted", "doodle-wrong"  # what is painted now, and what went wrong
+WHOLE = "doodle-whole"  # whether the last script came to its end
+
+
+@st.cache_resource(show_spinner=False)
+def _steps(device: str) -> Steps:
+    from unprompt.doodles.steps import open_steps
+
+    return open_steps(device)
+
+
+@st.cache_resource(show_spinner=False)
+def _thread() -> OneThread:
+    """Where pictures are painted, for all visitors."""
+    return OneThread("doodles")
+
+
+@st.cache_data(show_spinner=False)
+def _samples() -> list[tuple[str, str]]:
+    """Small pictures of the samples, and their names."""
+    return [
+        (url_of(picture_of(lines_of(sample.drawing), 2 * TINY), TINY), name)
+        for name, sample in draw_samples().items()
+    ]
+
+
+# --- the page
+
+
+def show() -> None:
+    """The page."""
+    anew = not st.session_state.pop(WHOLE, False)
+    head("Doodle to photo", "Draw something. It is named while you draw, and becomes a picture.")
+    book = sketchbook_of(st.session_state)
+    try:
+        steps = _steps(current_settings().device)
+    except UnpromptError as error:
+        trouble(str(error))
+        return
+    pick(steps)
+    left, right = st.columns(2, gap="medium")
+    with left:
+        draw(book)
+        book.look(steps)
+        guess(book, steps)
+        offer_drawing(book)
+    with right:
+        if book.canvas.is_empty and book.shown is None:
+            empty("Draw on the sheet, or take one of the drawings above.")
+        else:
+            say(book, steps, anew)
+            choose(book, steps, anew)
+        working = st.container()
+        if wrong := st.session_state.pop(WRONG, ""):
+            trouble(wrong)
+        if book.shown:
+            show_painting(book.shown)
+        look_back(book)
+    st.session_state[WHOLE] = True
+    await_painting(book, working)
+
+
+def pick(steps: Steps) -> None:
+    """Sample drawings, and drawings on paper."""
+
+    def take(number: int) -> None:
+        sample = list(draw_samples().values())[number]
+        sketchbook_of(st.session_state).put(lines_of(sample.drawing))
+
+    with st.container(horizontal=True, vertical_alignment="center", key="doodle-picking"):
+        thumbs("doodle-samples", _samples(), take, strip=True)
+        if steps.tracer is not None:
+            with st.popover("A drawing on paper", icon=":material/photo_camera:"):
+                st.file_uploader(
+                    "A picture of a drawing",
+                    EXTENSIONS,
+                    key="doodle-file",
+                    max_upload_size=current_settings().limit_mb,
+                    on_change=partial(_trace, steps, "doodle-file"),
+                )
+                if st.toggle("Use the camera", key="doodle-camera-on"):
+                    st.camera_input(
+                        "Photograph a drawing",
+                        key="doodle-camera",
+                        on_change=partial(_trace, steps, "doodle-camera"),
+                    )
+
+
+def _trace(steps: Steps, key: str) -> None:
+    """Lay what was uploaded or photographed on the sheet."""
+    file = st.session_state[key]
+    if file is None:
+        return
+    try:
+        image = read_upload(Upload.of(file.name, file.getvalue()), current_settings().limit_mb, alpha=True)
+        sketchbook_of(st.session_state).put(lines_of(steps.trace(image), fit=True))
+    except UnpromptError as error:
+        st.session_state[WRONG] = f"{file.name} cannot be used: {error}"
+
+
+def draw(book: Sketchbook) -> None:
+    """The sheet, with its pens."""
+    component = st.components.v2.component(
+        "unprompt_canvas", js=SCRIPT.read_text(encoding="utf-8"), css=LOOKS.read_text(encoding="utf-8")
+    )
+    component(
+        key="doodle-canvas",
+        data={
+            "sheet": book.canvas.sheet,
+            "lines": book.canvas.data(),
+            "empty": "Draw here",
+            "says": "Sheet to draw on. Arrow keys move, Space puts the pen down and lifts it.",
+        },
+        on_drawn_change=_take_drawn,
+    )
+
+
+def _take_drawn() -> None:
+    sketchbook_of(st.session_state).take(st.session_state["doodle-canvas"]["drawn"])
+
+
+def guess(book: Sketchbook, steps: Steps) -> None:
+    """What the drawing may be; a word that is chosen is what it is."""
+    words = [(word, f"{word} · {share:.0%}") for word, share in book.guesses.words]
+    chosen = book.words.chosen
+    if chosen and chosen not in dict(words):
+        words = [(chosen, chosen), *words]
+    with st.container(horizontal=True, gap="xsmall", key="doodle-guesses"):
+        if not words:
+            note(
+                "" if book.canvas.is_empty or steps.namer else "Nothing here names drawings: say what it is."
+            )
+        for number, (word, says) in enumerate(words):
+            st.button(
+                plain(says),
+                key=f"doodle-guess-{number}",
+                type="primary" if word == chosen else "secondary",
+                on_click=book.choose,
+                args=(word,),
+            )
+
+
+def offer_drawing(book: Sketchbook) -> None:
+    """The drawing's files, and the way to have it coloured."""
+    if book.canvas.is_empty:
+        return
+    lines = book.canvas.lines
+    with st.container(horizontal=True, key="doodle-files", gap="xsmall"):
+        for ending, mime, make in (("SVG", "image/svg+xml", _svg), ("PNG", "image/png", _png)):
+            st.download_button(
+                ending,
+                partial(make, lines),  # made when it is asked for
+                f"doodle.{ending.lower()}",
+                mime,
+                key=f"doodle-save-{ending}",
+                on_click="ignore",
+                icon=":material/download:",
+            )
+        if st.button("Colour by words", key="doodle-words", icon=":material/palette:"):
+            easel_of(st.session_state).put(Upload.of("doodle.png", _png(lines)), "")
+            st.switch_page("words_page.py")
+
+
+def _svg(lines: tuple[Line, ...]) -> bytes:
+    return svg_of(lines).encode()
+
+
+def _png(lines: tuple[Line, ...]) -> bytes:
+    return encode_png(picture_of(lines, SENT))
+
+
+def say(book: Sketchbook, steps: Steps, anew: bool) -> None:
+    """The caption and the prompt, to be edited; what is emptied is the program's again."""
+    state = st.session_state
+    hold("doodle-caption", book.caption(steps), anew)
+    hold("doodle-prompt", book.prompt(steps), anew)
+    st.text_input(
+        "What it shows",
+        key="doodle-caption",
+        max_chars=MOST_WORDS,
+        on_change=lambda: book.write_caption(state["doodle-caption"]),
+    )
+    st.text_area(
+        "Prompt",
+        key="doodle-prompt",
+        max_chars=MOST_WORDS,
+        height="content",
+        on_change=lambda: book.write_prompt(state["doodle-prompt"]),
+    )
+
+
+def choose(book: Sketchbook, steps: Steps, anew: bool) -> None:
+    """How it is to be painted, and the button."""
+    state = st.session_state
+    hold("doodle-variants", book.variants, anew)
+    hold("doodle-follow", book.follow, anew)
+    hold("doodle-style", book.words.style, anew)
+    hold("doodle-negative", book.negative(steps), anew)
+    hold("doodle-seed", book.seed, anew)
+
+    def paint(other: bool = False) -> None:
+        if other:
+            book.seed += book.variants
+        _begin(book, steps)
+
+    def set_numbers() -> None:
+        book.variants, book.follow = int(state["doodle-variants"] or 1), state["doodle-follow"]
+        book.seed = int(state["doodle-seed"] or 0)
+
+    with st.container(horizontal=True, vertical_alignment="bottom", key="doodle-settings"):
+        st.segmented_control(
+            "Variants", VARIANTS, required=True, key="doodle-variants", on_change=set_numbers
+        )
+        with st.popover("More", icon=":material/tune:"):
+            if len(steps.styles) > 1:
+                st.selectbox(
+                    "Style",
+                    steps.styles,
+                    key="doodle-style",
+                    format_func=str.capitalize,
+                    on_change=lambda: book.choose_style(state["doodle-style"]),
+                )
+            st.segmented_control(
+                "Follow the lines", FOLLOW, required=True, key="doodle-follow", on_change=set_numbers
+            )
+            st.text_input(
+                "Not to be seen",
+                key="doodle-negative",
+                max_chars=MOST_WORDS,
+                on_change=lambda: book.write_negative(state["doodle-negative"]),
+            )
+            st.number_input("Seed", 0, 2**31, step=1, key="doodle-seed", on_change=set_numbers)
+        st.button(
+            "Paint",
+            key="doodle-paint",
+            type="primary",
+            icon=":material/brush:",
+            on_click=paint,
+            disabled=book.canvas.is_empty or PAINTED in state,
+        )
+        if book.shown:
+            st.button(
+                "Others",
+                key="doodle-others",
+                icon=":material/shuffle:",
+                on_click=paint,
+                args=(True,),
+                disabled=book.canvas.is_empty or PAINTED in state,
+            )
+
+
+def hold(key: str, value: object, anew: bool) -> None:
+    """Have a widget show a value. It is set where it is another one: nobody loses what is being typed.
+
+    `anew`: set it in any case, as the script before was ended by a click or a line, and what that had set may
+    never have come to the browser.
+    """
+    if anew or st.session_state.get(key) != value:
+        st.session_state[key] = value
+
+
+def _begin(book: Sketchbook, steps: Steps) -> None:
+    """Begin to paint what is on the sheet and said now."""
+    wish = book.wish(steps)
+    st.session_state[PAINTED] = (wish, book.words, _thread().submit(_paint, steps, wish.order()))
+
+
+def _paint(steps: Steps, order: PhotoOrder) -> tuple[Photos, tuple[bytes, ...]]:
+    """Pictures, and the same as files. In the painting thread."""
+    photos = steps.paint(order)
+    return photos, tuple(map(encode_png, photos.images))
+
+
+def await_painting(book: Sketchbook, place: st.delta_generator.DeltaGenerator) -> None:
+    """Wait for what is painted, so that a click or a line can end this script meanwhile; then show it."""
+    if PAINTED not in st.session_state:
+        return
+    future: Future[tuple[Photos, tuple[bytes, ...]]]
+    wish, words, future = st.session_state[PAINTED]
+
+    def stop() -> None:
+        future.cancel()  # what has begun goes on, and is not shown
+        del st.session_state[PAINTED]
+
+    with place.container(horizontal=True, vertical_alignment="center"):
+        st.button("Stop", key="doodle-stop", on_click=stop)
+        pulse = st.empty()
+        with st.spinner("Painting.", show_time=True):
+            while not wait([future], timeout=STEP).done:
+                pulse.empty()
+    del st.session_state[PAINTED]
+    try:
+        photos, files = future.result()
+    except UnpromptError as error:
+        st.session_state[WRONG] = str(error)
+    else:
+        book.add(Painting(wish, words, files, photos.told, url_of(photos.images[0].copy(), SMALL)))
+    st.rerun()
+
+
+def show_painting(painting: Painting) -> None:
+    """A painting's pictures: one large, of several all small, and what there is to say."""
+    file = painting.files[painting.chosen]
+    st.image(file, width="stretch")
+    if len(painting.files) > 1:
+
+        def take(number: int) -> None:
+            painting.chosen = number
+
+        label("Choose one")
+        thumbs("doodle-variant", _small(painting.files), take, painting.chosen)
+    for sentence in painting.told:
+        note(f"{sentence[:1].upper()}{sentence[1:]}.")
+    st.download_button(
+        "Picture",
+        file,
+        "picture.png",
+        "image/png",
+        key="doodle-save-picture",
+        on_click="ignore",
+        icon=":material/download:",
+    )
+
+
+@st.cache_data(max_entries=20, show_spinner=False)
+def _small(files: Sequence[bytes]) -> list[tuple[str, str]]:
+    """Files as small pictures to choose from."""
+    from io import BytesIO
+
+    return [
+        (url_of(Image.open(BytesIO(file)), SMALL), f"variant {number}")
+        for number, file in enumerate(files, start=1)
+    ]
+
+
+def look_back(book: Sketchbook) -> None:
+    """What was painted before, the newest first, to go on with."""
+    if len(book.paintings) < 2:
+        return
+
+    label("So far")
+    paintings = list(reversed(book.paintings))
+    now = next((number for number, one in enumerate(paintings) if one is book.shown), None)
+    thumbs("doodle-history", [(one.small, one.wish.prompt) for one in paintings], book.go_back, now)
+
+
+show()

@@ -1,0 +1,196 @@
+"""What a visitor has on the page Doodle to photo: the sheet, what was said of it, pictures painted so far.
+
+Nothing of Streamlit's: a sketchbook lies in a visitor's session.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+from unprompt.app.canvas import Canvas, Line
+from unprompt.doodles.steps import FOLLOW, PHOTO, PhotoOrder, Steps
+
+KEPT = 8  # paintings that can be gone back to
+MOST_WORDS = 500  # characters of a caption or prompt
+
+
+@dataclass(frozen=True)
+class Guesses:
+    """What the drawing of a key may be: words with their probabilities, the likeliest first."""
+
+    key: str = ""
+    words: tuple[tuple[str, float], ...] = ()
+    caption: str = ""
+
+
+@dataclass(frozen=True)
+class Words:
+    """What a visitor said: the word that was taken of the guesses, texts that were written, a style.
+
+    A text is None where the program's is wanted.
+    """
+
+    chosen: str = ""
+    caption: str | None = None
+    prompt: str | None = None
+    negative: str | None = None
+    style: str = PHOTO
+
+
+@dataclass(frozen=True)
+class Wish:
+    """All that pictures depend on."""
+
+    lines: tuple[Line, ...]
+    prompt: str
+    negative: str
+    follow: str
+    seed: int
+    variants: int
+
+    def order(self) -> PhotoOrder:
+        """For a painter."""
+        return PhotoOrder(
+            Canvas(lines=self.lines).drawing,
+            self.prompt,
+            self.negative,
+            self.seed,
+            self.variants,
+            self.follow,
+        )
+
+
+@dataclass
+class Painting:
+    """Pictures of a wish, as PNG files, and what had been said when it was made.
+
+    `chosen`: the picture that is shown large. `small`: how the first one looks, as a URL.
+    """
+
+    wish: Wish
+    words: Words
+    files: tuple[bytes, ...]
+    told: tuple[str, ...]
+    small: str = ""
+    chosen: int = 0
+
+
+@dataclass
+class Sketchbook:
+    """`paintings`: the oldest first; `shown`: the one to be seen.
+
+    `seed`: of the next painting's first picture.
+    """
+
+    canvas: Canvas = field(default_factory=Canvas)
+    words: Words = Words()
+    seed: int = 0
+    variants: int = 1
+    follow: str = FOLLOW[1]
+    paintings: list[Painting] = field(default_factory=list)
+    shown: Painting | None = None
+    guesses: Guesses = Guesses()
+
+    # --- the sheet
+
+    def take(self, sent: object) -> None:
+        """Take in the sheet that a browser sent. With a sheet that was cleared, the words on it go too."""
+        if self.canvas.take(sent) and self.canvas.is_empty:
+            self.forget_words()
+
+    def put(self, lines: tuple[Line, ...]) -> None:
+        """Lay another drawing on the sheet."""
+        self.canvas.put(lines)
+        self.forget_words()
+
+    def forget_words(self) -> None:
+        """Say of the drawing what the program says."""
+        self.words = replace(self.words, chosen="", caption=None, prompt=None)
+
+    # --- what is said of it
+
+    def look(self, steps: Steps) -> None:
+        """Guess what is drawn, unless that was guessed already."""
+        key = self.canvas.key
+        if self.guesses.key != key:
+            drawing = self.canvas.drawing
+            guesses = steps.guesses(drawing)
+            self.guesses = Guesses(
+                key,
+                tuple((guess.word, float(guess.probability)) for guess in guesses),
+                steps.caption(drawing, guesses=guesses),
+            )
+
+    def choose(self, word: str) -> None:
+        """Say that the drawing is this; chosen twice, it is not said any more. Caption and prompt follow."""
+        chosen = "" if word == self.words.chosen else word
+        self.words = replace(self.words, chosen=chosen, caption=None, prompt=None)
+
+    def write_caption(self, text: str) -> None:
+        """Take the visitor's caption; an empty one is the program's again. The prompt follows it."""
+        self.words = replace(self.words, caption=_own(text), prompt=None)
+
+    def write_prompt(self, text: str) -> None:
+        """Take the visitor's prompt; an empty one is the program's again."""
+        self.words = replace(self.words, prompt=_own(text))
+
+    def write_negative(self, text: str) -> None:
+        """Take the visitor's negative prompt, also an empty one."""
+        self.words = replace(self.words, negative=" ".join(text.split())[:MOST_WORDS])
+
+    def choose_style(self, style: str) -> None:
+        """Have the prompt and the negative prompt in another style."""
+        self.words = replace(self.words, style=style, prompt=None, negative=None)
+
+    def caption(self, steps: Steps) -> str:
+        """What the visitor wrote, else what the chosen word says, else what was guessed."""
+        if self.words.caption is not None:
+            return self.words.caption
+        if self.words.chosen:
+            return steps.caption(self.canvas.drawing, self.words.chosen)
+        return self.guesses.caption
+
+    def prompt(self, steps: Steps) -> str:
+        """What the visitor wrote, else the caption as a prompt."""
+        if self.words.prompt is not None:
+            return self.words.prompt
+        return steps.prompt(self.caption(steps), self.words.style)
+
+    def negative(self, steps: Steps) -> str:
+        """What the visitor wrote, else what goes with the style."""
+        if self.words.negative is not None:
+            return self.words.negative
+        return steps.negative_prompt(self.words.style)
+
+    # --- pictures
+
+    def wish(self, steps: Steps) -> Wish:
+        """What is on the sheet and said now, to be painted."""
+        said = self.prompt(steps), self.negative(steps)
+        return Wish(self.canvas.lines, *said, self.follow, self.seed, self.variants)
+
+    def add(self, painting: Painting) -> None:
+        """Keep what was painted, and show it; the same wish again takes the place of its first painting."""
+        others = [one for one in self.paintings if one.wish != painting.wish]
+        self.paintings = [*others, painting][-KEPT:]
+        self.shown = painting
+
+    def go_back(self, number: int) -> None:
+        """Show an earlier painting, counted from the newest, as it was made: its drawing, words, numbers."""
+        painting = self.shown = self.paintings[-1 - number]
+        wish = painting.wish
+        if wish.lines != self.canvas.lines:
+            self.canvas.put(wish.lines)
+        self.words, self.seed = painting.words, wish.seed
+        self.variants, self.follow = wish.variants, wish.follow
+
+
+def sketchbook_of(session: Any) -> Sketchbook:
+    """The sketchbook in a visitor's session (Streamlit's `session_state`)."""
+    book: Sketchbook = session.setdefault("sketchbook", Sketchbook())
+    return book
+
+
+def _own(text: str) -> str | None:
+    return " ".join(text.split())[:MOST_WORDS] or None
