@@ -15,8 +15,13 @@ import pytest
 from PIL import Image, ImageDraw
 
 from tests.marked_pictures import PARAMETERS, png_with
+from tests.sample_namer import SampleNamer
+from unprompt.app.canvas import lines_of
 from unprompt.app.settings import VARIABLE, AppSettings, ServerConfig, current_settings
 from unprompt.app.start import MAIN, check_app_settings, check_port, streamlit_options
+from unprompt.doodles import steps
+from unprompt.doodles.drawing import Drawing
+from unprompt.doodles.samples import draw_samples
 from unprompt.easy_diffuser.negative import usual_words
 from unprompt.errors import ConfigError, InputError
 from unprompt.serving.models import Models
@@ -176,11 +181,11 @@ def copyable(at: Any) -> list[str]:
     ]
 
 
-@pytest.mark.parametrize("page", ["caption", "prompt", "compare", "colour", "words", "run"])
+@pytest.mark.parametrize("page", ["caption", "prompt", "compare", "colour", "words", "doodle", "run"])
 def test_every_page_says_what_it_is_for_before_anything_is_asked(app: Any, page: str) -> None:
     at = app.switch_page(f"{page}_page.py").run()
     assert not at.exception
-    title = {"words": "Colour by words"}.get(page, page.capitalize())
+    title = {"words": "Colour by words", "doodle": "Doodle to photo"}.get(page, page.capitalize())
     assert f"<h1>{title}</h1>" in html(at)
     assert 'class="empty"' in html(at)
 
@@ -316,6 +321,118 @@ class TestColouringByWords:
         assert "<h1>Colour by words</h1>" in html(at)
         assert "parts between the lines." in html(at)
         assert at.session_state["easel"].upload.name == "scene.png"
+
+
+class TestDoodles:
+    """With a namer that knows the sample doodles, and a painter of one colour."""
+
+    @pytest.fixture
+    def book(self, app: Any, monkeypatch: pytest.MonkeyPatch) -> Any:
+        """The app at the page Doodle to photo; its sketchbook is in the session."""
+
+        def paint(order: steps.PhotoOrder) -> steps.Photos:
+            if "entropy" in order.prompt:
+                raise InputError("entropy cannot be painted")
+            images = (Image.new("RGB", (32, 32), (seed, 0, 0)) for seed in order.seeds)
+            return steps.Photos(tuple(images), (f"painted {order.follow}",))
+
+        def trace(image: Image.Image) -> Drawing:
+            if image.width < 10:
+                raise InputError("nothing is drawn on it")
+            return Drawing(([(0, 0), image.size],))
+
+        given = steps.Steps(SampleNamer(), painter=paint, tracer=trace)
+        monkeypatch.setattr(steps, "open_steps", lambda device: given)
+        return app.switch_page("doodle_page.py").run()
+
+    def test_a_drawing_is_named_and_a_guess_corrects_the_caption(self, book: Any) -> None:
+        sketchbook = book.session_state["sketchbook"]
+        assert sketchbook.canvas.take({"sheet": 0, "number": 1, "lines": [[6, [1, 1, 900, 900]]]})
+        sketchbook.put(lines_of(draw_samples()["Cat"].drawing))
+        at = book.run()
+        assert not at.exception
+        guesses = [button for button in at.button if str(button.key).startswith("doodle-guess-")]
+        assert len(guesses) == 5
+        assert guesses[0].label.startswith("cat · ")
+        assert at.text_input(key="doodle-caption").value == "a drawing of a cat"
+        assert at.text_area(key="doodle-prompt").value == "A photo of a cat"
+        second = sketchbook.guesses.words[1][0]
+        at = at.button(key="doodle-guess-1").click().run()
+        assert at.text_input(key="doodle-caption").value == steps.say_of(second)
+        at = at.text_input(key="doodle-caption").set_value("a drawing of a tiger").run()
+        assert at.text_area(key="doodle-prompt").value == "A photo of a tiger"
+        at = at.text_input(key="doodle-caption").set_value("").run()
+        assert at.text_input(key="doodle-caption").value == "a drawing of a cat"
+
+    def test_pictures_are_painted_chosen_and_gone_back_to(self, book: Any) -> None:
+        sketchbook = book.session_state["sketchbook"]
+        sketchbook.put(lines_of(draw_samples()["Cat"].drawing))
+        at = book.run()
+        at = at.segmented_control(key="doodle-variants").set_value(3).run()
+        at = at.segmented_control(key="doodle-follow").set_value("exactly").run()
+        at = at.button(key="doodle-paint").click().run()
+        assert not at.exception
+        assert "Painted exactly." in html(at)
+        assert red_of(sketchbook.shown.files) == [0, 1, 2]
+        at = at.button(key="doodle-others").click().run()
+        assert red_of(sketchbook.shown.files) == [3, 4, 5]
+        at = at.number_input(key="doodle-seed").set_value(40).run()
+        at = at.text_area(key="doodle-prompt").set_value("an old cat").run()
+        at = at.button(key="doodle-paint").click().run()
+        assert red_of(sketchbook.shown.files) == [40, 41, 42]
+        assert [one.wish.prompt for one in sketchbook.paintings] == ["A photo of a cat"] * 2 + ["an old cat"]
+        sketchbook.go_back(2)
+        at = at.run()
+        assert not at.exception
+        assert at.number_input(key="doodle-seed").value == 0
+        assert at.text_area(key="doodle-prompt").value == "A photo of a cat"
+        labels = [button.label for button in at.get("download_button")]
+        assert labels == ["SVG", "PNG", "Picture"]
+
+    def test_what_cannot_be_painted_gets_a_sentence_once(self, book: Any) -> None:
+        book.session_state["sketchbook"].put(lines_of(draw_samples()["Cat"].drawing))
+        at = book.run()
+        at = at.text_area(key="doodle-prompt").set_value("entropy").run()
+        at = at.button(key="doodle-paint").click().run()
+        assert [error.value for error in at.error] == ["entropy cannot be painted"]
+        assert not at.run().error
+
+    def test_a_drawing_on_paper_comes_onto_the_sheet(self, book: Any) -> None:
+        at = book.file_uploader[0].set_value(png("red")).run()
+        assert not at.exception
+        lines = at.session_state["sketchbook"].canvas.lines
+        assert [line.points for line in lines] == [(80, 80, 920, 920)]
+        small = io.BytesIO()
+        Image.new("RGB", (4, 4)).save(small, "PNG")
+        at = at.file_uploader[0].set_value(("dot.png", small.getvalue(), "image/png")).run()
+        said = [error.value.replace("\\", "") for error in at.error]
+        assert said == ["dot.png cannot be used: nothing is drawn on it"]
+        at = at.file_uploader[0].set_value(("bad.png", b"nothing", "image/png")).run()
+        assert "not a PNG, JPEG or WebP" in at.error[0].value.replace("\\", "")
+        assert at.session_state["sketchbook"].canvas.lines == lines  # what was there stays
+
+    @pytest.mark.usefixtures("one_thread")
+    def test_a_drawing_is_sent_to_be_coloured(self, book: Any) -> None:
+        pytest.importorskip("torch")
+        book.session_state["sketchbook"].put(lines_of(draw_samples()["House"].drawing))
+        at = book.run().button(key="doodle-words").click().run()
+        assert not at.exception
+        assert "<h1>Colour by words</h1>" in html(at)
+        assert at.session_state["easel"].upload.name == "doodle.png"
+        assert "parts between the lines." in html(at)
+
+    def test_without_a_namer_the_page_says_so(self, book: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setattr(steps, "open_steps", lambda device: steps.Steps())
+        book.session_state["sketchbook"].put(lines_of(draw_samples()["Cat"].drawing))
+        at = book.run()
+        assert "Nothing here names drawings: say what it is." in html(at)
+        assert at.text_input(key="doodle-caption").value == "a drawing of something"
+        assert not at.file_uploader  # nothing here traces
+
+
+def red_of(files: tuple[bytes, ...]) -> list[int]:
+    """The red of each picture's first pixel."""
+    return [Image.open(io.BytesIO(file)).getpixel((0, 0))[0] for file in files]
 
 
 def test_without_a_root_the_run_page_says_how_to_give_one(app: Any, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -4,75 +4,26 @@ from __future__ import annotations
 
 import base64
 import io
-import os
-import signal
-import socket
-import subprocess
-import sys
 import time
 from collections.abc import Iterator
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
-from urllib.parse import urlsplit
-from urllib.request import urlopen
 
 import numpy as np
 import pytest
 from PIL import Image, ImageDraw
 
+from tests.app.visiting import PATIENCE, SIZES, UPLOADER, Visitor, saved, serving, visiting
 from tests.html_pages import open_browser
 
 pytestmark = pytest.mark.slow
 
-PATIENCE = 240_000  # milliseconds; what is awaited takes a few seconds on a machine with nothing else to do
-SIZES = {"desktop": {"width": 1280, "height": 900}, "phone": {"width": 390, "height": 844}}
-UPLOADER = '[data-testid="stFileUploader"] input[type="file"]'
-DONE = '[data-testid="stApp"][data-test-script-state="notRunning"]'
-PROGRAM = "import sys; from unprompt.cli import main; sys.exit(main())"
-
-
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
-
 
 @pytest.fixture(scope="module")
 def address(scenes: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    """The app as the command starts it; at the end SIGTERM stops it, and it says nothing of an error."""
-    port = free_port()
-    folder = tmp_path_factory.mktemp("app")
-    command = [sys.executable, "-c", PROGRAM, "app", "--port", str(port), "--device", "cpu"]
-    command += ["--root", str(scenes), "--known", str(scenes / "prompts.csv"), "--limit-mb", "1"]
-    log = folder / "log"
-    with log.open("wb") as said:
-        server = subprocess.Popen(
-            command, stdout=said, stderr=said, cwd=folder, env={**os.environ, "LANG": "C"}
-        )
-    try:
-        wait_for(f"http://127.0.0.1:{port}/_stcore/health", server)
-        yield f"http://127.0.0.1:{port}"
-        server.send_signal(signal.SIGTERM)
-        assert server.wait(PATIENCE / 1000) == 0
-    finally:
-        server.kill()
-        server.wait()
-    assert f"the app is at http://127.0.0.1:{port}" in log.read_text()
-    assert "Traceback" not in log.read_text()
-
-
-def wait_for(url: str, server: subprocess.Popen[bytes]) -> None:
-    end = time.monotonic() + PATIENCE / 1000
-    while True:
-        assert server.poll() is None, "the server has ended"
-        assert time.monotonic() < end, "the server does not answer"
-        try:
-            with urlopen(url, timeout=5) as answer:
-                assert answer.read() == b"ok"
-                return
-        except OSError:
-            time.sleep(0.1)
+    arguments = ["--root", str(scenes), "--known", str(scenes / "prompts.csv"), "--limit-mb", "1"]
+    with serving(tmp_path_factory.mktemp("app"), arguments) as address:
+        yield address
 
 
 @pytest.fixture(scope="module")
@@ -81,53 +32,10 @@ def browser() -> Iterator[Any]:
         yield browser
 
 
-@dataclass
-class Visitor:
-    """A browser's window on one of the pages, and what went wrong in it."""
-
-    page: Any
-    address: str
-    faults: list[str] = field(default_factory=list)
-
-    def __post_init__(self) -> None:
-        self.page.set_default_timeout(PATIENCE)
-        self.page.on("pageerror", lambda error: self.faults.append(str(error)))
-        self.page.on("request", self._check)
-
-    def _check(self, request: Any) -> None:
-        parts = urlsplit(request.url)
-        if parts.scheme not in ("data", "blob") and parts.hostname != "127.0.0.1":
-            self.faults.append(request.url)
-
-    def open(self, page: str) -> None:
-        self.page.goto(f"{self.address}/{page}")
-        self.page.wait_for_selector("h1")
-        self.settle()
-
-    def settle(self) -> None:
-        """Wait until the page's script has run to its end."""
-        self.page.wait_for_selector(DONE)
-
-    def sees(self, text: str) -> None:
-        self.page.get_by_text(text).first.wait_for()
-
-    def check(self) -> None:
-        """No fault so far, no exception shown, nothing wider than the window."""
-        assert self.faults == []
-        assert self.page.locator('[data-testid="stException"]').count() == 0
-        wide = "document.documentElement.scrollWidth - document.documentElement.clientWidth"
-        assert self.page.evaluate(wide) <= 0
-        main = '[data-testid="stMain"]'
-        assert self.page.eval_on_selector(main, "one => one.scrollWidth - one.clientWidth") <= 0
-
-
 @pytest.fixture(params=SIZES)
 def visitor(browser: Any, address: str, request: pytest.FixtureRequest) -> Iterator[Visitor]:
-    context = browser.new_context(viewport=SIZES[request.param], has_touch=request.param == "phone")
-    one = Visitor(context.new_page(), address)
-    yield one
-    one.check()
-    context.close()
+    with visiting(browser, address, request.param) as one:
+        yield one
 
 
 def test_captions(visitor: Visitor, scenes: Path, tmp_path: Path) -> None:
@@ -207,13 +115,6 @@ def test_a_run_of_one_is_seen_by_another(visitor: Visitor, browser: Any, address
 
 SLIDER = ".slider"
 PREVIEW = f"{SLIDER} img:nth-child(2)"  # the page, which lies over its picture
-
-
-def saved(visitor: Visitor, label: str) -> bytes:
-    """The bytes that a download button gives."""
-    with visitor.page.expect_download() as download:
-        visitor.page.get_by_test_id("stDownloadButton").filter(has_text=label).get_by_role("button").click()
-    return Path(download.value.path()).read_bytes()
 
 
 def ink_shown(visitor: Visitor) -> float:

@@ -17,6 +17,7 @@ from unprompt.app.looks import empty, head, label, note, plain, trouble
 from unprompt.app.settings import current_settings
 from unprompt.app.sketchbook import MOST_WORDS, Painting, Sketchbook, sketchbook_of
 from unprompt.app.thumbs import thumbs, url_of
+from unprompt.doodles import steps as doodles
 from unprompt.doodles.samples import draw_samples
 from unprompt.doodles.steps import FOLLOW, MOST_VARIANTS, PhotoOrder, Photos, Steps
 from unprompt.errors import UnpromptError
@@ -36,13 +37,6 @@ STEP = 0.2  # seconds within which a click is noticed while something is painted
 VARIANTS = tuple(range(1, MOST_VARIANTS + 1))
 PAINTED, WRONG = "doodle-painted", "doodle-wrong"  # what is painted now, and what went wrong
 WHOLE = "doodle-whole"  # whether the last script came to its end
-
-
-@st.cache_resource(show_spinner=False)
-def _steps(device: str) -> Steps:
-    from unprompt.doodles.steps import open_steps
-
-    return open_steps(device)
 
 
 @st.cache_resource(show_spinner=False)
@@ -69,7 +63,7 @@ def show() -> None:
     head("Doodle to photo", "Draw something. It is named while you draw, and becomes a picture.")
     book = sketchbook_of(st.session_state)
     try:
-        steps = _steps(current_settings().device)
+        steps = doodles.open_steps(current_settings().device)
     except UnpromptError as error:
         trouble(str(error))
         return

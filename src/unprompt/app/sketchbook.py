@@ -128,8 +128,11 @@ class Sketchbook:
         self.words = replace(self.words, chosen=chosen, caption=None, prompt=None)
 
     def write_caption(self, text: str) -> None:
-        """Take the visitor's caption; an empty one is the program's again. The prompt follows it."""
-        self.words = replace(self.words, caption=_own(text), prompt=None)
+        """Take the visitor's caption in place of a guess; an empty one is the program's again.
+
+        The prompt follows it.
+        """
+        self.words = replace(self.words, chosen="", caption=_own(text), prompt=None)
 
     def write_prompt(self, text: str) -> None:
         """Take the visitor's prompt; an empty one is the program's again."""

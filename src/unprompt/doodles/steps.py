@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import cache
 from importlib import import_module
 from importlib.util import find_spec
 from typing import TYPE_CHECKING, Any, Protocol
@@ -162,8 +163,9 @@ def draw_in_pocket(order: PhotoOrder) -> Photos:
     return Photos(tuple(draw_scene(scene, seed, order.size) for seed in order.seeds), tuple(told))
 
 
+@cache
 def open_steps(device: str = "cpu") -> Steps:
-    """All steps with what this package has. Raises CheckpointError where weights are missing."""
+    """All steps with what this package has, opened once. Raises CheckpointError where weights are missing."""
     namer = _part("name", "Namer")
     return Steps(
         namer=namer.load(None, device) if namer else None,

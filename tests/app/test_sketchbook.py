@@ -1,0 +1,160 @@
+"""What a visitor has on the page Doodle to photo: words, own ones, earlier paintings."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from tests.sample_namer import SampleNamer
+from unprompt.app.canvas import Line, lines_of
+from unprompt.app.sketchbook import KEPT, MOST_WORDS, Painting, Sketchbook, sketchbook_of
+from unprompt.doodles.drawing import Drawing
+from unprompt.doodles.samples import draw_samples
+from unprompt.doodles.steps import Steps
+
+STEPS = Steps(
+    namer=SampleNamer(),
+    wording=lambda caption, style: f"{style} of {caption}",
+    negative=lambda style: f"no {style}",
+    styles=("photo", "oil"),
+)
+CAT, HOUSE = (lines_of(draw_samples()[name].drawing) for name in ("Cat", "House"))
+
+
+def book_of(lines: tuple[Line, ...]) -> Sketchbook:
+    book = Sketchbook()
+    book.put(lines)
+    book.look(STEPS)
+    return book
+
+
+def sent(book: Sketchbook, lines: tuple[Line, ...]) -> dict[str, Any]:
+    return {
+        "sheet": book.canvas.sheet,
+        "number": book.canvas.last + 1,
+        "lines": [[line.pen, list(line.points)] for line in lines],
+    }
+
+
+def painted(book: Sketchbook) -> Painting:
+    painting = Painting(book.wish(STEPS), book.words, (b"png",), ())
+    book.add(painting)
+    return painting
+
+
+def test_words_follow_the_drawing() -> None:
+    book = book_of(CAT)
+    assert book.guesses.words[0][0] == "cat"
+    assert book.caption(STEPS) == "a drawing of a cat"
+    assert book.prompt(STEPS) == "photo of a drawing of a cat"
+    assert book.negative(STEPS) == "no photo"
+    book.take(sent(book, HOUSE))
+    book.look(STEPS)
+    assert book.caption(STEPS) == "a drawing of a house"
+
+
+def test_a_drawing_is_looked_at_once() -> None:
+    class Counting(SampleNamer):
+        asked = 0
+
+        def name(self, drawing: Drawing, top: int = 5) -> Any:
+            self.asked += 1
+            return super().name(drawing, top)
+
+    namer = Counting()
+    book = book_of(CAT)
+    book.guesses = type(book.guesses)()
+    for _ in range(3):
+        book.look(Steps(namer=namer))
+    assert namer.asked == 1
+
+
+def test_a_guess_that_is_chosen_corrects_the_caption_and_stays_while_one_draws() -> None:
+    book = book_of(CAT)
+    book.write_caption("a tiger")
+    book.choose("umbrella")
+    assert book.caption(STEPS) == "a drawing of an umbrella"
+    assert book.prompt(STEPS) == "photo of a drawing of an umbrella"
+    book.take(sent(book, (*CAT, Line(6, (1, 1, 9, 9)))))
+    book.look(STEPS)
+    assert book.caption(STEPS) == "a drawing of an umbrella"
+    book.choose("umbrella")
+    assert book.caption(STEPS) == "a drawing of a cat"
+
+
+def test_what_is_written_is_kept_until_it_is_emptied() -> None:
+    book = book_of(CAT)
+    book.write_prompt(" an  old cat ")
+    assert book.prompt(STEPS) == "an old cat"
+    book.write_caption("a tiger")  # the prompt follows the caption again
+    assert (book.caption(STEPS), book.prompt(STEPS)) == ("a tiger", "photo of a tiger")
+    book.write_caption("  ")
+    assert book.caption(STEPS) == "a drawing of a cat"
+    book.write_prompt("x" * 2 * MOST_WORDS)
+    assert len(book.prompt(STEPS)) == MOST_WORDS
+    book.write_prompt("")
+    assert book.prompt(STEPS) == "photo of a drawing of a cat"
+    book.write_negative("")
+    assert book.negative(STEPS) == ""  # none is a wish too
+    book.choose_style("oil")
+    assert (book.prompt(STEPS), book.negative(STEPS)) == ("oil of a drawing of a cat", "no oil")
+
+
+def test_a_cleared_or_another_sheet_has_no_words_of_the_one_before() -> None:
+    book = book_of(CAT)
+    book.choose("umbrella")
+    book.take(sent(book, ()))
+    book.look(STEPS)
+    assert (book.guesses.words, book.caption(STEPS), book.prompt(STEPS)) == ((), "", "")
+    book.write_caption("a tiger")
+    book.put(HOUSE)
+    book.look(STEPS)
+    assert book.caption(STEPS) == "a drawing of a house"
+
+
+def test_a_wish_is_an_order_of_all_that_was_said() -> None:
+    book = book_of(CAT)
+    book.seed, book.variants, book.follow = 5, 2, "loosely"
+    order = book.wish(STEPS).order()
+    assert len(order.drawing.strokes) == len(CAT)
+    assert (order.prompt, order.negative_prompt) == ("photo of a drawing of a cat", "no photo")
+    assert (order.seeds, order.follow) == ((5, 6), "loosely")
+
+
+def test_earlier_paintings_are_gone_back_to_as_they_were_made() -> None:
+    book = book_of(CAT)
+    book.choose("umbrella")
+    first = painted(book)
+    book.put(HOUSE)
+    book.look(STEPS)
+    book.seed, book.variants, book.follow = 9, 4, "exactly"
+    second = painted(book)
+    assert book.shown is second
+    sheet = book.canvas.sheet
+    book.go_back(1)
+    assert book.shown is first
+    assert (book.canvas.lines, book.canvas.sheet) == (CAT, sheet + 1)
+    assert (book.caption(STEPS), book.seed, book.variants, book.follow) == (
+        "a drawing of an umbrella",
+        0,
+        1,
+        "closely",
+    )
+    book.go_back(1)
+    assert book.canvas.sheet == sheet + 1  # the same drawing stays, with what the browser can undo
+
+
+def test_few_paintings_are_kept_and_each_wish_once() -> None:
+    book = book_of(CAT)
+    for seed in range(KEPT + 3):
+        book.seed = seed
+        painted(book)
+    assert [one.wish.seed for one in book.paintings] == list(range(3, KEPT + 3))
+    book.seed = 5
+    again = painted(book)
+    assert len(book.paintings) == KEPT
+    assert book.paintings[-1] is again
+
+
+def test_a_session_has_one_sketchbook() -> None:
+    session: dict[str, Any] = {}
+    assert sketchbook_of(session) is sketchbook_of(session)
