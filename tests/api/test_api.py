@@ -26,13 +26,17 @@ from PIL import Image, ImageDraw
 
 from tests import api_malformed
 from tests.api_server import PATIENCE, server_process, serving, until
+from tests.sample_namer import SampleNamer
 from unprompt import colouring
+from unprompt.api import doodles
 from unprompt.api.auth import Credentials
 from unprompt.api.bodies import BodyLimit
 from unprompt.api.errors import add_handlers
 from unprompt.api.server import bind, create_app
 from unprompt.bundle.loaded import LoadedBundle
 from unprompt.colouring.hints import read_colour
+from unprompt.doodles.samples import draw_samples
+from unprompt.doodles.steps import Steps
 from unprompt.errors import CheckpointError, ConfigError
 from unprompt.pocket.draw import draw_scene
 from unprompt.pocket.samples import sample_scenes
@@ -293,6 +297,81 @@ def test_what_cannot_be_coloured_is_told(client: httpx.Client) -> None:
     blank = base64_of(encode_png(Image.new("L", (40, 30), 255)))
     told = client.post("/v1/colour", json={"image": blank, "words": "a red fox"}).json()["told"]
     assert "the picture is blank: there are no lines to colour between" in told
+
+
+# --- doodles
+
+
+@pytest.fixture
+def named(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Drawings are named by what knows the sample doodles."""
+    given = Steps(SampleNamer())
+    monkeypatch.setattr(doodles, "open_steps", lambda device: given)
+
+
+CAT = [stroke.round(1).tolist() for stroke in draw_samples()["Cat"].drawing.strokes]
+
+
+@pytest.mark.usefixtures("named")
+def test_a_doodle_is_named_and_described(client: httpx.Client) -> None:
+    answer = client.post("/v1/doodle", json={"strokes": CAT})
+    assert answer.status_code == 200, answer.text
+    told = answer.json()
+    assert told["guesses"][0]["word"] == "cat"
+    assert len(told["guesses"]) == 5
+    assert (told["caption"], told["prompt"]) == ("a drawing of a cat", "A photo of a cat")
+    known = client.post("/v1/doodle", json={"strokes": CAT, "word": " umbrella ", "top": 1}).json()
+    assert [guess["word"] for guess in known["guesses"]] == ["cat"]
+    assert (known["caption"], known["prompt"]) == ("a drawing of an umbrella", "A photo of an umbrella")
+    dot = client.post("/v1/doodle", json={"strokes": [[[3, 4]]]})
+    assert dot.status_code == 200, dot.text
+
+
+@pytest.mark.usefixtures("named")
+@pytest.mark.parametrize(
+    ("strokes", "said"),
+    [
+        ("[]", "strokes: List should have at least 1 item"),
+        ("[[]]", "strokes.0: List should have at least 1 item"),
+        ("[[[1, 2, 3]]]", "strokes.0.0: List should have at most 2 items"),
+        ("[[[1]]]", "strokes.0.0: List should have at least 2 items"),
+        ("[[1, 2]]", "strokes.0.0: Input should be a valid list"),
+        ('[[["1", 2]]]', "strokes.0.0.0: Input should be a valid number"),
+        ("[[[NaN, 2]]]", "strokes.0.0.0: Input should be a finite number"),
+        ("[[[1, Infinity]]]", "strokes.0.0.1: Input should be a finite number"),
+        ("[[[1, null]]]", "strokes.0.0.1: Input should be a valid number"),
+        ("[[[1e9, 2]]]", "stroke 0 of a drawing has a coordinate beyond 10,000,000"),
+        (f"[{','.join(['[[1, 2]]'] * 1001)}]", "strokes: List should have at most 1000 items"),
+        (f"[[{','.join(['[1, 2]'] * 50_001)}]]", "strokes.0: List should have at most 50000 items"),
+        (f"[[{','.join(['[1, 2]'] * 30_000)}],[{','.join(['[1, 2]'] * 30_000)}]]", "60,000 points"),
+        ('{"points": []}', "strokes: Input should be a valid list"),
+    ],
+)
+def test_what_is_no_drawing_is_told(client: httpx.Client, strokes: str, said: str) -> None:
+    headers = {"content-type": "application/json"}
+    answer = client.post("/v1/doodle", content=f'{{"strokes": {strokes}}}', headers=headers)
+    assert answer.status_code == 422
+    assert said in answer.json()["detail"]
+
+
+@pytest.mark.usefixtures("named")
+def test_what_else_a_doodle_cannot_have_is_told(client: httpx.Client) -> None:
+    for wrong, said in (
+        ({"top": 0}, "top"),
+        ({"top": 346}, "top"),
+        ({"wrod": "cat"}, "'wrod' (did you mean 'word'?)"),
+        ({"strokes": None}, "strokes"),
+    ):
+        answer = client.post("/v1/doodle", json={"strokes": CAT, **wrong})
+        assert answer.status_code == 422, said
+        assert said in answer.json()["detail"]
+
+
+def test_without_a_namer_the_server_says_so(client: httpx.Client, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(doodles, "open_steps", lambda device: Steps())
+    answer = client.post("/v1/doodle", json={"strokes": CAT})
+    assert answer.status_code == 404
+    assert answer.json()["detail"] == "nothing here names drawings"
 
 
 # --- the web UI's

@@ -21,6 +21,8 @@ from tests.api_server import PATIENCE, serving, until
 from tests.marked_pictures import comfy_png, graph, png_with
 from unprompt.api.server import create_app
 from unprompt.bundle.loaded import LoadedBundle
+from unprompt.doodles.ink import picture_of
+from unprompt.doodles.samples import draw_samples
 from unprompt.pocket.draw import draw_scene
 from unprompt.pocket.grammar import read_scene
 from unprompt.serving.painters import PocketPainter, Sd2Painter
@@ -256,6 +258,21 @@ def test_img2img_is_diffusers_own(sd_client: httpx.Client) -> None:
     masked = sd_client.post("/img2img", json={**body, "mask": base64_of(noise())})
     assert masked.status_code == 422
     assert "mask: there is no painting of a part" in masked.json()["detail"]
+
+
+def test_img2img_begins_with_a_doodle_on_white_whether_its_ground_is_white_or_transparent(
+    sd_client: httpx.Client,
+) -> None:
+    sheet = picture_of(draw_samples()["Cat"].drawing, 64)
+    clear = Image.new("RGBA", sheet.size, (0, 0, 0, 0))
+    clear.putalpha(Image.eval(sheet, lambda grey: 255 - grey))
+    body = {"prompt": "A photo of a cat", "seed": 1024, "steps": 4, "denoising_strength": 0.95, **SMALL}
+    painted = []
+    for start in (sheet, clear, Image.new("L", sheet.size, 255)):
+        answer = sd_client.post("/img2img", json={**body, "init_images": [base64_of(start)]})
+        assert answer.status_code == 200, answer.text
+        painted.append(opened(answer.json()["images"][0]).tobytes())
+    assert painted[0] == painted[1] != painted[2]
 
 
 def test_work_can_be_interrupted_and_skipped(loaded: LoadedBundle) -> None:

@@ -23,6 +23,8 @@ MOST_STEPS = 150  # as in the web UI
 MOST_DPI = 300  # of a colouring page
 MOST_VARIANTS = 4  # of one drawing that is coloured
 MOST_HINTS = 256  # clicks on it
+MOST_STROKES, MOST_POINTS = 1000, 50_000  # of a doodle
+MOST_GUESSES = 345  # all words of Quick, Draw!
 SIDES = (16, 2048)  # pixels that a painted picture's side may have
 
 LOCAL = ("127.0.0.1", "::1", "localhost")

@@ -17,10 +17,13 @@ from unprompt.api.config import (
     MOST_BODY,
     MOST_CHARACTERS,
     MOST_DPI,
+    MOST_GUESSES,
     MOST_HINTS,
     MOST_IMAGES,
     MOST_PICTURES,
+    MOST_POINTS,
     MOST_STEPS,
+    MOST_STROKES,
     MOST_TEXTS,
     MOST_VARIANTS,
     SIDES,
@@ -476,6 +479,39 @@ class ColourAnswer(BaseModel):
     colours: list[HeardColour] = Field(description="those that were understood, in the order of the words")
     told: list[str] = Field(description="what was found wrong, and which colours found no place")
     regions: int = Field(description="areas that the lines enclose")
+
+
+Point = Annotated[list[Number], Field(min_length=2, max_length=2)]
+Stroke = Annotated[list[Point], Field(min_length=1, max_length=MOST_POINTS)]
+
+
+class DoodleRequest(Given):
+    """A drawing that is to be named and described."""
+
+    strokes: list[Stroke] = Field(
+        min_length=1,
+        max_length=MOST_STROKES,
+        description="in the order in which they were drawn, each its points [x, y], y down, in any unit",
+    )
+    word: str = Field("", max_length=100, description="what it is, where that is known: the caption says it")
+    top: Whole = Field(5, ge=1, le=MOST_GUESSES, description="how many guesses")
+    style: str = Field("photo", max_length=40, description="of the prompt")
+
+
+class DoodleGuess(BaseModel):
+    """What a drawing may be."""
+
+    word: str
+    probability: float
+
+
+class DoodleAnswer(BaseModel):
+    """What a drawing shows."""
+
+    guesses: list[DoodleGuess] = Field(description="the likeliest first")
+    caption: str
+    prompt: str = Field(description="the caption as a painter is told it, such as A photo of a cat")
+    negative_prompt: str
 
 
 class Health(BaseModel):

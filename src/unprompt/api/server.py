@@ -21,7 +21,7 @@ from fastapi.responses import HTMLResponse, RedirectResponse
 from PIL import Image
 
 from unprompt import __version__
-from unprompt.api import colours, contract, pages, painting_orders
+from unprompt.api import colours, contract, doodles, pages, painting_orders
 from unprompt.api.auth import BasicAuth, Credentials
 from unprompt.api.base64_pictures import bytes_of, decode
 from unprompt.api.bodies import BodyLimit
@@ -114,6 +114,9 @@ class Service:
         self._png_info = Kind("png-info", lambda contents, _: [_told(content) for content in contents])
         self._pages = Kind("page", lambda orders, _: [pages.make_page(order) for order in orders])
         self._colours = Kind("colour", lambda orders, _: [colours.colour(order) for order in orders])
+        self._doodles = Kind(
+            "doodle", lambda orders, _: [doodles.tell(order, loaded.device) for order in orders]
+        )
         self._passed_over: set[str] = set()
 
     async def embed(self, texts: Sequence[str]) -> Sequence[list[float]]:
@@ -203,6 +206,14 @@ class Service:
             raise made
         coloured: colours.Coloured = made
         return coloured
+
+    async def doodle(self, request: contract.DoodleRequest) -> contract.DoodleAnswer:
+        """What a drawing shows. Raises InputError for the drawing."""
+        [told] = await self.worker.run(self._doodles, [doodles.read_order(request)])
+        if isinstance(told, UnpromptError):
+            raise told
+        answer: contract.DoodleAnswer = told
+        return answer
 
     def log_passed_over(self, request: contract.WebUiGiven) -> None:
         """Say once in the server's log which keys of requests have no effect."""
@@ -515,6 +526,11 @@ def ours(service: Service) -> APIRouter:
         order = colours.ColourOrder(await request.body(), words, config, transparent=transparent)
         coloured = await unless_gone(request, service.coloured(order))
         return Response(coloured.files[0], media_type=PNG)
+
+    @router.post("/v1/doodle")
+    async def doodle(request: Request, body: contract.DoodleRequest) -> contract.DoodleAnswer:
+        """A drawing's names, a caption and a prompt of it."""
+        return await unless_gone(request, service.doodle(body))
 
     @router.get("/healthz")
     async def health() -> contract.Health:
