@@ -8,7 +8,6 @@ drawn, such as a roller coaster, is kept apart from what is not understood.
 from __future__ import annotations
 
 import re
-from collections import Counter
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from functools import cache
@@ -16,11 +15,14 @@ from importlib.resources import files
 from types import MappingProxyType
 from typing import Any, NamedTuple
 
+from unprompt.doodles import facts
+from unprompt.doodles.facts import Kind, SceneFacts
+from unprompt.doodles.nouns import SOMETHING, many_of, one_of
 from unprompt.errors import InputError
 from unprompt.pocket.adjectives import ADJECTIVES, SLOTS
 from unprompt.pocket.lights import LIGHTS
 from unprompt.pocket.places import PLACES
-from unprompt.pocket.relations import RELATIONS, Relation
+from unprompt.pocket.relations import RELATIONS
 from unprompt.pocket.scene import LEADING
 from unprompt.pocket.styles import STYLES
 from unprompt.pocket.views import VIEWS
@@ -66,22 +68,26 @@ ALIASES: Mapping[str, str] = MappingProxyType(
         "touching": "next to",
     }
 )
-AND = "and"
+AND, WITH = "and", "with"
 UNDER = "under"
 SKY = "in the sky"
 IN_THE_SKY = (SKY, "up in the sky", "in the air", "overhead", "above them", "above it")
-# Relations that say the same when the things before and behind them change places.
-OPPOSITES: Mapping[str, str] = MappingProxyType(
-    {"to the right of": "to the left of", "under": "above", "next to": "next to"}
+# Relations as captioners call them, where they do not have the phrase itself.
+FACT_OF: Mapping[str, str] = MappingProxyType(
+    {
+        **dict.fromkeys(("and", "with", "next to", "alongside", "by"), facts.BESIDE),
+        "left of": facts.LEFT,
+        "right of": facts.RIGHT,
+        **dict.fromkeys(("over", "hovering above", "floating over"), facts.ABOVE),
+        **dict.fromkeys(("beneath", "underneath"), facts.BELOW),
+        **dict.fromkeys(("on top of", "standing on", "sitting on", "perched on"), facts.ON),
+    }
 )
 SILENT = frozenset(
     "a an the of and with in is are there it its this that which stands standing sits sitting lies photo picture "
     "image drawing something film still toy".split()
 )
 TABLE = ("data", "doodles", "pocket.tsv")
-_IRREGULAR = {"foot": "feet", "tooth": "teeth", "mouse": "mice", "snowman": "snowmen", "sheep": "sheep",
-              "fish": "fish", "goldfish": "goldfish", "leaf": "leaves", "knife": "knives", "loaf": "loaves",
-              "cactus": "cacti", "octopus": "octopuses"}  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -105,17 +111,6 @@ class Shown:
             words = f"{described} {self.noun.word}".strip()
             return words if self.noun.plural is None else f"{article(words)} {words}"
         return " ".join(f"{NUMBERS[self.count - 1]} {described} {self.noun.plural or self.noun.word}".split())
-
-
-class Facts(NamedTuple):
-    """What a text says is to be seen, without its wording: drawings with their numbers, and what relates them.
-
-    `relations`: drawing, relation, drawing, each of the three without synonyms.
-    """
-
-    things: frozenset[tuple[str, int]]
-    relations: frozenset[tuple[str, str, str]]
-    sky: frozenset[str]
 
 
 @dataclass(frozen=True)
@@ -165,25 +160,13 @@ class Told:
         return leads + ", ".join((around, *after))
 
     @property
-    def facts(self) -> Facts:
-        """What it says, for comparing it with another's."""
-        things: Counter[str] = Counter()
-        for thing in self.things:
-            things[thing.noun.drawing] += thing.count
-        related = set()
-        above = {thing.noun.drawing for thing in self.sky} if self.ground else set()
-        for one, relation, another in zip(self.ground, self.relations, self.ground[1:], strict=False):
-            before, after, plain = one.noun, another.noun, plain_relation(relation)
-            if plain == plain_relation(AND):
-                continue
-            other = OPPOSITES.get(plain)
-            if other is not None and (other != plain or after.drawing < before.drawing):
-                before, plain, after = after, other, before
-            if plain == "above" and before.kind == "sky":  # "a cat under a sun"
-                above.add(before.drawing)
-            else:
-                related.add((before.drawing, plain, after.drawing))
-        return Facts(frozenset(things.items()), frozenset(related), frozenset(above))
+    def facts(self) -> SceneFacts:
+        """What it says, as captioners have it.
+
+        Raises InputError for a relation that a captioner does not know, such as "riding".
+        """
+        kinds = tuple(Kind(thing.word, thing.count, thing.sky) for thing in self.things)
+        return SceneFacts(kinds, tuple(FACT_OF.get(relation, relation) for relation in self.relations))
 
     @property
     def told(self) -> tuple[str, ...]:
@@ -213,44 +196,17 @@ def drawable_words() -> tuple[str, ...]:
     return tuple(word for word, noun in pocket_nouns().items() if noun)
 
 
-@cache
-def plain_relation(phrase: str) -> str:
-    """A relation's first phrase among its synonyms: "beneath" -> "under"."""
-    wanted: Relation = RELATIONS[phrase]
-    first = next(known for known, relation in RELATIONS.items() if relation is wanted)
-    return "to the left of" if first == "left of" else first
-
-
 def read_caption(text: str) -> Told:
     """What the pocket world can draw of any text. Raises InputError where it has a drawing of nothing in it."""
     reader = _Reader(text)
-    if not reader.things:
+    told = reader.told
+    if told is None:
         raise InputError(
             f"the pocket world has no drawing of {list_in_words(reader.cannot)}"
             if reader.cannot
             else f"the pocket world knows nothing that '{' '.join(text.split())[:200]}' names"
         )
-    return reader.told
-
-
-def plurals_of(word: str) -> tuple[str, ...]:
-    """The ways in which a noun's plural is written: "mango" -> mangos, mangoes; "scissors" -> scissors."""
-    before, _, last = word.rpartition(" ")
-    if last in _IRREGULAR:
-        ends = [_IRREGULAR[last]]
-    elif last.endswith(("ss", "x", "ch", "sh")) or last in ("bus", "cactus", "octopus", "hourglass"):
-        ends = [f"{last}es"]
-    elif last.endswith("s"):
-        ends = [last]
-    elif last.endswith("o"):
-        ends = [f"{last}s", f"{last}es"]
-    elif last.endswith("y") and last[-2:-1] not in "aeiou":
-        ends = [f"{last[:-1]}ies"]
-    elif last.endswith("f"):
-        ends = [f"{last}s", f"{last[:-1]}ves"]
-    else:
-        ends = [f"{last}s"]
-    return tuple(f"{before} {end}".strip() for end in ends)
+    return told
 
 
 class _Named(NamedTuple):
@@ -278,13 +234,12 @@ def _phrases() -> Mapping[str, tuple[tuple[tuple[str, ...], str, Any], ...]]:
         table.setdefault(tuple(phrase.lower().split()), (kind, value))
 
     for word, noun in pocket_nouns().items():
-        forms = {*plurals_of(word), *([noun.plural] if noun and noun.plural and noun.word == word else [])}
-        spelled = word.replace("-", " ") if word == "teddy-bear" else word
-        for one in {word, spelled}:
-            add("noun", one.removeprefix("The "), _Named(word, noun, False))
-        for form in forms:
-            for one in {form, form.replace("teddy-", "teddy ")}:
-                add("noun", one, _Named(word, noun, True))
+        one = one_of(word).partition(" ")[2] if one_of(word).startswith(("a ", "an ", "the ")) else one_of(word)
+        for form in {word.removeprefix("The "), one}:
+            add("noun", form, _Named(word, noun, False))
+        for form in {many_of(word), *([noun.plural] if noun and noun.plural and noun.word == word else [])}:
+            add("noun", form, _Named(word, noun, True))
+    add("noun", SOMETHING, _Named(SOMETHING, None, False))
     for noun in nouns().values():
         add("noun", noun.word.removeprefix("the "), _Named(noun.word, noun, False))
         if noun.plural is not None:
@@ -310,6 +265,17 @@ def _amounts() -> tuple[tuple[tuple[str, ...], int], ...]:
     return tuple(sorted(((tuple(k.split()), n) for k, n in AMOUNTS.items()), key=lambda one: -len(one[0])))
 
 
+class _Mention(NamedTuple):
+    """A thing in a text: what it is, how many, where its words are, and the relation that led to it."""
+
+    named: _Named
+    count: int
+    adjectives: tuple[str, ...]
+    words: str
+    relation: str
+    sky: bool
+
+
 class _Reader:
     """One text, read from left to right."""
 
@@ -317,13 +283,10 @@ class _Reader:
     WEIGHTS = re.compile(r":\s*-?[\d.]+\s*(?=[)\]])")
 
     def __init__(self, text: str) -> None:
-        self.things: list[Shown] = []
-        self.relations: list[str] = []
-        self.cannot: list[str] = []
+        self._mentions: list[_Mention] = []
         self._around: dict[str, str] = {}
         self._missed: list[int] = []
         self._relation = ""
-        self._void = False  # the last thing that was named is none that is drawn
         tokens = (token.rstrip(".!?") for token in self.TOKENS.findall(self.WEIGHTS.sub(" ", text.lower())))
         self._words = [token for token in tokens if token]
         start = 0
@@ -331,16 +294,41 @@ class _Reader:
             start = self._take(start)
 
     @property
-    def told(self) -> Told:
-        """What was read; there must be a thing."""
-        ground = [thing for thing in self.things if not thing.sky]
-        place = self._around.get("place", "") or ("" if ground else SKY)
+    def cannot(self) -> tuple[str, ...]:
+        """Things that have no drawing, or are too many, as the text has them."""
+        left_out = [one for one in self._mentions if not one.named.noun]
+        drawn = [one for one in self._mentions if one.named.noun]
+        return tuple(one.words for one in self._mentions if one in left_out or one in drawn[MOST_THINGS:])
+
+    @property
+    def told(self) -> Told | None:
+        """What was read; None where there is nothing to draw."""
+        ground: list[Shown] = []
+        sky: list[Shown] = []
+        relations = []
+        void = False  # the thing that a relation comes from is none that is drawn
+        for mention in self._mentions:
+            noun = mention.named.noun
+            if noun is None or len(ground) + len(sky) == MOST_THINGS:
+                void = not mention.sky
+                continue
+            adjectives = () if noun.is_name else mention.adjectives
+            shown = Shown(mention.named.word, noun, mention.count, adjectives, mention.sky)
+            if mention.sky:
+                sky.append(shown)
+                continue
+            if ground:
+                relations.append(AND if void else mention.relation)
+            void = False
+            ground.append(shown)
+        if not ground and not sky:
+            return None
         return Told(
-            (*ground, *(thing for thing in self.things if thing.sky)),
-            tuple(self.relations),
-            place,
+            (*ground, *sky),
+            tuple(relations),
+            self._around.get("place", "") or ("" if ground else SKY),
             *(self._around.get(what, "") for what in ("light", "view", "style")),
-            tuple(self.cannot),
+            self.cannot,
             self._unread,
         )
 
@@ -365,7 +353,7 @@ class _Reader:
         if longest > start:
             kind, value, end = next(one for one in others if one.end == longest)
             if kind == "relation":
-                if not self._relation or self._relation == AND:
+                if self._relation in ("", AND):
                     self._relation = value
             elif kind in self._around:
                 self._missed.extend(range(start, end))
@@ -381,16 +369,11 @@ class _Reader:
         best: _Found | None = None
         for count, begin in self._amount(start):
             adjectives, at = self._adjectives(begin)
-            pairs = self._words[at : at + 2] in (["pair", "of"], ["pairs", "of"])
-            at += 2 * pairs
             for kind, named, end in self._matches(at):
                 if kind == "noun" and (best is None or end > best.end):
-                    many = named.many and named.word not in plurals_of(named.word)
-                    number = count or (PLURAL if many else 1)
-                    if self._words[start:begin] == ["a", "pair", "of"] and not many:
+                    number = count or (PLURAL if named.many else 1)
+                    if self._words[start:begin] == ["a", "pair", "of"] and not named.many:
                         number = 1  # a pair of scissors
-                    if pairs and many:
-                        number *= 2
                     best = _Found("thing", (named, min(number, MOST_COPIES), adjectives), end)
         return best
 
@@ -422,18 +405,18 @@ class _Reader:
 
     def _add(self, start: int, found: _Found) -> int:
         named, count, adjectives = found.value
-        end = found.end
-        sky = next((one.end for one in self._matches(end) if one.kind == "sky"), None)
+        sky = next((one.end for one in self._matches(found.end) if one.kind == "sky"), None)
         relation, self._relation = self._relation or AND, ""
-        if named.noun is None or len(self.things) == MOST_THINGS:
-            self.cannot.append(" ".join(self._words[start:end]))
-            self._void = sky is None
-            return sky or end
-        plain = () if named.noun.is_name else adjectives
-        shown = Shown(named.word, named.noun, count, plain, sky is not None)
-        if not shown.sky:
-            if any(not thing.sky for thing in self.things):
-                self.relations.append(AND if self._void else relation)
-            self._void = False
-        self.things.append(shown)
-        return sky or end
+        words = " ".join(self._words[start : found.end])
+        self._mentions.append(_Mention(named, count, adjectives, words, relation, sky is not None))
+        if sky:
+            self._raise_list()
+        return sky or found.end
+
+    def _raise_list(self) -> None:
+        """ "with a sun and two clouds in the sky": what is listed after "with" is all in the sky."""
+        first = len(self._mentions) - 1
+        while first > 0 and self._mentions[first].relation == AND:
+            first -= 1
+        if self._mentions[first].relation == WITH:
+            self._mentions[first:] = [one._replace(sky=True) for one in self._mentions[first:]]

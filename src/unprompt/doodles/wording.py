@@ -12,8 +12,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
 
+from unprompt.doodles.nouns import one_of
 from unprompt.errors import ConfigError, InputError
-from unprompt.text.english import add_article, article
+from unprompt.text.english import article
 
 
 @dataclass(frozen=True)
@@ -75,13 +76,7 @@ _FIRST_WORD = re.compile(r"^(?:An?|The|One|Two|Three|Four|Five|Six|Some|Several|
 _ARTICLE = re.compile(r"^an?\s+(?=[^\W_])")
 _ONE_WORD = re.compile(r"[a-z]+(?:-[a-z]+)*")
 
-# Words of Quick, Draw! that are not counted, and so take no article.
-UNCOUNTED = frozenset(
-    "animal migration|asparagus|bread|broccoli|camouflage|grass|lightning|rain|toothpaste|underwear|yoga".split(
-        "|"
-    )
-)
-NEVER_COUNTED = UNCOUNTED | set("something nothing anything everything water snow ice people sheep fish".split())
+NEVER_COUNTED = frozenset("something nothing anything everything water snow ice people sheep fish".split())
 
 
 def content_of(caption: str) -> str:
@@ -96,17 +91,8 @@ def content_of(caption: str) -> str:
     text = _LOOSE_ENDS.sub("", _TWICE.sub("", text))
     text = _FIRST_WORD.sub(lambda found: found[0].lower(), text)
     if _ONE_WORD.fullmatch(text) and text not in NEVER_COUNTED:
-        return add_article(text)
+        return one_of(text)
     return _ARTICLE.sub(lambda found: f"{article(text[found.end() :])} ", text)
-
-
-def name_in_words(word: str) -> str:
-    """A name of Quick, Draw!'s as captions have it: "cat" -> "a cat", "The Eiffel Tower" -> "the Eiffel Tower"."""
-    if word.startswith("The "):
-        return f"the {word[4:]}"
-    if word in UNCOUNTED:
-        return word
-    return add_article(word)
 
 
 def prompt_of(caption: str, style: str = "photo") -> str:
