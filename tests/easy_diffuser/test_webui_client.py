@@ -19,9 +19,9 @@ import pytest
 from PIL import Image, PngImagePlugin
 
 from unprompt.easy_diffuser import webui
-from unprompt.easy_diffuser import webui_images as pictures
-from unprompt.easy_diffuser.errors import WebUIError
 from unprompt.errors import ConfigError, RunError
+from unprompt.painting import webui_images as pictures
+from unprompt.painting.webui_errors import WebUIError
 
 PARAMETERS = "a fox\nSteps: 10, Seed: 7"
 Answer = tuple[int, dict[str, str], bytes]

@@ -17,6 +17,7 @@ from unprompt.colouring_pages.skeleton import dilate
 from unprompt.doodles.drawing import Drawing
 from unprompt.doodles.follow import edges_of
 from unprompt.doodles.ink import ink
+from unprompt.doodles.paint_config import EXACTLY, LOOSELY
 from unprompt.doodles.pocket_scene import Told
 from unprompt.doodles.sheet import lay_out
 from unprompt.doodles.spots import Spot
@@ -31,7 +32,6 @@ if TYPE_CHECKING:
 
     from unprompt.colouring_pages.skeleton import Mask
 
-LOOSELY, CLOSELY, EXACTLY = FOLLOW = ("loosely", "closely", "exactly")
 SKY_SIZE = 650  # thousandths of an ordinary thing's size that things in the sky have
 SKY_GAP = 120  # thousandths between what stands and what is above it
 LEAST_SIDE = 8  # pixels of a thing's longer side

@@ -17,6 +17,7 @@ from typing import Any, NamedTuple
 
 from unprompt.doodles import facts
 from unprompt.doodles.facts import Kind, SceneFacts
+from unprompt.doodles.wording import STYLES as PROMPT_STYLES
 from unprompt.doodles.nouns import SOMETHING, many_of, one_of
 from unprompt.errors import InputError
 from unprompt.pocket.adjectives import ADJECTIVES, SLOTS
@@ -28,6 +29,7 @@ from unprompt.pocket.styles import STYLES
 from unprompt.pocket.views import VIEWS
 from unprompt.pocket.vocabulary import Noun, nouns
 from unprompt.text.english import article, list_in_words
+from unprompt.text.words import split_words
 
 MOST_COPIES = 12  # of one thing
 MOST_THINGS = 8
@@ -84,9 +86,11 @@ FACT_OF: Mapping[str, str] = MappingProxyType(
     }
 )
 SILENT = frozenset(
-    "a an the of and with in is are there it its this that which stands standing sits sitting lies photo picture "
-    "image drawing something film still toy".split()
-)
+    [
+        *"a an the of and with in is are there it its this that which stands standing sits sitting lies".split(),
+        *(word.lower() for style in PROMPT_STYLES.values() for word in split_words(f"{style.lead} {style.tail}")),
+    ]
+)  # what nobody misses: words of grammar, and those of the styles of prompts
 TABLE = ("data", "doodles", "pocket.tsv")
 
 
@@ -161,12 +165,9 @@ class Told:
 
     @property
     def facts(self) -> SceneFacts:
-        """What it says, as captioners have it.
-
-        Raises InputError for a relation that a captioner does not know, such as "riding".
-        """
+        """What it says, as captioners have it; what relations they do not know, such as "riding", is beside."""
         kinds = tuple(Kind(thing.word, thing.count, thing.sky) for thing in self.things)
-        return SceneFacts(kinds, tuple(FACT_OF.get(relation, relation) for relation in self.relations))
+        return SceneFacts(kinds, tuple(map(_fact_of, self.relations)))
 
     @property
     def told(self) -> tuple[str, ...]:
@@ -178,6 +179,10 @@ class Told:
             parts = ", ".join(f"'{part}'" for part in self.unread)
             sentences.append(f"the pocket world does not understand {parts}; left out")
         return tuple(sentences)
+
+
+def _fact_of(relation: str) -> str:
+    return relation if relation in facts.RELATIONS else FACT_OF.get(relation, facts.BESIDE)
 
 
 @cache

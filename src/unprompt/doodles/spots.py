@@ -58,10 +58,11 @@ def find_spots(drawing: Drawing, facts: SceneFacts, namer: KnowsNames | None = N
     parts = split_strokes(drawing, things)
     if len(kinds) == 1:
         return [Spot(kinds[0].noun, part) for part in parts]
-    if namer is None or any(kind.noun not in namer.words for kind in kinds):
+    if namer is None:
         return []
-    columns = [namer.words.index(kind.noun) for kind in kinds]
-    cost = -np.log(np.maximum(namer.probabilities(parts)[:, columns], LEAST))  # (parts, kinds)
+    known = np.pad(namer.probabilities(parts), ((0, 0), (0, 1)))  # what it does not know is never probable
+    columns = [namer.words.index(kind.noun) if kind.noun in namer.words else -1 for kind in kinds]
+    cost = -np.log(np.maximum(known[:, columns], LEAST))  # (parts, kinds)
     named = [
         [Spot(kinds[at].noun, part) for at, part in zip(order, parts, strict=True)]
         for order in best_orders(cost, [kind.count for kind in kinds])
