@@ -66,14 +66,14 @@ def read_doodlenet(folder: Path) -> tuple[NamerConfig, Mapping[str, Tensor]]:
         weights[f"{ours}.bias"] = torch.from_numpy(np.array(bias))
     if len(words) != len(weights["say.bias"]):
         raise CheckpointError(
-            f"{folder / WORDS} has {len(words)} words, the network {len(weights['say.bias'])} outputs; get both "
-            "again"
+            f"{folder / WORDS} has {len(words)} words, the network {len(weights['say.bias'])} outputs; "
+            "get both again"
         )
     return NamerConfig("doodlenet", words=tuple(word.replace("_", " ") for word in words)), weights
 
 
 def _read_arrays(folder: Path) -> dict[str, NDArray[np.float32]]:
-    """The tensors of TensorFlow.js' layers format by their names: float32, little-endian, one after another."""
+    """The tensors of TensorFlow.js' layers format by their names: float32, one after another."""
     try:
         manifest = read_json(folder / MANIFEST)
         found: dict[str, NDArray[np.float32]] = {}
