@@ -227,3 +227,22 @@ def test_other_words_and_other_sizes_are_refused(tmp_path: Path) -> None:
         train_namer(doodles(1), tmp_path / "two", replace(TINY, teacher=path, side=32), CPU)
     with pytest.raises(ConfigError, match="give --filters 4"):
         train_namer(doodles(1), tmp_path / "two", replace(TINY, weights=path, filters=8), CPU)
+
+
+def test_doodlenet_is_found_by_its_name(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    write_doodlenet(tmp_path / "doodlenet")
+    monkeypatch.setenv("UNPROMPT_CHECKPOINTS", str(tmp_path))
+    assert Namer.load(Path("doodlenet")).words == tuple(f"word {n}" for n in range(5))
+    monkeypatch.setenv("UNPROMPT_CHECKPOINTS", str(tmp_path / "other"))
+    with pytest.raises(CheckpointError, match="unprompt checkpoints fetch doodlenet"):
+        Namer.load(Path("doodlenet"))
+
+
+def test_a_model_of_timm_learns_too(tmp_path: Path) -> None:
+    config = replace(TINY, architecture="timm/mobilenetv3_small_050", side=32, epochs=1, repeats=1)
+    path = train_namer(doodles(2), tmp_path / "run", config, CPU).out / "namer.safetensors"
+    assert Namer.load(path).probabilities([HOUSE]).shape == (1, 4)
+    with pytest.raises(ConfigError, match="timm has no model 'x'"):
+        train_namer(doodles(2), tmp_path / "other", replace(config, architecture="timm/x"), CPU)
+    with pytest.raises(ConfigError, match="none of residual, doodlenet and timm/NAME"):
+        replace(config, architecture="vgg")

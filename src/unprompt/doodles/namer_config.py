@@ -7,10 +7,12 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
+from unprompt.errors import ConfigError
 from unprompt.learning.schedule import Schedule
 from unprompt.settings import DEVICES, check_settings, setting
 
 ARCHITECTURES = ("residual", "doodlenet")
+TIMM = "timm/"
 
 
 @dataclass(frozen=True)
@@ -22,8 +24,8 @@ class NamerConfig:
 
     architecture: str = setting(
         "residual",
-        "residual: our own; doodlenet: the layers of Yining Shi's DoodleNet",
-        choices=ARCHITECTURES,
+        "residual: our own; doodlenet: the layers of Yining Shi's DoodleNet; or one of timm's from nothing, "
+        "such as timm/mobilenetv3_small_100",
     )
     side: int = setting(28, "pixels a side at which drawings are seen", least=16, most=256)
     pen: float = setting(1.6, "width of the lines there, in pixels", above=0, most=32)
@@ -33,6 +35,10 @@ class NamerConfig:
 
     def __post_init__(self) -> None:
         check_settings(self)
+        if self.architecture not in ARCHITECTURES and not self.architecture.startswith(TIMM):
+            raise ConfigError(
+                f"architecture {self.architecture} is none of {', '.join(ARCHITECTURES)} and {TIMM}NAME"
+            )
         object.__setattr__(self, "words", tuple(self.words))
 
 

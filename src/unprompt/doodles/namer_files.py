@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from unprompt.doodles.doodlenet import read_doodlenet
 from unprompt.doodles.namer_config import NamerConfig
 from unprompt.doodles.namer_network import build
+from unprompt.networks.checkpoints import locate
 from unprompt.networks.shipped import shipped_file
 from unprompt.networks.state_dicts import check_for_weights, load_strictly
 from unprompt.networks.weight_files import WeightsForm
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
 
 FORM = WeightsForm("namer", "unprompt-namer", 1, "unprompt doodle train")
 SHIPPED = "doodle_namer"
+CHECKPOINT = "doodlenet"
 
 
 def write_namer(
@@ -32,10 +34,13 @@ def write_namer(
 
 
 def read_namer(path: Path | None = None) -> tuple[NamerConfig, nn.Module]:
-    """A namer in evaluation mode, and its settings: of a file, of DoodleNet's folder, or the package's own.
+    """A namer in evaluation mode, and its settings: of a file, of DoodleNet, or the package's own.
 
-    Raises CheckpointError.
+    `path`: a file, a folder with DoodleNet's public files, or `doodlenet` where those lie in one of the usual
+    places (networks/checkpoints.py). Raises CheckpointError.
     """
+    if path is not None and str(path) == CHECKPOINT and not path.exists():
+        path = locate(CHECKPOINT).folder
     if path is not None and path.is_dir():
         config, weights = read_doodlenet(path)
         network = build(config)

@@ -5,13 +5,22 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
-from unprompt.doodles.namer_config import NamerConfig
+from unprompt.doodles.namer_config import TIMM, NamerConfig
+from unprompt.errors import ConfigError
 
 
 def build(config: NamerConfig) -> nn.Module:
-    """Ink (B, 1, side, side) of 0 to 1 -> logits (B, words)."""
+    """Ink (B, 1, side, side) of 0 to 1 -> logits (B, words). ConfigError for a name that timm does not have."""
     if config.architecture == "doodlenet":
         return DoodleNet(len(config.words), config.side)
+    if config.architecture.startswith(TIMM):
+        import timm
+
+        name = config.architecture.removeprefix(TIMM)
+        if not timm.is_model(name):
+            raise ConfigError(f"timm has no model '{name}'; its names are those of timm.list_models()")
+        network: nn.Module = timm.create_model(name, in_chans=1, num_classes=len(config.words))
+        return network
     return Residual(len(config.words), config.side, config.filters)
 
 

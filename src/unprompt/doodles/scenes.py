@@ -40,6 +40,7 @@ from unprompt.doodles.facts import (
 from unprompt.doodles.nouns import COMMON, NO_THINGS, ONLY_SKY, SKY
 from unprompt.doodles.scenes_config import ANY, SceneConfig
 from unprompt.doodles.scenes_config import COMMON as COMMON_NOUNS
+from unprompt.doodles.warps import lay_out, warp
 from unprompt.errors import InputError
 from unprompt.progress import Progress, silent
 from unprompt.storage.files import writing
@@ -182,23 +183,10 @@ class _Composer:
 
 
 def warped(drawing: Drawing, random: Random, strength: float) -> Drawing:
-    """As another hand might have drawn it: stretched, turned, slanted and shaken."""
-    low, high = drawing.bounds
-    middle, side = (low + high) / 2, max(float((high - low).max()), 1e-9)
-    turn, slant = random.normal(0, 0.12 * strength, 2)
-    stretch = np.exp(random.normal(0, 0.12 * strength, 2))
-    cosine, sine = np.cos(turn), np.sin(turn)
-    matrix = np.array([[cosine, -sine], [sine + slant, cosine]]) * stretch
-    waves = random.normal(0, 0.015 * strength, (2, 2))
-    phases = random.uniform(0, 2 * np.pi, (2, 2))
-    strokes = []
-    for stroke in drawing.strokes:
-        points = (stroke - middle) / side @ matrix
-        points = points + sum(
-            waves[n] * np.sin(2 * np.pi * (n + 1) * points[:, ::-1] + phases[n]) for n in range(2)
-        )
-        strokes.append(points + random.normal(0, 0.012 * strength, 2))
-    return Drawing(tuple(strokes))
+    """As another hand might have drawn it."""
+    made = warp(lay_out(drawing), random, strength)
+    ends = np.flatnonzero(np.diff(made.stroke)) + 1
+    return Drawing(tuple(np.split(made.points, ends)))
 
 
 # --- layouts
