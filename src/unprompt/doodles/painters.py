@@ -92,8 +92,7 @@ class PocketPainter:
         from unprompt.doodles.pocket_scene import read_caption
 
         told = read_caption(order.prompt)
-        style = STYLES[order.config.style].pocket
-        return replace(told, style=told.style or style) if style not in ("", told.view) else told
+        return replace(told, style=told.style or STYLES[order.config.style].pocket)
 
 
 class SdPainter:

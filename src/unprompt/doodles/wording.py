@@ -35,7 +35,7 @@ NOT_GOOD = "text, watermark, blurry, deformed"
 STYLES: Mapping[str, Style] = MappingProxyType(
     {
         "photo": Style("A photo of", negative=NOT_A_PHOTO),
-        "cinematic": Style("A film still of", "dramatic light", NOT_A_PHOTO, "cinematic widescreen"),
+        "cinematic": Style("A film still of", "dramatic light", NOT_A_PHOTO),
         "oil": Style("An oil painting of", negative=f"photo, {NOT_GOOD}", pocket="an oil painting of"),
         "watercolour": Style("A watercolor of", negative=f"photo, {NOT_GOOD}", pocket="a watercolor of"),
         "cartoon": Style("A cartoon of", "bold outlines, flat colors", f"photo, {NOT_GOOD}", "comic book panel"),
