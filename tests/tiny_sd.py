@@ -153,7 +153,9 @@ def write_tiny_adapter(folder: Path, seed: int = 1, grey: bool = True) -> Path:
     random_state = torch.get_rng_state()
     torch.manual_seed(seed)
     try:
-        adapter = T2IAdapter(in_channels=1 if grey else 3, channels=[32, 64], num_res_blocks=1, downscale_factor=8)
+        adapter = T2IAdapter(
+            in_channels=1 if grey else 3, channels=[32, 64], num_res_blocks=1, downscale_factor=8
+        )
     finally:
         torch.set_rng_state(random_state)
     adapter.save_pretrained(folder)

@@ -153,7 +153,11 @@ def test_an_adapter_takes_grey_or_colours_and_begins_with_no_image(
 
 @pytest.mark.parametrize(
     ("scale", "until", "says"),
-    [(-0.1, 1, "conditioning must be from 0 to 2"), (2.5, 1, "conditioning"), (1, 0, "until must be above 0")],
+    [
+        (-0.1, 1, "conditioning must be from 0 to 2"),
+        (2.5, 1, "conditioning"),
+        (1, 0, "until must be above 0"),
+    ],
 )
 def test_numbers_beyond_their_limits_are_refused(scale: float, until: float, says: str) -> None:
     with pytest.raises(ConfigError, match=says):

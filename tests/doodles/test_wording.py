@@ -52,7 +52,16 @@ LEAD_INS = (
     "a drawing of", "a sketch of", "a doodle of", "a line drawing that shows", "this is a picture of",
     "A black and white sketch showing", "the image depicts", "a rough pencil drawing of", "drawing of", "",
 )  # fmt: skip
-NOUNS = ("cat", "apple", "drawing bridge", "hour glass", "picture frame", "unicorn", "sketch pad", "Eiffel Tower")
+NOUNS = (
+    "cat",
+    "apple",
+    "drawing bridge",
+    "hour glass",
+    "picture frame",
+    "unicorn",
+    "sketch pad",
+    "Eiffel Tower",
+)
 VERBS = ("next to", "drawing", "painting", "to the left of", "sketching", "on")
 contents = st.builds(
     lambda first, verb, second: f"the {first} {verb} the {second}",

@@ -28,7 +28,9 @@ def add(actions: Any) -> None:
     parser = declare(actions, "paint", "paint a picture that follows a drawing")
     complete(parser, run, EXAMPLE)
     parser.add_argument("drawing", type=Path, metavar="DRAWING", help="a file of a drawing")
-    parser.add_argument("--out", type=Path, required=True, metavar="FILE", help="a .png; variants are FILE-2 …")
+    parser.add_argument(
+        "--out", type=Path, required=True, metavar="FILE", help="a .png; variants are FILE-2 …"
+    )
     parser.add_argument(
         "--prompt", metavar="TEXT", help="what the picture is to show (made of the drawing's caption)"
     )

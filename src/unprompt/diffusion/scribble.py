@@ -1,7 +1,7 @@
 """Stable Diffusion that follows a drawing: ControlNets and T2I-Adapters for scribbles, from local folders.
 
-Zhang, Rao & Agrawala 2023, "Adding Conditional Control to Text-to-Image Diffusion Models", and Mou et al. 2023,
-"T2I-Adapter". A folder has the layout of lllyasviel/control_v11p_sd15_scribble or
+Zhang, Rao & Agrawala 2023, "Adding Conditional Control to Text-to-Image Diffusion Models", and Mou et al.
+2023, "T2I-Adapter". A folder has the layout of lllyasviel/control_v11p_sd15_scribble or
 TencentARC/t2iadapter_sketch_sd15v2: `config.json` beside the parameters. Both read white lines on black.
 """
 
@@ -36,8 +36,8 @@ MOST_SCALE = 2.0  # of conditioning: beyond it pictures fall apart
 class Control:
     """What a picture is to follow.
 
-    `image`: RGB, white lines on black, of the picture's size. `scale`: how strongly, 0 for not at all, 1 as the
-    network learnt. `until`: for so large a part of the steps, above 0 to 1; a ControlNet's alone.
+    `image`: RGB, white lines on black, of the picture's size. `scale`: how strongly, 0 for not at all, 1 as
+    the network learnt. `until`: for so large a part of the steps, above 0 to 1; a ControlNet's alone.
     """
 
     image: Image.Image
@@ -54,8 +54,8 @@ class Control:
 def load_control(folder: Path, kind: str, pipeline: Any) -> Any:
     """The ControlNet or T2I-Adapter of a folder, on the device and in the precision of a pipeline's U-Net.
 
-    `kind`: CONTROLNET or ADAPTER. Raises CheckpointError for a folder that is not one, is damaged, or was made
-    for another Stable Diffusion; RunError where it does not fit into the memory.
+    `kind`: CONTROLNET or ADAPTER. Raises CheckpointError for a folder that is not one, is damaged, or was
+    made for another Stable Diffusion; RunError where it does not fit into the memory.
     """
     weights = next((name for name in PARAMETERS if (folder / name).is_file()), None)
     if weights is None or not (folder / "config.json").is_file():
@@ -64,7 +64,9 @@ def load_control(folder: Path, kind: str, pipeline: Any) -> Any:
             f"the layout of {_LAYOUTS[kind]}"
         )
     unet = pipeline.unet
-    network = load_network(folder, "diffusers", _CLASSES[kind], PARAMETERS, str(unet.dtype).removeprefix("torch."))
+    network = load_network(
+        folder, "diffusers", _CLASSES[kind], PARAMETERS, str(unet.dtype).removeprefix("torch.")
+    )
     _check_fits(folder, network, kind, unet)
     try:
         return network.to(unet.device)
@@ -113,7 +115,9 @@ class ScribbleRenderer(Sd2Renderer):
                 self._plain, "StableDiffusionControlNetPipeline", controlnet=self._network
             )
         else:
-            self.pipeline = with_parts_of(self._plain, "StableDiffusionAdapterPipeline", adapter=self._network)
+            self.pipeline = with_parts_of(
+                self._plain, "StableDiffusionAdapterPipeline", adapter=self._network
+            )
 
         def begin(batch: Sequence[Picture], generators: Sequence[Any]) -> dict[str, Any]:
             return {**self._from_noise(batch, generators), **self._conditions(control, "image", len(batch))}

@@ -160,15 +160,17 @@ class DoodlePainter:
             prompt = prompt_of(caption, config.style)
         prompt = " ".join(prompt.split())
         if not prompt:
-            raise InputError("the prompt is empty; say what the picture is to show, or leave it to the caption")
+            raise InputError(
+                "the prompt is empty; say what the picture is to show, or leave it to the caption"
+            )
         if negative_prompt is None:
             negative_prompt = negative_prompt_of(config.style)
         first = secrets.randbelow(SEEDS) if config.seed == RANDOM else config.seed
         seeds = tuple((first + number) % SEEDS for number in range(variants))
         order = Order(drawing, prompt, negative_prompt, seeds, config)
-        images = self.painter.paint(order)
-        told = tuple(self.painter.told(order))
-        return Painted(tuple(images), seeds, caption, prompt, negative_prompt, self.painter.name, told)
+        made = self.painter.paint(order)
+        name = self.painter.name
+        return Painted(tuple(made.images), seeds, caption, prompt, negative_prompt, name, tuple(made.told))
 
 
 def check_drawn(drawing: Drawing) -> None:

@@ -40,8 +40,8 @@ MOST_VARIANTS = 16
 class Following(NamedTuple):
     """How closely a picture follows its drawing, in numbers.
 
-    `strength`: how much of the drawing is turned into noise where painting begins with it. `conditioning`: how
-    strongly a ControlNet or T2I-Adapter acts, and `until` in how large a part of the steps.
+    `strength`: how much of the drawing is turned into noise where painting begins with it. `conditioning`:
+    how strongly a ControlNet or T2I-Adapter acts, and `until` in how large a part of the steps.
     """
 
     strength: float
@@ -67,7 +67,9 @@ class DoodlePaint:
     )
     follow: str = setting(CLOSELY, "how the picture follows the drawing", choices=tuple(FOLLOW))
     style: str = setting("photo", "of the prompt that is made of the caption", choices=tuple(STYLES))
-    seed: int = setting(1024, f"of the first picture, the next have the next; {RANDOM}: by chance", least=RANDOM)
+    seed: int = setting(
+        1024, f"of the first picture, the next have the next; {RANDOM}: by chance", least=RANDOM
+    )
     width: int = setting(512, "of the picture", metavar="PIXELS", least=64, most=2048)
     height: int = setting(512, "of the picture", metavar="PIXELS", least=64, most=2048)
     steps: int = setting(50, "of Stable Diffusion", least=1)

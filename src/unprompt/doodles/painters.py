@@ -6,7 +6,7 @@ import base64
 import io
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
 from unprompt.doodles.drawing import Drawing
 from unprompt.doodles.paint_config import (
@@ -47,6 +47,13 @@ class Order:
     config: DoodlePaint
 
 
+class Made(NamedTuple):
+    """Pictures, and sentences about what of their order is not as it was asked for."""
+
+    images: list[Image.Image]
+    told: list[str]
+
+
 class Painter(Protocol):
     """Something that is loaded and paints drawings. A picture depends on its seed, not on its neighbours."""
 
@@ -54,11 +61,8 @@ class Painter(Protocol):
     def name(self) -> str:
         """One of PAINTERS, and what it paints with."""
 
-    def paint(self, order: Order) -> list[Image.Image]:
+    def paint(self, order: Order) -> Made:
         """One RGB image a seed, in order, of the order's width and height."""
-
-    def told(self, order: Order) -> list[str]:
-        """Sentences about what of the order is not as it was asked for."""
 
 
 class PocketPainter:
@@ -70,22 +74,25 @@ class PocketPainter:
         """`namer`: tells which strokes are which thing, where there are several kinds."""
         self._namer = namer
 
-    def paint(self, order: Order) -> list[Image.Image]:
+    def paint(self, order: Order) -> Made:
         """Raises InputError where it has a drawing of nothing that the prompt names."""
         from unprompt.doodles.pocket_paint import paint_told
         from unprompt.doodles.spots import find_spots
 
         told, config = self._read(order), order.config
+        said = ["drawn by the pocket world, which is not Stable Diffusion", *told.told]
         spots = []
-        if config.follow != LOOSELY and not told.cannot:
-            spots = find_spots(order.drawing, told.facts, self._namer)
-        return [
+        if config.follow != LOOSELY:
+            # Strokes of what is not drawn would be taken for something else.
+            spots = [] if told.cannot else find_spots(order.drawing, told.facts, self._namer)
+            if not spots:
+                said.append("which strokes are which thing is not known, so things lie as the words say")
+        if config.strength is not None or config.conditioning is not None:
+            said.append("the pocket world knows no strength and no conditioning, only how closely to follow")
+        images = [
             paint_told(told, spots, config.follow, seed, config.width, config.height) for seed in order.seeds
         ]
-
-    def told(self, order: Order) -> list[str]:
-        """That it is no Stable Diffusion, and what of the prompt is not drawn."""
-        return ["drawn by the pocket world, which is not Stable Diffusion", *self._read(order).told]
+        return Made(images, said)
 
     @staticmethod
     def _read(order: Order) -> Told:
@@ -127,7 +134,7 @@ class SdPainter:
             network = load_control(config.adapter, T2I_ADAPTER, renderer.pipeline)
         return cls(kind, renderer, folder_of(model, LAYOUT).name, network)
 
-    def paint(self, order: Order) -> list[Image.Image]:
+    def paint(self, order: Order) -> Made:
         """Raises RunError where a picture does not fit into the memory, or is not finite."""
         from unprompt.diffusion.engine import Sd2Renderer
         from unprompt.diffusion.memory import automatic_batch
@@ -144,7 +151,9 @@ class SdPainter:
             images = Sd2Renderer(engine, pipeline, batch).render(pictures)
         elif self._kind == IMG2IMG:
             begun = black_on_white(order.drawing, *size)
-            images = Sd2Renderer(engine, repainting(pipeline), batch).repaint(pictures, begun, numbers.strength)
+            images = Sd2Renderer(engine, repainting(pipeline), batch).repaint(
+                pictures, begun, numbers.strength
+            )
         else:
             kind = T2I_ADAPTER if self._kind == T2I_ADAPTER else CONTROLNET
             scribbling = ScribbleRenderer(engine, pipeline, batch, self._network, kind)
@@ -154,15 +163,17 @@ class SdPainter:
                 images = scribbling.refollow(pictures, control, begun, numbers.strength)
             else:
                 images = scribbling.follow(pictures, control)
-        return [_sized(image, order.config) for image in images]
+        return Made([_sized(image, order.config) for image in images], self._told(order))
 
-    def told(self, order: Order) -> list[str]:
+    def _told(self, order: Order) -> list[str]:
         """Whether the size was rounded, and whether the end of a prompt is not read."""
         from unprompt.diffusion.model import find_too_long
 
         texts = {"prompt": order.prompt, "negative prompt": order.negative_prompt}
         cut = find_too_long(self._renderer.pipeline.tokenizer, list(texts.values()))
-        long = [f"the {list(texts)[row]} is longer than the model reads; its end has no effect" for row in cut]
+        long = [
+            f"the {list(texts)[row]} is longer than the model reads; its end has no effect" for row in cut
+        ]
         return [*_told_of_size(order.config), *long]
 
     def _engine(self, order: Order) -> Sd2Engine:
@@ -188,7 +199,7 @@ class WebUIPainter:
         self._url = url
         self._transport = transport
 
-    def paint(self, order: Order) -> list[Image.Image]:
+    def paint(self, order: Order) -> Made:
         """One request a picture. Raises WebUIError for all that goes wrong with the server."""
         from unprompt.painting.webui import IMG2IMG as PATH
         from unprompt.painting.webui import request
@@ -200,11 +211,7 @@ class WebUIPainter:
             answer = request(self._url, webui_fields(order, seed), transport=self._transport, path=PATH)
             # The ControlNet extension adds its control images behind the pictures.
             images.append(_sized(decode_image(as_png(images_in(answer)[0])), order.config))
-        return images
-
-    def told(self, order: Order) -> list[str]:
-        """Whether the size was rounded."""
-        return _told_of_size(order.config)
+        return Made(images, _told_of_size(order.config))
 
 
 def webui_fields(order: Order, seed: int) -> dict[str, Any]:
@@ -247,8 +254,8 @@ def webui_fields(order: Order, seed: int) -> dict[str, Any]:
 def open_painter(config: DoodlePaint, namer: KnowsNames | None = None) -> Painter:
     """The painter of the settings, loaded. Raises CheckpointError, ConfigError and RunError as painters do.
 
-    `auto` is the web UI where an address is given, what has a folder where one is named, img2img where a Stable
-    Diffusion is named or installed, and else the pocket world.
+    `auto` is the web UI where an address is given, what has a folder where one is named, img2img where a
+    Stable Diffusion is named or installed, and else the pocket world.
     """
     kind = choose_kind(config)
     if kind == POCKET:

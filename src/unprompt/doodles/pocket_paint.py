@@ -68,7 +68,9 @@ def stage_of(told: Told, spots: Sequence[Spot], follow: str, seed: int, width: i
 def lay_by_words(told: Told, dice: Dice) -> Block:
     """A text's things as pieces in the plane, laid out by its relations; what is in the sky is over the rest."""
     blocks = [
-        arranged([single(thing.noun.drawing, thing.adjectives, number, dice) for _ in range(thing.count)], "", dice)
+        arranged(
+            [single(thing.noun.drawing, thing.adjectives, number, dice) for _ in range(thing.count)], "", dice
+        )
         for number, thing in enumerate(told.things)
     ]
     ground = blocks[: len(told.ground)]
@@ -103,7 +105,9 @@ def lay_at(told: Told, spots: Sequence[Spot], follow: str, window: Window, dice:
         thing = told.things[number]
         block = single(thing.noun.drawing, thing.adjectives, number, dice)
         block = _fitted(block, spot, follow)
-        mirrored = tuple(piece._replace(flip=not piece.flip) if piece.thing >= 0 else piece for piece in block)
+        mirrored = tuple(
+            piece._replace(flip=not piece.flip) if piece.thing >= 0 else piece for piece in block
+        )
         best = max((block, mirrored), key=lambda one: likeness(one, spot))
         pieces += moved(best, window.left, window.top)
     return tuple(sorted(pieces, key=lambda piece: -piece.w * piece.h))
@@ -126,7 +130,9 @@ def likeness(block: Block, spot: Spot) -> float:
     piece = next(piece for piece in block if piece.thing >= 0)
     factor = LOOK / max(piece.w, piece.h)
     near = _near_edges(
-        piece._replace(x=0, y=0, w=max(2, round(piece.w * factor)), h=max(2, round(piece.h * factor)), thing=0)
+        piece._replace(
+            x=0, y=0, w=max(2, round(piece.w * factor)), h=max(2, round(piece.h * factor)), thing=0
+        )
     )
     height, width = near.shape
     lines = ink(spot.drawing.moved(factor, (-piece.x * factor, -piece.y * factor)), width, height, 1.0)

@@ -17,8 +17,8 @@ from typing import Any, NamedTuple
 
 from unprompt.doodles import facts
 from unprompt.doodles.facts import Kind, SceneFacts
-from unprompt.doodles.wording import STYLES as PROMPT_STYLES
 from unprompt.doodles.nouns import SOMETHING, many_of, one_of
+from unprompt.doodles.wording import STYLES as PROMPT_STYLES
 from unprompt.errors import InputError
 from unprompt.pocket.adjectives import ADJECTIVES, SLOTS
 from unprompt.pocket.lights import LIGHTS
@@ -33,7 +33,7 @@ from unprompt.text.words import split_words
 
 MOST_COPIES = 12  # of one thing
 MOST_THINGS = 8
-NUMBERS = "one two three four five six seven eight nine ten eleven twelve".split()
+NUMBERS = ["one", "two", "three", "four", "five", "six", "seven", "eight", "nine", "ten", "eleven", "twelve"]
 # How many drawings an amount stands for.
 AMOUNTS: Mapping[str, int] = MappingProxyType(
     {
@@ -87,8 +87,33 @@ FACT_OF: Mapping[str, str] = MappingProxyType(
 )
 SILENT = frozenset(
     [
-        *"a an the of and with in is are there it its this that which stands standing sits sitting lies".split(),
-        *(word.lower() for style in PROMPT_STYLES.values() for word in split_words(f"{style.lead} {style.tail}")),
+        *[
+            "a",
+            "an",
+            "the",
+            "of",
+            "and",
+            "with",
+            "in",
+            "is",
+            "are",
+            "there",
+            "it",
+            "its",
+            "this",
+            "that",
+            "which",
+            "stands",
+            "standing",
+            "sits",
+            "sitting",
+            "lies",
+        ],
+        *(
+            word.lower()
+            for style in PROMPT_STYLES.values()
+            for word in split_words(f"{style.lead} {style.tail}")
+        ),
     ]
 )  # what nobody misses: words of grammar, and those of the styles of prompts
 TABLE = ("data", "doodles", "pocket.tsv")
@@ -121,9 +146,9 @@ class Shown:
 class Told:
     """What the pocket world makes of a text.
 
-    `relations[n]` stands between things n and n + 1 of those that are not in the sky; `things` has those first.
-    `cannot`: things that are known and have no drawing, as the text has them. `unread`: what else is left out.
-    The others are phrases of the pocket world, or "".
+    `relations[n]` stands between things n and n + 1 of those that are not in the sky; `things` has those
+    first. `cannot`: things that are known and have no drawing, as the text has them. `unread`: what else is
+    left out. The others are phrases of the pocket world, or "".
     """
 
     things: tuple[Shown, ...]
@@ -239,7 +264,9 @@ def _phrases() -> Mapping[str, tuple[tuple[tuple[str, ...], str, Any], ...]]:
         table.setdefault(tuple(phrase.lower().split()), (kind, value))
 
     for word, noun in pocket_nouns().items():
-        one = one_of(word).partition(" ")[2] if one_of(word).startswith(("a ", "an ", "the ")) else one_of(word)
+        one = (
+            one_of(word).partition(" ")[2] if one_of(word).startswith(("a ", "an ", "the ")) else one_of(word)
+        )
         for form in {word.removeprefix("The "), one}:
             add("noun", form, _Named(word, noun, False))
         for form in {many_of(word), *([noun.plural] if noun and noun.plural and noun.word == word else [])}:

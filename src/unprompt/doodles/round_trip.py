@@ -50,8 +50,8 @@ class Trip:
 class RoundTrips:
     """Scores over scenes by the names of caption_scores.SCORES, `exact` among them, and 95% intervals.
 
-    `in_place`: the share of scenes whose truth is also what is seen in the picture, measured from the places of
-    its things. `unpainted`: scenes of whose caption nothing could be painted.
+    `in_place`: the share of scenes whose truth is also what is seen in the picture, measured from the places
+    of its things. `unpainted`: scenes of whose caption nothing could be painted.
     """
 
     scenes: int

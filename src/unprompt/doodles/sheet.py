@@ -52,7 +52,9 @@ def nearest_sides(width: int, height: int, multiple: int = MULTIPLE) -> tuple[in
     """
     longer = max(width, height)
     side = max(multiple, round(longer / multiple) * multiple)
-    wide, high = (max(multiple, round(part * side / longer / multiple) * multiple) for part in (width, height))
+    wide, high = (
+        max(multiple, round(part * side / longer / multiple) * multiple) for part in (width, height)
+    )
     return wide, high
 
 

@@ -87,12 +87,16 @@ def split_strokes(drawing: Drawing, count: int) -> list[Drawing]:
         if one != other:
             group[group == max(one, other)] = min(one, other)
             left -= 1
-    return [joined([Drawing((strokes[at],)) for at in np.flatnonzero(group == one)]) for one in np.unique(group)]
+    return [
+        joined([Drawing((strokes[at],)) for at in np.flatnonzero(group == one)]) for one in np.unique(group)
+    ]
 
 
 def _distances(strokes: Sequence[Floats]) -> Floats:
     """How far apart strokes are (S, S): their nearest points, less where one lies within the other's box."""
-    thin = [stroke[np.linspace(0, len(stroke) - 1, min(len(stroke), POINTS)).astype(int)] for stroke in strokes]
+    thin = [
+        stroke[np.linspace(0, len(stroke) - 1, min(len(stroke), POINTS)).astype(int)] for stroke in strokes
+    ]
     boxes = np.array([[*stroke.min(0), *stroke.max(0)] for stroke in strokes])  # (S, 4)
     found = np.zeros((len(strokes), len(strokes)))
     for at, one in enumerate(thin):

@@ -38,7 +38,9 @@ STYLES: Mapping[str, Style] = MappingProxyType(
         "cinematic": Style("A film still of", "dramatic light", NOT_A_PHOTO),
         "oil": Style("An oil painting of", negative=f"photo, {NOT_GOOD}", pocket="an oil painting of"),
         "watercolour": Style("A watercolor of", negative=f"photo, {NOT_GOOD}", pocket="a watercolor of"),
-        "cartoon": Style("A cartoon of", "bold outlines, flat colors", f"photo, {NOT_GOOD}", "comic book panel"),
+        "cartoon": Style(
+            "A cartoon of", "bold outlines, flat colors", f"photo, {NOT_GOOD}", "comic book panel"
+        ),
         "pixels": Style("Pixel art of", negative=f"photo, {NOT_GOOD}", pocket="pixel art of"),
         "plush": Style("A plush toy of", "soft felt, studio light", NOT_A_PHOTO),
         "render": Style("A 3D render of", "soft light, high detail", NOT_A_PHOTO, "low poly"),
@@ -76,7 +78,9 @@ _FIRST_WORD = re.compile(r"^(?:An?|The|One|Two|Three|Four|Five|Six|Some|Several|
 _ARTICLE = re.compile(r"^an?\s+(?=[^\W_])")
 _ONE_WORD = re.compile(r"[a-z]+(?:-[a-z]+)*")
 
-NEVER_COUNTED = frozenset("something nothing anything everything water snow ice people sheep fish".split())
+NEVER_COUNTED = frozenset(
+    ["something", "nothing", "anything", "everything", "water", "snow", "ice", "people", "sheep", "fish"]
+)
 
 
 def content_of(caption: str) -> str:
@@ -85,7 +89,7 @@ def content_of(caption: str) -> str:
     "This is a black and white drawing of  two cats." -> "two cats". An article or number that began the
     sentence is no longer its first word, and loses its capital; a single word has an article.
     """
-    text = " ".join(caption.split()).strip(" .,;:!?\"“”")
+    text = " ".join(caption.split()).strip(' .,;:!?"“”')
     while found := _LEAD_IN.match(text) or _POINTING.match(text):
         text = text[found.end() :].strip(" .,;:")
     text = _LOOSE_ENDS.sub("", _TWICE.sub("", text))
