@@ -109,14 +109,16 @@ def test_any_text_is_worded_or_refused(text: str) -> None:
         prompt = prompt_of(text)
     except InputError:
         return
-    assert prompt.startswith("A photo of ") and prompt == " ".join(prompt.split())
+    assert prompt.startswith("A photo of ")
+    assert prompt == " ".join(prompt.split())
 
 
 def test_styles_have_their_words_and_their_negative_prompt() -> None:
     assert prompt_of("a sketch of a fox", "oil") == "An oil painting of a fox"
     assert prompt_of("a sketch of a fox", "cartoon") == "A cartoon of a fox, bold outlines, flat colors"
     assert prompt_of("a sketch of a fox", "none") == "a fox"
-    assert "line art" in negative_prompt_of() and "line art" not in negative_prompt_of("oil")
+    assert "line art" in negative_prompt_of()
+    assert "line art" not in negative_prompt_of("oil")
     with pytest.raises(ConfigError, match="no style 'fresco'; there are photo, cinematic"):
         prompt_of("a fox", "fresco")
 

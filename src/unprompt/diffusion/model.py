@@ -150,7 +150,7 @@ def repainting(pipeline: Any) -> Any:
 
 
 def with_parts_of(pipeline: Any, class_name: str, **more: Any) -> Any:
-    """A pipeline of another of diffusers' classes with the same networks and scheduler, and `more` of them."""
+    """A pipeline of another of diffusers' classes with the same networks, scheduler, and `more` networks."""
     own = ("vae", "text_encoder", "tokenizer", "unet", "scheduler", "safety_checker", "feature_extractor")
     parts = {name: pipeline.components[name] for name in own} | more
     made = getattr(_library("diffusers"), class_name)(**parts, requires_safety_checker=False)

@@ -60,8 +60,8 @@ def load_control(folder: Path, kind: str, pipeline: Any) -> Any:
     weights = next((name for name in PARAMETERS if (folder / name).is_file()), None)
     if weights is None or not (folder / "config.json").is_file():
         raise CheckpointError(
-            f"{folder} has no config.json beside {PARAMETERS[0]}; expected a folder of one {_CLASSES[kind]}, in "
-            f"the layout of {_LAYOUTS[kind]}"
+            f"{folder} has no config.json beside {PARAMETERS[0]}; expected a folder of one {_CLASSES[kind]}, "
+            f"in the layout of {_LAYOUTS[kind]}"
         )
     unet = pipeline.unet
     network = load_network(
@@ -127,7 +127,7 @@ class ScribbleRenderer(Sd2Renderer):
     def refollow(
         self, pictures: Sequence[Picture], control: Control, image: Image.Image, strength: float
     ) -> list[Image.Image]:
-        """As `repaint`, with each picture following the control image. Raises ConfigError without a ControlNet."""
+        """As `repaint`, with each picture following the control image. ConfigError without a ControlNet."""
         if self.kind != CONTROLNET:
             raise ConfigError("a T2I-Adapter paints from noise alone; begin with an image by a ControlNet")
         self.pipeline = with_parts_of(

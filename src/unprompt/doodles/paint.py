@@ -1,4 +1,4 @@
-"""From a drawing to a picture: the drawing is captioned, the caption becomes a prompt, and a painter paints it.
+"""From a drawing to a picture: it is captioned, the caption becomes a prompt, and a painter paints it.
 
 The work of `unprompt doodle paint`, of the page and of `unprompt.doodles.paint`.
 """

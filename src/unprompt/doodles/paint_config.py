@@ -122,8 +122,8 @@ class DoodlePaint:
             raise ConfigError("the painter t2i-adapter needs a T2I-Adapter's folder: adapter")
         if self.begins_with_drawing and self.steps_taken < 1:
             raise ConfigError(
-                f"strength {self.numbers.strength:g} of {self.steps} steps is less than one step, which changes "
-                "nothing; give more of either"
+                f"strength {self.numbers.strength:g} of {self.steps} steps is less than one step, which "
+                "changes nothing; give more of either"
             )
 
     @property

@@ -114,7 +114,7 @@ class SdPainter:
 
     @classmethod
     def open(cls, kind: str, config: DoodlePaint) -> SdPainter:
-        """Load a model, and what it follows drawings with. Raises CheckpointError, ConfigError and RunError."""
+        """Load a model, and what it follows drawings with. CheckpointError, ConfigError and RunError."""
         from unprompt.diffusion.engine import Sd2Engine
         from unprompt.diffusion.model import LAYOUT
         from unprompt.diffusion.scribble import load_control

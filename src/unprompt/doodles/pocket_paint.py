@@ -66,7 +66,7 @@ def stage_of(told: Told, spots: Sequence[Spot], follow: str, seed: int, width: i
 
 
 def lay_by_words(told: Told, dice: Dice) -> Block:
-    """A text's things as pieces in the plane, laid out by its relations; what is in the sky is over the rest."""
+    """A text's things as pieces in the plane, laid out by its relations; the sky is over the rest."""
     blocks = [
         arranged(
             [single(thing.noun.drawing, thing.adjectives, number, dice) for _ in range(thing.count)], "", dice
@@ -148,7 +148,7 @@ def _near_edges(piece: Piece) -> Mask:
 
 
 def _fitted(block: Block, spot: Spot, follow: str) -> Block:
-    """A thing's pieces in pixels, in the box of its strokes: in its own shape on the box's foot, or stretched."""
+    """A thing's pieces in pixels, in its strokes' box: in their own shape on the box's foot, or stretched."""
     left, top, right, bottom = (round(side) for side in spot.box.tolist())
     wide, high = max(right - left, LEAST_SIDE // 2), max(bottom - top, LEAST_SIDE // 2)
     thing = box(piece for piece in block if piece.thing >= 0)

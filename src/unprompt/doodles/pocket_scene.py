@@ -1,4 +1,4 @@
-"""A caption or prompt as the pocket world reads it: which of its things it has drawings of, how many, and where.
+"""A caption or prompt as the pocket world reads it: which of its things it can draw, how many, and where.
 
 Any text is read, as far as it is understood: the 345 words of Quick, Draw!, the pocket world's own nouns with
 its adjectives, places, lights, views and styles, and relations between things. What is known and cannot be
@@ -190,7 +190,7 @@ class Told:
 
     @property
     def facts(self) -> SceneFacts:
-        """What it says, as captioners have it; what relations they do not know, such as "riding", is beside."""
+        """What it says, as captioners have it; a relation that they do not know, as "riding", is beside."""
         kinds = tuple(Kind(thing.word, thing.count, thing.sky) for thing in self.things)
         return SceneFacts(kinds, tuple(map(_fact_of, self.relations)))
 
@@ -227,7 +227,7 @@ def drawable_words() -> tuple[str, ...]:
 
 
 def read_caption(text: str) -> Told:
-    """What the pocket world can draw of any text. Raises InputError where it has a drawing of nothing in it."""
+    """What the pocket world can draw of any text. InputError where it has a drawing of nothing in it."""
     reader = _Reader(text)
     told = reader.told
     if told is None:

@@ -1,4 +1,4 @@
-"""The round trip in the pocket world: a doodle's scene, its caption, the picture, and the picture's true prompt.
+"""The round trip in the pocket world: a doodle's scene, its caption, the picture, and its true prompt.
 
 What the pocket world paints it knows, so the prompt of its picture is true of it. Where that says the same as
 the truth about the doodle, nothing was lost on the way: neither by the captioner nor by the painter.
