@@ -1,4 +1,4 @@
-"""From drawings to pictures: by the pocket world, a tiny Stable Diffusion in real files, and a web UI over HTTP."""
+"""From drawings to pictures: the pocket world, a tiny Stable Diffusion in real files, a web UI over HTTP."""
 
 from __future__ import annotations
 
@@ -185,8 +185,8 @@ def test_odd_sizes_are_painted_at_multiples_and_come_as_asked(
 def test_the_web_ui_gets_the_sheet_and_the_fields_of_its_controlnet_extension() -> None:
     first, control = picture(1, (72, 64)), picture(2, (72, 64))
     config = DoodlePaint(
-        painter="webui", url="http://x", webui_controlnet="control_v11p_sd15_scribble [d4ba51ff]", follow="loosely",
-        width=72, height=64,
+        painter="webui", url="http://x", webui_controlnet="control_v11p_sd15_scribble [d4ba51ff]",
+        follow="loosely", width=72, height=64,
     )  # fmt: skip
     with serving(200, answering(encoded(first), encoded(control))) as server:
         painter = open_painter(DoodlePaint(painter="webui", url=server.url))

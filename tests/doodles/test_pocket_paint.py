@@ -94,14 +94,14 @@ def test_things_are_found_by_their_names_and_where_they_cannot_be_nothing_is_sai
 
 def test_of_equally_likely_namings_the_one_that_agrees_with_the_caption_counts() -> None:
     class KnowsNothing:
-        words = ("house", "sun")
+        words = ("house", "ladder")
 
         def probabilities(self, drawings: list[Drawing]) -> np.ndarray:
             return np.full((len(drawings), 2), 0.5, np.float32)
 
     sheet = joined([HOUSE, HOUSE.moved(1, (0, 400))])
-    for relation, upper in (("above", "house"), ("below", "sun")):
-        facts = SceneFacts((Kind("house"), Kind("sun")), (relation,))
+    for relation, upper in (("above", "house"), ("below", "ladder")):
+        facts = SceneFacts((Kind("house"), Kind("ladder")), (relation,))
         spots = sorted(find_spots(sheet, facts, KnowsNothing()), key=lambda spot: float(spot.box[1]))
         assert spots[0].word == upper
 

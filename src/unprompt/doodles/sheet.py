@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 
 MARGIN = 1 / 12  # of the shorter side that stays free around a drawing
 PEN = 1 / 100  # of the longer side: how wide lines are, as people scribble
+LEAST_PEN = 1.5  # pixels
 MULTIPLE = 8  # what Stable Diffusion's sides are made of
 
 
@@ -32,7 +33,7 @@ def lay_out(drawing: Drawing, width: int, height: int) -> Drawing:
 
 def lines_of(drawing: Drawing, width: int, height: int) -> Ink:
     """How much of each pixel (height, width) is ink where a drawing is laid out, 0 to 1."""
-    return ink(lay_out(drawing, width, height), width, height, max(width, height) * PEN)
+    return ink(lay_out(drawing, width, height), width, height, max(LEAST_PEN, max(width, height) * PEN))
 
 
 def black_on_white(drawing: Drawing, width: int, height: int) -> Image.Image:
@@ -51,10 +52,9 @@ def nearest_sides(width: int, height: int, multiple: int = MULTIPLE) -> tuple[in
     The longer side goes to its nearest multiple, the other to the one that keeps the proportion best.
     """
     longer = max(width, height)
-    side = max(multiple, round(longer / multiple) * multiple)
-    wide, high = (
-        max(multiple, round(part * side / longer / multiple) * multiple) for part in (width, height)
-    )
+    side = max(multiple, int(longer / multiple + 0.5) * multiple)
+    share = side / longer / multiple
+    wide, high = (max(multiple, int(part * share + 0.5) * multiple) for part in (width, height))
     return wide, high
 
 
