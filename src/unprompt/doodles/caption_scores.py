@@ -23,8 +23,8 @@ def score_caption(said: SceneFacts, truth: SceneFacts) -> dict[str, float]:
 
     nouns: F1 of the different nouns; "something" is none of them and costs nothing but what it does not say.
     counts: of the nouns that are said rightly, the share whose count is right. relations: of the relations
-    between nouns that are both said rightly, the share that is said and is right. exact: whether all facts are
-    the same.
+    between nouns that are both said rightly, the share that is said and is right. exact: whether all facts
+    are the same.
     """
     nouns, right = set(said.counts) - {SOMETHING}, set(truth.counts)
     hits = nouns & right

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cache
+from itertools import pairwise
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -133,8 +134,8 @@ def read_facts(sentence: str, words: Sequence[str]) -> SceneFacts:
     facts, missed = _read(sentence, tuple(words))
     if missed:
         raise InputError(
-            f"'{missed}' in '{sentence}' is not understood; a caption is like 'two cats beside a house, with a "
-            "sun in the sky'"
+            f"'{missed}' in '{sentence}' is not understood; a caption is like 'two cats beside a house, with "
+            "a sun in the sky'"
         )
     return facts
 
@@ -250,14 +251,15 @@ def read_places(nouns: Sequence[str], boxes: Sequence[Boxes]) -> SceneFacts:
     sky.sort(key=lambda number: float(whole[number][0]))
     kinds = [Kind(nouns[number], len(boxes[number])) for number in ground]
     kinds += [Kind(nouns[number], len(boxes[number]), True) for number in sky]
-    pairs = zip(ground, ground[1:], strict=False)
-    return SceneFacts(tuple(kinds), tuple(relate(boxes[a], boxes[b]) for a, b in pairs))
+    return SceneFacts(tuple(kinds), tuple(relate(boxes[a], boxes[b]) for a, b in pairwise(ground)))
 
 
 def _row(numbers: list[int], whole: Sequence[Boxes]) -> list[int]:
     """Kinds in an order in which neighbours follow one another."""
     if len(numbers) == 3:
-        far = {number: sum(_apart(whole[number], whole[n]) for n in numbers if n != number) for number in numbers}
+        far = {
+            number: sum(_apart(whole[number], whole[n]) for n in numbers if n != number) for number in numbers
+        }
         hub = min(numbers, key=lambda number: far[number])
         first, last = sorted((n for n in numbers if n != hub), key=lambda n: float(whole[n][0]))
         return [first, hub, last]

@@ -44,9 +44,14 @@ class GroupTraining(GroupSizes):
     scenes: int = setting(16000, "scenes that are composed to learn from", least=8)
     touching: float = setting(0.5, "share of scenes in which things touch and overlap", least=0, most=1)
     traced: float = setting(
-        0.35, "how often strokes are shown as a trace of a picture gives them: cut up, in no order", least=0, most=1
+        0.35,
+        "how often strokes are shown as a trace of a picture gives them: cut up, in no order",
+        least=0,
+        most=1,
     )
-    stroke_epochs: int = setting(3, "how often a scene is seen to learn which strokes belong together", least=1)
+    stroke_epochs: int = setting(
+        3, "how often a scene is seen to learn which strokes belong together", least=1
+    )
     group_epochs: int = setting(16, "the same to learn what groups of strokes are in their context", least=1)
     warp: float = setting(0.5, "how far drawings are stretched, turned and shaken", least=0, most=1)
     batch: int = setting(32, "scenes a step", least=1)
