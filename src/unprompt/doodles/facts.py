@@ -114,11 +114,11 @@ def say_facts(facts: SceneFacts) -> str:
     if not facts.kinds:
         return ""
     ground, sky = ([say_count(kind.noun, kind.count) for kind in some] for some in (facts.ground, facts.sky))
-    said = "".join(
-        f"{words} {relation} " for words, relation in zip(ground, (*facts.relations, ""), strict=True)
-    )
+    said = ground[:1]
+    for relation, words in zip(facts.relations, ground[1:], strict=True):
+        said += [relation, words]
     above = f"{list_in_words(sky)} {IN_THE_SKY}" if sky else ""
-    return ", with ".join(filter(None, (" ".join(said.split()), above)))
+    return ", with ".join(filter(None, (" ".join(said), above)))
 
 
 MOST_SPELLED = 24  # things of a kind that a sentence is read with

@@ -14,13 +14,13 @@ class GradeConfig(CaptionConfig):
     """Which captioners are scored, on how many scenes, and beside what."""
 
     others: tuple[Path, ...] = setting(
-        (), "captioners of `unprompt doodle train` to grade beside it, of any kind", metavar="FILE"
+        (), "captioners of `unprompt doodle train`, of any kind, to grade beside it", metavar="FILE"
     )
     count: int = setting(300, "scenes of each part", metavar="N", least=1)
     seed: int = setting(1, "of the scenes", least=0)
     learnt: Path | None = setting(
         None,
-        "drawings that were learnt from: the likeliest caption and the nearest scene of theirs are graded too",
+        "drawings that were learnt from: their commonest caption and their nearest scene are graded too",
         metavar="DRAWINGS",
     )
     shown: int = setting(24, "scenes on the page", metavar="N", least=0)

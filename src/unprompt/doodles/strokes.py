@@ -195,7 +195,7 @@ def _crossings(drawing: Drawing) -> list[list[float]]:
     place = np.concatenate([np.arange(max(1, len(stroke) - 1)) for stroke in drawing.strokes])
     found: list[list[float]] = [[] for _ in drawing.strokes]
     ways = ends - starts
-    first, second = np.triu_indices(len(starts), 2)
+    first, second = np.triu_indices(len(starts), 1)
     cross = ways[first, 0] * ways[second, 1] - ways[first, 1] * ways[second, 0]
     between = starts[second] - starts[first]
     with np.errstate(divide="ignore", invalid="ignore"):
