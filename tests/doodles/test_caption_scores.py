@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from unprompt.doodles.caption_scores import intervals, mean_scores, score_caption, word_f1
+from unprompt.doodles.caption_scores import cider, intervals, mean_scores, score_caption, word_f1
 from unprompt.doodles.facts import Kind, SceneFacts
 from unprompt.doodles.nouns import SOMETHING
 
@@ -48,6 +48,16 @@ def test_means_leave_out_what_does_not_apply() -> None:
     assert low < 0.45 < 0.55 < high
     assert intervals(some * 50)["counts"] == (1, 1)
     assert np.isnan(mean_scores([])["exact"])
+
+
+def test_cider_rewards_what_few_references_have() -> None:
+    truth = ["a cat beside a dog", "a cat on a house", "a sun in the sky"]
+    # The third has less than four words in common with itself nowhere, so all are 1; "a" tells nothing.
+    assert cider(truth, truth) == pytest.approx(10)
+    assert cider(["a", "a", "a"], truth) == 0
+    # Of single words "cat" (log 3/2), "dog" and "beside" (log 3) are known; only "dog" is said, of no pairs.
+    alone = np.log(3) / np.sqrt(np.log(1.5) ** 2 + 2 * np.log(3) ** 2)
+    assert cider(["dog", "", ""], truth) == pytest.approx(10 * alone / 4 / 3)
 
 
 def test_the_words_of_a_caption_count_as_often_as_they_come() -> None:

@@ -26,7 +26,9 @@ def gaps(scene: Scene) -> list[float]:
     return [max(gaps_of(boxes[a], boxes[b])) for a in range(len(boxes)) for b in range(a)]
 
 
-@pytest.mark.parametrize("config", [APARTS, TOUCHING, replace(APARTS, warp=1.0)], ids=["apart", "touching", "warped"])
+@pytest.mark.parametrize(
+    "config", [APARTS, TOUCHING, replace(APARTS, warp=1.0)], ids=["apart", "touching", "warped"]
+)
 def test_captions_are_true_of_their_scenes(config: SceneConfig) -> None:
     seen: Counter[str] = Counter()
     for scene in compose_scenes(doodles(3), config):

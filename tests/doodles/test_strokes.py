@@ -73,7 +73,9 @@ def test_clusters_join_by_the_mean_of_their_scores() -> None:
 
 
 def test_many_strokes_are_taken_together_the_nearest_first() -> None:
-    hatching = [np.array([(x + 100 * side, 0.0), (x + 100 * side, 1.0)]) for side in range(2) for x in range(40)]
+    hatching = [
+        np.array([(x + 100 * side, 0.0), (x + 100 * side, 1.0)]) for side in range(2) for x in range(40)
+    ]
     bunches = take_together(Drawing(tuple(hatching)), 2)
     assert sorted(map(sorted, bunches)) == [list(range(40)), list(range(40, 80))]
     assert take_together(CROSS, 3) == [[0], [1], [2]]

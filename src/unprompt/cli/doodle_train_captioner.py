@@ -6,15 +6,12 @@ import argparse
 import json
 import os
 from collections.abc import Mapping
-from dataclasses import dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from unprompt.cli.options import settings_from
-from unprompt.doodles.grid_config import GridTraining, LstmTraining
+from unprompt.doodles.grid_config import GridTraining, LstmTraining, PixelMachine
 from unprompt.doodles.group_config import GroupMachine, GroupTraining
 from unprompt.progress import StepBars
-from unprompt.settings import setting
 from unprompt.text.english import counted
 
 if TYPE_CHECKING:
@@ -25,23 +22,11 @@ if TYPE_CHECKING:
 GROUPS, GRID, LSTM = "groups", "grid", "cnn-lstm"
 
 
-@dataclass(frozen=True)
-class TaughtBy:
-    """With which namer a captioner by groups is taught."""
-
-    namer: Path | None = setting(
-        None,
-        "namer.safetensors of --model namer, or DoodleNet's folder, that names things for the captioner",
-        shown="the package's own",
-        metavar="PATH",
-    )
-
-
-# Model -> the classes of its training's settings: what is learnt, and the machine.
+# Model -> the classes of its training's settings, in the order in which they are shown.
 SETTINGS: Mapping[str, tuple[type[DataclassInstance], ...]] = {
-    GROUPS: (GroupTraining, GroupMachine, TaughtBy),
-    GRID: (GridTraining,),
-    LSTM: (LstmTraining,),
+    GROUPS: (GroupTraining, GroupMachine),
+    GRID: (GridTraining, PixelMachine),
+    LSTM: (LstmTraining, PixelMachine),
 }
 MODELS = {
     GROUPS: "captions by groups of strokes that a namer names",
@@ -60,16 +45,15 @@ def train_captioner(options: argparse.Namespace, doodles: list[Doodle]) -> None:
 
 def _train_groups(options: argparse.Namespace, doodles: list[Doodle]) -> None:
     config, machine = settings_from(options, GroupTraining), settings_from(options, GroupMachine)
-    taught = settings_from(options, TaughtBy)
 
     from unprompt.doodles.name import Namer
     from unprompt.doodles.train_groups import MODEL_FILE, train_groups
     from unprompt.networks.devices import choose_device
 
-    namer = Namer.load(taught.namer, choose_device(machine.device))
+    namer = Namer.load(config.namer, choose_device(machine.device))
     about = {
         "from": [path.name for path in options.data],
-        "namer": taught.namer.name if taught.namer else "the package's own",
+        "namer": config.namer.name if config.namer else "the package's own",
     }
     with StepBars("scene") as bars:
         learnt = train_groups(
@@ -91,7 +75,7 @@ def _train_groups(options: argparse.Namespace, doodles: list[Doodle]) -> None:
 def _train_pixels(options: argparse.Namespace, doodles: list[Doodle]) -> None:
     from unprompt.doodles.train_grid import MODEL_FILE, train_grid, train_lstm
 
-    device = getattr(options, "device", None) or "auto"
+    device = settings_from(options, PixelMachine).device
     with StepBars("scene") as bars:
         if options.model == GRID:
             config = settings_from(options, GridTraining)

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from unprompt.doodles.caption_scores import SCORES, intervals, mean_scores, score_caption, word_f1
+from unprompt.doodles.caption_scores import SCORES, cider, intervals, mean_scores, score_caption, word_f1
 from unprompt.doodles.captioners import Caption, Captioner, GroupCaptioner, TemplateCaptioner, captioned
 from unprompt.doodles.drawing import Doodle, Drawing
 from unprompt.doodles.facts import say_facts
@@ -68,6 +68,11 @@ class Graded:
         # Both in the order of reading, so that a caption is not asked to begin at the same end.
         return float(np.mean([word_f1(one.text, say_facts(scene.read())) for one, scene in pairs]))
 
+    def cider(self, part: str, captioner: str) -> float:
+        """CIDEr, which does so too."""
+        said = [one.text for one in self.captions[part][captioner]]
+        return cider(said, [say_facts(scene.read()) for scene in self.scenes[part]])
+
     def as_dict(self) -> dict[str, Any]:
         """Means and intervals, as JSON can hold them: null where a score does not apply."""
         return {
@@ -81,6 +86,7 @@ class Graded:
                         )
                     },
                     "words": _number(self.words(part, captioner)),
+                    "cider": _number(self.cider(part, captioner)),
                 }
                 for captioner, some in found.items()
             }
@@ -213,16 +219,18 @@ def table_of(graded: Graded) -> str:
     lines = []
     for part, found in graded.scores.items():
         lines.append(f"{part} ({PARTS[part]})")
-        lines.append(f"  {'':14}" + "".join(f"{name:>22}" for name in SCORES) + f"{'words':>9}")
+        lines.append(f"  {'':14}" + "".join(f"{name:>22}" for name in SCORES) + f"{'words':>9}{'CIDEr':>9}")
         for captioner, some in found.items():
             spans = zip(mean_scores(some).values(), intervals(some).values(), strict=True)
             cells = "".join(
                 f"{'-':>22}" if np.isnan(mean) else f"{mean:8.3f} ({low:.3f}-{high:.3f})"
                 for mean, (low, high) in spans
             )
-            lines.append(f"  {captioner:14}{cells}{graded.words(part, captioner):9.3f}")
+            lines.append(
+                f"  {captioner:14}{cells}{graded.words(part, captioner):9.3f}{graded.cider(part, captioner):9.2f}"
+            )
     lines += ["", *(f"{name}: {text}" for name, text in TOLD.items())]
-    lines.append("words: F1 of all words, which rewards the grammar too; not to steer by")
+    lines.append("words: F1 of all words; it and CIDEr reward the grammar too and are not to steer by")
     return "\n".join(lines)
 
 
@@ -244,6 +252,7 @@ def grade_page(graded: Graded, config: GradeConfig | None = None) -> str:
                         )
                     ],
                     "words": graded.words(part, captioner),
+                    "cider": graded.cider(part, captioner),
                 }
                 for captioner, some in found.items()
             ],

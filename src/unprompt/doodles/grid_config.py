@@ -9,7 +9,7 @@ from typing import Any
 from unprompt.doodles.scenes_config import SceneConfig
 from unprompt.learning.cnn_lstm_config import CnnLstmTraining
 from unprompt.learning.schedule import Schedule
-from unprompt.settings import setting
+from unprompt.settings import DEVICES, setting
 
 
 @dataclass(frozen=True)
@@ -43,6 +43,13 @@ class PixelScenes:
     def composed(self, seed: int) -> SceneConfig:
         """Half of them of common nouns, half of any."""
         return SceneConfig(self.scenes, seed, "mixed", self.touching, warp=self.warp)
+
+
+@dataclass(frozen=True)
+class PixelMachine:
+    """Settings of a training that decide how fast it is, not what comes out."""
+
+    device: str = setting("auto", DEVICES, metavar="DEVICE")
 
 
 @dataclass(frozen=True)

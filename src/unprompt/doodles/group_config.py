@@ -41,6 +41,12 @@ class GroupConfig(GroupSizes):
 class GroupTraining(GroupSizes):
     """Settings of a training that decide its result."""
 
+    namer: Path | None = setting(
+        None,
+        "namer.safetensors of --model namer, or DoodleNet's folder, that names things for the captioner",
+        shown="the package's own",
+        metavar="NAMER",
+    )
     scenes: int = setting(16000, "scenes that are composed to learn from", least=8)
     touching: float = setting(0.5, "share of scenes in which things touch and overlap", least=0, most=1)
     traced: float = setting(
@@ -62,8 +68,8 @@ class GroupTraining(GroupSizes):
     seed: int = setting(0, "of the scenes, the first weights and the order", least=0)
 
     def as_dict(self) -> dict[str, Any]:
-        """The settings as JSON can hold them."""
-        return asdict(self)
+        """The settings as JSON can hold them; of the namer its name."""
+        return {**asdict(self), "namer": self.namer.name if self.namer else None}
 
     def sizes(self) -> dict[str, int]:
         """Those of the network."""
