@@ -23,8 +23,8 @@ def score_caption(said: SceneFacts, truth: SceneFacts) -> dict[str, float]:
 
     nouns: F1 of the different nouns; "something" is none of them and costs nothing but what it does not say.
     counts: of the nouns that are said rightly, the share whose count is right. relations: of the relations
-    between nouns that are both said rightly, the share that is said and is right. exact: whether all facts are
-    the same.
+    between nouns that are both said rightly, the share that is said and is right. exact: whether all facts
+    are the same.
     """
     nouns, right = set(said.counts) - {SOMETHING}, set(truth.counts)
     hits = nouns & right
@@ -65,6 +65,34 @@ def intervals(scores: Sequence[dict[str, float]], seed: int = 0) -> dict[str, tu
         low, high = np.quantile(means, (0.025, 0.975))
         found[name] = (float(low), float(high))
     return found
+
+
+def cider(said: Sequence[str], truth: Sequence[str]) -> float:
+    """CIDEr of N captions with one reference each, 0 to 10.
+
+    Vedantam, Zitnick & Parikh 2015, "CIDEr: Consensus-based Image Description Evaluation", eq. 1 to 4: the
+    cosine of counts of 1 to 4 words that follow one another, each weighed by how few references have it.
+    """
+    count = len(truth)
+    total = 0.0
+    for length in range(1, 5):
+        ours, theirs = ([_phrases(text, length) for text in texts] for texts in (said, truth))
+        frequency = Counter(phrase for phrases in theirs for phrase in phrases)
+        for one, other in zip(ours, theirs, strict=True):
+            weighed = [
+                {phrase: times * np.log(count / max(1, frequency[phrase])) for phrase, times in some.items()}
+                for some in (one, other)
+            ]
+            lengths = [float(np.sqrt(sum(value**2 for value in some.values()))) for some in weighed]
+            if min(lengths) > 0:
+                common = sum(value * weighed[1].get(phrase, 0.0) for phrase, value in weighed[0].items())
+                total += common / (lengths[0] * lengths[1])
+    return 10 * total / 4 / max(1, count)
+
+
+def _phrases(text: str, length: int) -> Counter[tuple[str, ...]]:
+    words = text.lower().replace(",", "").split()
+    return Counter(tuple(words[at : at + length]) for at in range(len(words) - length + 1))
 
 
 def word_f1(said: str, truth: str) -> float:

@@ -89,7 +89,9 @@ class GroupCaptioner:
         from unprompt.doodles.groups import facts_of, group_strokes, name_groups, take
 
         groups = group_strokes(self._network, drawings)
-        parts = [take(one, group.strokes) for one, those in zip(drawings, groups, strict=True) for group in those]
+        parts = [
+            take(one, group.strokes) for one, those in zip(drawings, groups, strict=True) for group in those
+        ]
         words = list(self._namer.words)
         order = [words.index(word) for word in self._network.config.words]
         answers = self._namer.probabilities(parts)[:, order]
@@ -125,4 +127,3 @@ class TemplateCaptioner:
             named = name_alone(groups, answers, self._namer.words)
             found.append(captioned(facts_of(named, groups), min(named.sure)))
         return found
-

@@ -6,16 +6,18 @@ here too: the words mean what `relate` says, whoever draws or looks.
 
 from __future__ import annotations
 
-import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import cache
+from itertools import pairwise
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from unprompt.doodles.nouns import SKY, forms_of, say_count
 from unprompt.errors import InputError
-from unprompt.text.english import list_in_words, read_count
+from unprompt.text.english import count_in_words, list_in_words
+from unprompt.text.words import split_words
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -24,6 +26,7 @@ if TYPE_CHECKING:
 
 BESIDE, LEFT, RIGHT = "beside", "to the left of", "to the right of"
 ABOVE, BELOW, ON, UNDER = "above", "below", "on", "under"
+IN_THE_SKY = "in the sky"
 RELATIONS = (BESIDE, LEFT, RIGHT, ABOVE, BELOW, ON, UNDER)
 REVERSED = {BESIDE: BESIDE, LEFT: RIGHT, RIGHT: LEFT, ABOVE: BELOW, BELOW: ABOVE, ON: UNDER, UNDER: ON}
 TURNED = (RIGHT, BELOW, UNDER)  # said the other way round where facts are compared
@@ -78,8 +81,8 @@ class SceneFacts:
 
     @property
     def related(self) -> frozenset[tuple[str, str, str]]:
-        """The relations as (noun, words, noun), each said one way; see `normal`. (noun, "in the sky", "")."""
-        found = [(kind.noun, "in the sky", "") for kind in self.sky]
+        """The relations as (noun, words, noun), each said one way; see `normal`. (noun, IN_THE_SKY, "")."""
+        found = [(kind.noun, IN_THE_SKY, "") for kind in self.sky]
         ground = self.ground
         for first, words, second in zip(ground, self.relations, ground[1:], strict=False):
             found.append(normal(first.noun, words, second.noun))
@@ -111,51 +114,91 @@ def say_facts(facts: SceneFacts) -> str:
     if not facts.kinds:
         return ""
     ground, sky = ([say_count(kind.noun, kind.count) for kind in some] for some in (facts.ground, facts.sky))
-    said = "".join(
-        f"{words} {relation} " for words, relation in zip(ground, (*facts.relations, ""), strict=True)
-    )
-    above = f"{list_in_words(sky)} in the sky" if sky else ""
-    return ", with ".join(filter(None, (" ".join(said.split()), above)))
+    said = ground[:1]
+    for relation, words in zip(facts.relations, ground[1:], strict=True):
+        said += [relation, words]
+    above = f"{list_in_words(sky)} {IN_THE_SKY}" if sky else ""
+    return ", with ".join(filter(None, (" ".join(said), above)))
 
 
-_BETWEEN = re.compile(rf" ({'|'.join(sorted(RELATIONS, key=len, reverse=True))}) ")
+MOST_SPELLED = 24  # things of a kind that a sentence is read with
+_LONGEST = 6  # words of what stands for a noun or a relation
 
 
 def read_facts(sentence: str, words: Sequence[str]) -> SceneFacts:
-    """The facts of a sentence as `say_facts` writes it; `words`: the nouns that it may have.
+    """The facts of a sentence as `say_facts` writes it, with or without its commas and hyphens.
 
-    Raises InputError for another text, with the part that is not understood.
+    `words`: the nouns that it may have. Raises InputError for another text, with the part that is not
+    understood.
     """
-    text = " ".join(sentence.lower().strip().rstrip(".").split())
-    if not text:
-        return SceneFacts(())
-    known = tuple(words)
-    ground, sky = text, ""
-    if text.endswith(" in the sky"):
-        ground, _, sky = text.removesuffix(" in the sky").rpartition(", with ")
-        # "a cat, with a dog in the sky" and not the list "a sun, a moon and a cloud in the sky"
-    parts = _BETWEEN.split(ground) if ground else []
-    kinds = [_read_kind(part, known, sentence) for part in parts[::2]]
-    above = [
-        replace(_read_kind(part, known, sentence), sky=True)
-        for part in re.split(", | and ", sky)
-        if part
-    ]  # fmt: skip
-    return SceneFacts((*kinds, *above), tuple(parts[1::2]))
+    facts, missed = _read(sentence, tuple(words))
+    if missed:
+        raise InputError(
+            f"'{missed}' in '{sentence}' is not understood; a caption is like 'two cats beside a house, with "
+            "a sun in the sky'"
+        )
+    return facts
 
 
-def _read_kind(text: str, words: tuple[str, ...], sentence: str) -> Kind:
-    forms = forms_of(words)
-    first, _, rest = text.partition(" ")
-    count = read_count(first)
-    if text in forms and not forms[text][1]:
-        return Kind(forms[text][0], 1)
-    if count is not None and count > 1 and rest in forms and forms[rest][1]:
-        return Kind(forms[rest][0], count)
-    raise InputError(
-        f"'{text}' in '{sentence}' is not understood; a caption is like 'two cats beside a house, with a sun "
-        "in the sky'"
-    )
+def read_nearly(sentence: str, words: Sequence[str]) -> SceneFacts:
+    """What is understood of any text; kinds that nothing is said between are beside each other."""
+    return _read(sentence, tuple(words))[0]
+
+
+def _read(sentence: str, words: tuple[str, ...]) -> tuple[SceneFacts, str]:
+    """The facts, and the first part that is not understood or out of place."""
+    items, missed = _scan(split_words(sentence), _spelled(words))
+    sky: list[Kind] = []
+    if items and items[-1] == IN_THE_SKY:
+        start = max((at for at, item in enumerate(items) if item == "with"), default=-1) + 1
+        missed = missed or next((str(item) for item in items[start:-1] if item in RELATIONS), "")
+        sky = [replace(item, sky=True) for item in items[start:-1] if isinstance(item, Kind)]
+        items = items[: max(0, start - 1)]
+    ground: list[Kind] = []
+    relations: list[str] = []
+    between = ""
+    for item in items:
+        if isinstance(item, Kind):
+            if ground:
+                relations.append(between or BESIDE)
+                missed = missed or ("" if between else item.noun)
+            ground.append(item)
+            between = ""
+        elif item in RELATIONS and ground and not between:
+            between = item
+        else:
+            missed = missed or item
+    return SceneFacts((*ground, *sky), tuple(relations)), missed or between
+
+
+def _scan(text: Sequence[str], known: Mapping[tuple[str, ...], Kind | str]) -> tuple[list[Kind | str], str]:
+    """The longest known phrases from left to right, and the first word that is in none."""
+    found: list[Kind | str] = []
+    missed, at = "", 0
+    while at < len(text):
+        for length in range(_LONGEST, 0, -1):
+            item = known.get(tuple(text[at : at + length]))
+            if item is not None and at + length <= len(text):
+                found.append(item)
+                break
+        else:
+            missed, length = missed or text[at], 1
+        at += length
+    return found, missed
+
+
+@cache
+def _spelled(words: tuple[str, ...]) -> Mapping[tuple[str, ...], Kind | str]:
+    """What may stand in a sentence, by its words: kinds, relations, and what joins them."""
+    phrases = ("and", "with", IN_THE_SKY, *RELATIONS)
+    found: dict[tuple[str, ...], Kind | str] = {tuple(phrase.split()): phrase for phrase in phrases}
+    for form, (word, many) in forms_of(words).items():
+        if many:
+            for count in range(2, MOST_SPELLED + 1):
+                found[tuple(split_words(f"{count_in_words(count)} {form}"))] = Kind(word, count)
+        else:
+            found[tuple(split_words(form))] = Kind(word)
+    return found
 
 
 # --- where things are, in words
@@ -208,14 +251,15 @@ def read_places(nouns: Sequence[str], boxes: Sequence[Boxes]) -> SceneFacts:
     sky.sort(key=lambda number: float(whole[number][0]))
     kinds = [Kind(nouns[number], len(boxes[number])) for number in ground]
     kinds += [Kind(nouns[number], len(boxes[number]), True) for number in sky]
-    pairs = zip(ground, ground[1:], strict=False)
-    return SceneFacts(tuple(kinds), tuple(relate(boxes[a], boxes[b]) for a, b in pairs))
+    return SceneFacts(tuple(kinds), tuple(relate(boxes[a], boxes[b]) for a, b in pairwise(ground)))
 
 
 def _row(numbers: list[int], whole: Sequence[Boxes]) -> list[int]:
     """Kinds in an order in which neighbours follow one another."""
     if len(numbers) == 3:
-        far = {number: sum(_apart(whole[number], whole[n]) for n in numbers if n != number) for number in numbers}
+        far = {
+            number: sum(_apart(whole[number], whole[n]) for n in numbers if n != number) for number in numbers
+        }
         hub = min(numbers, key=lambda number: far[number])
         first, last = sorted((n for n in numbers if n != hub), key=lambda n: float(whole[n][0]))
         return [first, hub, last]

@@ -41,12 +41,23 @@ class GroupConfig(GroupSizes):
 class GroupTraining(GroupSizes):
     """Settings of a training that decide its result."""
 
+    namer: Path | None = setting(
+        None,
+        "namer.safetensors of --model namer, or DoodleNet's folder, that names things for the captioner",
+        shown="the package's own",
+        metavar="NAMER",
+    )
     scenes: int = setting(16000, "scenes that are composed to learn from", least=8)
     touching: float = setting(0.5, "share of scenes in which things touch and overlap", least=0, most=1)
     traced: float = setting(
-        0.35, "how often strokes are shown as a trace of a picture gives them: cut up, in no order", least=0, most=1
+        0.35,
+        "how often strokes are shown as a trace of a picture gives them: cut up, in no order",
+        least=0,
+        most=1,
     )
-    stroke_epochs: int = setting(3, "how often a scene is seen to learn which strokes belong together", least=1)
+    stroke_epochs: int = setting(
+        3, "how often a scene is seen to learn which strokes belong together", least=1
+    )
     group_epochs: int = setting(16, "the same to learn what groups of strokes are in their context", least=1)
     warp: float = setting(0.5, "how far drawings are stretched, turned and shaken", least=0, most=1)
     batch: int = setting(32, "scenes a step", least=1)
@@ -57,8 +68,8 @@ class GroupTraining(GroupSizes):
     seed: int = setting(0, "of the scenes, the first weights and the order", least=0)
 
     def as_dict(self) -> dict[str, Any]:
-        """The settings as JSON can hold them."""
-        return asdict(self)
+        """The settings as JSON can hold them; of the namer its name."""
+        return {**asdict(self), "namer": self.namer.name if self.namer else None}
 
     def sizes(self) -> dict[str, int]:
         """Those of the network."""

@@ -21,10 +21,11 @@ BOTH = 5  # numbers about two groups
 INNER = 32  # numbers that a pair is described by
 LEAST = 1e-4  # probability; smaller ones tell nothing
 NEVER = -1e4
+RARE = -2.0  # log odds to begin with that two are the same
 
 
 class Told(NamedTuple):
-    """A batch of B sheets with up to T tokens: `each` (B, T, n), `pairs` (B, T, T, m), `there` (B, T) bool."""
+    """B sheets with up to T tokens: `each` (B, T, n), `pairs` (B, T, T, m), `there` (B, T) bool."""
 
     each: Tensor
     pairs: Tensor
@@ -89,7 +90,7 @@ class Naming(nn.Module):  # type: ignore[misc]
 
 
 def alike(probabilities: Tensor) -> Tensor:
-    """How much likelier it is that two groups are the same word than that chance made them so, log (B, G, G)."""
+    """How much likelier two groups are the same word than by chance, log (B, G, G)."""
     words = probabilities.shape[2]
     return ((probabilities @ probabilities.transpose(1, 2)) * words + 1e-2).log()
 
@@ -104,6 +105,7 @@ class _Among(nn.Module):  # type: ignore[misc]
         self.norm = nn.LayerNorm(width)
         self.side = nn.Linear(width, INNER)
         self.same = nn.Sequential(nn.GELU(), nn.Linear(INNER, INNER), nn.GELU(), nn.Linear(INNER, 1))
+        nn.init.constant_(self.same[-1].bias, RARE)
 
     def forward(self, tokens: Tensor, pairs: Tensor, there: Tensor) -> tuple[Tensor, Tensor]:
         known = self.pair(pairs)

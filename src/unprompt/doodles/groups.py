@@ -220,9 +220,7 @@ def name_groups(
 
 def facts_of(named: Named, groups: Sequence[Group]) -> SceneFacts:
     """What a caption says of kinds of things where they are."""
-    return read_places(
-        named.nouns, [np.stack([groups[n].box for n in numbers]) for numbers in named.groups]
-    )
+    return read_places(named.nouns, [np.stack([groups[n].box for n in numbers]) for numbers in named.groups])
 
 
 def name_alone(groups: Sequence[Group], probabilities: Reals, words: Sequence[str]) -> Named:
@@ -234,5 +232,3 @@ def name_alone(groups: Sequence[Group], probabilities: Reals, words: Sequence[st
         tuple(float(probabilities[best == kind, kind].min()) for kind in kinds),
         tuple(tuple(np.flatnonzero(best == kind).tolist()) for kind in kinds),
     )
-
-

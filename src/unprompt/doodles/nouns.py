@@ -66,7 +66,8 @@ COMMON = (
     "fence", "fire hydrant", "firetruck", "fish", "flamingo", "flower", "frog", "giraffe", "guitar", "horse",
     "hospital", "house", "house plant", "ice cream", "kangaroo", "ladder", "lighthouse", "lion", "mailbox",
     "mermaid", "monkey", "motorbike", "mountain", "mouse", "mushroom", "octopus", "owl", "palm tree", "panda",
-    "penguin", "piano", "pig", "pizza", "police car", "pond", "rabbit", "rhinoceros", "sailboat", "school bus",
+    "penguin", "piano", "pig", "pizza", "police car", "pond", "rabbit", "rhinoceros", "sailboat",
+    "school bus",
     "sea turtle", "shark", "sheep", "skyscraper", "snail", "snake", "snowman", "soccer ball", "spider",
     "squirrel", "stop sign", "strawberry", "streetlight", "swan", "table", "teddy-bear", "telephone",
     "television", "tent", "tiger", "tractor", "traffic light", "train", "tree", "truck", "umbrella", "van",
@@ -91,7 +92,7 @@ def say_count(word: str, count: int) -> str:
 
 @cache
 def forms_of(words: tuple[str, ...]) -> Mapping[str, tuple[str, bool]]:
-    """What may stand for each of these words and SOMETHING: "a cat" -> (cat, False), "cats" -> (cat, True)."""
+    """What may stand for these words and SOMETHING: "a cat" -> (cat, False), "cats" -> (cat, True)."""
     known = (*words, SOMETHING)
     found = {many_of(word).lower(): (word, True) for word in known}
     return found | {one_of(word).lower(): (word, False) for word in known}

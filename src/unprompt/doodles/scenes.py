@@ -87,11 +87,26 @@ class Scene:
             found[owner].append(stroke)
         return found
 
+    @property
+    def boxes(self) -> Boxes:
+        """Around each thing (N, 4): left, top, right, bottom."""
+        found = []
+        for strokes in self.things:
+            points = np.concatenate([self.drawing.strokes[n] for n in strokes])
+            found.append(np.concatenate([points.min(0), points.max(0)]))
+        return np.stack(found)
+
+    def read(self) -> SceneFacts:
+        """The facts as where things are tells them: the caption's, in the order of reading."""
+        kinds = list(dict.fromkeys(self.nouns))
+        boxes = self.boxes
+        return read_places(kinds, [boxes[[noun == kind for noun in self.nouns]] for kind in kinds])
+
 
 def compose_scenes(
     doodles: Iterable[Doodle], config: SceneConfig | None = None, progress: Progress = silent
 ) -> Iterator[Scene]:
-    """Scenes of the drawings whose word is known. Raises InputError where fewer than three words are there."""
+    """Scenes of the drawings whose word is known. Raises InputError where too few words are there."""
     config = config or SceneConfig()
     composer = _Composer(doodles, config)
     for number in range(config.count):
@@ -126,7 +141,9 @@ class _Composer:
             scene = self._try(random, f"scene-{self._config.seed}-{number}")
             if scene is not None:
                 return scene
-        raise InputError(f"no layout came out of scene {number} in {TRIES} tries; give other drawings or a seed")
+        raise InputError(
+            f"no layout came out of scene {number} in {TRIES} tries; give other drawings or a seed"
+        )
 
     def _try(self, random: Random, key: str) -> Scene | None:
         config = self._config

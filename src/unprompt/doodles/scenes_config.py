@@ -17,7 +17,7 @@ class SceneConfig:
     seed: int = setting(0, "of what they show; the same drawings and seed give the same scenes", least=0)
     nouns: str = setting(
         COMMON,
-        "common: 137 words that people make scenes of; any: all words for things; mixed: half of each",
+        "common: 121 words that people make scenes of; any: all words for things; mixed: half of each",
         choices=(COMMON, ANY, "mixed"),
     )
     touch: float = setting(

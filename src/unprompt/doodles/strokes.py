@@ -101,7 +101,8 @@ def take_together(drawing: Drawing, most: int = MOST) -> list[list[int]]:
     if len(bunches) <= most:
         return bunches
     step = -(-len(bunches) // ROUGHLY)
-    bunches = [sum(bunches[at : at + step], []) for at in range(0, len(bunches), step)]
+    numbers = range(len(bunches))
+    bunches = [list(numbers[at : at + step]) for at in range(0, len(bunches), step)]
     points = np.stack(
         [along(np.concatenate([drawing.strokes[n] for n in bunch]), 4) for bunch in bunches]
     ).astype(np.float32)
@@ -158,9 +159,7 @@ def clusters_of(scores: NDArray[np.floating], least: float = 0.0) -> list[list[i
 # --- what tracing a picture does to strokes
 
 
-def as_traced(
-    drawing: Drawing, owners: Sequence[int], random: Random
-) -> tuple[Drawing, tuple[int, ...]]:
+def as_traced(drawing: Drawing, owners: Sequence[int], random: Random) -> tuple[Drawing, tuple[int, ...]]:
     """Strokes cut where lines cross, in no order and direction, each with the owner that it had."""
     pieces, whose = [], []
     for stroke, owner, cuts in zip(drawing.strokes, owners, _crossings(drawing), strict=True):
@@ -196,7 +195,7 @@ def _crossings(drawing: Drawing) -> list[list[float]]:
     place = np.concatenate([np.arange(max(1, len(stroke) - 1)) for stroke in drawing.strokes])
     found: list[list[float]] = [[] for _ in drawing.strokes]
     ways = ends - starts
-    first, second = np.triu_indices(len(starts), 2)
+    first, second = np.triu_indices(len(starts), 1)
     cross = ways[first, 0] * ways[second, 1] - ways[first, 1] * ways[second, 0]
     between = starts[second] - starts[first]
     with np.errstate(divide="ignore", invalid="ignore"):

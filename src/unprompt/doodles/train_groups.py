@@ -2,7 +2,7 @@
 
     OUT/
       captioner.safetensors, captioner.json       the weights, and all about them
-      strokes/, names/                            how the two trainings went: metrics.csv, curves.png, tensorboard/
+      strokes/, names/                            how the two went: metrics.csv, curves.png, tensorboard/
       train.json                                  written last: settings, scores, seconds
 
 Scenes are composed of the drawings, strokes are learnt to be grouped, the groups that come out of that are
@@ -98,7 +98,9 @@ def train_groups(
     plan = {
         "unprompt": __version__,
         "config": config.as_dict(),
-        "drawings": fingerprint({"keys": [one.key for one in doodles], "words": [one.word for one in doodles]}),
+        "drawings": fingerprint(
+            {"keys": [one.key for one in doodles], "words": [one.word for one in doodles]}
+        ),
         "points": float(sum(one.drawing.points.sum() for one in doodles)),
         "namer": round(float(np.log(namer.probabilities(some) + 1e-6).sum()), 1),
     }
@@ -273,7 +275,9 @@ def _look(
             kinds += [-1 if n < 0 else scene.nouns.index(scene.nouns[n]) for n in things]
         progress("grouping strokes", min(first + step, len(scenes)), len(scenes))
     everything = [
-        take(drawing, group.strokes) for drawing, those in zip(drawings, groups, strict=True) for group in those
+        take(drawing, group.strokes)
+        for drawing, those in zip(drawings, groups, strict=True)
+        for group in those
     ]
     probabilities = np.empty((len(everything), len(namer.words)), np.float16)
     for first in range(0, len(everything), NAMED):
@@ -325,4 +329,3 @@ class _Calling(nn.Module):  # type: ignore[misc]
         with torch.no_grad():
             right = ((logits.argmax(2) == nouns) & there).sum(1) / count
         return loss.mean(), {"loss": loss.detach().sum(), "right": right.sum()}
-

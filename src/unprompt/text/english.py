@@ -80,12 +80,3 @@ _COUNTS = ("one", "two", "three", "four", "five", "six", "seven", "eight", "nine
 def count_in_words(count: int) -> str:
     """1 -> "one", 12 -> "twelve", 13 -> "13"."""
     return _COUNTS[count - 1] if 1 <= count <= len(_COUNTS) else str(count)
-
-
-def read_count(word: str) -> int | None:
-    """ "a", "an", "one" -> 1, "two" and "2" -> 2; None for what is no count."""
-    if word in ("a", "an"):
-        return 1
-    if word in _COUNTS:
-        return _COUNTS.index(word) + 1
-    return int(word) if word.isascii() and word.isdigit() and 0 < int(word) else None
