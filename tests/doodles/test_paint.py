@@ -300,6 +300,7 @@ def test_an_empty_drawing_gets_a_sentence() -> None:
 def test_the_python_face_paints_files_and_saves(tmp_path: Path) -> None:
     file = tmp_path / "house.ndjson"
     file.write_text(json.dumps({"drawing": [stroke.T.tolist() for stroke in HOUSE.strokes]}) + "\n")
+    pytest.importorskip("unprompt.doodles.read")
     painted = doodles.paint(file, "a house", painter="pocket", width=64, height=64, variants=2)
     paths = painted.save(tmp_path / "photo.png")
     assert [path.name for path in paths] == ["photo.png", "photo-2.png"]

@@ -180,17 +180,12 @@ def check_drawn(drawing: Drawing) -> None:
 
 
 def open_drawing(source: AnyDrawing) -> Drawing:
-    """A drawing itself, or that of a file: the first of one that has several. Raises InputError."""
+    """A drawing itself, or that of a file of any kind; raises what `read.read_drawing` raises."""
     if isinstance(source, Drawing):
         return source
-    from unprompt.doodles.ndjson import SUFFIXES, read_ndjson
+    from unprompt.doodles.read import read_drawing
 
-    path = Path(source)
-    if path.name.endswith(SUFFIXES):
-        for doodle in read_ndjson(path):
-            return doodle.drawing
-        raise InputError(f"{path} has no drawing")
-    raise InputError(f"{path}: name a file that ends in {', '.join(SUFFIXES)}")
+    return read_drawing(Path(source))
 
 
 def paint_file(
