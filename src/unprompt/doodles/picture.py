@@ -13,7 +13,7 @@ from PIL import Image
 
 from unprompt.colouring_pages.clean import find_lines, hollow
 from unprompt.colouring_pages.skeleton import NEIGHBOURS, Rim, thin
-from unprompt.colouring_pages.strokes import StrokeSettings, strokes
+from unprompt.colouring_pages.strokes import middles
 from unprompt.doodles.drawing import Drawing
 from unprompt.doodles.simplify import without_needless_points
 from unprompt.errors import ConfigError, InputError
@@ -33,11 +33,15 @@ WIDEST = 0.14  # of the longest side: what is darker than the ground and narrowe
 RIM = 0.03  # of the longest side: how far the rim reaches in that shows which ground there is
 FAINTEST = 30.0  # of 255: what differs less from the ground all over is no ink
 LIKELY, SURE = 0.3, 0.5  # of the ink's own strength
+EVEN = 100.0  # of 255: a sheet of one grey is light from here on
+SHEET, FULL, LIT = 0.15, 0.75, 0.55  # a sheet's share of the picture, of its box, and of light within it
+EDGE = 35.0  # of 255: how much darker it is beside a sheet
+EVENED = 0.2  # of the longest side: how far the mean reaches by which uneven light is evened out
 THIN = 0.08  # of the longest side: opaque parts that are nowhere thicker on a side are lines, not a sheet
 HALFTONE = (0.12, 0.45)  # of the ink's strength, neither paper nor line
-SHADED = 0.2  # share of such pixels from which on a picture is no drawing
+SHADED = 0.04  # share of such pixels from which on a picture is no drawing
 SOLID = 2.5  # pens: wider black keeps only its rim
-STEP = 6  # points of each curve
+DOT = 0.3  # of a square as wide as the pen: smaller pieces are dirt
 SLACK = 0.0025  # of the longest side: how far a point may be from the line that stands for it
 
 
@@ -73,7 +77,6 @@ def trace_picture(picture: AnyImage) -> Traced:
     small, scale = _resize(image)
     ink, told = find_ink(small)
     lines = find_lines(ink, LIKELY, SURE)
-    lines = _without_specks(lines)
     if not lines.any():
         return Traced(Drawing(()), 0.0, told)
     traced, pen = trace_lines(lines)
@@ -112,6 +115,8 @@ def find_ink(image: Image.Image) -> tuple[Reals, tuple[str, ...]]:
         under.alpha_composite(image)
         image = under
     rgb = np.asarray(image.convert("RGB")).astype(np.float32)
+    if not np.ptp(rgb, axis=2).any():
+        rgb = rgb[..., :1]  # grey: what holds of one channel holds of all
     difference, dark = _differ_from_ground(rgb)
     if dark:
         told.append("it is light on dark")
@@ -124,49 +129,96 @@ def find_ink(image: Image.Image) -> tuple[Reals, tuple[str, ...]]:
 
 
 def _differ_from_ground(rgb: Reals) -> tuple[Reals, bool]:
-    """How far each pixel is from the ground around it (H, W), 0 to 255; and whether the ground is dark."""
+    """How far each pixel (H, W, channels) is from the ground around it (H, W), 0 to 255; and whether that is
+    dark. What lies beside a light sheet on a dark table does not differ."""
     with needed_for("tracing a picture", "pages", ConfigError):
         from scipy import ndimage
 
     height, width = rgb.shape[:2]
     scale = min(1.0, GROUND_SIDE / max(height, width))
     size = (max(1, round(width * scale)), max(1, round(height * scale)))
-    small = np.asarray(
-        Image.fromarray(rgb.astype(np.uint8)).resize(size, Image.Resampling.BOX), np.float32
-    )
+    small = np.stack([_scaled(channel, size, Image.Resampling.BOX) for channel in rgb.transpose(2, 0, 1)], 2)
     reach = max(3, round(WIDEST * max(size)) | 1)
-    dark = _has_dark_ground(small, reach)
-    nearest = ndimage.grey_opening if dark else ndimage.grey_closing
+    sheet = _find_sheet(small.mean(2), reach)
+    if sheet is not None:
+        # The table gets the colour of the paper that is nearest.
+        nearest = ndimage.distance_transform_edt(~sheet, return_distances=False, return_indices=True)
+        small[~sheet] = small[tuple(nearest)][~sheet]
+    dark = sheet is None and _has_dark_ground(small.mean(2))
+    take = ndimage.grey_opening if dark else ndimage.grey_closing
     ground = np.empty_like(rgb)
-    for channel in range(3):
-        level = nearest(ndimage.median_filter(small[..., channel], 3), size=(reach, reach))
-        level = ndimage.uniform_filter(level, max(3, reach // 2))
-        large = Image.fromarray(level).resize((width, height), Image.Resampling.BILINEAR)
-        ground[..., channel] = np.asarray(large)
+    for channel in range(rgb.shape[2]):
+        # In a shadow the ground is as dark as the shadow, as a window fits into it.
+        level = take(ndimage.median_filter(small[..., channel], 3), size=(reach, reach))
+        ground[..., channel] = _scaled(level, (width, height), Image.Resampling.BILINEAR)
     away = rgb - ground if dark else ground - rgb
-    # A shadow darkens all channels alike and by a share of the light; ink takes nearly all of it.
+    # A shadow takes a share of the light, and ink nearly all of it.
     room = 255 - ground if dark else ground
-    share = 255 * away / np.maximum(room, 64)
-    return np.maximum(share.max(2), 0), dark
+    difference = np.maximum((255 * away / np.maximum(room, 80)).max(2), 0)
+    if sheet is not None:
+        difference[_scaled(sheet.astype(np.float32), (width, height), Image.Resampling.BILINEAR) < 0.9] = 0
+    return difference, dark
 
 
-def _has_dark_ground(small: Reals, reach: int) -> bool:
-    """Whether a picture (H, W, 3) is light on dark: by what is at its rim, and by what is thick."""
-    grey = small.mean(2)
+def _scaled(channel: Reals, size: tuple[int, int], way: Image.Resampling) -> Reals:
+    return np.asarray(Image.fromarray(channel).resize(size, way), np.float32)
+
+
+def _part(grey: Reals) -> float:
+    """The grey that parts light from dark; one between black and white where all is nearly the same."""
     level = _otsu(grey)
     light = grey > level
-    if light.all() or not light.any():
-        return bool(grey.mean() < 100)
-    rim = max(1, round(RIM * max(light.shape)))
-    at_rim = np.ones_like(light)
-    at_rim[rim:-rim, rim:-rim] = False
-    share = float(light[at_rim].mean())
-    thick_light, thick_dark = _thickness(light), _thickness(~light)
-    if share > 0.5:
-        # Light at the rim: dark ground only where light is nothing but lines there.
-        return False if thick_light * 2 >= thick_dark or share > 0.8 else True
-    # A light sheet on a dark table is thick, light lines are not.
-    return thick_light * 2 < 0.6 * reach * 2 or thick_light < 0.5 * thick_dark
+    if light.all() or not light.any() or grey[light].mean() - grey[~light].mean() < FAINTEST:
+        return EVEN
+    return level
+
+
+def _find_sheet(grey: Reals, reach: int) -> Mask | None:
+    """A sheet of paper (H, W) that is lighter than what it lies on, without its rim; None: the picture's all."""
+    from scipy import ndimage
+
+    light = grey > _part(grey)
+    if light[_rim_of(light)].mean() > 0.5:
+        return None
+    closed = ndimage.binary_closing(np.pad(light, reach), np.ones((reach, reach)))[reach:-reach, reach:-reach]
+    labels, count = ndimage.label(closed)
+    if not count:
+        return None
+    sheet = ndimage.binary_fill_holes(labels == 1 + int(np.bincount(labels.ravel())[1:].argmax()))
+    rows, columns = (np.flatnonzero(sheet.any(axis)) for axis in (1, 0))
+    box = (rows[-1] + 1 - rows[0]) * (columns[-1] + 1 - columns[0])
+    # What is lit beside a shadow reaches to several sides of the picture.
+    cut_off = sum(bool(side.any()) for side in (sheet[0], sheet[-1], sheet[:, 0], sheet[:, -1]))
+    if sheet.mean() < SHEET or sheet.sum() < FULL * box or light[sheet].mean() < LIT or cut_off > 1:
+        return None
+    inside = ndimage.binary_erosion(sheet, iterations=2, border_value=1)
+    within = inside & ~ndimage.binary_erosion(inside, iterations=3, border_value=1)
+    beside = ndimage.binary_dilation(sheet, iterations=5) & ~ndimage.binary_dilation(sheet, iterations=2)
+    if not within.any() or np.median(grey[within]) - np.median(grey[beside]) < EDGE:
+        return None  # the light falls off slowly
+    return inside
+
+
+def _has_dark_ground(grey: Reals) -> bool:
+    """Whether a picture (H, W) is light on dark: by its rim, and by what is thick."""
+    from scipy import ndimage
+
+    level = _part(grey)
+    if level == EVEN:
+        return bool(np.median(grey) < EVEN)
+    grey = grey - ndimage.gaussian_filter(grey, EVENED * max(grey.shape))  # light falls unevenly
+    light = grey > _otsu(grey)
+    share = float(light[_rim_of(light)].mean())
+    if 0.2 < share < 0.8:
+        return _thickness(light) < _thickness(~light)
+    return share < 0.5
+
+
+def _rim_of(mask: Mask) -> Mask:
+    rim = max(1, round(RIM * max(mask.shape)))
+    found = np.ones_like(mask)
+    found[rim:-rim, rim:-rim] = False
+    return found
 
 
 def _thickness(mask: Mask) -> float:
@@ -198,9 +250,13 @@ def _measure_strength(difference: Reals) -> float:
 
 
 def _check_is_drawing(ink: Reals) -> None:
+    from scipy import ndimage
+
     low, high = HALFTONE
-    half = float(((ink > low) & (ink < high)).mean())
-    if half > SHADED:
+    smooth = ndimage.uniform_filter(ink, 3)  # without the grain of paper and camera
+    beside = ndimage.binary_dilation(smooth >= high, iterations=4)  # where lines have their soft edges
+    shaded = float(((smooth > low) & ~beside).mean())
+    if shaded > SHADED:
         raise InputError(
             "the picture is no drawing: it is shaded all over, as photographs are; take one of lines on paper, "
             "or make its lines first: unprompt page make"
@@ -210,40 +266,26 @@ def _check_is_drawing(ink: Reals) -> None:
 # --- lines become strokes
 
 
-def _without_specks(lines: Mask) -> Mask:
+def trace_lines(lines: Mask) -> tuple[Drawing, float]:
+    """Black lines (H, W) of any width as strokes in the order of a hand, in pixels; and how wide they are."""
+    pen = Rim(lines).measure_stroke(thin(lines))
+    lines = _without_specks(lines, pen)
+    lines = hollow(lines, max(SOLID * pen, 4.0), max(pen, 2.0))
+    slack = SLACK * max(lines.shape)
+    found = [without_needless_points(line, slack) for line in middles(lines)]
+    return Drawing(tuple(order_strokes(found))), pen
+
+
+def _without_specks(lines: Mask, pen: float) -> Mask:
     """The lines without pieces that are much smaller than a dot of the pen."""
     from scipy import ndimage
 
     labels, count = ndimage.label(lines, NEIGHBOURS)
-    if count < 2:
-        return lines
     areas = np.bincount(labels.ravel())
     areas[0] = 0
-    pen = max(1.0, Rim(lines).measure_stroke(thin(lines)))
-    kept = areas >= max(3.0, 0.3 * pen**2)
-    if not kept.any():
-        return lines
+    kept = areas >= min(max(3.0, DOT * pen**2), float(areas.max()))
     found: Mask = kept[labels]
     return found
-
-
-def trace_lines(lines: Mask) -> tuple[Drawing, float]:
-    """Black lines (H, W) of any width as strokes in the order of a hand, in pixels; and how wide they are."""
-    pen = Rim(lines).measure_stroke(thin(lines))
-    lines = hollow(lines, max(SOLID * pen, 4.0), max(pen, 2.0))
-    curves = strokes(lines, StrokeSettings()).curves
-    slack = SLACK * max(lines.shape)
-    found = [without_needless_points(flatten(curve.astype(np.float64)), slack) for curve in curves]
-    found = [stroke[:1] if np.ptp(stroke, axis=0).max() < 0.5 else stroke for stroke in found]
-    return Drawing(tuple(order_strokes(found))), pen
-
-
-def flatten(curve: Points, steps: int = STEP) -> Points:
-    """Points (1 + `steps` K, 2) along K cubic Bézier segments that follow each other (1 + 3 K, 2)."""
-    t = np.arange(1, steps + 1)[:, None] / steps
-    p0, p1, p2, p3 = curve[:-1:3, None], curve[1::3, None], curve[2::3, None], curve[3::3, None]
-    points = (1 - t) ** 3 * p0 + 3 * t * (1 - t) ** 2 * p1 + 3 * t**2 * (1 - t) * p2 + t**3 * p3
-    return np.concatenate([curve[:1], points.reshape(-1, 2)])
 
 
 def order_strokes(found: list[Points]) -> list[Points]:
