@@ -273,6 +273,7 @@ def trace_lines(lines: Mask) -> tuple[Drawing, float]:
     lines = hollow(lines, max(SOLID * pen, 4.0), max(pen, 2.0))
     slack = SLACK * max(lines.shape)
     found = [without_needless_points(line, slack) for line in middles(lines)]
+    found = [line[:1] if np.ptp(line, axis=0).max() < pen / 4 else line for line in found]
     return Drawing(tuple(order_strokes(found))), pen
 
 
