@@ -215,7 +215,9 @@ def test_scripts_pictures_and_other_files_are_passed_over() -> None:
 
 
 def test_a_document_type_alone_is_no_harm() -> None:
-    head = '<!DOCTYPE svg PUBLIC "-//W3C//DTD SVG 1.1//EN" "http://www.w3.org/Graphics/SVG/1.1/DTD/svg11.dtd">'
+    head = (
+        '<!DOCTYPE svg PUBLIC "-//W3C//DTD SVG 1.1//EN" "http://www.w3.org/Graphics/SVG/1.1/DTD/svg11.dtd">'
+    )
     assert drawing_of_svg(f'{head}<svg {NAMES}><line x2="1" stroke="red"/></svg>'.encode()).strokes
 
 
@@ -264,7 +266,9 @@ def test_wrong_geometry_is_told(body: str, said: str) -> None:
     assert said in str(raised.value)
 
 
-@pytest.mark.parametrize("content", [b"", b"<html/>", b"<svg", b"\x89PNG\r\n", b"\xff\xfe<\x00", b"<a>&b;</a>"])
+@pytest.mark.parametrize(
+    "content", [b"", b"<html/>", b"<svg", b"\x89PNG\r\n", b"\xff\xfe<\x00", b"<a>&b;</a>"]
+)
 def test_what_is_no_svg_is_told(content: bytes, tmp_path: Path) -> None:
     path = tmp_path / "a.svg"
     path.write_bytes(content)

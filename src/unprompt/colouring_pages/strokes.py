@@ -97,7 +97,9 @@ def strokes(lines: Mask, settings: StrokeSettings | None = None) -> LineDrawing:
     size = (float(lines.shape[1]), float(lines.shape[0]))
     dots, samples, corners = _trace(lines, settings)
     curves = tuple(np.repeat(dot[None], 4, 0).astype(np.float32) for dot in dots)
-    return LineDrawing(size, curves if samples is None else curves + _fit(samples, corners, settings.tolerance))
+    return LineDrawing(
+        size, curves if samples is None else curves + _fit(samples, corners, settings.tolerance)
+    )
 
 
 def middles(lines: Mask, settings: StrokeSettings | None = None) -> tuple[Points, ...]:

@@ -26,7 +26,9 @@ def read_canvas(sent: Any) -> Drawing:
     if not isinstance(sent, list):
         raise InputError(f"the strokes are {_called(sent)}; {FORM}")
     if len(sent) > MOST_STROKES:
-        raise InputError(f"{len(sent):,} strokes are more than a hand draws, at most {MOST_STROKES:,} are read")
+        raise InputError(
+            f"{len(sent):,} strokes are more than a hand draws, at most {MOST_STROKES:,} are read"
+        )
     strokes, left = [], MOST_POINTS
     for number, stroke in enumerate(sent, 1):
         points = stroke.get("points") if isinstance(stroke, dict) else stroke

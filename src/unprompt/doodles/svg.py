@@ -41,7 +41,16 @@ UNDRAWN = frozenset(
 )
 NOTHING = ("none", "transparent")
 PAPER = ("white", "#fff", "#ffffff", "rgb(255,255,255)", "#ffff", "#ffffffff", "snow", "ivory")
-UNITS = {"": 1.0, "px": 1.0, "pt": 4 / 3, "pc": 16.0, "in": 96.0, "cm": 96 / 2.54, "mm": 96 / 25.4, "em": 16.0}
+UNITS = {
+    "": 1.0,
+    "px": 1.0,
+    "pt": 4 / 3,
+    "pc": 16.0,
+    "in": 96.0,
+    "cm": 96 / 2.54,
+    "mm": 96 / 25.4,
+    "em": 16.0,
+}
 SAME = np.array([[1.0, 0, 0], [0, 1.0, 0]])
 
 _Waiting: TypeAlias = "tuple[_Element, Matrix, _Style, int]"  # to be drawn, with what it inherits
@@ -316,10 +325,10 @@ def _length(said: Mapping[str, str], name: str, default: float = 0.0) -> float:
         return default
     match = re.fullmatch(r"([-+]?(?:\d+\.?\d*|\.\d+)(?:[eE][-+]?\d+)?)\s*([a-z%]*)", text)
     if not match or (match[2] != "%" and match[2] not in UNITS):
-        raise InputError(f"{name}=\"{text[:40]}\" is no length")
+        raise InputError(f'{name}="{text[:40]}" is no length')
     value = float(match[1]) * UNITS.get(match[2], 1.0)
     if not abs(value) <= 1e7:
-        raise InputError(f"{name}=\"{text[:40]}\" is beyond 10,000,000")
+        raise InputError(f'{name}="{text[:40]}" is beyond 10,000,000')
     return value
 
 

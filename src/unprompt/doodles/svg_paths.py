@@ -149,9 +149,7 @@ class _Pen:
         self.place = points[-1]
         self.curve = ""
 
-    def _arc_to(
-        self, rx: float, ry: float, degrees: float, large: bool, sweep: bool, end: Points
-    ) -> None:
+    def _arc_to(self, rx: float, ry: float, degrees: float, large: bool, sweep: bool, end: Points) -> None:
         """SVG 1.1, appendix F.6: from two ends to a centre and angles; then quarters or less as cubics."""
         rx, ry = abs(rx), abs(ry)
         if not (rx and ry) or (end == self.place).all():
