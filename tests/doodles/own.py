@@ -1,73 +1,38 @@
-"""Doodles of our own to test with, where real ones are, and how far two drawings are from each other."""
+"""Doodles of our own, for tests."""
 
 from __future__ import annotations
 
-import os
-from pathlib import Path
+import math
 
-import numpy as np
-import pytest
-
-from unprompt.doodles.drawing import Drawing
-from unprompt.doodles.simplify import resample
+from unprompt.doodles.drawing import Doodle, Drawing
 
 
-def ring(x: float, y: float, radius: float, start: float = -1.5) -> list[tuple[float, float]]:
-    turns = start + np.linspace(0, 2 * np.pi, 25)
-    return [(x + radius * float(np.cos(t)), y + radius * float(np.sin(t))) for t in turns]
+def circle(x: float, y: float, radius: float, points: int = 24) -> list[tuple[float, float]]:
+    """A closed line."""
+    turns = [2 * math.pi * n / points for n in range(points + 1)]
+    return [(x + radius * math.cos(turn), y + radius * math.sin(turn)) for turn in turns]
 
 
+SUN = Drawing((circle(50, 50, 20), *([(50 + 25 * x, 50 + 25 * y), (50 + 45 * x, 50 + 45 * y)] for x, y in (
+    (1, 0), (0.7, 0.7), (0, 1), (-0.7, 0.7), (-1, 0), (-0.7, -0.7), (0, -1), (0.7, -0.7)))))  # fmt: skip
 HOUSE = Drawing(
     (
-        [(40, 110), (40, 220), (200, 220), (200, 110)],
-        [(20, 120), (120, 30), (220, 120)],
-        [(100, 220), (100, 160), (140, 160), (140, 220)],
-        [(160, 130), (180, 130), (180, 150), (160, 150), (160, 130)],
+        [(10, 50), (10, 100), (90, 100), (90, 50)],
+        [(0, 50), (50, 5), (100, 50), (0, 50)],
+        [(40, 100), (40, 70), (60, 70), (60, 100)],
     )
 )
-FACE = Drawing((ring(100, 100, 90), ring(65, 75, 12), ring(135, 75, 12), [(60, 130), (100, 155), (140, 130)]))
-FISH = Drawing(
-    (
-        [(10, 60), (50, 20), (110, 15), (160, 60), (110, 105), (50, 100), (10, 60)],
-        [(160, 60), (220, 20), (205, 60), (220, 100), (160, 60)],
-        ring(45, 52, 5),
-    )
+LADDER = Drawing(
+    ([(20, 0), (20, 100)], [(50, 0), (50, 100)], *([(20, y), (50, y)] for y in (15, 35, 55, 75)))
 )
-STICK_FIGURE = Drawing(
-    (
-        ring(60, 30, 25),
-        [(60, 55), (60, 150)],
-        [(10, 90), (60, 75), (110, 90)],
-        [(20, 220), (60, 150), (100, 220)],
-    )
-)
-OWN = {"house": HOUSE, "face": FACE, "fish": FISH, "stick figure": STICK_FIGURE}
+FACE = Drawing((circle(50, 50, 45), [(35, 40)], [(65, 40)], [(30, 65), (50, 75), (70, 65)]))
+BY_WORD = {"face": FACE, "house": HOUSE, "ladder": LADDER, "sun": SUN}
 
 
-def quickdraw() -> Path:
-    """The folder of real drawings, or skip the test saying why."""
-    folder = os.environ.get("UNPROMPT_QUICKDRAW")
-    if not folder or not (Path(folder) / "drawings").is_dir():
-        pytest.skip(
-            "$UNPROMPT_QUICKDRAW does not name a folder with drawings/train.ndjson.gz of Quick, Draw!"
-        )
-    return Path(folder)
-
-
-def distances(one: Drawing, other: Drawing) -> tuple[float, float]:
-    """The mean way from the lines of each drawing to the other's, where `one`'s longest side is 255."""
-    from scipy.spatial import cKDTree
-
-    low, high = one.bounds
-    unit = 255 / float((high - low).max())
-    first, second = (
-        np.concatenate([resample(stroke, 1.0) for stroke in drawing.moved(unit).strokes])
-        for drawing in (one, other)
-    )
-    return float(cKDTree(second).query(first)[0].mean()), float(cKDTree(first).query(second)[0].mean())
-
-
-def assert_same(one: Drawing, other: Drawing) -> None:
-    assert len(one.strokes) == len(other.strokes)
-    for stroke, again in zip(one.strokes, other.strokes, strict=True):
-        assert np.array_equal(stroke, again)
+def doodles(copies: int = 1) -> list[Doodle]:
+    """Each of them so often, with its word."""
+    return [
+        Doodle(f"{word}-{copy}", drawing.moved(1 + copy), word)
+        for copy in range(copies)
+        for word, drawing in BY_WORD.items()
+    ]

@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from tests.doodles.own import OWN, assert_same, distances, quickdraw
+from tests.doodles.near import OWN, assert_same, distances, quickdraw
 from unprompt.doodles.binary import read_binary
 from unprompt.doodles.bitmaps import read_bitmaps, trace_bitmaps
 from unprompt.doodles.drawing import Drawing

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from tests.doodles.own import FACE, HOUSE, OWN, distances, quickdraw
+from tests.doodles.near import FACE, HOUSE, OWN, distances, quickdraw
 from unprompt.doodles.drawing import Drawing
 from unprompt.doodles.ink import ink
 from unprompt.doodles.ndjson import read_ndjson

@@ -13,7 +13,7 @@ import polars as pl
 import pytest
 from PIL import Image
 
-from tests.doodles.own import FACE, FISH, HOUSE, OWN, distances, quickdraw
+from tests.doodles.near import FACE, FISH, HOUSE, OWN, distances, quickdraw
 from tests.doodles.test_files import GOOD, bitmap_of, pack, write_lines
 from unprompt.doodles.drawing import Drawing
 from unprompt.doodles.ink import picture_of

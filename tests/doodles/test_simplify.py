@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tests.doodles.own import OWN, quickdraw
+from tests.doodles.near import OWN, quickdraw
 from unprompt.doodles.drawing import Drawing
 from unprompt.doodles.ndjson import read_ndjson
 from unprompt.doodles.simplify import resample, simplified, without_needless_points

@@ -29,7 +29,7 @@ from unprompt.doodles.layouts import TEST, TRAIN, VALIDATION
 from unprompt.doodles.ndjson import read_ndjson
 from unprompt.doodles.read import Unit, find_units
 from unprompt.doodles.simplify import SIDE, simplified
-from unprompt.doodles.warps import warp
+from unprompt.doodles.warps import lay_out, warp
 from unprompt.errors import InputError
 from unprompt.progress import Progress, silent
 from unprompt.records import Problem
@@ -302,7 +302,9 @@ def draw_row(row: _Row, settings: DoodleSetSettings) -> Drawing:
         return row.doodle.drawing
     random = np.random.Generator(np.random.PCG64(derive_seed(settings.seed, "copy", row.key)))
     mirror = settings.mirror and not SIDES.search(f"{row.doodle.caption} {row.doodle.word}")
-    return simplified(warp(row.doodle.drawing, random, settings.warp, mirror), 0.5)
+    points, stroke = warp(lay_out(row.doodle.drawing), random, settings.warp, mirror)
+    ends = np.flatnonzero(np.diff(stroke)) + 1
+    return simplified(Drawing(tuple(np.split(points, ends))), settings.epsilon / 4)
 
 
 def draw_picture(drawing: Drawing, settings: DoodleSetSettings) -> Image.Image:
