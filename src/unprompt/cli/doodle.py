@@ -4,14 +4,20 @@ from __future__ import annotations
 
 import argparse
 
-from unprompt.cli import doodle_caption, doodle_name, doodle_paint, doodle_train
+from unprompt.cli import doodle_caption, doodle_data, doodle_name, doodle_paint, doodle_train
 
-EXAMPLE = doodle_name.EXAMPLE + doodle_caption.EXAMPLE + doodle_paint.EXAMPLE + doodle_train.EXAMPLE
+EXAMPLE = (
+    doodle_name.EXAMPLE
+    + doodle_caption.EXAMPLE
+    + doodle_paint.EXAMPLE
+    + doodle_data.EXAMPLE
+    + doodle_train.EXAMPLE
+)
 run = doodle_name.run  # an action is required, and brings its own
 
 
 def add(parser: argparse.ArgumentParser) -> None:
     """Declare the actions."""
     actions = parser.add_subparsers(title="actions", metavar="ACTION", required=True)
-    for action in (doodle_name, doodle_caption, doodle_paint, doodle_train):
+    for action in (doodle_name, doodle_caption, doodle_paint, doodle_data, doodle_train):
         action.add(actions)

@@ -12,6 +12,7 @@ from unprompt.doodles.drawing import Doodle
 from unprompt.doodles.name import BATCH, Guess, Namer
 from unprompt.doodles.read import read_doodles
 from unprompt.errors import InputError
+from unprompt.records import Problem
 from unprompt.progress import Progress, silent
 from unprompt.storage.files import write_table
 
@@ -28,7 +29,7 @@ class Named:
 
 def name_all(path: Path, namer: Namer, top: int = 5, progress: Progress = silent) -> Named:
     """Name all drawings of a file or a folder. InputError where there is none that can be read."""
-    problems: list[str] = []
+    problems: list[Problem] = []
     guesses: dict[str, list[Guess]] = {}
     waiting: list[Doodle] = []
 
@@ -42,18 +43,19 @@ def name_all(path: Path, namer: Namer, top: int = 5, progress: Progress = silent
 
     for doodle in read_doodles(path, problems):
         if not doodle.drawing.strokes:
-            problems.append(f"{doodle.key} is empty: nothing is drawn there")
+            problems.append(Problem(doodle.key, path.name, "is empty: nothing is drawn there"))
         elif doodle.key in guesses or any(one.key == doodle.key for one in waiting):
-            problems.append(f"{doodle.key} is there twice; the first one is named")
+            problems.append(Problem(doodle.key, path.name, "is there twice; the first one is named"))
         else:
             waiting.append(doodle)
         if len(waiting) == BATCH:
             name()
     if waiting:
         name()
+    told = tuple(f"{problem.image_id}: {problem.problem}" for problem in problems)
     if not guesses:
-        raise InputError(problems[0] if problems else f"{path} holds no drawings")
-    return Named(guesses, tuple(problems))
+        raise InputError(told[0] if told else f"{path} holds no drawings")
+    return Named(guesses, told)
 
 
 def write_names(path: Path, guesses: Mapping[str, list[Guess]]) -> None:
