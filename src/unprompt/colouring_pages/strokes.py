@@ -94,21 +94,43 @@ def strokes(lines: Mask, settings: StrokeSettings | None = None) -> LineDrawing:
     they are as large when drawn with lines as wide as they were. InputError where `lines` are no bool array.
     """
     settings = settings or StrokeSettings()
-    lines = check_lines(lines)
     size = (float(lines.shape[1]), float(lines.shape[0]))
+    dots, samples, corners = _trace(lines, settings)
+    curves = tuple(np.repeat(dot[None], 4, 0).astype(np.float32) for dot in dots)
+    return LineDrawing(
+        size, curves if samples is None else curves + _fit(samples, corners, settings.tolerance)
+    )
+
+
+def middles(lines: Mask, settings: StrokeSettings | None = None) -> tuple[Points, ...]:
+    """The middle of each black line (H, W) as points (K, 2) close to each other, in pixels; a dot is one.
+
+    What `strokes` fits its curves to. InputError where `lines` are no bool array.
+    """
+    dots, samples, _ = _trace(lines, settings or StrokeSettings())
+    found = [dot[None] for dot in dots]
+    if samples is not None:
+        ways = zip(samples.first.tolist(), samples.last.tolist(), strict=True)
+        found += [samples.places[first : last + 1] for first, last in ways]
+    return tuple(found)
+
+
+def _trace(lines: Mask, settings: StrokeSettings) -> tuple[Points, _Samples | None, NDArray[np.bool_]]:
+    """The dots (D, 2) of black lines, points along all others, None without any, and which are corners."""
+    lines = check_lines(lines)
+    nothing = np.zeros(0, bool)
     thinned = thin(lines)
     rim = Rim(lines)
     stroke = rim.measure_stroke(thinned)
     if not stroke:
-        return LineDrawing(size, ())
+        return np.zeros((0, 2)), None, nothing
     thinned, rims = _outline_dots(lines, thinned, stroke)
     skeleton = prune(dissolve(trace_skeleton(thinned)), rim, settings.spur * max(stroke, 3.0))
     skeleton = _trim(_join_crossings(skeleton, rim), rim)
-    alone = skeleton.nodes[skeleton.degrees() == 0].astype(np.float32)
-    dots = tuple(np.repeat(place[None], 4, 0) for place in alone)
+    dots = skeleton.nodes[skeleton.degrees() == 0]
     skeleton = _add_rings(skeleton, rims)
     if not skeleton.paths:
-        return LineDrawing(size, dots)
+        return dots, None, nothing
     step = max(1.25, stroke / 5)
     chains = _go_on(skeleton, settings.straight, max(5.0, 1.5 * stroke))
     samples = _sample(_straighten(skeleton, chains), chains, step)
@@ -117,8 +139,7 @@ def strokes(lines: Mask, settings: StrokeSettings | None = None) -> LineDrawing:
     corners = _find_corners(samples, settings.corner, arm)
     samples = _sharpen(samples, corners, arm, stroke)
     spread = max(1.2, settings.smoothing * stroke) / step  # a round of smoothing has a variance of one half
-    samples = _smooth(samples, corners, int(np.ceil(2 * spread**2)))
-    return LineDrawing(size, dots + _fit(samples, corners, settings.tolerance))
+    return dots, _smooth(samples, corners, int(np.ceil(2 * spread**2))), corners
 
 
 def _outline_dots(lines: Mask, thinned: Mask, stroke: float) -> tuple[Mask, list[Points]]:

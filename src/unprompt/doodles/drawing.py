@@ -75,7 +75,7 @@ class Doodle:
     """A drawing of a set, with what is known of it.
 
     `key`: its name in the set. `word`: what it was to show, "" where that is not known. `recognised`: whether
-    the game's network guessed it. `country`: two letters.
+    the game's network guessed it. `country`: two letters. `caption`: what somebody said of it, in words.
     """
 
     key: str
@@ -83,6 +83,7 @@ class Doodle:
     word: str = ""
     country: str = ""
     recognised: bool | None = None
+    caption: str = ""
 
 
 def joined(drawings: Sequence[Drawing]) -> Drawing:
@@ -93,7 +94,7 @@ def joined(drawings: Sequence[Drawing]) -> Drawing:
 def _points(stroke: ArrayLike, number: int) -> Points:
     try:
         points = np.array(stroke, float)
-    except (TypeError, ValueError) as error:
+    except (TypeError, ValueError, OverflowError) as error:
         raise InputError(f"stroke {number} of a drawing is no list of points: {error}") from error
     if points.ndim != 2 or points.shape[1] != 2 or not len(points):
         raise InputError(f"stroke {number} of a drawing has shape {points.shape}, not (points, 2)")

@@ -112,6 +112,20 @@ def write_pair_part(path: Path, part: PairPart, columns: PairColumns = PAIR_COLU
     _write_columns(path, table, dictionary=[])
 
 
+def write_text_part(
+    path: Path, ids: Sequence[str], images: Sequence[tuple[bytes, str]], texts: Sequence[str]
+) -> None:
+    """Write one part of pictures, as (bytes, name of the file), with a text each, whole or not at all."""
+    import pyarrow as pa
+
+    table = {
+        "imgId": pa.array(ids, pa.string()),
+        IMAGE: _image_column(*_unzip(images)),
+        "text": pa.array(texts, pa.string()),
+    }
+    _write_columns(path, table, dictionary=[])
+
+
 def _unzip(pictures: Sequence[tuple[bytes, str]]) -> tuple[list[bytes], list[str]]:
     return [content for content, _ in pictures], [name for _, name in pictures]
 

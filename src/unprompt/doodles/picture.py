@@ -1,0 +1,316 @@
+"""Any picture of a drawing becomes strokes: a photograph of paper, a scan, white on black, a thick pen.
+
+The ground is estimated wherever it is, what differs from it is ink, ink is thinned to its middle and traced.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+from PIL import Image
+
+from unprompt.colouring_pages.clean import find_lines, hollow
+from unprompt.colouring_pages.skeleton import NEIGHBOURS, Rim, thin
+from unprompt.colouring_pages.strokes import middles
+from unprompt.doodles.drawing import Drawing
+from unprompt.doodles.simplify import without_needless_points
+from unprompt.errors import ConfigError, InputError
+from unprompt.storage.images import AnyImage, image_of
+from unprompt.storage.packages import needed_for
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    Mask = NDArray[np.bool_]
+    Reals = NDArray[np.float32]
+    Points = NDArray[np.float64]
+
+LARGEST, SMALLEST = 400, 224  # pixels of the longest side at which a picture is looked at
+GROUND_SIDE = 128  # pixels of the longest side at which the ground is estimated
+WIDEST = 0.14  # of the longest side: what is darker than the ground and narrower than this is ink
+RIM = 0.03  # of the longest side: how far the rim reaches in that shows which ground there is
+FAINTEST = 30.0  # of 255: what differs less from the ground all over is no ink
+LIKELY, SURE = 0.3, 0.5  # of the ink's own strength
+EVEN = 100.0  # of 255: a sheet of one grey is light from here on
+SHEET, FULL, LIT = 0.15, 0.75, 0.55  # a sheet's share of the picture, of its box, and of light within it
+EDGE = 35.0  # of 255: how much darker it is beside a sheet
+EVENED = 0.2  # of the longest side: how far the mean reaches by which uneven light is evened out
+THIN = 0.08  # of the longest side: opaque parts that are nowhere thicker on a side are lines, not a sheet
+HALFTONE = (0.12, 0.45)  # of the ink's strength, neither paper nor line
+SHADED = 0.04  # share of such pixels from which on a picture is no drawing
+SOLID = 2.5  # pens: wider black keeps only its rim
+DOT = 0.3  # of a square as wide as the pen: smaller pieces are dirt
+SLACK = 0.0025  # of the longest side: how far a point may be from the line that stands for it
+
+
+@dataclass(frozen=True, eq=False)
+class Traced:
+    """What was found in a picture: its strokes, in pixels of the picture, and how wide the pen was there.
+
+    `told`: what was done to the picture, in sentences. No ink at all gives a drawing without strokes.
+    """
+
+    drawing: Drawing
+    pen: float
+    told: tuple[str, ...] = ()
+
+
+def read_picture(picture: AnyImage) -> Drawing:
+    """The strokes of a picture, in its pixels. InputError where nothing is drawn on it, and for photographs.
+
+    UnreadableImageError for what is no picture at all.
+    """
+    drawing = trace_picture(picture).drawing
+    if not drawing.strokes:
+        raise InputError("the picture is empty: nothing on it differs from its ground; draw something first")
+    return drawing
+
+
+def trace_picture(picture: AnyImage) -> Traced:
+    """The strokes of a picture, the pen's width and what was done; an empty sheet has no strokes.
+
+    InputError for a picture that is shaded all over, as photographs of other things than paper are.
+    """
+    image = image_of(picture, alpha=True)
+    small, scale = _resize(image)
+    ink, told = find_ink(small)
+    lines = find_lines(ink, LIKELY, SURE)
+    if not lines.any():
+        return Traced(Drawing(()), 0.0, told)
+    traced, pen = trace_lines(lines)
+    return Traced(traced.moved(1 / scale), pen / scale, told)
+
+
+def _resize(image: Image.Image) -> tuple[Image.Image, float]:
+    """The picture at a size that lines can be traced at, and how many times larger it is."""
+    longest = max(image.size)
+    scale = min(LARGEST / longest, 1.0) if longest > SMALLEST else SMALLEST / longest
+    if scale == 1:
+        return image, scale
+    size = (max(1, round(image.width * scale)), max(1, round(image.height * scale)))
+    way = Image.Resampling.BICUBIC if scale > 1 else Image.Resampling.BOX
+    return image.resize(size, way, reducing_gap=None if scale > 1 else 2.0), scale
+
+
+# --- what is ink
+
+
+def find_ink(image: Image.Image) -> tuple[Reals, tuple[str, ...]]:
+    """How much each pixel differs from the ground: (H, W), 0 paper, 1 as the ink is; and what was done.
+
+    All 0 where nothing differs enough. InputError for a picture that is no drawing.
+    """
+    told: list[str] = []
+    if image.mode == "RGBA":
+        alpha = np.asarray(image)[..., 3]
+        opaque = alpha >= 128
+        if not opaque.any():
+            return np.zeros(alpha.shape, np.float32), ("it is transparent all over",)
+        if _thickness(opaque) <= THIN * max(alpha.shape):
+            return alpha.astype(np.float32) / 255, ("its ground is transparent",)
+        rgb = np.asarray(image)[..., :3]
+        under = Image.new("RGBA", image.size, tuple(int(v) for v in np.median(rgb[opaque], 0)))
+        under.alpha_composite(image)
+        image = under
+    rgb = np.asarray(image.convert("RGB")).astype(np.float32)
+    if not np.ptp(rgb, axis=2).any():
+        rgb = rgb[..., :1]  # grey: what holds of one channel holds of all
+    difference, dark = _differ_from_ground(rgb)
+    if dark:
+        told.append("it is light on dark")
+    strength = _measure_strength(difference)
+    if strength < FAINTEST:
+        return np.zeros(difference.shape, np.float32), tuple(told)
+    ink = np.minimum(difference / np.float32(strength), 1)
+    _check_is_drawing(ink)
+    return ink, tuple(told)
+
+
+def _differ_from_ground(rgb: Reals) -> tuple[Reals, bool]:
+    """How far each pixel (H, W, channels) is from the ground around it (H, W), 0 to 255; and whether that is
+    dark. What lies beside a light sheet on a dark table does not differ."""
+    with needed_for("tracing a picture", "pages", ConfigError):
+        from scipy import ndimage
+
+    height, width = rgb.shape[:2]
+    scale = min(1.0, GROUND_SIDE / max(height, width))
+    size = (max(1, round(width * scale)), max(1, round(height * scale)))
+    small = np.stack([_scaled(channel, size, Image.Resampling.BOX) for channel in rgb.transpose(2, 0, 1)], 2)
+    reach = max(3, round(WIDEST * max(size)) | 1)
+    sheet = _find_sheet(small.mean(2), reach)
+    if sheet is not None:
+        # The table gets the colour of the paper that is nearest.
+        nearest = ndimage.distance_transform_edt(~sheet, return_distances=False, return_indices=True)
+        small[~sheet] = small[tuple(nearest)][~sheet]
+    dark = sheet is None and _has_dark_ground(small.mean(2))
+    take = ndimage.grey_opening if dark else ndimage.grey_closing
+    ground = np.empty_like(rgb)
+    for channel in range(rgb.shape[2]):
+        # In a shadow the ground is as dark as the shadow, as a window fits into it.
+        level = take(ndimage.median_filter(small[..., channel], 3), size=(reach, reach))
+        ground[..., channel] = _scaled(level, (width, height), Image.Resampling.BILINEAR)
+    away = rgb - ground if dark else ground - rgb
+    # A shadow takes a share of the light, and ink nearly all of it.
+    room = 255 - ground if dark else ground
+    difference = np.maximum((255 * away / np.maximum(room, 80)).max(2), 0)
+    if sheet is not None:
+        difference[_scaled(sheet.astype(np.float32), (width, height), Image.Resampling.BILINEAR) < 0.9] = 0
+    return difference, dark
+
+
+def _scaled(channel: Reals, size: tuple[int, int], way: Image.Resampling) -> Reals:
+    return np.asarray(Image.fromarray(channel).resize(size, way), np.float32)
+
+
+def _part(grey: Reals) -> float:
+    """The grey that parts light from dark; one between black and white where all is nearly the same."""
+    level = _otsu(grey)
+    light = grey > level
+    if light.all() or not light.any() or grey[light].mean() - grey[~light].mean() < FAINTEST:
+        return EVEN
+    return level
+
+
+def _find_sheet(grey: Reals, reach: int) -> Mask | None:
+    """A sheet of paper (H, W) that is lighter than what it lies on, without its rim; None: the picture's all."""
+    from scipy import ndimage
+
+    light = grey > _part(grey)
+    if light[_rim_of(light)].mean() > 0.5:
+        return None
+    closed = ndimage.binary_closing(np.pad(light, reach), np.ones((reach, reach)))[reach:-reach, reach:-reach]
+    labels, count = ndimage.label(closed)
+    if not count:
+        return None
+    sheet = ndimage.binary_fill_holes(labels == 1 + int(np.bincount(labels.ravel())[1:].argmax()))
+    rows, columns = (np.flatnonzero(sheet.any(axis)) for axis in (1, 0))
+    box = (rows[-1] + 1 - rows[0]) * (columns[-1] + 1 - columns[0])
+    # What is lit beside a shadow reaches to several sides of the picture.
+    cut_off = sum(bool(side.any()) for side in (sheet[0], sheet[-1], sheet[:, 0], sheet[:, -1]))
+    if sheet.mean() < SHEET or sheet.sum() < FULL * box or light[sheet].mean() < LIT or cut_off > 1:
+        return None
+    inside = ndimage.binary_erosion(sheet, iterations=2, border_value=1)
+    within = inside & ~ndimage.binary_erosion(inside, iterations=3, border_value=1)
+    beside = ndimage.binary_dilation(sheet, iterations=5) & ~ndimage.binary_dilation(sheet, iterations=2)
+    if not within.any() or np.median(grey[within]) - np.median(grey[beside]) < EDGE:
+        return None  # the light falls off slowly
+    return inside
+
+
+def _has_dark_ground(grey: Reals) -> bool:
+    """Whether a picture (H, W) is light on dark: by its rim, and by what is thick."""
+    from scipy import ndimage
+
+    level = _part(grey)
+    if level == EVEN:
+        return bool(np.median(grey) < EVEN)
+    grey = grey - ndimage.gaussian_filter(grey, EVENED * max(grey.shape))  # light falls unevenly
+    light = grey > _otsu(grey)
+    share = float(light[_rim_of(light)].mean())
+    if 0.2 < share < 0.8:
+        return _thickness(light) < _thickness(~light)
+    return share < 0.5
+
+
+def _rim_of(mask: Mask) -> Mask:
+    rim = max(1, round(RIM * max(mask.shape)))
+    found = np.ones_like(mask)
+    found[rim:-rim, rim:-rim] = False
+    return found
+
+
+def _thickness(mask: Mask) -> float:
+    """The radius of the largest circle that lies within a mask (H, W), in pixels; beyond the border is in."""
+    from scipy import ndimage
+
+    return 0.0 if not mask.any() else float(ndimage.distance_transform_edt(mask).max())
+
+
+def _otsu(values: NDArray[np.floating]) -> float:
+    """The value that parts values into two groups best (Otsu 1979)."""
+    counts, edges = np.histogram(values, 64)
+    middles = (edges[1:] + edges[:-1]) / 2
+    below = np.cumsum(counts).astype(float)
+    sums = np.cumsum(counts * middles)
+    above = below[-1] - below
+    with np.errstate(divide="ignore", invalid="ignore"):
+        between = below * above * (sums / below - (sums[-1] - sums) / above) ** 2
+    return float(edges[1 + int(np.nanargmax(np.nan_to_num(between, nan=-1.0)))])
+
+
+def _measure_strength(difference: Reals) -> float:
+    """How much ink differs from the ground, as most of it does; 0: nothing differs."""
+    some = difference[difference > FAINTEST / 2]
+    if some.size < 4:
+        return 0.0
+    level = _otsu(some)
+    return float(np.percentile(some[some >= level], 60))
+
+
+def _check_is_drawing(ink: Reals) -> None:
+    from scipy import ndimage
+
+    low, high = HALFTONE
+    smooth = ndimage.uniform_filter(ink, 3)  # without the grain of paper and camera
+    beside = ndimage.binary_dilation(smooth >= high, iterations=4)  # where lines have their soft edges
+    shaded = float(((smooth > low) & ~beside).mean())
+    if shaded > SHADED:
+        raise InputError(
+            "the picture is no drawing: it is shaded all over, as photographs are; take one of lines on paper, "
+            "or make its lines first: unprompt page make"
+        )
+
+
+# --- lines become strokes
+
+
+def trace_lines(lines: Mask) -> tuple[Drawing, float]:
+    """Black lines (H, W) of any width as strokes in the order of a hand, in pixels; and how wide they are."""
+    pen = Rim(lines).measure_stroke(thin(lines))
+    lines = _without_specks(lines, pen)
+    lines = hollow(lines, max(SOLID * pen, 4.0), max(pen, 2.0))
+    slack = SLACK * max(lines.shape)
+    found = [without_needless_points(line, slack) for line in middles(lines)]
+    found = [line[:1] if np.ptp(line, axis=0).max() < pen / 4 else line for line in found]
+    return Drawing(tuple(order_strokes(found))), pen
+
+
+def _without_specks(lines: Mask, pen: float) -> Mask:
+    """The lines without pieces that are much smaller than a dot of the pen."""
+    from scipy import ndimage
+
+    labels, count = ndimage.label(lines, NEIGHBOURS)
+    areas = np.bincount(labels.ravel())
+    areas[0] = 0
+    kept = areas >= min(max(3.0, DOT * pen**2), float(areas.max()))
+    found: Mask = kept[labels]
+    return found
+
+
+def order_strokes(found: list[Points]) -> list[Points]:
+    """Strokes in an order in which a hand may have drawn them: the longest first, then always the nearest.
+
+    The pen goes on from where it is to the end of another stroke that is nearest, so that what lies together
+    is drawn together; a stroke is turned round where its other end is nearer.
+    """
+    if not found:
+        return []
+    lengths = [float(np.hypot(*np.diff(stroke, axis=0).T).sum()) for stroke in found]
+    left = set(range(len(found)))
+    at = int(np.argmax(lengths))
+    first = found[at]
+    if tuple(first[-1]) < tuple(first[0]):  # from the left
+        first = first[::-1]
+    ordered = [first]
+    left.remove(at)
+    ends = np.array([[stroke[0], stroke[-1]] for stroke in found])  # (S, 2, 2)
+    while left:
+        rest = sorted(left)
+        gaps = np.hypot(*(ends[rest] - ordered[-1][-1]).transpose(2, 0, 1))  # (R, 2)
+        row, end = divmod(int(gaps.argmin()), 2)
+        at = rest[row]
+        ordered.append(found[at][::-1] if end else found[at])
+        left.remove(at)
+    return ordered
