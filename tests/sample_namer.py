@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Sequence
+from typing import NamedTuple
 
 import numpy as np
 
@@ -14,8 +15,9 @@ SIDE = 24  # pixels at which drawings are compared
 SHARP = 12.0  # of the softmax over cosines
 
 
-@dataclass(frozen=True)
-class Likely:
+class Likely(NamedTuple):
+    """A word, and how probable it is."""
+
     word: str
     probability: float
 
@@ -34,8 +36,12 @@ class SampleNamer:
         self.words = tuple(sample.words[0] for sample in known)
         self._looks = np.stack([look(sample.drawing) for sample in known])  # (N, SIDE * SIDE)
 
+    def probabilities(self, drawings: Sequence[Drawing]) -> np.ndarray:
+        """(N, words)."""
+        likes = np.stack([np.exp(SHARP * (self._looks @ look(drawing))) for drawing in drawings])
+        return (likes / likes.sum(1, keepdims=True)).astype(np.float32)
+
     def name(self, drawing: Drawing, top: int = 5) -> list[Likely]:
         """The most alike words first."""
-        likes = np.exp(SHARP * (self._looks @ look(drawing)))
-        shares = likes / likes.sum()
+        [shares] = self.probabilities([drawing])
         return [Likely(self.words[at], float(shares[at])) for at in np.argsort(-shares)[:top]]

@@ -319,10 +319,10 @@ def test_a_doodle_is_named_and_described(client: httpx.Client) -> None:
     told = answer.json()
     assert told["guesses"][0]["word"] == "cat"
     assert len(told["guesses"]) == 5
-    assert (told["caption"], told["prompt"]) == ("a drawing of a cat", "A photo of a cat")
+    assert (told["caption"], told["prompt"]) == ("a cat", "A photo of a cat")
     known = client.post("/v1/doodle", json={"strokes": CAT, "word": " umbrella ", "top": 1}).json()
     assert [guess["word"] for guess in known["guesses"]] == ["cat"]
-    assert (known["caption"], known["prompt"]) == ("a drawing of an umbrella", "A photo of an umbrella")
+    assert (known["caption"], known["prompt"]) == ("an umbrella", "A photo of an umbrella")
     dot = client.post("/v1/doodle", json={"strokes": [[[3, 4]]]})
     assert dot.status_code == 200, dot.text
 
@@ -361,6 +361,7 @@ def test_what_else_a_doodle_cannot_have_is_told(client: httpx.Client) -> None:
         ({"top": 346}, "top"),
         ({"wrod": "cat"}, "'wrod' (did you mean 'word'?)"),
         ({"strokes": None}, "strokes"),
+        ({"style": "of old"}, "there is no style 'of old'"),
     ):
         answer = client.post("/v1/doodle", json={"strokes": CAT, **wrong})
         assert answer.status_code == 422, said

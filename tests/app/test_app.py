@@ -20,7 +20,9 @@ from unprompt.app.canvas import lines_of
 from unprompt.app.settings import VARIABLE, AppSettings, ServerConfig, current_settings
 from unprompt.app.start import MAIN, check_app_settings, check_port, streamlit_options
 from unprompt.doodles import steps
-from unprompt.doodles.drawing import Drawing
+from unprompt.doodles.nouns import one_of
+from unprompt.doodles.paint import DoodlePainter
+from unprompt.doodles.painters import Made, Order
 from unprompt.doodles.samples import draw_samples
 from unprompt.easy_diffuser.negative import usual_words
 from unprompt.errors import ConfigError, InputError
@@ -330,18 +332,16 @@ class TestDoodles:
     def book(self, app: Any, monkeypatch: pytest.MonkeyPatch) -> Any:
         """The app at the page Doodle to photo; its sketchbook is in the session."""
 
-        def paint(order: steps.PhotoOrder) -> steps.Photos:
-            if "entropy" in order.prompt:
-                raise InputError("entropy cannot be painted")
-            images = (Image.new("RGB", (32, 32), (seed, 0, 0)) for seed in order.seeds)
-            return steps.Photos(tuple(images), (f"painted {order.follow}",))
+        class Flat:
+            name = "flat"
 
-        def trace(image: Image.Image) -> Drawing:
-            if image.width < 10:
-                raise InputError("nothing is drawn on it")
-            return Drawing(([(0, 0), image.size],))
+            def paint(self, order: Order) -> Made:
+                if "entropy" in order.prompt:
+                    raise InputError("entropy cannot be painted")
+                images = [Image.new("RGB", (32, 32), (seed, 0, 0)) for seed in order.seeds]
+                return Made(images, [f"painted {order.config.follow}"])
 
-        given = steps.Steps(SampleNamer(), painter=paint, tracer=trace)
+        given = steps.Steps(SampleNamer(), painter=DoodlePainter(painter=Flat()))
         monkeypatch.setattr(steps, "open_steps", lambda device: given)
         return app.switch_page("doodle_page.py").run()
 
@@ -354,20 +354,21 @@ class TestDoodles:
         guesses = [button for button in at.button if str(button.key).startswith("doodle-guess-")]
         assert len(guesses) == 5
         assert guesses[0].label.startswith("cat · ")
-        assert at.text_input(key="doodle-caption").value == "a drawing of a cat"
+        assert at.text_input(key="doodle-caption").value == "a cat"
         assert at.text_area(key="doodle-prompt").value == "A photo of a cat"
-        second = sketchbook.guesses.words[1][0]
+        second = sketchbook.guesses.words[1].word
         at = at.button(key="doodle-guess-1").click().run()
-        assert at.text_input(key="doodle-caption").value == steps.say_of(second)
-        at = at.text_input(key="doodle-caption").set_value("a drawing of a tiger").run()
+        assert at.text_input(key="doodle-caption").value == one_of(second)
+        at = at.text_input(key="doodle-caption").set_value("a tiger").run()
         assert at.text_area(key="doodle-prompt").value == "A photo of a tiger"
         at = at.text_input(key="doodle-caption").set_value("").run()
-        assert at.text_input(key="doodle-caption").value == "a drawing of a cat"
+        assert at.text_input(key="doodle-caption").value == "a cat"
 
     def test_pictures_are_painted_chosen_and_gone_back_to(self, book: Any) -> None:
         sketchbook = book.session_state["sketchbook"]
         sketchbook.put(lines_of(draw_samples()["Cat"].drawing))
         at = book.run()
+        at = at.number_input(key="doodle-seed").set_value(0).run()
         at = at.segmented_control(key="doodle-variants").set_value(3).run()
         at = at.segmented_control(key="doodle-follow").set_value("exactly").run()
         at = at.button(key="doodle-paint").click().run()
@@ -398,18 +399,26 @@ class TestDoodles:
         assert not at.run().error
 
     def test_a_drawing_on_paper_comes_onto_the_sheet(self, book: Any) -> None:
-        at = book.file_uploader[0].set_value(png("red")).run()
+        pytest.importorskip("scipy")
+        at = book.file_uploader[0].set_value(boxes()).run()
         assert not at.exception
         lines = at.session_state["sketchbook"].canvas.lines
-        assert [line.points for line in lines] == [(80, 80, 920, 920)]
-        small = io.BytesIO()
-        Image.new("RGB", (4, 4)).save(small, "PNG")
-        at = at.file_uploader[0].set_value(("dot.png", small.getvalue(), "image/png")).run()
-        said = [error.value.replace("\\", "") for error in at.error]
-        assert said == ["dot.png cannot be used: nothing is drawn on it"]
-        at = at.file_uploader[0].set_value(("bad.png", b"nothing", "image/png")).run()
-        assert "not a PNG, JPEG or WebP" in at.error[0].value.replace("\\", "")
-        assert at.session_state["sketchbook"].canvas.lines == lines  # what was there stays
+        points = [place for line in lines for place in line.points]
+        assert (min(points[::2]), max(points[::2])) == (80, 920)  # as wide as the sheet allows
+        svg = b'<svg xmlns="http://www.w3.org/2000/svg"><path d="M0 0L50 50" stroke="#000"/></svg>'
+        at = at.file_uploader[0].set_value(("line.svg", svg, "image/svg+xml")).run()
+        (line,) = at.session_state["sketchbook"].canvas.lines
+        assert (line.points[:2], line.points[-2:]) == ((80, 80), (920, 920))
+        for file, said in (
+            (png("white"), "the picture is empty"),
+            (("bad.png", b"nothing", "image/png"), "not a PNG, JPEG or WebP"),
+            (("bad.svg", b'<!DOCTYPE svg [<!ENTITY a "b">]><svg/>', "image/svg+xml"), "entit"),
+        ):
+            at = at.file_uploader[0].set_value(file).run()
+            assert not at.exception
+            assert f"{file[0]} cannot be used: " in at.error[0].value.replace("\\", "")
+            assert said in at.error[0].value.replace("\\", "")
+        assert at.session_state["sketchbook"].canvas.lines == (line,)  # what was there stays
 
     @pytest.mark.usefixtures("one_thread")
     def test_a_drawing_is_sent_to_be_coloured(self, book: Any) -> None:
@@ -426,8 +435,7 @@ class TestDoodles:
         book.session_state["sketchbook"].put(lines_of(draw_samples()["Cat"].drawing))
         at = book.run()
         assert "Nothing here names drawings: say what it is." in html(at)
-        assert at.text_input(key="doodle-caption").value == "a drawing of something"
-        assert not at.file_uploader  # nothing here traces
+        assert at.text_input(key="doodle-caption").value == "something"
 
 
 def red_of(files: tuple[bytes, ...]) -> list[int]:

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from PIL import Image
+from PIL import Image, ImageDraw
 
 from tests.app.visiting import PATIENCE, SIZES, UPLOADER, Visitor, saved, serving, visiting
 from tests.html_pages import open_browser
@@ -19,15 +19,16 @@ from tests.html_pages import open_browser
 pytestmark = pytest.mark.slow
 
 ROOT = Path(__file__).resolve().parents[2]
-# The app with a namer that knows the sample doodles, and a tracer that finds a picture's diagonal.
+# The app with a namer that knows the sample doodles.
 PROGRAM = f"""
 import sys
 sys.path.insert(0, {str(ROOT)!r})
 from tests.sample_namer import SampleNamer
 from unprompt.cli import main
 from unprompt.doodles import steps
-from unprompt.doodles.drawing import Drawing
-given = steps.Steps(SampleNamer(), tracer=lambda image: Drawing(([(0, 0), image.size],)))
+from unprompt.doodles.paint import DoodlePainter
+namer = SampleNamer()
+given = steps.Steps(namer, painter=DoodlePainter(namer=namer))
 steps.open_steps = lambda device: given
 sys.exit(main())
 """
@@ -137,7 +138,7 @@ def test_what_is_drawn_is_named_and_can_be_taken_back(visitor: Visitor) -> None:
     page.get_by_role("button", name="sun · ").wait_for()
     assert page.evaluate("window.scrollY") == before
     wait_for_lines(visitor, 13)
-    expect(page.get_by_label("What it shows")).to_have_value("a drawing of a sun", timeout=PATIENCE)
+    expect(page.get_by_label("What it shows")).to_have_value("a sun", timeout=PATIENCE)
     assert dark(visitor, 0.71, 0.5)
     assert not dark(visitor, 0.5, 0.5)
     # Back and forth, and all at once.
@@ -275,7 +276,10 @@ def test_the_drawing_is_there_after_another_page_and_is_sent_to_be_coloured(visi
 
 
 def test_a_drawing_on_paper_comes_onto_the_sheet(visitor: Visitor, tmp_path: Path) -> None:
-    Image.new("RGB", (60, 60), "white").save(tmp_path / "paper.png")
+    pytest.importorskip("scipy")
+    paper = Image.new("L", (400, 400), 235)
+    ImageDraw.Draw(paper).line((50, 50, 350, 350), fill=40, width=7)
+    paper.save(tmp_path / "paper.png")
     press(visitor, "photo_camera A drawing on paper")
     visitor.page.set_input_files(UPLOADER, tmp_path / "paper.png")
     end = time.monotonic() + PATIENCE / 1000
@@ -283,5 +287,5 @@ def test_a_drawing_on_paper_comes_onto_the_sheet(visitor: Visitor, tmp_path: Pat
         assert time.monotonic() < end, "nothing came onto the sheet"
         visitor.page.wait_for_timeout(100)
     visitor.page.keyboard.press("Escape")
-    ((_, path),) = wait_for_lines(visitor, 1)
-    assert path == "M80 80L920 920"
+    wait_for_lines(visitor, 1)
+    assert dark(visitor, 0.1, 0.1)

@@ -8,15 +8,12 @@ from tests.sample_namer import SampleNamer
 from unprompt.app.canvas import Line, lines_of
 from unprompt.app.sketchbook import KEPT, MOST_WORDS, Painting, Sketchbook, sketchbook_of
 from unprompt.doodles.drawing import Drawing
+from unprompt.doodles.paint_config import DoodlePaint
 from unprompt.doodles.samples import draw_samples
 from unprompt.doodles.steps import Steps
+from unprompt.doodles.wording import negative_prompt_of
 
-STEPS = Steps(
-    namer=SampleNamer(),
-    wording=lambda caption, style: f"{style} of {caption}",
-    negative=lambda style: f"no {style}",
-    styles=("photo", "oil"),
-)
+STEPS = Steps(SampleNamer())
 CAT, HOUSE = (lines_of(draw_samples()[name].drawing) for name in ("Cat", "House"))
 
 
@@ -43,13 +40,13 @@ def painted(book: Sketchbook) -> Painting:
 
 def test_words_follow_the_drawing() -> None:
     book = book_of(CAT)
-    assert book.guesses.words[0][0] == "cat"
-    assert book.caption(STEPS) == "a drawing of a cat"
-    assert book.prompt(STEPS) == "photo of a drawing of a cat"
-    assert book.negative(STEPS) == "no photo"
+    assert book.guesses.words[0].word == "cat"
+    assert book.caption(STEPS) == "a cat"
+    assert book.prompt(STEPS) == "A photo of a cat"
+    assert book.negative(STEPS) == negative_prompt_of("photo")
     book.take(sent(book, HOUSE))
     book.look(STEPS)
-    assert book.caption(STEPS) == "a drawing of a house"
+    assert book.caption(STEPS) == "a house"
 
 
 def test_a_drawing_is_looked_at_once() -> None:
@@ -72,13 +69,13 @@ def test_a_guess_that_is_chosen_corrects_the_caption_and_stays_while_one_draws()
     book = book_of(CAT)
     book.write_caption("a tiger")
     book.choose("umbrella")
-    assert book.caption(STEPS) == "a drawing of an umbrella"
-    assert book.prompt(STEPS) == "photo of a drawing of an umbrella"
+    assert book.caption(STEPS) == "an umbrella"
+    assert book.prompt(STEPS) == "A photo of an umbrella"
     book.take(sent(book, (*CAT, Line(6, (1, 1, 9, 9)))))
     book.look(STEPS)
-    assert book.caption(STEPS) == "a drawing of an umbrella"
+    assert book.caption(STEPS) == "an umbrella"
     book.choose("umbrella")
-    assert book.caption(STEPS) == "a drawing of a cat"
+    assert book.caption(STEPS) == "a cat"
 
 
 def test_what_is_written_is_kept_until_it_is_emptied() -> None:
@@ -86,17 +83,20 @@ def test_what_is_written_is_kept_until_it_is_emptied() -> None:
     book.write_prompt(" an  old cat ")
     assert book.prompt(STEPS) == "an old cat"
     book.write_caption("a tiger")  # the prompt follows the caption again
-    assert (book.caption(STEPS), book.prompt(STEPS)) == ("a tiger", "photo of a tiger")
+    assert (book.caption(STEPS), book.prompt(STEPS)) == ("a tiger", "A photo of a tiger")
     book.write_caption("  ")
-    assert book.caption(STEPS) == "a drawing of a cat"
+    assert book.caption(STEPS) == "a cat"
     book.write_prompt("x" * 2 * MOST_WORDS)
     assert len(book.prompt(STEPS)) == MOST_WORDS
     book.write_prompt("")
-    assert book.prompt(STEPS) == "photo of a drawing of a cat"
+    assert book.prompt(STEPS) == "A photo of a cat"
     book.write_negative("")
     assert book.negative(STEPS) == ""  # none is a wish too
     book.choose_style("oil")
-    assert (book.prompt(STEPS), book.negative(STEPS)) == ("oil of a drawing of a cat", "no oil")
+    assert (book.prompt(STEPS), book.negative(STEPS)) == (
+        "An oil painting of a cat",
+        negative_prompt_of("oil"),
+    )
 
 
 def test_a_cleared_or_another_sheet_has_no_words_of_the_one_before() -> None:
@@ -108,16 +108,17 @@ def test_a_cleared_or_another_sheet_has_no_words_of_the_one_before() -> None:
     book.write_caption("a tiger")
     book.put(HOUSE)
     book.look(STEPS)
-    assert book.caption(STEPS) == "a drawing of a house"
+    assert book.caption(STEPS) == "a house"
 
 
-def test_a_wish_is_an_order_of_all_that_was_said() -> None:
+def test_a_wish_is_all_that_was_said() -> None:
     book = book_of(CAT)
+    book.choose_style("oil")
     book.seed, book.variants, book.follow = 5, 2, "loosely"
-    order = book.wish(STEPS).order()
-    assert len(order.drawing.strokes) == len(CAT)
-    assert (order.prompt, order.negative_prompt) == ("photo of a drawing of a cat", "no photo")
-    assert (order.seeds, order.follow) == ((5, 6), "loosely")
+    wish = book.wish(STEPS)
+    assert (wish.lines, wish.prompt, wish.variants) == (CAT, "An oil painting of a cat", 2)
+    assert wish.negative == negative_prompt_of("oil")
+    assert wish.config() == DoodlePaint(follow="loosely", style="oil", seed=5)
 
 
 def test_earlier_paintings_are_gone_back_to_as_they_were_made() -> None:
@@ -134,8 +135,8 @@ def test_earlier_paintings_are_gone_back_to_as_they_were_made() -> None:
     assert book.shown is first
     assert (book.canvas.lines, book.canvas.sheet) == (CAT, sheet + 1)
     assert (book.caption(STEPS), book.seed, book.variants, book.follow) == (
-        "a drawing of an umbrella",
-        0,
+        "an umbrella",
+        DoodlePaint.seed,
         1,
         "closely",
     )

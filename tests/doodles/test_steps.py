@@ -2,19 +2,43 @@
 
 from __future__ import annotations
 
-import numpy as np
+from collections.abc import Sequence
+
 import pytest
 from PIL import Image
 
 from tests.sample_namer import Likely, SampleNamer
+from unprompt.doodles.captioners import Caption, captioned
 from unprompt.doodles.drawing import Drawing
+from unprompt.doodles.facts import BESIDE, Kind, SceneFacts
+from unprompt.doodles.groups import Group, group_of
+from unprompt.doodles.nouns import SOMETHING
+from unprompt.doodles.paint import DoodlePainter
+from unprompt.doodles.paint_config import DoodlePaint
+from unprompt.doodles.painters import Made, Order
 from unprompt.doodles.samples import draw_samples
-from unprompt.doodles.steps import SOMETHING, PhotoOrder, Photos, Steps, say_of
+from unprompt.doodles.steps import Steps, corrected
 from unprompt.errors import ConfigError, InputError
 
-CAT = draw_samples()["Cat"].drawing
+SAMPLES = draw_samples()
+CAT, AT_HOME = SAMPLES["Cat"].drawing, SAMPLES["At home"].drawing
 NOTHING = Drawing(())
-STEPS = Steps(namer=SampleNamer())
+STEPS = Steps(SampleNamer())
+
+
+class ThreeThings:
+    """A captioner of the sample of a sun, a house and a tree."""
+
+    counts = tuple(len(SAMPLES[name].drawing.strokes) for name in ("Sun", "House", "Tree"))
+
+    def group(self, drawings: Sequence[Drawing]) -> list[list[Group]]:
+        sun, house, tree = self.counts
+        numbers = range(sun), range(sun, sun + house), range(sun + house, sun + house + tree)
+        return [[group_of(drawing, tuple(some)) for some in numbers] for drawing in drawings]
+
+    def caption(self, drawings: Sequence[Drawing]) -> list[Caption]:
+        facts = SceneFacts((Kind("house"), Kind("tree"), Kind("sun", sky=True)), (BESIDE,))
+        return [captioned(facts, 0.9) for _ in drawings]
 
 
 def test_a_drawing_is_named() -> None:
@@ -28,69 +52,59 @@ def test_a_drawing_is_named() -> None:
     assert Steps().guesses(CAT) == ()
 
 
-def test_a_caption_says_the_chosen_word_or_the_likeliest_or_that_it_is_something() -> None:
-    assert STEPS.caption(CAT, "umbrella") == "a drawing of an umbrella"
-    assert STEPS.caption(CAT, guesses=[Likely("cat", 0.4), Likely("dog", 0.3)]) == "a drawing of a cat"
-    assert STEPS.caption(CAT, guesses=[Likely("cat", 0.05)]) == SOMETHING
+def test_of_a_scene_it_is_guessed_what_was_drawn_last() -> None:
+    assert Steps(SampleNamer(), ThreeThings()).guesses(AT_HOME)[0].word == "tree"
+
+
+def test_without_a_captioner_a_caption_says_the_chosen_word_or_the_likeliest() -> None:
+    assert STEPS.caption(CAT, "umbrella") == "an umbrella"
+    assert STEPS.caption(CAT, "", [Likely("cat", 0.4), Likely("dog", 0.3)]) == "a cat"
+    assert STEPS.caption(CAT, "", [Likely("cat", 0.05)]) == SOMETHING
     assert Steps().caption(CAT) == SOMETHING
     assert STEPS.caption(NOTHING, "cat") == ""
-    captioned = Steps(captioner=lambda drawing: f"{len(drawing.strokes)} strokes")
-    assert captioned.caption(CAT) == f"{len(CAT.strokes)} strokes"
-    assert captioned.caption(CAT, "cat") == "a drawing of a cat"  # whoever drew it knows
+    assert STEPS.caption(CAT, "The Eiffel Tower") == "the Eiffel Tower"
 
 
-def test_names_keep_their_own_article() -> None:
-    assert say_of("The Eiffel Tower") == "a drawing of The Eiffel Tower"
-    assert say_of("ear") == "a drawing of an ear"
+def test_a_chosen_word_corrects_what_the_captioner_says_of_the_last_thing() -> None:
+    steps = Steps(SampleNamer(), ThreeThings())
+    guesses = steps.guesses(AT_HOME)
+    assert steps.caption(AT_HOME, "", guesses) == "a house beside a tree, with a sun in the sky"
+    assert steps.caption(AT_HOME, "bush", guesses) == "a house beside a bush, with a sun in the sky"
+
+
+def test_corrected_is_what_was_said_or_what_nobody_was_sure_about_or_the_last() -> None:
+    two = SceneFacts((Kind("cat", 2), Kind(SOMETHING)), (BESIDE,))
+    assert corrected(two, "cat", "dog").counts == {"dog": 2, SOMETHING: 1}
+    assert corrected(two, "tree", "dog").counts == {"cat": 2, "dog": 1}
+    assert corrected(SceneFacts((Kind("cat"), Kind("car")), (BESIDE,)), "tree", "dog").counts == {
+        "cat": 1,
+        "dog": 1,
+    }
+    assert corrected(SceneFacts(()), "tree", "dog") == SceneFacts(())
 
 
 def test_a_prompt_is_made_of_a_caption() -> None:
     assert STEPS.prompt(" a drawing of  a cat ") == "A photo of a cat"
+    assert STEPS.prompt("a cat", "oil") == "An oil painting of a cat"
     assert STEPS.prompt("  ") == ""
-    worded = Steps(wording=lambda caption, style: f"{style}: {caption}", negative=str.upper)
-    assert worded.prompt("a cat", "oil") == "oil: a cat"
-    assert (worded.negative_prompt("oil"), STEPS.negative_prompt("oil")) == ("OIL", "")
+    assert "photo" in STEPS.negative_prompt("oil")
+    with pytest.raises(ConfigError, match="there is no style 'of old'"):
+        STEPS.prompt("a cat", "of old")
 
 
-def test_the_pocket_world_paints_where_nothing_else_does() -> None:
-    pytest.importorskip("resvg_py")
-    one = STEPS.paint(PhotoOrder(CAT, "A photo of a cat beside a house", seed=3, variants=2, size=64))
-    assert [image.size for image in one.images] == [(64, 64)] * 2
-    assert one.told[0] == "drawn by the pocket world, which follows the words and not the lines"
-    second = STEPS.paint(PhotoOrder(CAT, "A photo of a cat beside a house", seed=4, size=64))
-    assert np.array_equal(one.images[1], second.images[0])
-    assert not np.array_equal(one.images[0], one.images[1])
-    with pytest.raises(InputError, match="knows nothing that the prompt"):
-        STEPS.paint(PhotoOrder(CAT, "entropy"))
+def test_pictures_are_painted_by_what_is_given() -> None:
+    class Flat:
+        name = "flat"
 
+        def paint(self, order: Order) -> Made:
+            return Made([Image.new("RGB", (8, 8), (seed, 0, 0)) for seed in order.seeds], [order.prompt])
 
-def test_a_painter_gets_the_order_and_nothing_is_painted_of_nothing() -> None:
-    asked = []
-
-    def paint(order: PhotoOrder) -> Photos:
-        asked.append(order)
-        return Photos(tuple(Image.new("RGB", (8, 8), (seed, 0, 0)) for seed in order.seeds))
-
-    steps = Steps(painter=paint)
-    order = PhotoOrder(CAT, "a cat", seed=7, variants=3)
-    assert [image.getpixel((0, 0))[0] for image in steps.paint(order).images] == [7, 8, 9]
+    steps = Steps(painter=DoodlePainter(painter=Flat()))
+    config = DoodlePaint(seed=7)
+    painted = steps.paint(CAT, "a cat", "", 3, config)
+    assert [image.getpixel((0, 0))[0] for image in painted.images] == [7, 8, 9]
+    assert painted.told == ("a cat",)
     with pytest.raises(InputError, match="the drawing is empty"):
-        steps.paint(PhotoOrder(NOTHING, "a cat"))
+        steps.paint(NOTHING, "a cat", "", 1, config)
     with pytest.raises(InputError, match="the prompt is empty"):
-        steps.paint(PhotoOrder(CAT, " "))
-    assert asked == [order]
-
-
-def test_orders_check_themselves() -> None:
-    with pytest.raises(ConfigError, match="variants must be from 1 to 4, got 5"):
-        PhotoOrder(CAT, "a cat", variants=5)
-    with pytest.raises(ConfigError, match="follow must be one of loosely, closely, exactly"):
-        PhotoOrder(CAT, "a cat", follow="blindly")
-
-
-def test_pictures_are_traced_by_what_is_given() -> None:
-    image = Image.new("L", (10, 20))
-    traced = Steps(tracer=lambda given: Drawing(([(0, 0), given.size],))).trace(image)
-    assert traced.strokes[0].tolist() == [[0, 0], [10, 20]]
-    with pytest.raises(ConfigError, match="cannot be traced here"):
-        Steps().trace(image)
+        steps.paint(CAT, " ", "", 1, config)

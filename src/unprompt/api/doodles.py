@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+import numpy as np
+
 from unprompt.api.config import MOST_POINTS
 from unprompt.api.contract import DoodleAnswer, DoodleGuess, DoodleRequest
 from unprompt.doodles.drawing import Drawing
 from unprompt.doodles.steps import Steps, open_steps
-from unprompt.errors import InputError
+from unprompt.errors import ConfigError, InputError, UnpromptError
 from unprompt.serving.painters import NotHereError
 
 
@@ -27,18 +29,18 @@ def read_order(request: DoodleRequest) -> DoodleOrder:
     count = sum(map(len, request.strokes))
     if count > MOST_POINTS:
         raise InputError(f"strokes: {count:,} points, the limit here is {MOST_POINTS:,}; send fewer")
-    drawing = Drawing(tuple(request.strokes))
+    drawing = Drawing(tuple(np.array(stroke, float) for stroke in request.strokes))
     return DoodleOrder(drawing, " ".join(request.word.split()), request.top, request.style)
 
 
-def tell(order: DoodleOrder, device: str = "cpu") -> DoodleAnswer | InputError | NotHereError:
+def tell(order: DoodleOrder, device: str = "cpu") -> DoodleAnswer | UnpromptError:
     """What a drawing is; what is wrong with it is given back, so that it harms no other."""
     steps = open_steps(device)
     if steps.namer is None:
         return NotHereError("nothing here names drawings")
     try:
         return _answer(order, steps)
-    except InputError as error:
+    except (ConfigError, InputError) as error:
         return error
 
 

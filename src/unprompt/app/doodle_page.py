@@ -11,22 +11,27 @@ from typing import TYPE_CHECKING
 import streamlit as st
 from PIL import Image
 
-from unprompt.app.canvas import lines_of, picture_of, svg_of
+from unprompt.app.canvas import Canvas, lines_of, picture_of, svg_of
 from unprompt.app.easel import easel_of
 from unprompt.app.looks import empty, head, label, note, plain, trouble
 from unprompt.app.settings import current_settings
-from unprompt.app.sketchbook import MOST_WORDS, Painting, Sketchbook, sketchbook_of
+from unprompt.app.sketchbook import MOST_WORDS, Painting, Sketchbook, Wish, sketchbook_of
 from unprompt.app.thumbs import thumbs, url_of
+from unprompt.colouring.svg import SUFFIX
+from unprompt.demos.paper_drawings import drawing_of
 from unprompt.doodles import steps as doodles
+from unprompt.doodles.paint_config import FOLLOW, SEEDS
 from unprompt.doodles.samples import draw_samples
-from unprompt.doodles.steps import FOLLOW, MOST_VARIANTS, PhotoOrder, Photos, Steps
+from unprompt.doodles.steps import Steps
+from unprompt.doodles.wording import STYLES
 from unprompt.errors import UnpromptError
 from unprompt.serving.one_thread import OneThread
-from unprompt.serving.uploads import EXTENSIONS, Upload, read_upload
+from unprompt.serving.uploads import EXTENSIONS, Upload
 from unprompt.storage.images import encode_png
 
 if TYPE_CHECKING:
     from unprompt.app.canvas import Line
+    from unprompt.doodles.paint import Painted
 
 SCRIPT = Path(__file__).with_name("canvas.js")
 LOOKS = Path(__file__).with_name("canvas.css")
@@ -34,7 +39,7 @@ SMALL = 192  # pixels of pictures to choose from
 TINY = 136  # of a sample
 SENT = 1200  # pixels of what goes to the page Colour by words
 STEP = 0.2  # seconds within which a click is noticed while something is painted
-VARIANTS = tuple(range(1, MOST_VARIANTS + 1))
+VARIANTS = (1, 2, 3, 4)
 PAINTED, WRONG = "doodle-painted", "doodle-wrong"  # what is painted now, and what went wrong
 WHOLE = "doodle-whole"  # whether the last script came to its end
 
@@ -67,7 +72,7 @@ def show() -> None:
     except UnpromptError as error:
         trouble(str(error))
         return
-    pick(steps)
+    pick()
     left, right = st.columns(2, gap="medium")
     with left:
         draw(book)
@@ -90,7 +95,7 @@ def show() -> None:
     await_painting(book, working)
 
 
-def pick(steps: Steps) -> None:
+def pick() -> None:
     """Sample drawings, and drawings on paper."""
 
     def take(number: int) -> None:
@@ -99,31 +104,28 @@ def pick(steps: Steps) -> None:
 
     with st.container(horizontal=True, vertical_alignment="center", key="doodle-picking"):
         thumbs("doodle-samples", _samples(), take, strip=True)
-        if steps.tracer is not None:
-            with st.popover("A drawing on paper", icon=":material/photo_camera:"):
-                st.file_uploader(
-                    "A picture of a drawing",
-                    EXTENSIONS,
-                    key="doodle-file",
-                    max_upload_size=current_settings().limit_mb,
-                    on_change=partial(_trace, steps, "doodle-file"),
+        with st.popover("A drawing on paper", icon=":material/photo_camera:"):
+            st.file_uploader(
+                "A picture of a drawing, or an SVG",
+                (*EXTENSIONS, SUFFIX[1:]),
+                key="doodle-file",
+                max_upload_size=current_settings().limit_mb,
+                on_change=partial(_trace, "doodle-file"),
+            )
+            if st.toggle("Use the camera", key="doodle-camera-on"):
+                st.camera_input(
+                    "Photograph a drawing", key="doodle-camera", on_change=partial(_trace, "doodle-camera")
                 )
-                if st.toggle("Use the camera", key="doodle-camera-on"):
-                    st.camera_input(
-                        "Photograph a drawing",
-                        key="doodle-camera",
-                        on_change=partial(_trace, steps, "doodle-camera"),
-                    )
 
 
-def _trace(steps: Steps, key: str) -> None:
+def _trace(key: str) -> None:
     """Lay what was uploaded or photographed on the sheet."""
     file = st.session_state[key]
     if file is None:
         return
     try:
-        image = read_upload(Upload.of(file.name, file.getvalue()), current_settings().limit_mb, alpha=True)
-        sketchbook_of(st.session_state).put(lines_of(steps.trace(image), fit=True))
+        drawing = drawing_of(Upload.of(file.name, file.getvalue()), current_settings().limit_mb)
+        sketchbook_of(st.session_state).put(lines_of(drawing, fit=True))
     except UnpromptError as error:
         st.session_state[WRONG] = f"{file.name} cannot be used: {error}"
 
@@ -151,7 +153,7 @@ def _take_drawn() -> None:
 
 def guess(book: Sketchbook, steps: Steps) -> None:
     """What the drawing may be; a word that is chosen is what it is."""
-    words = [(word, f"{word} · {share:.0%}") for word, share in book.guesses.words]
+    words = [(one.word, f"{one.word} · {one.probability:.0%}") for one in book.guesses.words]
     chosen = book.words.chosen
     if chosen and chosen not in dict(words):
         words = [(chosen, chosen), *words]
@@ -242,16 +244,15 @@ def choose(book: Sketchbook, steps: Steps, anew: bool) -> None:
             "Variants", VARIANTS, required=True, key="doodle-variants", on_change=set_numbers
         )
         with st.popover("More", icon=":material/tune:"):
-            if len(steps.styles) > 1:
-                st.selectbox(
-                    "Style",
-                    steps.styles,
-                    key="doodle-style",
-                    format_func=str.capitalize,
-                    on_change=lambda: book.choose_style(state["doodle-style"]),
-                )
+            st.selectbox(
+                "Style",
+                list(STYLES),
+                key="doodle-style",
+                format_func=str.capitalize,
+                on_change=lambda: book.choose_style(state["doodle-style"]),
+            )
             st.segmented_control(
-                "Follow the lines", FOLLOW, required=True, key="doodle-follow", on_change=set_numbers
+                "Follow the lines", list(FOLLOW), required=True, key="doodle-follow", on_change=set_numbers
             )
             st.text_input(
                 "Not to be seen",
@@ -259,7 +260,7 @@ def choose(book: Sketchbook, steps: Steps, anew: bool) -> None:
                 max_chars=MOST_WORDS,
                 on_change=lambda: book.write_negative(state["doodle-negative"]),
             )
-            st.number_input("Seed", 0, 2**31, step=1, key="doodle-seed", on_change=set_numbers)
+            st.number_input("Seed", 0, SEEDS - 1, step=1, key="doodle-seed", on_change=set_numbers)
         st.button(
             "Paint",
             key="doodle-paint",
@@ -292,20 +293,21 @@ def hold(key: str, value: object, anew: bool) -> None:
 def _begin(book: Sketchbook, steps: Steps) -> None:
     """Begin to paint what is on the sheet and said now."""
     wish = book.wish(steps)
-    st.session_state[PAINTED] = (wish, book.words, _thread().submit(_paint, steps, wish.order()))
+    st.session_state[PAINTED] = (wish, book.words, _thread().submit(_paint, steps, wish))
 
 
-def _paint(steps: Steps, order: PhotoOrder) -> tuple[Photos, tuple[bytes, ...]]:
+def _paint(steps: Steps, wish: Wish) -> tuple[Painted, tuple[bytes, ...]]:
     """Pictures, and the same as files. In the painting thread."""
-    photos = steps.paint(order)
-    return photos, tuple(map(encode_png, photos.images))
+    drawing = Canvas(lines=wish.lines).drawing
+    painted = steps.paint(drawing, wish.prompt, wish.negative, wish.variants, wish.config())
+    return painted, tuple(map(encode_png, painted.images))
 
 
 def await_painting(book: Sketchbook, place: st.delta_generator.DeltaGenerator) -> None:
     """Wait for what is painted, so that a click or a line can end this script meanwhile; then show it."""
     if PAINTED not in st.session_state:
         return
-    future: Future[tuple[Photos, tuple[bytes, ...]]]
+    future: Future[tuple[Painted, tuple[bytes, ...]]]
     wish, words, future = st.session_state[PAINTED]
 
     def stop() -> None:
@@ -320,11 +322,11 @@ def await_painting(book: Sketchbook, place: st.delta_generator.DeltaGenerator) -
                 pulse.empty()
     del st.session_state[PAINTED]
     try:
-        photos, files = future.result()
+        painted, files = future.result()
     except UnpromptError as error:
         st.session_state[WRONG] = str(error)
     else:
-        book.add(Painting(wish, words, files, photos.told, url_of(photos.images[0].copy(), SMALL)))
+        book.add(Painting(wish, words, files, painted.told, url_of(painted.image.copy(), SMALL)))
     st.rerun()
 
 

@@ -9,7 +9,8 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from unprompt.app.canvas import Canvas, Line
-from unprompt.doodles.steps import FOLLOW, PHOTO, PhotoOrder, Steps
+from unprompt.doodles.paint_config import CLOSELY, DoodlePaint
+from unprompt.doodles.steps import Guess, Steps
 
 KEPT = 8  # paintings that can be gone back to
 MOST_WORDS = 500  # characters of a caption or prompt
@@ -17,10 +18,10 @@ MOST_WORDS = 500  # characters of a caption or prompt
 
 @dataclass(frozen=True)
 class Guesses:
-    """What the drawing of a key may be: words with their probabilities, the likeliest first."""
+    """Of the drawing of a key: what was drawn last may be, the likeliest first, and what all shows."""
 
     key: str = ""
-    words: tuple[tuple[str, float], ...] = ()
+    words: tuple[Guess, ...] = ()
     caption: str = ""
 
 
@@ -35,7 +36,7 @@ class Words:
     caption: str | None = None
     prompt: str | None = None
     negative: str | None = None
-    style: str = PHOTO
+    style: str = DoodlePaint.style
 
 
 @dataclass(frozen=True)
@@ -45,20 +46,14 @@ class Wish:
     lines: tuple[Line, ...]
     prompt: str
     negative: str
+    style: str
     follow: str
     seed: int
     variants: int
 
-    def order(self) -> PhotoOrder:
-        """For a painter."""
-        return PhotoOrder(
-            Canvas(lines=self.lines).drawing,
-            self.prompt,
-            self.negative,
-            self.seed,
-            self.variants,
-            self.follow,
-        )
+    def config(self) -> DoodlePaint:
+        """The painter's settings."""
+        return DoodlePaint(follow=self.follow, style=self.style, seed=self.seed)
 
 
 @dataclass
@@ -85,9 +80,9 @@ class Sketchbook:
 
     canvas: Canvas = field(default_factory=Canvas)
     words: Words = Words()
-    seed: int = 0
+    seed: int = DoodlePaint.seed
     variants: int = 1
-    follow: str = FOLLOW[1]
+    follow: str = CLOSELY
     paintings: list[Painting] = field(default_factory=list)
     shown: Painting | None = None
     guesses: Guesses = Guesses()
@@ -116,11 +111,7 @@ class Sketchbook:
         if self.guesses.key != key:
             drawing = self.canvas.drawing
             guesses = steps.guesses(drawing)
-            self.guesses = Guesses(
-                key,
-                tuple((guess.word, float(guess.probability)) for guess in guesses),
-                steps.caption(drawing, guesses=guesses),
-            )
+            self.guesses = Guesses(key, guesses, steps.caption(drawing, "", guesses))
 
     def choose(self, word: str) -> None:
         """Say that the drawing is this; chosen twice, it is not said any more. Caption and prompt follow."""
@@ -151,7 +142,7 @@ class Sketchbook:
         if self.words.caption is not None:
             return self.words.caption
         if self.words.chosen:
-            return steps.caption(self.canvas.drawing, self.words.chosen)
+            return steps.caption(self.canvas.drawing, self.words.chosen, self.guesses.words)
         return self.guesses.caption
 
     def prompt(self, steps: Steps) -> str:
@@ -170,7 +161,7 @@ class Sketchbook:
 
     def wish(self, steps: Steps) -> Wish:
         """What is on the sheet and said now, to be painted."""
-        said = self.prompt(steps), self.negative(steps)
+        said = self.prompt(steps), self.negative(steps), self.words.style
         return Wish(self.canvas.lines, *said, self.follow, self.seed, self.variants)
 
     def add(self, painting: Painting) -> None:

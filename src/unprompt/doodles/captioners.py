@@ -14,7 +14,7 @@ from unprompt.networks.weight_files import WeightsForm
 if TYPE_CHECKING:
     from unprompt.doodles.drawing import Drawing
     from unprompt.doodles.group_network import GroupNetwork
-    from unprompt.doodles.groups import Names
+    from unprompt.doodles.groups import Group, Names
 
 FORM = WeightsForm("captioner of drawings", "unprompt-doodle-captioner", 1, "unprompt doodle train")
 SHIPPED = "doodle_captioner"
@@ -82,13 +82,19 @@ class GroupCaptioner:
             )
         return cls(network, namer, config.sure)
 
+    def group(self, drawings: Sequence[Drawing]) -> list[list[Group]]:
+        """The things of each drawing, as groups of its strokes; none for an empty sheet."""
+        from unprompt.doodles.groups import group_strokes
+
+        return group_strokes(self._network, drawings)
+
     def caption(self, drawings: Sequence[Drawing]) -> list[Caption]:
         """One for each drawing."""
         import numpy as np
 
-        from unprompt.doodles.groups import facts_of, group_strokes, name_groups, take
+        from unprompt.doodles.groups import facts_of, name_groups, take
 
-        groups = group_strokes(self._network, drawings)
+        groups = self.group(drawings)
         parts = [
             take(one, group.strokes) for one, those in zip(drawings, groups, strict=True) for group in those
         ]
