@@ -354,46 +354,46 @@ class TestDoodles:
         guesses = [button for button in at.button if str(button.key).startswith("doodle-guess-")]
         assert len(guesses) == 5
         assert guesses[0].label.startswith("cat · ")
-        assert at.text_input(key="doodle-caption").value == "a cat"
-        assert at.text_area(key="doodle-prompt").value == "A photo of a cat"
+        assert field(at.text_input, "doodle-caption").value == "a cat"
+        assert field(at.text_area, "doodle-prompt").value == "A photo of a cat"
         second = sketchbook.guesses.words[1].word
         at = at.button(key="doodle-guess-1").click().run()
-        assert at.text_input(key="doodle-caption").value == one_of(second)
-        at = at.text_input(key="doodle-caption").set_value("a tiger").run()
-        assert at.text_area(key="doodle-prompt").value == "A photo of a tiger"
-        at = at.text_input(key="doodle-caption").set_value("").run()
-        assert at.text_input(key="doodle-caption").value == "a cat"
+        assert field(at.text_input, "doodle-caption").value == one_of(second)
+        at = field(at.text_input, "doodle-caption").set_value("a tiger").run()
+        assert field(at.text_area, "doodle-prompt").value == "A photo of a tiger"
+        at = field(at.text_input, "doodle-caption").set_value("").run()
+        assert field(at.text_input, "doodle-caption").value == "a cat"
 
     def test_pictures_are_painted_chosen_and_gone_back_to(self, book: Any) -> None:
         sketchbook = book.session_state["sketchbook"]
         sketchbook.put(lines_of(draw_samples()["Cat"].drawing))
         at = book.run()
-        at = at.number_input(key="doodle-seed").set_value(0).run()
-        at = at.segmented_control(key="doodle-variants").set_value(3).run()
-        at = at.segmented_control(key="doodle-follow").set_value("exactly").run()
+        at = field(at.number_input, "doodle-seed").set_value(0).run()
+        at = field(at.segmented_control, "doodle-variants").set_value(3).run()
+        at = field(at.segmented_control, "doodle-follow").set_value("exactly").run()
         at = at.button(key="doodle-paint").click().run()
         assert not at.exception
         assert "Painted exactly." in html(at)
         assert red_of(sketchbook.shown.files) == [0, 1, 2]
         at = at.button(key="doodle-others").click().run()
         assert red_of(sketchbook.shown.files) == [3, 4, 5]
-        at = at.number_input(key="doodle-seed").set_value(40).run()
-        at = at.text_area(key="doodle-prompt").set_value("an old cat").run()
+        at = field(at.number_input, "doodle-seed").set_value(40).run()
+        at = field(at.text_area, "doodle-prompt").set_value("an old cat").run()
         at = at.button(key="doodle-paint").click().run()
         assert red_of(sketchbook.shown.files) == [40, 41, 42]
         assert [one.wish.prompt for one in sketchbook.paintings] == ["A photo of a cat"] * 2 + ["an old cat"]
         sketchbook.go_back(2)
         at = at.run()
         assert not at.exception
-        assert at.number_input(key="doodle-seed").value == 0
-        assert at.text_area(key="doodle-prompt").value == "A photo of a cat"
+        assert field(at.number_input, "doodle-seed").value == 0
+        assert field(at.text_area, "doodle-prompt").value == "A photo of a cat"
         labels = [button.label for button in at.get("download_button")]
         assert labels == ["SVG", "PNG", "Picture"]
 
     def test_what_cannot_be_painted_gets_a_sentence_once(self, book: Any) -> None:
         book.session_state["sketchbook"].put(lines_of(draw_samples()["Cat"].drawing))
         at = book.run()
-        at = at.text_area(key="doodle-prompt").set_value("entropy").run()
+        at = field(at.text_area, "doodle-prompt").set_value("entropy").run()
         at = at.button(key="doodle-paint").click().run()
         assert [error.value for error in at.error] == ["entropy cannot be painted"]
         assert not at.run().error
@@ -435,7 +435,12 @@ class TestDoodles:
         book.session_state["sketchbook"].put(lines_of(draw_samples()["Cat"].drawing))
         at = book.run()
         assert "Nothing here names drawings: say what it is." in html(at)
-        assert at.text_input(key="doodle-caption").value == "something"
+        assert field(at.text_input, "doodle-caption").value == "something"
+
+
+def field(fields: Any, name: str) -> Any:
+    """The one whose key begins with a name."""
+    return next(one for one in fields if one.key.startswith(f"{name}-"))
 
 
 def red_of(files: tuple[bytes, ...]) -> list[int]:

@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import Future, wait
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import streamlit as st
 from PIL import Image
 
 from unprompt.app.canvas import Canvas, lines_of, picture_of, svg_of
 from unprompt.app.easel import easel_of
+from unprompt.app.held import Held, hold
 from unprompt.app.looks import empty, head, label, note, plain, trouble
 from unprompt.app.settings import current_settings
 from unprompt.app.sketchbook import MOST_WORDS, Painting, Sketchbook, Wish, sketchbook_of
@@ -41,7 +42,7 @@ SENT = 1200  # pixels of what goes to the page Colour by words
 STEP = 0.2  # seconds within which a click is noticed while something is painted
 VARIANTS = (1, 2, 3, 4)
 PAINTED, WRONG = "doodle-painted", "doodle-wrong"  # what is painted now, and what went wrong
-WHOLE = "doodle-whole"  # whether the last script came to its end
+HELD = "doodle-held"  # widgets by their names
 
 
 @st.cache_resource(show_spinner=False)
@@ -64,7 +65,6 @@ def _samples() -> list[tuple[str, str]]:
 
 def show() -> None:
     """The page."""
-    anew = not st.session_state.pop(WHOLE, False)
     head("Doodle to photo", "Draw something. It is named while you draw, and becomes a picture.")
     book = sketchbook_of(st.session_state)
     try:
@@ -83,15 +83,14 @@ def show() -> None:
         if book.canvas.is_empty and book.shown is None:
             empty("Draw on the sheet, or take one of the drawings above.")
         else:
-            say(book, steps, anew)
-            choose(book, steps, anew)
+            say(book, steps)
+            choose(book, steps)
         working = st.container()
         if wrong := st.session_state.pop(WRONG, ""):
             trouble(wrong)
         if book.shown:
             show_painting(book.shown)
         look_back(book)
-    st.session_state[WHOLE] = True
     await_painting(book, working)
 
 
@@ -178,89 +177,95 @@ def offer_drawing(book: Sketchbook) -> None:
         return
     lines = book.canvas.lines
     with st.container(horizontal=True, key="doodle-files", gap="xsmall"):
-        for ending, mime, make in (("SVG", "image/svg+xml", _svg), ("PNG", "image/png", _png)):
-            st.download_button(
-                ending,
-                partial(make, lines),  # made when it is asked for
-                f"doodle.{ending.lower()}",
-                mime,
-                key=f"doodle-save-{ending}",
-                on_click="ignore",
-                icon=":material/download:",
-            )
+        _offer("SVG", svg_of(lines).encode(), "doodle.svg", "image/svg+xml")
+        _offer("PNG", partial(_png, lines), "doodle.png", "image/png")  # made when it is asked for
         if st.button("Colour by words", key="doodle-words", icon=":material/palette:"):
             easel_of(st.session_state).put(Upload.of("doodle.png", _png(lines)), "")
             st.switch_page("words_page.py")
 
 
-def _svg(lines: tuple[Line, ...]) -> bytes:
-    return svg_of(lines).encode()
+def _offer(says: str, content: bytes | Callable[[], bytes], name: str, mime: str) -> None:
+    """A button that downloads a file."""
+    st.download_button(
+        says, content, name, mime, key=f"doodle-save-{says}", on_click="ignore", icon=":material/download:"
+    )
 
 
 def _png(lines: tuple[Line, ...]) -> bytes:
     return encode_png(picture_of(lines, SENT))
 
 
-def say(book: Sketchbook, steps: Steps, anew: bool) -> None:
+def say(book: Sketchbook, steps: Steps) -> None:
     """The caption and the prompt, to be edited; what is emptied is the program's again."""
-    state = st.session_state
-    hold("doodle-caption", book.caption(steps), anew)
-    hold("doodle-prompt", book.prompt(steps), anew)
+    caption = held("doodle-caption", book.caption(steps))
     st.text_input(
         "What it shows",
-        key="doodle-caption",
-        max_chars=MOST_WORDS,
-        on_change=lambda: book.write_caption(state["doodle-caption"]),
+        caption.first,
+        MOST_WORDS,
+        caption.key,
+        on_change=take,
+        args=(caption, book.write_caption),
     )
+    prompt = held("doodle-prompt", book.prompt(steps))
     st.text_area(
         "Prompt",
-        key="doodle-prompt",
-        max_chars=MOST_WORDS,
-        height="content",
-        on_change=lambda: book.write_prompt(state["doodle-prompt"]),
+        prompt.first,
+        "content",
+        MOST_WORDS,
+        prompt.key,
+        on_change=take,
+        args=(prompt, book.write_prompt),
     )
 
 
-def choose(book: Sketchbook, steps: Steps, anew: bool) -> None:
+def held(name: str, value: object) -> Held:
+    """The widget of a name that is to show a value."""
+    return hold(st.session_state.setdefault(HELD, {}), name, value)
+
+
+def take(widget: Held, use: Callable[[Any], None]) -> None:
+    """Use what a visitor changed a widget to."""
+    value = st.session_state[widget.key]
+    if value is not None and widget.is_news(value):
+        use(value)
+
+
+def choose(book: Sketchbook, steps: Steps) -> None:
     """How it is to be painted, and the button."""
     state = st.session_state
-    hold("doodle-variants", book.variants, anew)
-    hold("doodle-follow", book.follow, anew)
-    hold("doodle-style", book.words.style, anew)
-    hold("doodle-negative", book.negative(steps), anew)
-    hold("doodle-seed", book.seed, anew)
 
     def paint(other: bool = False) -> None:
         if other:
             book.seed += book.variants
         _begin(book, steps)
 
-    def set_numbers() -> None:
-        book.variants, book.follow = int(state["doodle-variants"] or 1), state["doodle-follow"]
-        book.seed = int(state["doodle-seed"] or 0)
-
     with st.container(horizontal=True, vertical_alignment="bottom", key="doodle-settings"):
+        variants = held("doodle-variants", book.variants)
         st.segmented_control(
-            "Variants", VARIANTS, required=True, key="doodle-variants", on_change=set_numbers
-        )
+            "Variants", VARIANTS, default=variants.first, required=True, key=variants.key,
+            on_change=take, args=(variants, partial(setattr, book, "variants")),
+        )  # fmt: skip
         with st.popover("More", icon=":material/tune:"):
+            style = held("doodle-style", book.words.style)
             st.selectbox(
-                "Style",
-                list(STYLES),
-                key="doodle-style",
-                format_func=str.capitalize,
-                on_change=lambda: book.choose_style(state["doodle-style"]),
-            )
+                "Style", list(STYLES), list(STYLES).index(style.first), str.capitalize, style.key,
+                on_change=take, args=(style, book.choose_style),
+            )  # fmt: skip
+            follow = held("doodle-follow", book.follow)
             st.segmented_control(
-                "Follow the lines", list(FOLLOW), required=True, key="doodle-follow", on_change=set_numbers
-            )
+                "Follow the lines", list(FOLLOW), default=follow.first, required=True, key=follow.key,
+                on_change=take, args=(follow, partial(setattr, book, "follow")),
+            )  # fmt: skip
+            negative = held("doodle-negative", book.negative(steps))
             st.text_input(
-                "Not to be seen",
-                key="doodle-negative",
-                max_chars=MOST_WORDS,
-                on_change=lambda: book.write_negative(state["doodle-negative"]),
-            )
-            st.number_input("Seed", 0, SEEDS - 1, step=1, key="doodle-seed", on_change=set_numbers)
+                "Not to be seen", negative.first, MOST_WORDS, negative.key,
+                on_change=take, args=(negative, book.write_negative),
+            )  # fmt: skip
+            seed = held("doodle-seed", book.seed)
+            st.number_input(
+                "Seed", 0, SEEDS - 1, seed.first, step=1, key=seed.key,
+                on_change=take, args=(seed, partial(setattr, book, "seed")),
+            )  # fmt: skip
         st.button(
             "Paint",
             key="doodle-paint",
@@ -278,16 +283,6 @@ def choose(book: Sketchbook, steps: Steps, anew: bool) -> None:
                 args=(True,),
                 disabled=book.canvas.is_empty or PAINTED in state,
             )
-
-
-def hold(key: str, value: object, anew: bool) -> None:
-    """Have a widget show a value. It is set where it is another one: nobody loses what is being typed.
-
-    `anew`: set it in any case, as the script before was ended by a click or a line, and what that had set may
-    never have come to the browser.
-    """
-    if anew or st.session_state.get(key) != value:
-        st.session_state[key] = value
 
 
 def _begin(book: Sketchbook, steps: Steps) -> None:
@@ -343,15 +338,7 @@ def show_painting(painting: Painting) -> None:
         thumbs("doodle-variant", _small(painting.files), take, painting.chosen)
     for sentence in painting.told:
         note(f"{sentence[:1].upper()}{sentence[1:]}.")
-    st.download_button(
-        "Picture",
-        file,
-        "picture.png",
-        "image/png",
-        key="doodle-save-picture",
-        on_click="ignore",
-        icon=":material/download:",
-    )
+    _offer("Picture", file, "picture.png", "image/png")
 
 
 @st.cache_data(max_entries=20, show_spinner=False)

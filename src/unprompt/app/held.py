@@ -1,0 +1,42 @@
+"""Widgets whose values the program changes too, while pages follow each other fast. Nothing of Streamlit's.
+
+A widget that is given another value can miss it, where the page is drawn anew before that came to the
+browser; and of a page that was not drawn to its end, values come back as if the visitor had just given them.
+So a widget that is to show something else is a new one, with another key, and what it shows is no news.
+"""
+
+from __future__ import annotations
+
+from collections.abc import MutableMapping
+from dataclasses import dataclass
+from typing import Any
+
+
+@dataclass
+class Held:
+    """The widget of a name: which one it is, what it began with, and what it last showed."""
+
+    name: str
+    number: int
+    first: Any
+    last: Any
+
+    @property
+    def key(self) -> str:
+        """The widget's key."""
+        return f"{self.name}-{self.number}"
+
+    def is_news(self, value: object) -> bool:
+        """Whether a visitor changed the widget to this value; then it is what it last showed."""
+        if value == self.last:
+            return False
+        self.last = value
+        return True
+
+
+def hold(widgets: MutableMapping[str, Held], name: str, value: object) -> Held:
+    """The widget of a name that shows a value: the one that is there, or a new one."""
+    before = widgets.get(name)
+    if before is None or before.last != value:
+        widgets[name] = Held(name, before.number + 1 if before else 0, value, value)
+    return widgets[name]

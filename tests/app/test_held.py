@@ -1,0 +1,35 @@
+"""Widgets whose values the program changes too."""
+
+from __future__ import annotations
+
+from unprompt.app.held import Held, hold
+
+
+def test_a_widget_stays_while_it_shows_what_it_is_to_show() -> None:
+    widgets: dict[str, Held] = {}
+    first = hold(widgets, "caption", "a cat")
+    assert (first.key, first.first) == ("caption-0", "a cat")
+    assert hold(widgets, "caption", "a cat") is first
+    assert first.is_news("a tiger")  # the visitor wrote it, and it is taken
+    assert hold(widgets, "caption", "a tiger") is first
+    second = hold(widgets, "caption", "a house")
+    assert (second.key, second.first) == ("caption-1", "a house")
+    assert hold(widgets, "prompt", "").key == "prompt-0"
+
+
+def test_what_comes_back_from_a_page_that_was_not_drawn_is_no_news() -> None:
+    widgets: dict[str, Held] = {}
+    one = hold(widgets, "caption", "a cat")
+    assert not one.is_news("a cat")
+    assert one.is_news("a tiger")
+    assert not one.is_news("a tiger")
+    assert one.is_news("a cat")
+    hold(widgets, "caption", "a house")
+    assert not one.is_news("a cat")
+
+
+def test_what_a_visitor_empties_begins_again() -> None:
+    widgets: dict[str, Held] = {}
+    one = hold(widgets, "caption", "a cat")
+    assert one.is_news("")
+    assert hold(widgets, "caption", "a cat").key == "caption-1"
