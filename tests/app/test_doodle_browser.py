@@ -229,7 +229,7 @@ def test_a_sample_is_named_corrected_painted_and_gone_back_to(visitor: Visitor) 
     draw(visitor, [(0.1, 0.1), (0.2, 0.2)])
     page.get_by_role("button", name="Cat", exact=True).click()
     guesses = page.locator(".st-key-doodle-guesses button")
-    page.get_by_role("button", name="cat · ").wait_for()
+    wait_for_text(visitor, "What it shows", "a cat")
     visitor.settle()
     assert guesses.count() == 5
     guesses.nth(1).click()
@@ -254,15 +254,14 @@ def test_a_sample_is_named_corrected_painted_and_gone_back_to(visitor: Visitor) 
     assert saved(visitor, "Picture") != first
     # A second painting, and back to the first with its drawing and words.
     page.get_by_role("button", name="House", exact=True).click()
-    page.get_by_role("button", name="house · ").wait_for()
+    wait_for_text(visitor, "What it shows", "a house")
     visitor.settle()
     press(visitor, "Paint")
     visitor.sees("So far")
     visitor.settle()
     page.locator(".st-key-doodle-history, .thumbs").last.get_by_role("button").last.click()
     wait_for_text(visitor, "Prompt", "A photo of a cat beside a house")
-    visitor.settle()
-    assert len(lines(visitor)) == 15  # the cat's
+    wait_for_lines(visitor, 15)  # the cat's
     # What the sheet showed before each sample can be undone to.
     for _ in range(3):
         press(visitor, "Undo")

@@ -6,6 +6,10 @@ export default function ({ data, parentElement, setTriggerValue }) {
     row.className = data.strip ? "thumbs strip" : "thumbs";
     parentElement.append(row);
   }
+  row.take = (number) => setTriggerValue("picked", number);
+  const shown = JSON.stringify(data);
+  if (row.shown === shown) return; // a button that is exchanged while it is pressed is not clicked
+  row.shown = shown;
   const focused = [...row.children].findIndex((one) => one.matches(":focus"));
   row.replaceChildren(
     ...data.pictures.map(([src, says], number) => {
@@ -14,7 +18,7 @@ export default function ({ data, parentElement, setTriggerValue }) {
       const picture = new Image();
       Object.assign(picture, { src, alt: "" });
       button.append(picture);
-      button.addEventListener("click", () => setTriggerValue("picked", number));
+      button.addEventListener("click", () => row.take(number));
       return button;
     }),
   );
