@@ -95,26 +95,29 @@ def show() -> None:
 
 
 def pick() -> None:
-    """Sample drawings, and drawings on paper."""
+    """Sample drawings."""
 
     def take(number: int) -> None:
         sample = list(draw_samples().values())[number]
         sketchbook_of(st.session_state).put(lines_of(sample.drawing))
 
-    with st.container(horizontal=True, vertical_alignment="center", key="doodle-picking"):
-        thumbs("doodle-samples", _samples(), take, strip=True)
-        with st.popover("A drawing on paper", icon=":material/photo_camera:"):
-            st.file_uploader(
-                "A picture of a drawing, or an SVG",
-                (*EXTENSIONS, SUFFIX[1:]),
-                key="doodle-file",
-                max_upload_size=current_settings().limit_mb,
-                on_change=partial(_trace, "doodle-file"),
+    thumbs("doodle-samples", _samples(), take, strip=True)
+
+
+def pick_paper() -> None:
+    """A drawing on paper, uploaded or photographed."""
+    with st.popover("A drawing on paper", icon=":material/photo_camera:"):
+        st.file_uploader(
+            "A picture of a drawing, or an SVG",
+            (*EXTENSIONS, SUFFIX[1:]),
+            key="doodle-file",
+            max_upload_size=current_settings().limit_mb,
+            on_change=partial(_trace, "doodle-file"),
+        )
+        if st.toggle("Use the camera", key="doodle-camera-on"):
+            st.camera_input(
+                "Photograph a drawing", key="doodle-camera", on_change=partial(_trace, "doodle-camera")
             )
-            if st.toggle("Use the camera", key="doodle-camera-on"):
-                st.camera_input(
-                    "Photograph a drawing", key="doodle-camera", on_change=partial(_trace, "doodle-camera")
-                )
 
 
 def _trace(key: str) -> None:
@@ -172,11 +175,12 @@ def guess(book: Sketchbook, steps: Steps) -> None:
 
 
 def offer_drawing(book: Sketchbook) -> None:
-    """The drawing's files, and the way to have it coloured."""
-    if book.canvas.is_empty:
-        return
+    """Where another drawing comes from, the drawing's files, and the way to have it coloured."""
     lines = book.canvas.lines
     with st.container(horizontal=True, key="doodle-files", gap="xsmall"):
+        pick_paper()
+        if book.canvas.is_empty:
+            return
         _offer("SVG", svg_of(lines).encode(), "doodle.svg", "image/svg+xml")
         _offer("PNG", partial(_png, lines), "doodle.png", "image/png")  # made when it is asked for
         if st.button("Colour by words", key="doodle-words", icon=":material/palette:"):
