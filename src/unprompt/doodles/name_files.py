@@ -12,8 +12,8 @@ from unprompt.doodles.drawing import Doodle
 from unprompt.doodles.name import BATCH, Guess, Namer
 from unprompt.doodles.read import read_doodles
 from unprompt.errors import InputError
-from unprompt.records import Problem
 from unprompt.progress import Progress, silent
+from unprompt.records import Problem
 from unprompt.storage.files import write_table
 
 HEADER = ("imgId", "rank", "name", "probability")

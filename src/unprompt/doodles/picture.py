@@ -174,7 +174,7 @@ def _part(grey: Reals) -> float:
 
 
 def _find_sheet(grey: Reals, reach: int) -> Mask | None:
-    """A sheet of paper (H, W) that is lighter than what it lies on, without its rim; None: the picture's all."""
+    """A sheet of paper (H, W) that is lighter than what it lies on, without its rim; None: there is none."""
     from scipy import ndimage
 
     light = grey > _part(grey)
@@ -258,8 +258,8 @@ def _check_is_drawing(ink: Reals) -> None:
     shaded = float(((smooth > low) & ~beside).mean())
     if shaded > SHADED:
         raise InputError(
-            "the picture is no drawing: it is shaded all over, as photographs are; take one of lines on paper, "
-            "or make its lines first: unprompt page make"
+            "the picture is no drawing: it is shaded all over, as photographs are; take one of lines on "
+            "paper, or make its lines first: unprompt page make"
         )
 
 
@@ -281,7 +281,7 @@ def _without_specks(lines: Mask, pen: float) -> Mask:
     """The lines without pieces that are much smaller than a dot of the pen."""
     from scipy import ndimage
 
-    labels, count = ndimage.label(lines, NEIGHBOURS)
+    labels, _ = ndimage.label(lines, NEIGHBOURS)
     areas = np.bincount(labels.ravel())
     areas[0] = 0
     kept = areas >= min(max(3.0, DOT * pen**2), float(areas.max()))
