@@ -70,7 +70,7 @@ def test_a_set_has_strokes_pictures_captions_and_a_page(tmp_path: Path) -> None:
         rows = pl.concat([pl.read_parquet(part) for part in parts])
         assert rows["imgId"].to_list() == [doodle.key for doodle in found[split]]
         assert rows["text"].to_list() == [doodle.caption for doodle in found[split]]
-        assert max(pl.read_parquet(part).height for part in parts) == 7
+        assert max(pl.read_parquet(part).height for part in parts) == min(7, len(found[split]))
         for content in rows["image"].struct.field("bytes").to_list():
             with Image.open(io.BytesIO(content)) as image:
                 assert (image.size, image.mode) == ((32, 32), "RGB")

@@ -28,7 +28,7 @@ def add(actions: Any) -> None:
         type=Path,
         nargs="+",
         metavar="SOURCES",
-        help="Quick, Draw!'s ndjson, .bin, .npy; SVG; pictures; folders of these; FS-COCO, SketchyScene, parquet",
+        help="Quick, Draw!'s ndjson, .bin, .npy; SVG; pictures; folders of them; FS-COCO, SketchyScene",
     )
     parser.add_argument("--out", type=Path, required=True, metavar="SET", help="the folder for the set")
     add_settings(parser, DoodleSetSettings)
