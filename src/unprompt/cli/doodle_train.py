@@ -10,6 +10,7 @@ from dataclasses import fields
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from unprompt.cli.doodle_name import read_all
 from unprompt.cli.options import (
     add_json,
     add_settings,
@@ -17,17 +18,14 @@ from unprompt.cli.options import (
     declare,
     given_settings,
     settings_from,
-    warn,
 )
 from unprompt.doodles.namer_config import NamerMachine, NamerTraining
-from unprompt.errors import ConfigError, InputError
+from unprompt.errors import ConfigError
 from unprompt.progress import StepBars
 from unprompt.text.english import counted
 
 if TYPE_CHECKING:
     from _typeshed import DataclassInstance
-
-    from unprompt.doodles.drawing import Doodle
 
 EXAMPLE = """\
   unprompt doodle train --data QUICKDRAW --held-out TEST.ndjson --teacher doodlenet --out RUN
@@ -96,8 +94,9 @@ def _train_namer(options: argparse.Namespace) -> None:
 
     from unprompt.doodles.train_namer import MODEL_FILE, train_namer
 
-    data, more = _read(options.data), _read(options.more)
-    held_out = _read([options.held_out]) if options.held_out else []
+    data = read_all(options.data)
+    more = read_all(options.more) if options.more else []
+    held_out = read_all([options.held_out]) if options.held_out else []
     about = {"from": [path.name for path in options.data], "more_from": [path.name for path in options.more]}
     with StepBars("drawing") as bars:
         learnt = train_namer(
@@ -113,16 +112,3 @@ def _train_namer(options: argparse.Namespace) -> None:
     resumed = ", going on from an earlier start" if learnt.resumed else ""
     print(f"learnt from {counted(learnt.drawings, 'drawing')} in {learnt.seconds:.0f} s{resumed}: {path}")
     print(f"try it: unprompt doodle name DRAWINGS --weights {path}")
-
-
-def _read(paths: list[Path]) -> list[Doodle]:
-    """All drawings of files and folders that are not empty; InputError where there is none."""
-    from unprompt.doodles.read import read_doodles
-
-    problems: list[str] = []
-    found = [one for path in paths for one in read_doodles(path, problems) if one.drawing.strokes]
-    if problems:
-        warn(f"{counted(len(problems), 'drawing')} cannot be read, first: {problems[0]}")
-    if paths and not found:
-        raise InputError(f"no drawings in {', '.join(map(str, paths))}")
-    return found
