@@ -56,7 +56,7 @@ def train_on(
 
 
 class Blip2Captioner:
-    """What captions drawings by a BLIP-2 (or another captioner's folder), with low-rank updates or without."""
+    """Captions drawings by the folder of a BLIP-2 or the like, with low-rank updates or without."""
 
     def __init__(self, captioner: Captioner) -> None:
         self._captioner = captioner

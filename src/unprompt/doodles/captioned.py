@@ -34,7 +34,7 @@ STROKES = (".ndjson", ".ndjson.gz")
 
 @dataclass(frozen=True, eq=False)
 class Sheets:
-    """N drawings as pictures: of strokes they are drawn, the same each time; of files they are what is there."""
+    """N drawings as pictures: strokes are drawn, each time alike; files are shown as they are."""
 
     sources: tuple[ImageFile | Drawing, ...]
 

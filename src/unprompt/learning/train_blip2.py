@@ -236,9 +236,17 @@ def begin(loaded: CaptionNetwork, config: Blip2Training, machine: Blip2Machine) 
         torch.manual_seed(derive_seed(config.seed, "updates"))
         network = add_adapter(loaded.network, config.targets, config.rank, config.alpha, config.dropout)
     if machine.gradient_checkpointing:
-        # The other way of doing it would want gradients of the frozen words that come in.
-        network.gradient_checkpointing_enable(gradient_checkpointing_kwargs={"use_reentrant": False})
+        _compute_twice(network.get_base_model())
     return network
+
+
+def _compute_twice(blip2: Any) -> None:
+    """Let layers that learn be computed again in the backward pass in place of keeping what they gave."""
+    way = {"use_reentrant": False}  # the other one would want gradients of the frozen words that come in
+    if hasattr(blip2, "activation_checkpointing_enable"):
+        blip2.activation_checkpointing_enable(way)
+    else:  # its name in transformers 4
+        blip2.gradient_checkpointing_enable(way)
 
 
 def look(blip2: Any, pixels: Tensor) -> Tensor:

@@ -100,8 +100,9 @@ class Captioner:
         """The captions of N RGB images, some at a time."""
         found: list[str] = []
         for first in range(0, len(pictures), self.batch):
-            found += self.features([self.prepare(one) for one in pictures[first : first + self.batch]])
-        return [str(text) for text in found]
+            some = [self.prepare(one) for one in pictures[first : first + self.batch]]
+            found += self.features(some).tolist()
+        return found
 
     def features(self, prepared: Sequence[NDArray[Any]]) -> NDArray[np.str_]:
         """B times (3, S, S) -> B captions. Raises RunError where the batch does not fit into the memory."""
