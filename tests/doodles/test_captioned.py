@@ -76,7 +76,7 @@ def test_data_sets_and_pairs(tmp_path: Path) -> None:
 
 def test_what_has_no_captions(tmp_path: Path) -> None:
     write_strokes(tmp_path / "a.ndjson", "", "")
-    with pytest.raises(InputError, match="nothing in .* has a caption"):
+    with pytest.raises(InputError, match=r"nothing in .* has a caption"):
         read_captioned([tmp_path / "a.ndjson"])
     write_pictures(tmp_path / "plain", "1")
     with pytest.raises(InputError, match="nor is it a folder of pairs"):

@@ -76,9 +76,8 @@ def run_train(options: argparse.Namespace) -> None:
     print(f"the last epoch: loss {last['loss']:.3f}, {last['accuracy']:.0%} of tokens guessed: {learnt.out}")
     print(f"try it: unprompt doodle caption DRAWINGS --by {options.model} --adapter {learnt.out}")
     if learnt.cut:
-        warn(
-            f"of {counted(learnt.cut, 'caption')} only the first {config.length} tokens were learnt (--length)"
-        )
+        captions = counted(learnt.cut, "caption")
+        warn(f"of {captions} only the first {config.length} tokens were learnt (--length)")
 
 
 def caption_drawings(options: argparse.Namespace) -> dict[str, str]:

@@ -8,6 +8,7 @@ pairs, of which the source is the drawing; and Quick, Draw!'s files, whose capti
 from __future__ import annotations
 
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -134,18 +135,19 @@ def _read(path: Path) -> CaptionedSheets:
 
 
 def _read_others(path: Path, error: InputError) -> CaptionedSheets:
-    """Pairs, or a table of pictures and captions, of a folder that is no data set for the reason given."""
-    try:
-        return _of_pairs(read_pairs(path))
-    except InputError:
-        tables = sorted(path.glob("*.csv")) if path.is_dir() else []
-        named = [table for table in tables if _columns(table)]
-        if len(named) == 1:
-            return _read_table(named[0])
+    """A table of pictures and captions, or pairs, of a folder that is no data set for the reason given."""
+    tables = [table for table in sorted(path.glob("*.csv")) if _columns(table)] if path.is_dir() else []
+    if len(tables) == 1:
+        return _read_table(tables[0])
+    pairs: Pairs | None = None
+    with suppress(InputError):
+        pairs = read_pairs(path)
+    if pairs is None or pairs.captions is None:
         raise InputError(
-            f"{error}; nor is it a folder of pairs, of Quick, Draw!'s .ndjson, or of pictures with one table "
-            "that has the columns image and caption"
+            f"{error}; nor is it a folder of pairs with captions, of Quick, Draw!'s .ndjson, or of pictures "
+            "with one table that has the columns image and caption"
         ) from error
+    return _of_pairs(pairs)
 
 
 def _read_strokes(files: Sequence[Path]) -> CaptionedSheets:

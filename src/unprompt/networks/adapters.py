@@ -65,7 +65,9 @@ def add_adapter(network: Any, targets: str, rank: int, alpha: float, dropout: fl
     settings = peft.LoraConfig(
         r=rank, lora_alpha=alpha, lora_dropout=dropout, target_modules=list(names), bias="none"
     )  # without a task_type, which would wrap the model as one of text alone
-    return peft.get_peft_model(network, settings)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", FutureWarning)  # about names in transformers that peft still uses
+        return peft.get_peft_model(network, settings)
 
 
 def count_parameters(network: Any) -> tuple[int, int]:
@@ -100,6 +102,7 @@ def merge_adapter(loaded: CaptionNetwork, folder: Path) -> CaptionNetwork:
     peft = _peft()
     try:
         with warnings.catch_warnings():
+            warnings.simplefilter("ignore", FutureWarning)
             warnings.simplefilter("error", UserWarning)  # a tensor that is missing is one to peft
             adapted = peft.PeftModel.from_pretrained(loaded.network, str(folder), torch_device="cpu")
             network = adapted.merge_and_unload(safe_merge=True)
