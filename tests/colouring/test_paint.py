@@ -84,6 +84,14 @@ def test_seeds_vary_only_what_no_word_is_about(painter: ColourPainter) -> None:
             assert any((pages[0].colours != other.colours).any() for other in pages[2:])
 
 
+def test_a_seed_that_changes_nothing_says_so(painter: ColourPainter) -> None:
+    for words in ("a box", "a red box"):
+        plain, other = (paint(painter, two_boxes(), words, seed=seed) for seed in (0, 4))
+        said = [sentence for sentence in other.told if "changes nothing" in sentence]
+        assert bool(said) == (words == "a red box") == (plain.colours == other.colours).all()
+        assert not any("changes nothing" in sentence for sentence in plain.told)
+
+
 def test_crayons_limit_colours(painter: ColourPainter) -> None:
     there = {read_colour(name) for name in CRAYONS["8"].split()}
     painted = paint(painter, two_boxes(), "a teal box", crayons="8").with_hint(Hint(60, 50, NOTHING))
@@ -383,6 +391,7 @@ def test_the_command_paints_variants_and_tells(
         (["a.png", "red", "--csv", "o.csv"], "name one drawing"),
         (["a.png", "red", "--engine", "instruct"], "needs --model"),
         (["a.png", "red", "--guidance", "3"], "--guidance belongs to --engine instruct"),
+        (["a.png", "red", "--variants", "0"], "--variants must be at least 1, got 0"),
         (["a.png", "red", "--model", "x"], "--model belongs to --engine instruct"),
     ],
 )

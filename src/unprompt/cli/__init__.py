@@ -44,6 +44,7 @@ COMMANDS = {
     "serve": "answer over HTTP, to the Stable Diffusion web UI's clients too",
     "page": "colouring pages to print, of any pictures",
     "colour": "colour line art by words, and train what does",
+    "doodle": "name, describe and paint drawings, and train what does",
     "easy-diffuser": "an image's positive and negative prompt, and on to a Stable Diffusion web UI",
     "checkpoints": "list, check and install models' parameters",
     "cache": "say where the caches are and how large, and clear them",

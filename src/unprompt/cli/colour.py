@@ -252,6 +252,8 @@ def run(options: argparse.Namespace) -> None:
         raise ConfigError("name one drawing and words for it, or a table of them with --csv")
     if options.csv is None and options.words is None:
         raise ConfigError('say what is in which colour behind the drawing: "a red fox"; "" for usual colours')
+    if options.variants is not None and options.variants < 1:
+        raise ConfigError(f"--variants must be at least 1, got {options.variants}")
     _check_engine_options(options, PAINTING)
     if options.engine == "small":
         _paint_small(options)
@@ -349,10 +351,14 @@ def _paint_instruct(options: argparse.Namespace) -> None:
     if options.out.suffix.lower() != ".png":
         raise ConfigError(f"--out {options.out} has to end in .png")
     painter = open_painter(options.model, config)
+    written = []
     for number, made in enumerate(painter.variants(options.image, options.words)):
-        out = _numbered(options.out, number)
-        write_bytes(out, encode_png(made))
-        print(f"coloured: {out}")
+        written.append(_numbered(options.out, number))
+        write_bytes(written[-1], encode_png(made))
+        if not options.json:
+            print(f"coloured: {written[-1]}")
+    if options.json:
+        print(json.dumps({"files": [str(path) for path in written], "told": []}))
 
 
 def run_grade(options: argparse.Namespace) -> None:

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import argparse
 
-EXAMPLE = """\
-  unprompt doodle name drawings.ndjson --top 5 --out names.csv
-  unprompt doodle caption drawing.png --out captions.csv
-  unprompt doodle paint drawing.png --out photo.png
-"""
+from unprompt.cli import doodle_name, doodle_train
+
+EXAMPLE = doodle_name.EXAMPLE + doodle_train.EXAMPLE
+run = doodle_name.run  # an action is required, and brings its own
 
 
 def add(parser: argparse.ArgumentParser) -> None:
     """Declare the actions."""
-    parser.add_subparsers(title="actions", metavar="ACTION", required=True)
+    actions = parser.add_subparsers(title="actions", metavar="ACTION", required=True)
+    for action in (doodle_name, doodle_train):
+        action.add(actions)

@@ -144,6 +144,8 @@ class ColourPainter:
             logits = choose(self._network, page.seen, heard)
             choices[page.seen.order - 1] = _varied(settle(logits), logits, config.seed)
         told += _about_words(words, heard.mentions, choices)
+        if config.seed and not _usual(choices).any():
+            told.append(f"seed {config.seed} changes nothing: words and paper decide every part")
         colours = _limited(colours_of(choices, heard.mentions), choices, config)
         painted = Painted(page.art, regions, colours, tuple(told))
         for hint in hints:
@@ -170,7 +172,12 @@ def _varied(choices: Ints, logits: NDArray[np.float32], seed: int) -> Ints:
         return choices
     noise = np.random.default_rng(seed).gumbel(size=CHOICES - 1).astype(np.float32)
     drawn = 1 + (logits[:, 1:CHOICES] + VARIETY * noise).argmax(1)
-    return np.where((choices >= 1) & (choices < CHOICES), drawn, choices)
+    return np.where(_usual(choices), drawn, choices)
+
+
+def _usual(choices: Ints) -> NDArray[np.bool_]:
+    """Which regions (R,) have a colour that no word and no paper decided."""
+    return (choices >= 1) & (choices < CHOICES)
 
 
 def _about_page(art: LineArt, regions: Regions) -> list[str]:

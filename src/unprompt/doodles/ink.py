@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from PIL import Image
@@ -48,6 +48,34 @@ def ink(drawing: Drawing, width: int, height: int, pen: float) -> Ink:
     if pen < 1:
         covered *= pen
     return covered
+
+
+def small_ink(
+    starts: NDArray[np.floating[Any]], ends: NDArray[np.floating[Any]], side: int, pen: float
+) -> Ink:
+    """What `ink` gives of straight pieces (S, 2) in a square of `side` pixels.
+
+    All are swept at once, which is faster up to some 64 pixels a side.
+    """
+    if not len(starts):
+        return np.zeros((side, side), np.float32)
+    middles = np.arange(side, dtype=np.float32) + np.float32(0.5)
+    start, way = starts.astype(np.float32), (ends - starts).astype(np.float32)
+    x = (middles - start[:, :1])[:, None, :]  # (S, 1, side)
+    y = (middles - start[:, 1:])[:, :, None]  # (S, side, 1)
+    over = way / np.maximum((way * way).sum(1, keepdims=True), np.float32(1e-12))
+    along = x * over[:, 0, None, None] + y * over[:, 1, None, None]
+    np.clip(along, 0, 1, out=along)
+    across = along * way[:, 0, None, None]
+    np.subtract(x, across, out=across)
+    np.multiply(across, across, out=across)
+    along *= way[:, 1, None, None]
+    np.subtract(y, along, out=along)
+    np.multiply(along, along, out=along)
+    across += along
+    reach = np.float32(max(pen, 1.0) / 2 + 0.5)
+    covered = np.clip(reach - np.sqrt(across.min(0)), 0, 1)
+    return covered * np.float32(min(pen, 1.0))
 
 
 def picture_of(

@@ -18,8 +18,8 @@ def read_ndjson(path: Path) -> Iterator[Doodle]:
     """The drawings of a file, also of a gzipped one, in its order.
 
     Each line has `drawing`, a list of strokes `[[x …], [y …]]` (simplified) or `[[x …], [y …], [t …]]` (raw);
-    and `word`, `key_id`, `countrycode`, `recognized` where it is known. A drawing without a `key_id` is called
-    by the file's name and its line. Raises InputError with the line's number for what is no drawing.
+    and `word`, `key_id`, `countrycode`, `recognized` where it is known. A drawing without a `key_id` is
+    called by the file's name and its line. Raises InputError with the line's number for what is no drawing.
     """
     opened = gzip.open if path.suffix == ".gz" else open
     stem = path.name.partition(".")[0]

@@ -1,0 +1,78 @@
+"""What does a drawing show? Words with their probabilities, best first."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, NamedTuple
+
+import numpy as np
+
+from unprompt.doodles.drawing import Drawing
+from unprompt.doodles.ink import ink, segments_of, small_ink
+from unprompt.doodles.namer_config import NamerConfig
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+    from torch import nn
+
+BATCH = 256
+SWEPT = 64  # pixels a side up to which all lines are swept at once
+
+
+class Guess(NamedTuple):
+    """A word and how probable it is, 0 to 1."""
+
+    word: str
+    probability: float
+
+
+class Namer:
+    """Names drawings. `words`: what it tells apart, in the order of its probabilities."""
+
+    def __init__(self, config: NamerConfig, network: nn.Module, device: str = "cpu") -> None:
+        self.words = config.words
+        self.config = config
+        self._network = network.to(device).eval()
+        self._device = device
+
+    @classmethod
+    def load(cls, weights: Path | None = None, device: str = "cpu") -> Namer:
+        """A namer of a file of `unprompt doodle train` or DoodleNet's folder; None: the package's own.
+
+        Raises CheckpointError.
+        """
+        from unprompt.doodles.namer_files import read_namer
+
+        return cls(*read_namer(weights), device)
+
+    def probabilities(self, drawings: Sequence[Drawing]) -> NDArray[np.float32]:
+        """How probable each word is for each drawing (N, words).
+
+        A drawing and its mirror image are looked at, and the mean of the answers counts. InputError for an
+        empty drawing.
+        """
+        import torch
+
+        found = [np.zeros((0, len(self.words)), np.float32)]
+        for first in range(0, len(drawings), BATCH):
+            seen = np.stack([see(one, self.config) for one in drawings[first : first + BATCH]])
+            with torch.inference_mode():
+                both = torch.from_numpy(np.stack([seen, seen[:, :, ::-1]])).to(self._device)  # (2, B, S, S)
+                logits = self._network(both.flatten(0, 1)[:, None]).unflatten(0, both.shape[:2])
+                found.append(logits.softmax(2).mean(0).float().cpu().numpy())
+        return np.concatenate(found)
+
+    def name(self, drawing: Drawing, top: int = 5) -> list[Guess]:
+        """The most probable words, best first."""
+        probabilities = self.probabilities([drawing])[0]
+        order = np.argsort(-probabilities, kind="stable")[:top]
+        return [Guess(self.words[at], float(probabilities[at])) for at in order]
+
+
+def see(drawing: Drawing, config: NamerConfig) -> NDArray[np.float32]:
+    """A drawing as a namer sees it: as large as fits, lines of the width that it knows (side, side)."""
+    fitted = drawing.fitted(config.side, config.margin)
+    if config.side <= SWEPT:
+        return small_ink(*segments_of(fitted), config.side, config.pen)
+    return ink(fitted, config.side, config.side, config.pen)
