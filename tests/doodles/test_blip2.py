@@ -88,8 +88,8 @@ def test_a_folder_is_known_by_its_config(folder: Path, tmp_path: Path) -> None:
 
 def train_options(*arguments: object) -> argparse.Namespace:
     parser = argparse.ArgumentParser()
-    parser.add_argument("pairs", type=Path, nargs="+")
-    parser.add_argument("--model", type=Path)
+    parser.add_argument("--data", type=Path, nargs="+")
+    parser.add_argument("--model")
     parser.add_argument("--out", type=Path)
     parser.add_argument("--overwrite", action="store_true")
     parser.add_argument("--json", action="store_true")
@@ -109,7 +109,20 @@ def caption_options(*arguments: object) -> argparse.Namespace:
 
 def test_the_commands_parts(folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     strokes, run = write_strokes(tmp_path / "strokes.ndjson"), tmp_path / "run"
-    common = (strokes, "--model", folder, "--out", run, "--device", "cpu", "--epochs", 1, "--batch", 4)
+    common = (
+        "--data",
+        strokes,
+        "--model",
+        folder,
+        "--out",
+        run,
+        "--device",
+        "cpu",
+        "--epochs",
+        1,
+        "--batch",
+        4,
+    )
     doodle_blip2.run_train(train_options(*common, "--rank", 2, "--length", 2))
     told = capsys.readouterr()
     assert "learnt 512 of 70,400 parameters from 8 drawings" in told.out  # 2 layers, q and k, 2 x (32 + 32)

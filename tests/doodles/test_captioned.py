@@ -51,6 +51,14 @@ def test_strokes_have_their_words_as_captions(tmp_path: Path) -> None:
     assert found.sheets[1].size == (SIZE, SIZE)
 
 
+def test_scenes_have_captions_and_only_what_is_for_training_is_read(tmp_path: Path) -> None:
+    line = {"caption": "a cat under a tree", "word": "cat", "drawing": CROSS}
+    (tmp_path / "train.ndjson").write_text(json.dumps(line))
+    write_strokes(tmp_path / "validation.ndjson", "owl")
+    assert read_captioned([tmp_path]).captions == ("a cat under a tree",)
+    assert read_captioned([tmp_path / "validation.ndjson"]).captions == ("an owl",)
+
+
 def test_tables_of_pictures_and_captions(tmp_path: Path) -> None:
     write_pictures(tmp_path / "Images", "1", "2")
     (tmp_path / "captions.csv").write_text("image,caption\n1.png,a dog\n2.png,a cat\n1.png,a small dog\n")

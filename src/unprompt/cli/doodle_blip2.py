@@ -15,7 +15,7 @@ from unprompt.progress import StepBars
 from unprompt.text.english import counted
 
 EXAMPLE = """\
-  unprompt doodle train PAIRS --model blip2-opt-2.7b --out RUN
+  unprompt doodle train --data PAIRS --model blip2-opt-2.7b --out RUN
   unprompt doodle caption drawings.ndjson --by blip2-opt-2.7b --adapter RUN --out captions.csv
 """
 SETTINGS = (Blip2Training, Blip2Machine)
@@ -44,7 +44,7 @@ def add_caption_options(parser: argparse.ArgumentParser, declared: Collection[st
 
 
 def run_train(options: argparse.Namespace) -> None:
-    """Teach the BLIP-2 of --model the captions of PAIRS (`options.pairs`), into --out."""
+    """Teach the BLIP-2 of --model the captions of the drawings `options.data`, into --out."""
     options.when_interrupted = "run the same command again to go on from the last save"
     config = settings_from(options, Blip2Training)
     machine = settings_from(options, Blip2Machine)
@@ -53,7 +53,7 @@ def run_train(options: argparse.Namespace) -> None:
 
     with StepBars("drawing") as bars:
         learnt = train_on(
-            options.pairs, options.model, options.out, config, machine, options.overwrite, bars.show
+            options.data, Path(options.model), options.out, config, machine, options.overwrite, bars.show
         )
     last = learnt.rows[-1]
     if options.json:

@@ -2,7 +2,8 @@
 
 What is read: tables `image,caption`, with one or several captions a picture; all data sets of
 `datasets/dataset.py`, with `caption` or `text` in the place of the prompt, as `zoheb/sketch-scene` has it;
-pairs, of which the source is the drawing; and Quick, Draw!'s files, whose captions are their words.
+pairs, of which the source is the drawing; and drawings in lines of JSON, as Quick, Draw!'s, with their captions,
+or the words that they are of; of a folder of them what is to be trained on.
 """
 
 from __future__ import annotations
@@ -31,6 +32,7 @@ if TYPE_CHECKING:
 SIZE = 224  # pixels a side of a drawing that is shown to a captioner
 PEN = 3.5  # pixels, the width of its lines there
 STROKES = (".ndjson", ".ndjson.gz")
+TRAIN = "train."  # how the file begins that is learnt from, in a folder that has others to look at
 
 
 @dataclass(frozen=True, eq=False)
@@ -126,7 +128,7 @@ def _read(path: Path) -> CaptionedSheets:
             return _of_pairs(read_pairs(path))
         strokes = sorted(file for file in path.iterdir() if is_strokes(file))
         if strokes and not has_images(path):
-            return _read_strokes(strokes)
+            return _read_strokes([file for file in strokes if file.name.startswith(TRAIN)] or strokes)
     try:
         dataset = read_dataset(path)
     except InputError as error:
@@ -152,8 +154,8 @@ def _read_others(path: Path, error: InputError) -> CaptionedSheets:
 
 def _read_strokes(files: Sequence[Path]) -> CaptionedSheets:
     doodles = [doodle for file in files for doodle in read_ndjson(file)]
-    words = [add_article(doodle.word) if doodle.word else "" for doodle in doodles]
-    return captioned([doodle.drawing for doodle in doodles], words)
+    captions = [one.caption or (add_article(one.word) if one.word else "") for one in doodles]
+    return captioned([doodle.drawing for doodle in doodles], captions)
 
 
 def _of_pairs(pairs: Pairs) -> CaptionedSheets:

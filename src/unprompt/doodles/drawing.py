@@ -75,7 +75,7 @@ class Doodle:
     """A drawing of a set, with what is known of it.
 
     `key`: its name in the set. `word`: what it was to show, "" where that is not known. `recognised`: whether
-    the game's network guessed it. `country`: two letters.
+    the game's network guessed it. `country`: two letters. `caption`: what somebody said of it, in words.
     """
 
     key: str
@@ -83,6 +83,7 @@ class Doodle:
     word: str = ""
     country: str = ""
     recognised: bool | None = None
+    caption: str = ""
 
 
 def joined(drawings: Sequence[Drawing]) -> Drawing:

@@ -53,4 +53,5 @@ def _doodle(entry: Any, key: str) -> Doodle:
         str(entry.get("word") or ""),
         str(entry.get("countrycode") or ""),
         known if isinstance(known, bool) else None,
+        str(entry.get("caption") or ""),
     )
