@@ -6,6 +6,7 @@ import argparse
 import json
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from tests.tiny_captioners import save_tiny_blip, save_tiny_blip2
@@ -44,8 +45,8 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def hatched(cell: int) -> Drawing:
     """A frame of three by three cells, of which one is hatched."""
     x, y = cell % 3, cell // 3
-    frame = [(0, 0), (3, 0), (3, 3), (0, 3), (0, 0)]
-    return Drawing((frame, [(x + step % 2, y + step / 24) for step in range(25)]))
+    frame = np.array([(0.0, 0), (3, 0), (3, 3), (0, 3), (0, 0)])
+    return Drawing((frame, np.array([(x + step % 2, y + step / 24) for step in range(25)])))
 
 
 DRAWINGS = [hatched(cell) for cell in range(8)]
@@ -109,21 +110,8 @@ def caption_options(*arguments: object) -> argparse.Namespace:
 
 def test_the_commands_parts(folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     strokes, run = write_strokes(tmp_path / "strokes.ndjson"), tmp_path / "run"
-    common = (
-        "--data",
-        strokes,
-        "--model",
-        folder,
-        "--out",
-        run,
-        "--device",
-        "cpu",
-        "--epochs",
-        1,
-        "--batch",
-        4,
-    )
-    doodle_blip2.run_train(train_options(*common, "--rank", 2, "--length", 2))
+    common = ("--data", strokes, "--model", folder, "--out", run, "--device", "cpu", "--epochs", 1)
+    doodle_blip2.run_train(train_options(*common, "--batch", 4, "--rank", 2, "--length", 2))
     told = capsys.readouterr()
     assert "learnt 512 of 70,400 parameters from 8 drawings" in told.out  # 2 layers, q and k, 2 x (32 + 32)
     assert "of 8 captions only the first 2 tokens were learnt" in told.err

@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 import torch
 from PIL import Image
+from safetensors.torch import load_file
 from transformers import AutoProcessor, Blip2Processor
 
 from tests.tiny_captioners import save_tiny_blip, save_tiny_blip2
@@ -273,6 +274,9 @@ def test_bf16(folder: Path, tmp_path: Path) -> None:
     assert np.isfinite(learnt.rows[-1]["loss"])
     record = json.loads((tmp_path / "run" / "train.json").read_text())
     assert record["machine"]["precision"] == "bf16"
+    updates = load_file(tmp_path / "run" / "adapter" / "adapter_model.safetensors")
+    assert {value.dtype for value in updates.values()} == {torch.float32}
+    assert any(value.abs().max() > 0 for name, value in updates.items() if "lora_B" in name)
 
 
 # --- what cannot be

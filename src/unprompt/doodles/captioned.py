@@ -2,8 +2,8 @@
 
 What is read: tables `image,caption`, with one or several captions a picture; all data sets of
 `datasets/dataset.py`, with `caption` or `text` in the place of the prompt, as `zoheb/sketch-scene` has it;
-pairs, of which the source is the drawing; and drawings in lines of JSON, as Quick, Draw!'s, with their captions,
-or the words that they are of; of a folder of them what is to be trained on.
+pairs, of which the source is the drawing; and drawings in lines of JSON, as Quick, Draw!'s, with their
+captions, or the words that they are of; of a folder of them what is to be trained on.
 """
 
 from __future__ import annotations
