@@ -1,15 +1,16 @@
 """BLIP-2 (Salesforce's blip2-opt-2.7b) at full width with random weights: seconds and memory on the CPU.
 
-The whole network is 15 GB in float32. A training of its language model needs the rest once for each picture, so
-that it is drilled in two parts, each in a process of its own, so that its peak memory is its own:
+The whole network is 15 GB in float32. A training of its language model needs the rest once for each picture.
+So it is drilled in parts, each in a process of its own, so that its peak memory is its own:
 
     counts     on the meta device: what learns, of how many, for each choice of targets
-    look       vision tower (39 layers) and Q-Former (12): one picture becomes what the language model is given
-    language   the language model (32 layers) in bfloat16: forward, backward and Adam's step of the updates, by
-               the objective of the training, with gradient checkpointing
-    joined     all parts, full width but few layers (--layers) in float32: a step of updates in all three
+    look       vision tower (39 layers) and Q-Former (12) in float32: pictures become what the language model
+               is given
+    language   the language model (32 layers) in bfloat16: two steps of its updates (forward, backward, Adam)
+               by the objective of the training, with gradient checkpointing
+    joined     all parts, full width but few layers (--layers), in float32: two steps of updates in all three
 
-    python benchmarks/blip2_drill.py [--drills counts look language joined] [--batch 2] [--layers 4] [--threads 2]
+    python benchmarks/blip2_drill.py [--drills counts look joined] [--batch 2] [--layers 4] [--threads 2]
 
 Prints a line for each, and the numbers as JSON.
 """
