@@ -47,7 +47,7 @@ class GroupTraining(GroupSizes):
         shown="the package's own",
         metavar="NAMER",
     )
-    scenes: int = setting(16000, "scenes that are composed to learn from", least=8)
+    scenes: int = setting(10000, "scenes that are composed to learn from", least=8)
     touching: float = setting(0.5, "share of scenes in which things touch and overlap", least=0, most=1)
     traced: float = setting(
         0.35,
