@@ -120,4 +120,4 @@ def test_scenes_need_words_and_fitting_settings() -> None:
         next(compose_scenes([one for one in doodles() if one.word == "house"], APARTS))
     for wrong in ({"touch": 1.5}, {"nouns": "some"}, {"most_count": 5}, {"count": 0}):
         with pytest.raises(ConfigError):
-            SceneConfig(**wrong)  # type: ignore[arg-type]
+            SceneConfig(**wrong)
