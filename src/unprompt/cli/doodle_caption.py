@@ -13,6 +13,7 @@ from unprompt.doodles.group_config import CaptionConfig
 from unprompt.doodles.scenes_config import SceneConfig
 from unprompt.errors import ConfigError, InputError
 from unprompt.progress import StepBars
+from unprompt.records import Problem
 from unprompt.settings import DEVICES
 from unprompt.text.english import counted
 
@@ -146,10 +147,12 @@ def read_all(paths: list[Path]) -> list[Doodle]:
     """All drawings of files and folders that are not empty; InputError where there is none."""
     from unprompt.doodles.read import read_doodles
 
-    problems: list[str] = []
+    problems: list[Problem] = []
     found = [one for path in paths for one in read_doodles(path, problems) if one.drawing.strokes]
     if problems:
-        warn(f"{counted(len(problems), 'drawing')} cannot be read, first: {problems[0]}")
+        warn(
+            f"{counted(len(problems), 'drawing')} cannot be read, first: {problems[0].image_id}: {problems[0].problem}"
+        )
     if not found:
         raise InputError(f"no drawings in {', '.join(map(str, paths))}")
     return found

@@ -11,6 +11,7 @@ from unprompt.doodles.drawing import Doodle
 from unprompt.doodles.read import read_doodles
 from unprompt.errors import InputError
 from unprompt.progress import Progress, silent
+from unprompt.records import Problem
 from unprompt.storage.files import write_table
 
 HEADER = ("imgId", "caption")
@@ -27,7 +28,7 @@ class Captioned:
 
 def caption_all(path: Path, captioner: Captioner, progress: Progress = silent) -> Captioned:
     """Caption all drawings of a file or a folder. InputError where there is none that can be read."""
-    problems: list[str] = []
+    problems: list[Problem] = []
     captions: dict[str, Caption] = {}
     waiting: dict[str, Doodle] = {}
 
@@ -39,18 +40,19 @@ def caption_all(path: Path, captioner: Captioner, progress: Progress = silent) -
 
     for doodle in read_doodles(path, problems):
         if not doodle.drawing.strokes:
-            problems.append(f"{doodle.key} is empty: nothing is drawn there")
+            problems.append(Problem(doodle.key, path.name, "is empty: nothing is drawn there"))
         elif doodle.key in captions or doodle.key in waiting:
-            problems.append(f"{doodle.key} is there twice; the first one is captioned")
+            problems.append(Problem(doodle.key, path.name, "is there twice; the first one is captioned"))
         else:
             waiting[doodle.key] = doodle
         if len(waiting) == BATCH:
             caption()
     if waiting:
         caption()
+    told = tuple(f"{problem.image_id}: {problem.problem}" for problem in problems)
     if not captions:
-        raise InputError(problems[0] if problems else f"{path} holds no drawings")
-    return Captioned(captions, tuple(problems))
+        raise InputError(told[0] if told else f"{path} holds no drawings")
+    return Captioned(captions, told)
 
 
 def write_captions(path: Path, captions: Mapping[str, Caption]) -> None:
