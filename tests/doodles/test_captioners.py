@@ -130,7 +130,7 @@ def test_a_group_is_a_thing_where_it_has_most_of_its_ink() -> None:
 
 def test_filling_changes_no_answer() -> None:
     torch.manual_seed(0)
-    network = GroupNetwork(GroupConfig(16, 1, 16, 1, 2, ("cat", "dog"))).eval()
+    network = GroupNetwork(GroupConfig(16, 1, 16, 1, 2, words=("cat", "dog"))).eval()
     small, large = joined([HOUSE, SUN.moved(1, (150, 0))]), joined([SUN, FACE, LADDER, HOUSE])
     with torch.no_grad():
         alone = network.strokes(gather([see_strokes(small)]))[0]

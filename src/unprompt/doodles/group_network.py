@@ -65,6 +65,8 @@ class Naming(nn.Module):  # type: ignore[misc]
         width, words = config.group_width, len(config.words)
         self.embed = nn.Sequential(nn.Linear(GROUP, width), nn.GELU(), nn.Linear(width, width))
         self.answers = nn.Linear(words, width)
+        # The same drawings come in many scenes: without it their answers are learnt by heart.
+        self.dropout = nn.Dropout(config.dropout)
         self.among = _Among(width, config.group_layers, config.heads, BOTH)
         self.context = nn.Linear(width, words + 1)
         self.trust = nn.Parameter(torch.tensor([1.0, 0.5]))  # in the own answer, in those of the same kind
@@ -79,14 +81,14 @@ class Naming(nn.Module):  # type: ignore[misc]
         centred = answers - answers.mean(2, keepdim=True)
         evidence = alike(probabilities)
         hidden, same = self.among(
-            self.embed(told.each) + self.answers(centred / 4),
+            self.dropout(self.embed(told.each) + self.answers(self.dropout(centred / 4))),
             torch.cat([told.pairs, evidence[..., None]], 3),
             told.there,
         )
         others = torch.eye(same.shape[1], dtype=torch.bool, device=same.device)
         shares = same.sigmoid().masked_fill(others | ~told.there[:, None], 0)
         named = self.trust[0] * centred + self.trust[1] * (shares @ centred)
-        return functional.pad(named, (0, 1)) + self.context(hidden), same
+        return functional.pad(named, (0, 1)) + self.context(self.dropout(hidden)), same
 
 
 def alike(probabilities: Tensor) -> Tensor:
