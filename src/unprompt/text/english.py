@@ -48,3 +48,35 @@ def join_spaced_digits(text: str) -> str:
     text = re.sub(r"(?<!\S)\d(?: \d)+(?![^\s,.])", lambda found: found[0].replace(" ", ""), text)
     text = re.sub(r"(?<=\d)\. (?=\d)", ".", text)
     return re.sub(r"(?<=\d) (?=(?:s|k|d|t|p|mm|mp)(?![^\s,.]))", "", text)
+
+
+_IRREGULAR = {
+    "fish": "fish", "foot": "feet", "goose": "geese", "knife": "knives", "leaf": "leaves", "loaf": "loaves",
+    "man": "men", "mouse": "mice", "person": "people", "sheep": "sheep", "snowman": "snowmen",
+    "tooth": "teeth", "woman": "women", "cactus": "cacti", "photo": "photos", "child": "children",
+    "sheaf": "sheaves", "shelf": "shelves", "wolf": "wolves", "scarf": "scarves", "deer": "deer",
+}  # fmt: skip
+_HISSING = ("s", "x", "z", "ch", "sh")
+_WITH_OES = ("potato", "tomato", "mosquito", "tornado", "volcano", "hero")
+
+
+def plural_of(noun: str) -> str:
+    """ "fire hydrant" -> "fire hydrants", "wolf" -> "wolves": the last word's plural, of everyday nouns."""
+    before, space, last = noun.rpartition(" ")
+    if last in _IRREGULAR:
+        many = _IRREGULAR[last]
+    elif last.endswith("y") and last[-2:-1] not in set("aeiou"):
+        many = f"{last[:-1]}ies"
+    elif last.endswith(_HISSING) or last in _WITH_OES:
+        many = f"{last}es"
+    else:
+        many = f"{last}s"
+    return f"{before}{space}{many}"
+
+
+_COUNTS = ("one", "two", "three", "four", "five", "six", "seven", "eight", "nine", "ten", "eleven", "twelve")
+
+
+def count_in_words(count: int) -> str:
+    """1 -> "one", 12 -> "twelve", 13 -> "13"."""
+    return _COUNTS[count - 1] if 1 <= count <= len(_COUNTS) else str(count)

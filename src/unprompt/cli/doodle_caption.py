@@ -1,0 +1,169 @@
+"""`unprompt doodle caption`, `scenes` and `grade`: what drawings with several things on them show."""
+
+from __future__ import annotations
+
+import argparse
+import json
+from collections.abc import Mapping
+from dataclasses import asdict
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from unprompt.cli import doodle_blip2
+from unprompt.cli.doodle_name import read_all, warn_of
+from unprompt.cli.options import add_json, add_settings, complete, declare, settings_from
+from unprompt.doodles.grade_config import GradeConfig
+from unprompt.doodles.group_config import CaptionConfig
+from unprompt.doodles.scenes_config import SceneConfig
+from unprompt.errors import ConfigError
+from unprompt.progress import StepBars
+from unprompt.settings import DEVICES
+from unprompt.text.english import counted
+
+if TYPE_CHECKING:
+    from unprompt.doodles.caption_files import Captioned
+
+EXAMPLE = """\
+  unprompt doodle caption drawing.png
+  unprompt doodle caption DRAWINGS --out captions.csv
+  unprompt doodle caption DRAWINGS --by blip2-opt-2.7b --adapter RUN --out captions.csv
+"""
+SCENES_EXAMPLE = """\
+  unprompt doodle scenes QUICKDRAW --out scenes.ndjson.gz --count 2000 --touch 0.5
+"""
+GRADE_EXAMPLE = """\
+  unprompt doodle grade TEST.ndjson --learnt TRAIN.ndjson --out grades.html
+  unprompt doodle grade TEST.ndjson --weights RUN/captioner.safetensors --others GRID/captioner.safetensors
+"""
+DRAWINGS = "a file of drawings or a picture, or a folder of them"
+
+
+def add(actions: Any) -> None:
+    """Declare the three actions."""
+    parser = declare(actions, "caption", "say what drawings show: things, how many, and where they are")
+    complete(parser, run, EXAMPLE)
+    parser.add_argument("drawings", type=Path, metavar="DRAWINGS", help=DRAWINGS)
+    parser.add_argument(
+        "--out", type=Path, metavar="FILE", help="a table of imgId,caption; none: it is shown"
+    )
+    add_settings(parser, CaptionConfig)
+    parser.add_argument(
+        "--by", type=Path, metavar="FOLDER", help="caption by a BLIP-2 on disk, not by groups of strokes"
+    )
+    doodle_blip2.add_caption_options(parser)
+    _add_device(parser)
+    add_json(parser)
+
+    parser = declare(actions, "scenes", "compose scenes of single drawings, with captions of known truth")
+    complete(parser, run_scenes, SCENES_EXAMPLE)
+    parser.add_argument("drawings", type=Path, nargs="+", metavar="DRAWINGS", help=f"{DRAWINGS}, with words")
+    parser.add_argument("--out", type=Path, required=True, metavar="FILE", help="SCENES.ndjson or .ndjson.gz")
+    add_settings(parser, SceneConfig)
+    add_json(parser)
+
+    parser = declare(actions, "grade", "score captioners on scenes whose truth is known")
+    complete(parser, run_grade, GRADE_EXAMPLE)
+    parser.add_argument(
+        "drawings",
+        type=Path,
+        nargs="+",
+        metavar="DRAWINGS",
+        help="drawings with words that nothing was taught",
+    )
+    parser.add_argument("--out", type=Path, metavar="FILE", help="a page with the scores and scenes")
+    add_settings(parser, GradeConfig)
+    _add_device(parser)
+    add_json(parser)
+
+
+def _add_device(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--device", default="auto", metavar="DEVICE", help=f"{DEVICES} (%(default)s)")
+
+
+def run(options: argparse.Namespace) -> None:
+    """Caption the drawings of a file or a folder."""
+    if options.by is not None:
+        _caption_by_blip2(options)
+        return
+    if options.adapter is not None:
+        raise ConfigError("--adapter belongs to --by FOLDER of a BLIP-2")
+    config = settings_from(options, CaptionConfig)
+
+    from unprompt.doodles.caption_files import caption_all
+    from unprompt.doodles.captioners import GroupCaptioner
+    from unprompt.networks.devices import choose_device
+
+    captioner = GroupCaptioner.load(config, choose_device(options.device))
+    with StepBars("drawing") as bars:
+        done = caption_all(options.drawings, captioner, bars.show)
+    _show(options, {key: one.text for key, one in done.captions.items()}, done)
+    warn_of(done.problems)
+
+
+def _caption_by_blip2(options: argparse.Namespace) -> None:
+    given = [name for name in ("weights", "namer") if getattr(options, name) is not None]
+    if given:
+        raise ConfigError(f"--{given[0]} belongs to captions by groups of strokes, not to --by")
+    options.drawings = [options.drawings]
+    _show(options, doodle_blip2.caption_drawings(options))
+
+
+def _show(options: argparse.Namespace, captions: Mapping[str, str], done: Captioned | None = None) -> None:
+    """Write the table, or print the captions; `done`: how sure each is, and what has none."""
+    if options.out:
+        from unprompt.doodles.caption_files import write_captions
+
+        write_captions(options.out, captions)
+    if options.json:
+        sure = {key: {"sure": one.sure} for key, one in done.captions.items()} if done else {}
+        found = {key: {"caption": text, **sure.get(key, {})} for key, text in captions.items()}
+        problems = [asdict(problem) for problem in done.problems] if done else []
+        print(json.dumps({"captions": found, "problems": problems}, ensure_ascii=False))
+    elif options.out:
+        print(f"{counted(len(captions), 'drawing')} captioned: {options.out}")
+    else:
+        for key, text in captions.items():
+            print(f"{key}: {text}")
+
+
+def run_scenes(options: argparse.Namespace) -> None:
+    """Compose scenes and write them."""
+    config = settings_from(options, SceneConfig)
+    if not options.out.name.endswith((".ndjson", ".ndjson.gz")):
+        raise ConfigError(f"--out {options.out} has to end in .ndjson or .ndjson.gz")
+
+    from unprompt.doodles.scenes import compose_scenes, write_scenes
+
+    doodles = read_all(options.drawings)
+    with StepBars("scene") as bars:
+        count = write_scenes(options.out, compose_scenes(doodles, config, bars.show))
+    if options.json:
+        print(json.dumps({"scenes": count, "drawings": len(doodles), "out": str(options.out)}))
+    else:
+        print(f"{counted(count, 'scene')} of {counted(len(doodles), 'drawing')}: {options.out}")
+
+
+def run_grade(options: argparse.Namespace) -> None:
+    """Print a table, or the numbers as JSON, and write a page."""
+    config = settings_from(options, GradeConfig)
+
+    from unprompt.doodles.grades import grade_captioners, grade_page, table_of
+    from unprompt.doodles.name import Namer
+    from unprompt.networks.devices import choose_device
+    from unprompt.storage.files import write_bytes
+
+    device = choose_device(options.device)
+    doodles = read_all(options.drawings)
+    learnt = read_all([config.learnt]) if config.learnt else []
+    with StepBars("scene") as bars:
+        graded = grade_captioners(
+            doodles, Namer.load(config.namer, device), config, learnt, device, bars.show
+        )
+    if options.out:
+        write_bytes(options.out, grade_page(graded, config).encode())
+    if options.json:
+        print(json.dumps(graded.as_dict()))
+    else:
+        print(table_of(graded))
+        if options.out:
+            print(f"page: {options.out}")

@@ -1,0 +1,91 @@
+"""The captioners' part of `unprompt doodle train`: --model groups, grid or cnn-lstm."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+from collections.abc import Mapping
+from typing import TYPE_CHECKING
+
+from unprompt.cli.options import settings_from
+from unprompt.doodles.grid_config import GridTraining, LstmTraining, PixelMachine
+from unprompt.doodles.group_config import GroupMachine, GroupTraining
+from unprompt.progress import StepBars
+from unprompt.text.english import counted
+
+if TYPE_CHECKING:
+    from _typeshed import DataclassInstance
+
+    from unprompt.doodles.drawing import Doodle
+
+GROUPS, GRID, LSTM = "groups", "grid", "cnn-lstm"
+
+
+# Model -> the classes of its training's settings, in the order in which they are shown.
+SETTINGS: Mapping[str, tuple[type[DataclassInstance], ...]] = {
+    GROUPS: (GroupTraining, GroupMachine),
+    GRID: (GridTraining, PixelMachine),
+    LSTM: (LstmTraining, PixelMachine),
+}
+MODELS = {
+    GROUPS: "captions by groups of strokes that a namer names",
+    GRID: "captions by attention over a frozen network's map",
+    LSTM: "captions by a frozen network and an LSTM",
+}
+
+
+def train_captioner(options: argparse.Namespace, doodles: list[Doodle]) -> None:
+    """Teach the captioner `options.model` with drawings and their words, and leave `options.out`."""
+    if options.model == GROUPS:
+        _train_groups(options, doodles)
+    else:
+        _train_pixels(options, doodles)
+
+
+def _train_groups(options: argparse.Namespace, doodles: list[Doodle]) -> None:
+    config, machine = settings_from(options, GroupTraining), settings_from(options, GroupMachine)
+
+    from unprompt.doodles.name import Namer
+    from unprompt.doodles.train_groups import MODEL_FILE, train_groups
+    from unprompt.networks.devices import choose_device
+
+    namer = Namer.load(config.namer, choose_device(machine.device))
+    about = {
+        "from": [path.name for path in options.data],
+        "namer": config.namer.name if config.namer else "the package's own",
+    }
+    with StepBars("scene") as bars:
+        learnt = train_groups(
+            doodles, namer, options.out, config, machine, options.overwrite, about, bars.show
+        )
+    if os.environ.get("RANK", "0") != "0":
+        return
+    path = learnt.out / MODEL_FILE
+    if options.json:
+        rows = {"strokes": learnt.strokes[-1], "names": learnt.names[-1]}
+        numbers = {"scenes": learnt.scenes, "seconds": round(learnt.seconds, 3)}
+        print(json.dumps({**numbers, "last_epoch": rows, "out": str(path)}))
+        return
+    resumed = ", going on from an earlier start" if learnt.resumed else ""
+    print(f"learnt from {counted(learnt.scenes, 'scene')} in {learnt.seconds:.0f} s{resumed}: {path}")
+    print(f"try it: unprompt doodle caption DRAWINGS --weights {path}")
+
+
+def _train_pixels(options: argparse.Namespace, doodles: list[Doodle]) -> None:
+    from unprompt.doodles.train_grid import MODEL_FILE, train_grid, train_lstm
+
+    device = settings_from(options, PixelMachine).device
+    with StepBars("scene") as bars:
+        if options.model == GRID:
+            config = settings_from(options, GridTraining)
+            learnt = train_grid(doodles, options.out, config, device, options.overwrite, bars.show)
+        else:
+            lstm = settings_from(options, LstmTraining)
+            learnt = train_lstm(doodles, options.out, lstm, device, options.overwrite, bars.show)
+    path = options.out / MODEL_FILE
+    if options.json:
+        print(json.dumps({"seconds": round(learnt.seconds, 3), "loss": learnt.loss, "out": str(path)}))
+        return
+    print(f"learnt in {learnt.seconds:.0f} s, the last loss {learnt.loss:.3f}: {path}")
+    print(f"grade it: unprompt doodle grade DRAWINGS --others {path}")

@@ -1,0 +1,234 @@
+"""From the strokes of a sheet to its things: grouped, named in their context, counted and placed."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Protocol
+
+import numpy as np
+
+from unprompt.doodles.drawing import Drawing
+from unprompt.doodles.facts import SceneFacts, around, read_places
+from unprompt.doodles.group_network import GROUP, GroupNetwork, Told
+from unprompt.doodles.nouns import SOMETHING
+from unprompt.doodles.strokes import Strokes, clusters_of, see_strokes, take_together
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    Reals = NDArray[np.float32]
+
+BATCH = 16  # sheets that are looked at together
+
+
+class Names(Protocol):
+    """What is asked of a namer; see name.Namer."""
+
+    words: tuple[str, ...]
+
+    def probabilities(self, drawings: Sequence[Drawing]) -> NDArray[np.float32]:
+        """How probable each word is for each drawing (N, words)."""
+
+
+@dataclass(frozen=True, eq=False)
+class Group:
+    """Strokes of a sheet that are one thing, by number, and the box (4,) around them."""
+
+    strokes: tuple[int, ...]
+    box: NDArray[np.float64]
+
+
+def take(drawing: Drawing, strokes: Sequence[int]) -> Drawing:
+    """Only these strokes."""
+    return Drawing(tuple(drawing.strokes[number] for number in strokes))
+
+
+def group_of(drawing: Drawing, strokes: Sequence[int]) -> Group:
+    """A group and its box."""
+    low, high = take(drawing, strokes).bounds
+    return Group(tuple(strokes), np.concatenate([low, high]))
+
+
+# --- which strokes belong together
+
+
+def gather(seen: Sequence[Strokes]) -> Told:
+    """Sheets -> what the network is told of their strokes."""
+    import torch
+
+    most = max(len(one.each) for one in seen)
+    each = np.zeros((len(seen), most, seen[0].each.shape[1]), np.float32)
+    pairs = np.zeros((len(seen), most, most, seen[0].pairs.shape[2]), np.float32)
+    there = np.zeros((len(seen), most), bool)
+    for row, one in enumerate(seen):
+        count = len(one.each)
+        each[row, :count], pairs[row, :count, :count], there[row, :count] = one.each, one.pairs, True
+    return Told(torch.from_numpy(each), torch.from_numpy(pairs), torch.from_numpy(there))
+
+
+def group_strokes(network: GroupNetwork, drawings: Sequence[Drawing]) -> list[list[Group]]:
+    """The things of each drawing, as groups of its strokes; none for an empty sheet."""
+    import torch
+
+    device = next(network.parameters()).device
+    found: list[list[Group]] = []
+    for first in range(0, len(drawings), BATCH):
+        some = drawings[first : first + BATCH]
+        bunches = [take_together(drawing) if drawing.strokes else [] for drawing in some]
+        sheets = [number for number, bunch in enumerate(bunches) if len(bunch) > 1]
+        scores: dict[int, NDArray[np.float32]] = {}
+        if sheets:
+            told = gather([see_strokes(_bunched(some[number], bunches[number])) for number in sheets])
+            with torch.inference_mode():
+                same = network.strokes(Told(*(tensor.to(device) for tensor in told))).cpu().numpy()
+            scores = dict(zip(sheets, same, strict=True))
+        for number, (drawing, bunch) in enumerate(zip(some, bunches, strict=True)):
+            if number in scores:
+                clusters = clusters_of(scores[number][: len(bunch), : len(bunch)])
+            else:
+                clusters = [[0]] if bunch else []
+            groups = [sorted(n for at in cluster for n in bunch[at]) for cluster in clusters]
+            found.append([group_of(drawing, group) for group in groups])
+    return found
+
+
+def _bunched(drawing: Drawing, bunches: Sequence[Sequence[int]]) -> Drawing:
+    """Each bunch as one stroke."""
+    return Drawing(tuple(np.concatenate([drawing.strokes[n] for n in bunch]) for bunch in bunches))
+
+
+def connected_groups(drawing: Drawing, near: float = 0.04) -> list[Group]:
+    """The plain way: strokes nearer than a share of the sheet's side are of one thing."""
+    if not drawing.strokes:
+        return []
+    bunches = take_together(drawing)
+    seen = see_strokes(_bunched(drawing, bunches))
+    touching = np.exp(seen.pairs[..., 0]) < 2 * near
+    left, groups = set(range(len(bunches))), []
+    while left:
+        found, rim = set(), {min(left)}
+        while rim:
+            found |= rim
+            rim = {int(n) for at in rim for n in np.flatnonzero(touching[at])} - found
+        left -= found
+        groups.append(group_of(drawing, sorted(n for at in found for n in bunches[at])))
+    return groups
+
+
+# --- what they are
+
+
+def tell_groups(drawing: Drawing, groups: Sequence[Group]) -> tuple[Reals, Reals]:
+    """What the network is told of the groups of a sheet: each (G, GROUP), and pairs (G, G, BOTH - 1)."""
+    boxes = np.stack([group.box for group in groups])
+    whole = around(boxes)
+    side = max(float((whole[2:] - whole[:2]).max()), 1e-9)
+    middle = (whole[:2] + whole[2:]) / 2
+    placed = (boxes - np.tile(middle, 2)) * 2 / side
+    sizes = placed[:, 2:] - placed[:, :2]
+    largest = np.log(sizes.max(1) + 1e-2)
+    counts = np.log([len(group.strokes) for group in groups])
+    each = np.column_stack(
+        [
+            (placed[:, :2] + placed[:, 2:]) / 2,
+            sizes,
+            largest,
+            largest - largest.mean(),
+            counts,
+            np.full(len(groups), np.log(len(groups))),
+        ]
+    )
+    assert each.shape[1] == GROUP
+    centres = each[:, :2]
+    apart = np.maximum(placed[:, None, :2] - placed[None, :, 2:], placed[None, :, :2] - placed[:, None, 2:])
+    pairs = np.stack(
+        [
+            np.hypot(*(centres[:, None] - centres[None]).transpose(2, 0, 1)),
+            apart.max(2),
+            np.abs(largest[:, None] - largest),
+            np.abs(placed[:, None, 3] - placed[None, :, 3]),
+        ],
+        2,
+    )
+    return each.astype(np.float32), pairs.astype(np.float32)
+
+
+@dataclass(frozen=True, eq=False)
+class Named:
+    """Kinds of things of a sheet: `nouns`, how `sure` of each, the numbers of its `groups`."""
+
+    nouns: tuple[str, ...]
+    sure: tuple[float, ...]
+    groups: tuple[tuple[int, ...], ...]
+
+
+def settle(
+    logits: NDArray[np.floating], same: NDArray[np.floating], words: Sequence[str], sure: float
+) -> Named:
+    """Kinds of things from what the network says of G groups: logits (G, words + 1), same (G, G).
+
+    Groups that are no thing are left out, unless nothing else is there. Those of one kind are called what
+    they are together; what is less probable than `sure` is SOMETHING.
+    """
+    probable = _softmax(logits)
+    things = np.flatnonzero(probable[:, -1] < 0.5)
+    if not len(things):
+        things = np.arange(len(logits))
+    found: dict[str, tuple[float, list[int]]] = {}
+    unsure: list[tuple[float, list[int]]] = []
+    for cluster in clusters_of(same[np.ix_(things, things)]):
+        members = things[cluster]
+        together = _softmax(logits[members, :-1].mean(0, keepdims=True))[0]
+        best = int(together.argmax())
+        probability, numbers = float(together[best]), members.tolist()
+        if probability < sure:
+            unsure.append((probability, numbers))
+            continue
+        before = found.get(words[best], (1.0, []))
+        found[words[best]] = (min(before[0], probability), before[1] + numbers)
+    rows = [(noun, *known) for noun, known in found.items()]
+    rows += [(SOMETHING, *known) for known in unsure]
+    return Named(
+        tuple(noun for noun, _, _ in rows),
+        tuple(probability for _, probability, _ in rows),
+        tuple(tuple(numbers) for _, _, numbers in rows),
+    )
+
+
+def _softmax(logits: NDArray[np.floating]) -> NDArray[np.float64]:
+    raised = np.exp(logits.astype(float) - logits.max(1, keepdims=True))
+    found: NDArray[np.float64] = raised / raised.sum(1, keepdims=True)
+    return found
+
+
+def name_groups(
+    network: GroupNetwork, drawing: Drawing, groups: Sequence[Group], probabilities: Reals, sure: float
+) -> Named:
+    """The kinds of things that the groups of a sheet are, by a namer's probabilities (G, words) of each."""
+    import torch
+
+    device = next(network.parameters()).device
+    told = [torch.from_numpy(part)[None].to(device) for part in tell_groups(drawing, groups)]
+    there = torch.ones(1, len(groups), dtype=torch.bool, device=device)
+    with torch.inference_mode():
+        logits, same = network.names(
+            Told(told[0], told[1], there), torch.from_numpy(probabilities)[None].to(device)
+        )
+    return settle(logits[0].cpu().numpy(), same[0].cpu().numpy(), network.config.words, sure)
+
+
+def facts_of(named: Named, groups: Sequence[Group]) -> SceneFacts:
+    """What a caption says of kinds of things where they are."""
+    return read_places(named.nouns, [np.stack([groups[n].box for n in numbers]) for numbers in named.groups])
+
+
+def name_alone(groups: Sequence[Group], probabilities: Reals, words: Sequence[str]) -> Named:
+    """The plain way: each group is what the namer says, and equal nouns are one kind."""
+    best = probabilities.argmax(1)
+    kinds = list(dict.fromkeys(best.tolist()))
+    return Named(
+        tuple(words[kind] for kind in kinds),
+        tuple(float(probabilities[best == kind, kind].min()) for kind in kinds),
+        tuple(tuple(np.flatnonzero(best == kind).tolist()) for kind in kinds),
+    )

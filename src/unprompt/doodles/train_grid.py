@@ -1,0 +1,172 @@
+"""Teaching captioners that look at pixels: a writer over a map of places, and a CNN-LSTM.
+
+OUT/
+  captioner.safetensors, captioner.json       the weights, and all about them
+  metrics.csv, curves.png, tensorboard/       how the training went, epoch by epoch
+  train.json                                  written last: settings, loss, seconds
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+from unprompt import __version__
+from unprompt.datasets.seeds import derive_seed
+from unprompt.doodles.drawing import Doodle
+from unprompt.doodles.grid_captioner import (
+    BATCH,
+    END,
+    FORM,
+    PAD,
+    START,
+    Grid,
+    Writer,
+    find_tokens,
+    scene_pixels,
+    write_tokens,
+)
+from unprompt.doodles.grid_config import GridConfig, GridTraining, LstmTraining
+from unprompt.doodles.scenes import Scene, compose_scenes
+from unprompt.learning.accelerator import open_accelerator, shared_folder
+from unprompt.learning.curves import OUTPUTS
+from unprompt.learning.loop import Batch, Examples, Learnt, learn
+from unprompt.learning.parts import Part
+from unprompt.learning.train_cnn_lstm import train_cnn_lstm
+from unprompt.networks.cnn_lstm import Eyes
+from unprompt.networks.devices import choose_device
+from unprompt.progress import Progress, silent
+from unprompt.storage.resumable import FolderKind, fingerprint, finish
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+MODEL_FILE = "captioner.safetensors"
+KIND = FolderKind(
+    noun="training of a captioner of pixels",
+    record="train.json",
+    outputs=(MODEL_FILE, "captioner.json", *OUTPUTS),
+    inputs="settings, or other drawings,",
+)
+
+
+def train_grid(
+    doodles: Sequence[Doodle],
+    out: Path,
+    config: GridTraining | None = None,
+    device: str = "auto",
+    overwrite: bool = False,
+    progress: Progress = silent,
+) -> Learnt:
+    """Teach a writer with scenes of drawings, and leave the folder `out`.
+
+    Raises InputError for drawings without words, CheckpointError where the frozen network's weights are
+    missing, RunError for a folder of something else.
+    """
+    config = config or GridTraining()
+    accelerator = open_accelerator(device)
+    words = tuple(sorted({doodle.word for doodle in doodles if doodle.word}))
+    scenes = list(compose_scenes(doodles, config.composed(config.seed), progress))
+    plan = {
+        "unprompt": __version__,
+        "config": config.as_dict(),
+        "scenes": fingerprint({"captions": [scene.caption for scene in scenes]}),
+        "points": float(sum(scene.drawing.points.sum() for scene in scenes)),
+    }
+    with shared_folder(accelerator, out, KIND, plan, overwrite), torch.random.fork_rng(devices=[]):
+        torch.manual_seed(derive_seed(config.seed, "networks"))
+        tokens = find_tokens(words)
+        places = _look(scenes, Grid(config.backbone, config.size, str(accelerator.device)), progress)
+        writer = Writer(
+            GridConfig(tokens, places.shape[2], config.backbone, config.size, config.width, config.layers)
+        )
+        some = torch.from_numpy(places[:512].astype(np.float32)).flatten(0, 1)
+        writer.centre.copy_(some.mean(0))
+        writer.spread.copy_(some.std(0, correction=0) + 1e-2)
+        said = _token_rows(scenes, tokens)
+
+        def inputs(batch: Batch) -> tuple[Tensor, Tensor]:
+            shown = torch.from_numpy(places[batch.rows].astype(np.float32))
+            return shown.to(accelerator.device), torch.from_numpy(said[batch.rows]).to(accelerator.device)
+
+        row = learn(
+            accelerator,
+            [Part(_Writing(writer), network=writer)],
+            Examples(np.arange(len(scenes)), inputs),
+            config,
+            out,
+            "captions by looking at places",
+            progress=progress,
+        )
+        if accelerator.is_main_process:
+            record = {
+                "unprompt": __version__,
+                "config": config.as_dict(),
+                "seconds": row["seconds"],
+                "loss": row["loss"],
+                "drawings": len(doodles),
+            }
+            FORM.write(out / MODEL_FILE, writer, writer.config, record, half=True)
+            finish(out, KIND, record)
+    return Learnt(row["seconds"], row["loss"])
+
+
+def _look(scenes: Sequence[Scene], eyes: Grid, progress: Progress) -> NDArray[np.float16]:
+    found = []
+    for first in range(0, len(scenes), BATCH):
+        some = [scene.drawing for scene in scenes[first : first + BATCH]]
+        found.append(eyes.see(some).astype(np.float16))
+        progress("looking at scenes", first + len(some), len(scenes))
+    return np.concatenate(found)
+
+
+def _token_rows(scenes: Sequence[Scene], tokens: Sequence[str]) -> NDArray[np.int64]:
+    """(N, T): START, the facts as they are read from left to right, END, then PAD."""
+    number = {token: at for at, token in enumerate(tokens)}
+    rows = [[START, *(number[token] for token in write_tokens(scene.read())), END] for scene in scenes]
+    found = np.full((len(rows), max(map(len, rows))), PAD, np.int64)
+    for at, row in zip(found, rows, strict=True):
+        at[: len(row)] = row
+    return found
+
+
+class _Writing(nn.Module):  # type: ignore[misc]
+    """The objective: the next token's cross entropy."""
+
+    def __init__(self, network: Writer) -> None:
+        super().__init__()
+        self.network = network
+
+    def forward(self, places: Tensor, tokens: Tensor) -> tuple[Tensor, dict[str, Tensor]]:
+        """Loss, and its sum over the batch."""
+        logits = self.network(places, tokens[:, :-1])
+        loss = functional.cross_entropy(logits.flatten(0, 1), tokens[:, 1:].flatten(), ignore_index=PAD)
+        return loss, {"loss": loss.detach() * len(tokens)}
+
+
+def train_lstm(
+    doodles: Sequence[Doodle],
+    out: Path,
+    config: LstmTraining | None = None,
+    device: str = "auto",
+    overwrite: bool = False,
+    progress: Progress = silent,
+) -> Learnt:
+    """Teach a CNN-LSTM the captions of scenes, as learning/train_cnn_lstm.py says. Raises as train_grid."""
+    config = config or LstmTraining()
+    where = choose_device(device)
+    scenes = list(compose_scenes(doodles, config.composed(config.seed), progress))
+    eyes = Eyes.load(config.backbone, config.size, config.stages, where)
+    features = []
+    for first in range(0, len(scenes), BATCH):
+        some = scenes[first : first + BATCH]
+        features.append(eyes.see(np.stack([scene_pixels(scene.drawing, config.size) for scene in some])))
+        progress("looking at scenes", first + len(some), len(scenes))
+    captions = [scene.caption for scene in scenes]
+    return train_cnn_lstm(np.concatenate(features), captions, out, config.lstm(), where, overwrite, progress)

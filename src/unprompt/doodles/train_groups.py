@@ -1,0 +1,331 @@
+"""Teaching the captioner by groups of strokes: from single drawings to captioner.safetensors.
+
+    OUT/
+      captioner.safetensors, captioner.json       the weights, and all about them
+      strokes/, names/                            how the two went: metrics.csv, curves.png, tensorboard/
+      train.json                                  written last: settings, scores, seconds
+
+Scenes are composed of the drawings, strokes are learnt to be grouped, the groups that come out of that are
+named by the namer, and then it is learnt what they are. Killed at any moment, it goes on from its last save.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+from unprompt import __version__
+from unprompt.datasets.seeds import derive_seed
+from unprompt.doodles.captioners import FORM
+from unprompt.doodles.drawing import Doodle, Drawing
+from unprompt.doodles.group_config import GroupConfig, GroupMachine, GroupTraining
+from unprompt.doodles.group_network import GroupNetwork, Told
+from unprompt.doodles.groups import Group, Names, gather, group_strokes, take, tell_groups
+from unprompt.doodles.scenes import Scene, compose_scenes
+from unprompt.doodles.strokes import MOST, as_traced, see_strokes
+from unprompt.errors import InputError
+from unprompt.learning.accelerator import device_of, open_accelerator, shared_folder
+from unprompt.learning.curves import Row
+from unprompt.learning.loop import Batch, Examples, Loop
+from unprompt.learning.parts import Part
+from unprompt.progress import Progress, silent
+from unprompt.storage.resumable import FolderKind, fingerprint, finish
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    Ints = NDArray[np.int64]
+
+MODEL_FILE = "captioner.safetensors"
+KIND = FolderKind(
+    noun="training of a captioner",
+    record="train.json",
+    outputs=(MODEL_FILE, "captioner.json", "strokes", "names"),
+    inputs="settings, or other drawings or another namer,",
+)
+EMA = 0.995
+CROWDED = 80  # strokes up to which a sheet is shown as traced
+SHUFFLED = 0.15  # how often strokes are whole but in no order
+WHOLE = 0.5  # share of a thing's ink that a group has to have, and of its own ink, to be that thing
+NAMED = 512  # groups that are named at once
+
+
+@dataclass(frozen=True)
+class CaptionerLearnt:
+    """What a training has come to: rows of the two (learning/curves.py), and its seconds in all."""
+
+    out: Path
+    strokes: tuple[Row, ...]
+    names: tuple[Row, ...]
+    resumed: bool
+    seconds: float
+    scenes: int
+
+
+def train_groups(
+    doodles: Sequence[Doodle],
+    namer: Names,
+    out: Path,
+    config: GroupTraining | None = None,
+    machine: GroupMachine | None = None,
+    overwrite: bool = False,
+    about: Mapping[str, Any] | None = None,
+    progress: Progress = silent,
+) -> CaptionerLearnt:
+    """Teach a captioner with scenes of drawings and a namer's answers, and leave the folder `out`.
+
+    `about`: whence both are, for the record. Raises InputError for drawings without words or of words that
+    the namer does not know, RunError for a folder of something else.
+    """
+    config, machine = config or GroupTraining(), machine or GroupMachine()
+    unknown = {doodle.word for doodle in doodles if doodle.word} - set(namer.words)
+    if unknown:
+        raise InputError(
+            f"{len(unknown)} words of these drawings are none of the namer's, first: {min(unknown)}; train "
+            "a namer with them or leave them out"
+        )
+    accelerator = open_accelerator(machine.device)
+    main = accelerator.is_main_process
+    report = progress if main else silent
+    some = [doodle.drawing for doodle in doodles[:: max(1, len(doodles) // 64)]]
+    plan = {
+        "unprompt": __version__,
+        "config": config.as_dict(),
+        "drawings": fingerprint(
+            {"keys": [one.key for one in doodles], "words": [one.word for one in doodles]}
+        ),
+        "points": float(sum(one.drawing.points.sum() for one in doodles)),
+        "namer": round(float(np.log(namer.probabilities(some) + 1e-6).sum()), 1),
+    }
+    with shared_folder(accelerator, out, KIND, plan, overwrite), torch.random.fork_rng(devices=[]):
+        torch.manual_seed(derive_seed(config.seed, "networks"))
+        network = GroupNetwork(GroupConfig(**config.sizes(), words=namer.words))
+        scenes = list(compose_scenes(doodles, config.composed, report))
+        rows = np.arange(len(scenes))
+        shown = _StrokesShown(scenes, config, accelerator.device)
+        strokes = Loop(
+            accelerator,
+            [Part(_Grouping(network.strokes), "strokes", ema=EMA, network=network.strokes)],
+            Examples(rows, shown.inputs),
+            config.schedule(config.stroke_epochs, machine.save_minutes),
+            out / "strokes",
+            progress=report,
+        )
+        strokes.learn("which strokes belong together", plotted=("right",))
+        network.strokes = strokes.networks["strokes"].eval()
+        material = _look(scenes, network.to(accelerator.device), namer, config, report)
+        names = Loop(
+            accelerator,
+            [Part(_Calling(network.names), "names", ema=EMA, network=network.names)],
+            Examples(rows, lambda batch: material.inputs(batch, accelerator.device)),
+            config.schedule(config.group_epochs, machine.save_minutes),
+            out / "names",
+            progress=report,
+        )
+        names.learn("what groups of strokes are", plotted=("right",))
+        network.names = names.networks["names"]
+        if main:
+            record = {
+                "unprompt": __version__,
+                "torch": torch.__version__,
+                "config": config.as_dict(),
+                "machine": {**asdict(machine), "device": device_of(accelerator)},
+                "drawings": {"learnt_from": len(doodles), **(about or {})},
+                "seconds": round(strokes.seconds + names.seconds, 3),
+                "steps": strokes.step + names.step,
+            }
+            last = {"strokes": strokes.rows[-1], "names": names.rows[-1]}
+            FORM.write(out / MODEL_FILE, network, network.config, {**record, "last_epoch": last}, half=True)
+            finish(out, KIND, {**record, "epochs": {"strokes": strokes.rows, "names": names.rows}})
+    return CaptionerLearnt(
+        out, strokes.rows, names.rows, strokes.resumed, strokes.seconds + names.seconds, len(scenes)
+    )
+
+
+# --- strokes
+
+
+class _Grouping(nn.Module):  # type: ignore[misc]
+    """The objective: for each two strokes, whether they are of one thing."""
+
+    def __init__(self, network: nn.Module) -> None:
+        super().__init__()
+        self.network = network
+
+    def forward(self, told: Told, owners: Tensor) -> tuple[Tensor, dict[str, Tensor]]:
+        """And owners (B, S), -1 for filling -> loss, and sums over the batch."""
+        loss, right = judge_pairs(self.network(told), owners)
+        return loss.mean(), {"loss": loss.detach().sum(), "right": right.sum()}
+
+
+def judge_pairs(same: Tensor, owners: Tensor) -> tuple[Tensor, Tensor]:
+    """Scores (B, T, T) and owners (B, T) -> cross entropy (B,), share of pairs that are right (B,)."""
+    there = owners >= 0
+    pairs = (there[:, :, None] & there[:, None]).triu(1)
+    truth = (owners[:, :, None] == owners[:, None]).to(same.dtype)
+    each = functional.binary_cross_entropy_with_logits(same, truth, reduction="none")
+    count = pairs.sum((1, 2)).clamp(min=1)
+    loss = (each * pairs).sum((1, 2)) / count
+    with torch.no_grad():
+        right = (((same > 0) == (truth > 0.5)) & pairs).sum((1, 2)) / count
+        right = torch.where(pairs.any(2).any(1), right, 1.0)
+    return loss, right
+
+
+class _StrokesShown:
+    """Strokes of a batch as they were drawn, in no order, or as a trace of a picture gives them."""
+
+    def __init__(self, scenes: Sequence[Scene], config: GroupTraining, device: torch.device) -> None:
+        self._scenes = scenes
+        self._config = config
+        self._device = device
+
+    def inputs(self, batch: Batch) -> tuple[Told, Tensor]:
+        seen, owners = [], []
+        for row in batch.rows:
+            random = np.random.default_rng(derive_seed(self._config.seed, "shown", batch.epoch, int(row)))
+            drawing, owner = change(self._scenes[row], self._config.traced, random)
+            if len(owner) > MOST:
+                drawing, owner = Drawing(drawing.strokes[:MOST]), owner[:MOST]
+            seen.append(see_strokes(drawing))
+            owners.append(owner)
+        found = np.full((len(seen), max(map(len, owners))), -1, np.int64)
+        for at, owner in enumerate(owners):
+            found[at, : len(owner)] = owner
+        told = Told(*(tensor.to(self._device) for tensor in gather(seen)))
+        return told, torch.from_numpy(found).to(self._device)
+
+
+def change(scene: Scene, traced: float, random: np.random.Generator) -> tuple[Drawing, tuple[int, ...]]:
+    """The strokes of a scene and their owners: cut up so often, sometimes in no order, else as drawn."""
+    chance = random.random()
+    if chance < traced:
+        drawing, owners = as_traced(scene.drawing, scene.owners, random)
+        if len(owners) <= CROWDED:
+            return drawing, owners
+        chance = traced
+    if chance < traced + SHUFFLED * (1 - traced):
+        order = random.permutation(len(scene.owners)).tolist()
+        return take(scene.drawing, order), tuple(scene.owners[n] for n in order)
+    return scene.drawing, scene.owners
+
+
+# --- groups
+
+
+@dataclass(frozen=True, eq=False)
+class _Material:
+    """All groups behind each other: `starts` (N + 1,) says which are of which scene.
+
+    `each` (G, n), `pairs`: of each scene (g, g, m), `probabilities` (G, words), `nouns` (G,): of the words or
+    their number for no thing; `kinds` (G,): equal for things of one kind, -1 for no thing.
+    """
+
+    starts: Ints
+    each: NDArray[np.float32]
+    pairs: Sequence[NDArray[np.float32]]
+    probabilities: NDArray[np.float16]
+    nouns: Ints
+    kinds: Ints
+
+    def inputs(self, batch: Batch, device: torch.device) -> tuple[Told, Tensor, Tensor, Tensor]:
+        """What the network is told of scenes, and what is right: nouns and kinds (B, G), -1 for filling."""
+        spans = [slice(int(self.starts[row]), int(self.starts[row + 1])) for row in batch.rows]
+        most = max(span.stop - span.start for span in spans)
+        each = np.zeros((len(spans), most, self.each.shape[1]), np.float32)
+        pairs = np.zeros((len(spans), most, most, self.pairs[0].shape[2]), np.float32)
+        probabilities = np.zeros((len(spans), most, self.probabilities.shape[1]), np.float32)
+        nouns, kinds = (np.full((len(spans), most), -1, np.int64) for _ in range(2))
+        for at, (row, span) in enumerate(zip(batch.rows, spans, strict=True)):
+            count = span.stop - span.start
+            each[at, :count], pairs[at, :count, :count] = self.each[span], self.pairs[row]
+            probabilities[at, :count] = self.probabilities[span]
+            nouns[at, :count], kinds[at, :count] = self.nouns[span], self.kinds[span]
+        tensors = [torch.from_numpy(part).to(device) for part in (each, pairs, nouns >= 0, probabilities)]
+        truth = [torch.from_numpy(part).to(device) for part in (nouns, kinds)]
+        return Told(*tensors[:3]), tensors[3], truth[0], truth[1]
+
+
+def _look(
+    scenes: Sequence[Scene], network: GroupNetwork, namer: Names, config: GroupTraining, progress: Progress
+) -> _Material:
+    """Group the strokes of scenes as the captioner will, and name the groups."""
+    drawings, groups, nouns, kinds = [], [], [], []
+    number_by_word = {word: number for number, word in enumerate(namer.words)}
+    step = 256
+    for first in range(0, len(scenes), step):
+        some = scenes[first : first + step]
+        changed = [
+            change(scene, config.traced, np.random.default_rng(derive_seed(config.seed, "named", scene.key)))
+            for scene in some
+        ]
+        found = group_strokes(network, [drawing for drawing, _ in changed])
+        for scene, (drawing, owners), those in zip(some, changed, found, strict=True):
+            things = things_of(drawing, owners, those)
+            drawings.append(drawing)
+            groups.append(those)
+            nouns += [len(namer.words) if n < 0 else number_by_word[scene.nouns[n]] for n in things]
+            kinds += [-1 if n < 0 else scene.nouns.index(scene.nouns[n]) for n in things]
+        progress("grouping strokes", min(first + step, len(scenes)), len(scenes))
+    everything = [
+        take(drawing, group.strokes)
+        for drawing, those in zip(drawings, groups, strict=True)
+        for group in those
+    ]
+    probabilities = np.empty((len(everything), len(namer.words)), np.float16)
+    for first in range(0, len(everything), NAMED):
+        probabilities[first : first + NAMED] = namer.probabilities(everything[first : first + NAMED])
+        progress("naming things", min(first + NAMED, len(everything)), len(everything))
+    told = [tell_groups(drawing, those) for drawing, those in zip(drawings, groups, strict=True)]
+    return _Material(
+        np.concatenate([[0], np.cumsum([len(those) for those in groups])]),
+        np.concatenate([each for each, _ in told]),
+        [pairs for _, pairs in told],
+        probabilities,
+        np.array(nouns, np.int64),
+        np.array(kinds, np.int64),
+    )
+
+
+def things_of(drawing: Drawing, owners: Sequence[int], groups: Sequence[Group]) -> list[int]:
+    """Of each group the number of the thing that it is, -1 where it is none or a piece of one."""
+    lengths = np.array([max(1e-6, float(np.hypot(*np.diff(one, axis=0).T).sum())) for one in drawing.strokes])
+    owner = np.asarray(owners)
+    found = []
+    for group in groups:
+        mine = np.array(group.strokes)
+        ink = np.bincount(owner[mine], lengths[mine])
+        thing = int(ink.argmax())
+        whole = ink[thing] >= WHOLE * lengths[owner == thing].sum() and ink[thing] >= WHOLE * ink.sum()
+        found.append(thing if whole else -1)
+    return found
+
+
+class _Calling(nn.Module):  # type: ignore[misc]
+    """The objective: what each group is, and which are of one kind."""
+
+    def __init__(self, network: nn.Module) -> None:
+        super().__init__()
+        self.network = network
+
+    def forward(
+        self, told: Told, probabilities: Tensor, nouns: Tensor, kinds: Tensor
+    ) -> tuple[Tensor, dict[str, Tensor]]:
+        """Loss, and sums over the batch."""
+        logits, same = self.network(told, probabilities)
+        there = nouns >= 0
+        each = functional.cross_entropy(logits.transpose(1, 2), nouns, ignore_index=-1, reduction="none")
+        count = there.sum(1)
+        calling = each.sum(1) / count
+        pairs, _ = judge_pairs(same, kinds)
+        loss = calling + pairs
+        with torch.no_grad():
+            right = ((logits.argmax(2) == nouns) & there).sum(1) / count
+        return loss.mean(), {"loss": loss.detach().sum(), "right": right.sum()}

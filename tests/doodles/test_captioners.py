@@ -1,0 +1,324 @@
+"""Captioners: strokes become groups, groups become nouns and counts; what learns does so again the same."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from tests.doodles.own import BY_WORD, FACE, HOUSE, LADDER, SUN, doodles
+from unprompt.doodles.caption_files import caption_all, write_captions
+from unprompt.doodles.caption_scores import mean_scores, score_caption
+from unprompt.doodles.captioners import NOTHING, GroupCaptioner, TemplateCaptioner, read_group_network
+from unprompt.doodles.drawing import Drawing, joined
+from unprompt.doodles.facts import Kind, SceneFacts
+from unprompt.doodles.grade_config import GradeConfig
+from unprompt.doodles.grades import grade_captioners, grade_page, open_captioner, table_of
+from unprompt.doodles.grid_captioner import Writer, find_tokens, read_tokens, write_tokens
+from unprompt.doodles.grid_config import GridConfig, GridTraining, LstmTraining
+from unprompt.doodles.group_config import GroupConfig, GroupMachine, GroupTraining
+from unprompt.doodles.group_network import GroupNetwork, Told
+from unprompt.doodles.groups import connected_groups, gather, group_strokes, settle, take, tell_groups
+from unprompt.doodles.ink import ink
+from unprompt.doodles.nouns import SOMETHING
+from unprompt.doodles.scenes import compose_scenes
+from unprompt.doodles.scenes_config import SceneConfig
+from unprompt.doodles.strokes import see_strokes
+from unprompt.doodles.train_grid import train_grid, train_lstm
+from unprompt.doodles.train_groups import judge_pairs, things_of, train_groups
+from unprompt.errors import CheckpointError, InputError
+
+TINY = GroupTraining(
+    scenes=24,
+    stroke_epochs=1,
+    group_epochs=2,
+    stroke_width=16,
+    stroke_layers=1,
+    group_width=16,
+    group_layers=1,
+    heads=2,
+    batch=8,
+)
+CPU = GroupMachine("cpu")
+SHEET = joined([HOUSE, SUN.moved(0.5, (200, -60)), LADDER.moved(1, (300, 0)), LADDER.moved(0.9, (420, 5))])
+
+
+class Nearest:
+    """Names a drawing by our own one that its ink is most alike."""
+
+    words = tuple(sorted(BY_WORD))
+
+    def __init__(self) -> None:
+        self._known = np.stack([self._look(BY_WORD[word]) for word in self.words])
+
+    def probabilities(self, drawings: Sequence[Drawing]) -> np.ndarray:
+        if not drawings:
+            return np.zeros((0, len(self.words)), np.float32)
+        alike = np.stack([self._look(drawing) for drawing in drawings]) @ self._known.T
+        raised = np.exp(20 * (alike - alike.max(1, keepdims=True)))
+        return (raised / raised.sum(1, keepdims=True)).astype(np.float32)
+
+    @staticmethod
+    def _look(drawing: Drawing) -> np.ndarray:
+        seen = ink(drawing.fitted(16, 1), 16, 16, 2.0).ravel()
+        return seen / np.linalg.norm(seen)
+
+
+@pytest.fixture(scope="module")
+def trained(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    out = tmp_path_factory.mktemp("captioner") / "run"
+    train_groups(doodles(2), Nearest(), out, TINY, CPU)
+    return out
+
+
+# --- groups
+
+
+def test_strokes_that_lie_apart_are_things_of_their_own() -> None:
+    groups = connected_groups(SHEET)
+    counts = [len(drawing.strokes) for drawing in (HOUSE, SUN, LADDER, LADDER)]
+    assert [len(group.strokes) for group in groups] == counts
+    np.testing.assert_allclose(groups[0].box, [0, 5, 100, 100])
+    assert connected_groups(Drawing(())) == []
+
+
+def test_the_template_counts_equal_names() -> None:
+    (caption, nothing) = TemplateCaptioner(Nearest()).caption([SHEET, Drawing(())])
+    assert caption.text == "a house to the left of two ladders, with a sun in the sky"
+    assert nothing.text == NOTHING
+
+
+def test_kinds_are_named_by_all_their_groups_together() -> None:
+    words = ("cat", "dog", "cow")
+    # The second is a dog by itself, but of one kind with the first, which is surely a cat.
+    logits = np.array([[5, 0, 0, -9], [1, 2, 0, -9], [0, 0, 4, -9], [0, 0, 0, 9.0]])
+    same = np.full((4, 4), -5.0)
+    same[0, 1] = same[1, 0] = 5
+    named = settle(logits, same, words, 0.3)
+    assert (named.nouns, named.groups) == (("cat", "cow"), ((0, 1), (2,)))
+    same[0, 1] = same[1, 0] = -5
+    assert settle(logits, same, words, 0.3).nouns == ("cat", "dog", "cow")
+
+
+def test_equal_nouns_are_one_kind_and_unsure_ones_something() -> None:
+    logits = np.array([[4, 0, -9], [5, 0, -9], [0.1, 0, -9]])
+    named = settle(logits, np.full((3, 3), -5.0), ("cat", "dog"), 0.6)
+    assert (named.nouns, named.groups) == (("cat", SOMETHING), ((0, 1), (2,)))
+    assert named.sure[1] == pytest.approx(1 / (1 + np.exp(-0.1)))
+    # What is all no thing is named all the same: a sheet with strokes is not empty.
+    assert settle(np.array([[3, 0, 9.0]]), np.zeros((1, 1)), ("cat", "dog"), 0).nouns == ("cat",)
+
+
+def test_a_group_is_a_thing_where_it_has_most_of_its_ink() -> None:
+    sheet = Drawing(([(0, 0), (10, 0)], [(0, 1), (4, 1)], [(50, 0), (60, 0)], [(50, 1), (53, 1)]))
+    owners = (0, 0, 1, 1)
+
+    def things(*those: list[int]) -> list[int]:
+        from unprompt.doodles.groups import group_of
+
+        return things_of(sheet, owners, [group_of(sheet, one) for one in those])
+
+    assert things([0, 1], [2, 3]) == [0, 1]
+    assert things([0], [1], [2, 3]) == [0, -1, 1]  # 4 of 14 is a piece
+    assert things([0, 1, 2, 3]) == [0]
+
+
+def test_filling_changes_no_answer() -> None:
+    torch.manual_seed(0)
+    network = GroupNetwork(GroupConfig(16, 1, 16, 1, 2, words=("cat", "dog"))).eval()
+    small, large = joined([HOUSE, SUN.moved(1, (150, 0))]), joined([SUN, FACE, LADDER, HOUSE])
+    with torch.no_grad():
+        alone = network.strokes(gather([see_strokes(small)]))[0]
+        both = network.strokes(gather([see_strokes(small), see_strokes(large)]))[0]
+        count = len(small.strokes)
+        torch.testing.assert_close(both[:count, :count], alone, atol=1e-4, rtol=1e-4)
+        torch.testing.assert_close(alone, alone.T)
+        each, pairs = (torch.from_numpy(part)[None] for part in tell_groups(SHEET, connected_groups(SHEET)))
+        there = torch.ones(1, 4, dtype=torch.bool)
+        answers = torch.rand(1, 4, 2).softmax(2)
+        logits, same = network.names(Told(each, pairs, there), answers)
+        wide = torch.nn.functional.pad(each, (0, 0, 0, 3)), torch.nn.functional.pad(pairs, (0, 0, 0, 3, 0, 3))
+        told = Told(*wide, torch.nn.functional.pad(there, (0, 3)))
+        padded, others = network.names(told, torch.nn.functional.pad(answers, (0, 0, 0, 3)))
+        torch.testing.assert_close(padded[:, :4], logits, atol=1e-4, rtol=1e-4)
+        torch.testing.assert_close(others[:, :4, :4], same, atol=1e-4, rtol=1e-4)
+
+
+def test_pairs_are_judged_each_once_without_filling() -> None:
+    same = torch.tensor([[[0.0, 2.0, 9.0], [2.0, 0.0, 9.0], [9.0, 9.0, 0.0]]])
+    loss, right = judge_pairs(same, torch.tensor([[4, 4, -1]]))
+    assert loss.item() == pytest.approx(np.log1p(np.exp(-2.0)), rel=1e-5)
+    assert right.item() == 1
+    loss, right = judge_pairs(same, torch.tensor([[4, 5, -1]]))
+    assert loss.item() == pytest.approx(np.log1p(np.exp(2.0)), rel=1e-5)
+    assert right.item() == 0
+
+
+# --- learning
+
+
+def test_a_training_leaves_a_captioner_and_all_about_it(trained: Path) -> None:
+    record = json.loads((trained / "captioner.json").read_text())
+    assert record["bits"] == 16
+    assert record["network"]["words"] == sorted(BY_WORD)
+    assert record["drawings"]["learnt_from"] == 8
+    assert (trained / "strokes" / "metrics.csv").is_file()
+    captions = GroupCaptioner(read_group_network(trained / "captioner.safetensors"), Nearest(), 0).caption(
+        [SHEET, Drawing(()), SUN]
+    )
+    assert [bool(caption.facts.kinds) for caption in captions] == [True, False, True]
+    assert captions[1].text == NOTHING
+    assert set(captions[0].facts.counts) <= set(BY_WORD)
+
+
+def test_below_a_threshold_it_says_something(trained: Path) -> None:
+    network = read_group_network(trained / "captioner.safetensors")
+    (caption,) = GroupCaptioner(network, Nearest(), 1.0).caption([SUN])
+    assert set(caption.facts.counts) == {SOMETHING}
+    assert caption.sure < 1
+
+
+def test_a_training_that_was_killed_ends_with_the_same_bytes(
+    trained: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    class Killed(BaseException):
+        pass
+
+    def kill(step: str, done: int, total: int) -> None:
+        if step == "naming things":
+            raise Killed
+
+    with pytest.raises(Killed):
+        train_groups(doodles(2), Nearest(), tmp_path / "run", TINY, CPU, progress=kill)
+    learnt = train_groups(doodles(2), Nearest(), tmp_path / "run", TINY, CPU)
+    assert learnt.resumed
+    name = "captioner.safetensors"
+    assert (tmp_path / "run" / name).read_bytes() == (trained / name).read_bytes()
+
+
+def test_words_that_the_namer_does_not_know_are_refused(tmp_path: Path) -> None:
+    strange = [replace(one, word="unicorn") for one in doodles()]
+    with pytest.raises(InputError, match="1 words of these drawings are none of the namer's, first: unicorn"):
+        train_groups(strange, Nearest(), tmp_path / "run", TINY, CPU)
+    with pytest.raises(CheckpointError):
+        read_group_network(tmp_path / "captioner.safetensors")
+
+
+@pytest.mark.slow
+def test_it_learns_to_tell_things_that_touch(tmp_path: Path) -> None:
+    """Where things touch, connected strokes are no things; a captioner of four words tells them apart."""
+    config = GroupTraining(scenes=400, stroke_epochs=6, group_epochs=12, touching=1.0, traced=0.0)
+    train_groups(doodles(2), Nearest(), tmp_path / "run", config, CPU)
+    captioner = GroupCaptioner(read_group_network(tmp_path / "run" / "captioner.safetensors"), Nearest())
+    scenes = list(compose_scenes(doodles(3), SceneConfig(60, 9, "any", 1.0)))
+
+    def grade(captions: Sequence[object]) -> dict[str, float]:
+        return mean_scores(
+            [score_caption(one.facts, scene.facts) for one, scene in zip(captions, scenes, strict=True)]  # type: ignore[attr-defined]
+        )
+
+    drawings = [scene.drawing for scene in scenes]
+    learnt, plain = grade(captioner.caption(drawings)), grade(TemplateCaptioner(Nearest()).caption(drawings))
+    assert learnt["nouns"] > 0.9
+    assert learnt["exact"] > max(0.5, plain["exact"] + 0.2)
+
+
+# --- a writer over places
+
+
+def test_facts_are_written_and_read_as_tokens() -> None:
+    facts = SceneFacts((Kind("cat", 2), Kind("dog"), Kind("sun", 1, True)), ("beside",))
+    tokens = write_tokens(facts)
+    assert tokens == ["2", "cat", "beside", "1", "dog", "in the sky", "1", "sun"]
+    assert set(tokens) <= set(find_tokens(("cat", "dog", "sun")))
+    assert read_tokens(["<start>", *tokens, "<end>"]) == facts
+    assert read_tokens(["beside", "cat", "above", "on", "3", "dog", "in the sky"]) == SceneFacts(
+        (Kind("cat"), Kind("dog", 3)), ("on",)
+    )
+    for scene in compose_scenes(doodles(), SceneConfig(20, 2, "any")):
+        assert read_tokens(write_tokens(scene.facts)) == scene.facts
+
+
+def test_a_writer_looks_at_the_picture_and_not_ahead() -> None:
+    torch.manual_seed(0)
+    writer = Writer(GridConfig(find_tokens(("cat", "dog")), 12, size=64, width=16, heads=2)).eval()
+    places, tokens = torch.randn(2, 4, 12), torch.tensor([[1, 5, 24, 3], [1, 5, 24, 3]])
+    with torch.no_grad():
+        logits = writer(places, tokens)
+        assert (logits[0] - logits[1]).abs().max() > 1e-3
+        later = tokens.clone()
+        later[:, 3] = 7
+        torch.testing.assert_close(writer(places, later)[:, :3], logits[:, :3])
+        rows, sure = writer.write(places)
+    assert all(token in writer.config.tokens for row in rows for token in row)
+    assert all(0 < one <= 1 for one in sure)
+
+
+def test_strokes_are_grouped_by_what_was_learnt(trained: Path) -> None:
+    network = read_group_network(trained / "captioner.safetensors")
+    (groups,) = group_strokes(network, [SHEET])
+    assert sorted(n for group in groups for n in group.strokes) == list(range(len(SHEET.strokes)))
+    for group in groups:
+        low, high = take(SHEET, group.strokes).bounds
+        np.testing.assert_array_equal(group.box, [*low, *high])
+
+
+# --- files
+
+
+def test_a_table_has_a_caption_for_each_drawing(tmp_path: Path) -> None:
+    lines = [
+        {"key_id": "b", "drawing": [stroke.T.tolist() for stroke in SHEET.strokes]},
+        {"key_id": "a", "drawing": [stroke.T.tolist() for stroke in SUN.strokes]},
+        {"key_id": "none", "drawing": []},
+        {"key_id": "a", "drawing": [stroke.T.tolist() for stroke in FACE.strokes]},
+    ]
+    path = tmp_path / "sheets.ndjson"
+    path.write_text("".join(json.dumps(line) + "\n" for line in lines))
+    done = caption_all(path, TemplateCaptioner(Nearest()))
+    write_captions(tmp_path / "captions.csv", done.captions)
+    assert (tmp_path / "captions.csv").read_text().splitlines() == [
+        "imgId,caption",
+        'b,"a house to the left of two ladders, with a sun in the sky"',
+        "a,a sun",
+    ]
+    assert len(done.problems) == 2
+    assert any("none" in problem and "empty" in problem for problem in done.problems)
+    assert any("twice" in problem for problem in done.problems)
+
+
+def test_grades_are_of_all_parts_and_make_a_page(trained: Path) -> None:
+    config = GradeConfig(trained / "captioner.safetensors", count=4, shown=3)
+    graded = grade_captioners(doodles(2), Nearest(), config, doodles(2))
+    found = graded.as_dict()
+    assert list(found) == ["apart", "touching", "any noun", "pixels"]
+    for part in found.values():
+        assert list(part) == ["captioner", "template", "constant", "nearest"]
+        assert part["captioner"]["scenes"] == 4
+    # Drawings of only four kinds that lie apart are easy for the plain way.
+    assert found["apart"]["template"]["nouns"]["mean"] == 1
+    page = grade_page(graded, config)
+    assert page.count("<figure") == 3
+    assert graded.scenes["apart"][0].caption in page
+    assert "http" not in page.replace("http://www.w3.org", "")
+    assert "exact" in table_of(graded)
+
+
+@pytest.mark.slow
+def test_captioners_of_pixels_learn_and_are_graded(tmp_path: Path) -> None:
+    shared = {"scenes": 24, "epochs": 1, "batch": 8, "size": 64, "width": 16}
+    try:
+        train_grid(doodles(2), tmp_path / "grid", GridTraining(**shared), "cpu")  # type: ignore[arg-type]
+    except CheckpointError as error:
+        pytest.skip(str(error))
+    train_lstm(doodles(2), tmp_path / "lstm", LstmTraining(**shared), "cpu")  # type: ignore[arg-type]
+    for name in ("grid", "lstm"):
+        captioner = open_captioner(tmp_path / name / "captioner.safetensors", Nearest(), 0.0)
+        captions = captioner.caption([SHEET, SUN, Drawing(())])
+        assert len(captions) == 3
+        assert captions[2].text == NOTHING
