@@ -110,7 +110,7 @@ def find_ink(image: Image.Image) -> tuple[Reals, tuple[str, ...]]:
         if not opaque.any():
             return np.zeros(alpha.shape, np.float32), ("it is transparent all over",)
         if _thickness(opaque) <= THIN * max(alpha.shape):
-            return alpha.astype(np.float32) / 255, ("its ground is transparent",)
+            return np.divide(alpha, 255, dtype=np.float32), ("its ground is transparent",)
         rgb = np.asarray(image)[..., :3]
         under = Image.new("RGBA", image.size, tuple(int(v) for v in np.median(rgb[opaque], 0)))
         under.alpha_composite(image)
@@ -198,7 +198,8 @@ def _find_sheet(grey: Reals, reach: int) -> Mask | None:
     beside = ndimage.binary_dilation(sheet, iterations=5) & ~ndimage.binary_dilation(sheet, iterations=2)
     if not within.any() or np.median(grey[within]) - np.median(grey[beside]) < EDGE:
         return None  # the light falls off slowly
-    return inside
+    found: Mask = inside
+    return found
 
 
 def _has_dark_ground(grey: Reals) -> bool:
