@@ -91,7 +91,7 @@ def find_units(path: Path) -> list[Unit]:
 
 
 def word_of(path: Path) -> str:
-    """The category that a file's name says, as Quick, Draw! has it: full_binary_ice cream.bin is ice cream."""
+    """The category that the name of one of Quick, Draw!'s files says: full_binary_cat.bin is cat."""
     return GOOGLES.sub("", unquote(path.name.partition(".")[0])).replace("_", " ").strip()
 
 
