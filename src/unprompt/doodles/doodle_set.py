@@ -12,7 +12,7 @@ from unprompt.records import Problem
 
 @dataclass(frozen=True, eq=False)
 class DoodleSet:
-    """What `data.prepare_doodles` left in `out`: drawings by split, without their copies, and what was left out.
+    """What `data.prepare_doodles` left in `out`: drawings by split, without copies, and what was left out.
 
     `copies`: warped ones beside them. `repeated`: drawings that were there before. `beyond`: those above
     `most` of their word. `unguessed`: those that the game did not guess, where these are left out.
