@@ -118,11 +118,12 @@ def _train_namer(options: argparse.Namespace) -> None:
 def _read(paths: list[Path]) -> list[Doodle]:
     """All drawings of files and folders that are not empty; InputError where there is none."""
     from unprompt.doodles.read import read_doodles
+    from unprompt.records import Problem
 
-    problems: list[str] = []
+    problems: list[Problem] = []
     found = [one for path in paths for one in read_doodles(path, problems) if one.drawing.strokes]
     if problems:
-        warn(f"{counted(len(problems), 'drawing')} cannot be read, first: {problems[0]}")
+        warn(f"{counted(len(problems), 'drawing')} cannot be read, first: {problems[0].file}: {problems[0].problem}")
     if paths and not found:
         raise InputError(f"no drawings in {', '.join(map(str, paths))}")
     return found
