@@ -15,9 +15,10 @@ from tests.doodles.near import OWN, assert_same
 from tests.html_pages import HOSTILE, listen, open_browser, parse
 from unprompt.cli import main
 from unprompt.doodles import data
-from unprompt.doodles.data import SIDES, DoodleSet, prepare_doodles
+from unprompt.doodles.data import SIDES, prepare_doodles
 from unprompt.doodles.data_config import DoodleSetSettings
 from unprompt.doodles.data_page import choose_samples
+from unprompt.doodles.doodle_set import DoodleSet
 from unprompt.doodles.drawing import Doodle, Drawing
 from unprompt.doodles.ink import picture_of
 from unprompt.doodles.layouts import find_sketches

@@ -60,8 +60,8 @@ def run(options: argparse.Namespace) -> None:
             )
         )
         return
-    splits = ", ".join(f"{len(doodles):,} {split}" for split, doodles in made.drawings.items())
-    print(f"{counted(made.count, 'drawing')} ({splits}): {made.out}")
+    told = ", ".join(f"{len(doodles):,} {split}" for split, doodles in made.drawings.items())
+    print(f"{counted(made.count, 'drawing')} ({told}): {made.out}")
     print(f"page: {made.out / PAGE}")
     if made.problems:
         warn(f"{counted(len(made.problems), 'drawing')} left out, see {made.out / PROBLEMS}")

@@ -23,6 +23,8 @@ from PIL import Image
 from unprompt import __version__
 from unprompt.datasets.seeds import derive_seed
 from unprompt.doodles.data_config import DoodleSetSettings
+from unprompt.doodles.data_page import render_set
+from unprompt.doodles.doodle_set import DoodleSet
 from unprompt.doodles.drawing import Doodle, Drawing
 from unprompt.doodles.ink import ink
 from unprompt.doodles.layouts import TEST, TRAIN, VALIDATION
@@ -68,28 +70,6 @@ SIDES = re.compile(
 )
 
 
-@dataclass(frozen=True, eq=False)
-class DoodleSet:
-    """What `prepare_doodles` left in `out`: drawings by split, without their copies, and what was left out.
-
-    `copies`: warped ones beside them. `repeated`: drawings that were there before. `beyond`: those above
-    `most` of their word. `unguessed`: those that the game did not guess, where these are left out.
-    """
-
-    out: Path
-    drawings: Mapping[str, Sequence[Doodle]]
-    copies: int
-    repeated: int
-    beyond: int
-    unguessed: int
-    problems: tuple[Problem, ...]
-
-    @property
-    def count(self) -> int:
-        """How many drawings there are, without copies."""
-        return sum(map(len, self.drawings.values()))
-
-
 def prepare_doodles(
     sources: Sequence[Path], out: Path, settings: DoodleSetSettings | None = None, progress: Progress = silent
 ) -> DoodleSet:
@@ -119,9 +99,6 @@ def prepare_doodles(
         _write_splits(out, gathered.splits, settings, progress)
         write_problems(out / PROBLEMS, gathered.problems)
         made = _summed(out, gathered, settings)
-
-        from unprompt.doodles.data_page import render_set
-
         write_bytes(out / PAGE, render_set(made, settings).encode())
         folders.finish(out, KIND, _record(made, settings))
     return made

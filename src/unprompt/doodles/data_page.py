@@ -16,8 +16,8 @@ from unprompt.html.kit import render_page, write_number
 from unprompt.text.english import counted
 
 if TYPE_CHECKING:
-    from unprompt.doodles.data import DoodleSet
     from unprompt.doodles.data_config import DoodleSetSettings
+    from unprompt.doodles.doodle_set import DoodleSet
 
 RANKED = 15
 PROBLEMS_SHOWN = 200

@@ -54,8 +54,8 @@ def read_drawing(path: Path) -> Drawing:
 class Unit:
     """Some drawings that are read together: a file, or a number of those of a folder.
 
-    `files`: those that they are in. `read`: gives each with its split (train, validation, test, or "" where its
-    set does not say) and takes the list of problems, see `read_doodles`.
+    `files`: those that they are in. `read`: gives each with its split (train, validation, test, or "" where
+    its set does not say) and takes the list of problems, see `read_doodles`.
     """
 
     files: tuple[Path, ...]
@@ -91,7 +91,7 @@ def find_units(path: Path) -> list[Unit]:
 
 
 def word_of(path: Path) -> str:
-    """The category that the name of a file of Quick, Draw! says: full_binary_alarm clock.bin is alarm clock."""
+    """The category that the name of one of Quick, Draw!'s files says: full_binary_cat.bin is cat."""
     return GOOGLES.sub("", unquote(path.name.partition(".")[0])).replace("_", " ").strip()
 
 
