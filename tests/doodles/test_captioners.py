@@ -274,7 +274,7 @@ def test_strokes_are_grouped_by_what_was_learnt(trained: Path) -> None:
 def test_a_table_has_a_caption_for_each_drawing(tmp_path: Path) -> None:
     lines = [
         {"key_id": "b", "drawing": [stroke.T.tolist() for stroke in SHEET.strokes]},
-        {"key_id": "a", "drawing": [stroke.T.tolist() for stroke in SUN.strokes]},
+        {"key_id": "a", "drawing": [stroke.T.tolist() for stroke in HOUSE.strokes]},
         {"key_id": "none", "drawing": []},
         {"key_id": "a", "drawing": [stroke.T.tolist() for stroke in FACE.strokes]},
     ]
@@ -285,7 +285,7 @@ def test_a_table_has_a_caption_for_each_drawing(tmp_path: Path) -> None:
     assert (tmp_path / "captions.csv").read_text().splitlines() == [
         "imgId,caption",
         'b,"a house to the left of two ladders, with a sun in the sky"',
-        "a,a sun",
+        "a,a house",
     ]
     assert len(done.problems) == 2
     assert any("none" in problem and "empty" in problem for problem in done.problems)
@@ -300,8 +300,8 @@ def test_grades_are_of_all_parts_and_make_a_page(trained: Path) -> None:
     for part in found.values():
         assert list(part) == ["captioner", "template", "constant", "nearest"]
         assert part["captioner"]["scenes"] == 4
-    # Drawings of only four kinds that lie apart are easy for the plain way.
-    assert found["apart"]["template"]["nouns"]["mean"] == 1
+    # Drawings of only four kinds that lie apart are easy for the plain way, where one caption is not enough.
+    assert found["apart"]["template"]["nouns"]["mean"] > 0.9 > found["apart"]["constant"]["nouns"]["mean"]
     page = grade_page(graded, config)
     assert page.count("<figure") == 3
     assert graded.scenes["apart"][0].caption in page
