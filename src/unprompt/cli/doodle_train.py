@@ -123,7 +123,8 @@ def _read(paths: list[Path]) -> list[Doodle]:
     problems: list[Problem] = []
     found = [one for path in paths for one in read_doodles(path, problems) if one.drawing.strokes]
     if problems:
-        warn(f"{counted(len(problems), 'drawing')} cannot be read, first: {problems[0].file}: {problems[0].problem}")
+        first = f"{problems[0].file}: {problems[0].problem}"
+        warn(f"{counted(len(problems), 'drawing')} cannot be read, first: {first}")
     if paths and not found:
         raise InputError(f"no drawings in {', '.join(map(str, paths))}")
     return found
