@@ -301,7 +301,7 @@ def test_grades_are_of_all_parts_and_make_a_page(trained: Path) -> None:
         assert list(part) == ["captioner", "template", "constant", "nearest"]
         assert part["captioner"]["scenes"] == 4
     # Drawings of only four kinds that lie apart are easy for the plain way, where one caption is not enough.
-    assert found["apart"]["template"]["nouns"]["mean"] > 0.9 > found["apart"]["constant"]["nouns"]["mean"]
+    assert found["apart"]["template"]["nouns"]["mean"] > 0.8 > found["apart"]["constant"]["nouns"]["mean"]
     page = grade_page(graded, config)
     assert page.count("<figure") == 3
     assert graded.scenes["apart"][0].caption in page
