@@ -257,7 +257,8 @@ def test_the_prompt_can_be_edited_and_what_is_left_out_is_said() -> None:
     assert (painted.caption, painted.prompt) == ("", "a red cat at night beside a roller coaster")
     assert painted.negative_prompt == "dogs"
     assert "the pocket world has no drawing of a roller coaster; left out" in painted.told
-    assert any("things lie as the words say" in sentence for sentence in painted.told)
+    unplaced = own_painter().paint(SCENE, "ten cats and ten dogs")
+    assert any("things lie as the words say" in sentence for sentence in unplaced.told)
     loosely = own_painter(follow="loosely").paint(SCENE, "a house")
     assert not any("as the words say" in sentence for sentence in loosely.told)
     numbers = own_painter(strength=0.5).paint(SCENE)
