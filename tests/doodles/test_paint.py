@@ -298,6 +298,18 @@ def test_an_empty_drawing_gets_a_sentence() -> None:
 # --- the face of Python
 
 
+def test_transparent_pictures_are_drawings_on_white(tmp_path: Path) -> None:
+    pytest.importorskip("unprompt.doodles.read")
+    sheet = black_on_white(HOUSE, 300, 300)
+    clear = Image.new("RGBA", sheet.size)
+    clear.putalpha(Image.eval(sheet.convert("L"), lambda grey: 255 - grey))
+    sheet.save(tmp_path / "white.png")
+    clear.save(tmp_path / "clear.png")
+    white, other = (open_drawing(tmp_path / name) for name in ("white.png", "clear.png"))
+    assert np.abs(np.asarray(black_on_white(white, 96, 96), int) - black_on_white(other, 96, 96)).mean() < 2
+    assert np.allclose(white.bounds, other.bounds, atol=3)
+
+
 def test_the_python_face_paints_files_and_saves(tmp_path: Path) -> None:
     file = tmp_path / "house.ndjson"
     file.write_text(json.dumps({"drawing": [stroke.T.tolist() for stroke in HOUSE.strokes]}) + "\n")
