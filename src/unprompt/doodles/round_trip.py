@@ -24,7 +24,7 @@ from unprompt.progress import Progress, silent
 
 if TYPE_CHECKING:
     from unprompt.doodles.drawing import Drawing
-    from unprompt.doodles.paint import Captions
+    from unprompt.doodles.paint_drawing import Captions
     from unprompt.doodles.scenes import Scene
     from unprompt.doodles.spots import KnowsNames
     from unprompt.pocket.draw import Stage
