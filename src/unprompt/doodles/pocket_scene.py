@@ -312,7 +312,7 @@ class _Mention(NamedTuple):
     """A thing in a text: what it is, how many, where its words are, and the relation that led to it."""
 
     named: _Named
-    count: int
+    number: int
     adjectives: tuple[str, ...]
     words: str
     relation: str
@@ -359,7 +359,7 @@ class _Reader:
                 void = not mention.sky
                 continue
             adjectives = () if noun.is_name else mention.adjectives
-            shown = Shown(mention.named.word, noun, mention.count, adjectives, mention.sky)
+            shown = Shown(mention.named.word, noun, mention.number, adjectives, mention.sky)
             if mention.sky:
                 sky.append(shown)
                 continue
@@ -373,10 +373,12 @@ class _Reader:
             (*ground, *sky),
             tuple(relations),
             self._around.get("place", "") or ("" if ground else SKY),
-            *(self._around.get(what, "") for what in ("light", "view", "style")),
+            self._around.get("light", ""),
+            self._around.get("view", ""),
+            self._around.get("style", ""),
             self.cannot,
             self._unread,
-            tuple(Kind(one.named.word, one.count, one.sky) for one in self._hidden),
+            tuple(Kind(one.named.word, one.number, one.sky) for one in self._hidden),
         )
 
     @property
