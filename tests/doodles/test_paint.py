@@ -20,8 +20,8 @@ from unprompt import doodles
 from unprompt.diffusion.engine import Sd2Engine, Sd2Renderer
 from unprompt.diffusion.model import repainting
 from unprompt.doodles.drawing import Drawing
-from unprompt.doodles.paint_drawing import DoodlePainter, open_drawing
 from unprompt.doodles.paint_config import FOLLOW, DoodlePaint
+from unprompt.doodles.paint_drawing import DoodlePainter, open_drawing
 from unprompt.doodles.painters import Order, PocketPainter, SdPainter, choose_kind, open_painter, webui_fields
 from unprompt.doodles.sheet import black_on_white, white_on_black
 from unprompt.errors import ConfigError, InputError
