@@ -54,11 +54,12 @@ TOKENIZER = {
 }
 
 
-def write_tiny_sd(folder: Path, seed: int = 0) -> Path:
+def write_tiny_sd(folder: Path, seed: int = 0, attention_first: bool = False) -> Path:
     """Write the model with parameters drawn from `seed`; returns `folder`.
 
     As in Stable Diffusion 2, the autoencoder makes 8 x 8 pixels of one latent and the scheduler's prediction
-    type is v.
+    type is v. `attention_first`: the U-Net's blocks with attention are the outer ones, as in the real ones;
+    T2I-Adapters need that.
     """
     import torch
     from diffusers import AutoencoderKL, UNet2DConditionModel
@@ -73,8 +74,8 @@ def write_tiny_sd(folder: Path, seed: int = 0) -> Path:
             out_channels=LATENT_CHANNELS,
             block_out_channels=(32, 64),
             layers_per_block=1,
-            down_block_types=("DownBlock2D", "CrossAttnDownBlock2D"),
-            up_block_types=("CrossAttnUpBlock2D", "UpBlock2D"),
+            down_block_types=("DownBlock2D", "CrossAttnDownBlock2D")[:: -1 if attention_first else 1],
+            up_block_types=("CrossAttnUpBlock2D", "UpBlock2D")[:: -1 if attention_first else 1],
             cross_attention_dim=WIDTH,
             attention_head_dim=(2, 4),
             use_linear_projection=True,
@@ -118,6 +119,46 @@ def write_tiny_sd(folder: Path, seed: int = 0) -> Path:
     (folder / "scheduler").mkdir()
     (folder / "scheduler" / "scheduler_config.json").write_text(json.dumps(SCHEDULER))
     (folder / "model_index.json").write_text(json.dumps(MODEL_INDEX))
+    return folder
+
+
+def write_tiny_controlnet(folder: Path, model: Path, seed: int = 1, zero: bool = False) -> Path:
+    """Write a ControlNet for the tiny model in `model`, as a training would leave it; returns `folder`.
+
+    A new one's last convolutions are 0, so that no control image changes anything: `zero` leaves them so.
+    """
+    import torch
+    from diffusers import ControlNetModel, UNet2DConditionModel
+
+    random_state = torch.get_rng_state()
+    torch.manual_seed(seed)
+    try:
+        unet = UNet2DConditionModel.from_pretrained(model / "unet", local_files_only=True)
+        network = ControlNetModel.from_unet(unet, conditioning_embedding_out_channels=(8, 8, 16, 16))
+        ends = [*network.controlnet_down_blocks, network.controlnet_mid_block]
+        for layer in () if zero else (*ends, network.controlnet_cond_embedding.conv_out):
+            torch.nn.init.normal_(layer.weight, std=0.5)
+            torch.nn.init.normal_(layer.bias, std=0.5)
+    finally:
+        torch.set_rng_state(random_state)
+    network.save_pretrained(folder)
+    return folder
+
+
+def write_tiny_adapter(folder: Path, seed: int = 1, grey: bool = True) -> Path:
+    """Write a T2I-Adapter for the tiny model, for sketches: grey as the published one; returns `folder`."""
+    import torch
+    from diffusers import T2IAdapter
+
+    random_state = torch.get_rng_state()
+    torch.manual_seed(seed)
+    try:
+        adapter = T2IAdapter(
+            in_channels=1 if grey else 3, channels=[32, 64], num_res_blocks=1, downscale_factor=8
+        )
+    finally:
+        torch.set_rng_state(random_state)
+    adapter.save_pretrained(folder)
     return folder
 
 

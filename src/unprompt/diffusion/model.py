@@ -146,8 +146,14 @@ def load_parts(folder: Path, dtype: str) -> dict[str, Any]:
 
 def repainting(pipeline: Any) -> Any:
     """A pipeline with the same networks and scheduler that begins with an image; nothing is loaded."""
-    parts = {name: part for name, part in pipeline.components.items() if name != "image_encoder"}
-    made = _library("diffusers").StableDiffusionImg2ImgPipeline(**parts, requires_safety_checker=False)
+    return with_parts_of(pipeline, "StableDiffusionImg2ImgPipeline")
+
+
+def with_parts_of(pipeline: Any, class_name: str, **more: Any) -> Any:
+    """A pipeline of another of diffusers' classes with the same networks, scheduler, and `more` networks."""
+    own = ("vae", "text_encoder", "tokenizer", "unet", "scheduler", "safety_checker", "feature_extractor")
+    parts = {name: pipeline.components[name] for name in own} | more
+    made = getattr(_library("diffusers"), class_name)(**parts, requires_safety_checker=False)
     made.set_progress_bar_config(disable=True)
     return made
 
@@ -211,18 +217,27 @@ def load_scheduler(folder: Path, name: str) -> Any:
 
 
 def _load_network(folder: Path, part: str, dtype: str) -> Any:
-    """One network, from safetensors where there is such a file, else from a .bin with `weights_only`.
+    """One of a folder's NETWORKS, from safetensors where there is such a file, else from a .bin.
 
     Of two in safetensors the full one is read, else that in half precision, which is made `dtype` too.
     Both libraries pass `weights_only=True` to torch.load, so nothing is unpickled.
     """
+    library, class_name, weights = NETWORKS[part]
+    return load_network(folder / part, library, class_name, weights, dtype)
+
+
+def load_network(folder: Path, library: str, class_name: str, weights: Sequence[str], dtype: str) -> Any:
+    """A network of a folder by a class of diffusers or transformers, on the CPU, in evaluation mode.
+
+    `weights`: files that may hold its parameters, the preferred first; one must be there. Raises
+    CheckpointError for damaged files and for those of another network.
+    """
     import torch
 
-    library, class_name, weights = NETWORKS[part]
-    file = next(name for name in weights if (folder / part / name).is_file())
+    file = next(name for name in weights if (folder / name).is_file())
     try:
         network, report = getattr(_library(library), class_name).from_pretrained(
-            str(folder / part),
+            str(folder),
             dtype=getattr(torch, dtype),
             use_safetensors=file.endswith(".safetensors"),
             variant="fp16" if ".fp16." in file else None,
@@ -232,11 +247,11 @@ def _load_network(folder: Path, part: str, dtype: str) -> Any:
     except damaged_weights() as error:
         if is_out_of_memory(error):
             raise
-        raise _damaged(folder / part, error) from error
+        raise _damaged(folder, error) from error
     if report["missing_keys"]:  # they would be left as random numbers
         missing = sorted(report["missing_keys"])
         raise CheckpointError(
-            f"{folder / part} lacks {len(missing)} of the network's parameters, first: {missing[0]}; "
+            f"{folder} lacks {len(missing)} of the network's parameters, first: {missing[0]}; "
             "another model's, or incomplete: get them again"
         )
     return network.eval().requires_grad_(False)

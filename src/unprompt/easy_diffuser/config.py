@@ -6,14 +6,16 @@ from dataclasses import dataclass
 
 from unprompt.bundle.config import DEFAULT_BUNDLE
 from unprompt.errors import ConfigError
+
+# Light, as this is: the command's options have them from here.
+from unprompt.painting.webui_config import ANSWER_SECONDS as ANSWER_SECONDS
+from unprompt.painting.webui_config import URL as URL
 from unprompt.settings import DEVICES, check_settings, setting
 
 COMMON, POCKET = "common", "pocket"  # the lists of tags that come with the package
 GROUPS = ("quality", "anatomy", "marks", "framing")  # of usual words in negative prompts
 FEWEST = 10  # images to fit on
-URL = "http://127.0.0.1:7860"  # where the web UI listens unless told otherwise
 STEPS = 10
-ANSWER_SECONDS = 300.0  # a picture can take minutes
 TAGS = f"tags to choose from: {COMMON}, {POCKET}, or a file with one a line"
 
 

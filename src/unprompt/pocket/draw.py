@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from functools import cache
+from typing import Protocol
 
 import numpy as np
 from PIL import Image, ImageFilter
@@ -24,6 +26,22 @@ from unprompt.pocket.window import Window
 ORDINARY = 560  # thousandths of the picture that an ordinary single thing's longer side takes
 WIDEST, TALLEST = 920, 800  # thousandths of the picture that subjects may take
 GROUND = 900  # thousandths from the top where subjects stand
+
+
+class Surroundings(Protocol):
+    """What is around subjects, of a scene or of something like one: phrases, or "" for none."""
+
+    @property
+    def place(self) -> str: ...
+
+    @property
+    def light(self) -> str: ...
+
+    @property
+    def view(self) -> str: ...
+
+    @property
+    def style(self) -> str: ...
 
 
 @dataclass(frozen=True)
@@ -58,19 +76,38 @@ def draw_scene(scene: Scene, seed: int, size: int = 128, height: int | None = No
 
 def set_stage(scene: Scene, seed: int, size: int, height: int | None = None) -> Stage:
     """Draw what is behind a scene's subjects, and place them. Does not depend on how the scene is styled."""
+
+    def placed(window: Window, scale: int, dice: Dice) -> Block:
+        return placed_in(subjects(scene, dice), scale, window, dice)
+
+    return open_stage(scene, placed, seed, size, height)
+
+
+def open_stage(
+    around: Surroundings,
+    place_subjects: Callable[[Window, int, Dice], Block],
+    seed: int,
+    size: int,
+    height: int | None = None,
+) -> Stage:
+    """Draw what is behind subjects that are placed by a function.
+
+    `place_subjects`: of the window, the view's scale in thousandths and the dice; gives pieces in pixels of
+    the square drawing that the window is a part of.
+    """
     window = Window(size, height or size)
     dice = Dice(seed)
-    style = STYLES[scene.style] if scene.style else None
-    light = LIGHTS[scene.light] if scene.light else Light()
-    view = VIEWS[scene.view] if scene.view else View()
+    style = STYLES[around.style] if around.style else None
+    light = LIGHTS[around.light] if around.light else Light()
+    view = VIEWS[around.view] if around.view else View()
     lines = style.lines if style else False
     light_left = dice.chance(50)
 
-    place = PLACES[scene.place] if scene.place else dice.pick(ANYWHERE)
+    place = PLACES[around.place] if around.place else dice.pick(ANYWHERE)
     image = backdrop(place, window, lines, light_left, dice)
     if light.back:
         image = light.back(image, lines, window, dice)
-    pieces = placed_in(subjects(scene, dice), view.scale, window, dice)
+    pieces = place_subjects(window, view.scale, dice)
     return Stage(image, window, pieces, style, light, view, light_left, dice)
 
 

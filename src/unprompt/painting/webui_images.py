@@ -11,7 +11,7 @@ from typing import Any
 
 from PIL import Image, UnidentifiedImageError
 
-from unprompt.easy_diffuser.errors import WebUIError
+from unprompt.painting.webui_errors import WebUIError
 from unprompt.storage.damage import DAMAGED_IMAGE
 from unprompt.storage.images import MAX_PIXELS
 

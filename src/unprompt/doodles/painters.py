@@ -1,0 +1,315 @@
+"""What paints a drawing: the pocket world, Stable Diffusion from local folders, or a web UI over HTTP."""
+
+from __future__ import annotations
+
+import base64
+import io
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
+
+from unprompt.doodles.drawing import Drawing
+from unprompt.doodles.paint_config import (
+    AUTO,
+    CONTROLNET,
+    CONTROLNET_IMG2IMG,
+    IMG2IMG,
+    LOOSELY,
+    POCKET,
+    T2I_ADAPTER,
+    TXT2IMG,
+    WEBUI,
+    DoodlePaint,
+)
+from unprompt.doodles.sheet import black_on_white, nearest_sides, white_on_black
+from unprompt.doodles.wording import STYLES
+from unprompt.errors import CheckpointError, ConfigError
+
+if TYPE_CHECKING:
+    import httpx
+    from PIL import Image
+
+    from unprompt.diffusion.engine import Sd2Engine, Sd2Renderer
+    from unprompt.doodles.pocket_scene import Told
+    from unprompt.doodles.spots import KnowsNames
+
+INSTALLED = ("stable-diffusion-1-5", "stable-diffusion-2")  # looked for where no model is named
+
+
+@dataclass(frozen=True, eq=False)
+class Order:
+    """Pictures to be painted of a drawing, one a seed."""
+
+    drawing: Drawing
+    prompt: str
+    negative_prompt: str
+    seeds: tuple[int, ...]
+    config: DoodlePaint
+
+
+class Made(NamedTuple):
+    """Pictures, and sentences about what of their order is not as it was asked for."""
+
+    images: list[Image.Image]
+    told: list[str]
+
+
+class Painter(Protocol):
+    """Something that is loaded and paints drawings. A picture depends on its seed, not on its neighbours."""
+
+    @property
+    def name(self) -> str:
+        """One of PAINTERS, and what it paints with."""
+
+    def paint(self, order: Order) -> Made:
+        """One RGB image a seed, in order, of the order's width and height."""
+
+
+class PocketPainter:
+    """Draws what it understands of the prompt, each thing where the drawing has it."""
+
+    name = POCKET
+
+    def __init__(self, namer: KnowsNames | None = None) -> None:
+        """`namer`: tells which strokes are which thing, where there are several kinds."""
+        self._namer = namer
+
+    def paint(self, order: Order) -> Made:
+        """Raises InputError where it has a drawing of nothing that the prompt names."""
+        from unprompt.doodles.pocket_paint import paint_told
+        from unprompt.doodles.spots import find_spots
+
+        told, config = self._read(order), order.config
+        said = ["drawn by the pocket world, which is not Stable Diffusion", *told.told]
+        spots = []
+        if config.follow != LOOSELY:
+            spots = find_spots(order.drawing, told.all_facts, self._namer)
+            if not spots:
+                said.append("which strokes are which thing is not known, so things lie as the words say")
+        if config.strength is not None or config.conditioning is not None:
+            said.append("the pocket world knows no strength and no conditioning, only how closely to follow")
+        images = [
+            paint_told(told, spots, config.follow, seed, config.width, config.height) for seed in order.seeds
+        ]
+        return Made(images, said)
+
+    @staticmethod
+    def _read(order: Order) -> Told:
+        from unprompt.doodles.pocket_scene import read_caption
+
+        told = read_caption(order.prompt)
+        return replace(told, style=told.style or STYLES[order.config.style].pocket)
+
+
+class SdPainter:
+    """A Stable Diffusion that was loaded once; each order brings its own size, steps and strength."""
+
+    def __init__(self, kind: str, renderer: Sd2Renderer, title: str, network: Any = None) -> None:
+        """`kind`: one of PAINTERS; `network`: a ControlNet or T2I-Adapter where that needs one."""
+        self.name = f"{kind}, {title}"
+        self._kind = kind
+        self._renderer = renderer
+        self._network = network
+
+    @classmethod
+    def open(cls, kind: str, config: DoodlePaint) -> SdPainter:
+        """Load a model, and what it follows drawings with. CheckpointError, ConfigError and RunError."""
+        from unprompt.diffusion.engine import Sd2Engine
+        from unprompt.diffusion.model import LAYOUT
+        from unprompt.diffusion.scribble import load_control
+        from unprompt.networks.checkpoints import folder_of
+
+        model = config.model or installed_model() or Sd2Engine.model
+        engine = Sd2Engine(
+            model=model, device=config.device, dtype=config.dtype, scheduler=config.scheduler, save_size=None
+        )
+        renderer = engine.open()
+        network = None
+        if kind in (CONTROLNET, CONTROLNET_IMG2IMG):
+            assert config.controlnet is not None
+            network = load_control(config.controlnet, CONTROLNET, renderer.pipeline)
+        elif kind == T2I_ADAPTER:
+            assert config.adapter is not None
+            network = load_control(config.adapter, T2I_ADAPTER, renderer.pipeline)
+        return cls(kind, renderer, folder_of(model, LAYOUT).name, network)
+
+    def paint(self, order: Order) -> Made:
+        """Raises RunError where a picture does not fit into the memory, or is not finite."""
+        from unprompt.diffusion.engine import Sd2Renderer
+        from unprompt.diffusion.memory import automatic_batch
+        from unprompt.diffusion.model import repainting
+        from unprompt.diffusion.scribble import Control, ScribbleRenderer
+        from unprompt.painting.engine import Picture
+
+        engine = self._engine(order)
+        size = (engine.width, engine.height)
+        pictures = [Picture(f"picture {n}", order.prompt, seed) for n, seed in enumerate(order.seeds, 1)]
+        batch = automatic_batch(engine.device, *size, engine.dtype)
+        pipeline, numbers = self._renderer.pipeline, order.config.numbers
+        if self._kind == TXT2IMG:
+            images = Sd2Renderer(engine, pipeline, batch).render(pictures)
+        elif self._kind == IMG2IMG:
+            begun = black_on_white(order.drawing, *size)
+            images = Sd2Renderer(engine, repainting(pipeline), batch).repaint(
+                pictures, begun, numbers.strength
+            )
+        else:
+            kind = T2I_ADAPTER if self._kind == T2I_ADAPTER else CONTROLNET
+            scribbling = ScribbleRenderer(engine, pipeline, batch, self._network, kind)
+            control = Control(white_on_black(order.drawing, *size), numbers.conditioning, numbers.until)
+            if self._kind == CONTROLNET_IMG2IMG:
+                begun = black_on_white(order.drawing, *size)
+                images = scribbling.refollow(pictures, control, begun, numbers.strength)
+            else:
+                images = scribbling.follow(pictures, control)
+        return Made([_sized(image, order.config) for image in images], self._told(order))
+
+    def _told(self, order: Order) -> list[str]:
+        """Whether the size was rounded, and whether the end of a prompt is not read."""
+        from unprompt.diffusion.model import find_too_long
+
+        texts = {"prompt": order.prompt, "negative prompt": order.negative_prompt}
+        cut = find_too_long(self._renderer.pipeline.tokenizer, list(texts.values()))
+        long = [
+            f"the {list(texts)[row]} is longer than the model reads; its end has no effect" for row in cut
+        ]
+        return [*_told_of_size(order.config), *long]
+
+    def _engine(self, order: Order) -> Sd2Engine:
+        config = order.config
+        width, height = nearest_sides(config.width, config.height)
+        return replace(
+            self._renderer.engine,
+            steps=config.steps,
+            guidance=config.guidance,
+            width=width,
+            height=height,
+            negative_prompt=order.negative_prompt if config.guidance > 1 else "",
+        )
+
+
+class WebUIPainter:
+    """A Stable Diffusion web UI: img2img of the drawing, with its ControlNet extension where one is named."""
+
+    name = WEBUI
+
+    def __init__(self, url: str, transport: httpx.BaseTransport | None = None) -> None:
+        """`transport`: in place of the network."""
+        self._url = url
+        self._transport = transport
+
+    def paint(self, order: Order) -> Made:
+        """One request a picture. Raises WebUIError for all that goes wrong with the server."""
+        from unprompt.painting.webui import IMG2IMG as PATH
+        from unprompt.painting.webui import request
+        from unprompt.painting.webui_images import as_png, images_in
+        from unprompt.storage.images import decode_image
+
+        images = []
+        for seed in order.seeds:
+            answer = request(self._url, webui_fields(order, seed), transport=self._transport, path=PATH)
+            # The ControlNet extension adds its control images behind the pictures.
+            images.append(_sized(decode_image(as_png(images_in(answer)[0])), order.config))
+        return Made(images, _told_of_size(order.config))
+
+
+def webui_fields(order: Order, seed: int) -> dict[str, Any]:
+    """What /sdapi/v1/img2img is asked for, with the ControlNet extension's unit where its model is named.
+
+    The unit's image is white lines on black, as its models learnt, so no preprocessor is named.
+    """
+    config, numbers = order.config, order.config.numbers
+    width, height = nearest_sides(config.width, config.height)
+    fields: dict[str, Any] = {
+        "prompt": order.prompt,
+        "negative_prompt": order.negative_prompt,
+        "init_images": [_base64(black_on_white(order.drawing, width, height))],
+        "denoising_strength": numbers.strength,
+        "seed": seed,
+        "steps": config.steps,
+        "cfg_scale": config.guidance,
+        "width": width,
+        "height": height,
+        "batch_size": 1,
+        "n_iter": 1,
+    }
+    if config.webui_controlnet:
+        unit = {
+            "enabled": True,
+            "image": _base64(white_on_black(order.drawing, width, height)),
+            "module": "none",
+            "model": config.webui_controlnet,
+            "weight": numbers.conditioning,
+            "guidance_start": 0.0,
+            "guidance_end": numbers.until,
+            "control_mode": "Balanced",
+            "resize_mode": "Crop and Resize",
+            "pixel_perfect": False,
+        }
+        fields["alwayson_scripts"] = {"controlnet": {"args": [unit]}}
+    return fields
+
+
+def open_painter(config: DoodlePaint, namer: KnowsNames | None = None) -> Painter:
+    """The painter of the settings, loaded. Raises CheckpointError, ConfigError and RunError as painters do.
+
+    `auto` is the web UI where an address is given, what has a folder where one is named, img2img where a
+    Stable Diffusion is named or installed, and else the pocket world.
+    """
+    kind = choose_kind(config)
+    if kind == POCKET:
+        return PocketPainter(namer)
+    if kind == WEBUI:
+        if not config.url:
+            raise ConfigError("the painter webui needs an address: url, such as http://127.0.0.1:7860")
+        return WebUIPainter(config.url)
+    return SdPainter.open(kind, config)
+
+
+def choose_kind(config: DoodlePaint) -> str:
+    """Which of PAINTERS settings mean: what `auto` stands for here."""
+    if config.painter != AUTO:
+        return config.painter
+    given: Mapping[str, Any] = {
+        WEBUI: config.url,
+        CONTROLNET: config.controlnet,
+        T2I_ADAPTER: config.adapter,
+        IMG2IMG: config.model or installed_model(),
+    }
+    return next((kind for kind, what in given.items() if what), POCKET)
+
+
+def installed_model() -> str | None:
+    """The first of INSTALLED that is on this machine."""
+    from unprompt.networks.checkpoints import locate
+
+    for name in INSTALLED:
+        try:
+            locate(name)
+        except CheckpointError:
+            continue
+        return name
+    return None
+
+
+def _told_of_size(config: DoodlePaint) -> list[str]:
+    size = nearest_sides(config.width, config.height)
+    if size == (config.width, config.height):
+        return []
+    return [
+        f"painted at {size[0]} x {size[1]}, since Stable Diffusion's sides are multiples of 8, and scaled to "
+        f"{config.width} x {config.height}"
+    ]
+
+
+def _sized(image: Image.Image, config: DoodlePaint) -> Image.Image:
+    from PIL import Image
+
+    size = (config.width, config.height)
+    return image if image.size == size else image.resize(size, Image.Resampling.LANCZOS)
+
+
+def _base64(image: Image.Image) -> str:
+    stream = io.BytesIO()
+    image.save(stream, "PNG")
+    return base64.b64encode(stream.getvalue()).decode("ascii")

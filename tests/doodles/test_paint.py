@@ -1,0 +1,325 @@
+"""From drawings to pictures: the pocket world, a tiny Stable Diffusion in real files, a web UI over HTTP."""
+
+from __future__ import annotations
+
+import base64
+import io
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from tests.doodles.own import HOUSE
+from tests.doodles.scenes_of_own import CAPTION, SCENE, KnowsCaption, KnowsParts
+from tests.tiny_sd import write_tiny_adapter, write_tiny_controlnet, write_tiny_sd
+from tests.web_ui_server import answering, encoded, picture, serving
+from unprompt import doodles
+from unprompt.diffusion.engine import Sd2Engine, Sd2Renderer
+from unprompt.diffusion.model import repainting
+from unprompt.doodles.drawing import Drawing
+from unprompt.doodles.paint_config import FOLLOW, DoodlePaint
+from unprompt.doodles.paint_drawing import DoodlePainter, open_drawing
+from unprompt.doodles.painters import Order, PocketPainter, SdPainter, choose_kind, open_painter, webui_fields
+from unprompt.doodles.sheet import black_on_white, white_on_black
+from unprompt.errors import ConfigError, InputError
+from unprompt.painting.engine import Picture
+from unprompt.painting.webui_errors import WebUIError
+
+pytestmark = pytest.mark.usefixtures("one_thread")
+PROMPT = "a house"
+SMALL: dict[str, Any] = {"width": 64, "height": 64, "steps": 4, "device": "cpu"}
+
+
+@pytest.fixture(scope="module")
+def models(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
+    folder = tmp_path_factory.mktemp("models")
+    model = write_tiny_sd(folder / "sd", attention_first=True)
+    return {
+        "model": str(model),
+        "controlnet": write_tiny_controlnet(folder / "controlnet", model),
+        "adapter": write_tiny_adapter(folder / "adapter"),
+    }
+
+
+@pytest.fixture(scope="module")
+def painters(models: dict[str, Any]) -> dict[str, tuple[DoodlePaint, SdPainter]]:
+    """Each kind of Stable Diffusion's painters, opened from folders."""
+    parts = {"controlnet": "controlnet", "controlnet-img2img": "controlnet", "t2i-adapter": "adapter"}
+    found = {}
+    for kind in ("txt2img", "img2img", "controlnet", "controlnet-img2img", "t2i-adapter"):
+        more = {parts[kind]: models[parts[kind]]} if kind in parts else {}
+        config = DoodlePaint(painter=kind, model=models["model"], **more, **SMALL)
+        painter = open_painter(config)
+        assert isinstance(painter, SdPainter)
+        found[kind] = (config, painter)
+    return found
+
+
+def pixels(images: list[Image.Image] | tuple[Image.Image, ...]) -> np.ndarray:
+    return np.stack([np.asarray(image) for image in images]).astype(int)
+
+
+# --- settings
+
+
+def test_the_defaults_are_the_seeds() -> None:
+    config = DoodlePaint(painter="img2img")
+    assert (config.numbers.strength, config.guidance, config.seed, config.steps) == (0.95, 10.5, 1024, 50)
+    assert config.steps_taken == 47
+
+
+def test_how_closely_to_follow_in_words_is_in_order_and_numbers_go_before() -> None:
+    loosely, closely, exactly = (DoodlePaint(follow=word).numbers for word in FOLLOW)
+    assert loosely.strength > closely.strength > exactly.strength
+    assert loosely.conditioning < closely.conditioning < exactly.conditioning
+    own = DoodlePaint(follow="loosely", strength=0.3, conditioning=0.7).numbers
+    assert (own.strength, own.conditioning, own.until) == (0.3, 0.7, 1.0)
+
+
+@pytest.mark.parametrize(
+    ("settings", "says"),
+    [
+        ({"painter": "img2img", "strength": 0.01}, r"strength 0.01 of 50 steps is less than one step"),
+        ({"strength": 0}, "strength must be above 0"),
+        ({"conditioning": 2.5}, "conditioning must be at least 0 and at most 2"),
+        ({"follow": "slavishly"}, "follow must be one of loosely, closely, exactly"),
+        ({"painter": "dall-e"}, "painter must be one of auto, pocket"),
+        ({"painter": "controlnet"}, "needs a ControlNet's folder"),
+        ({"painter": "t2i-adapter"}, "needs a T2I-Adapter's folder"),
+        ({"painter": "pocket", "url": "http://127.0.0.1"}, "url belongs to the painter webui, not to pocket"),
+        ({"width": 8}, "width must be at least 64"),
+        ({"seed": -2}, "seed must be at least -1"),
+    ],
+)
+def test_settings_that_make_no_sense_are_refused_in_words(settings: dict[str, Any], says: str) -> None:
+    with pytest.raises(ConfigError, match=says):
+        DoodlePaint(**settings)
+
+
+def test_what_auto_stands_for(
+    models: dict[str, Any], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setenv("UNPROMPT_CHECKPOINTS", str(tmp_path))
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    assert choose_kind(DoodlePaint()) == "pocket"
+    assert choose_kind(DoodlePaint(model="sd")) == "img2img"
+    assert choose_kind(DoodlePaint(model="sd", controlnet=models["controlnet"])) == "controlnet"
+    assert choose_kind(DoodlePaint(model="sd", adapter=models["adapter"])) == "t2i-adapter"
+    assert choose_kind(DoodlePaint(url="http://127.0.0.1:7860")) == "webui"
+    assert choose_kind(DoodlePaint(model="sd", painter="txt2img")) == "txt2img"
+
+
+# --- Stable Diffusion
+
+
+def test_img2img_begins_with_the_sheet_as_diffusers_own_does(
+    painters: dict[str, tuple[DoodlePaint, SdPainter]], models: dict[str, Any]
+) -> None:
+    config, painter = painters["img2img"]
+    made = painter.paint(Order(HOUSE, PROMPT, "", (5,), config))
+    engine = Sd2Engine(
+        model=models["model"], steps=4, width=64, height=64, save_size=None, device="cpu", guidance=10.5
+    )
+    plain = engine.open()
+    sheet = black_on_white(HOUSE, 64, 64)
+    own = Sd2Renderer(engine, repainting(plain.pipeline), 1).repaint([Picture("a", PROMPT, 5)], sheet, 0.95)
+    assert np.array_equal(pixels(made.images), pixels(own))
+    assert made.told == []
+
+
+def test_a_conditioning_of_0_equals_img2img_bit_for_bit_and_another_drawing_does_not(
+    painters: dict[str, tuple[DoodlePaint, SdPainter]],
+) -> None:
+    config, painter = painters["img2img"]
+    plain = pixels(painter.paint(Order(HOUSE, PROMPT, "", (5,), config)).images)
+    for conditioning, same in ((0.0, True), (1.0, False)):
+        other, controlled = painters["controlnet-img2img"]
+        settings = DoodlePaint(
+            painter=other.painter,
+            model=other.model,
+            controlnet=other.controlnet,
+            conditioning=conditioning,
+            **SMALL,
+        )
+        made = pixels(controlled.paint(Order(HOUSE, PROMPT, "", (5,), settings)).images)
+        assert np.array_equal(plain, made) == same
+
+
+@pytest.mark.parametrize("kind", ["txt2img", "img2img", "controlnet", "controlnet-img2img", "t2i-adapter"])
+def test_variants_equal_singles_and_the_drawing_counts(
+    painters: dict[str, tuple[DoodlePaint, SdPainter]], kind: str
+) -> None:
+    config, painter = painters[kind]
+    together = pixels(painter.paint(Order(HOUSE, PROMPT, "", (7, 8), config)).images)
+    singly = [painter.paint(Order(HOUSE, PROMPT, "", (seed,), config)).images[0] for seed in (7, 8)]
+    assert np.array_equal(together, pixels(singly))
+    assert not np.array_equal(together[0], together[1])
+    other = pixels(painter.paint(Order(SCENE, PROMPT, "", (7,), config)).images)
+    assert np.array_equal(together[0], other[0]) == (kind == "txt2img")
+    negative = pixels(painter.paint(Order(HOUSE, PROMPT, "a cat", (7,), config)).images)
+    assert not np.array_equal(together[0], negative[0])
+
+
+def test_odd_sizes_are_painted_at_multiples_and_come_as_asked(
+    painters: dict[str, tuple[DoodlePaint, SdPainter]],
+) -> None:
+    for kind in ("controlnet-img2img", "t2i-adapter"):
+        config, painter = painters[kind]
+        settings = DoodlePaint(
+            painter=kind,
+            controlnet=config.controlnet,
+            adapter=config.adapter,
+            **{**SMALL, "width": 70, "height": 85},
+        )
+        made = painter.paint(Order(HOUSE, PROMPT, "", (1,), settings))
+        assert made.images[0].size == (70, 85)
+        assert made.told[0].startswith("painted at 72 x 88, since")
+
+
+# --- the web UI
+
+
+def test_the_web_ui_gets_the_sheet_and_the_fields_of_its_controlnet_extension() -> None:
+    first, control = picture(1, (72, 64)), picture(2, (72, 64))
+    config = DoodlePaint(
+        painter="webui", url="http://x", webui_controlnet="control_v11p_sd15_scribble [d4ba51ff]",
+        follow="loosely", width=72, height=64,
+    )  # fmt: skip
+    with serving(200, answering(encoded(first), encoded(control))) as server:
+        painter = open_painter(DoodlePaint(painter="webui", url=server.url))
+        made = painter.paint(Order(HOUSE, PROMPT, "a cat", (3, 4), config))
+    assert np.array_equal(pixels(made.images), pixels([first, first]))  # not the extension's own
+    path, _, body = server.asked[1]
+    assert path == "/sdapi/v1/img2img"
+    assert (body["prompt"], body["negative_prompt"], body["seed"]) == (PROMPT, "a cat", 4)
+    assert (body["denoising_strength"], body["cfg_scale"], body["steps"]) == (1.0, 10.5, 50)
+    assert np.array_equal(decoded(body["init_images"][0]), np.asarray(black_on_white(HOUSE, 72, 64)))
+    (unit,) = body["alwayson_scripts"]["controlnet"]["args"]
+    assert np.array_equal(decoded(unit["image"]), np.asarray(white_on_black(HOUSE, 72, 64)))
+    assert (unit["module"], unit["weight"], unit["guidance_end"]) == ("none", 0.6, 0.6)
+    assert unit["model"] == config.webui_controlnet
+
+
+def test_the_unit_has_fields_that_the_web_uis_python_client_has_too() -> None:
+    webuiapi = pytest.importorskip("webuiapi")
+    known = webuiapi.ControlNetUnit(image=black_on_white(HOUSE, 64, 64), model="scribble").to_dict()
+    config = DoodlePaint(painter="webui", url="http://x", webui_controlnet="scribble")
+    (unit,) = webui_fields(Order(HOUSE, PROMPT, "", (3,), config), 3)["alwayson_scripts"]["controlnet"][
+        "args"
+    ]
+    assert set(unit) <= set(known)
+    assert {name: known[name] for name in ("control_mode", "module", "model", "weight", "enabled")} == {
+        name: unit[name] for name in ("control_mode", "module", "model", "weight", "enabled")
+    }
+
+
+def test_without_its_controlnet_the_web_ui_gets_img2img_and_what_goes_wrong_is_said() -> None:
+    config = DoodlePaint(painter="webui", url="http://x")
+    assert "alwayson_scripts" not in webui_fields(Order(HOUSE, PROMPT, "", (3,), config), 3)
+    with serving(500, json.dumps({"detail": "no such script"}).encode()) as server:
+        painter = open_painter(DoodlePaint(url=server.url))
+        with pytest.raises(WebUIError, match="no such script"):
+            painter.paint(Order(HOUSE, PROMPT, "", (3,), config))
+    with pytest.raises(ConfigError, match="webui needs an address"):
+        open_painter(config.__class__(painter="webui"))
+
+
+def decoded(text: str) -> np.ndarray:
+    return np.asarray(Image.open(io.BytesIO(base64.b64decode(text))))
+
+
+# --- the whole way
+
+
+def own_painter(**settings: Any) -> DoodlePainter:
+    config = DoodlePaint(painter="pocket", **{"width": 96, "height": 80, **settings})
+    return DoodlePainter(config, KnowsCaption(), painter=PocketPainter(KnowsParts()))
+
+
+def test_a_drawing_is_described_worded_and_painted_and_all_is_said() -> None:
+    painted = own_painter().paint(SCENE, variants=2)
+    assert painted.caption == CAPTION
+    assert painted.prompt == f"A photo of {CAPTION}"
+    assert "line art" in painted.negative_prompt
+    assert painted.painter == "pocket"
+    assert painted.seeds == (1024, 1025)
+    assert painted.told == ("drawn by the pocket world, which is not Stable Diffusion",)
+    assert [image.size for image in painted.images] == [(96, 80)] * 2
+    second = own_painter(seed=1025).paint(SCENE)
+    assert np.array_equal(np.asarray(painted.images[1]), np.asarray(second.image))
+
+
+def test_the_prompt_can_be_edited_and_what_is_left_out_is_said() -> None:
+    painted = own_painter().paint(SCENE, "a red cat at night beside a roller coaster", "dogs")
+    assert (painted.caption, painted.prompt) == ("", "a red cat at night beside a roller coaster")
+    assert painted.negative_prompt == "dogs"
+    assert "the pocket world has no drawing of a roller coaster; left out" in painted.told
+    unplaced = own_painter().paint(SCENE, "ten cats and ten dogs")
+    assert any("things lie as the words say" in sentence for sentence in unplaced.told)
+    loosely = own_painter(follow="loosely").paint(SCENE, "a house")
+    assert not any("as the words say" in sentence for sentence in loosely.told)
+    numbers = own_painter(strength=0.5).paint(SCENE)
+    assert "knows no strength and no conditioning" in numbers.told[-1]
+
+
+def test_styles_reach_the_prompt_and_the_pocket_world() -> None:
+    plain, oil = (own_painter(style=style).paint(SCENE) for style in ("photo", "oil"))
+    assert oil.prompt == f"An oil painting of {CAPTION}"
+    assert not np.array_equal(np.asarray(plain.image), np.asarray(oil.image))
+    for style in ("cinematic", "cartoon", "pixels", "plush", "render", "none"):
+        assert len(own_painter(style=style).paint(SCENE).told) == 1  # its own words are no missing things
+
+
+def test_a_seed_by_chance_is_another_each_time_and_is_said() -> None:
+    seeds = {own_painter(seed=-1).paint(SCENE, variants=2).seeds for _ in range(3)}
+    assert len(seeds) == 3
+    assert all((first + 1) % 2**32 == second for first, second in seeds)
+
+
+@pytest.mark.parametrize(
+    ("prompt", "variants", "says"),
+    [("  ", 1, "the prompt is empty"), (None, 0, "variants must be from 1 to 16"), (None, 99, "variants")],
+)
+def test_what_cannot_be_painted_is_said(prompt: str | None, variants: int, says: str) -> None:
+    with pytest.raises((InputError, ConfigError), match=says):
+        own_painter().paint(SCENE, prompt, variants=variants)
+
+
+def test_an_empty_drawing_gets_a_sentence() -> None:
+    with pytest.raises(InputError, match="draw something first"):
+        own_painter().paint(Drawing(()), "a cat")
+    with pytest.raises(InputError, match="draw something first"):
+        own_painter().describe(Drawing(()))
+
+
+# --- the face of Python
+
+
+def test_transparent_pictures_are_drawings_on_white(tmp_path: Path) -> None:
+    pytest.importorskip("unprompt.doodles.read")
+    sheet = black_on_white(HOUSE, 300, 300)
+    clear = Image.new("RGBA", sheet.size)
+    clear.putalpha(Image.eval(sheet.convert("L"), lambda grey: 255 - grey))
+    sheet.save(tmp_path / "white.png")
+    clear.save(tmp_path / "clear.png")
+    white, other = (open_drawing(tmp_path / name) for name in ("white.png", "clear.png"))
+    assert np.abs(np.asarray(black_on_white(white, 96, 96), int) - black_on_white(other, 96, 96)).mean() < 2
+    assert np.allclose(white.bounds, other.bounds, atol=3)
+
+
+def test_the_python_face_paints_files_and_saves(tmp_path: Path) -> None:
+    file = tmp_path / "house.ndjson"
+    file.write_text(json.dumps({"drawing": [stroke.T.tolist() for stroke in HOUSE.strokes]}) + "\n")
+    pytest.importorskip("unprompt.doodles.read")
+    painted = doodles.paint(file, "a house", painter="pocket", width=64, height=64, variants=2)
+    paths = painted.save(tmp_path / "photo.png")
+    assert [path.name for path in paths] == ["photo.png", "photo-2.png"]
+    assert np.array_equal(np.asarray(Image.open(paths[1])), np.asarray(painted.images[1]))
+    assert np.array_equal(open_drawing(file).points, HOUSE.points)
+    with pytest.raises(ConfigError, match=r"has to end in \.png"):
+        painted.save(tmp_path / "photo.jpg")
+    with pytest.raises(TypeError, match="no keyword 'sedd'; it has: negative_prompt, variants, painter"):
+        doodles.paint(HOUSE, "a house", sedd=3)
