@@ -32,7 +32,7 @@ from unprompt.doodles.follow import follow
 from unprompt.doodles.ink import picture_of
 from unprompt.doodles.name import Namer
 from unprompt.doodles.namer_config import NamerMachine, NamerTraining
-from unprompt.doodles.paint import DoodlePainter
+from unprompt.doodles.paint_drawing import DoodlePainter
 from unprompt.doodles.paint_config import FOLLOW, DoodlePaint
 from unprompt.doodles.picture import read_picture
 from unprompt.doodles.samples import draw_samples

@@ -74,7 +74,7 @@ def test_every_function_of_the_room_is_public() -> None:
 
 def test_no_function_has_the_name_of_a_module() -> None:
     modules = {module.name for module in pkgutil.iter_modules(unprompt.__path__)}
-    assert modules & set(unprompt.__all__) == {"colouring", "colouring_pages", "easy_diffuser"}
+    assert modules & set(unprompt.__all__) == {"colouring", "colouring_pages", "doodles", "easy_diffuser"}
 
 
 def test_a_module_of_the_package_can_be_imported_in_any_order() -> None:

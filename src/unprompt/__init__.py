@@ -23,7 +23,7 @@ from unprompt.errors import (
 
 TYPE_CHECKING = False  # type checkers take it for true; importing it would take longer than all the rest
 if TYPE_CHECKING:
-    from unprompt import colouring, colouring_pages, easy_diffuser
+    from unprompt import colouring, colouring_pages, doodles, easy_diffuser
     from unprompt.bundle.loaded import Caption, LoadedBundle, Prediction
     from unprompt.python import (
         bank,
@@ -66,6 +66,7 @@ __all__ = [
     "demo",
     "describe",
     "doctor",
+    "doodles",
     "easy_diffuser",
     "filter",
     "fit_weights",
@@ -80,7 +81,7 @@ __all__ = [
     "train",
     "tune",
 ]
-_ROOMS = ("colouring", "colouring_pages", "easy_diffuser")  # systems of their own
+_ROOMS = ("colouring", "colouring_pages", "doodles", "easy_diffuser")  # systems of their own
 _HOMES = {  # of the names that are not in unprompt.python
     "Caption": "unprompt.bundle.loaded",
     "LoadedBundle": "unprompt.bundle.loaded",

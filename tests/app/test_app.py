@@ -21,7 +21,7 @@ from unprompt.app.settings import VARIABLE, AppSettings, ServerConfig, current_s
 from unprompt.app.start import MAIN, check_app_settings, check_port, streamlit_options
 from unprompt.doodles import steps
 from unprompt.doodles.nouns import one_of
-from unprompt.doodles.paint import DoodlePainter
+from unprompt.doodles.paint_drawing import DoodlePainter
 from unprompt.doodles.painters import Made, Order
 from unprompt.doodles.samples import draw_samples
 from unprompt.easy_diffuser.negative import usual_words

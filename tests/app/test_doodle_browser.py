@@ -27,7 +27,7 @@ sys.path.insert(0, {str(ROOT)!r})
 from tests.sample_namer import SampleNamer
 from unprompt.cli import main
 from unprompt.doodles import steps
-from unprompt.doodles.paint import DoodlePainter
+from unprompt.doodles.paint_drawing import DoodlePainter
 namer = SampleNamer()
 given = steps.Steps(namer, painter=DoodlePainter(namer=namer))
 steps.open_steps = lambda device: given

@@ -23,7 +23,6 @@ from unprompt.cli import main
 from unprompt.colouring import train_instruct as training
 from unprompt.colouring.instruct_config import (
     POCKET_TRAINING,
-    Constant,
     InstructMachine,
     InstructTraining,
     training_of,
@@ -33,6 +32,7 @@ from unprompt.colouring.train_instruct import InstructLearnt, sheet_of, train_in
 from unprompt.datasets.pairs import read_pairs
 from unprompt.errors import CheckpointError, ConfigError, InputError, RunError
 from unprompt.learning.curves import read_metrics
+from unprompt.learning.schedule import Constant
 
 pytestmark = pytest.mark.usefixtures("one_thread")
 

@@ -151,6 +151,31 @@ def test_an_adapter_takes_grey_or_colours_and_begins_with_no_image(
         adapted.refollow(PICTURES[:1], Control(scribble()), start(), 0.75)
 
 
+def test_what_is_transparent_is_white_and_other_sizes_and_no_step_are_refused(
+    plain: Sd2Renderer, controlled: ScribbleRenderer
+) -> None:
+    sheet = start().convert("RGBA")
+    sheet.putalpha(Image.fromarray(255 - np.asarray(start().convert("L"))))  # ink on nothing
+    flat = Image.new("RGB", SIZE, "white")
+    flat.paste(sheet, (0, 0), sheet)
+    control = Control(scribble())
+    one = PICTURES[:1]
+    assert np.array_equal(
+        pixels(controlled.refollow(one, control, sheet, 0.75)),
+        pixels(controlled.refollow(one, control, flat, 0.75)),
+    )
+    again = Sd2Renderer(plain.engine, repainting(plain.pipeline), 1)
+    assert np.array_equal(pixels(again.repaint(one, sheet, 0.5)), pixels(again.repaint(one, flat, 0.5)))
+    for render in (
+        lambda: again.repaint(one, sheet.resize((64, 70)), 0.5),
+        lambda: controlled.follow(one, Control(scribble().resize((60, 70)))),
+    ):
+        with pytest.raises(ConfigError, match="x 70 pixels does not fit pictures of 72 x 64"):
+            render()
+    with pytest.raises(ConfigError, match=r"strength 0\.2 of 4 steps is less than one step"):
+        again.repaint(one, flat, 0.2)
+
+
 @pytest.mark.parametrize(
     ("scale", "until", "says"),
     [

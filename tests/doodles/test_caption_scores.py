@@ -52,7 +52,6 @@ def test_means_leave_out_what_does_not_apply() -> None:
 
 def test_cider_rewards_what_few_references_have() -> None:
     truth = ["a cat beside a dog", "a cat on a house", "a sun in the sky"]
-    # The third has less than four words in common with itself nowhere, so all are 1; "a" tells nothing.
     assert cider(truth, truth) == pytest.approx(10)
     assert cider(["a", "a", "a"], truth) == 0
     # Of single words "cat" (log 3/2), "dog" and "beside" (log 3) are known; only "dog" is said, of no pairs.

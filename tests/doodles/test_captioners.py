@@ -12,12 +12,15 @@ import pytest
 import torch
 
 from tests.doodles.own import BY_WORD, FACE, HOUSE, LADDER, SUN, doodles
+from unprompt.doodles.caption_files import caption_all, write_captions
 from unprompt.doodles.caption_scores import mean_scores, score_caption
 from unprompt.doodles.captioners import NOTHING, GroupCaptioner, TemplateCaptioner, read_group_network
 from unprompt.doodles.drawing import Drawing, joined
 from unprompt.doodles.facts import Kind, SceneFacts
+from unprompt.doodles.grade_config import GradeConfig
+from unprompt.doodles.grades import grade_captioners, grade_page, open_captioner, table_of
 from unprompt.doodles.grid_captioner import Writer, find_tokens, read_tokens, write_tokens
-from unprompt.doodles.grid_config import GridConfig
+from unprompt.doodles.grid_config import GridConfig, GridTraining, LstmTraining
 from unprompt.doodles.group_config import GroupConfig, GroupMachine, GroupTraining
 from unprompt.doodles.group_network import GroupNetwork, Told
 from unprompt.doodles.groups import connected_groups, gather, group_strokes, settle, take, tell_groups
@@ -26,6 +29,7 @@ from unprompt.doodles.nouns import SOMETHING
 from unprompt.doodles.scenes import compose_scenes
 from unprompt.doodles.scenes_config import SceneConfig
 from unprompt.doodles.strokes import see_strokes
+from unprompt.doodles.train_grid import train_grid, train_lstm
 from unprompt.doodles.train_groups import judge_pairs, things_of, train_groups
 from unprompt.errors import CheckpointError, InputError
 
@@ -126,7 +130,7 @@ def test_a_group_is_a_thing_where_it_has_most_of_its_ink() -> None:
 
 def test_filling_changes_no_answer() -> None:
     torch.manual_seed(0)
-    network = GroupNetwork(GroupConfig(16, 1, 16, 1, 2, ("cat", "dog"))).eval()
+    network = GroupNetwork(GroupConfig(16, 1, 16, 1, 2, words=("cat", "dog"))).eval()
     small, large = joined([HOUSE, SUN.moved(1, (150, 0))]), joined([SUN, FACE, LADDER, HOUSE])
     with torch.no_grad():
         alone = network.strokes(gather([see_strokes(small)]))[0]
@@ -262,3 +266,59 @@ def test_strokes_are_grouped_by_what_was_learnt(trained: Path) -> None:
     for group in groups:
         low, high = take(SHEET, group.strokes).bounds
         np.testing.assert_array_equal(group.box, [*low, *high])
+
+
+# --- files
+
+
+def test_a_table_has_a_caption_for_each_drawing(tmp_path: Path) -> None:
+    lines = [
+        {"key_id": "b", "drawing": [stroke.T.tolist() for stroke in SHEET.strokes]},
+        {"key_id": "a", "drawing": [stroke.T.tolist() for stroke in HOUSE.strokes]},
+        {"key_id": "none", "drawing": []},
+        {"key_id": "a", "drawing": [stroke.T.tolist() for stroke in FACE.strokes]},
+    ]
+    path = tmp_path / "sheets.ndjson"
+    path.write_text("".join(json.dumps(line) + "\n" for line in lines))
+    done = caption_all(path, TemplateCaptioner(Nearest()))
+    write_captions(tmp_path / "captions.csv", done.captions)
+    assert (tmp_path / "captions.csv").read_text().splitlines() == [
+        "imgId,caption",
+        'b,"a house to the left of two ladders, with a sun in the sky"',
+        "a,a house",
+    ]
+    assert len(done.problems) == 2
+    assert any("none" in problem and "empty" in problem for problem in done.problems)
+    assert any("twice" in problem for problem in done.problems)
+
+
+def test_grades_are_of_all_parts_and_make_a_page(trained: Path) -> None:
+    config = GradeConfig(trained / "captioner.safetensors", count=4, shown=3)
+    graded = grade_captioners(doodles(2), Nearest(), config, doodles(2))
+    found = graded.as_dict()
+    assert list(found) == ["apart", "touching", "any noun", "pixels"]
+    for part in found.values():
+        assert list(part) == ["captioner", "template", "constant", "nearest"]
+        assert part["captioner"]["scenes"] == 4
+    # Drawings of only four kinds that lie apart are easy for the plain way, where one caption is not enough.
+    assert found["apart"]["template"]["nouns"]["mean"] > 0.8 > found["apart"]["constant"]["nouns"]["mean"]
+    page = grade_page(graded, config)
+    assert page.count("<figure") == 3
+    assert graded.scenes["apart"][0].caption in page
+    assert "http" not in page.replace("http://www.w3.org", "")
+    assert "exact" in table_of(graded)
+
+
+@pytest.mark.slow
+def test_captioners_of_pixels_learn_and_are_graded(tmp_path: Path) -> None:
+    shared = {"scenes": 24, "epochs": 1, "batch": 8, "size": 64, "width": 16}
+    try:
+        train_grid(doodles(2), tmp_path / "grid", GridTraining(**shared), "cpu")  # type: ignore[arg-type]
+    except CheckpointError as error:
+        pytest.skip(str(error))
+    train_lstm(doodles(2), tmp_path / "lstm", LstmTraining(**shared), "cpu")  # type: ignore[arg-type]
+    for name in ("grid", "lstm"):
+        captioner = open_captioner(tmp_path / name / "captioner.safetensors", Nearest(), 0.0)
+        captions = captioner.caption([SHEET, SUN, Drawing(())])
+        assert len(captions) == 3
+        assert captions[2].text == NOTHING

@@ -20,8 +20,8 @@ from unprompt import doodles
 from unprompt.diffusion.engine import Sd2Engine, Sd2Renderer
 from unprompt.diffusion.model import repainting
 from unprompt.doodles.drawing import Drawing
-from unprompt.doodles.paint import DoodlePainter, open_drawing
 from unprompt.doodles.paint_config import FOLLOW, DoodlePaint
+from unprompt.doodles.paint_drawing import DoodlePainter, open_drawing
 from unprompt.doodles.painters import Order, PocketPainter, SdPainter, choose_kind, open_painter, webui_fields
 from unprompt.doodles.sheet import black_on_white, white_on_black
 from unprompt.errors import ConfigError, InputError
@@ -257,7 +257,8 @@ def test_the_prompt_can_be_edited_and_what_is_left_out_is_said() -> None:
     assert (painted.caption, painted.prompt) == ("", "a red cat at night beside a roller coaster")
     assert painted.negative_prompt == "dogs"
     assert "the pocket world has no drawing of a roller coaster; left out" in painted.told
-    assert any("things lie as the words say" in sentence for sentence in painted.told)
+    unplaced = own_painter().paint(SCENE, "ten cats and ten dogs")
+    assert any("things lie as the words say" in sentence for sentence in unplaced.told)
     loosely = own_painter(follow="loosely").paint(SCENE, "a house")
     assert not any("as the words say" in sentence for sentence in loosely.told)
     numbers = own_painter(strength=0.5).paint(SCENE)
@@ -295,6 +296,18 @@ def test_an_empty_drawing_gets_a_sentence() -> None:
 
 
 # --- the face of Python
+
+
+def test_transparent_pictures_are_drawings_on_white(tmp_path: Path) -> None:
+    pytest.importorskip("unprompt.doodles.read")
+    sheet = black_on_white(HOUSE, 300, 300)
+    clear = Image.new("RGBA", sheet.size)
+    clear.putalpha(Image.eval(sheet.convert("L"), lambda grey: 255 - grey))
+    sheet.save(tmp_path / "white.png")
+    clear.save(tmp_path / "clear.png")
+    white, other = (open_drawing(tmp_path / name) for name in ("white.png", "clear.png"))
+    assert np.abs(np.asarray(black_on_white(white, 96, 96), int) - black_on_white(other, 96, 96)).mean() < 2
+    assert np.allclose(white.bounds, other.bounds, atol=3)
 
 
 def test_the_python_face_paints_files_and_saves(tmp_path: Path) -> None:

@@ -109,6 +109,14 @@ def test_of_equally_likely_namings_the_one_that_agrees_with_the_caption_counts()
 # --- pictures
 
 
+def test_strokes_of_what_cannot_be_drawn_are_taken_for_nothing_else() -> None:
+    told = read_caption("a house beside a roller coaster, with a sun in the sky")
+    spots = find_spots(SCENE, told.all_facts, KnowsParts())
+    words = {spot.word: len(spot.drawing.strokes) for spot in spots}
+    assert words == {"house": 3, "roller coaster": 6, "sun": 9}
+    assert sorted(positions_of(stage_of(told, spots, "closely", 1, 96, 96))) == [0, 1]
+
+
 @pytest.mark.parametrize("size", [(160, 160), (200, 120), (100, 180)])
 def test_things_lie_in_the_boxes_of_their_strokes(size: tuple[int, int]) -> None:
     spots = find_spots(SCENE, FACTS, KnowsParts())

@@ -121,7 +121,9 @@ def test_what_it_cannot_draw_is_said(text: str, says: str) -> None:
 @settings(max_examples=40, deadline=None)
 @given(
     st.lists(
-        st.sampled_from(["a", "two", "in", "the", "sky", "of", "pair", "with", "under", ",", "sun", "cat", "x"]),
+        st.sampled_from(
+            ["a", "two", "in", "the", "sky", "of", "pair", "with", "under", ",", "sun", "cat", "x"]
+        ),
         max_size=10,
     )
 )

@@ -13,8 +13,8 @@ from unprompt.doodles.drawing import Drawing
 from unprompt.doodles.facts import BESIDE, Kind, SceneFacts
 from unprompt.doodles.groups import Group, group_of
 from unprompt.doodles.nouns import SOMETHING
-from unprompt.doodles.paint import DoodlePainter
 from unprompt.doodles.paint_config import DoodlePaint
+from unprompt.doodles.paint_drawing import DoodlePainter
 from unprompt.doodles.painters import Made, Order
 from unprompt.doodles.samples import draw_samples
 from unprompt.doodles.steps import Steps, corrected

@@ -32,7 +32,7 @@ from unprompt.storage.images import encode_png
 
 if TYPE_CHECKING:
     from unprompt.app.canvas import Line
-    from unprompt.doodles.paint import Painted
+    from unprompt.doodles.paint_drawing import Painted
 
 SCRIPT = Path(__file__).with_name("canvas.js")
 LOOKS = Path(__file__).with_name("canvas.css")

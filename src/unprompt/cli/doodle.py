@@ -6,18 +6,13 @@ import argparse
 
 from unprompt.cli import doodle_caption, doodle_data, doodle_name, doodle_paint, doodle_train
 
-EXAMPLE = (
-    doodle_name.EXAMPLE
-    + doodle_caption.EXAMPLE
-    + doodle_paint.EXAMPLE
-    + doodle_data.EXAMPLE
-    + doodle_train.EXAMPLE
-)
+ACTIONS = (doodle_name, doodle_caption, doodle_paint, doodle_data, doodle_train)
+EXAMPLE = "".join(action.EXAMPLE for action in ACTIONS)
 run = doodle_name.run  # an action is required, and brings its own
 
 
 def add(parser: argparse.ArgumentParser) -> None:
     """Declare the actions."""
     actions = parser.add_subparsers(title="actions", metavar="ACTION", required=True)
-    for action in (doodle_name, doodle_caption, doodle_paint, doodle_data, doodle_train):
+    for action in ACTIONS:
         action.add(actions)

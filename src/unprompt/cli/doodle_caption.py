@@ -4,24 +4,29 @@ from __future__ import annotations
 
 import argparse
 import json
+from collections.abc import Mapping
+from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from unprompt.cli.options import add_json, add_settings, complete, declare, settings_from, warn
+from unprompt.cli import doodle_blip2
+from unprompt.cli.doodle_name import read_all, warn_of
+from unprompt.cli.options import add_json, add_settings, complete, declare, settings_from
 from unprompt.doodles.grade_config import GradeConfig
 from unprompt.doodles.group_config import CaptionConfig
 from unprompt.doodles.scenes_config import SceneConfig
-from unprompt.errors import ConfigError, InputError
+from unprompt.errors import ConfigError
 from unprompt.progress import StepBars
 from unprompt.settings import DEVICES
 from unprompt.text.english import counted
 
 if TYPE_CHECKING:
-    from unprompt.doodles.drawing import Doodle
+    from unprompt.doodles.caption_files import Captioned
 
 EXAMPLE = """\
   unprompt doodle caption drawing.png
   unprompt doodle caption DRAWINGS --out captions.csv
+  unprompt doodle caption DRAWINGS --by blip2-opt-2.7b --adapter RUN --out captions.csv
 """
 SCENES_EXAMPLE = """\
   unprompt doodle scenes QUICKDRAW --out scenes.ndjson.gz --count 2000 --touch 0.5
@@ -31,7 +36,6 @@ GRADE_EXAMPLE = """\
   unprompt doodle grade TEST.ndjson --weights RUN/captioner.safetensors --others GRID/captioner.safetensors
 """
 DRAWINGS = "a file of drawings or a picture, or a folder of them"
-TOLD = 5  # drawings that cannot be read, of which something is said at once
 
 
 def add(actions: Any) -> None:
@@ -43,6 +47,10 @@ def add(actions: Any) -> None:
         "--out", type=Path, metavar="FILE", help="a table of imgId,caption; none: it is shown"
     )
     add_settings(parser, CaptionConfig)
+    parser.add_argument(
+        "--by", type=Path, metavar="FOLDER", help="caption by a BLIP-2 on disk, not by groups of strokes"
+    )
+    doodle_blip2.add_caption_options(parser)
     _add_device(parser)
     add_json(parser)
 
@@ -74,29 +82,48 @@ def _add_device(parser: argparse.ArgumentParser) -> None:
 
 def run(options: argparse.Namespace) -> None:
     """Caption the drawings of a file or a folder."""
+    if options.by is not None:
+        _caption_by_blip2(options)
+        return
+    if options.adapter is not None:
+        raise ConfigError("--adapter belongs to --by FOLDER of a BLIP-2")
     config = settings_from(options, CaptionConfig)
 
-    from unprompt.doodles.caption_files import caption_all, write_captions
+    from unprompt.doodles.caption_files import caption_all
     from unprompt.doodles.captioners import GroupCaptioner
     from unprompt.networks.devices import choose_device
 
     captioner = GroupCaptioner.load(config, choose_device(options.device))
     with StepBars("drawing") as bars:
         done = caption_all(options.drawings, captioner, bars.show)
+    _show(options, {key: one.text for key, one in done.captions.items()}, done)
+    warn_of(done.problems)
+
+
+def _caption_by_blip2(options: argparse.Namespace) -> None:
+    given = [name for name in ("weights", "namer") if getattr(options, name) is not None]
+    if given:
+        raise ConfigError(f"--{given[0]} belongs to captions by groups of strokes, not to --by")
+    options.drawings = [options.drawings]
+    _show(options, doodle_blip2.caption_drawings(options))
+
+
+def _show(options: argparse.Namespace, captions: Mapping[str, str], done: Captioned | None = None) -> None:
+    """Write the table, or print the captions; `done`: how sure each is, and what has none."""
     if options.out:
-        write_captions(options.out, done.captions)
+        from unprompt.doodles.caption_files import write_captions
+
+        write_captions(options.out, captions)
     if options.json:
-        found = {key: {"caption": one.text, "sure": one.sure} for key, one in done.captions.items()}
-        print(json.dumps({"captions": found, "problems": list(done.problems)}, ensure_ascii=False))
+        sure = {key: {"sure": one.sure} for key, one in done.captions.items()} if done else {}
+        found = {key: {"caption": text, **sure.get(key, {})} for key, text in captions.items()}
+        problems = [asdict(problem) for problem in done.problems] if done else []
+        print(json.dumps({"captions": found, "problems": problems}, ensure_ascii=False))
     elif options.out:
-        print(f"{counted(len(done.captions), 'drawing')} captioned: {options.out}")
+        print(f"{counted(len(captions), 'drawing')} captioned: {options.out}")
     else:
-        for key, one in done.captions.items():
-            print(f"{key}: {one.text}")
-    for problem in done.problems[:TOLD]:
-        warn(problem)
-    if len(done.problems) > TOLD:
-        warn(f"and {counted(len(done.problems) - TOLD, 'more problem')} like these")
+        for key, text in captions.items():
+            print(f"{key}: {text}")
 
 
 def run_scenes(options: argparse.Namespace) -> None:
@@ -140,16 +167,3 @@ def run_grade(options: argparse.Namespace) -> None:
         print(table_of(graded))
         if options.out:
             print(f"page: {options.out}")
-
-
-def read_all(paths: list[Path]) -> list[Doodle]:
-    """All drawings of files and folders that are not empty; InputError where there is none."""
-    from unprompt.doodles.read import read_doodles
-
-    problems: list[str] = []
-    found = [one for path in paths for one in read_doodles(path, problems) if one.drawing.strokes]
-    if problems:
-        warn(f"{counted(len(problems), 'drawing')} cannot be read, first: {problems[0]}")
-    if not found:
-        raise InputError(f"no drawings in {', '.join(map(str, paths))}")
-    return found

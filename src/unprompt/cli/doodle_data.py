@@ -28,7 +28,7 @@ def add(actions: Any) -> None:
         type=Path,
         nargs="+",
         metavar="SOURCES",
-        help="files or folders: Quick, Draw!'s ndjson, .bin, .npy; SVG; pictures; FS-COCO, SketchyScene, parquet",
+        help="Quick, Draw!'s ndjson, .bin, .npy; SVG; pictures; folders of them; FS-COCO, SketchyScene",
     )
     parser.add_argument("--out", type=Path, required=True, metavar="SET", help="the folder for the set")
     add_settings(parser, DoodleSetSettings)
@@ -60,8 +60,8 @@ def run(options: argparse.Namespace) -> None:
             )
         )
         return
-    splits = ", ".join(f"{len(doodles):,} {split}" for split, doodles in made.drawings.items())
-    print(f"{counted(made.count, 'drawing')} ({splits}): {made.out}")
+    told = ", ".join(f"{len(doodles):,} {split}" for split, doodles in made.drawings.items())
+    print(f"{counted(made.count, 'drawing')} ({told}): {made.out}")
     print(f"page: {made.out / PAGE}")
     if made.problems:
         warn(f"{counted(len(made.problems), 'drawing')} left out, see {made.out / PROBLEMS}")

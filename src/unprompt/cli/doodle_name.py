@@ -4,14 +4,20 @@ from __future__ import annotations
 
 import argparse
 import json
+from collections.abc import Sequence
+from dataclasses import asdict
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from unprompt.cli.options import complete, declare, warn
-from unprompt.errors import ConfigError
+from unprompt.cli.options import add_json, complete, declare, warn
+from unprompt.errors import ConfigError, InputError
 from unprompt.progress import StepBars
+from unprompt.records import Problem
 from unprompt.settings import DEVICES
 from unprompt.text.english import counted
+
+if TYPE_CHECKING:
+    from unprompt.doodles.drawing import Doodle
 
 EXAMPLE = """\
   unprompt doodle name drawing.png
@@ -44,7 +50,27 @@ def add(actions: Any) -> None:
         help="a namer of `unprompt doodle train`, or DoodleNet's folder (the package's own)",
     )
     parser.add_argument("--device", choices=DEVICES, default="auto", help="(%(default)s)")
-    parser.add_argument("--json", action="store_true", help="print the names as JSON")
+    add_json(parser)
+
+
+def warn_of(problems: Sequence[Problem]) -> None:
+    """Tell the first drawings that were left out, and how many more there are."""
+    for problem in problems[:TOLD]:
+        warn(f"{problem.image_id}: {problem.problem}")
+    if len(problems) > TOLD:
+        warn(f"and {counted(len(problems) - TOLD, 'more problem')} like these")
+
+
+def read_all(paths: Sequence[Path]) -> list[Doodle]:
+    """All drawings of files and folders that are not empty; InputError where there is none."""
+    from unprompt.doodles.read import read_doodles
+
+    problems: list[Problem] = []
+    found = [one for path in paths for one in read_doodles(path, problems) if one.drawing.strokes]
+    warn_of(problems)
+    if not found:
+        raise InputError(f"no drawings in {', '.join(map(str, paths))}")
+    return found
 
 
 def run(options: argparse.Namespace) -> None:
@@ -54,22 +80,20 @@ def run(options: argparse.Namespace) -> None:
 
     from unprompt.doodles.name import Namer
     from unprompt.doodles.name_files import name_all, write_names
-    from unprompt.networks.devices import pick_device
+    from unprompt.networks.devices import choose_device
 
-    namer = Namer.load(options.weights, str(pick_device(options.device)))
+    namer = Namer.load(options.weights, choose_device(options.device))
     with StepBars("drawing") as bars:
         named = name_all(options.drawings, namer, options.top, bars.show)
-    for problem in named.problems[:TOLD]:
-        warn(problem)
-    if len(named.problems) > TOLD:
-        warn(f"and {counted(len(named.problems) - TOLD, 'more problem')} like these")
     if options.out:
         write_names(options.out, named.guesses)
     if options.json:
         found = {key: [guess._asdict() for guess in guesses] for key, guesses in named.guesses.items()}
-        print(json.dumps({"names": found, "problems": list(named.problems)}, ensure_ascii=False))
+        problems = [asdict(problem) for problem in named.problems]
+        print(json.dumps({"names": found, "problems": problems}, ensure_ascii=False))
     elif options.out:
         print(f"{counted(len(named.guesses), 'drawing')} named: {options.out}")
     else:
         for key, guesses in named.guesses.items():
             print(f"{key}: {', '.join(f'{guess.word} {guess.probability:.2f}' for guess in guesses)}")
+    warn_of(named.problems)

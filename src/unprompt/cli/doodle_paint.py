@@ -48,7 +48,7 @@ def run(options: argparse.Namespace) -> None:
     """Paint, write the pictures, and say what was said on the way to them."""
     config = settings_from(options, DoodlePaint)
 
-    from unprompt.doodles.paint import check_out, paint_file
+    from unprompt.doodles.paint_drawing import check_out, paint_file
 
     check_out(options.out)
     painted = paint_file(options.drawing, options.prompt, options.negative_prompt, options.variants, config)

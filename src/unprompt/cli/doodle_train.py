@@ -5,11 +5,13 @@ from __future__ import annotations
 import argparse
 import json
 import os
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import fields
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from unprompt.cli import doodle_blip2, doodle_train_captioner
+from unprompt.cli.doodle_name import read_all
 from unprompt.cli.options import (
     add_json,
     add_settings,
@@ -17,25 +19,35 @@ from unprompt.cli.options import (
     declare,
     given_settings,
     settings_from,
-    warn,
 )
 from unprompt.doodles.namer_config import NamerMachine, NamerTraining
-from unprompt.errors import ConfigError, InputError
+from unprompt.errors import ConfigError
 from unprompt.progress import StepBars
 from unprompt.text.english import counted
 
 if TYPE_CHECKING:
     from _typeshed import DataclassInstance
 
-    from unprompt.doodles.drawing import Doodle
-
 EXAMPLE = """\
   unprompt doodle train --data QUICKDRAW --held-out TEST.ndjson --teacher doodlenet --out RUN
   unprompt doodle train --data QUICKDRAW --architecture doodlenet --weights doodlenet --out RUN
+  unprompt doodle train --data QUICKDRAW --model groups --out RUN
+  unprompt doodle train --data PAIRS --model blip2-opt-2.7b --out RUN
 """
+NAMER = "namer"
+BLIP2 = "FOLDER"  # as messages call a BLIP-2 on disk
 # Model -> the classes of its training's settings, in the order in which they are shown.
-SETTINGS: Mapping[str, tuple[type[DataclassInstance], ...]] = {"namer": (NamerTraining, NamerMachine)}
-MODELS = {"namer": "words for single drawings"}
+SETTINGS: Mapping[str, tuple[type[DataclassInstance], ...]] = {
+    NAMER: (NamerTraining, NamerMachine),
+    **doodle_train_captioner.SETTINGS,
+    BLIP2: doodle_blip2.SETTINGS,
+}
+MODELS = {
+    NAMER: "words for single drawings",
+    **doodle_train_captioner.MODELS,
+    BLIP2: "of a BLIP-2, which learns captions by low-rank updates",
+}
+TITLES = ("what is learnt", "the machine (changes nothing in the result)")
 
 
 def add(actions: Any) -> None:
@@ -43,29 +55,32 @@ def add(actions: Any) -> None:
     parser = declare(actions, "train", "teach a network to name drawings or to describe them")
     complete(parser, run, EXAMPLE)
     parser.add_argument(
-        "--data", type=Path, nargs="+", required=True, metavar="DRAWINGS", help="drawings with their words"
+        "--data",
+        type=Path,
+        nargs="+",
+        required=True,
+        metavar="DRAWINGS",
+        help=f"drawings with their words; of --model {BLIP2} with captions",
     )
     parser.add_argument("--out", type=Path, required=True, metavar="RUN", help="folder for model and curves")
     known = "; ".join(f"{name}: {about}" for name, about in MODELS.items())
-    parser.add_argument("--model", default="namer", help=f"{known} (%(default)s)")
+    parser.add_argument("--model", default=NAMER, metavar="MODEL", help=f"{known} (%(default)s)")
     parser.add_argument(
         "--more",
         type=Path,
         nargs="+",
         default=[],
         metavar="DRAWINGS",
-        help="--model namer: drawings that nobody drew, seen less often",
+        help=f"--model {NAMER}: drawings that nobody drew, seen less often",
     )
     parser.add_argument(
-        "--held-out", type=Path, metavar="DRAWINGS", help="others, looked at after each epoch"
+        "--held-out", type=Path, metavar="DRAWINGS", help=f"--model {NAMER}: others, named after each epoch"
     )
     parser.add_argument("--overwrite", action="store_true", help="replace another training in RUN")
     add_json(parser)
     declared: set[str] = set()  # an option that two models have is declared once
     for model, kinds in SETTINGS.items():
-        for title, kind in zip(
-            ("what is learnt", "the machine (changes nothing in the result)"), kinds, strict=True
-        ):
+        for title, kind in zip(TITLES, kinds, strict=True):
             group = parser.add_argument_group(f"--model {model}: {title}")
             add_settings(group, kind, skip=declared, left_open=True)
             declared |= {item.name for item in fields(kind)}
@@ -74,20 +89,34 @@ def add(actions: Any) -> None:
 def run(options: argparse.Namespace) -> None:
     """Train the model that was asked for."""
     options.when_interrupted = "run the same command again to go on from the last save"
-    if options.model not in SETTINGS:
-        raise ConfigError(f"--model {options.model} is none of {', '.join(SETTINGS)}")
-    _check_options(options)
-    trainers: Mapping[str, Callable[[argparse.Namespace], None]] = {"namer": _train_namer}
-    trainers[options.model](options)
+    model = options.model if options.model in SETTINGS else _of_folder(options.model)
+    _check_options(options, model)
+    if model == NAMER:
+        _train_namer(options)
+    elif model == BLIP2:
+        doodle_blip2.run_train(options)
+    else:
+        doodle_train_captioner.train_captioner(options, read_all(options.data))
 
 
-def _check_options(options: argparse.Namespace) -> None:
+def _of_folder(name: str) -> str:
+    """BLIP2 where that is what a folder holds. ConfigError for what is no model."""
+    from unprompt.doodles.blip2 import is_blip2
+
+    if not is_blip2(Path(name)):
+        raise ConfigError(f"--model {name} is none of {', '.join(SETTINGS)} of a BLIP-2")
+    return BLIP2
+
+
+def _check_options(options: argparse.Namespace, model: str) -> None:
     """Raise ConfigError for an option that was given and belongs to another model."""
-    own = {name for kind in SETTINGS[options.model] for name in given_settings(options, kind)}
-    for model, kinds in SETTINGS.items():
+    own = {name for kind in SETTINGS[model] for name in given_settings(options, kind)}
+    for other, kinds in SETTINGS.items():
         for name in (name for kind in kinds for name in given_settings(options, kind)):
             if name not in own:
-                raise ConfigError(f"--{name.replace('_', '-')} belongs to --model {model}")
+                raise ConfigError(f"--{name.replace('_', '-')} belongs to --model {other}")
+    if model != NAMER and (options.more or options.held_out):
+        raise ConfigError(f"--more and --held-out belong to --model {NAMER}")
 
 
 def _train_namer(options: argparse.Namespace) -> None:
@@ -96,8 +125,9 @@ def _train_namer(options: argparse.Namespace) -> None:
 
     from unprompt.doodles.train_namer import MODEL_FILE, train_namer
 
-    data, more = _read(options.data), _read(options.more)
-    held_out = _read([options.held_out]) if options.held_out else []
+    data = read_all(options.data)
+    more = read_all(options.more) if options.more else []
+    held_out = read_all([options.held_out]) if options.held_out else []
     about = {"from": [path.name for path in options.data], "more_from": [path.name for path in options.more]}
     with StepBars("drawing") as bars:
         learnt = train_namer(
@@ -113,16 +143,3 @@ def _train_namer(options: argparse.Namespace) -> None:
     resumed = ", going on from an earlier start" if learnt.resumed else ""
     print(f"learnt from {counted(learnt.drawings, 'drawing')} in {learnt.seconds:.0f} s{resumed}: {path}")
     print(f"try it: unprompt doodle name DRAWINGS --weights {path}")
-
-
-def _read(paths: list[Path]) -> list[Doodle]:
-    """All drawings of files and folders that are not empty; InputError where there is none."""
-    from unprompt.doodles.read import read_doodles
-
-    problems: list[str] = []
-    found = [one for path in paths for one in read_doodles(path, problems) if one.drawing.strokes]
-    if problems:
-        warn(f"{counted(len(problems), 'drawing')} cannot be read, first: {problems[0]}")
-    if paths and not found:
-        raise InputError(f"no drawings in {', '.join(map(str, paths))}")
-    return found

@@ -10,23 +10,12 @@ from types import MappingProxyType
 from typing import Any
 
 from unprompt.errors import ConfigError
-from unprompt.learning.schedule import Schedule
+from unprompt.learning.schedule import Constant
 from unprompt.settings import DEVICES, check_settings, setting
 
 POCKET = "pocket"  # in the place of a model's folder: a small U-Net from nothing
 PRECISIONS = ("auto", "fp32", "bf16", "fp16")
 LATENTS = ("auto", "yes", "no")
-
-
-@dataclass(frozen=True)
-class Constant(Schedule):
-    """At the peak from the first step to the last, after a warm-up of `warmup_steps` on a straight line."""
-
-    warmup_steps: int = 0
-
-    def share(self, step: int, steps: int) -> float:
-        """The share of the peak learning rate in step 0 … steps - 1."""
-        return min(1.0, (step + 1) / self.warmup_steps) if self.warmup_steps else 1.0
 
 
 @dataclass(frozen=True)

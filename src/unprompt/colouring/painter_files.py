@@ -42,4 +42,5 @@ def begin_painter(config: PainterTraining) -> Painter:
         return Painter(config.painter)
     network = read_painter(config.weights)
     check_same_network(config.weights, asdict(network.config), asdict(config.painter))
-    return network.train()
+    network.train()
+    return network

@@ -39,13 +39,13 @@ from unprompt.errors import ConfigError, InputError
 from unprompt.learning.accelerator import device_of, open_accelerator, shared_folder
 from unprompt.learning.curves import OUTPUTS, Row
 from unprompt.learning.loop import Batch, Checkpoints, Examples, Loop, Samples
-from unprompt.learning.parts import Part
+from unprompt.learning.parts import Part, PartlyFrozen
 from unprompt.networks.checkpoints import cache_folder
 from unprompt.networks.preprocess import Preprocess
 from unprompt.progress import Progress, silent
 from unprompt.storage.images import image_of
 from unprompt.storage.packages import needed_for
-from unprompt.storage.resumable import WORK, FolderKind, fill_array, fingerprint, finish
+from unprompt.storage.resumable import WORK, FolderKind, fill_array, fingerprint, finish, write_folder
 from unprompt.text.english import agreed, part_of
 
 if TYPE_CHECKING:
@@ -138,9 +138,9 @@ def train_instruct(
         if main:
             unet = loop.networks["network"].eval()
             if config.lora:
-                _write_whole(out / LORA, lambda folder: save_lora(folder, unet))
+                write_folder(out / LORA, lambda folder: save_lora(folder, unet))
                 unet = fused(unet)
-            _write_whole(out / MODEL, lambda folder: model.save(folder, unet))
+            write_folder(out / MODEL, lambda folder: model.save(folder, unet))
             record = {
                 "unprompt": __version__,
                 "torch": torch.__version__,
@@ -305,32 +305,21 @@ class _Shown:
             return mean.float(), spread.float(), self._model.codec.encode_picture(source).float()
 
 
-class _Objective(torch.nn.Module):  # type: ignore[misc]  # torch has no types here
-    """A U-Net with its loss. Its state is what learns: a frozen U-Net of gigabytes is read again."""
+class _Objective(PartlyFrozen):
+    """A U-Net with its loss."""
 
     def __init__(self, model: InstructModel, share: float) -> None:
-        super().__init__()
-        self.unet = model.unet
+        super().__init__(model.unet)
         self._scheduler = model.scheduler()
         self._share = share
-        self._learns = [name for name, value in self.named_parameters() if value.requires_grad]
 
     def forward(
         self, edited: Tensor, picture: Tensor, words: Tensor, no_words: Tensor, chances: Chances
     ) -> tuple[Tensor, dict[str, Tensor]]:
         losses = instruct_losses(
-            self.unet, self._scheduler, edited, picture, words, no_words, chances, self._share
+            self.network, self._scheduler, edited, picture, words, no_words, chances, self._share
         )
         return losses.mean(), {"loss": losses.detach().sum()}
-
-    def state_dict(self, *args: Any, **kwargs: Any) -> dict[str, Tensor]:
-        every = super().state_dict(*args, **kwargs)
-        return {name: every[name] for name in self._learns}
-
-    def load_state_dict(
-        self, state_dict: Mapping[str, Any], strict: bool = True, assign: bool = False
-    ) -> Any:
-        return super().load_state_dict({**super().state_dict(), **state_dict}, strict, assign)
 
 
 def _loop(
@@ -387,20 +376,9 @@ def _checkpoints(
             earlier = sorted(folder.iterdir()) if folder.exists() else []
             for old in earlier[: max(0, len(earlier) + 1 - machine.checkpoints)]:
                 shutil.rmtree(old)  # before the new one: a disk may hold no two
-            _write_whole(target, lambda at: save_lora(at, unet) if config.lora else model.save(at, unet), out)
+            write_folder(target, lambda at: save_lora(at, unet) if config.lora else model.save(at, unet), out)
 
     return Checkpoints(machine.checkpoint_steps, keep)
-
-
-def _write_whole(folder: Path, write: Callable[[Path], None], out: Path | None = None) -> None:
-    """Write a folder under another name first, so that one that is there is whole."""
-    part = (out or folder.parent) / WORK / folder.name
-    shutil.rmtree(part, ignore_errors=True)
-    part.mkdir(parents=True)
-    write(part)
-    shutil.rmtree(folder, ignore_errors=True)
-    folder.parent.mkdir(exist_ok=True)
-    part.rename(folder)
 
 
 def _samples(

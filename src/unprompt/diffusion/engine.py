@@ -24,6 +24,7 @@ from unprompt.diffusion.model import (
 from unprompt.errors import ConfigError, InputError, RunError
 from unprompt.networks.checkpoints import folder_of
 from unprompt.networks.devices import choose_device, nth_gpu
+from unprompt.storage.images import image_of
 from unprompt.text.english import agreed, counted, part_of
 
 if TYPE_CHECKING:
@@ -140,16 +141,36 @@ class Sd2Renderer:
         return self._render(pictures, self._from_noise)
 
     def repaint(self, pictures: Sequence[Picture], image: Image.Image, strength: float) -> list[Image.Image]:
-        """As `render`, beginning with an RGB image of the engine's size instead of with noise alone.
+        """As `render`, beginning with an image of the engine's size instead of with noise alone.
 
-        `strength`: how much of it is turned into noise, above 0 to 1; so large a part of the steps is taken,
-        and that must be one at least. The pipeline must be `model.repainting`'s.
+        What is transparent in it is white. `strength`: how much of it is turned into noise, above 0 to 1; so
+        large a part of the steps is taken. The pipeline must be `model.repainting`'s. ConfigError where
+        that is less than one step, and for another size.
         """
+        begun = self._begin_with(image, strength)
 
         def from_image(batch: Sequence[Picture], _: Sequence[Any]) -> dict[str, Any]:
-            return {"image": [image] * len(batch), "strength": strength}
+            return {"image": [begun] * len(batch), "strength": strength}
 
         return self._render(pictures, from_image)
+
+    def _begin_with(self, image: Image.Image, strength: float) -> Image.Image:
+        """An image to begin with as RGB: diffusers takes one of four channels for latents, without a word."""
+        if int(self.engine.steps * strength) < 1:
+            raise ConfigError(
+                f"strength {strength:g} of {self.engine.steps} steps is less than one step, which changes "
+                "nothing; give more of either"
+            )
+        return self._flat(image)
+
+    def _flat(self, image: Image.Image) -> Image.Image:
+        """An image of the engine's size as RGB, white where it is transparent; ConfigError for others."""
+        if image.size != (self.engine.width, self.engine.height):
+            raise ConfigError(
+                f"an image of {image.width} x {image.height} pixels does not fit pictures of {self._size}; "
+                "resize it"
+            )
+        return image_of(image)
 
     def _render(self, pictures: Sequence[Picture], begin: Begin) -> list[Image.Image]:
         images: list[Image.Image] = []

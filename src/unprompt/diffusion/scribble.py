@@ -134,9 +134,11 @@ class ScribbleRenderer(Sd2Renderer):
             self._plain, "StableDiffusionControlNetImg2ImgPipeline", controlnet=self._network
         )
 
+        begun = self._begin_with(image, strength)
+
         def begin(batch: Sequence[Picture], _: Sequence[Any]) -> dict[str, Any]:
             return {
-                "image": [image] * len(batch),
+                "image": [begun] * len(batch),
                 "strength": strength,
                 **self._conditions(control, "control_image", len(batch)),
             }
@@ -144,14 +146,15 @@ class ScribbleRenderer(Sd2Renderer):
         return self._render(pictures, begin)
 
     def _conditions(self, control: Control, name: str, count: int) -> dict[str, Any]:
+        image = self._flat(control.image)
         if self.kind == CONTROLNET:
             return {
-                name: [control.image] * count,
+                name: [image] * count,
                 "controlnet_conditioning_scale": control.scale,
                 "control_guidance_end": control.until,
             }
         grey = int(self._network.config.in_channels) == 1
         return {
-            name: [control.image.convert("L") if grey else control.image] * count,
+            name: [image.convert("L") if grey else image] * count,
             "adapter_conditioning_scale": control.scale,
         }

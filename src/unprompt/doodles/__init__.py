@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from unprompt.doodles.paint import AnyDrawing, Painted
+    from unprompt.doodles.paint_drawing import AnyDrawing, Painted
 
 
 def paint(
@@ -36,8 +36,8 @@ def paint(
     caption, prompt, painter, seeds, and sentences about what is not as it was asked for. Raises InputError
     for a drawing that is none or empty, ConfigError for settings, CheckpointError for models.
     """
-    from unprompt.doodles.paint import paint_file
     from unprompt.doodles.paint_config import DoodlePaint
+    from unprompt.doodles.paint_drawing import paint_file
 
     names = [field.name for field in fields(DoodlePaint)]
     if unknown := sorted(set(settings).difference(names)):

@@ -52,7 +52,7 @@ def _read_one(stream: IO[bytes], head: bytes, word: str) -> Doodle:
         (points,) = COUNT.unpack(_read_all(stream, COUNT.size))
         numbers = np.frombuffer(_read_all(stream, 2 * points), np.uint8)
         if points:
-            strokes.append(numbers.reshape(2, points).T)
+            strokes.append(numbers.reshape(2, points).T.astype(np.float64))
     letters = country.decode("ascii", "replace").strip("\0 ")
     return Doodle(str(key), Drawing(tuple(strokes)), word, letters, bool(recognised))
 

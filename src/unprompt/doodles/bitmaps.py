@@ -61,7 +61,7 @@ def trace_bitmap(bitmap: NDArray[np.uint8]) -> Drawing:
     height, width = bitmap.shape
     size = (width * ENLARGED, height * ENLARGED)
     large = np.asarray(Image.fromarray(bitmap).resize(size, Image.Resampling.BICUBIC))
-    lines = find_lines(large.astype(np.float32) / 255, LIKELY, SURE)
+    lines = find_lines(np.divide(large, 255, dtype=np.float32), LIKELY, SURE)
     if not lines.any():
         return Drawing(())
     return trace_lines(lines)[0].moved(1 / ENLARGED)

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
+import numpy as np
+
 from unprompt.doodles.drawing import MOST_POINTS, Drawing
 from unprompt.errors import InputError
 
@@ -29,7 +31,8 @@ def read_canvas(sent: Any) -> Drawing:
         raise InputError(
             f"{len(sent):,} strokes are more than a hand draws, at most {MOST_STROKES:,} are read"
         )
-    strokes, left = [], MOST_POINTS
+    left = MOST_POINTS
+    strokes = []
     for number, stroke in enumerate(sent, 1):
         points = stroke.get("points") if isinstance(stroke, dict) else stroke
         if not isinstance(points, list):
@@ -39,7 +42,8 @@ def read_canvas(sent: Any) -> Drawing:
         left -= len(points)
         if left < 0:
             raise InputError(f"the strokes have more than {MOST_POINTS:,} points; send fewer of them")
-        strokes.append([_point(point, number, place) for place, point in enumerate(points, 1)])
+        read = [_point(point, number, place) for place, point in enumerate(points, 1)]
+        strokes.append(np.array(read, float))
     return Drawing(tuple(strokes))
 
 

@@ -23,6 +23,8 @@ from PIL import Image
 from unprompt import __version__
 from unprompt.datasets.seeds import derive_seed
 from unprompt.doodles.data_config import DoodleSetSettings
+from unprompt.doodles.data_page import render_set
+from unprompt.doodles.doodle_set import DoodleSet
 from unprompt.doodles.drawing import Doodle, Drawing
 from unprompt.doodles.ink import ink
 from unprompt.doodles.layouts import TEST, TRAIN, VALIDATION
@@ -52,9 +54,13 @@ if TYPE_CHECKING:
 STATE = "set.json"
 DATA = "data"
 PROBLEMS, PAGE = "problems.csv", "doodles.html"
+NEARLY = 15  # how far from 0 and 255 a simplified drawing may end, whose outermost points were left out
 SPLITS = (TRAIN, VALIDATION, TEST)
 KIND = folders.FolderKind(
-    "set of doodles", STATE, (*(f"{split}.ndjson.gz" for split in SPLITS), DATA, PROBLEMS, PAGE), "sources or settings"
+    "set of doodles",
+    STATE,
+    (*(f"{split}.ndjson.gz" for split in SPLITS), DATA, PROBLEMS, PAGE),
+    "sources or settings",
 )
 # Words after which a mirrored drawing would be another.
 SIDES = re.compile(
@@ -62,28 +68,6 @@ SIDES = re.compile(
     r"clockwise|anticlockwise|counterclockwise|east|west|eastern|western|mirrored|writing|letters?|words?|text)\b",
     re.IGNORECASE,
 )
-
-
-@dataclass(frozen=True, eq=False)
-class DoodleSet:
-    """What `prepare_doodles` left in `out`: drawings by split, without their copies, and what was left out.
-
-    `copies`: warped ones beside them. `repeated`: drawings that were there before. `beyond`: those above
-    `most` of their word. `unguessed`: those that the game did not guess, where these are left out.
-    """
-
-    out: Path
-    drawings: Mapping[str, Sequence[Doodle]]
-    copies: int
-    repeated: int
-    beyond: int
-    unguessed: int
-    problems: tuple[Problem, ...]
-
-    @property
-    def count(self) -> int:
-        """How many drawings there are, without copies."""
-        return sum(map(len, self.drawings.values()))
 
 
 def prepare_doodles(
@@ -115,9 +99,6 @@ def prepare_doodles(
         _write_splits(out, gathered.splits, settings, progress)
         write_problems(out / PROBLEMS, gathered.problems)
         made = _summed(out, gathered, settings)
-
-        from unprompt.doodles.data_page import render_set
-
         write_bytes(out / PAGE, render_set(made, settings).encode())
         folders.finish(out, KIND, _record(made, settings))
     return made
@@ -155,14 +136,18 @@ def _read_unit(unit: Unit, place: Path, settings: DoodleSetSettings) -> None:
                 kept[doodle.word] = sorted(kept[doodle.word])[: settings.most]
     lines = [line for word in sorted(kept) for _, line in sorted(kept[word])[: settings.most or None]]
     write_bytes(place.with_suffix(".ndjson.gz"), gzip.compress(b"".join(lines), 5, mtime=0))
-    beyond = read - unguessed - len(lines) - sum(problem.problem == "the drawing is empty" for problem in problems)
+    beyond = (
+        read - unguessed - len(lines) - sum(problem.problem == "the drawing is empty" for problem in problems)
+    )
     told = [[problem.image_id, problem.file, problem.problem] for problem in problems]
     write_json(record, {"problems": told, "unguessed": unguessed, "beyond": beyond})
 
 
 def _simplify(drawing: Drawing, epsilon: float) -> Drawing:
+    """Simplified drawings stay as they are: whole numbers that reach from about 0 to about 255."""
     points = drawing.points
-    done = points.min() == 0 and points.max() <= SIDE and (points == np.rint(points)).all()
+    low, high = points.min(), points.max()
+    done = 0 <= low <= NEARLY and SIDE - NEARLY <= high <= SIDE and (points == np.rint(points)).all()
     return drawing if done else simplified(drawing, epsilon)
 
 
@@ -231,7 +216,9 @@ def _gather(work: Path, units: int, settings: DoodleSetSettings, captions: Mappi
             if own and seen.get(digest, "") in ("", TRAIN):
                 seen[digest] = own  # the same drawing in train and test of a set is in its test
     if not rows:
-        first = f"{found.problems[0].file}: {found.problems[0].problem}" if found.problems else "nothing in them"
+        first = (
+            f"{found.problems[0].file}: {found.problems[0].problem}" if found.problems else "nothing in them"
+        )
         raise InputError(none_readable(len(found.problems) or 1, "drawing", first))
     has = set(seen.values())
     by_word: dict[str, int] = defaultdict(int)
@@ -311,7 +298,9 @@ def draw_picture(drawing: Drawing, settings: DoodleSetSettings) -> Image.Image:
     """The picture of a drawing: RGB or grey, black on white or white on black."""
     side = settings.size
     drawn = ink(drawing.fitted(side, settings.margin * side), side, side, settings.pen)
-    level: NDArray[np.uint8] = np.rint(255 * (drawn if settings.ground == "black" else 1 - drawn)).astype(np.uint8)
+    level: NDArray[np.uint8] = np.rint(255 * (drawn if settings.ground == "black" else 1 - drawn)).astype(
+        np.uint8
+    )
     return Image.fromarray(level).convert("RGB" if settings.channels == "rgb" else "L")
 
 
@@ -332,9 +321,12 @@ def _write_splits(
             path = out / DATA / f"{split}-{number:05d}-of-{len(starts):05d}.parquet"
             if not path.exists():
                 pictures = [
-                    (encode_png(draw_picture(draw_row(row, settings), settings)), f"{row.key}.png") for row in block
+                    (encode_png(draw_picture(draw_row(row, settings), settings)), f"{row.key}.png")
+                    for row in block
                 ]
-                write_text_part(path, [row.key for row in block], pictures, [row.doodle.caption for row in block])
+                write_text_part(
+                    path, [row.key for row in block], pictures, [row.doodle.caption for row in block]
+                )
             done += len(block)
     progress("drawing pictures", total, total)
 
@@ -361,7 +353,9 @@ def _record(made: DoodleSet, settings: DoodleSetSettings) -> dict[str, Any]:
         "drawings": {split: len(doodles) for split, doodles in made.drawings.items()},
         "copies": made.copies,
         "pictures": settings.size,
-        "words": len({doodle.word for doodles in made.drawings.values() for doodle in doodles if doodle.word}),
+        "words": len(
+            {doodle.word for doodles in made.drawings.values() for doodle in doodles if doodle.word}
+        ),
         "repeated": made.repeated,
         "beyond": made.beyond,
         "unguessed": made.unguessed,

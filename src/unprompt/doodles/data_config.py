@@ -26,7 +26,9 @@ class DoodleSetSettings:
         False, "leave out drawings that the game's network did not guess", flag="recognised-only"
     )
     epsilon: float = setting(
-        2.0, "points within this of a line, of 255, are left out; simplified drawings stay as they are", least=0
+        2.0,
+        "points within this of a line, of 255, are left out; simplified drawings stay as they are",
+        least=0,
     )
     size: int = setting(
         224, "pixels a side of the pictures; 0: strokes and no pictures", metavar="PIXELS", least=0, most=2048
@@ -50,7 +52,7 @@ class DoodleSetSettings:
     mirror: bool = setting(
         True, "mirror half of the copies, but for those whose caption names a side, such as left"
     )
-    shown: int = setting(180, "drawings on the page", metavar="N", least=0, most=2000)
+    shown: int = setting(345, "drawings on the page", metavar="N", least=0, most=2000)
     seed: int = setting(0, "other splits, order and copies", metavar="S")
     part: int = setting(512, "pictures of a file, and what a kill can cost", metavar="N", least=1)
     overwrite: bool = False
@@ -59,6 +61,6 @@ class DoodleSetSettings:
         check_settings(self)
         if self.validation + self.test >= 1:
             raise ConfigError(
-                f"validation and test are {self.validation:g} and {self.test:g} of the drawings; nothing would "
-                "be left to train on"
+                f"validation and test are {self.validation:g} and {self.test:g} of the drawings; "
+                "nothing would be left to train on"
             )

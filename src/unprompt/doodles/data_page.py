@@ -16,8 +16,8 @@ from unprompt.html.kit import render_page, write_number
 from unprompt.text.english import counted
 
 if TYPE_CHECKING:
-    from unprompt.doodles.data import DoodleSet
     from unprompt.doodles.data_config import DoodleSetSettings
+    from unprompt.doodles.doodle_set import DoodleSet
 
 RANKED = 15
 PROBLEMS_SHOWN = 200
@@ -65,14 +65,16 @@ def render_set(made: DoodleSet, settings: DoodleSetSettings) -> str:
     if words:
         counts = sorted(words.values())
         middle = counts[len(counts) // 2]
-        tiles.append((f"{len(words):,}", f"words, each {counts[0]:,} to {counts[-1]:,} times, median {middle:,}"))
+        spread = f"{counts[0]:,} to {counts[-1]:,} times, median {middle:,}"
+        often = counted(counts[0], "time") if counts[0] == counts[-1] else spread
+        tiles.append((f"{len(words):,}", f"{'word' if len(words) == 1 else 'words'}, each {often}"))
     tiles += [(f"{strokes[0].median:,}", "strokes, median"), (f"{points[0].median:,}", "points, median")]
     if known:
         tiles.append((f"{write_number(100 * sum(known) / len(known), 1)}%", "guessed by the game"))
     if countries:
         tiles.append((f"{len(countries):,}", "countries"))
     rankings = []
-    if len(words) > 1:
+    if len(set(words.values())) > 1:
         rankings.append(("Most frequent words", "Share of the drawings", _rank(words, len(doodles))))
         rankings.append(("Rarest words", "Share of the drawings", _rank(words, len(doodles), rarest=True)))
     if countries:
@@ -125,8 +127,10 @@ def _measure(numbers: Sequence[int]) -> tuple[Lengths, Histogram]:
 
 
 def _rank(counts: Counter[str], total: int, rarest: bool = False) -> list[Ranked]:
-    order = sorted(counts.items(), key=lambda item: (item[1] if rarest else -item[1], item[0]))[:RANKED]
-    return [Ranked(text, count, count / total) for text, count in (order[::-1] if rarest else order)]
+    """The most frequent, or the rarest of all; both with the more frequent first."""
+    order = sorted(counts.items(), key=lambda item: (-item[1], item[0]))
+    order = order[-RANKED:] if rarest else order[:RANKED]
+    return [Ranked(text, count, count / total) for text, count in order]
 
 
 def _worst_guessed(doodles: Iterable[Doodle]) -> list[Ranked]:
@@ -154,7 +158,9 @@ def _sample(split: str, doodle: Doodle) -> Sample:
 
 
 def _facts(made: DoodleSet, settings: DoodleSetSettings) -> list[tuple[str, str]]:
-    splits = "\n".join(f"{split}: {counted(len(doodles), 'drawing')}" for split, doodles in made.drawings.items())
+    splits = "\n".join(
+        f"{split}: {counted(len(doodles), 'drawing')}" for split, doodles in made.drawings.items()
+    )
     pictures = (
         f"{settings.size} × {settings.size} pixels, {settings.channels}, lines of {settings.pen:g} pixels on "
         f"{settings.ground}"
@@ -170,7 +176,9 @@ def _facts(made: DoodleSet, settings: DoodleSetSettings) -> list[tuple[str, str]
     if made.repeated:
         facts.append(("Repeated", f"{counted(made.repeated, 'drawing')} left out, which were there before"))
     if made.beyond:
-        facts.append(("Beyond", f"{counted(made.beyond, 'drawing')} left out, above {settings.most:,} of a word"))
+        facts.append(
+            ("Beyond", f"{counted(made.beyond, 'drawing')} left out, above {settings.most:,} of a word")
+        )
     if made.unguessed:
         facts.append(("Not guessed", f"{counted(made.unguessed, 'drawing')} left out"))
     return [*facts, ("Made by", f"unprompt {__version__}, seed {settings.seed}")]

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
@@ -20,13 +21,13 @@ from unprompt.doodles.sheet import lay_out
 from unprompt.errors import InputError
 
 if TYPE_CHECKING:
-    from numpy.typing import NDArray
-
     from unprompt.colouring_pages.skeleton import Mask
+    from unprompt.doodles.ink import Ink
 
 TOLERANCE = 1.0  # per cent of the picture's diagonal
 LOOKED_AT = 256  # pixels of the longer side at which edges are looked for
 EDGES = 0.08  # of the pixels at most are edges: the steepest
+KEPT = 1000  # drawings whose ink is kept while they are graded
 STEEP = 0.06  # of the way from black to white, a pixel's least change at an edge
 SHIFTS = ((0.25, 0.0), (-0.25, 0.0), (0.0, 0.25), (0.0, -0.25), (0.21, 0.21), (-0.21, -0.21), (0.5, 0.5))
 
@@ -78,18 +79,22 @@ def follow(
     the drawing's own ink, shifted. `tolerance`: how far from an edge ink may be, in per cent of the
     picture's diagonal. InputError for an empty drawing.
     """
-    if not drawing.strokes:
-        raise InputError("an empty drawing has nothing to follow")
     small = _small(picture)
+    lines = _thin_ink(drawing, small.size)
+    if others:
+        strangers = [_thin_ink(other, small.size) for other in others]
+    else:
+        height, width = lines.shape
+        moves = [(round(dy * height), round(dx * width)) for dx, dy in SHIFTS]
+        strangers = [np.roll(lines, move, (0, 1)) for move in moves]
+    return _followed(lines, small, strangers, tolerance)
+
+
+def _followed(lines: Ink, small: Image.Image, strangers: Sequence[Ink], tolerance: float) -> Followed:
+    """How a picture follows ink (H, W) of its own size, and how it follows that of strangers."""
     radius = max(1.0, tolerance / 100 * float(np.hypot(*small.size)))
     near = dilate(edges_of(small), radius)
-    own = _thin_ink(drawing, small.size)
-    if others:
-        chances = [_share(_thin_ink(other, small.size), near) for other in others]
-    else:
-        moves = [(round(dy * near.shape[0]), round(dx * near.shape[1])) for dx, dy in SHIFTS]
-        chances = [_share(np.roll(own, move, (0, 1)), near) for move in moves]
-    return Followed(_share(own, near), float(np.mean(chances)))
+    return Followed(_share(lines, near), float(np.mean([_share(other, near) for other in strangers])))
 
 
 def grade_following(
@@ -108,11 +113,17 @@ def grade_following(
             f"{len(drawings)} drawings and {len(pictures)} pictures: it takes two of each at least, in pairs"
         )
     random = np.random.default_rng(seed)
+
+    @lru_cache(KEPT)
+    def lines_of(number: int, size: tuple[int, int]) -> Ink:
+        return _thin_ink(drawings[number], size)
+
     found = []
-    for number, (drawing, picture) in enumerate(zip(drawings, pictures, strict=True)):
-        strangers = np.delete(np.arange(len(drawings)), number)
-        chosen = random.permutation(strangers)[:others]
-        found.append(follow(drawing, picture, [drawings[at] for at in chosen], tolerance))
+    for number, picture in enumerate(pictures):
+        small = _small(picture)
+        chosen = random.permutation(np.delete(np.arange(len(drawings)), number))[:others].tolist()
+        strangers = [lines_of(at, small.size) for at in chosen]
+        found.append(_followed(lines_of(number, small.size), small, strangers, tolerance))
     above = np.array([one.above_chance for one in found])
     means = above[random.integers(0, len(above), (2000, len(above)))].mean(1)
     low, high = np.quantile(means, (0.025, 0.975))
@@ -134,10 +145,12 @@ def _small(picture: Image.Image) -> Image.Image:
     return picture.resize((width, height), Image.Resampling.BOX)
 
 
-def _thin_ink(drawing: Drawing, size: tuple[int, int]) -> NDArray[np.float32]:
-    """Lines one pixel wide, so that what counts is their length."""
+def _thin_ink(drawing: Drawing, size: tuple[int, int]) -> Ink:
+    """Lines one pixel wide, so that what counts is their length. InputError for an empty drawing."""
+    if not drawing.strokes:
+        raise InputError("an empty drawing has nothing to follow")
     return ink(lay_out(drawing, *size), *size, 1.0)
 
 
-def _share(lines: NDArray[np.float32], near: Mask) -> float:
+def _share(lines: Ink, near: Mask) -> float:
     return float(lines[near].sum() / max(float(lines.sum()), 1e-9))

@@ -226,9 +226,8 @@ def table_of(graded: Graded) -> str:
                 f"{'-':>22}" if np.isnan(mean) else f"{mean:8.3f} ({low:.3f}-{high:.3f})"
                 for mean, (low, high) in spans
             )
-            lines.append(
-                f"  {captioner:14}{cells}{graded.words(part, captioner):9.3f}{graded.cider(part, captioner):9.2f}"
-            )
+            words, cider = graded.words(part, captioner), graded.cider(part, captioner)
+            lines.append(f"  {captioner:14}{cells}{words:9.3f}{cider:9.2f}")
     lines += ["", *(f"{name}: {text}" for name, text in TOLD.items())]
     lines.append("words: F1 of all words; it and CIDEr reward the grammar too and are not to steer by")
     return "\n".join(lines)

@@ -21,6 +21,7 @@ class GroupSizes:
     group_width: int = setting(160, "numbers that a group of strokes is described by", least=8)
     group_layers: int = setting(2, "in which groups look at each other", least=1)
     heads: int = setting(4, "of attention", least=1)
+    dropout: float = setting(0.2, "share of what is known of a group that is hidden", least=0, below=1)
 
     def __post_init__(self) -> None:
         check_settings(self)
@@ -47,7 +48,7 @@ class GroupTraining(GroupSizes):
         shown="the package's own",
         metavar="NAMER",
     )
-    scenes: int = setting(16000, "scenes that are composed to learn from", least=8)
+    scenes: int = setting(10000, "scenes that are composed to learn from", least=8)
     touching: float = setting(0.5, "share of scenes in which things touch and overlap", least=0, most=1)
     traced: float = setting(
         0.35,
@@ -58,7 +59,7 @@ class GroupTraining(GroupSizes):
     stroke_epochs: int = setting(
         3, "how often a scene is seen to learn which strokes belong together", least=1
     )
-    group_epochs: int = setting(16, "the same to learn what groups of strokes are in their context", least=1)
+    group_epochs: int = setting(8, "the same to learn what groups of strokes are in their context", least=1)
     warp: float = setting(0.5, "how far drawings are stretched, turned and shaken", least=0, most=1)
     batch: int = setting(32, "scenes a step", least=1)
     learning_rate: float = setting(
@@ -71,7 +72,7 @@ class GroupTraining(GroupSizes):
         """The settings as JSON can hold them; of the namer its name."""
         return {**asdict(self), "namer": self.namer.name if self.namer else None}
 
-    def sizes(self) -> dict[str, int]:
+    def sizes(self) -> dict[str, Any]:
         """Those of the network."""
         return {name: getattr(self, name) for name in GroupSizes.__dataclass_fields__}
 

@@ -65,6 +65,8 @@ class Naming(nn.Module):  # type: ignore[misc]
         width, words = config.group_width, len(config.words)
         self.embed = nn.Sequential(nn.Linear(GROUP, width), nn.GELU(), nn.Linear(width, width))
         self.answers = nn.Linear(words, width)
+        # The same drawings come in many scenes: without it their answers are learnt by heart.
+        self.dropout = nn.Dropout(config.dropout)
         self.among = _Among(width, config.group_layers, config.heads, BOTH)
         self.context = nn.Linear(width, words + 1)
         self.trust = nn.Parameter(torch.tensor([1.0, 0.5]))  # in the own answer, in those of the same kind
@@ -79,14 +81,14 @@ class Naming(nn.Module):  # type: ignore[misc]
         centred = answers - answers.mean(2, keepdim=True)
         evidence = alike(probabilities)
         hidden, same = self.among(
-            self.embed(told.each) + self.answers(centred / 4),
+            self.dropout(self.embed(told.each) + self.answers(self.dropout(centred / 4))),
             torch.cat([told.pairs, evidence[..., None]], 3),
             told.there,
         )
         others = torch.eye(same.shape[1], dtype=torch.bool, device=same.device)
         shares = same.sigmoid().masked_fill(others | ~told.there[:, None], 0)
         named = self.trust[0] * centred + self.trust[1] * (shares @ centred)
-        return functional.pad(named, (0, 1)) + self.context(hidden), same
+        return functional.pad(named, (0, 1)) + self.context(self.dropout(hidden)), same
 
 
 def alike(probabilities: Tensor) -> Tensor:
@@ -100,23 +102,28 @@ class _Among(nn.Module):  # type: ignore[misc]
 
     def __init__(self, width: int, layers: int, heads: int, pair: int) -> None:
         super().__init__()
-        self.pair = nn.Sequential(nn.Linear(pair, INNER), nn.GELU(), nn.Linear(INNER, INNER), nn.GELU())
+        self.pair = nn.Sequential(nn.Linear(pair, INNER), nn.ReLU(), nn.Linear(INNER, INNER), nn.ReLU())
         self.layers = nn.ModuleList(_Layer(width, heads) for _ in range(layers))
         self.norm = nn.LayerNorm(width)
         self.side = nn.Linear(width, INNER)
-        self.same = nn.Sequential(nn.GELU(), nn.Linear(INNER, INNER), nn.GELU(), nn.Linear(INNER, 1))
+        self.same = nn.Sequential(nn.ReLU(), nn.Linear(INNER, INNER), nn.ReLU(), nn.Linear(INNER, 1))
         nn.init.constant_(self.same[-1].bias, RARE)
 
     def forward(self, tokens: Tensor, pairs: Tensor, there: Tensor) -> tuple[Tensor, Tensor]:
-        known = self.pair(pairs)
+        # Sheets have few tokens or many: only pairs that are there are computed, each once.
+        at = (there[:, :, None] & there[:, None]).triu().nonzero(as_tuple=True)
+        sheet, one, other = at
+        known = self.pair(pairs[at])  # (P, INNER)
         for layer in self.layers:
-            tokens = layer(tokens, known, there)
+            tokens = layer(tokens, known, at)
         tokens = self.norm(tokens)
         side = self.side(tokens)
-        both = side[:, :, None] + side[:, None]
-        apart = (side[:, :, None] - side[:, None]).abs()
-        same: Tensor = self.same(known + both - apart)[..., 0]
-        return tokens, (same + same.transpose(1, 2)) / 2
+        first, second = side[sheet, one], side[sheet, other]
+        scores = self.same(known + first + second - (first - second).abs())[:, 0]
+        same = scores.new_zeros(pairs.shape[:3])
+        same[sheet, one, other] = scores
+        same[sheet, other, one] = scores
+        return tokens, same
 
 
 class _Layer(nn.Module):  # type: ignore[misc]
@@ -131,11 +138,15 @@ class _Layer(nn.Module):  # type: ignore[misc]
             nn.LayerNorm(width), nn.Linear(width, 2 * width), nn.GELU(), nn.Linear(2 * width, width)
         )
 
-    def forward(self, tokens: Tensor, known: Tensor, there: Tensor) -> Tensor:
+    def forward(self, tokens: Tensor, known: Tensor, at: tuple[Tensor, Tensor, Tensor]) -> Tensor:
         batch, count, width = tokens.shape
         asked = self.asks(self.norm(tokens)).view(batch, count, 3, self.heads, width // self.heads)
         query, key, value = asked.permute(2, 0, 3, 1, 4)
-        bias = self.bias(known).permute(0, 3, 1, 2).masked_fill(~there[:, None, None], NEVER)
+        sheet, one, other = at
+        each = self.bias(known)
+        bias = each.new_full((batch, self.heads, count, count), NEVER)
+        bias[sheet, :, one, other] = each
+        bias[sheet, :, other, one] = each
         looked = functional.scaled_dot_product_attention(query, key, value, attn_mask=bias)
         tokens = tokens + self.out(looked.transpose(1, 2).reshape(batch, count, width))
         return tokens + self.think(tokens)

@@ -12,7 +12,7 @@ from unprompt.doodles.drawing import Drawing
 from unprompt.doodles.facts import SceneFacts, around, read_places
 from unprompt.doodles.group_network import GROUP, GroupNetwork, Told
 from unprompt.doodles.nouns import SOMETHING
-from unprompt.doodles.strokes import Strokes, clusters_of, see_strokes, take_together
+from unprompt.doodles.strokes import Strokes, along, clusters_of, see_strokes, take_together
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     Reals = NDArray[np.float32]
 
 BATCH = 16  # sheets that are looked at together
+FINELY = 32  # points of a stroke by which its nearness is measured
 
 
 class Names(Protocol):
@@ -103,8 +104,14 @@ def connected_groups(drawing: Drawing, near: float = 0.04) -> list[Group]:
     if not drawing.strokes:
         return []
     bunches = take_together(drawing)
-    seen = see_strokes(_bunched(drawing, bunches))
-    touching = np.exp(seen.pairs[..., 0]) < 2 * near
+    strokes = _bunched(drawing, bunches).strokes
+    low, high = drawing.bounds
+    reach = near * max(float((high - low).max()), 1e-9)
+    points = np.concatenate([along(stroke, FINELY) for stroke in strokes]).astype(np.float32) - low
+    squares = (points * points).sum(1)
+    distances = squares[:, None] + squares - 2 * (points @ points.T)
+    count = len(strokes)
+    touching = distances.reshape(count, FINELY, count, FINELY).min((1, 3)) < reach**2
     left, groups = set(range(len(bunches))), []
     while left:
         found, rim = set(), {min(left)}

@@ -75,7 +75,8 @@ def small_ink(
     across += along
     reach = np.float32(max(pen, 1.0) / 2 + 0.5)
     covered = np.clip(reach - np.sqrt(across.min(0)), 0, 1)
-    return covered * np.float32(min(pen, 1.0))
+    found: Ink = covered * np.float32(min(pen, 1.0))
+    return found
 
 
 def picture_of(

@@ -65,7 +65,10 @@ class Namer:
 
     def name(self, drawing: Drawing, top: int = 5) -> list[Guess]:
         """The most probable words, best first."""
-        probabilities = self.probabilities([drawing])[0]
+        return self.best(self.probabilities([drawing])[0], top)
+
+    def best(self, probabilities: NDArray[np.float32], top: int) -> list[Guess]:
+        """The most probable words of a row (words,), best first."""
         order = np.argsort(-probabilities, kind="stable")[:top]
         return [Guess(self.words[at], float(probabilities[at])) for at in order]
 

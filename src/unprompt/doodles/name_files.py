@@ -6,14 +6,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-import numpy as np
-
-from unprompt.doodles.drawing import Doodle
+from unprompt.doodles.batches import drawn_batches
 from unprompt.doodles.name import BATCH, Guess, Namer
-from unprompt.doodles.read import read_doodles
-from unprompt.errors import InputError
-from unprompt.records import Problem
 from unprompt.progress import Progress, silent
+from unprompt.records import Problem
 from unprompt.storage.files import write_table
 
 HEADER = ("imgId", "rank", "name", "probability")
@@ -21,41 +17,21 @@ HEADER = ("imgId", "rank", "name", "probability")
 
 @dataclass(frozen=True)
 class Named:
-    """`guesses`: the best words by a drawing's key. `problems`: what could not be named, a sentence each."""
+    """`guesses`: the best words by a drawing's key. `problems`: what could not be named."""
 
     guesses: Mapping[str, list[Guess]]
-    problems: tuple[str, ...] = ()
+    problems: tuple[Problem, ...] = ()
 
 
 def name_all(path: Path, namer: Namer, top: int = 5, progress: Progress = silent) -> Named:
     """Name all drawings of a file or a folder. InputError where there is none that can be read."""
     problems: list[Problem] = []
     guesses: dict[str, list[Guess]] = {}
-    waiting: list[Doodle] = []
-
-    def name() -> None:
-        found = namer.probabilities([one.drawing for one in waiting])
-        for doodle, row in zip(waiting, found, strict=True):
-            best = np.argsort(-row, kind="stable")[:top]
-            guesses[doodle.key] = [Guess(namer.words[at], float(row[at])) for at in best]
-        waiting.clear()
+    for batch in drawn_batches(path, BATCH, problems):
+        found = namer.probabilities([one.drawing for one in batch])
+        guesses |= {one.key: namer.best(row, top) for one, row in zip(batch, found, strict=True)}
         progress("naming drawings", len(guesses), 0)
-
-    for doodle in read_doodles(path, problems):
-        if not doodle.drawing.strokes:
-            problems.append(Problem(doodle.key, path.name, "is empty: nothing is drawn there"))
-        elif doodle.key in guesses or any(one.key == doodle.key for one in waiting):
-            problems.append(Problem(doodle.key, path.name, "is there twice; the first one is named"))
-        else:
-            waiting.append(doodle)
-        if len(waiting) == BATCH:
-            name()
-    if waiting:
-        name()
-    told = tuple(f"{problem.image_id}: {problem.problem}" for problem in problems)
-    if not guesses:
-        raise InputError(told[0] if told else f"{path} holds no drawings")
-    return Named(guesses, told)
+    return Named(guesses, tuple(problems))
 
 
 def write_names(path: Path, guesses: Mapping[str, list[Guess]]) -> None:

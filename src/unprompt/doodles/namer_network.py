@@ -10,7 +10,7 @@ from unprompt.errors import ConfigError
 
 
 def build(config: NamerConfig) -> nn.Module:
-    """Ink (B, 1, side, side) of 0 to 1 -> logits (B, words). ConfigError for a name that timm does not have."""
+    """Ink (B, 1, side, side) of 0 to 1 -> logits (B, words). ConfigError for no name of timm's."""
     if config.architecture == "doodlenet":
         return DoodleNet(len(config.words), config.side)
     if config.architecture.startswith(TIMM):

@@ -64,7 +64,7 @@ def _entry(line: bytes) -> Any:
 def _doodle(entry: Any, key: str) -> Doodle:
     if not isinstance(entry, dict) or not isinstance(entry.get("drawing"), list):
         raise InputError("no drawing there; a line is an object with `drawing`, a list of [[x …], [y …]]")
-    strokes = []
+    strokes: list[Any] = []
     for number, stroke in enumerate(entry["drawing"]):
         if not isinstance(stroke, list) or len(stroke) < 2:
             raise InputError(f"stroke {number} is not [[x …], [y …]]")

@@ -83,8 +83,7 @@ class PocketPainter:
         said = ["drawn by the pocket world, which is not Stable Diffusion", *told.told]
         spots = []
         if config.follow != LOOSELY:
-            # Strokes of what is not drawn would be taken for something else.
-            spots = [] if told.cannot else find_spots(order.drawing, told.facts, self._namer)
+            spots = find_spots(order.drawing, told.all_facts, self._namer)
             if not spots:
                 said.append("which strokes are which thing is not known, so things lie as the words say")
         if config.strength is not None or config.conditioning is not None:

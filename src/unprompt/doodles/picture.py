@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 
 LARGEST, SMALLEST = 400, 224  # pixels of the longest side at which a picture is looked at
 GROUND_SIDE = 128  # pixels of the longest side at which the ground is estimated
-WIDEST = 0.14  # of the longest side: what is darker than the ground and narrower than this is ink
+WIDEST = 0.2  # of the longest side: what is darker than the ground and narrower than this is ink
 RIM = 0.03  # of the longest side: how far the rim reaches in that shows which ground there is
 FAINTEST = 30.0  # of 255: what differs less from the ground all over is no ink
 LIKELY, SURE = 0.3, 0.5  # of the ink's own strength
@@ -40,6 +40,7 @@ EVENED = 0.2  # of the longest side: how far the mean reaches by which uneven li
 THIN = 0.08  # of the longest side: opaque parts that are nowhere thicker on a side are lines, not a sheet
 HALFTONE = (0.12, 0.45)  # of the ink's strength, neither paper nor line
 SHADED = 0.04  # share of such pixels from which on a picture is no drawing
+BETWEEN = 0.08  # share of pixels between light and dark below which a picture has two tones
 SOLID = 2.5  # pens: wider black keeps only its rim
 DOT = 0.3  # of a square as wide as the pen: smaller pieces are dirt
 SLACK = 0.0025  # of the longest side: how far a point may be from the line that stands for it
@@ -109,7 +110,7 @@ def find_ink(image: Image.Image) -> tuple[Reals, tuple[str, ...]]:
         if not opaque.any():
             return np.zeros(alpha.shape, np.float32), ("it is transparent all over",)
         if _thickness(opaque) <= THIN * max(alpha.shape):
-            return alpha.astype(np.float32) / 255, ("its ground is transparent",)
+            return np.divide(alpha, 255, dtype=np.float32), ("its ground is transparent",)
         rgb = np.asarray(image)[..., :3]
         under = Image.new("RGBA", image.size, tuple(int(v) for v in np.median(rgb[opaque], 0)))
         under.alpha_composite(image)
@@ -124,7 +125,8 @@ def find_ink(image: Image.Image) -> tuple[Reals, tuple[str, ...]]:
     if strength < FAINTEST:
         return np.zeros(difference.shape, np.float32), tuple(told)
     ink = np.minimum(difference / np.float32(strength), 1)
-    _check_is_drawing(ink)
+    if not _is_of_two_tones(rgb.mean(2)):
+        _check_is_drawing(ink)
     return ink, tuple(told)
 
 
@@ -174,7 +176,7 @@ def _part(grey: Reals) -> float:
 
 
 def _find_sheet(grey: Reals, reach: int) -> Mask | None:
-    """A sheet of paper (H, W) that is lighter than what it lies on, without its rim; None: the picture's all."""
+    """A sheet of paper (H, W) that is lighter than what it lies on, without its rim; None: there is none."""
     from scipy import ndimage
 
     light = grey > _part(grey)
@@ -196,7 +198,8 @@ def _find_sheet(grey: Reals, reach: int) -> Mask | None:
     beside = ndimage.binary_dilation(sheet, iterations=5) & ~ndimage.binary_dilation(sheet, iterations=2)
     if not within.any() or np.median(grey[within]) - np.median(grey[beside]) < EDGE:
         return None  # the light falls off slowly
-    return inside
+    found: Mask = inside
+    return found
 
 
 def _has_dark_ground(grey: Reals) -> bool:
@@ -249,6 +252,13 @@ def _measure_strength(difference: Reals) -> float:
     return float(np.percentile(some[some >= level], 60))
 
 
+def _is_of_two_tones(grey: Reals) -> bool:
+    """Whether nearly all of a picture (H, W) is either light or dark, so that nothing in it is shaded."""
+    low, high = np.percentile(grey, (1, 99))
+    quarter = (high - low) / 4
+    return bool(((grey > low + quarter) & (grey < high - quarter)).mean() < BETWEEN)
+
+
 def _check_is_drawing(ink: Reals) -> None:
     from scipy import ndimage
 
@@ -258,8 +268,8 @@ def _check_is_drawing(ink: Reals) -> None:
     shaded = float(((smooth > low) & ~beside).mean())
     if shaded > SHADED:
         raise InputError(
-            "the picture is no drawing: it is shaded all over, as photographs are; take one of lines on paper, "
-            "or make its lines first: unprompt page make"
+            "the picture is no drawing: it is shaded all over, as photographs are; take one of lines on "
+            "paper, or make its lines first: unprompt page make"
         )
 
 
@@ -281,7 +291,7 @@ def _without_specks(lines: Mask, pen: float) -> Mask:
     """The lines without pieces that are much smaller than a dot of the pen."""
     from scipy import ndimage
 
-    labels, count = ndimage.label(lines, NEIGHBOURS)
+    labels, _ = ndimage.label(lines, NEIGHBOURS)
     areas = np.bincount(labels.ravel())
     areas[0] = 0
     kept = areas >= min(max(3.0, DOT * pen**2), float(areas.max()))

@@ -148,7 +148,8 @@ class Told:
 
     `relations[n]` stands between things n and n + 1 of those that are not in the sky; `things` has those
     first. `cannot`: things that are known and have no drawing, as the text has them. `unread`: what else is
-    left out. The others are phrases of the pocket world, or "".
+    left out. `hidden`: the things of `cannot` again, as kinds. The others are phrases of the pocket world, or
+    "".
     """
 
     things: tuple[Shown, ...]
@@ -159,6 +160,7 @@ class Told:
     style: str = ""
     cannot: tuple[str, ...] = ()
     unread: tuple[str, ...] = ()
+    hidden: tuple[Kind, ...] = ()
 
     @property
     def ground(self) -> tuple[Shown, ...]:
@@ -193,6 +195,15 @@ class Told:
         """What it says, as captioners have it; a relation that they do not know, as "riding", is beside."""
         kinds = tuple(Kind(thing.word, thing.count, thing.sky) for thing in self.things)
         return SceneFacts(kinds, tuple(map(_fact_of, self.relations)))
+
+    @property
+    def all_facts(self) -> SceneFacts:
+        """The facts with what has no drawing, so that its strokes are not taken for something else."""
+        own = self.facts
+        kinds = (*own.kinds, *self.hidden)
+        ground = sum(not kind.sky for kind in kinds)
+        more = max(0, ground - 1) - len(own.relations)
+        return SceneFacts(kinds, (*own.relations, *[facts.BESIDE] * more))
 
     @property
     def told(self) -> tuple[str, ...]:
@@ -301,7 +312,7 @@ class _Mention(NamedTuple):
     """A thing in a text: what it is, how many, where its words are, and the relation that led to it."""
 
     named: _Named
-    count: int
+    number: int
     adjectives: tuple[str, ...]
     words: str
     relation: str
@@ -328,9 +339,12 @@ class _Reader:
     @property
     def cannot(self) -> tuple[str, ...]:
         """Things that have no drawing, or are too many, as the text has them."""
-        left_out = [one for one in self._mentions if not one.named.noun]
-        drawn = [one for one in self._mentions if one.named.noun]
-        return tuple(one.words for one in self._mentions if one in left_out or one in drawn[MOST_THINGS:])
+        return tuple(one.words for one in self._hidden)
+
+    @property
+    def _hidden(self) -> list[_Mention]:
+        drawn = [number for number, one in enumerate(self._mentions) if one.named.noun]
+        return [one for number, one in enumerate(self._mentions) if number not in drawn[:MOST_THINGS]]
 
     @property
     def told(self) -> Told | None:
@@ -345,7 +359,7 @@ class _Reader:
                 void = not mention.sky
                 continue
             adjectives = () if noun.is_name else mention.adjectives
-            shown = Shown(mention.named.word, noun, mention.count, adjectives, mention.sky)
+            shown = Shown(mention.named.word, noun, mention.number, adjectives, mention.sky)
             if mention.sky:
                 sky.append(shown)
                 continue
@@ -359,9 +373,12 @@ class _Reader:
             (*ground, *sky),
             tuple(relations),
             self._around.get("place", "") or ("" if ground else SKY),
-            *(self._around.get(what, "") for what in ("light", "view", "style")),
+            self._around.get("light", ""),
+            self._around.get("view", ""),
+            self._around.get("style", ""),
             self.cannot,
             self._unread,
+            tuple(Kind(one.named.word, one.number, one.sky) for one in self._hidden),
         )
 
     @property

@@ -24,7 +24,7 @@ from unprompt.progress import Progress, silent
 
 if TYPE_CHECKING:
     from unprompt.doodles.drawing import Drawing
-    from unprompt.doodles.paint import Captions
+    from unprompt.doodles.paint_drawing import Captions
     from unprompt.doodles.scenes import Scene
     from unprompt.doodles.spots import KnowsNames
     from unprompt.pocket.draw import Stage
@@ -75,7 +75,7 @@ def make_trip(
         told = read_caption(prompt_of(caption))
     except InputError:
         return Trip(truth, caption, "", None, None)
-    spots = [] if told.cannot else find_spots(drawing, told.facts, namer)
+    spots = find_spots(drawing, told.all_facts, namer)
     stage = stage_of(told, spots, EXACTLY, seed, SIZE, SIZE)
     shown = facts_on(stage, told.facts, bool(spots))
     return Trip(truth, caption, told.prompt, shown, _measured(stage, told.facts) if spots else shown)

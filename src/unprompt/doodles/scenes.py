@@ -292,7 +292,8 @@ def _beside_hub(random: Random, block: Boxes, hub: Boxes, touch: bool) -> tuple[
 
 
 def _moved(block: Boxes, x: float, y: float) -> Boxes:
-    return block + np.array([x, y, x, y])
+    found: Boxes = block + np.array([x, y, x, y])
+    return found
 
 
 def _touching(boxes: Boxes) -> bool:

@@ -1,7 +1,7 @@
 """Raw drawings made simple, as Google made the simplified files of Quick, Draw!: few points, whole numbers.
 
-Its four steps (README of the data set): to the top left; scaled so that the greatest coordinate is 255; points
-at every pixel of each stroke; and of these what Ramer, Douglas and Peucker keep within 2 pixels.
+Its four steps (README of the data set): to the top left; scaled so that the greatest coordinate is 255;
+points at every pixel of each stroke; and of these what Ramer, Douglas and Peucker keep within 2 pixels.
 """
 
 from __future__ import annotations

@@ -17,6 +17,8 @@ if TYPE_CHECKING:
 
 MOST_STROKES = 400  # of a drawing that is taken apart
 POINTS = 24  # of a stroke that are looked at
+SPAN = 1000.0  # units that a drawing is wide or high where distances are measured
+WITHIN = 0.9  # of a distance that does not count where one stroke's box lies in the other's
 LEAST = 1e-6  # of a probability
 TRIED = 12  # ways to name the parts that are compared with what the caption says
 BEAM = 200  # ways that are kept while they are made
@@ -94,20 +96,16 @@ def split_strokes(drawing: Drawing, count: int) -> list[Drawing]:
 
 def _distances(strokes: Sequence[Floats]) -> Floats:
     """How far apart strokes are (S, S): their nearest points, less where one lies within the other's box."""
-    thin = [
-        stroke[np.linspace(0, len(stroke) - 1, min(len(stroke), POINTS)).astype(int)] for stroke in strokes
-    ]
-    boxes = np.array([[*stroke.min(0), *stroke.max(0)] for stroke in strokes])  # (S, 4)
+    thin = np.stack([stroke[np.linspace(0, len(stroke) - 1, POINTS).astype(int)] for stroke in strokes])
+    thin = thin * SPAN / max(float(np.ptp(thin, (0, 1)).max()), 1e-9)
+    low, high = thin.min(1), thin.max(1)  # (S, 2)
+    areas = np.prod(high - low + 1, 1)
     found = np.zeros((len(strokes), len(strokes)))
     for at, one in enumerate(thin):
-        for other_at in range(at):
-            other = thin[other_at]
-            near = float(np.sqrt(((one[:, None] - other[None]) ** 2).sum(2)).min())
-            a, b = boxes[at], boxes[other_at]
-            common = np.minimum(a[2:], b[2:]) - np.maximum(a[:2], b[:2])
-            smaller = min(float(np.prod(box[2:] - box[:2] + 1)) for box in (a, b))
-            inside = float(np.prod(np.maximum(common + 1, 0))) / smaller if (common >= 0).all() else 0.0
-            found[at, other_at] = found[other_at, at] = near * (1 - 0.9 * inside)
+        gaps = np.linalg.norm(thin[:, :, None] - one, axis=3)  # (S, POINTS, POINTS)
+        common = np.minimum(high, high[at]) - np.maximum(low, low[at])
+        inside = np.prod(np.maximum(common + 1, 0), 1) * (common >= 0).all(1)
+        found[at] = gaps.min((1, 2)) * (1 - WITHIN * inside / np.minimum(areas, areas[at]))
     return found
 
 

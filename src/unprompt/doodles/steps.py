@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING, Protocol
 
 from unprompt.doodles.facts import SceneFacts, say_facts
 from unprompt.doodles.nouns import SOMETHING, one_of
-from unprompt.doodles.paint import DoodlePainter
 from unprompt.doodles.paint_config import DoodlePaint
+from unprompt.doodles.paint_drawing import DoodlePainter
 from unprompt.doodles.wording import negative_prompt_of, prompt_of
 from unprompt.errors import CheckpointError, InputError
 
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from unprompt.doodles.captioners import Caption
     from unprompt.doodles.drawing import Drawing
     from unprompt.doodles.groups import Group
-    from unprompt.doodles.paint import Painted
+    from unprompt.doodles.paint_drawing import Painted
 
 TOP = 5  # guesses
 SURE = 0.1  # below it, the likeliest word is not said

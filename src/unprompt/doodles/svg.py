@@ -36,8 +36,11 @@ FLAT = 1 / 2000  # of the drawing's extent: how far the points of a curve may be
 MOST_PIECES = 200  # of a curve
 # Elements whose content is not drawn where it stands, or is no drawing.
 UNDRAWN = frozenset(
-    ("defs", "symbol", "clipPath", "mask", "marker", "pattern", "linearGradient", "radialGradient", "filter")
-    + ("script", "style", "foreignObject", "image", "text", "title", "desc", "metadata", "animate", "set")
+    {
+        *("defs", "symbol", "clipPath", "mask", "marker", "pattern", "linearGradient", "radialGradient"),
+        *("filter", "script", "style", "foreignObject", "image", "text", "title", "desc", "metadata"),
+        *("animate", "set"),
+    }
 )
 NOTHING = ("none", "transparent")
 PAPER = ("white", "#fff", "#ffffff", "rgb(255,255,255)", "#ffff", "#ffffffff", "snow", "ivory")
@@ -85,7 +88,7 @@ def read_svg_drawing(path: Path) -> Drawing:
 
 
 def drawing_of_svg(content: bytes) -> Drawing:
-    """The strokes of an SVG: paths, lines, polylines, polygons, rectangles, circles, ellipses, in their order.
+    """The strokes of an SVG: paths, lines, polylines, polygons, rectangles, circles, ellipses, in order.
 
     Groups, nested `svg` and `use` are followed, with their transforms. Shapes that have a stroke are strokes.
     Where none has, filled shapes are drawn and traced as a picture, or without the package for that their
@@ -278,8 +281,9 @@ def _rectangle(said: Mapping[str, str]) -> Curves:
     if not (rx and ry):
         return path_curves(f"M{x} {y}h{width}v{height}h{-width}z")
     return path_curves(
-        f"M{x + rx} {y}h{width - 2 * rx}a{rx} {ry} 0 0 1 {rx} {ry}v{height - 2 * ry}a{rx} {ry} 0 0 1 {-rx} {ry}"
-        f"h{2 * rx - width}a{rx} {ry} 0 0 1 {-rx} {-ry}v{2 * ry - height}a{rx} {ry} 0 0 1 {rx} {-ry}z"
+        f"M{x + rx} {y}h{width - 2 * rx}a{rx} {ry} 0 0 1 {rx} {ry}v{height - 2 * ry}"
+        f"a{rx} {ry} 0 0 1 {-rx} {ry}h{2 * rx - width}a{rx} {ry} 0 0 1 {-rx} {-ry}v{2 * ry - height}"
+        f"a{rx} {ry} 0 0 1 {rx} {-ry}z"
     )
 
 

@@ -127,7 +127,8 @@ class _Pen:
             self._curve_to(np.stack([place + 2 / 3 * (control - place), end + 2 / 3 * (control - end), end]))
             self.control, self.curve = control, "Q"
         else:
-            self._arc_to(*values[:3].tolist(), bool(values[3]), bool(values[4]), base + values[5:])
+            rx, ry, degrees, large, sweep = values[:5].tolist()
+            self._arc_to(rx, ry, degrees, bool(large), bool(sweep), base + values[5:])
 
     def _mirrored(self, kinds: str) -> Points:
         """The last control on the other side of where the pen is; that place after another kind of curve."""

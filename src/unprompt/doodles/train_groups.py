@@ -51,7 +51,7 @@ KIND = FolderKind(
     inputs="settings, or other drawings or another namer,",
 )
 EMA = 0.995
-CROWDED = 100  # strokes up to which a sheet is shown as traced
+CROWDED = 80  # strokes up to which a sheet is shown as traced
 SHUFFLED = 0.15  # how often strokes are whole but in no order
 WHOLE = 0.5  # share of a thing's ink that a group has to have, and of its own ink, to be that thing
 NAMED = 512  # groups that are named at once

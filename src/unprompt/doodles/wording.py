@@ -1,8 +1,8 @@
 """A caption becomes a prompt: what a drawing shows, asked for as a photo or in another style.
 
-"a sketch of a cat" -> "A photo of a cat". Only what leads in is taken off: words that say that it is drawn and
-whose content follows. "a drawing bridge" and "a woman drawing a picture" say something about what is to be
-seen, and stay as they are.
+"a sketch of a cat" -> "A photo of a cat". Only what leads in is taken off: words that say that it is drawn
+and whose content follows. "a drawing bridge" and "a woman drawing a picture" say something about what is to
+be seen, and stay as they are.
 """
 
 from __future__ import annotations

@@ -30,6 +30,27 @@ class Part:
     network: torch.nn.Module | None = None  # of the objective, that is averaged and used (None: all of it)
 
 
+class PartlyFrozen(torch.nn.Module):  # type: ignore[misc]  # torch has no types here
+    """An objective over a network of which a part learns: what wants a gradient when this is made.
+
+    Its state is that part alone: what is frozen may be gigabytes, and is read again from where it came.
+    """
+
+    def __init__(self, network: torch.nn.Module) -> None:
+        super().__init__()
+        self.network = network
+        self._learns = [name for name, value in self.named_parameters() if value.requires_grad]
+
+    def state_dict(self, *args: Any, **kwargs: Any) -> dict[str, torch.Tensor]:
+        every = super().state_dict(*args, **kwargs)
+        return {name: every[name] for name in self._learns}
+
+    def load_state_dict(
+        self, state_dict: Mapping[str, Any], strict: bool = True, assign: bool = False
+    ) -> Any:
+        return super().load_state_dict({**super().state_dict(), **state_dict}, strict, assign)
+
+
 class Learner:
     """A part on its device: its objective as processes share it, its optimiser and its average."""
 

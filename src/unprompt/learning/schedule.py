@@ -50,6 +50,17 @@ class LinearDecay(Schedule):
         return min(1.0, (steps - step) / (steps - half))
 
 
+@dataclass(frozen=True)
+class Constant(Schedule):
+    """At the peak from the first step to the last, after a warm-up of `warmup_steps` on a straight line."""
+
+    warmup_steps: int = 0
+
+    def share(self, step: int, steps: int) -> float:
+        """The share of the peak learning rate in step 0 … steps - 1."""
+        return min(1.0, (step + 1) / self.warmup_steps) if self.warmup_steps else 1.0
+
+
 def learning_rate_share(step: int, steps: int, warmup: float) -> float:
     """The share of the peak learning rate in step 0 … steps - 1: a linear rise, then half a cosine to 0.
 

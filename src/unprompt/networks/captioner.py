@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from unprompt.errors import ConfigError, InputError, RunError
+from unprompt.networks.adapters import merge_adapter
 from unprompt.networks.captioner_config import CaptionConfig, CaptionerConfig
 from unprompt.networks.captioner_files import CaptionNetwork, load_captioner
 from unprompt.networks.checkpoints import sha256_of
@@ -60,17 +61,22 @@ class Captioner:
         model: Path | None = None,
         config: CaptionConfig | None = None,
         vocabulary: Path | None = None,
+        adapter: Path | None = None,
     ) -> Captioner:
         """Load a captioner from a transformers folder, Salesforce's `.pth`, or the declared `blip-large`.
 
         On a GPU it computes in half precision, but for GIT. `vocabulary`: folder with BERT's vocab.txt, for a
-        `.pth` that has it not beside it. Raises CheckpointError where something is missing, damaged or no
-        captioner, ConfigError where the settings are too much for it.
+        `.pth` that has it not beside it. `adapter`: folder of low-rank updates in peft's format, which are
+        added to its weights. Raises CheckpointError where something is missing, damaged or no captioner,
+        ConfigError where the settings are too much for it.
         """
         config = config or CaptionConfig()
-        loaded = load_captioner(model, vocabulary, half=device.startswith("cuda"))
+        loaded = load_captioner(model, vocabulary, "fp16" if device.startswith("cuda") else "fp32")
+        if adapter is not None:
+            loaded = merge_adapter(loaded, adapter)
         loaded.network.to(device)
         settings = f"{config.prompt!r} {config.length} {config.beams} {config.batch}"
+        settings += f" {adapter.resolve()}" if adapter else ""
         return cls(f"captioner {loaded.files[0].resolve()} {settings}", loaded, device, config)
 
     @cached_property
@@ -88,12 +94,15 @@ class Captioner:
 
     def prepare(self, image: Image.Image) -> NDArray[np.float32]:
         """What the model's own image processor makes of an RGB image: (3, S, S) float32."""
-        if getattr(self._image_processor, "do_center_crop", False):
-            image = without_far_ends(image)
-        pixels: NDArray[np.float32] = self._image_processor(images=image, return_tensors="pt")[
-            "pixel_values"
-        ][0].numpy()
-        return pixels
+        return prepare(self._image_processor, image)
+
+    def caption(self, pictures: Sequence[Image.Image]) -> list[str]:
+        """The captions of N RGB images, some at a time."""
+        found: list[str] = []
+        for first in range(0, len(pictures), self.batch):
+            some = [self.prepare(one) for one in pictures[first : first + self.batch]]
+            found += self.features(some).tolist()
+        return found
 
     def features(self, prepared: Sequence[NDArray[Any]]) -> NDArray[np.str_]:
         """B times (3, S, S) -> B captions. Raises RunError where the batch does not fit into the memory."""
@@ -125,6 +134,16 @@ class Captioner:
         """The image encoder's: BLIP-2 keeps other parts of a half-precision network in float32."""
         encoder = getattr(self._network, "vision_model", self._network)
         return next(encoder.parameters()).dtype
+
+
+def prepare(image_processor: Any, image: Image.Image) -> NDArray[np.float32]:
+    """What a captioner's image processor makes of an RGB image: (3, S, S) float32."""
+    if getattr(image_processor, "do_center_crop", False):
+        image = without_far_ends(image)
+    pixels: NDArray[np.float32] = image_processor(images=image, return_tensors="pt")["pixel_values"][
+        0
+    ].numpy()
+    return pixels
 
 
 def load_captioner_of(loader: Loader, config: CaptionerConfig) -> Captioner:

@@ -32,6 +32,7 @@ TOKENIZERS = ("tokenizer.json", "vocab.txt", "vocab.json", "spiece.model")
 PREPROCESSORS = ("preprocessor_config.json", "processor_config.json")
 VOCABULARY = "vocab.txt"
 IMAGE_TOKEN = "<image>"
+DTYPES = {"fp32": "float32", "fp16": "float16", "bf16": "bfloat16"}
 EXTRA_ROWS = 2  # [DEC], which begins a caption, and [ENC] follow BERT's vocabulary
 
 
@@ -49,11 +50,11 @@ class CaptionNetwork:
     files: tuple[Path, ...]
 
 
-def load_captioner(path: Path | None, vocabulary: Path | None, half: bool) -> CaptionNetwork:
+def load_captioner(path: Path | None, vocabulary: Path | None, precision: str) -> CaptionNetwork:
     """Load a captioner on the CPU from a folder, a `.pth`, or where a declared checkpoint is found.
 
     `path` may also name one of CHECKPOINTS; None is the first of them. `vocabulary`: folder of BERT's
-    vocab.txt, for a `.pth`. `half`: in half precision, but GIT never is.
+    vocab.txt, for a `.pth`. `precision`: fp32, fp16 or bf16 of the weights, but GIT is always in fp32.
     Raises CheckpointError where something is missing, damaged or no captioner.
     """
     if path is None or is_declared(path):
@@ -64,13 +65,13 @@ def load_captioner(path: Path | None, vocabulary: Path | None, half: bool) -> Ca
     if path.is_dir() and not (path / "config.json").exists() and len(single := list(path.glob("*.pth"))) == 1:
         (path,) = single  # a data set that holds Salesforce's file and nothing else
     if path.is_dir():
-        return _load_folder(path, half)
+        return _load_folder(path, precision)
     if not path.is_file():
         raise CheckpointError(
             f"there is no captioner {path}; name a folder in the layout of {LAYOUTS}, or Salesforce's "
             f"model_large_caption.pth, or one for `unprompt checkpoints fetch`: {', '.join(CHECKPOINTS)}"
         )
-    return _load_salesforce(path, vocabulary, half)
+    return _load_salesforce(path, vocabulary, precision)
 
 
 def is_declared(path: Path) -> bool:
@@ -126,14 +127,14 @@ def folder_files(folder: Path) -> tuple[str, list[Path]]:
     return str(kind), [config_file, *weights, *tokenizers, *preprocessors]
 
 
-def _load_folder(folder: Path, half: bool) -> CaptionNetwork:
+def _load_folder(folder: Path, precision: str) -> CaptionNetwork:
     kind, files = folder_files(folder)
     transformers = import_transformers(*NEEDED_FOR)
     where = str(folder)
     processor = _read(
         folder, "image processor or tokenizer", transformers.AutoProcessor.from_pretrained, where
     )
-    network = _network(folder, kind, half, where)
+    network = _network(folder, kind, precision, where)
     tokenizer = processor.tokenizer
     if kind == "blip-2":
         # Where the picture goes among the words; older files do not say it.
@@ -147,7 +148,7 @@ def _load_folder(folder: Path, half: bool) -> CaptionNetwork:
     return CaptionNetwork(kind, network, processor.image_processor, tokenizer, tuple(files))
 
 
-def _load_salesforce(path: Path, vocabulary: Path | None, half: bool) -> CaptionNetwork:
+def _load_salesforce(path: Path, vocabulary: Path | None, precision: str) -> CaptionNetwork:
     transformers = import_transformers(*NEEDED_FOR)
     from unprompt.networks.state_dicts import read_tensors
 
@@ -168,7 +169,9 @@ def _load_salesforce(path: Path, vocabulary: Path | None, half: bool) -> Caption
         "sep_token_id": tokenizer.sep_token_id,
     }
     named = {transformers_name(name): tensor for name, tensor in state.items()}
-    network = _network(path, "blip", half, None, config=transformers.BlipConfig(**sizes), state_dict=named)
+    network = _network(
+        path, "blip", precision, None, config=transformers.BlipConfig(**sizes), state_dict=named
+    )
     side = sizes["vision_config"]["image_size"]
     image_processor = transformers.BlipImageProcessor(size={"height": side, "width": side})
     return CaptionNetwork("blip", network, image_processor, tokenizer, (path, words))
@@ -222,7 +225,7 @@ def _check_salesforce(path: Path, state: dict[str, Any]) -> None:
             )
 
 
-def _network(path: Path, kind: str, half: bool, where: str | None, **more: Any) -> Any:
+def _network(path: Path, kind: str, precision: str, where: str | None, **more: Any) -> Any:
     """A network from a folder, or from `config` and `state_dict` in `more`: for use, in its precision."""
     import torch
 
@@ -231,7 +234,7 @@ def _network(path: Path, kind: str, half: bool, where: str | None, **more: Any) 
         "model",
         getattr(import_transformers(*NEEDED_FOR), NETWORKS[kind]).from_pretrained,
         where,
-        dtype=torch.float16 if half and kind != "git" else torch.float32,
+        dtype=getattr(torch, DTYPES["fp32" if kind == "git" else precision]),
         output_loading_info=True,
         **more,
     )

@@ -125,6 +125,20 @@ def finish(path: Path, kind: FolderKind, record: Mapping[str, Any]) -> None:
     shutil.rmtree(path / WORK, ignore_errors=True)
 
 
+def write_folder(folder: Path, write: Callable[[Path], None], out: Path | None = None) -> None:
+    """Have `write` fill a folder under another name first, so that one that is there is whole.
+
+    It is one of the outputs of the work in the folder `out` (None: the one that it stands in).
+    """
+    part = (out or folder.parent) / WORK / folder.name
+    shutil.rmtree(part, ignore_errors=True)
+    part.mkdir(parents=True)
+    write(part)
+    shutil.rmtree(folder, ignore_errors=True)
+    folder.parent.mkdir(exist_ok=True)
+    part.rename(folder)
+
+
 @contextmanager
 def hold_work(work: Path, out: Path) -> Iterator[None]:
     """Hold the hidden folder `work` of a file `out` that is written in steps.
