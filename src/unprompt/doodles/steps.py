@@ -63,7 +63,7 @@ class Steps:
     painter: DoodlePainter = field(default_factory=DoodlePainter)
 
     def guesses(self, drawing: Drawing, top: int = TOP) -> tuple[Guess, ...]:
-        """What may have been drawn last, the likeliest first; nothing of an empty sheet or without a namer."""
+        """What may have been drawn last, the likeliest first; nothing of an empty sheet, or with no namer."""
         if not drawing.strokes or self.namer is None:
             return ()
         return tuple(self.namer.name(self._last_thing(drawing), top))
