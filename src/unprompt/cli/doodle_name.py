@@ -12,12 +12,12 @@ from typing import TYPE_CHECKING, Any
 from unprompt.cli.options import add_json, complete, declare, warn
 from unprompt.errors import ConfigError, InputError
 from unprompt.progress import StepBars
-from unprompt.records import Problem
 from unprompt.settings import DEVICES
 from unprompt.text.english import counted
 
 if TYPE_CHECKING:
     from unprompt.doodles.drawing import Doodle
+    from unprompt.records import Problem
 
 EXAMPLE = """\
   unprompt doodle name drawing.png

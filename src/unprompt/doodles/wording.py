@@ -92,7 +92,9 @@ def content_of(caption: str) -> str:
     text = " ".join(caption.split()).strip(' .,;:!?"“”')
     while found := _LEAD_IN.match(text) or _POINTING.match(text):
         text = text[found.end() :].strip(" .,;:")
-    text = _LOOSE_ENDS.sub("", _TWICE.sub("", text))
+    text = _TWICE.sub("", text)
+    while _LOOSE_ENDS.search(text):
+        text = _LOOSE_ENDS.sub("", text)
     text = _FIRST_WORD.sub(lambda found: found[0].lower(), text)
     if _ONE_WORD.fullmatch(text) and text not in NEVER_COUNTED:
         return one_of(text)
