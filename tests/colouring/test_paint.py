@@ -226,6 +226,7 @@ def test_an_svg_is_drawn_in_its_own_proportions() -> None:
     "hostile",
     [
         b'<!DOCTYPE svg [<!ENTITY a "aaaa">]><svg>&a;</svg>',
+        '<!DOCTYPE svg [<!ENTITY a "aaaa">]><svg>&a;</svg>'.encode("utf-16"),
         b"<html/>",
         b"no xml",
         b"",

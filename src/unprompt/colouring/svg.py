@@ -6,12 +6,14 @@ import re
 import xml.etree.ElementTree as ElementTree
 from pathlib import Path
 from typing import TYPE_CHECKING
+from xml.parsers import expat
 
 import numpy as np
 
-from unprompt.errors import ConfigError, UnreadableImageError
+from unprompt.errors import ConfigError, InputError, UnreadableImageError
 from unprompt.pocket.closing import NOTHING
 from unprompt.storage.packages import needed_for
+from unprompt.storage.plain_xml import plain_parser
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -47,11 +49,12 @@ def read_svg(path: Path) -> bytes:
 
 def clean_svg(content: bytes) -> bytes:
     """See `read_svg`; of `<use>` only what lies in the file itself stays."""
-    if re.search(rb"<!\s*(ENTITY|DOCTYPE[^>]*\[)", content, re.IGNORECASE):
-        raise UnreadableImageError("the SVG defines entities, which no drawing needs; save it without them")
     try:
+        plain_parser("the SVG").Parse(content, True)
         tree = ElementTree.fromstring(content)
-    except (ElementTree.ParseError, ValueError, LookupError) as error:
+    except InputError as error:
+        raise UnreadableImageError(str(error)) from error
+    except (expat.ExpatError, ElementTree.ParseError, ValueError, LookupError) as error:
         raise UnreadableImageError(f"this is no SVG: {error}") from error
     if _local(tree.tag) != "svg":
         raise UnreadableImageError(f"this is no SVG: it begins with <{_local(tree.tag)}>")

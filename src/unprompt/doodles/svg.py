@@ -18,6 +18,7 @@ import numpy as np
 from unprompt.doodles.drawing import MOST_POINTS, Drawing
 from unprompt.doodles.svg_paths import Curves, ellipse_curves, path_curves
 from unprompt.errors import ConfigError, InputError, UnreadableImageError
+from unprompt.storage.plain_xml import plain_parser
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -164,14 +165,9 @@ def _parse(content: bytes) -> _Element:
         open_elements[-1].children.append(element)
         open_elements.append(element)
 
-    def refuse(*_: object) -> None:
-        raise InputError("the SVG defines entities, which no drawing needs; save it without them")
-
-    parser = expat.ParserCreate(namespace_separator="}")
+    parser = plain_parser("the SVG")
     parser.StartElementHandler = start
     parser.EndElementHandler = lambda _: open_elements.pop()
-    parser.EntityDeclHandler = refuse
-    parser.SetParamEntityParsing(expat.XML_PARAM_ENTITY_PARSING_NEVER)
     try:
         parser.Parse(content, True)
     except expat.ExpatError as error:
