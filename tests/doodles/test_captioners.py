@@ -27,6 +27,7 @@ from unprompt.doodles.group_network import GroupNetwork, Told
 from unprompt.doodles.groups import connected_groups, gather, group_strokes, settle, take, tell_groups
 from unprompt.doodles.ink import ink
 from unprompt.doodles.nouns import SOMETHING
+from unprompt.doodles.paint_config import FOLLOW
 from unprompt.doodles.scenes import compose_scenes
 from unprompt.doodles.scenes_config import SceneConfig
 from unprompt.doodles.strokes import see_strokes
@@ -295,16 +296,23 @@ def test_a_table_has_a_caption_for_each_drawing(tmp_path: Path) -> None:
 
 
 def test_grades_are_of_all_parts_and_make_a_page(trained: Path) -> None:
-    config = GradeConfig(trained / "captioner.safetensors", count=4, shown=3)
+    config = GradeConfig(trained / "captioner.safetensors", count=4, trips=3, pictures=2, shown=3)
     graded = grade_captioners(doodles(2), Nearest(), config, doodles(2))
-    found = graded.as_dict()
+    told = graded.as_dict()
+    found = told["captions"]
     assert list(found) == ["apart", "touching", "any noun", "pixels"]
     for part in found.values():
         assert list(part) == ["captioner", "template", "constant", "nearest"]
         assert part["captioner"]["scenes"] == 4
     # Drawings of only four kinds that lie apart are easy for the plain way, where one caption is not enough.
     assert found["apart"]["template"]["nouns"]["mean"] > 0.8 > found["apart"]["constant"]["nouns"]["mean"]
+    assert told["names"]["top_1"] == {"mean": 1.0, "low": 1.0, "high": 1.0}
+    assert 0 < told["round_trips"]["scenes"] <= 3
+    assert told["round_trips"]["scores"]["exact"] <= told["round_trips"]["scores"]["nouns"]
+    assert list(told["followed"]) == list(FOLLOW)
+    assert told["followed"]["exactly"]["above_chance"] > told["followed"]["loosely"]["above_chance"]
     page = grade_page(graded, config)
+    assert page.count("<tr><td>") >= 2 + 1 + len(FOLLOW)
     assert page.count("<figure") == 3
     assert graded.scenes["apart"][0].caption in page
     assert not re.findall(r"https?:|@import|url\(", page.replace("http://www.w3.org", ""))

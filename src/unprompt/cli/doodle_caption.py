@@ -61,7 +61,7 @@ def add(actions: Any) -> None:
     add_settings(parser, SceneConfig)
     add_json(parser)
 
-    parser = declare(actions, "grade", "score captioners on scenes whose truth is known")
+    parser = declare(actions, "grade", "score names, captions and pictures of drawings whose truth is known")
     complete(parser, run_grade, GRADE_EXAMPLE)
     parser.add_argument(
         "drawings",

@@ -23,6 +23,15 @@ class GradeConfig(CaptionConfig):
         "drawings that were learnt from: their commonest caption and their nearest scene are graded too",
         metavar="DRAWINGS",
     )
+    trips: int = setting(
+        100,
+        "scenes that are captioned, painted by the pocket world and compared; 0: none",
+        metavar="N",
+        least=0,
+    )
+    pictures: int = setting(
+        40, "of which it is measured how they follow the drawing; 0: none", metavar="N", least=0
+    )
     shown: int = setting(24, "scenes on the page", metavar="N", least=0)
 
     def __post_init__(self) -> None:

@@ -12,7 +12,7 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
@@ -24,6 +24,7 @@ from unprompt.doodles.grade_config import GradeConfig
 from unprompt.doodles.ink import picture_of
 from unprompt.doodles.scenes import Scene, compose_scenes
 from unprompt.doodles.scenes_config import ANY, SceneConfig
+from unprompt.doodles.way_grades import WayGrades, grade_way
 from unprompt.errors import CheckpointError
 from unprompt.html.kit import render_page
 from unprompt.progress import Progress, silent
@@ -56,11 +57,12 @@ AT_ONCE = 50
 
 @dataclass(frozen=True, eq=False)
 class Graded:
-    """Scenes of each part, and by part and captioner their captions and scores."""
+    """Scenes of each part, by part and captioner their captions and scores, and the whole way's grades."""
 
     scenes: Mapping[str, Sequence[Scene]]
     captions: Mapping[str, Mapping[str, Sequence[Caption]]]
     scores: Mapping[str, Mapping[str, Sequence[dict[str, float]]]]
+    way: WayGrades | None = None
 
     def words(self, part: str, captioner: str) -> float:
         """The mean F1 of all words of captions, which rewards their grammar too."""
@@ -75,7 +77,7 @@ class Graded:
 
     def as_dict(self) -> dict[str, Any]:
         """Means and intervals, as JSON can hold them: null where a score does not apply."""
-        return {
+        captions = {
             part: {
                 captioner: {
                     "scenes": len(some),
@@ -92,6 +94,7 @@ class Graded:
             }
             for part, found in self.scores.items()
         }
+        return {"captions": captions, **(self.way.as_dict() if self.way else {})}
 
 
 def _number(value: float) -> float | None:
@@ -106,7 +109,7 @@ def grade_captioners(
     device: str = "cpu",
     progress: Progress = silent,
 ) -> Graded:
-    """Score captioners on scenes of drawings that none of them has seen.
+    """Score captioners, the namer and the pocket world's pictures on drawings that none of them has seen.
 
     `learnt`: drawings that they have. Raises InputError for drawings without words, CheckpointError.
     """
@@ -138,7 +141,10 @@ def grade_captioners(
                 score_caption(one.facts, scene.facts)
                 for one, scene in zip(found, scenes_by_part[part], strict=True)
             ]
-    return Graded(scenes_by_part, captions, scores)
+    way = grade_way(
+        doodles, namer, captioners[CAPTIONER], config.trips, config.pictures, config.seed, progress
+    )
+    return Graded(scenes_by_part, captions, scores, way)
 
 
 def open_captioners(namer: Names, config: GradeConfig, device: str = "cpu") -> dict[str, Captioner]:
@@ -216,7 +222,7 @@ def _small(drawing: Drawing) -> NDArray[np.float32]:
 
 def table_of(graded: Graded) -> str:
     """The scores in lines for people, with what each score is."""
-    lines = []
+    lines = [f"{row.what}: {row.says}" for row in rows_of(graded.way)] + [""]
     for part, found in graded.scores.items():
         lines.append(f"{part} ({PARTS[part]})")
         lines.append(f"  {'':14}" + "".join(f"{name:>22}" for name in SCORES) + f"{'words':>9}{'CIDEr':>9}")
@@ -231,6 +237,36 @@ def table_of(graded: Graded) -> str:
     lines += ["", *(f"{name}: {text}" for name, text in TOLD.items())]
     lines.append("words: F1 of all words; it and CIDEr reward the grammar too and are not to steer by")
     return "\n".join(lines)
+
+
+class Row(NamedTuple):
+    """A number of the whole way, in words."""
+
+    what: str
+    says: str
+
+
+def rows_of(way: WayGrades | None) -> list[Row]:
+    """Names, round trips and how pictures follow, with 95% intervals."""
+    if way is None:
+        return []
+    told = {"top_1": "named right", "top_5": "the right name among five"}
+    rows = [
+        Row(f"{told[name]}, of {way.drawings:,} drawings", _span(share.mean, share.low, share.high))
+        for name, share in way.names.items()
+    ]
+    if way.trips:
+        low, high = way.trips.intervals["exact"]
+        about = f"round trip, of {way.trips.scenes:,} scenes: the picture's true prompt is what was drawn"
+        rows.append(Row(about, _span(way.trips.scores["exact"], low, high)))
+    for how, grade in way.followed.items():
+        about = f"ink near an edge of the picture, above chance, to follow {how} ({grade.pictures} pictures)"
+        rows.append(Row(about, _span(grade.above_chance, grade.low, grade.high)))
+    return rows
+
+
+def _span(mean: float, low: float, high: float) -> str:
+    return f"{mean:.3f} ({low:.3f} to {high:.3f})"
 
 
 def grade_page(graded: Graded, config: GradeConfig | None = None) -> str:
@@ -278,6 +314,6 @@ def grade_page(graded: Graded, config: GradeConfig | None = None) -> str:
         address = "data:image/png;base64," + base64.b64encode(picture).decode("ascii")
         shown.append({"part": part, "truth": scene.caption, "said": said, "picture": address})
     return render_page(
-        "doodle_grade.html.j2", tables=tables, names=SCORES, told=TOLD, shown=shown,
+        "doodle_grade.html.j2", way=rows_of(graded.way), tables=tables, names=SCORES, told=TOLD, shown=shown,
         count=sum(len(scenes) for scenes in graded.scenes.values()),
     )  # fmt: skip

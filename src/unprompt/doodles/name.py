@@ -8,9 +8,10 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
-from unprompt.doodles.drawing import Drawing
+from unprompt.doodles.drawing import Doodle, Drawing
 from unprompt.doodles.ink import ink, segments_of, small_ink
 from unprompt.doodles.namer_config import NamerConfig
+from unprompt.errors import InputError
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -79,3 +80,27 @@ def see(drawing: Drawing, config: NamerConfig) -> NDArray[np.float32]:
     if config.side <= SWEPT:
         return small_ink(*segments_of(fitted), config.side, config.pen)
     return ink(fitted, config.side, config.side, config.pen)
+
+
+def labels_of(doodles: Sequence[Doodle], words: Sequence[str]) -> NDArray[np.int64]:
+    """The number of each drawing's word (N,). InputError for one that is not among `words`."""
+    number = {word: at for at, word in enumerate(words)}
+    strange = [one for one in doodles if one.word not in number]
+    if strange:
+        first = strange[0]
+        told = f"'{first.word}', which is none of the {len(words)} words" if first.word else "no word"
+        raise InputError(f"{len(strange)} of {len(doodles)} drawings: {first.key} has {told}")
+    return np.array([number[one.word] for one in doodles], np.int64)
+
+
+def found_among(
+    probabilities: NDArray[np.float32], labels: NDArray[np.int64]
+) -> dict[str, NDArray[np.bool_]]:
+    """Of each drawing (N,) whether the right word is the first, and whether it is among the first five."""
+    rank = (probabilities > np.take_along_axis(probabilities, labels[:, None], 1)).sum(1)
+    return {"top_1": rank < 1, "top_5": rank < 5}
+
+
+def hits(probabilities: NDArray[np.float32], labels: NDArray[np.int64]) -> dict[str, float]:
+    """How often the right word is the first, and among the first five."""
+    return {name: float(right.mean()) for name, right in found_among(probabilities, labels).items()}

@@ -24,12 +24,12 @@ from unprompt import __version__
 from unprompt.datasets.seeds import derive_seed
 from unprompt.doodles.drawing import Doodle
 from unprompt.doodles.ink import small_ink
-from unprompt.doodles.name import Namer
+from unprompt.doodles.name import Namer, hits, labels_of
 from unprompt.doodles.namer_config import NamerConfig, NamerMachine, NamerTraining
 from unprompt.doodles.namer_files import read_namer, write_namer
 from unprompt.doodles.namer_network import build
 from unprompt.doodles.warps import begin, fit, lay_out, warp
-from unprompt.errors import ConfigError, InputError
+from unprompt.errors import ConfigError
 from unprompt.learning.accelerator import device_of, open_accelerator, shared_folder
 from unprompt.learning.curves import OUTPUTS, Row
 from unprompt.learning.loop import Batch, Examples, Loop
@@ -151,23 +151,6 @@ def train_namer(
             write_namer(out / MODEL_FILE, loop.networks["namer"], namer, last, half=True)
             finish(out, KIND, {**record, "epochs": list(loop.rows)})
     return NamerLearnt(out, loop.rows, resumed, loop.seconds, len(everything))
-
-
-def labels_of(doodles: Sequence[Doodle], words: Sequence[str]) -> NDArray[np.int64]:
-    """The number of each drawing's word (N,). InputError for one that is not among `words`."""
-    number = {word: at for at, word in enumerate(words)}
-    strange = [one for one in doodles if one.word not in number]
-    if strange:
-        first = strange[0]
-        told = f"'{first.word}', which is none of the {len(words)} words" if first.word else "no word"
-        raise InputError(f"{len(strange)} of {len(doodles)} drawings: {first.key} has {told}")
-    return np.array([number[one.word] for one in doodles], np.int64)
-
-
-def hits(probabilities: NDArray[np.float32], labels: NDArray[np.int64]) -> dict[str, float]:
-    """How often the right word is the first, and among the first five."""
-    rank = (probabilities > np.take_along_axis(probabilities, labels[:, None], 1)).sum(1)
-    return {"top_1": float((rank < 1).mean()), "top_5": float((rank < 5).mean())}
 
 
 def _digest(network: nn.Module) -> float:

@@ -1,0 +1,121 @@
+"""The way from drawings to pictures, graded: names, the round trip, and how pictures follow the lines."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from unprompt.doodles.drawing import Doodle
+from unprompt.doodles.follow import FollowGrade, grade_following
+from unprompt.doodles.name import found_among, labels_of
+from unprompt.doodles.paint_config import FOLLOW, POCKET, DoodlePaint
+from unprompt.doodles.paint_drawing import DoodlePainter
+from unprompt.doodles.pocket_scene import drawable_words
+from unprompt.doodles.round_trip import SIZE, RoundTrips, grade_round_trip
+from unprompt.doodles.scenes import compose_scenes
+from unprompt.doodles.scenes_config import ANY, SceneConfig
+from unprompt.doodles.wording import prompt_of
+from unprompt.errors import InputError
+from unprompt.progress import Progress, silent
+
+if TYPE_CHECKING:
+    from unprompt.doodles.groups import Names
+    from unprompt.doodles.paint_drawing import Captions
+
+TIMES = 2000  # bootstrap samples
+
+
+@dataclass(frozen=True)
+class Share:
+    """A mean, and its 95% bootstrap interval (Efron 1979)."""
+
+    mean: float
+    low: float
+    high: float
+
+
+@dataclass(frozen=True)
+class WayGrades:
+    """`names`: how often the right word is the first (top_1), and among five (top_5), of `drawings`.
+
+    `trips`: scenes that were captioned, painted by the pocket world and compared with what they were composed
+    of; `followed`: how the pocket world's pictures follow drawings, by how closely they were to; both None
+    and empty where none were wanted, or the pocket world can draw none of the drawings.
+    """
+
+    drawings: int
+    names: Mapping[str, Share]
+    trips: RoundTrips | None
+    followed: Mapping[str, FollowGrade]
+
+    def as_dict(self) -> dict[str, Any]:
+        """As JSON can hold it."""
+        return {
+            "drawings": self.drawings,
+            "names": {name: asdict(share) for name, share in self.names.items()},
+            "round_trips": asdict(self.trips) if self.trips else None,
+            "followed": {how: grade._asdict() for how, grade in self.followed.items()},
+        }
+
+
+def grade_way(
+    doodles: Sequence[Doodle],
+    namer: Names,
+    captioner: Captions,
+    trips: int = 100,
+    pictures: int = 40,
+    seed: int = 1,
+    progress: Progress = silent,
+) -> WayGrades:
+    """Grade names of all drawings, and the pocket world's pictures of scenes that are composed of them.
+
+    `trips` and `pictures`: how many scenes go round, and of how many it is measured how pictures follow; 0:
+    none. Raises InputError for drawings without words.
+    """
+    known = set(drawable_words())
+    drawn = [one for one in doodles if one.word in known]
+    went, followed = None, {}
+    if trips and drawn:
+        scenes = _compose(drawn, trips, seed, progress)
+        went = grade_round_trip(scenes, captioner, namer, progress) if scenes else None
+    if pictures > 1 and drawn:
+        followed = _follow(_compose(drawn, pictures, seed + 1, progress), progress)
+    return WayGrades(len(doodles), _names(doodles, namer, seed), went, followed)
+
+
+def _compose(drawn: Sequence[Doodle], count: int, seed: int, progress: Progress) -> list[Any]:
+    try:
+        return list(compose_scenes(drawn, SceneConfig(count, seed, ANY), progress))
+    except InputError:  # too few kinds of drawings to compose scenes of
+        return []
+
+
+def _names(doodles: Sequence[Doodle], namer: Names, seed: int) -> dict[str, Share]:
+    labels = labels_of(doodles, namer.words)
+    found = namer.probabilities([one.drawing for one in doodles])
+    random = np.random.default_rng(seed)
+    rows = random.integers(len(labels), size=(TIMES, len(labels)))
+    shares = {}
+    for name, right in found_among(found, labels).items():
+        low, high = np.quantile(right[rows].mean(1), (0.025, 0.975))
+        shares[name] = Share(float(right.mean()), float(low), float(high))
+    return shares
+
+
+def _follow(scenes: Sequence[Any], progress: Progress) -> dict[str, FollowGrade]:
+    """How pictures of scenes, with true captions, follow their drawings, by how closely they were to."""
+    if len(scenes) < 2:
+        return {}
+    found = {}
+    for how in FOLLOW:
+        config = DoodlePaint(painter=POCKET, follow=how, width=SIZE, height=SIZE)
+        painter = DoodlePainter(config)
+        made = []
+        for number, scene in enumerate(scenes):
+            made.append(painter.paint(scene.drawing, prompt_of(scene.caption)).image)
+            progress(f"painting, to follow {how}", number + 1, len(scenes))
+        found[how] = grade_following([scene.drawing for scene in scenes], made)
+    return found
