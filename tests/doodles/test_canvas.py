@@ -50,7 +50,7 @@ def test_an_empty_list_is_an_empty_sheet() -> None:
         ([[[1, float("inf")]]], "not within 1,000,000"),
         ([[[1, 10**400]]], "not within 1,000,000"),
         ([[[1, -2e6]]], "not within 1,000,000"),
-        ([[[0, 0]]] * 5001, "5,001 strokes are more"),
+        ([[[0, 0]]] * 5001, "a drawing of 5,001 strokes is none"),
         ([[[0, 0]] * 200_001], "more than 200,000 points"),
     ],
 )

@@ -29,7 +29,7 @@ def read_canvas(sent: Any) -> Drawing:
         raise InputError(f"the strokes are {_called(sent)}; {FORM}")
     if len(sent) > MOST_STROKES:
         raise InputError(
-            f"{len(sent):,} strokes are more than a hand draws, at most {MOST_STROKES:,} are read"
+            f"a drawing of {len(sent):,} strokes is none that a hand drew; at most {MOST_STROKES:,} are read"
         )
     left = MOST_POINTS
     strokes = []
