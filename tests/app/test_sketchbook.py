@@ -159,3 +159,9 @@ def test_few_paintings_are_kept_and_each_wish_once() -> None:
 def test_a_session_has_one_sketchbook() -> None:
     session: dict[str, Any] = {}
     assert sketchbook_of(session) is sketchbook_of(session)
+
+
+def test_no_guess_is_shown_with_nothing() -> None:
+    from unprompt.app.doodle_page import percent
+
+    assert [percent(share) for share in (0.931, 0.0051, 0.0049, 0.0)] == ["93%", "1%", "<1%", "<1%"]

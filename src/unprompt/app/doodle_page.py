@@ -155,7 +155,7 @@ def _take_drawn() -> None:
 
 def guess(book: Sketchbook, steps: Steps) -> None:
     """What the drawing may be; a word that is chosen is what it is."""
-    words = [(one.word, f"{one.word} · {one.probability:.0%}") for one in book.guesses.words]
+    words = [(one.word, f"{one.word} · {percent(one.probability)}") for one in book.guesses.words]
     chosen = book.words.chosen
     if chosen and chosen not in dict(words):
         words = [(chosen, chosen), *words]
@@ -172,6 +172,11 @@ def guess(book: Sketchbook, steps: Steps) -> None:
                 on_click=book.choose,
                 args=(word,),
             )
+
+
+def percent(share: float) -> str:
+    """A probability for people: 93%, and <1% in the place of 0%."""
+    return "<1%" if share < 0.005 else f"{share:.0%}"
 
 
 def offer_drawing(book: Sketchbook) -> None:
