@@ -18,12 +18,12 @@ Prints a line for each, and the numbers as JSON.
 from __future__ import annotations
 
 import argparse
-import json
-import multiprocessing
 import resource
 import time
 from multiprocessing.connection import Connection
 from typing import Any
+
+from drills import run_drills
 
 DRILLS = ("counts", "look", "language", "joined")
 TARGETS = ("language", "language+vision", "language+vision+qformer")
@@ -142,21 +142,7 @@ def main() -> None:
     )
     parser.add_argument("--threads", type=int, default=2)
     options = parser.parse_args()
-    context = multiprocessing.get_context("spawn")
-    found = {}
-    for name in options.drills:
-        here, there = context.Pipe()
-        arguments = (name, options.batch, options.layers, options.threads, there)
-        process = context.Process(target=drill, args=arguments)
-        process.start()
-        there.close()
-        try:
-            found[name] = here.recv()
-        except EOFError:  # the system ended it
-            found[name] = {"failed": "ended without an answer, as where memory runs out"}
-        process.join()
-        print(f"{name:9s} {found[name]}", flush=True)
-    print(json.dumps(found))
+    run_drills(drill, options.drills, options.batch, options.layers, options.threads)
 
 
 if __name__ == "__main__":

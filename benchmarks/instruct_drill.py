@@ -17,12 +17,12 @@ JSON.
 from __future__ import annotations
 
 import argparse
-import json
-import multiprocessing
 import resource
 import time
 from multiprocessing.connection import Connection
 from typing import Any
+
+from drills import run_drills
 
 DRILLS = ("step", "lora", "paint", "adamw")
 TOKENS, WIDTH, TIMES = 77, 768, 1000
@@ -103,20 +103,7 @@ def main() -> None:
     parser.add_argument("--resolution", type=int, default=256, help="pixels, a multiple of 64 (%(default)s)")
     parser.add_argument("--threads", type=int, default=2)
     options = parser.parse_args()
-    context = multiprocessing.get_context("spawn")
-    found = {}
-    for name in options.drills:
-        here, there = context.Pipe()
-        process = context.Process(target=drill, args=(name, options.resolution, options.threads, there))
-        process.start()
-        there.close()
-        try:
-            found[name] = here.recv()
-        except EOFError:  # the system ended it
-            found[name] = {"failed": "ended without an answer, as where memory runs out"}
-        process.join()
-        print(f"{name:6s} {found[name]}", flush=True)
-    print(json.dumps(found))
+    run_drills(drill, options.drills, options.resolution, options.threads)
 
 
 if __name__ == "__main__":

@@ -31,7 +31,8 @@ from unprompt.doodles.drawing import Doodle
 from unprompt.doodles.follow import follow
 from unprompt.doodles.ink import picture_of
 from unprompt.doodles.name import Namer
-from unprompt.doodles.namer_config import NamerMachine, NamerTraining
+from unprompt.doodles.namer_config import NamerTraining
+from unprompt.learning.schedule import TrainingMachine
 from unprompt.doodles.paint_drawing import DoodlePainter
 from unprompt.doodles.paint_config import FOLLOW, DoodlePaint
 from unprompt.doodles.picture import read_picture
@@ -74,7 +75,7 @@ len(traced.strokes)
 # %%
 things = [Doodle(name, one.drawing, one.words[0]) for name, one in samples.items() if len(one.words) == 1]
 training = NamerTraining(epochs=epochs, repeats=repeats, batch=64, filters=8)
-learnt = train_namer(things, Path("RUN"), training, NamerMachine(), overwrite=True)
+learnt = train_namer(things, Path("RUN"), training, TrainingMachine(), overwrite=True)
 round(learnt.seconds)
 
 # %%

@@ -30,7 +30,8 @@ from IPython.display import Image, display
 from unprompt import colouring
 from unprompt.colouring.data import make_triples
 from unprompt.colouring.data_config import TripleSettings
-from unprompt.colouring.network_config import PainterMachine, PainterTraining
+from unprompt.colouring.network_config import PainterTraining
+from unprompt.learning.schedule import TrainingMachine
 from unprompt.colouring.small_paint import ColourPainter
 from unprompt.colouring.train_small import train_painter
 from unprompt.datasets.pairs import read_pairs
@@ -99,7 +100,7 @@ display(*map(read_file, [*learnt_from.sources[:3], *learnt_from.targets[:3]]))
 
 # %%
 settings = PainterTraining(epochs=epochs, batch=16, ema=0.9)
-learnt = train_painter(learnt_from, Path("RUN"), settings, PainterMachine(), held_out, overwrite=True)
+learnt = train_painter(learnt_from, Path("RUN"), settings, TrainingMachine(), held_out, overwrite=True)
 round(learnt.seconds)
 
 # %%

@@ -11,6 +11,7 @@ import pytest
 
 from tests.tiny_captioners import save_tiny_blip, save_tiny_blip2
 from unprompt.cli import doodle_blip2
+from unprompt.cli.trainings import add_trainings
 from unprompt.doodles.blip2 import Blip2Captioner, is_blip2, train_on
 from unprompt.doodles.captioned import captioned, sheet_of
 from unprompt.doodles.drawing import Drawing
@@ -94,9 +95,10 @@ def train_options(*arguments: object) -> argparse.Namespace:
     parser.add_argument("--out", type=Path)
     parser.add_argument("--overwrite", action="store_true")
     parser.add_argument("--json", action="store_true")
-    declared = doodle_blip2.add_train_options(parser)
-    assert {"targets", "rank", "features", "device"} <= declared
-    return parser.parse_args([str(one) for one in arguments])
+    add_trainings(parser, "--model", {"FOLDER": doodle_blip2.SETTINGS})
+    options = parser.parse_args([str(one) for one in arguments])
+    assert {"targets", "rank", "features", "device"} <= vars(options).keys()
+    return options
 
 
 def caption_options(*arguments: object) -> argparse.Namespace:

@@ -22,7 +22,7 @@ from unprompt.doodles.grade_config import GradeConfig
 from unprompt.doodles.grades import grade_captioners, grade_page, open_captioner, table_of
 from unprompt.doodles.grid_captioner import Writer, find_tokens, read_tokens, write_tokens
 from unprompt.doodles.grid_config import GridConfig, GridTraining, LstmTraining
-from unprompt.doodles.group_config import GroupConfig, GroupMachine, GroupTraining
+from unprompt.doodles.group_config import GroupConfig, GroupTraining
 from unprompt.doodles.group_network import GroupNetwork, Told
 from unprompt.doodles.groups import connected_groups, gather, group_strokes, settle, take, tell_groups
 from unprompt.doodles.ink import ink
@@ -34,6 +34,7 @@ from unprompt.doodles.strokes import see_strokes
 from unprompt.doodles.train_grid import train_grid, train_lstm
 from unprompt.doodles.train_groups import judge_pairs, things_of, train_groups
 from unprompt.errors import CheckpointError, InputError
+from unprompt.learning.schedule import TrainingMachine
 
 TINY = GroupTraining(
     scenes=24,
@@ -46,7 +47,7 @@ TINY = GroupTraining(
     heads=2,
     batch=8,
 )
-CPU = GroupMachine("cpu")
+CPU = TrainingMachine("cpu")
 SHEET = joined([HOUSE, SUN.moved(0.5, (200, -60)), LADDER.moved(1, (300, 0)), LADDER.moved(0.9, (420, 5))])
 
 

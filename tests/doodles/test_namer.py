@@ -15,15 +15,16 @@ from tests.doodles.own import BY_WORD, FACE, HOUSE, SUN, doodles
 from unprompt.doodles.doodlenet import LAYERS, read_doodlenet
 from unprompt.doodles.drawing import Doodle
 from unprompt.doodles.name import Namer, hits, see
-from unprompt.doodles.namer_config import NamerConfig, NamerMachine, NamerTraining
+from unprompt.doodles.namer_config import NamerConfig, NamerTraining
 from unprompt.doodles.namer_files import read_namer
 from unprompt.doodles.namer_network import build
 from unprompt.doodles.train_namer import train_namer
 from unprompt.doodles.warps import LONGEST, begin, fit, lay_out, warp
 from unprompt.errors import CheckpointError, ConfigError, InputError
+from unprompt.learning.schedule import TrainingMachine
 
 TINY = NamerTraining(filters=4, epochs=2, batch=8, repeats=2, ema=0.5)
-CPU = NamerMachine("cpu")
+CPU = TrainingMachine("cpu")
 
 
 # --- warps

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import argparse
 import json
-import os
 from collections.abc import Callable, Mapping
 from dataclasses import fields
 from pathlib import Path
@@ -19,6 +18,7 @@ from unprompt.cli.options import (
     settings_from,
     warn,
 )
+from unprompt.cli.trainings import add_trainings, check_belongs, speaks, tell_training
 from unprompt.colouring.captions_config import WAYS, CaptionWay, FillSettings, ModelSettings
 from unprompt.colouring.data_config import TripleSettings
 from unprompt.colouring.grade_config import GradeConfig
@@ -28,10 +28,11 @@ from unprompt.colouring.instruct_config import (
     InstructTraining,
     training_of,
 )
-from unprompt.colouring.network_config import PainterMachine, PainterTraining
+from unprompt.colouring.network_config import PainterTraining
 from unprompt.colouring.paint_config import PaintConfig
 from unprompt.errors import ConfigError
 from unprompt.learning.cnn_lstm_config import CnnLstmTraining
+from unprompt.learning.schedule import TrainingMachine
 from unprompt.progress import StepBars
 from unprompt.settings import DEVICES
 from unprompt.text.english import counted
@@ -73,7 +74,7 @@ TOLD = 5  # drawings of many about which something is said at once
 
 # Engine -> the classes of its training's settings, in the order in which they are shown.
 SETTINGS: Mapping[str, tuple[type[DataclassInstance], ...]] = {
-    "small": (PainterTraining, PainterMachine),
+    "small": (PainterTraining, TrainingMachine),
     "instruct": (InstructTraining, InstructMachine),
 }
 PAINTING: Mapping[str, tuple[type[DataclassInstance], ...]] = {
@@ -210,20 +211,13 @@ def _add_train(actions: Any) -> None:
     )
     parser.add_argument("--overwrite", action="store_true", help="replace another training in RUN")
     add_json(parser)
-    declared: set[str] = set()  # an option that two engines have is declared once
-    for engine, kinds in SETTINGS.items():
-        for title, kind in zip(
-            ("what is learnt", "the machine (changes nothing in the result)"), kinds, strict=True
-        ):
-            group = parser.add_argument_group(f"--engine {engine}: {title}")
-            add_settings(group, kind, skip=declared, left_open=True)
-            declared |= {item.name for item in fields(kind)}
+    add_trainings(parser, "--engine", SETTINGS)
 
 
 def run_train(options: argparse.Namespace) -> None:
     """Train by the engine that was asked for."""
     options.when_interrupted = "run the same command again to go on from the last save"
-    _check_engine_options(options, SETTINGS)
+    check_belongs(options, SETTINGS, "--engine", options.engine, (VARIANTS,))
     trainers: Mapping[str, Callable[[argparse.Namespace], None]] = {
         "small": _train_small,
         "instruct": _train_instruct,
@@ -254,7 +248,7 @@ def run(options: argparse.Namespace) -> None:
         raise ConfigError('say what is in which colour behind the drawing: "a red fox"; "" for usual colours')
     if options.variants is not None and options.variants < 1:
         raise ConfigError(f"--variants must be at least 1, got {options.variants}")
-    _check_engine_options(options, PAINTING)
+    check_belongs(options, PAINTING, "--engine", options.engine, (VARIANTS,))
     if options.engine == "small":
         _paint_small(options)
     else:
@@ -427,7 +421,7 @@ def run_train_captions(options: argparse.Namespace) -> None:
 
 
 def _train_small(options: argparse.Namespace) -> None:
-    config, machine = settings_from(options, PainterTraining), settings_from(options, PainterMachine)
+    config, machine = settings_from(options, PainterTraining), settings_from(options, TrainingMachine)
 
     from unprompt.colouring.train_small import MODEL_FILE, train_painter
     from unprompt.datasets.pairs import join_pairs, read_pairs
@@ -443,30 +437,9 @@ def _train_small(options: argparse.Namespace) -> None:
             options.overwrite,
             progress=bars.show,
         )
-    if os.environ.get("RANK", "0") != "0":
-        return
     path = learnt.out / MODEL_FILE
-    if options.json:
-        numbers = {"triples": learnt.triples, "seconds": round(learnt.seconds, 3)}
-        print(json.dumps({**numbers, "last_epoch": learnt.rows[-1], "out": str(path)}))
-        return
-    resumed = ", going on from an earlier start" if learnt.resumed else ""
-    print(f"learnt from {counted(learnt.triples, 'triple')} in {learnt.seconds:.0f} s{resumed}: {path}")
-    print(f'try it: unprompt colour paint LINE_ART "words" --out FILE --weights {path}')
-
-
-def _check_engine_options(
-    options: argparse.Namespace, settings: Mapping[str, tuple[type[DataclassInstance], ...]]
-) -> None:
-    """Raise ConfigError for an option that was given and belongs to another engine."""
-    own = {VARIANTS, *(item.name for kind in settings[options.engine] for item in fields(kind))}
-    for engine, kinds in settings.items():
-        for name in (name for kind in kinds for name in given_settings(options, kind)):
-            if name not in own:
-                flag = name.replace("_", "-")
-                raise ConfigError(
-                    f"--{flag} belongs to --engine {engine}; the engine here is {options.engine}"
-                )
+    try_it = f'colour paint LINE_ART "words" --out FILE --weights {path}'
+    tell_training(options, learnt, {"triples": learnt.triples}, "triple", learnt.rows[-1], path, try_it)
 
 
 def _train_instruct(options: argparse.Namespace) -> None:
@@ -487,7 +460,7 @@ def _train_instruct(options: argparse.Namespace) -> None:
             options.overwrite,
             bars.show,
         )
-    if os.environ.get("RANK", "0") != "0":  # under `accelerate launch` one process speaks for all
+    if not speaks():
         return
     path = learnt.out / MODEL
     if options.json:

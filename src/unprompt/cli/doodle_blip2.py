@@ -5,7 +5,6 @@ from __future__ import annotations
 import argparse
 import json
 from collections.abc import Collection
-from dataclasses import fields
 from pathlib import Path
 
 from unprompt.cli.options import add_settings, settings_from, warn
@@ -20,18 +19,6 @@ EXAMPLE = """\
 """
 SETTINGS = (Blip2Training, Blip2Machine)
 AT_ONCE = 16  # drawings between two steps of the bar, at most
-
-
-def add_train_options(parser: argparse.ArgumentParser, declared: Collection[str] = ()) -> set[str]:
-    """The options of a training of BLIP-2, left open, but those that are `declared`; gives all by now."""
-    names = set(declared)
-    for title, kind in zip(
-        ("what is learnt", "the machine (changes nothing in what is learnt)"), SETTINGS, strict=True
-    ):
-        group = parser.add_argument_group(f"--model BLIP-2: {title}")
-        add_settings(group, kind, skip=names, left_open=True)
-        names |= {item.name for item in fields(kind)}
-    return names
 
 
 def add_caption_options(parser: argparse.ArgumentParser, declared: Collection[str] = ()) -> None:

@@ -3,10 +3,7 @@
 from __future__ import annotations
 
 import argparse
-import json
-import os
 from collections.abc import Mapping
-from dataclasses import fields
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -14,16 +11,15 @@ from unprompt.cli import doodle_blip2, doodle_train_captioner
 from unprompt.cli.doodle_name import read_all
 from unprompt.cli.options import (
     add_json,
-    add_settings,
     complete,
     declare,
-    given_settings,
     settings_from,
 )
-from unprompt.doodles.namer_config import NamerMachine, NamerTraining
+from unprompt.cli.trainings import add_trainings, check_belongs, tell_training
+from unprompt.doodles.namer_config import NamerTraining
 from unprompt.errors import ConfigError
+from unprompt.learning.schedule import TrainingMachine
 from unprompt.progress import StepBars
-from unprompt.text.english import counted
 
 if TYPE_CHECKING:
     from _typeshed import DataclassInstance
@@ -38,7 +34,7 @@ NAMER = "namer"
 BLIP2 = "FOLDER"  # as messages call a BLIP-2 on disk
 # Model -> the classes of its training's settings, in the order in which they are shown.
 SETTINGS: Mapping[str, tuple[type[DataclassInstance], ...]] = {
-    NAMER: (NamerTraining, NamerMachine),
+    NAMER: (NamerTraining, TrainingMachine),
     **doodle_train_captioner.SETTINGS,
     BLIP2: doodle_blip2.SETTINGS,
 }
@@ -47,7 +43,6 @@ MODELS = {
     **doodle_train_captioner.MODELS,
     BLIP2: "of a BLIP-2, which learns captions by low-rank updates",
 }
-TITLES = ("what is learnt", "the machine (changes nothing in the result)")
 
 
 def add(actions: Any) -> None:
@@ -78,19 +73,16 @@ def add(actions: Any) -> None:
     )
     parser.add_argument("--overwrite", action="store_true", help="replace another training in RUN")
     add_json(parser)
-    declared: set[str] = set()  # an option that two models have is declared once
-    for model, kinds in SETTINGS.items():
-        for title, kind in zip(TITLES, kinds, strict=True):
-            group = parser.add_argument_group(f"--model {model}: {title}")
-            add_settings(group, kind, skip=declared, left_open=True)
-            declared |= {item.name for item in fields(kind)}
+    add_trainings(parser, "--model", SETTINGS)
 
 
 def run(options: argparse.Namespace) -> None:
     """Train the model that was asked for."""
     options.when_interrupted = "run the same command again to go on from the last save"
     model = options.model if options.model in SETTINGS else _of_folder(options.model)
-    _check_options(options, model)
+    check_belongs(options, SETTINGS, "--model", model)
+    if model != NAMER and (options.more or options.held_out):
+        raise ConfigError(f"--more and --held-out belong to --model {NAMER}")
     if model == NAMER:
         _train_namer(options)
     elif model == BLIP2:
@@ -108,20 +100,9 @@ def _of_folder(name: str) -> str:
     return BLIP2
 
 
-def _check_options(options: argparse.Namespace, model: str) -> None:
-    """Raise ConfigError for an option that was given and belongs to another model."""
-    own = {name for kind in SETTINGS[model] for name in given_settings(options, kind)}
-    for other, kinds in SETTINGS.items():
-        for name in (name for kind in kinds for name in given_settings(options, kind)):
-            if name not in own:
-                raise ConfigError(f"--{name.replace('_', '-')} belongs to --model {other}")
-    if model != NAMER and (options.more or options.held_out):
-        raise ConfigError(f"--more and --held-out belong to --model {NAMER}")
-
-
 def _train_namer(options: argparse.Namespace) -> None:
     config = settings_from(options, NamerTraining)
-    machine = settings_from(options, NamerMachine)
+    machine = settings_from(options, TrainingMachine)
 
     from unprompt.doodles.train_namer import MODEL_FILE, train_namer
 
@@ -133,13 +114,6 @@ def _train_namer(options: argparse.Namespace) -> None:
         learnt = train_namer(
             data, options.out, config, machine, more, held_out, options.overwrite, about, bars.show
         )
-    if os.environ.get("RANK", "0") != "0":
-        return
     path = learnt.out / MODEL_FILE
-    if options.json:
-        numbers = {"drawings": learnt.drawings, "seconds": round(learnt.seconds, 3)}
-        print(json.dumps({**numbers, "last_epoch": learnt.rows[-1], "out": str(path)}))
-        return
-    resumed = ", going on from an earlier start" if learnt.resumed else ""
-    print(f"learnt from {counted(learnt.drawings, 'drawing')} in {learnt.seconds:.0f} s{resumed}: {path}")
-    print(f"try it: unprompt doodle name DRAWINGS --weights {path}")
+    try_it = f"doodle name DRAWINGS --weights {path}"
+    tell_training(options, learnt, {"drawings": learnt.drawings}, "drawing", learnt.rows[-1], path, try_it)

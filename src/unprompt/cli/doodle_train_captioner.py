@@ -4,15 +4,15 @@ from __future__ import annotations
 
 import argparse
 import json
-import os
 from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
 from unprompt.cli.options import settings_from
+from unprompt.cli.trainings import tell_training
 from unprompt.doodles.grid_config import GridTraining, LstmTraining, PixelMachine
-from unprompt.doodles.group_config import GroupMachine, GroupTraining
+from unprompt.doodles.group_config import GroupTraining
+from unprompt.learning.schedule import TrainingMachine
 from unprompt.progress import StepBars
-from unprompt.text.english import counted
 
 if TYPE_CHECKING:
     from _typeshed import DataclassInstance
@@ -24,7 +24,7 @@ GROUPS, GRID, LSTM = "groups", "grid", "cnn-lstm"
 
 # Model -> the classes of its training's settings, in the order in which they are shown.
 SETTINGS: Mapping[str, tuple[type[DataclassInstance], ...]] = {
-    GROUPS: (GroupTraining, GroupMachine),
+    GROUPS: (GroupTraining, TrainingMachine),
     GRID: (GridTraining, PixelMachine),
     LSTM: (LstmTraining, PixelMachine),
 }
@@ -44,7 +44,7 @@ def train_captioner(options: argparse.Namespace, doodles: list[Doodle]) -> None:
 
 
 def _train_groups(options: argparse.Namespace, doodles: list[Doodle]) -> None:
-    config, machine = settings_from(options, GroupTraining), settings_from(options, GroupMachine)
+    config, machine = settings_from(options, GroupTraining), settings_from(options, TrainingMachine)
 
     from unprompt.doodles.name import Namer
     from unprompt.doodles.train_groups import MODEL_FILE, train_groups
@@ -59,17 +59,10 @@ def _train_groups(options: argparse.Namespace, doodles: list[Doodle]) -> None:
         learnt = train_groups(
             doodles, namer, options.out, config, machine, options.overwrite, about, bars.show
         )
-    if os.environ.get("RANK", "0") != "0":
-        return
     path = learnt.out / MODEL_FILE
-    if options.json:
-        rows = {"strokes": learnt.strokes[-1], "names": learnt.names[-1]}
-        numbers = {"scenes": learnt.scenes, "seconds": round(learnt.seconds, 3)}
-        print(json.dumps({**numbers, "last_epoch": rows, "out": str(path)}))
-        return
-    resumed = ", going on from an earlier start" if learnt.resumed else ""
-    print(f"learnt from {counted(learnt.scenes, 'scene')} in {learnt.seconds:.0f} s{resumed}: {path}")
-    print(f"try it: unprompt doodle caption DRAWINGS --weights {path}")
+    last = {"strokes": learnt.strokes[-1], "names": learnt.names[-1]}
+    try_it = f"doodle caption DRAWINGS --weights {path}"
+    tell_training(options, learnt, {"scenes": learnt.scenes}, "scene", last, path, try_it)
 
 
 def _train_pixels(options: argparse.Namespace, doodles: list[Doodle]) -> None:

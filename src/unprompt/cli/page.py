@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import argparse
 import json
-import os
 from collections.abc import Iterator
 from dataclasses import asdict, fields
 from pathlib import Path
@@ -19,6 +18,7 @@ from unprompt.cli.options import (
     settings_from,
     warn,
 )
+from unprompt.cli.trainings import tell_training
 from unprompt.colouring_pages.config import PRESETS, PageMachine, PageTraining
 from unprompt.colouring_pages.data_config import PairSettings, StageTwoSettings
 from unprompt.colouring_pages.page_config import CompareConfig, OutputConfig, PageConfig
@@ -264,25 +264,10 @@ def run_train(options: argparse.Namespace) -> None:
             overwrite=options.overwrite,
             progress=bars.show,
         )
-    if os.environ.get("RANK", "0") != "0":  # under `accelerate launch` one process speaks for all
-        return
     path = learnt.out / MODEL_FILE
-    if options.json:
-        print(
-            json.dumps(
-                {
-                    "pairs": learnt.pairs,
-                    "held_out": learnt.held_out,
-                    "seconds": round(learnt.seconds, 3),
-                    "last_epoch": learnt.rows[-1],
-                    "out": str(path),
-                }
-            )
-        )
-        return
-    resumed = ", going on from an earlier start" if learnt.resumed else ""
-    print(f"learnt from {counted(learnt.pairs, 'pair')} in {learnt.seconds:.0f} s{resumed}: {path}")
-    print(f"try it: unprompt page make IMAGES --out PAGES --method pix2pix --weights {path}")
+    counts = {"pairs": learnt.pairs, "held_out": learnt.held_out}
+    try_it = f"page make IMAGES --out PAGES --method pix2pix --weights {path}"
+    tell_training(options, learnt, counts, "pair", learnt.rows[-1], path, try_it)
 
 
 def run_grade(options: argparse.Namespace) -> None:

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import argparse
 import json
-import os
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from unprompt.cli.options import add_json, add_settings, given_settings, settings_from
+from unprompt.cli.trainings import speaks
 from unprompt.progress import StepBars
 from unprompt.regression.config import MachineConfig, TrainConfig
 
@@ -66,7 +66,7 @@ def run(options: argparse.Namespace) -> None:
 
     with StepBars("image") as bars:
         result = train(options.dataset, options.out, config, machine, options.overwrite, bars.show, show)
-    if os.environ.get("RANK", "0") != "0":  # under `accelerate launch` one process speaks for all
+    if not speaks():
         return
     if options.json:
         numbers: dict[str, Any] = {

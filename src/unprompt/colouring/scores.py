@@ -10,6 +10,7 @@ import numpy as np
 from unprompt.colouring.examples import CHOICES, IGNORED
 from unprompt.colouring.painter import basics_of
 from unprompt.colouring.palette import PAPER, class_of
+from unprompt.ensemble import score_tables
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -18,7 +19,6 @@ if TYPE_CHECKING:
 
 SCORES = ("first", "second", "all", "unasked", "paper", "spilled")
 HALF = 0.5  # of a part's area that has to have the asked colour
-SAMPLES = 1000  # of the bootstrap
 
 
 def score_drawing(choices: Ints, right: Ints, areas: NDArray[np.floating], named: Ints) -> dict[str, float]:
@@ -63,23 +63,9 @@ def _share(areas: NDArray[np.floating], among: NDArray[np.bool_], those: NDArray
 
 def mean_scores(scores: Sequence[dict[str, float]]) -> dict[str, float]:
     """Means over the drawings to which a score applies; NaN where there is none."""
-    table = np.array([[one[name] for name in SCORES] for one in scores]).reshape(-1, len(SCORES))
-    counts = (~np.isnan(table)).sum(0)
-    means = np.nansum(table, 0) / np.where(counts, counts, np.nan)
-    return dict(zip(SCORES, means.tolist(), strict=True))
+    return score_tables.mean_scores(scores, SCORES)
 
 
 def intervals(scores: Sequence[dict[str, float]], seed: int = 0) -> dict[str, tuple[float, float]]:
     """95% bootstrap intervals of `mean_scores`, over drawings (Efron 1979)."""
-    random = np.random.default_rng(seed)
-    table = np.array([[one[name] for name in SCORES] for one in scores]).reshape(-1, len(SCORES))
-    found = {}
-    for column, name in enumerate(SCORES):
-        values = table[:, column][~np.isnan(table[:, column])]
-        if not len(values):
-            found[name] = (np.nan, np.nan)
-            continue
-        means = values[random.integers(len(values), size=(SAMPLES, len(values)))].mean(1)
-        low, high = np.quantile(means, (0.025, 0.975))
-        found[name] = (float(low), float(high))
-    return found
+    return score_tables.score_intervals(scores, SCORES, seed)

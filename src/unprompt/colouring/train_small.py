@@ -23,7 +23,7 @@ from unprompt import __version__
 from unprompt.colouring.examples import Heard, Seen
 from unprompt.colouring.material import Material, open_material, rows_of
 from unprompt.colouring.network import Inputs, Painter, loss_of
-from unprompt.colouring.network_config import PainterMachine, PainterTraining
+from unprompt.colouring.network_config import PainterTraining
 from unprompt.colouring.painter import choose, gather, settle
 from unprompt.colouring.painter_files import begin_painter, write_painter
 from unprompt.colouring.palette import CLASSES
@@ -34,6 +34,7 @@ from unprompt.learning.accelerator import device_of, open_accelerator, shared_fo
 from unprompt.learning.curves import OUTPUTS, Row
 from unprompt.learning.loop import Batch, Examples, Loop
 from unprompt.learning.parts import Part
+from unprompt.learning.schedule import TrainingMachine
 from unprompt.networks.checkpoints import sha256_of
 from unprompt.networks.minilm import PromptEncoder
 from unprompt.progress import Progress, silent
@@ -67,7 +68,7 @@ def train_painter(
     pairs: Pairs,
     out: Path,
     config: PainterTraining | None = None,
-    machine: PainterMachine | None = None,
+    machine: TrainingMachine | None = None,
     held_out: Pairs | None = None,
     overwrite: bool = False,
     about: Mapping[str, Any] | None = None,
@@ -80,7 +81,7 @@ def train_painter(
     CheckpointError where MiniLM is missing, RunError for a folder of something else and a loss that is not a
     number.
     """
-    config, machine = config or PainterTraining(), machine or PainterMachine()
+    config, machine = config or PainterTraining(), machine or TrainingMachine()
     accelerator = open_accelerator(machine.device)
     main = accelerator.is_main_process
     report = progress if main else silent

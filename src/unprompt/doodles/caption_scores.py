@@ -10,12 +10,12 @@ import numpy as np
 
 from unprompt.doodles.facts import SceneFacts, same_facts
 from unprompt.doodles.nouns import SOMETHING
+from unprompt.ensemble import score_tables
 
 if TYPE_CHECKING:
-    from numpy.typing import NDArray
+    pass
 
 SCORES = ("nouns", "counts", "relations", "exact")
-SAMPLES = 1000  # of the bootstrap
 
 
 def score_caption(said: SceneFacts, truth: SceneFacts) -> dict[str, float]:
@@ -40,31 +40,14 @@ def score_caption(said: SceneFacts, truth: SceneFacts) -> dict[str, float]:
     }
 
 
-def _table(scores: Sequence[dict[str, float]]) -> NDArray[np.float64]:
-    return np.array([[one[name] for name in SCORES] for one in scores]).reshape(-1, len(SCORES))
-
-
 def mean_scores(scores: Sequence[dict[str, float]]) -> dict[str, float]:
     """Means over the captions to which a score applies; NaN where there is none."""
-    table = _table(scores)
-    counts = (~np.isnan(table)).sum(0)
-    means = np.nansum(table, 0) / np.where(counts, counts, np.nan)
-    return dict(zip(SCORES, means.tolist(), strict=True))
+    return score_tables.mean_scores(scores, SCORES)
 
 
 def intervals(scores: Sequence[dict[str, float]], seed: int = 0) -> dict[str, tuple[float, float]]:
     """95% bootstrap intervals of `mean_scores`, over captions (Efron 1979)."""
-    random = np.random.default_rng(seed)
-    found = {}
-    for name, column in zip(SCORES, _table(scores).T, strict=True):
-        values = column[~np.isnan(column)]
-        if not len(values):
-            found[name] = (np.nan, np.nan)
-            continue
-        means = values[random.integers(len(values), size=(SAMPLES, len(values)))].mean(1)
-        low, high = np.quantile(means, (0.025, 0.975))
-        found[name] = (float(low), float(high))
-    return found
+    return score_tables.score_intervals(scores, SCORES, seed)
 
 
 def cider(said: Sequence[str], truth: Sequence[str]) -> float:

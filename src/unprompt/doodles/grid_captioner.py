@@ -19,6 +19,7 @@ from unprompt.doodles.facts import BESIDE, IN_THE_SKY, RELATIONS, Kind, SceneFac
 from unprompt.doodles.grid_config import GridConfig
 from unprompt.doodles.ink import picture_of
 from unprompt.networks.backbones import load, own_preprocess, pretrained_state
+from unprompt.networks.cnn_lstm_config import END, PAD, START
 from unprompt.networks.folding import fold_batch_norms
 from unprompt.networks.state_dicts import check_for_weights
 from unprompt.networks.weight_files import WeightsForm
@@ -31,7 +32,6 @@ if TYPE_CHECKING:
 FORM = WeightsForm(
     "grid captioner of drawings", "unprompt-doodle-grid", 1, "unprompt doodle train --model grid"
 )
-PAD, START, END = range(3)
 SPECIAL = ("<pad>", "<start>", "<end>")
 MOST_COUNT = 12
 LONGEST = 24  # tokens of a caption

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import math
-from dataclasses import asdict, dataclass
-from typing import Any
+from dataclasses import dataclass
 
 from unprompt.doodles.scenes_config import SceneConfig
 from unprompt.learning.cnn_lstm_config import CnnLstmTraining
@@ -65,10 +64,6 @@ class GridTraining(PixelScenes, Schedule):
     size: int = setting(160, "pixels a side that it sees", least=32)
     width: int = setting(256, "of the writer", least=8)
     layers: int = setting(1, "of the writer", least=1)
-
-    def as_dict(self) -> dict[str, Any]:
-        """The settings on which the result depends."""
-        return {name: value for name, value in asdict(self).items() if name != "save_minutes"}
 
 
 @dataclass(frozen=True)

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import math
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
 from unprompt.doodles.scenes_config import SceneConfig
 from unprompt.learning.schedule import Schedule
-from unprompt.settings import DEVICES, check_settings, setting
+from unprompt.settings import check_settings, setting
 
 
 @dataclass(frozen=True)
@@ -83,27 +82,7 @@ class GroupTraining(GroupSizes):
 
     def schedule(self, epochs: int, save_minutes: float) -> Schedule:
         """How one of the two networks learns."""
-        return Schedule(
-            epochs=epochs,
-            batch=self.batch,
-            learning_rate=self.learning_rate,
-            weight_decay=self.weight_decay,
-            seed=self.seed,
-            save_minutes=save_minutes,
-        )
-
-
-@dataclass(frozen=True)
-class GroupMachine:
-    """Settings of a training that decide how fast it is, not what comes out."""
-
-    device: str = setting("auto", DEVICES, metavar="DEVICE")
-    save_minutes: float = setting(
-        3.0, "minutes between two saves: what a kill can cost", least=0, below=math.inf
-    )
-
-    def __post_init__(self) -> None:
-        check_settings(self)
+        return Schedule.of(self, epochs=epochs, save_minutes=save_minutes)
 
 
 @dataclass(frozen=True)

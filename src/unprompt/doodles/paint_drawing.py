@@ -7,11 +7,10 @@ from __future__ import annotations
 
 import os
 import secrets
-from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, Protocol, TypeAlias
+from typing import TYPE_CHECKING, TypeAlias
 
 from unprompt.doodles.drawing import Drawing
 from unprompt.doodles.paint_config import MOST_VARIANTS, RANDOM, SEEDS, DoodlePaint
@@ -22,23 +21,10 @@ from unprompt.errors import CheckpointError, ConfigError, InputError
 if TYPE_CHECKING:
     from PIL import Image
 
+    from unprompt.doodles.captioners import Captioner
     from unprompt.doodles.name import Namer
 
 AnyDrawing: TypeAlias = "Drawing | str | os.PathLike[str]"
-
-
-class HasText(Protocol):
-    """A caption."""
-
-    @property
-    def text(self) -> str: ...
-
-
-class Captions(Protocol):
-    """What writes captions; see captioners.Captioner."""
-
-    def caption(self, drawings: Sequence[Drawing]) -> Sequence[HasText]:
-        """One for each drawing."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -91,7 +77,7 @@ class DoodlePainter:
     def __init__(
         self,
         config: DoodlePaint | None = None,
-        captioner: Captions | None = None,
+        captioner: Captioner | None = None,
         namer: Namer | None = None,
         painter: Painter | None = None,
     ) -> None:
@@ -112,7 +98,7 @@ class DoodlePainter:
             return None
 
     @cached_property
-    def captioner(self) -> Captions:
+    def captioner(self) -> Captioner:
         """What describes drawings. Raises CheckpointError where there is none."""
         from unprompt.doodles.captioners import GroupCaptioner, TemplateCaptioner
         from unprompt.doodles.name import Namer

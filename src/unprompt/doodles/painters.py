@@ -30,8 +30,8 @@ if TYPE_CHECKING:
     from PIL import Image
 
     from unprompt.diffusion.engine import Sd2Engine, Sd2Renderer
+    from unprompt.doodles.groups import Names
     from unprompt.doodles.pocket_scene import Told
-    from unprompt.doodles.spots import KnowsNames
 
 INSTALLED = ("stable-diffusion-1-5", "stable-diffusion-2")  # looked for where no model is named
 
@@ -70,7 +70,7 @@ class PocketPainter:
 
     name = POCKET
 
-    def __init__(self, namer: KnowsNames | None = None) -> None:
+    def __init__(self, namer: Names | None = None) -> None:
         """`namer`: tells which strokes are which thing, where there are several kinds."""
         self._namer = namer
 
@@ -250,7 +250,7 @@ def webui_fields(order: Order, seed: int) -> dict[str, Any]:
     return fields
 
 
-def open_painter(config: DoodlePaint, namer: KnowsNames | None = None) -> Painter:
+def open_painter(config: DoodlePaint, namer: Names | None = None) -> Painter:
     """The painter of the settings, loaded. Raises CheckpointError, ConfigError and RunError as painters do.
 
     `auto` is the web UI where an address is given, what has a folder where one is named, img2img where a

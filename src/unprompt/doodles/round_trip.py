@@ -23,10 +23,10 @@ from unprompt.errors import InputError
 from unprompt.progress import Progress, silent
 
 if TYPE_CHECKING:
+    from unprompt.doodles.captioners import Captioner
     from unprompt.doodles.drawing import Drawing
-    from unprompt.doodles.paint_drawing import Captions
+    from unprompt.doodles.groups import Names
     from unprompt.doodles.scenes import Scene
-    from unprompt.doodles.spots import KnowsNames
     from unprompt.pocket.draw import Stage
 
 SIZE = 256  # pixels of the pictures
@@ -67,7 +67,7 @@ def is_drawable(facts: SceneFacts) -> bool:
 
 
 def make_trip(
-    drawing: Drawing, truth: SceneFacts, captioner: Captions, namer: KnowsNames | None, seed: int = 0
+    drawing: Drawing, truth: SceneFacts, captioner: Captioner, namer: Names | None, seed: int = 0
 ) -> Trip:
     """One way round, from a drawing to what its picture shows."""
     caption = captioner.caption([drawing])[0].text
@@ -104,8 +104,8 @@ def _measured(stage: Stage, told: SceneFacts) -> SceneFacts:
 
 def grade_round_trip(
     scenes: Iterable[Scene],
-    captioner: Captions,
-    namer: KnowsNames | None = None,
+    captioner: Captioner,
+    namer: Names | None = None,
     progress: Progress = silent,
 ) -> RoundTrips:
     """Grade the way round of scenes of which the pocket world can draw everything; others are passed over.

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, NamedTuple, Protocol
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
@@ -12,6 +12,8 @@ from unprompt.doodles.facts import SceneFacts, read_places, same_facts
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
+
+    from unprompt.doodles.groups import Names
 
     Floats = NDArray[np.float64]
 
@@ -22,15 +24,6 @@ WITHIN = 0.9  # of a distance that does not count where one stroke's box lies in
 LEAST = 1e-6  # of a probability
 TRIED = 12  # ways to name the parts that are compared with what the caption says
 BEAM = 200  # ways that are kept while they are made
-
-
-class KnowsNames(Protocol):
-    """What names drawings: as `name.Namer`."""
-
-    @property
-    def words(self) -> tuple[str, ...]: ...
-
-    def probabilities(self, drawings: Sequence[Drawing]) -> NDArray[np.float32]: ...
 
 
 class Spot(NamedTuple):
@@ -46,7 +39,7 @@ class Spot(NamedTuple):
         return np.concatenate([low, high])
 
 
-def find_spots(drawing: Drawing, facts: SceneFacts, namer: KnowsNames | None = None) -> list[Spot]:
+def find_spots(drawing: Drawing, facts: SceneFacts, namer: Names | None = None) -> list[Spot]:
     """Where each thing of a caption's facts lies; [] where that cannot be told.
 
     Strokes are joined with the nearest ones until there are as many parts as the facts have things. Parts get

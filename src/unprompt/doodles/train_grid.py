@@ -14,18 +14,14 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
-from torch import Tensor, nn
-from torch.nn import functional
+from torch import Tensor
 
 from unprompt import __version__
 from unprompt.datasets.seeds import derive_seed
 from unprompt.doodles.drawing import Doodle
 from unprompt.doodles.grid_captioner import (
     BATCH,
-    END,
     FORM,
-    PAD,
-    START,
     Grid,
     Writer,
     find_tokens,
@@ -38,8 +34,9 @@ from unprompt.learning.accelerator import open_accelerator, shared_folder
 from unprompt.learning.curves import OUTPUTS
 from unprompt.learning.loop import Batch, Examples, Learnt, learn
 from unprompt.learning.parts import Part
-from unprompt.learning.train_cnn_lstm import train_cnn_lstm
+from unprompt.learning.train_cnn_lstm import Telling, padded, train_cnn_lstm
 from unprompt.networks.cnn_lstm import Eyes
+from unprompt.networks.cnn_lstm_config import END, START
 from unprompt.networks.devices import choose_device
 from unprompt.progress import Progress, silent
 from unprompt.storage.resumable import FolderKind, fingerprint, finish
@@ -75,7 +72,7 @@ def train_grid(
     scenes = list(compose_scenes(doodles, config.composed(config.seed), progress))
     plan = {
         "unprompt": __version__,
-        "config": config.as_dict(),
+        "config": config.deciding(),
         "scenes": fingerprint({"captions": [scene.caption for scene in scenes]}),
         "points": float(sum(scene.drawing.points.sum() for scene in scenes)),
     }
@@ -97,7 +94,7 @@ def train_grid(
 
         row = learn(
             accelerator,
-            [Part(_Writing(writer), network=writer)],
+            [Part(Telling(writer), network=writer)],
             Examples(np.arange(len(scenes)), inputs),
             config,
             out,
@@ -107,7 +104,7 @@ def train_grid(
         if accelerator.is_main_process:
             record = {
                 "unprompt": __version__,
-                "config": config.as_dict(),
+                "config": config.deciding(),
                 "seconds": row["seconds"],
                 "loss": row["loss"],
                 "drawings": len(doodles),
@@ -130,24 +127,7 @@ def _token_rows(scenes: Sequence[Scene], tokens: Sequence[str]) -> NDArray[np.in
     """(N, T): START, the facts as they are read from left to right, END, then PAD."""
     number = {token: at for at, token in enumerate(tokens)}
     rows = [[START, *(number[token] for token in write_tokens(scene.read())), END] for scene in scenes]
-    found = np.full((len(rows), max(map(len, rows))), PAD, np.int64)
-    for at, row in zip(found, rows, strict=True):
-        at[: len(row)] = row
-    return found
-
-
-class _Writing(nn.Module):  # type: ignore[misc]
-    """The objective: the next token's cross entropy."""
-
-    def __init__(self, network: Writer) -> None:
-        super().__init__()
-        self.network = network
-
-    def forward(self, places: Tensor, tokens: Tensor) -> tuple[Tensor, dict[str, Tensor]]:
-        """Loss, and its sum over the batch."""
-        logits = self.network(places, tokens[:, :-1])
-        loss = functional.cross_entropy(logits.flatten(0, 1), tokens[:, 1:].flatten(), ignore_index=PAD)
-        return loss, {"loss": loss.detach() * len(tokens)}
+    return padded(rows)
 
 
 def train_lstm(

@@ -25,7 +25,7 @@ from unprompt import __version__
 from unprompt.datasets.seeds import derive_seed
 from unprompt.doodles.captioners import FORM
 from unprompt.doodles.drawing import Doodle, Drawing
-from unprompt.doodles.group_config import GroupConfig, GroupMachine, GroupTraining
+from unprompt.doodles.group_config import GroupConfig, GroupTraining
 from unprompt.doodles.group_network import GroupNetwork, Told
 from unprompt.doodles.groups import Group, Names, gather, group_strokes, take, tell_groups
 from unprompt.doodles.scenes import Scene, compose_scenes
@@ -35,6 +35,7 @@ from unprompt.learning.accelerator import device_of, open_accelerator, shared_fo
 from unprompt.learning.curves import Row
 from unprompt.learning.loop import Batch, Examples, Loop
 from unprompt.learning.parts import Part
+from unprompt.learning.schedule import TrainingMachine
 from unprompt.progress import Progress, silent
 from unprompt.storage.resumable import FolderKind, fingerprint, finish
 
@@ -74,7 +75,7 @@ def train_groups(
     namer: Names,
     out: Path,
     config: GroupTraining | None = None,
-    machine: GroupMachine | None = None,
+    machine: TrainingMachine | None = None,
     overwrite: bool = False,
     about: Mapping[str, Any] | None = None,
     progress: Progress = silent,
@@ -84,7 +85,7 @@ def train_groups(
     `about`: whence both are, for the record. Raises InputError for drawings without words or of words that
     the namer does not know, RunError for a folder of something else.
     """
-    config, machine = config or GroupTraining(), machine or GroupMachine()
+    config, machine = config or GroupTraining(), machine or TrainingMachine()
     unknown = {doodle.word for doodle in doodles if doodle.word} - set(namer.words)
     if unknown:
         raise InputError(

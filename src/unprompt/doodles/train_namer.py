@@ -10,6 +10,7 @@ Killed at any moment, a training goes on from its last save and ends with the sa
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -25,7 +26,7 @@ from unprompt.datasets.seeds import derive_seed
 from unprompt.doodles.drawing import Doodle
 from unprompt.doodles.ink import small_ink
 from unprompt.doodles.name import Namer, hits, labels_of
-from unprompt.doodles.namer_config import NamerConfig, NamerMachine, NamerTraining
+from unprompt.doodles.namer_config import NamerConfig, NamerTraining
 from unprompt.doodles.namer_files import read_namer, write_namer
 from unprompt.doodles.namer_network import build
 from unprompt.doodles.warps import begin, fit, lay_out, warp
@@ -34,6 +35,7 @@ from unprompt.learning.accelerator import device_of, open_accelerator, shared_fo
 from unprompt.learning.curves import OUTPUTS, Row
 from unprompt.learning.loop import Batch, Examples, Loop
 from unprompt.learning.parts import Part
+from unprompt.learning.schedule import TrainingMachine
 from unprompt.networks.weight_files import check_same_network
 from unprompt.progress import Progress, silent
 from unprompt.storage.resumable import FolderKind, fingerprint, finish
@@ -66,7 +68,7 @@ def train_namer(
     doodles: Sequence[Doodle],
     out: Path,
     config: NamerTraining | None = None,
-    machine: NamerMachine | None = None,
+    machine: TrainingMachine | None = None,
     more: Sequence[Doodle] = (),
     held_out: Sequence[Doodle] = (),
     overwrite: bool = False,
@@ -80,7 +82,7 @@ def train_namer(
     record. Raises InputError for drawings without words, ConfigError for a teacher or weights of other words
     or sizes, CheckpointError for files that are none.
     """
-    config, machine = config or NamerTraining(), machine or NamerMachine()
+    config, machine = config or NamerTraining(), machine or TrainingMachine()
     taught = read_namer(config.teacher) if config.teacher else None
     begun = read_namer(config.weights) if config.weights else None
     known = next((given[0].words for given in (taught, begun) if given), None)
@@ -153,9 +155,12 @@ def train_namer(
     return NamerLearnt(out, loop.rows, resumed, loop.seconds, len(everything))
 
 
-def _digest(network: nn.Module) -> float:
-    """A number that other weights have not."""
-    return float(sum(tensor.double().abs().sum() for tensor in network.state_dict().values()))
+def _digest(network: nn.Module) -> str:
+    """The sha256 of the weights, wherever they were read from."""
+    from safetensors.torch import save
+
+    state = {name: tensor.contiguous() for name, tensor in network.state_dict().items()}
+    return hashlib.sha256(save(state)).hexdigest()
 
 
 class _Naming(nn.Module):  # type: ignore[misc]

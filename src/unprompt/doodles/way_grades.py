@@ -6,8 +6,6 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
-
 from unprompt.doodles.drawing import Doodle
 from unprompt.doodles.follow import FollowGrade, grade_following
 from unprompt.doodles.name import found_among, labels_of
@@ -15,17 +13,16 @@ from unprompt.doodles.paint_config import FOLLOW, POCKET, DoodlePaint
 from unprompt.doodles.paint_drawing import DoodlePainter
 from unprompt.doodles.pocket_scene import drawable_words
 from unprompt.doodles.round_trip import SIZE, RoundTrips, grade_round_trip
-from unprompt.doodles.scenes import compose_scenes
+from unprompt.doodles.scenes import Scene, compose_scenes
 from unprompt.doodles.scenes_config import ANY, SceneConfig
 from unprompt.doodles.wording import prompt_of
+from unprompt.ensemble.score import bootstrap_interval
 from unprompt.errors import InputError
 from unprompt.progress import Progress, silent
 
 if TYPE_CHECKING:
+    from unprompt.doodles.captioners import Captioner
     from unprompt.doodles.groups import Names
-    from unprompt.doodles.paint_drawing import Captions
-
-TIMES = 2000  # bootstrap samples
 
 
 @dataclass(frozen=True)
@@ -64,7 +61,7 @@ class WayGrades:
 def grade_way(
     doodles: Sequence[Doodle],
     namer: Names,
-    captioner: Captions,
+    captioner: Captioner,
     trips: int = 100,
     pictures: int = 40,
     seed: int = 1,
@@ -86,7 +83,7 @@ def grade_way(
     return WayGrades(len(doodles), _names(doodles, namer, seed), went, followed)
 
 
-def _compose(drawn: Sequence[Doodle], count: int, seed: int, progress: Progress) -> list[Any]:
+def _compose(drawn: Sequence[Doodle], count: int, seed: int, progress: Progress) -> list[Scene]:
     try:
         return list(compose_scenes(drawn, SceneConfig(count, seed, ANY), progress))
     except InputError:  # too few kinds of drawings to compose scenes of
@@ -96,16 +93,13 @@ def _compose(drawn: Sequence[Doodle], count: int, seed: int, progress: Progress)
 def _names(doodles: Sequence[Doodle], namer: Names, seed: int) -> dict[str, Share]:
     labels = labels_of(doodles, namer.words)
     found = namer.probabilities([one.drawing for one in doodles])
-    random = np.random.default_rng(seed)
-    rows = random.integers(len(labels), size=(TIMES, len(labels)))
-    shares = {}
-    for name, right in found_among(found, labels).items():
-        low, high = np.quantile(right[rows].mean(1), (0.025, 0.975))
-        shares[name] = Share(float(right.mean()), float(low), float(high))
-    return shares
+    return {
+        name: Share(float(right.mean()), *bootstrap_interval(right.astype(float), seed=seed))
+        for name, right in found_among(found, labels).items()
+    }
 
 
-def _follow(scenes: Sequence[Any], progress: Progress) -> dict[str, FollowGrade]:
+def _follow(scenes: Sequence[Scene], progress: Progress) -> dict[str, FollowGrade]:
     """How pictures of scenes, with true captions, follow their drawings, by how closely they were to."""
     if len(scenes) < 2:
         return {}

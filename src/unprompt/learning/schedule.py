@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import math
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, fields
 from typing import Any
 
-from unprompt.settings import check_settings, setting
+from unprompt.settings import DEVICES, check_settings, setting
 
 
 @dataclass(frozen=True)
@@ -27,6 +27,12 @@ class Schedule:
     def __post_init__(self) -> None:
         check_settings(self)
 
+    @classmethod
+    def of(cls, settings: Any, **others: Any) -> Schedule:
+        """The schedule that the settings of a training have, by the names here; `others` go before them."""
+        names = (item.name for item in fields(cls))
+        return cls(**{name: getattr(settings, name) for name in names if hasattr(settings, name)} | others)
+
     def deciding(self) -> dict[str, Any]:
         """The settings on which the result depends."""
         return {name: value for name, value in asdict(self).items() if name != "save_minutes"}
@@ -34,6 +40,19 @@ class Schedule:
     def share(self, step: int, steps: int) -> float:
         """The share of the peak learning rate in step 0 … steps - 1."""
         return learning_rate_share(step, steps, self.warmup)
+
+
+@dataclass(frozen=True)
+class TrainingMachine:
+    """Settings of a training that decide how fast it is, not what comes out."""
+
+    device: str = setting("auto", DEVICES, metavar="DEVICE")
+    save_minutes: float = setting(
+        3.0, "minutes between two saves: what a kill can cost", least=0, below=math.inf
+    )
+
+    def __post_init__(self) -> None:
+        check_settings(self)
 
 
 @dataclass(frozen=True)

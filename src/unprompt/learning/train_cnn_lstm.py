@@ -138,21 +138,27 @@ def word_rows(captions: Sequence[str], vocabulary: Sequence[str]) -> NDArray[np.
         [START, *(numbers.get(word, UNKNOWN) for word in split_words(caption)[:LONGEST]), END]
         for caption in captions
     ]
+    return padded(rows)
+
+
+def padded(rows: Sequence[Sequence[int]]) -> NDArray[np.int64]:
+    """N rows of numbers -> (N, T), PAD behind the shorter ones."""
     found = np.full((len(rows), max(map(len, rows))), PAD, np.int64)
-    for row, words in zip(found, rows, strict=True):
-        row[: len(words)] = words
+    for row, numbers in zip(found, rows, strict=True):
+        row[: len(numbers)] = numbers
     return found
 
 
 class Telling(nn.Module):  # type: ignore[misc]
     """The captioner's objective: the next word's cross entropy, mean over all words of the batch."""
 
-    def __init__(self, network: CnnLstm) -> None:
+    def __init__(self, network: nn.Module) -> None:
+        """`network`: what was seen (B, …) and words so far (B, T) -> logits of the next (B, T, V)."""
         super().__init__()
         self.network = network
 
     def forward(self, features: Tensor, words: Tensor) -> tuple[Tensor, dict[str, Tensor]]:
-        """(B, d) and (B, T) -> loss, and its sum over the batch."""
+        """(B, …) and (B, T) -> loss, and its sum over the batch."""
         logits = self.network(features, words[:, :-1])
         loss = nn.functional.cross_entropy(logits.flatten(0, 1), words[:, 1:].flatten(), ignore_index=PAD)
         return loss, {"loss": loss.detach() * len(words)}

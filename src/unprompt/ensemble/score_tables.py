@@ -1,0 +1,42 @@
+"""Several scores of many things, where not each score applies to each thing: means, and how sure they are."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+SAMPLES = 1000  # of the bootstrap
+
+
+def mean_scores(scores: Sequence[Mapping[str, float]], names: Sequence[str]) -> dict[str, float]:
+    """Means over the things to which a score applies; NaN where there is none."""
+    table = _table(scores, names)
+    counts = (~np.isnan(table)).sum(0)
+    means = np.nansum(table, 0) / np.where(counts, counts, np.nan)
+    return dict(zip(names, means.tolist(), strict=True))
+
+
+def score_intervals(
+    scores: Sequence[Mapping[str, float]], names: Sequence[str], seed: int = 0
+) -> dict[str, tuple[float, float]]:
+    """95% bootstrap intervals of `mean_scores`, over things (Efron 1979)."""
+    random = np.random.default_rng(seed)
+    found = {}
+    for name, column in zip(names, _table(scores, names).T, strict=True):
+        values = column[~np.isnan(column)]
+        if not len(values):
+            found[name] = (np.nan, np.nan)
+            continue
+        means = values[random.integers(len(values), size=(SAMPLES, len(values)))].mean(1)
+        low, high = np.quantile(means, (0.025, 0.975))
+        found[name] = (float(low), float(high))
+    return found
+
+
+def _table(scores: Sequence[Mapping[str, float]], names: Sequence[str]) -> NDArray[np.float64]:
+    return np.array([[one[name] for name in names] for one in scores]).reshape(-1, len(names))
