@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from unprompt.doodles.wording import STYLES, content_of, negative_prompt_of, prompt_of
@@ -82,6 +82,8 @@ def test_whatever_leads_in_the_content_is_kept_whole(lead_in: str, content: str,
     assert prompt_of(caption) == f"A photo of {content}"
 
 
+@example(["of", "drawing", "of", "drawing"])
+@example(["of", "a"])
 @settings(max_examples=60, deadline=None)
 @given(st.lists(st.sampled_from([*" ".join(CAPTIONS).split(), "of", "a", "drawing"]), min_size=1, max_size=9))
 def test_any_words_give_one_space_one_of_one_article_and_the_same_again(words: list[str]) -> None:

@@ -89,12 +89,15 @@ def content_of(caption: str) -> str:
     "This is a black and white drawing of  two cats." -> "two cats". An article or number that began the
     sentence is no longer its first word, and loses its capital; a single word has an article.
     """
-    text = " ".join(caption.split()).strip(' .,;:!?"“”')
-    while found := _LEAD_IN.match(text) or _POINTING.match(text):
-        text = text[found.end() :].strip(" .,;:")
-    text = _TWICE.sub("", text)
-    while _LOOSE_ENDS.search(text):
-        text = _LOOSE_ENDS.sub("", text)
+    text = " ".join(caption.split())
+    before: str | None = None
+    while text != before:  # what one step takes off may lay bare what another does
+        before = text
+        text = text.strip(' .,;:!?"“”')
+        if found := _LEAD_IN.match(text) or _POINTING.match(text):
+            text = text[found.end() :]
+        else:
+            text = _LOOSE_ENDS.sub("", _TWICE.sub("", text))
     text = _FIRST_WORD.sub(lambda found: found[0].lower(), text)
     if _ONE_WORD.fullmatch(text) and text not in NEVER_COUNTED:
         return one_of(text)
