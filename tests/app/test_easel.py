@@ -115,3 +115,18 @@ def test_another_picture_is_coloured_from_its_first_variant() -> None:
     easel.put(replace(UPLOAD, name="other.png"))
     assert (easel.seed, easel.chosen, easel.words) == (0, 0, "a red box")
     assert easel_of(session) is easel
+
+
+def test_what_was_coloured_before_is_shown_as_it_was_ordered() -> None:
+    easel = easel_of({})
+    easel.put(UPLOAD, " a red  box ")
+    easel.change("crayons", "8")
+    easel.change("bridge", False)
+    easel.begin_anew(4)
+    first = easel.show(UPLOAD, easel.order)
+    assert first.order == Order(UPLOAD.digest, "a red box", "8", False, 4)
+    easel.change("variants", 3)
+    easel.change("words", "a blue box")
+    assert (easel.order.words, easel.order.seed) == ("a blue box", 0)
+    easel.go_back(first)
+    assert (easel.order, easel.variants) == (first.order, 1)

@@ -6,14 +6,14 @@ from collections.abc import Callable, Sequence
 from concurrent.futures import Future, wait
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import streamlit as st
 from PIL import Image
 
 from unprompt.app.canvas import Canvas, lines_of, picture_of, svg_of
 from unprompt.app.easel import easel_of
-from unprompt.app.held import Held, hold
+from unprompt.app.held_widgets import held, take
 from unprompt.app.looks import empty, head, label, note, plain, trouble
 from unprompt.app.settings import current_settings
 from unprompt.app.sketchbook import MOST_WORDS, Painting, Sketchbook, Wish, sketchbook_of
@@ -42,7 +42,6 @@ SENT = 1200  # pixels of what goes to the page Colour by words
 STEP = 0.2  # seconds within which a click is noticed while something is painted
 VARIANTS = (1, 2, 3, 4)
 PAINTED, WRONG = "doodle-painted", "doodle-wrong"  # what is painted now, and what went wrong
-HELD = "doodle-held"  # widgets by their names
 
 
 @st.cache_resource(show_spinner=False)
@@ -225,18 +224,6 @@ def say(book: Sketchbook, steps: Steps) -> None:
         on_change=take,
         args=(prompt, book.write_prompt),
     )
-
-
-def held(name: str, value: object) -> Held:
-    """The widget of a name that is to show a value."""
-    return hold(st.session_state.setdefault(HELD, {}), name, value)
-
-
-def take(widget: Held, use: Callable[[Any], None]) -> None:
-    """Use what a visitor changed a widget to."""
-    value = st.session_state[widget.key]
-    if value is not None and widget.is_news(value):
-        use(value)
 
 
 def choose(book: Sketchbook, steps: Steps) -> None:

@@ -79,13 +79,17 @@ class Work:
 
 @dataclass
 class Easel:
-    """`upload` and `words`: what is coloured now. `seed`: of the first variant; `chosen`: which is shown.
+    """`upload`, `words` and the settings below: what is coloured now. `seed`: of the first of the `variants`;
+    `chosen`: which is shown.
 
     `works`: by their orders' keys, the oldest first. `last_tap`: the number of the last that was taken in.
     """
 
     upload: Upload | None = None
     words: str = ""
+    crayons: str = "any"
+    variants: int = 1
+    bridge: bool = True
     seed: int = 0
     chosen: int = 0
     works: dict[str, Work] = field(default_factory=dict)
@@ -97,6 +101,24 @@ class Easel:
         self.begin_anew()
         if words is not None:
             self.words = words
+
+    @property
+    def order(self) -> Order:
+        """Of the first variant, of the picture that is there."""
+        assert self.upload is not None
+        words = " ".join(self.words.split())
+        return Order(self.upload.digest, words, self.crayons, self.bridge, self.seed)
+
+    def change(self, setting: str, value: object) -> None:
+        """Another value of `words`, `crayons`, `variants` or `bridge`."""
+        setattr(self, setting, value)
+        self.begin_anew()
+
+    def go_back(self, work: Work) -> None:
+        """Show an earlier work again, as it was ordered."""
+        self.put(work.upload, work.order.words)
+        self.crayons, self.bridge, self.variants = work.order.crayons, work.order.bridge, 1
+        self.begin_anew(work.order.seed)
 
     def begin_anew(self, seed: int = 0) -> None:
         """Show the first variant, which has this seed."""

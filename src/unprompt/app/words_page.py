@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 import streamlit as st
 
 from unprompt.app.easel import Easel, Order, Taps, Work, easel_of
+from unprompt.app.held_widgets import held, take
 from unprompt.app.looks import empty, head, label, note, plain, trouble
 from unprompt.app.settings import current_settings
 from unprompt.app.thumbs import thumbs, url_of
@@ -36,7 +37,6 @@ LOOKED_AT, COLOURED = 8, 200  # drawings and their colours that the server keeps
 MOST_WORDS = 500  # characters
 VARIANTS = (1, 2, 3, 4)
 BOXES = {"any": "Any colour", "8": "8 crayons", "16": "16 crayons"}
-SETTINGS = {"words-box": "any", "words-variants": 1, "words-bridge": True}
 FIRST = "red"  # crayon
 FILES = {
     "PNG": ("png", "image/png"),
@@ -120,13 +120,14 @@ def show() -> None:
     say(easel, easel.upload)
     left, right = st.columns([3, 2], gap="medium")
     with right:
-        order, variants = choose(easel, easel.upload)
+        choose(easel)
+    order = easel.order
     with left, st.spinner("Colouring."):
         try:
             _looked_at(order.digest, order.bridge, easel.upload)
             shown = easel.show(easel.upload, replace(order, seed=order.seed + easel.chosen))
             painted = painted_of(shown)
-            others = _variants(easel, easel.upload, order, variants)
+            others = _variants(easel, easel.upload, order)
             shown.small = _small(shown.order, shown.taps, shown)
         except UnreadableImageError as error:
             st.warning(f"**{plain(easel.upload.name)}** cannot be used: {plain(str(error))}.")
@@ -137,7 +138,7 @@ def show() -> None:
     with left:
         tap(shown, painted)
     with right:
-        if variants > 1:
+        if others:
             label("Choose one")
             thumbs("words-pick-variants", others, _take_variant, easel.chosen)
         tell(shown, painted)
@@ -163,7 +164,7 @@ def pick(easel: Easel) -> None:
         name = st.session_state["words-sample"]
         if name:
             st.session_state["words-wanted"] = name
-            st.session_state["words-text"] = SAMPLES[name].words[0]
+            easel.words = SAMPLES[name].words[0]
 
     st.file_uploader(
         "Line art",
@@ -189,50 +190,43 @@ def pick(easel: Easel) -> None:
 
 def say(easel: Easel, upload: Upload) -> None:
     """The words, and examples of them."""
-    st.session_state.setdefault("words-text", easel.words)
-
-    def take(example: str) -> None:
-        st.session_state["words-text"] = example
-        easel.begin_anew()
-
     with st.container(horizontal=True, vertical_alignment="bottom", key="words-saying"):
-        words = st.text_input(
-            "What shall have which colour?",
-            key="words-text",
-            max_chars=MOST_WORDS,
-            placeholder=EXAMPLES[0],
-            on_change=easel.begin_anew,
-        )
+        words = held("words-text", easel.words)
+        st.text_input(
+            "What shall have which colour?", words.first, MOST_WORDS, words.key, placeholder=EXAMPLES[0],
+            on_change=take, args=(words, partial(easel.change, "words")),
+        )  # fmt: skip
         st.button("Colour", type="primary", icon=":material/palette:", key="words-go")
-    easel.words = " ".join(words.split())
     with st.container(horizontal=True, vertical_alignment="center", key="words-examples"):
         for number, example in enumerate(_examples(upload)):
-            st.button(example, key=f"words-example-{number}", type="tertiary", on_click=take, args=(example,))
+            st.button(
+                example, key=f"words-example-{number}", type="tertiary", on_click=easel.change,
+                args=("words", example),
+            )  # fmt: skip
 
 
-def choose(easel: Easel, upload: Upload) -> tuple[Order, int]:
-    """The settings: what to colour with, and how many variants. The order is the first variant's."""
-    for key, value in SETTINGS.items():
-        st.session_state.setdefault(key, value)
+def choose(easel: Easel) -> None:
+    """The settings: what to colour with, and how many variants."""
     with st.container(horizontal=True, vertical_alignment="bottom", key="words-settings"):
-        crayons = st.segmented_control(
-            "Crayons", list(BOXES), required=True, format_func=BOXES.__getitem__, key="words-box",
-            on_change=easel.begin_anew,
+        crayons = held("words-box", easel.crayons)
+        st.segmented_control(
+            "Crayons", list(BOXES), default=crayons.first, required=True, format_func=BOXES.__getitem__,
+            key=crayons.key, on_change=take, args=(crayons, partial(easel.change, "crayons")),
         )  # fmt: skip
-        variants = st.segmented_control(
-            "Variants", VARIANTS, required=True, key="words-variants", on_change=easel.begin_anew
-        )
-        bridge = st.toggle(
-            "Close gaps", key="words-bridge", help="So that colour does not run out between lines.",
-            on_change=easel.begin_anew,
+        variants = held("words-variants", easel.variants)
+        st.segmented_control(
+            "Variants", VARIANTS, default=variants.first, required=True, key=variants.key,
+            on_change=take, args=(variants, partial(easel.change, "variants")),
         )  # fmt: skip
-
-        count = variants or 1
+        bridge = held("words-bridge", easel.bridge)
+        st.toggle(
+            "Close gaps", bridge.first, bridge.key, "So that colour does not run out between lines.",
+            on_change=take, args=(bridge, partial(easel.change, "bridge")),
+        )  # fmt: skip
         st.button(
             "Other colours", key="words-vary", icon=":material/shuffle:", on_click=easel.begin_anew,
-            args=(easel.seed + count,), help="For what the words say nothing about.",
+            args=(easel.seed + easel.variants,), help="For what the words say nothing about.",
         )  # fmt: skip
-    return Order(upload.digest, easel.words, crayons or "any", bridge, easel.seed), count
 
 
 def _examples(upload: Upload) -> tuple[str, ...]:
@@ -241,11 +235,11 @@ def _examples(upload: Upload) -> tuple[str, ...]:
     return sample.words if sample else EXAMPLES
 
 
-def _variants(easel: Easel, upload: Upload, order: Order, count: int) -> list[tuple[str, str]]:
+def _variants(easel: Easel, upload: Upload, order: Order) -> list[tuple[str, str]]:
     """Small pictures of the seeds that follow each other, and what they are called; none of one alone."""
-    if count == 1:
+    if easel.variants == 1:
         return []
-    orders = [replace(order, seed=order.seed + number) for number in range(count)]
+    orders = [replace(order, seed=order.seed + number) for number in range(easel.variants)]
     works = [easel.works.get(one.key) or Work(upload, one) for one in orders]
     return [(_small(work.order, work.taps, work), f"variant {n}") for n, work in enumerate(works, start=1)]
 
@@ -258,13 +252,7 @@ def _take_work(number: int) -> None:
     easel = easel_of(st.session_state)
     works = list(reversed(easel.works.values()))
     if number < len(works):
-        work = works[number]
-        easel.put(work.upload, work.order.words)
-        easel.begin_anew(work.order.seed)
-        st.session_state["words-text"] = work.order.words
-        st.session_state["words-box"] = work.order.crayons
-        st.session_state["words-bridge"] = work.order.bridge
-        st.session_state["words-variants"] = 1
+        easel.go_back(works[number])
 
 
 def tap(work: Work, painted: Painted) -> None:

@@ -1,0 +1,24 @@
+"""Held widgets (held.py) of a visitor's session."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import streamlit as st
+
+from unprompt.app.held import Held, hold
+
+HELD = "held"  # in the session: widgets by their names
+
+
+def held(name: str, value: object) -> Held:
+    """The widget of a name that is to show a value."""
+    return hold(st.session_state.setdefault(HELD, {}), name, value)
+
+
+def take(widget: Held, use: Callable[[Any], None]) -> None:
+    """Use what a visitor changed a widget to."""
+    value = st.session_state[widget.key]
+    if value is not None and widget.is_news(value):
+        use(value)
