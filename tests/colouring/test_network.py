@@ -9,6 +9,7 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from skimage.color import deltaE_ciede2000, rgb2lab
 
 from tests.colouring.small_world import TINY, LetterEncoder, tiny_painter, two_boxes
 from unprompt.colouring.examples import CHOICES, IGNORED, Seen, hear, see, targets_of
@@ -19,7 +20,7 @@ from unprompt.colouring.painter import ALONE, choose, gather, settle
 from unprompt.colouring.painter_files import read_painter, write_painter
 from unprompt.colouring.palette import USUAL
 from unprompt.colouring.regions import find_regions
-from unprompt.colouring.scores import intervals, mean_scores, score_drawing
+from unprompt.colouring.scores import SHARES, difference_of, intervals, mean_scores, score_drawing
 from unprompt.errors import CheckpointError
 from unprompt.pocket.closing import NOTHING
 
@@ -99,19 +100,30 @@ def test_each_named_colour_finds_a_place_where_there_is_one() -> None:
     def settled(*rows: list[float]) -> list[int]:
         logits = np.full((len(rows), CHOICES + 2), -50.0)
         logits[:, [0, CHOICES, CHOICES + 1]] = rows
-        return settle(logits).tolist()
+        return settle(logits, np.ones(len(rows))).tolist()
 
     one, two = CHOICES, CHOICES + 1
     # The second colour goes where least is given up for it, and to what gives up hardly more.
-    assert settled([9, 0, 0], [0, 5, 1], [0, 5, 4], [0, 5, 3.5]) == [0, one, two, two]
+    assert settled([9, 0, 0], [0, 9, 5], [0, 9, 8], [0, 9, 7.5]) == [0, one, two, two]
     # Not to the only region of the first, and where there is no other to paper.
-    assert settled([9, 0, 3], [0, 5, 4]) == [two, one]
-    assert settled([0, 5, 4]) == [one]
+    assert settled([9, 0, 3], [0, 9, 8]) == [two, one]
+    assert settled([0, 9, 8]) == [one]
     # What has its place keeps it.
-    assert settled([0, 5, 4], [0, 1, 2]) == [one, two]
+    assert settled([0, 9, 8], [0, 4, 6]) == [one, two]
     # All would be taken: the one that gives up most stays.
-    assert settled([9, 0, 0], [0, 5, 4.9], [0, 5, 4.5]) == [0, two, one]
-    assert settle(np.zeros((0, CHOICES))).tolist() == []
+    assert settled([9, 0, 0], [0, 9, 8.9], [0, 9, 8.5]) == [0, two, one]
+
+
+def test_a_word_has_its_likeliest_regions_until_they_are_as_large_as_expected() -> None:
+    likely = np.array([0.9, 0.55, 0.55, 0.0001])
+    logits = np.full((4, CHOICES + 1), -50.0)
+    logits[:, 8], logits[:, CHOICES] = np.log(1 - likely), np.log(likely)
+    # 0.9 x 10 of 0.9 x 10 + 0.55 x 2: the largest has more than COVERED of it, and no other is needed.
+    assert settle(logits, np.array([10, 1, 1, 1])).tolist() == [CHOICES, 8, 8, 8]
+    # 0.9 of 0.9 + 0.55 x 20: one of the large ones is needed, and the second, to reach COVERED.
+    assert settle(logits, np.array([1, 10, 10, 1])).tolist() == [CHOICES, CHOICES, CHOICES, 8]
+    assert settle(logits, np.array([1, 10, 1, 1])).tolist() == [CHOICES, CHOICES, 8, 8]
+    assert settle(np.zeros((0, CHOICES)), np.zeros(0)).tolist() == []
 
 
 def test_right_choices_are_the_named_colour_the_usual_one_or_paper() -> None:
@@ -144,7 +156,7 @@ def test_a_network_learns_which_box_is_which() -> None:
         optimizer.zero_grad()
         loss.backward()
         optimizer.step()
-    assert float(loss) < 0.1
+    assert loss.item() < 0.1
     assert (network(inputs).argmax(2) == targets).all()
 
 
@@ -168,8 +180,9 @@ def test_weights_on_disk_come_back_and_damage_is_told(tmp_path: Path) -> None:
 def test_scores_by_hand() -> None:
     right = np.array([0, CHOICES, CHOICES + 1, 8, 8, IGNORED])
     areas = np.array([0.5, 0.2, 0.1, 0.05, 0.05, 0.1])
-    named = np.array([4, 8])  # red and blue; USUAL[7] is red too
+    mentions = find_mentions("#e50000 and #0343df")  # red and blue; USUAL[7] is red too
     made = np.array([0, CHOICES, CHOICES, 8, 18, 0])
+    named = np.array([mention.colour.basic for mention in mentions])
     scores = score_drawing(made, right, areas, named)
     assert scores["first"] == 1
     assert scores["second"] == 0
@@ -177,12 +190,18 @@ def test_scores_by_hand() -> None:
     assert scores["unasked"] == pytest.approx(0.5)
     assert scores["paper"] == 1
     assert scores["spilled"] == pytest.approx(0.5)  # USUAL[17] is blue, which is named
+    # A third of what was asked for is red and not blue. CIEDE2000 of the two from skimage, of 0 … 1.
+    red_and_blue = np.array([[[0xE5, 0, 0]], [[0x03, 0x43, 0xDF]]]) / 255
+    far = deltaE_ciede2000(*rgb2lab(red_and_blue))
+    assert difference_of(made, right, areas, mentions) == pytest.approx(float(far[0]) / 3, rel=1e-3)
+    assert difference_of(right, right, areas, mentions) == 0
     nothing = score_drawing(np.zeros(1, int), np.zeros(1, int), np.ones(1), np.zeros(0, int))
-    assert np.isnan([nothing[name] for name in ("first", "second", "all", "unasked", "spilled")]).all()
-    means = mean_scores([scores, nothing])
+    assert np.isnan([nothing[name] for name in SHARES if name != "paper"]).all()
+    assert np.isnan(difference_of(np.zeros(1, int), np.zeros(1, int), np.ones(1), ()))
+    means = mean_scores([scores, nothing], SHARES)
     assert means["first"] == 1
     assert means["paper"] == 1
-    low, high = intervals([scores] * 20)["unasked"]
+    low, high = intervals([{**scores, "difference": 1.0}] * 20)["unasked"]
     assert low == pytest.approx(0.5) == high
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from dataclasses import replace
 from pathlib import Path
 
@@ -114,5 +115,11 @@ def test_the_command_trains_and_grades(
     assert scores["flood"]["all"]["triples"] == 6
     assert scores["painter"]["all"]["paper"]["mean"] is not None
     assert page.read_text().count("<figure>") == 6 * 6
+    # Two sets: together, and each by itself.
+    other = shutil.copytree(folder, tmp_path / "other")
+    assert not main(["colour", "grade", folder, str(other), "--weights", path, "--most", "2", "--json"])
+    scores = json.loads(capsys.readouterr().out)["painter"]
+    assert scores["all"]["triples"] == 4
+    assert scores["in other"] == {**scores[f"in {Path(folder).name}"], "triples": 2}
     assert main(["colour", "train", folder, "--out", str(tmp_path / "x"), "--steps", "3"])
     assert "--steps belongs to --engine instruct" in capsys.readouterr().err

@@ -52,6 +52,7 @@ DATA_EXAMPLE = """\
 """
 GRADE_EXAMPLE = """\
   unprompt colour grade HELD
+  unprompt colour grade KNOWN_WORDINGS OTHER_WORDINGS OTHER_FAMILY
   unprompt colour grade HELD --weights RUN/painter.safetensors --out grade.html
 """
 TRAIN_EXAMPLE = """\
@@ -148,7 +149,13 @@ def _add_data(actions: Any) -> None:
 def _add_grade(actions: Any) -> None:
     parser = declare(actions, "grade", "score a painter on triples, beside simple ways to colour")
     complete(parser, run_grade, GRADE_EXAMPLE)
-    parser.add_argument("triples", type=Path, metavar="TRIPLES", help="triples of `unprompt colour data`")
+    parser.add_argument(
+        "triples",
+        type=Path,
+        nargs="+",
+        metavar="TRIPLES",
+        help="triples of `unprompt colour data`; several sets are scored together and each by itself",
+    )
     parser.add_argument("--out", type=Path, metavar="FILE", help="write a page with pictures: an .html")
     add_settings(parser, GradeConfig)
     add_json(parser)
@@ -363,11 +370,12 @@ def run_grade(options: argparse.Namespace) -> None:
     from unprompt.datasets.pairs import read_pairs
     from unprompt.storage.files import write_bytes
 
-    pairs = read_pairs(options.triples)
+    alike = len({path.name for path in options.triples}) < len(options.triples)
+    sets = {str(path) if alike else path.name: read_pairs(path) for path in options.triples}
     with StepBars("triple") as bars:
-        graded = grade_painters(pairs, config, bars.show)
+        graded = grade_painters(sets, config, bars.show)
     if options.out:
-        write_bytes(options.out, grade_page(pairs, graded, config).encode())
+        write_bytes(options.out, grade_page(graded, config).encode())
     if options.json:
         print(json.dumps(graded.as_dict()))
     else:

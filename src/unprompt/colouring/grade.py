@@ -21,8 +21,8 @@ from unprompt.colouring.material import open_image, open_material
 from unprompt.colouring.painter import choose, colours_of, settle
 from unprompt.colouring.painter_files import read_painter
 from unprompt.colouring.palette import PAPER
-from unprompt.colouring.scores import SCORES, intervals, mean_scores, score_drawing
-from unprompt.datasets.pairs import Pairs
+from unprompt.colouring.scores import SCORES, difference_of, intervals, mean_scores, score_drawing
+from unprompt.datasets.pairs import Pairs, join_pairs
 from unprompt.errors import InputError
 from unprompt.html.kit import render_page
 from unprompt.networks.minilm import PromptEncoder
@@ -44,14 +44,16 @@ TOLD = {
     "unasked": "area that no word is about, with its usual basic colour",
     "paper": "paper that is left white",
     "spilled": "area that no word is about, in a named colour",
+    "difference": "CIEDE2000 from what was asked for, over the area that words are about",
 }
 SIDE = 32  # pixels at which drawings are compared
 
 
 @dataclass(frozen=True, eq=False)
 class Graded:
-    """Scores of N triples by painter, to which groups each belongs, and the colours of its regions (R,)."""
+    """N triples: their scores by painter, the groups that each is in, and its regions' colours (R,)."""
 
+    pairs: Pairs
     scores: Mapping[str, Sequence[dict[str, float]]]
     groups: Sequence[tuple[str, ...]]
     colours: Mapping[str, Sequence[Ints]]
@@ -90,12 +92,21 @@ def _number(value: float) -> float | None:
     return None if np.isnan(value) else round(value, 4)
 
 
-def grade_painters(pairs: Pairs, config: GradeConfig | None = None, progress: Progress = silent) -> Graded:
-    """Score the painter and the simple ways on triples. Raises InputError for pairs without captions."""
+def grade_painters(
+    sets: Mapping[str, Pairs], config: GradeConfig | None = None, progress: Progress = silent
+) -> Graded:
+    """Score the painter and the simple ways on sets of triples by their names, each a group of its own.
+
+    Of wordings that training knew and did not, say, or of families of drawings. Raises InputError for pairs
+    without captions.
+    """
     config = config or GradeConfig()
-    if pairs.captions is None:
-        raise InputError("these pairs have no captions, so nothing says what the colours should be")
-    pairs = pairs.at(pairs.ids[: config.most])
+    sets = {name: pairs.at(pairs.ids[: config.most]) for name, pairs in sets.items()}
+    for name, pairs in sets.items():
+        if pairs.captions is None:
+            raise InputError(f"{name}: these pairs have no captions: nothing says what the colours should be")
+    pairs = join_pairs(sets.values())
+    names_of_sets = [name for name, pairs in sets.items() for _ in pairs.ids]
     encoder = PromptEncoder.load()
     network = read_painter(config.weights)
     side = network.config.side
@@ -112,18 +123,20 @@ def grade_painters(pairs: Pairs, config: GradeConfig | None = None, progress: Pr
         right = targets_of(fills, heard.mentions)
         areas = regions.areas[seen.order] / page.size
         made = {
-            PAINTER: settle(choose(network, seen, heard)),
+            PAINTER: settle(choose(network, seen, heard), areas),
             "flood": _flood(seen, heard),
             "usual": choose(network, seen, silent_words).argmax(1),
         }
         if nearest:
             made["nearest"] = nearest.choose(seen, heard, areas)
         for name, chosen in made.items():
-            scores[name].append(score_drawing(chosen, right, areas, heard.basics))
+            difference = difference_of(chosen, right, areas, heard.mentions)
+            shares = score_drawing(chosen, right, areas, heard.basics)
+            scores[name].append({**shares, "difference": difference})
             colours[name].append(colours_of(chosen, heard.mentions)[np.argsort(seen.order)])
-        groups.append(_groups_of(pairs.ids[row], right))
+        groups.append(_groups_of(pairs.ids[row], right, names_of_sets[row] if len(sets) > 1 else None))
         progress("colouring", row + 1, len(pairs))
-    return Graded(scores, groups, colours)
+    return Graded(pairs, scores, groups, colours)
 
 
 def _flood(seen: Seen, heard: Heard) -> Ints:
@@ -132,10 +145,11 @@ def _flood(seen: Seen, heard: Heard) -> Ints:
     return np.where(ground, PAPER, CHOICES if len(heard.slots) else 1)
 
 
-def _groups_of(image_id: str, right: Ints) -> tuple[str, ...]:
+def _groups_of(image_id: str, right: Ints, of_set: str | None) -> tuple[str, ...]:
     named = len(np.unique(right[right >= CHOICES]))
     what = "scene" if image_id.endswith("-pocket") else "one thing"
-    return (what, f"{what}, {named} named")
+    groups = (what, f"{what}, {named} named")
+    return groups if of_set is None else (f"in {of_set}", *(f"{one} in {of_set}" for one in groups), *groups)
 
 
 class _Nearest:
@@ -180,22 +194,23 @@ def _small(ink: NDArray[np.uint8]) -> NDArray[np.float32]:
 
 def table_of(graded: Graded) -> str:
     """The scores in lines for people, with what each score is."""
-    lines = [f"{'':28}{'n':>6}" + "".join(f"{name:>9}" for name in SCORES)]
+    wide = max(28, *(len(f"{PAINTER}: {group}  ") for group in graded.group_names))
+    lines = [f"{'':{wide}}{'n':>6}" + "".join(f"{name:>11}" for name in SCORES)]
     for painter in graded.scores:
         for group in ("", *graded.group_names) if painter == PAINTER else ("",):
             some = graded.of_group(painter, group)
             means = mean_scores(some)
-            cells = "".join(f"{'-':>9}" if np.isnan(value) else f"{value:9.3f}" for value in means.values())
-            lines.append(f"{painter + (': ' + group if group else ''):28}{len(some):6}{cells}")
+            cells = "".join(f"{'-':>11}" if np.isnan(value) else f"{value:11.3f}" for value in means.values())
+            lines.append(f"{painter + (': ' + group if group else ''):{wide}}{len(some):6}{cells}")
     lines += ["", *(f"{name}: {text}" for name, text in TOLD.items())]
     return "\n".join(lines)
 
 
-def grade_page(pairs: Pairs, graded: Graded, config: GradeConfig | None = None) -> str:
+def grade_page(graded: Graded, config: GradeConfig | None = None) -> str:
     """The scores as one HTML page, with drawings: line art, what each painter made of it, and the truth."""
     config = config or GradeConfig()
-    rows = []
-    count = len(next(iter(graded.scores.values())))
+    pairs, rows = graded.pairs, []
+    count = len(pairs)
     for row in np.unique(np.linspace(0, count - 1, min(config.shown, count)).astype(int)).tolist():
         page, regions, fills = read_drawing(open_image(pairs.sources[row]), open_image(pairs.targets[row]))
         caption = (pairs.captions or ())[row]

@@ -22,7 +22,8 @@ if TYPE_CHECKING:
     Ints = NDArray[np.int64]
 
 ALONE = 192  # regions that are looked at together
-MARGIN = 1.0  # of logits; chosen on drawings that were held out from training
+# Of logits, and a share; chosen on drawings that were held out from training.
+MARGIN, RELUCTANT, COVERED = 1.0, 2.0, 0.8
 WITH = 64  # of these, the largest, which all others are looked at with
 
 
@@ -46,18 +47,44 @@ def choose(network: Painter, seen: Seen, heard: Heard) -> NDArray[np.float32]:
     return found
 
 
-def settle(logits: NDArray[np.floating]) -> Ints:
-    """A choice for each region (R,) of logits (R, CHOICES + M): the likeliest, each named colour somewhere.
+def settle(logits: NDArray[np.floating], areas: NDArray[np.number]) -> Ints:
+    """A choice for each region (R,) of logits (R, CHOICES + M) and its area, in any unit.
 
-    A colour that no region would have goes to the one that gives up least for it, and to those that give up
-    hardly more (MARGIN); not to the last region of another named colour.
+    What a word is about is as large as the network expects, the sum of areas times probabilities: the word
+    has its likeliest regions until COVERED of that is reached. All others take what is likeliest, words
+    being RELUCTANT: else they flood what nothing is said about. A colour that no region would have goes to
+    the one that gives up least for it, and to those that give up hardly more (MARGIN); not to the last region
+    of another named colour.
     """
-    best: Ints = logits.argmax(1) if len(logits) else np.zeros(0, np.int64)
+    if not len(logits):
+        return np.zeros(0, np.int64)
+    return _each_somewhere(_covered(logits, areas), logits)
+
+
+def _covered(logits: NDArray[np.floating], areas: NDArray[np.number]) -> Ints:
+    """Choices (R,), of which each named colour has no more than it is expected to."""
+    first = logits.argmax(1)
+    reluctant = logits.copy()
+    reluctant[:, CHOICES:] -= RELUCTANT
+    best: Ints = reluctant.argmax(1)
+    likely = np.exp(logits - logits.max(1, keepdims=True), dtype=np.float64)
+    likely /= likely.sum(1, keepdims=True)
+    for colour in range(CHOICES, logits.shape[1]):
+        expected = likely[:, colour] * areas
+        order = np.argsort(-likely[:, colour], kind="stable")
+        had = np.where(first == colour, expected, 0)[order]
+        needed = np.cumsum(had) - had < COVERED * expected.sum()
+        best[order[needed & (first[order] == colour)]] = colour
+    return best
+
+
+def _each_somewhere(best: Ints, logits: NDArray[np.floating]) -> Ints:
+    """The same choices (R,), but that a named colour which has no region gets one."""
     named = range(CHOICES, logits.shape[1])
     for colour in named:
-        if not len(best) or (best == colour).any():
+        if (best == colour).any():
             continue
-        given_up = logits.max(1) - logits[:, colour]
+        given_up = np.take_along_axis(logits, best[:, None], 1)[:, 0] - logits[:, colour]
         counts = np.bincount(best, minlength=logits.shape[1])
         given_up[(best >= CHOICES) & (counts[best] == 1)] = np.inf
         if not np.isfinite(given_up).any():

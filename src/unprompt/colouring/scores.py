@@ -8,21 +8,25 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from unprompt.colouring.examples import CHOICES, IGNORED
-from unprompt.colouring.painter import basics_of
-from unprompt.colouring.palette import PAPER, class_of
+from unprompt.colouring.painter import basics_of, colours_of
+from unprompt.colouring.palette import PAPER, WHITE, class_of, lab_of
 from unprompt.ensemble import score_tables
+from unprompt.pocket.closing import NOTHING
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
+    from unprompt.colouring.mentions import Mention
+
     Ints = NDArray[np.int64]
 
-SCORES = ("first", "second", "all", "unasked", "paper", "spilled")
+SHARES = ("first", "second", "all", "unasked", "paper", "spilled")
+SCORES = (*SHARES, "difference")
 HALF = 0.5  # of a part's area that has to have the asked colour
 
 
 def score_drawing(choices: Ints, right: Ints, areas: NDArray[np.floating], named: Ints) -> dict[str, float]:
-    """Scores of one drawing, by the names in SCORES; those that do not apply are NaN.
+    """Scores of one drawing, by the names in SHARES; those that do not apply are NaN.
 
     `choices`, `right`: (R,) as `targets_of` counts. `named`: (M,) the named colours, by number in CLASSES.
 
@@ -56,14 +60,33 @@ def score_drawing(choices: Ints, right: Ints, areas: NDArray[np.floating], named
     }
 
 
+def difference_of(
+    choices: Ints, right: Ints, areas: NDArray[np.floating], mentions: Sequence[Mention]
+) -> float:
+    """Mean CIEDE2000 (Sharma et al. 2005) of the area that words are about to the colours asked for.
+
+    0 … about 100; NaN where no word is about anything. `choices`, `right`: (R,) as `targets_of` counts.
+    """
+    from skimage.color import deltaE_ciede2000
+
+    asked = right >= CHOICES
+    if not asked.any():
+        return np.nan
+    made = colours_of(choices[asked], mentions)
+    far = deltaE_ciede2000(
+        lab_of(np.where(made == NOTHING, WHITE, made)), lab_of(colours_of(right[asked], mentions))
+    )
+    return float(np.average(far, weights=areas[asked]))
+
+
 def _share(areas: NDArray[np.floating], among: NDArray[np.bool_], those: NDArray[np.bool_]) -> float:
     whole = float(areas[among].sum())
     return float(areas[among & those].sum()) / whole if whole else np.nan
 
 
-def mean_scores(scores: Sequence[dict[str, float]]) -> dict[str, float]:
+def mean_scores(scores: Sequence[dict[str, float]], names: Sequence[str] = SCORES) -> dict[str, float]:
     """Means over the drawings to which a score applies; NaN where there is none."""
-    return score_tables.mean_scores(scores, SCORES)
+    return score_tables.mean_scores(scores, names)
 
 
 def intervals(scores: Sequence[dict[str, float]], seed: int = 0) -> dict[str, tuple[float, float]]:

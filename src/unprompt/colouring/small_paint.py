@@ -142,7 +142,8 @@ class ColourPainter:
         choices = np.zeros(regions.count, np.int64)
         if page.seen is not None:
             logits = choose(self._network, page.seen, heard)
-            choices[page.seen.order - 1] = _varied(settle(logits), logits, config.seed)
+            chosen = settle(logits, regions.areas[page.seen.order])
+            choices[page.seen.order - 1] = _varied(chosen, logits, config.seed)
         told += _about_words(words, heard.mentions, choices)
         if config.seed and not _usual(choices).any():
             told.append(f"seed {config.seed} changes nothing: words and paper decide every part")

@@ -27,7 +27,7 @@ from unprompt.colouring.network_config import PainterTraining
 from unprompt.colouring.painter import choose, gather, settle
 from unprompt.colouring.painter_files import begin_painter, write_painter
 from unprompt.colouring.palette import CLASSES
-from unprompt.colouring.scores import SCORES, mean_scores, score_drawing
+from unprompt.colouring.scores import SHARES, mean_scores, score_drawing
 from unprompt.datasets.pairs import Pairs
 from unprompt.datasets.seeds import derive_seed
 from unprompt.learning.accelerator import device_of, open_accelerator, shared_folder
@@ -47,7 +47,7 @@ KIND = FolderKind(
     outputs=(MODEL_FILE, "painter.json", *OUTPUTS),
     inputs="settings, or other triples,",
 )
-HELD_OUT = tuple(f"held_out_{name}" for name in SCORES)
+HELD_OUT = tuple(f"held_out_{name}" for name in SHARES)
 LOOKED_AT = 300  # held-out triples that are looked at after each epoch
 THICKER = 0.3  # how often lines are shown wider than they are
 LEAST_WEIGHT = 0.01  # a region counts as the root of its area's share, and this
@@ -109,7 +109,9 @@ def train_painter(
         resumed = loop.resumed
 
         def scores() -> Row:
-            found = mean_scores(score_material(loop.networks["painter"], looked_at)) if looked_at else {}
+            if looked_at is None:
+                return {}
+            found = mean_scores(score_material(loop.networks["painter"], looked_at), SHARES)
             return {f"held_out_{name}": value for name, value in found.items()}
 
         loop.learn("text-guided colouring", scores, HELD_OUT if looked_at else ())
@@ -212,6 +214,6 @@ def score_material(network: nn.Module, material: Material) -> list[dict[str, flo
     for row in range(len(material)):
         heard = material.heard(row)
         right, areas = material.right(row)
-        choices = settle(choose(network, material.seen(row), heard))
+        choices = settle(choose(network, material.seen(row), heard), areas)
         found.append(score_drawing(choices, right.astype(np.int64), areas, heard.basics))
     return found
