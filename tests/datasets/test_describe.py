@@ -353,7 +353,7 @@ class TestDescription:
     def test_without_embeddings_and_without_their_model(
         self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        monkeypatch.setitem(sys.modules, "sentence_transformers", None)
+        monkeypatch.setitem(sys.modules, "tokenizers", None)
         description = describe(make_folder(tmp_path))
         assert (description.constant, description.neighbours) == (None, None)
         assert "pip install 'unprompt[lite]'" in description.notes[0]

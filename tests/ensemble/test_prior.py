@@ -27,7 +27,7 @@ def test_the_unrelated_level_is_the_product_with_the_mean_of_the_list() -> None:
 @pytest.mark.slow
 def test_sentences_about_different_things_are_as_near_as_unrelated_ones() -> None:
     """A list that has nothing to do with the package's: 12 sentences, each compared with the 11 others."""
-    pytest.importorskip("sentence_transformers")
+    pytest.importorskip("tokenizers")
     from unprompt.networks.minilm import PromptEncoder
 
     said = (

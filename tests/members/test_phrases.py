@@ -26,7 +26,7 @@ from unprompt.records import DIM
 
 @pytest.fixture(scope="module")
 def encoder() -> PromptEncoder:
-    pytest.importorskip("sentence_transformers")
+    pytest.importorskip("tokenizers")
     return PromptEncoder.load("cpu")
 
 

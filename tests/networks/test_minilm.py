@@ -20,7 +20,7 @@ from unprompt.storage.submission import read_submission
 
 @pytest.fixture(scope="module")
 def encoder() -> PromptEncoder:
-    pytest.importorskip("sentence_transformers")
+    pytest.importorskip("tokenizers")
     return PromptEncoder.load("cpu")
 
 
@@ -60,6 +60,26 @@ def test_embeddings_equal_mean_pooling_by_transformers_itself(encoder: PromptEnc
     mean = (states * mask).sum(1) / mask.sum(1)
     expected = torch.nn.functional.normalize(mean).numpy()
     assert np.abs(encoder.encode(TEXTS) - expected).max() < 1e-5
+
+
+@pytest.mark.slow
+def test_embeddings_and_tokens_equal_those_of_sentence_transformers(encoder: PromptEncoder) -> None:
+    """Of texts of many lengths, so that many run through the network together, and of the longest."""
+    transformers = pytest.importorskip("sentence_transformers")
+    model = transformers.SentenceTransformer(
+        str(locate(CHECKPOINT).folder), device="cpu", local_files_only=True
+    )  # fmt: skip
+    random = np.random.default_rng(0)
+    words = ["a", "fox", "über", "雪の中", "snow,", "4k!", "\t\n", "(((masterpiece)))", "🎨", "e\u0301"]
+    texts = [" ".join(random.choice(words, length)) for length in random.integers(0, 40, 150)]
+    texts += ["fox " * 400, " leading and trailing ", "\0", "[MASK] [SEP]"]
+    expected = model.encode(texts, normalize_embeddings=True, show_progress_bar=False)
+    assert np.abs(encoder.encode(texts) - expected).max() < 2e-6
+    states = model.encode(texts, output_value="token_embeddings", show_progress_bar=False)
+    read = model.tokenizer(texts, return_offsets_mapping=True, truncation=True)["offset_mapping"]
+    for one, theirs, offsets in zip(encoder.encode_tokens(texts), states, read, strict=True):
+        assert np.abs(one.states - theirs.numpy()).max() < 1e-5
+        assert one.starts == tuple(start for start, _ in offsets)
 
 
 def test_text_beyond_256_tokens_has_no_influence(encoder: PromptEncoder) -> None:
@@ -125,7 +145,7 @@ class CountingEncoder(PromptEncoder):
     """Gives each text a row of its own without a model, and counts the texts it was asked for."""
 
     def __init__(self, identity: str = "weights-1") -> None:
-        super().__init__(None, identity)
+        super().__init__(None, None, identity)
         self.asked: list[str] = []
 
     def encode(self, texts: Sequence[str]) -> np.ndarray:
@@ -209,3 +229,14 @@ def test_a_cache_on_a_full_disk_only_warns(cache: Path, monkeypatch: pytest.Monk
     with pytest.warns(UserWarning, match="letters are embedded anew each run"):
         vectors = encode_cached(CountingEncoder(), ["a", "b"], "letters")
     assert (vectors == CountingEncoder().encode(["a", "b"])).all()
+
+
+# --- BERT
+
+
+def test_weights_of_another_network_are_told() -> None:
+    torch = pytest.importorskip("torch")
+    from unprompt.networks.bert import Bert
+
+    with pytest.raises(CheckpointError, match=r"embeddings\.word_embeddings\.weight is missing"):
+        Bert({"conv1.weight": torch.zeros(1)}, heads=12)

@@ -255,7 +255,7 @@ def test_no_prompt_is_longer_than_clip_reads() -> None:
 @pytest.mark.slow
 def test_no_constant_vector_is_good() -> None:
     """The best constant's mean cosine is the length of the unit vectors' mean. Real prompts: .36."""
-    pytest.importorskip("sentence_transformers")
+    pytest.importorskip("tokenizers")
     from unprompt.networks.minilm import PromptEncoder
 
     texts = [draft.text for draft in islice(PocketPrompts().drafts(0), 1100) if not draft.rejected][:1000]

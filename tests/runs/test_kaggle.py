@@ -289,7 +289,8 @@ def test_the_image_list_is_one_that_the_notebook_can_install_on(build: Any) -> N
         "torch",
         "torchvision",
         "transformers",
-        "sentence-transformers",
+        "safetensors",
+        "tokenizers",
     ):
         (requirement, *_) = re.findall(rf'"({name}[><=][^"]*)"', project)
         assert image.satisfies(Requirement(requirement)), requirement

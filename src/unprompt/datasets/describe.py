@@ -120,7 +120,7 @@ class Description:
 def describe_dataset(dataset: Dataset, config: DescribeConfig | None = None) -> Description:
     """Look at a data set: pictures, prompts, embeddings. An unreadable picture is listed, never raised.
 
-    Embeddings that the data set lacks are computed, where sentence-transformers and its checkpoint are
+    Embeddings that the data set lacks are computed, where all-MiniLM-L6-v2 and what loads it are
     there; else `notes` says that they are missing. Raises InputError for an embedding without a direction.
     """
     config = config or DescribeConfig()
@@ -200,7 +200,7 @@ def sample_rows(total: int, count: int, purpose: str) -> list[int]:
 def embed_prompts(texts: Sequence[str], device: str) -> FloatArray:
     """N prompts -> (N, 384) unit rows, each different one embedded once and kept in the user's cache.
 
-    Raises CheckpointError where all-MiniLM-L6-v2 or sentence-transformers is missing.
+    Raises CheckpointError where all-MiniLM-L6-v2 or what loads it is missing.
     """
     distinct = list(dict.fromkeys(texts))
     row_by_text = {text: row for row, text in enumerate(distinct)}

@@ -35,7 +35,7 @@ from unprompt.text.english import agreed, counted
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-VERSIONS_OF = ("numpy", "pillow", "polars", "sentence-transformers", "timm", "torch")
+VERSIONS_OF = ("numpy", "pillow", "polars", "timm", "tokenizers", "torch")
 
 
 @dataclass(frozen=True, eq=False)
