@@ -16,7 +16,8 @@ from PIL import Image, ImageDraw
 from tests.tiny_sd import write_tiny_sd
 from unprompt.colouring.instruct_config import InstructPaint
 from unprompt.colouring.instruct_model import read_model
-from unprompt.colouring.instruct_paint import fitting, open_painter
+from unprompt.colouring.instruct_paint import open_painter
+from unprompt.colouring.line_art import fitting
 from unprompt.errors import CheckpointError, ConfigError, InputError
 
 pytestmark = pytest.mark.usefixtures("one_thread")

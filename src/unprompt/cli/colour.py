@@ -30,6 +30,7 @@ from unprompt.colouring.instruct_config import (
 )
 from unprompt.colouring.network_config import PainterTraining
 from unprompt.colouring.paint_config import PaintConfig
+from unprompt.colouring.webui_config import WebUIPaint
 from unprompt.errors import ConfigError
 from unprompt.learning.cnn_lstm_config import CnnLstmTraining
 from unprompt.learning.schedule import TrainingMachine
@@ -45,6 +46,7 @@ EXAMPLE = """\
   unprompt colour paint dragon.svg "a crimson dragon" --out painted.svg --variants 3
   unprompt colour paint page.png "a house" --hint 120,80,navy --crayons 8 --out painted.png
   unprompt colour paint --csv orders.csv --out FOLDER
+  unprompt colour paint dragon.png "a green dragon" --out a.png --engine webui --url http://127.0.0.1:7860
 """
 DATA_EXAMPLE = """\
   unprompt colour data --out TRIPLES --count 20000 --workers 2
@@ -81,11 +83,13 @@ SETTINGS: Mapping[str, tuple[type[DataclassInstance], ...]] = {
 PAINTING: Mapping[str, tuple[type[DataclassInstance], ...]] = {
     "small": (PaintConfig,),
     "instruct": (InstructPaint,),
+    "webui": (WebUIPaint,),
 }
 VARIANTS = "variants"  # an option of the command, whatever the engine
 ENGINES = {
     "small": "the small painter, region by region",
     "instruct": "InstructPix2Pix, of a Stable Diffusion or small and from nothing",
+    "webui": "a Stable Diffusion web UI over HTTP",
 }
 
 
@@ -132,7 +136,13 @@ def _add_paint(actions: Any) -> None:
     add_json(parser)
     add_settings(parser.add_argument_group("--engine small"), PaintConfig, left_open=True)
     own = {item.name for item in fields(PaintConfig)} | {VARIANTS}
-    add_settings(parser.add_argument_group("--engine instruct"), InstructPaint, skip=own, left_open=True)
+    instruct, webui = ({item.name for item in fields(kind)} - own for kind in (InstructPaint, WebUIPaint))
+    for engines, kind, names in (
+        ("instruct and webui", InstructPaint, instruct & webui),
+        ("instruct", InstructPaint, instruct - webui),
+        ("webui", WebUIPaint, webui - instruct),
+    ):
+        add_settings(parser.add_argument_group(f"--engine {engines}"), kind, only=names, left_open=True)
 
 
 def _add_data(actions: Any) -> None:
@@ -256,15 +266,15 @@ def run(options: argparse.Namespace) -> None:
     if options.variants is not None and options.variants < 1:
         raise ConfigError(f"--variants must be at least 1, got {options.variants}")
     check_belongs(options, PAINTING, "--engine", options.engine, (VARIANTS,))
+    if options.model is not None and options.engine != "instruct":
+        raise ConfigError(f"--model belongs to --engine instruct; the engine here is {options.engine}")
     if options.engine == "small":
         _paint_small(options)
     else:
-        _paint_instruct(options)
+        _paint_by_diffusion(options)
 
 
 def _paint_small(options: argparse.Namespace) -> None:
-    if options.model is not None:
-        raise ConfigError("--model belongs to --engine instruct; the engine here is small")
     config = settings_from(options, PaintConfig)
     if options.csv is not None:
         _paint_orders(options, config)
@@ -334,24 +344,18 @@ def _paint_orders(options: argparse.Namespace, config: PaintConfig) -> None:
         warn(f"{counted(len(done.problems), 'drawing')} left out, see {done.path / 'problems.csv'}")
 
 
-def _paint_instruct(options: argparse.Namespace) -> None:
+def _paint_by_diffusion(options: argparse.Namespace) -> None:
     if options.csv is not None:
         raise ConfigError("--csv goes with --engine small")
-    if options.model is None:
-        raise ConfigError(
-            "--engine instruct needs --model FOLDER, such as RUN/model of `unprompt colour train`"
-        )
     if options.hint:
-        raise ConfigError("--hint belongs to --engine small; the engine here is instruct")
-    config = settings_from(options, InstructPaint)
+        raise ConfigError(f"--hint belongs to --engine small; the engine here is {options.engine}")
+    if options.out.suffix.lower() != ".png":
+        raise ConfigError(f"--out {options.out} has to end in .png")
+    painter = _open_instruct(options) if options.engine == "instruct" else _open_webui(options)
 
-    from unprompt.colouring.instruct_paint import open_painter
     from unprompt.storage.files import write_bytes
     from unprompt.storage.images import encode_png
 
-    if options.out.suffix.lower() != ".png":
-        raise ConfigError(f"--out {options.out} has to end in .png")
-    painter = open_painter(options.model, config)
     written = []
     for number, made in enumerate(painter.variants(options.image, options.words)):
         written.append(_numbered(options.out, number))
@@ -360,6 +364,26 @@ def _paint_instruct(options: argparse.Namespace) -> None:
             print(f"coloured: {written[-1]}")
     if options.json:
         print(json.dumps({"files": [str(path) for path in written], "told": []}))
+
+
+def _open_instruct(options: argparse.Namespace) -> Any:
+    if options.model is None:
+        raise ConfigError(
+            "--engine instruct needs --model FOLDER, such as RUN/model of `unprompt colour train`"
+        )
+    config = settings_from(options, InstructPaint)
+
+    from unprompt.colouring.instruct_paint import open_painter
+
+    return open_painter(options.model, config)
+
+
+def _open_webui(options: argparse.Namespace) -> Any:
+    config = settings_from(options, WebUIPaint)
+
+    from unprompt.colouring.webui_paint import WebUIPainter
+
+    return WebUIPainter(config)
 
 
 def run_grade(options: argparse.Namespace) -> None:

@@ -137,7 +137,9 @@ class InstructPaint:
     )
     negative_prompt: str = setting("", "what the picture should not show", metavar="TEXT")
     scheduler: str = setting("euler-a", "euler-a, as the paper's, ddim, dpmsolver++, euler, pndm, unipc …")
-    size: int = setting(0, "longer side in pixels while it paints", shown="as it learnt", least=0)
+    size: int = setting(
+        0, "longer side in pixels while it paints", shown="as it learnt; a web UI: 512", least=0
+    )
     keep_lines: bool = setting(False, "put the lines of the drawing on top, as sharp as they came")
     seed: int = setting(0, "of the first variant; the next ones have the next", least=0)
     variants: int = setting(1, "pictures of each drawing", least=1)

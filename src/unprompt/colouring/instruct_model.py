@@ -18,10 +18,10 @@ from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any, Protocol
 
 import torch
-from PIL import ImageChops
 from torch.nn import functional
 
 from unprompt.colouring.instruct_config import POCKET, InstructTraining
+from unprompt.colouring.line_art import with_lines
 from unprompt.diffusion.instruct import takes_pictures, widen
 from unprompt.diffusion.model import LAYOUT, SCHEDULERS, find_too_long, load_parts, model_sha256
 from unprompt.errors import CheckpointError, ConfigError
@@ -163,11 +163,6 @@ class _BlockModule(torch.nn.Module):  # type: ignore[misc]  # torch has no types
 
     def decode(self, latents: Tensor, return_dict: bool = False) -> tuple[Tensor]:
         return (self._codec.decode(latents),)
-
-
-def with_lines(made: Image.Image, drawing: Image.Image) -> Image.Image:
-    """A picture with a drawing of its size multiplied on top: white changes nothing, black stays black."""
-    return ImageChops.multiply(made, drawing.convert("L").convert("RGB"))
 
 
 def _grey(pictures: Tensor) -> Tensor:

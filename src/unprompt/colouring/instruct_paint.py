@@ -10,7 +10,8 @@ import torch
 from PIL import Image
 
 from unprompt.colouring.instruct_config import InstructPaint
-from unprompt.colouring.instruct_model import InstructModel, load_lora, read_model, with_lines
+from unprompt.colouring.instruct_model import InstructModel, load_lora, read_model
+from unprompt.colouring.line_art import fitting, with_lines
 from unprompt.errors import InputError
 from unprompt.networks.devices import choose_device
 from unprompt.storage.images import image_of
@@ -80,13 +81,6 @@ def paint_once(
         generator=torch.Generator("cpu").manual_seed(seed),
     ).images[0]
     return model.codec.finish(made, drawing)
-
-
-def fitting(size: tuple[int, int], longer: int, multiple: int) -> tuple[int, int]:
-    """Width and height in the same proportion, the longer side `longer`, both multiples and not 0."""
-    factor = longer / max(size)
-    width, height = (max(multiple, round(side * factor / multiple) * multiple) for side in size)
-    return width, height
 
 
 def open_painter(folder: Path, config: InstructPaint | None = None) -> InstructPainter:

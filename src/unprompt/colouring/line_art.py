@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
-from PIL import Image
+from PIL import Image, ImageChops
 
 from unprompt.errors import ConfigError, InputError
 from unprompt.storage.packages import needed_for
@@ -116,3 +116,15 @@ def _page_of(rgb: Bytes) -> Bytes:
     width, height = rgb.shape[1::-1]
     lines = drawing.render(width, LINE * max(width, height))
     return np.asarray(lines.resize((width, height)))
+
+
+def fitting(size: tuple[int, int], longer: int, multiple: int) -> tuple[int, int]:
+    """Width and height in the same proportion, the longer side `longer`, both multiples and not 0."""
+    factor = longer / max(size)
+    width, height = (max(multiple, round(side * factor / multiple) * multiple) for side in size)
+    return width, height
+
+
+def with_lines(made: Image.Image, drawing: Image.Image) -> Image.Image:
+    """A picture with a drawing of its size multiplied on top: white changes nothing, black stays black."""
+    return ImageChops.multiply(made, drawing.convert("L").convert("RGB"))

@@ -29,7 +29,8 @@ from PIL import Image
 from unprompt import __version__
 from unprompt.colouring.instruct_config import InstructMachine, InstructPaint, InstructTraining
 from unprompt.colouring.instruct_model import InstructModel, fused, open_model, save_lora
-from unprompt.colouring.instruct_paint import fitting, paint_once
+from unprompt.colouring.instruct_paint import paint_once
+from unprompt.colouring.line_art import fitting
 from unprompt.datasets.batches import batches
 from unprompt.datasets.pairs import Pairs
 from unprompt.datasets.pixels import Pixels, images_fingerprint, open_pixels

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import base64
-import io
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
@@ -214,16 +212,15 @@ class WebUIPainter:
 
 
 def webui_fields(order: Order, seed: int) -> dict[str, Any]:
-    """What /sdapi/v1/img2img is asked for, with the ControlNet extension's unit where its model is named.
+    """What /sdapi/v1/img2img is asked for, with the ControlNet extension's unit where its model is named."""
+    from unprompt.painting.webui_images import controlnet_unit, sent_image
 
-    The unit's image is white lines on black, as its models learnt, so no preprocessor is named.
-    """
     config, numbers = order.config, order.config.numbers
     width, height = nearest_sides(config.width, config.height)
     fields: dict[str, Any] = {
         "prompt": order.prompt,
         "negative_prompt": order.negative_prompt,
-        "init_images": [_base64(black_on_white(order.drawing, width, height))],
+        "init_images": [sent_image(black_on_white(order.drawing, width, height))],
         "denoising_strength": numbers.strength,
         "seed": seed,
         "steps": config.steps,
@@ -234,18 +231,8 @@ def webui_fields(order: Order, seed: int) -> dict[str, Any]:
         "n_iter": 1,
     }
     if config.webui_controlnet:
-        unit = {
-            "enabled": True,
-            "image": _base64(white_on_black(order.drawing, width, height)),
-            "module": "none",
-            "model": config.webui_controlnet,
-            "weight": numbers.conditioning,
-            "guidance_start": 0.0,
-            "guidance_end": numbers.until,
-            "control_mode": "Balanced",
-            "resize_mode": "Crop and Resize",
-            "pixel_perfect": False,
-        }
+        lines = white_on_black(order.drawing, width, height)
+        unit = controlnet_unit(lines, config.webui_controlnet, numbers.conditioning, numbers.until)
         fields["alwayson_scripts"] = {"controlnet": {"args": [unit]}}
     return fields
 
@@ -307,9 +294,3 @@ def _sized(image: Image.Image, config: DoodlePaint) -> Image.Image:
 
     size = (config.width, config.height)
     return image if image.size == size else image.resize(size, Image.Resampling.LANCZOS)
-
-
-def _base64(image: Image.Image) -> str:
-    stream = io.BytesIO()
-    image.save(stream, "PNG")
-    return base64.b64encode(stream.getvalue()).decode("ascii")

@@ -1,0 +1,81 @@
+"""Colouring by a web UI: what it is asked for, what comes back, and what belongs to which engine."""
+
+from __future__ import annotations
+
+import base64
+import io
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from tests.web_ui_server import answering, encoded, picture, serving
+from unprompt.cli import main
+from unprompt.colouring.webui_config import WebUIPaint
+from unprompt.colouring.webui_paint import WebUIPainter
+from unprompt.errors import ConfigError, InputError
+
+
+def line_art(size: tuple[int, int] = (90, 60)) -> Image.Image:
+    image = Image.new("L", size, 255)
+    image.paste(0, (20, 10, 24, 50))
+    return image
+
+
+def decoded(text: str) -> Any:
+    return np.asarray(Image.open(io.BytesIO(base64.b64decode(text))).convert("RGB"))
+
+
+def test_the_web_ui_is_asked_to_edit_the_drawing_and_its_answer_has_the_drawings_size() -> None:
+    colour, control = picture(1, (96, 64)), picture(2, (96, 64))
+    with serving(200, answering(encoded(colour), encoded(control))) as server:
+        config = WebUIPaint(url=server.url, size=96, controlnet="lineart [x]", guidance=6, seed=5, variants=2)
+        first, second = WebUIPainter(config).variants(line_art(), "a red box")
+        bare = WebUIPainter(WebUIPaint(url=server.url, size=96, keep_lines=True)).paint(line_art(), "red")
+    assert np.array_equal(first, second)
+    assert np.array_equal(first, colour.resize((90, 60), Image.Resampling.LANCZOS))
+    path, _, body = server.asked[1]
+    assert path == "/sdapi/v1/img2img"
+    assert (body["prompt"], body["seed"], body["cfg_scale"], body["image_cfg_scale"]) == (
+        "a red box",
+        6,
+        6,
+        1.5,
+    )
+    assert (body["width"], body["height"], body["denoising_strength"]) == (96, 64, 1)
+    sent = np.asarray(line_art().convert("RGB").resize((96, 64), Image.Resampling.LANCZOS))
+    assert np.array_equal(decoded(body["init_images"][0]), sent)
+    (unit,) = body["alwayson_scripts"]["controlnet"]["args"]
+    assert np.array_equal(decoded(unit["image"]), 255 - sent)  # white lines on black
+    assert (unit["model"], unit["module"]) == ("lineart [x]", "none")
+    assert "alwayson_scripts" not in server.asked[2][2]
+    assert (np.asarray(bare)[10:50, 20:24] == 0).all()  # its lines lie on top
+
+
+def test_the_command_colours_by_a_web_ui(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    drawing, out = tmp_path / "box.png", tmp_path / "made.png"
+    line_art().save(drawing)
+    colour = ["colour", "paint", str(drawing), "a red box", "--out", str(out)]
+    with serving(200, answering(encoded(picture(1, (512, 344))))) as server:
+        assert not main([*colour, "--engine", "webui", "--url", server.url, "--variants", "2"])
+    assert Image.open(tmp_path / "made-2.png").size == (90, 60)
+    assert [body["seed"] for *_, body in server.asked] == [0, 1]
+    capsys.readouterr()
+    for wrong, said in (
+        (["--engine", "webui"], "a web UI needs its address: --url"),
+        (["--url", "http://x"], "--url belongs to --engine webui; the engine here is small"),
+        (["--engine", "webui", "--url", "http://x", "--lora", "x"], "--lora belongs to --engine instruct"),
+        (["--engine", "webui", "--url", "http://x", "--model", "x"], "--model belongs to --engine instruct"),
+        (["--engine", "webui", "--url", server.url], "no server answers"),
+    ):
+        assert main([*colour, *wrong])
+        assert said in capsys.readouterr().err, wrong
+
+
+def test_what_makes_no_sense_is_told() -> None:
+    with pytest.raises(ConfigError, match="needs its address"):
+        WebUIPaint()
+    with pytest.raises(InputError, match="no words"):
+        WebUIPainter(WebUIPaint(url="http://127.0.0.1:9")).paint(line_art(), " ")
