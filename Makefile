@@ -45,6 +45,7 @@ bench: $(VENV)/.ready      ## speed, as ratios against a named peer in the same 
 	$(BIN)/python benchmarks/startup.py
 	$(BIN)/python benchmarks/submission.py
 	$(BIN)/python benchmarks/predict.py
+	$(BIN)/python benchmarks/minilm.py
 	$(BIN)/python benchmarks/filter.py
 	$(BIN)/python benchmarks/language_model.py
 	$(BIN)/python benchmarks/pocket.py
