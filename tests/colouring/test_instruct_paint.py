@@ -13,7 +13,9 @@ import pytest
 import torch
 from PIL import Image, ImageDraw
 
+from tests.colouring.instruct_world import draw_balls
 from tests.tiny_sd import write_tiny_sd
+from unprompt.cli import main
 from unprompt.colouring.instruct_config import InstructPaint
 from unprompt.colouring.instruct_model import read_model
 from unprompt.colouring.instruct_paint import open_painter
@@ -196,3 +198,18 @@ def test_no_words_and_unknown_schedulers_are_refused(folder: Path, drawing: Imag
         open_painter(folder, replace(CONFIG, scheduler="best"))
     with pytest.raises(ConfigError, match="no effect with guidance 1"):
         InstructPaint(guidance=1.0, negative_prompt="grey")
+
+
+def test_it_is_scored_beside_the_small_painter(
+    folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    pairs, out = draw_balls(tmp_path / "pairs", size=64), tmp_path / "grade.html"
+    table = (pairs / "pairs.csv").read_text()  # the colours as they are drawn
+    (pairs / "pairs.csv").write_text(table.replace("a red", "a #ff0000").replace("a green", "a #008000"))
+    grade = ["colour", "grade", str(pairs), "--instruct", str(folder), "--most", "2", "--out", str(out)]
+    assert not main([*grade, "--json"])
+    scores = json.loads(capsys.readouterr().out)
+    assert list(scores) == ["painter", "flood", "usual", "instruct"]
+    assert scores["flood"]["all"]["difference"]["mean"] < 1
+    assert scores["instruct"]["all"]["difference"]["mean"] > 5  # its weights are random
+    assert out.read_text().count("<figcaption>instruct") == 2

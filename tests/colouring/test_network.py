@@ -12,11 +12,11 @@ from hypothesis import strategies as st
 from skimage.color import deltaE_ciede2000, rgb2lab
 
 from tests.colouring.small_world import TINY, LetterEncoder, tiny_painter, two_boxes
-from unprompt.colouring.examples import CHOICES, IGNORED, Seen, hear, see, targets_of
+from unprompt.colouring.examples import CHOICES, IGNORED, Seen, choices_of, hear, see, targets_of
 from unprompt.colouring.mentions import find_mentions
 from unprompt.colouring.network import NEVER, Painter, loss_of
 from unprompt.colouring.network_config import PainterConfig
-from unprompt.colouring.painter import ALONE, choose, gather, settle
+from unprompt.colouring.painter import ALONE, choose, colours_of, gather, settle
 from unprompt.colouring.painter_files import read_painter, write_painter
 from unprompt.colouring.palette import USUAL
 from unprompt.colouring.regions import find_regions
@@ -133,6 +133,16 @@ def test_right_choices_are_the_named_colour_the_usual_one_or_paper() -> None:
     assert targets_of(fills, mentions).tolist() == [CHOICES + 1, 8, 0, green, CHOICES]
 
 
+def test_colours_of_any_painter_are_choices() -> None:
+    mentions = find_mentions("a red box with navy corners")
+    nearly_red, dark_blue, white, green = 0xDD1A10, 0x0A1A70, 0xFDFEFC, 0x5C9E31
+    found = choices_of(np.array([nearly_red, dark_blue, white, green]), mentions)
+    assert found.tolist()[:2] == [CHOICES, CHOICES + 1]
+    assert USUAL[found[2] - 1] == 0xFFFFFF
+    assert USUAL[found[3] - 1] == green
+    assert choices_of(np.zeros(0, int), mentions).tolist() == []
+
+
 def test_the_loss_is_the_mean_over_drawings_of_weighted_regions() -> None:
     logits = torch.zeros(2, 2, 4)
     logits[0, 0, 1] = 3.0
@@ -193,8 +203,9 @@ def test_scores_by_hand() -> None:
     # A third of what was asked for is red and not blue. CIEDE2000 of the two from skimage, of 0 … 1.
     red_and_blue = np.array([[[0xE5, 0, 0]], [[0x03, 0x43, 0xDF]]]) / 255
     far = deltaE_ciede2000(*rgb2lab(red_and_blue))
-    assert difference_of(made, right, areas, mentions) == pytest.approx(float(far[0]) / 3, rel=1e-3)
-    assert difference_of(right, right, areas, mentions) == 0
+    colours = colours_of(made, mentions)
+    assert difference_of(colours, right, areas, mentions) == pytest.approx(float(far[0]) / 3, rel=1e-3)
+    assert difference_of(colours_of(right.clip(0), mentions), right, areas, mentions) == 0
     nothing = score_drawing(np.zeros(1, int), np.zeros(1, int), np.ones(1), np.zeros(0, int))
     assert np.isnan([nothing[name] for name in SHARES if name != "paper"]).all()
     assert np.isnan(difference_of(np.zeros(1, int), np.zeros(1, int), np.ones(1), ()))

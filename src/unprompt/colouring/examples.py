@@ -166,6 +166,16 @@ def targets_of(fills: Ints, mentions: Sequence[Mention]) -> Ints:
     return found
 
 
+def choices_of(colours: Ints, mentions: Sequence[Mention]) -> Ints:
+    """What any painter's colours (R,), 0xRRGGBB, come to: as `targets_of`, and a named colour wherever its
+    basic colour is."""
+    found = targets_of(colours, ())
+    classes = classes_of(colours) if len(colours) else np.zeros(0, np.int64)
+    for number, mention in reversed(list(enumerate(mentions))):
+        found[classes == mention.colour.basic] = CHOICES + number
+    return found
+
+
 def read_drawing(source: Image.Image, target: Image.Image) -> tuple[Bytes, Regions, Ints]:
     """A pair as a page (H, W), its regions, and the colour that each has in the target (R,), NOTHING for
     paper: where the target is transparent or, if it never is, white around the drawing."""

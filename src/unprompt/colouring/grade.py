@@ -2,7 +2,7 @@
 
 flood: everything gets the first colour that is named. usual: the painter, without any words. nearest: each
 region has the colour that lies there in the most alike drawing that was learnt from, and the named colours
-are dealt out by size.
+are dealt out by size. An InstructPix2Pix can be scored too: a region has the mean colour of its pixels.
 """
 
 from __future__ import annotations
@@ -10,24 +10,34 @@ from __future__ import annotations
 import base64
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from unprompt.colouring.data import paint_regions
-from unprompt.colouring.examples import CHOICES, Heard, Seen, hear, read_drawing, see, targets_of
+from unprompt.colouring.examples import (
+    CHOICES,
+    Heard,
+    Seen,
+    choices_of,
+    hear,
+    read_drawing,
+    see,
+    targets_of,
+)
 from unprompt.colouring.grade_config import GradeConfig
 from unprompt.colouring.material import open_image, open_material
 from unprompt.colouring.painter import choose, colours_of, settle
 from unprompt.colouring.painter_files import read_painter
-from unprompt.colouring.palette import PAPER
+from unprompt.colouring.palette import PAPER, WHITE
 from unprompt.colouring.scores import SCORES, difference_of, intervals, mean_scores, score_drawing
 from unprompt.datasets.pairs import Pairs, join_pairs
 from unprompt.errors import InputError
 from unprompt.html.kit import render_page
 from unprompt.networks.minilm import PromptEncoder
 from unprompt.progress import Progress, silent
-from unprompt.storage.images import encode_png
+from unprompt.storage.images import ImageFile, encode_png
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -112,7 +122,9 @@ def grade_painters(
     side = network.config.side
     silent_words = hear([""], encoder)[0]
     nearest = _Nearest(config, encoder, side, progress) if config.learnt else None
-    names = (PAINTER, "flood", "usual", *(("nearest",) if nearest else ()))
+    instruct = _Instruct(config.instruct) if config.instruct else None
+    extra = [name for name, there in (("nearest", nearest), ("instruct", instruct)) if there]
+    names = (PAINTER, "flood", "usual", *extra)
     scores: dict[str, list[dict[str, float]]] = {name: [] for name in names}
     colours: dict[str, list[Ints]] = {name: [] for name in names}
     groups = []
@@ -129,11 +141,16 @@ def grade_painters(
         }
         if nearest:
             made["nearest"] = nearest.choose(seen, heard, areas)
+        painted = {name: colours_of(chosen, heard.mentions) for name, chosen in made.items()}
+        if instruct:
+            means = instruct.colours(pairs.sources[row], (pairs.captions or ())[row], regions)
+            painted["instruct"] = means[seen.order - 1]
+            made["instruct"] = choices_of(painted["instruct"], heard.mentions)
         for name, chosen in made.items():
-            difference = difference_of(chosen, right, areas, heard.mentions)
+            difference = difference_of(painted[name], right, areas, heard.mentions)
             shares = score_drawing(chosen, right, areas, heard.basics)
             scores[name].append({**shares, "difference": difference})
-            colours[name].append(colours_of(chosen, heard.mentions)[np.argsort(seen.order)])
+            colours[name].append(painted[name][np.argsort(seen.order)])
         groups.append(_groups_of(pairs.ids[row], right, names_of_sets[row] if len(sets) > 1 else None))
         progress("colouring", row + 1, len(pairs))
     return Graded(pairs, scores, groups, colours)
@@ -150,6 +167,30 @@ def _groups_of(image_id: str, right: Ints, of_set: str | None) -> tuple[str, ...
     what = "scene" if image_id.endswith("-pocket") else "one thing"
     groups = (what, f"{what}, {named} named")
     return groups if of_set is None else (f"in {of_set}", *(f"{one} in {of_set}" for one in groups), *groups)
+
+
+class _Instruct:
+    """An InstructPix2Pix, with diffusers' usual guidances."""
+
+    def __init__(self, folder: Path) -> None:
+        from unprompt.colouring.instruct_paint import open_painter
+
+        self._painter = open_painter(folder)
+
+    def colours(self, source: ImageFile, words: str, regions: Regions) -> Ints:
+        """The mean colour of each region (R,), 0xRRGGBB; white where there are no words."""
+        if not words.strip():
+            return np.full(regions.count, WHITE)
+        made = np.asarray(self._painter.paint(open_image(source), words).convert("RGB"), np.float64)
+        labels = regions.labels.ravel()
+        counts = np.bincount(labels, minlength=regions.count + 1)[1:]
+        means = [
+            np.bincount(labels, channel.ravel(), regions.count + 1)[1:] / counts
+            for channel in np.moveaxis(made, 2, 0)
+        ]
+        red, green, blue = np.rint(means).astype(np.int64)
+        found: Ints = red << 16 | green << 8 | blue
+        return found
 
 
 class _Nearest:

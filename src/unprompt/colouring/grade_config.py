@@ -22,6 +22,9 @@ class GradeConfig:
     learnt: Path | None = setting(
         None, "triples that were learnt from: their nearest drawing is a baseline too", metavar="TRIPLES"
     )
+    instruct: Path | None = setting(
+        None, "an InstructPix2Pix, such as RUN/model: it is scored too", metavar="FOLDER"
+    )
     shown: int = setting(24, "drawings on the page", metavar="N", least=1)
 
     def __post_init__(self) -> None:

@@ -61,18 +61,19 @@ def score_drawing(choices: Ints, right: Ints, areas: NDArray[np.floating], named
 
 
 def difference_of(
-    choices: Ints, right: Ints, areas: NDArray[np.floating], mentions: Sequence[Mention]
+    colours: Ints, right: Ints, areas: NDArray[np.floating], mentions: Sequence[Mention]
 ) -> float:
     """Mean CIEDE2000 (Sharma et al. 2005) of the area that words are about to the colours asked for.
 
-    0 … about 100; NaN where no word is about anything. `choices`, `right`: (R,) as `targets_of` counts.
+    0 … about 100; NaN where no word is about anything. `colours`: (R,) 0xRRGGBB, NOTHING for paper; `right`:
+    (R,) as `targets_of` counts.
     """
     from skimage.color import deltaE_ciede2000
 
     asked = right >= CHOICES
     if not asked.any():
         return np.nan
-    made = colours_of(choices[asked], mentions)
+    made = colours[asked]
     far = deltaE_ciede2000(
         lab_of(np.where(made == NOTHING, WHITE, made)), lab_of(colours_of(right[asked], mentions))
     )
