@@ -11,6 +11,7 @@ import numpy as np
 
 from unprompt.errors import InputError
 from unprompt.networks.checkpoints import cache_folder, declared, locate, verify
+from unprompt.networks.extent import Extent, made_within
 from unprompt.networks.huggingface import stay_offline
 from unprompt.progress import StepBars
 from unprompt.records import DIM, Embeddings, Prompts
@@ -59,7 +60,10 @@ class PromptEncoder:
             from sentence_transformers import SentenceTransformer
             from transformers.utils import logging
         logging.disable_progress_bar()
-        model = SentenceTransformer(str(found.folder), device=device, local_files_only=True)
+        with made_within(Extent.of_files([found.folder / weights.name]), f"the model in {found.folder}"):
+            model = SentenceTransformer(
+                str(found.folder), device=device, local_files_only=True, trust_remote_code=False
+            )
         return cls(model, encoder_identity())
 
     def encode(self, texts: Sequence[str]) -> FloatArray:

@@ -27,7 +27,7 @@ class _IsolatedSpawn(SpawnProcess):
     @staticmethod
     def _Popen(process_obj: Any) -> Any:  # noqa: N802  # multiprocessing's name
         with _isolated():
-            return SpawnProcess._Popen(process_obj)  # type: ignore[attr-defined]
+            return SpawnProcess._Popen(process_obj)
 
 
 class _SpawnContext(SpawnContext):
@@ -40,7 +40,7 @@ if hasattr(context, "ForkServerContext"):  # not on Windows
         @staticmethod
         def _Popen(process_obj: Any) -> Any:  # noqa: N802
             with _isolated():
-                return context.ForkServerProcess._Popen(process_obj)  # type: ignore[attr-defined]
+                return context.ForkServerProcess._Popen(process_obj)
 
     class _ForkServerContext(context.ForkServerContext):
         Process = _IsolatedFork
