@@ -132,6 +132,14 @@ def test_weights_with_one_flipped_bit_are_refused(tmp_path: Path) -> None:
         PromptEncoder.load("cpu", linked_copy(tmp_path, change=1))
 
 
+def test_a_tokenizer_that_is_damaged_is_told(tmp_path: Path) -> None:
+    folder = linked_copy(tmp_path, change=0)
+    (folder / "tokenizer.json").unlink()
+    (folder / "tokenizer.json").write_text('{"model": {"type": "WordPiece"')
+    with pytest.raises(CheckpointError, match=r"tokenizer\.json is no tokenizer"):
+        PromptEncoder.load("cpu", folder)
+
+
 def test_a_whole_copy_is_taken_from_the_folder_given(tmp_path: Path, encoder: PromptEncoder) -> None:
     copied = PromptEncoder.load("cpu", linked_copy(tmp_path, change=0))
     assert copied.identity == encoder.identity

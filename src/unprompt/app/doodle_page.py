@@ -343,7 +343,7 @@ def _small(files: Sequence[bytes]) -> list[tuple[str, str]]:
     from io import BytesIO
 
     return [
-        (url_of(Image.open(BytesIO(file)), SMALL), f"variant {number}")
+        (url_of(Image.open(BytesIO(file), formats=("PNG",)), SMALL), f"variant {number}")
         for number, file in enumerate(files, start=1)
     ]
 

@@ -26,6 +26,7 @@ from unprompt.diffusion.instruct import takes_pictures, widen
 from unprompt.diffusion.model import LAYOUT, SCHEDULERS, find_too_long, load_parts, model_sha256
 from unprompt.errors import CheckpointError, ConfigError
 from unprompt.networks.checkpoints import folder_of, sha256_of_files
+from unprompt.networks.extent import Extent, check_numbers, made_within
 from unprompt.networks.huggingface import stay_offline
 from unprompt.networks.minilm import PromptEncoder, encoder_identity
 from unprompt.records import DIM
@@ -372,13 +373,16 @@ def _read_pocket(folder: Path, device: str, dtype: str) -> InstructModel:
             f"{folder} is not a whole pocket model: {part_of(len(missing), len(files), 'file')} "
             f"{agreed(len(missing), 'are')} missing, first: {missing[0].relative_to(folder)}; train it again"
         )
-    try:
-        unet = _diffusers().UNet2DConditionModel.from_pretrained(
-            str(folder / "unet"), torch_dtype=getattr(torch, dtype), local_files_only=True
-        )
-    except damaged_weights() as error:
-        reason = " ".join(str(error).split())[:200]
-        raise CheckpointError(f"{folder} cannot be loaded ({reason}); train it again") from error
+    extent = Extent.of_files([files[1]])
+    check_numbers(read_json(files[0]), str(files[0]), extent)
+    with made_within(extent, str(folder)):
+        try:
+            unet = _diffusers().UNet2DConditionModel.from_pretrained(
+                str(folder / "unet"), torch_dtype=getattr(torch, dtype), local_files_only=True
+            )
+        except damaged_weights() as error:
+            reason = " ".join(str(error).split())[:200]
+            raise CheckpointError(f"{folder} cannot be loaded ({reason}); train it again") from error
     noise = read_json(files[-1])
     return InstructModel(
         unet.eval().requires_grad_(False),

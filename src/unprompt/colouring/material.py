@@ -18,7 +18,7 @@ from unprompt.networks.devices import core_count
 from unprompt.progress import Progress, silent
 from unprompt.storage.caching import make_once
 from unprompt.storage.files import read_arrays, write_arrays
-from unprompt.storage.images import ImageFile, image_states, open_encoded
+from unprompt.storage.images import ImageFile, image_states, open_encoded, open_stored
 from unprompt.storage.resumable import fingerprint
 
 if TYPE_CHECKING:
@@ -177,13 +177,11 @@ def _drawings(
 
 def open_image(file: ImageFile) -> Image.Image:
     """An image with its transparency. Raises InputError naming it."""
-    from PIL import Image
-
     try:
-        with open_encoded(file) as stream, Image.open(stream) as image:
+        with open_encoded(file) as stream, open_stored(stream) as image:
             image.load()
             return image.copy()
-    except (UnreadableImageError, OSError) as error:
+    except UnreadableImageError as error:
         raise InputError(f"{file.path}, {file.image_id}: {error}; leave it out of the triples") from error
 
 

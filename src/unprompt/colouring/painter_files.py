@@ -10,7 +10,6 @@ from typing import Any
 from unprompt.colouring.network import Painter
 from unprompt.colouring.network_config import PainterConfig, PainterTraining
 from unprompt.networks.shipped import shipped_file
-from unprompt.networks.state_dicts import check_for_weights
 from unprompt.networks.weight_files import WeightsForm, check_same_network
 
 FORM = WeightsForm("painter", "unprompt-painter", 1, "unprompt colour train")
@@ -26,11 +25,7 @@ def write_painter(
 
 def read_painter(path: Path | None = None) -> Painter:
     """A painter in evaluation mode; None: the package's own. Raises CheckpointError."""
-    path = path or shipped_file(SHIPPED)
-    check_for_weights(path)
-    network = Painter(FORM.read_config(path, PainterConfig))
-    FORM.load(path, network)
-    return network
+    return FORM.read(path or shipped_file(SHIPPED), PainterConfig, Painter)[1]
 
 
 def begin_painter(config: PainterTraining) -> Painter:

@@ -125,7 +125,7 @@ def draw_svg(content: bytes, longest: int = LONGEST) -> Image.Image:
             height=max(1, round(height * scale)),
             skip_system_fonts=True,
         )
-        with Image.open(io.BytesIO(bytes(png))) as image:
+        with Image.open(io.BytesIO(bytes(png)), formats=("PNG",)) as image:
             return image.convert("RGBA")
     except (ValueError, OSError) as error:
         raise UnreadableImageError(f"this SVG cannot be drawn: {error}") from error

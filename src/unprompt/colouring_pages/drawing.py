@@ -75,5 +75,5 @@ class LineDrawing:
         png = resvg_py.svg_to_bytes(
             svg_string=self.svg(line_pixels * unit), width=width, height=height, skip_system_fonts=True
         )
-        with Image.open(io.BytesIO(bytes(png))) as image:
+        with Image.open(io.BytesIO(bytes(png)), formats=("PNG",)) as image:
             return image.convert("L")

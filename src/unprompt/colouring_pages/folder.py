@@ -306,5 +306,5 @@ def _read_page(path: Path) -> Page:
         ends = np.cumsum(arrays["lengths"])[:-1]
         curves = np.split(arrays["points"], ends) if len(arrays["lengths"]) else []
         width, height = arrays["size"].tolist()
-        picture = Image.open(io.BytesIO(arrays["picture"].tobytes())).convert("RGB")
+        picture = Image.open(io.BytesIO(arrays["picture"].tobytes()), formats=("PNG",)).convert("RGB")
         return Page(LineDrawing((width, height), tuple(curves)), picture, str(arrays["method"]))

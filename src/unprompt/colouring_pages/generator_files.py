@@ -31,6 +31,4 @@ def read_generator(path: Path) -> Generator:
     check_for_weights(path)
     if not is_safetensors(path):
         return load_reference(path)
-    network = Generator(FORM.read_config(path, GeneratorConfig))
-    FORM.load(path, network)
-    return network
+    return FORM.read(path, GeneratorConfig, Generator)[1]

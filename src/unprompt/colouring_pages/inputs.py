@@ -248,7 +248,7 @@ def _paper(image: Image.Image, random: Generator) -> Image.Image:
 def _compress(image: Image.Image, random: Generator) -> Image.Image:
     stream = io.BytesIO()
     image.save(stream, "JPEG", quality=int(random.integers(8, 60)))
-    with Image.open(stream) as opened:
+    with Image.open(stream, formats=("JPEG",)) as opened:
         return opened.convert("RGB")
 
 

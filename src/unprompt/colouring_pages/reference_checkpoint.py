@@ -12,6 +12,7 @@ from pathlib import Path
 from unprompt.colouring_pages.config import DiscriminatorConfig, GeneratorConfig
 from unprompt.colouring_pages.network import KERNEL, Discriminator, Generator
 from unprompt.errors import CheckpointError
+from unprompt.networks.extent import Extent, made_within
 from unprompt.networks.state_dicts import StateDict, load_strictly, read_tensors
 
 DROPOUT = 0.5  # a checkpoint does not say; it is their default
@@ -27,7 +28,8 @@ def load_reference(path: Path) -> Generator:
     state = read_tensors(path)  # takes away the `model.model.` and `module.` before all names
     config = _generator_config(path, state)
     own_by_theirs = {theirs: own for own, theirs in generator_names(config.levels)}
-    network = Generator(config)
+    with made_within(Extent.of_state(state), str(path)):
+        network = Generator(config)
     load_strictly(network, _renamed(state, own_by_theirs, config.norm), str(path))
     network.eval()
     return network
@@ -44,7 +46,8 @@ def load_reference_discriminator(path: Path) -> Discriminator:
     config = DiscriminatorConfig(
         filters, len(names) - 2, _norm_of(state, shift="2.bias", scale="3.weight"), channels
     )
-    network = Discriminator(config)
+    with made_within(Extent.of_state(state), str(path)):
+        network = Discriminator(config)
     own_by_theirs = {name.partition(".")[0]: f"layers.{name.partition('.')[0]}" for name in state}
     load_strictly(network, _renamed(state, own_by_theirs, config.norm), str(path))
     network.eval()

@@ -146,7 +146,7 @@ class Sheet:
         # Whole pixels have not quite the sheet's proportion: each direction is scaled by itself.
         svg = self._svg("", f'width="{width}" height="{height}" preserveAspectRatio="none"')
         png = resvg_py.svg_to_bytes(svg_string=svg, skip_system_fonts=True)
-        with Image.open(io.BytesIO(bytes(png))) as image:
+        with Image.open(io.BytesIO(bytes(png)), formats=("PNG",)) as image:
             return image.convert("L")
 
 

@@ -209,5 +209,5 @@ def _photographed(picture: Colours, random: np.random.Generator) -> Picture:
     if random.random() < 0.5:
         stream = io.BytesIO()
         image.save(stream, "JPEG", quality=int(random.integers(35, 96)))
-        image = Image.open(stream).convert("RGB")
+        image = Image.open(stream, formats=("JPEG",)).convert("RGB")
     return np.asarray(image, np.uint8)

@@ -6,7 +6,6 @@ on after a kill, has the same batches.
 
 from __future__ import annotations
 
-import multiprocessing
 from collections.abc import Generator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, Any
@@ -19,6 +18,7 @@ from unprompt.datasets.seeds import derive_seed
 from unprompt.datasets.split import random_order
 from unprompt.errors import ConfigError, InputError
 from unprompt.networks.pipeline import keep_ahead
+from unprompt.storage.processes import forking_from_server
 from unprompt.text.english import counted
 
 if TYPE_CHECKING:
@@ -97,7 +97,9 @@ def _loaded_by_processes(pixels: Pixels, plan: Sequence[Ints], workers: int) -> 
         sampler=plan,
         num_workers=workers,
         pin_memory=torch.cuda.is_available(),
-        multiprocessing_context=_process_context(),
+        # A plain fork would copy the locks of threads that do not live on in the child. This module is
+        # imported once, or each process of each epoch would import torch anew, for seconds.
+        multiprocessing_context=forking_from_server(__name__),
         # Of its own: the global one decides what dropout does, whichever way images are loaded.
         generator=torch.Generator(),
     )
@@ -105,16 +107,6 @@ def _loaded_by_processes(pixels: Pixels, plan: Sequence[Ints], workers: int) -> 
         if isinstance(images, InputError):
             raise images
         yield images
-
-
-def _process_context() -> Any:
-    """How processes start. A plain fork would copy the locks of threads that do not live on in the child."""
-    if "forkserver" not in multiprocessing.get_all_start_methods():
-        return multiprocessing.get_context("spawn")
-    context = multiprocessing.get_context("forkserver")
-    # Imported once, or each process of each epoch would import torch anew, for seconds.
-    context.set_forkserver_preload([__name__])
-    return context
 
 
 class _Loading(Dataset):  # type: ignore[misc]  # torch has no types here

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import multiprocessing
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
@@ -18,7 +17,7 @@ from unprompt.progress import Progress, silent
 from unprompt.storage import resumable as folders
 from unprompt.storage.images import encode_png
 from unprompt.storage.parts import PairPart, part_name, write_pair_part
-from unprompt.storage.processes import killed_worker_told
+from unprompt.storage.processes import killed_worker_told, spawning
 
 KIND = folders.FolderKind("set of pairs", RECORD, ("part-*.parquet", PROBLEMS), "settings or pictures")
 
@@ -114,7 +113,7 @@ def _in_turn(draw: Callable[[int], int], numbers: Sequence[int], workers: int) -
     if workers == 1 or len(numbers) < 2:
         yield from map(draw, numbers)
         return
-    with ProcessPoolExecutor(min(workers, len(numbers)), multiprocessing.get_context("spawn")) as pool:
+    with ProcessPoolExecutor(min(workers, len(numbers)), spawning()) as pool:
         try:
             with killed_worker_told():
                 yield from pool.map(draw, numbers)

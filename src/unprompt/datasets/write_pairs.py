@@ -29,7 +29,15 @@ from unprompt.storage.files import (
     write_problems,
     write_table,
 )
-from unprompt.storage.images import ImageFile, decode_image, encode_png, half_of, image_states, read_encoded
+from unprompt.storage.images import (
+    ImageFile,
+    decode_image,
+    encode_png,
+    half_of,
+    image_states,
+    open_stored,
+    read_encoded,
+)
 from unprompt.storage.parts import (
     INSTRUCT_COLUMNS,
     PAIR_COLUMNS,
@@ -286,7 +294,7 @@ def _encoded(pairs: Pairs, rows: range, direction: Direction | None) -> Iterator
 
 def _as_file(content: bytes, image: Image.Image, cut: bool) -> tuple[bytes, str]:
     """The bytes and the extension of an image's file: as it was, or where it was `cut` of one, a new one."""
-    with Image.open(io.BytesIO(content)) as opened:
+    with open_stored(io.BytesIO(content)) as opened:
         extension = None if cut else EXTENSION_BY_FORMAT.get(opened.format or "")
     return (content, extension) if extension else (encode_png(image), PNG)
 

@@ -16,6 +16,7 @@ from typing import Any
 from unprompt.diffusion.memory import is_out_of_memory
 from unprompt.errors import CheckpointError, InputError, RunError
 from unprompt.networks.checkpoints import sha256_of_files
+from unprompt.networks.extent import Extent, check_numbers, made_within
 from unprompt.networks.huggingface import stay_offline
 from unprompt.storage.damage import damaged_weights
 from unprompt.storage.files import read_json
@@ -164,7 +165,9 @@ def load_tokenizer(folder: Path) -> Any:
     check_vocabulary(folder / "tokenizer")
     transformers = _library("transformers")
     try:
-        return transformers.CLIPTokenizer.from_pretrained(str(folder / "tokenizer"), local_files_only=True)
+        return transformers.CLIPTokenizer.from_pretrained(
+            str(folder / "tokenizer"), local_files_only=True, trust_remote_code=False
+        )
     except damaged_weights() as error:
         raise _damaged(folder / "tokenizer", error) from error
 
@@ -235,19 +238,25 @@ def load_network(folder: Path, library: str, class_name: str, weights: Sequence[
     import torch
 
     file = next(name for name in weights if (folder / name).is_file())
+    extent = Extent.of_files([folder / file])
     try:
-        network, report = getattr(_library(library), class_name).from_pretrained(
-            str(folder),
-            dtype=getattr(torch, dtype),
-            use_safetensors=file.endswith(".safetensors"),
-            variant="fp16" if ".fp16." in file else None,
-            local_files_only=True,
-            output_loading_info=True,
-        )
-    except damaged_weights() as error:
-        if is_out_of_memory(error):
-            raise
-        raise _damaged(folder, error) from error
+        check_numbers(read_json(folder / "config.json"), str(folder / "config.json"), extent)
+    except InputError as error:
+        raise CheckpointError(f"{error}; get it again") from error
+    with made_within(extent, str(folder)):
+        try:
+            network, report = getattr(_library(library), class_name).from_pretrained(
+                str(folder),
+                dtype=getattr(torch, dtype),
+                use_safetensors=file.endswith(".safetensors"),
+                variant="fp16" if ".fp16." in file else None,
+                local_files_only=True,
+                output_loading_info=True,
+            )
+        except damaged_weights() as error:
+            if is_out_of_memory(error):
+                raise
+            raise _damaged(folder, error) from error
     if report["missing_keys"]:  # they would be left as random numbers
         missing = sorted(report["missing_keys"])
         raise CheckpointError(

@@ -46,13 +46,8 @@ def read_group_network(path: Path | None = None) -> GroupNetwork:
     """A captioner's network in evaluation mode; None: the package's own. Raises CheckpointError."""
     from unprompt.doodles.group_network import GroupNetwork
     from unprompt.networks.shipped import shipped_file
-    from unprompt.networks.state_dicts import check_for_weights
 
-    path = path or shipped_file(SHIPPED)
-    check_for_weights(path)
-    network = GroupNetwork(FORM.read_config(path, GroupConfig))
-    FORM.load(path, network)
-    return network
+    return FORM.read(path or shipped_file(SHIPPED), GroupConfig, GroupNetwork)[1]
 
 
 class GroupCaptioner:

@@ -21,7 +21,6 @@ from unprompt.doodles.ink import picture_of
 from unprompt.networks.backbones import load, own_preprocess, pretrained_state
 from unprompt.networks.cnn_lstm_config import END, PAD, START
 from unprompt.networks.folding import fold_batch_norms
-from unprompt.networks.state_dicts import check_for_weights
 from unprompt.networks.weight_files import WeightsForm
 
 if TYPE_CHECKING:
@@ -169,10 +168,7 @@ class GridCaptioner:
     @classmethod
     def load(cls, weights: Path, device: str = "cpu") -> GridCaptioner:
         """A captioner of `unprompt doodle train --model grid`. Raises CheckpointError."""
-        check_for_weights(weights)
-        writer = Writer(FORM.read_config(weights, GridConfig))
-        FORM.load(weights, writer)
-        return cls(writer, device)
+        return cls(FORM.read(weights, GridConfig, Writer)[1], device)
 
     def caption(self, drawings: Sequence[Drawing]) -> list[Caption]:
         """One for each drawing."""

@@ -11,7 +11,7 @@ from unprompt.doodles.namer_config import NamerConfig
 from unprompt.doodles.namer_network import build
 from unprompt.networks.checkpoints import locate
 from unprompt.networks.shipped import shipped_file
-from unprompt.networks.state_dicts import check_for_weights, load_strictly
+from unprompt.networks.state_dicts import load_strictly
 from unprompt.networks.weight_files import WeightsForm
 
 if TYPE_CHECKING:
@@ -46,9 +46,4 @@ def read_namer(path: Path | None = None) -> tuple[NamerConfig, nn.Module]:
         network = build(config)
         load_strictly(network, weights, str(path))
         return config, network.eval()
-    path = path or shipped_file(SHIPPED)
-    check_for_weights(path)
-    config = FORM.read_config(path, NamerConfig)
-    network = build(config)
-    FORM.load(path, network)
-    return config, network
+    return FORM.read(path or shipped_file(SHIPPED), NamerConfig, build)

@@ -21,7 +21,9 @@ from typing import Any
 
 from unprompt.errors import CheckpointError, ConfigError
 from unprompt.networks.captioner_files import CaptionNetwork, load_captioner
+from unprompt.networks.extent import Extent, check_numbers, made_within
 from unprompt.networks.huggingface import WEIGHTS, stay_offline
+from unprompt.storage.files import read_json
 from unprompt.storage.packages import needed_for
 
 # The parts of a BLIP-2, and the layers of each that get updates. The language model's are those that are
@@ -100,19 +102,23 @@ def merge_adapter(loaded: CaptionNetwork, folder: Path) -> CaptionNetwork:
     """
     folder = find_adapter(folder)
     peft = _peft()
+    tensors = sorted(folder.glob("adapter_model.*"))
     try:
-        with warnings.catch_warnings():
+        check_numbers(read_json(folder / SETTINGS), str(folder / SETTINGS))
+        extent = Extent.of_files([*tensors, *loaded.files[1:]])  # sets of layers may be replaced whole
+        with made_within(extent, str(folder)), warnings.catch_warnings():
             warnings.simplefilter("ignore", FutureWarning)
             warnings.simplefilter("error", UserWarning)  # a tensor that is missing is one to peft
             adapted = peft.PeftModel.from_pretrained(loaded.network, str(folder), torch_device="cpu")
             network = adapted.merge_and_unload(safe_merge=True)
+    except CheckpointError:
+        raise
     except Exception as error:  # peft, safetensors and torch each have kinds of their own
         first = " ".join(str(error).split())[:200] or type(error).__name__
         raise CheckpointError(
             f"the low-rank updates in {folder} do not fit {loaded.files[0].parent}, or are damaged "
             f"({first}); give the model that they were trained on"
         ) from error
-    tensors = sorted(folder.glob("adapter_model.*"))
     network.eval().requires_grad_(False)
     return replace(loaded, network=network, files=(*loaded.files, folder / SETTINGS, *tensors))
 

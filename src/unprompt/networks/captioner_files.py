@@ -13,6 +13,7 @@ from typing import Any
 from unprompt.errors import CheckpointError, InputError
 from unprompt.networks.blip_names import COUNTER, PARTS, SHAPES_READ, TIED, blip_sizes, transformers_name
 from unprompt.networks.checkpoints import locate, snapshot_in, verify
+from unprompt.networks.extent import Extent, TooLargeError, check_numbers, check_side, made_within, parts_of
 from unprompt.networks.huggingface import WEIGHTS, import_transformers
 from unprompt.storage.files import read_json
 from unprompt.storage.stand_ins import describe_stand_in
@@ -95,20 +96,20 @@ def folder_files(folder: Path) -> tuple[str, list[Path]]:
     except InputError as error:
         raise CheckpointError(f"{error}; get it again") from error
     kind = config.get("model_type")
-    if kind not in NETWORKS:
+    if not isinstance(kind, str) or kind not in NETWORKS:
         raise CheckpointError(
             f"{folder} holds a model of the type '{kind}', captioners are {', '.join(NETWORKS)}; "
             f"give a folder in the layout of {LAYOUTS}"
         )
     architectures = config.get("architectures") or [NETWORKS[kind]]
-    if NETWORKS[kind] not in architectures:
+    if not isinstance(architectures, list) or NETWORKS[kind] not in architectures:
         raise CheckpointError(
-            f"{folder} holds a {architectures[0]}, which writes no captions; the one that does is "
+            f"{folder} holds a {str(architectures)[:80]}, which writes no captions; the one that does is "
             f"{NETWORKS[kind]}"
         )
     weights = [folder / name for name in WEIGHTS if (folder / name).is_file()][:1]
     if weights and weights[0].suffix == ".json":
-        weights += [folder / name for name in sorted({*read_json(weights[0]).get("weight_map", {}).values()})]
+        weights += parts_of(weights[0], read_json(weights[0]))
     tokenizers = [folder / name for name in TOKENIZERS if (folder / name).is_file()][:1]
     preprocessors = [folder / name for name in PREPROCESSORS if (folder / name).is_file()][:1]
     for what, found, names in (
@@ -134,7 +135,11 @@ def _load_folder(folder: Path, precision: str) -> CaptionNetwork:
     processor = _read(
         folder, "image processor or tokenizer", transformers.AutoProcessor.from_pretrained, where
     )
-    network = _network(folder, kind, precision, where)
+    for name in ("size", "crop_size"):
+        check_side(getattr(processor.image_processor, name, None), str(folder))
+    extent = Extent.of_files(path for path in files if path.suffix in (".safetensors", ".bin"))
+    check_numbers(read_json(files[0]), str(files[0]), extent)
+    network = _network(folder, kind, precision, where, extent)
     tokenizer = processor.tokenizer
     if kind == "blip-2":
         # Where the picture goes among the words; older files do not say it.
@@ -169,10 +174,17 @@ def _load_salesforce(path: Path, vocabulary: Path | None, precision: str) -> Cap
         "sep_token_id": tokenizer.sep_token_id,
     }
     named = {transformers_name(name): tensor for name, tensor in state.items()}
-    network = _network(
-        path, "blip", precision, None, config=transformers.BlipConfig(**sizes), state_dict=named
-    )
     side = sizes["vision_config"]["image_size"]
+    check_side(side, str(path))
+    network = _network(
+        path,
+        "blip",
+        precision,
+        None,
+        Extent.of_state(state),
+        config=transformers.BlipConfig(**sizes),
+        state_dict=named,
+    )
     image_processor = transformers.BlipImageProcessor(size={"height": side, "width": side})
     return CaptionNetwork("blip", network, image_processor, tokenizer, (path, words))
 
@@ -225,19 +237,23 @@ def _check_salesforce(path: Path, state: dict[str, Any]) -> None:
             )
 
 
-def _network(path: Path, kind: str, precision: str, where: str | None, **more: Any) -> Any:
-    """A network from a folder, or from `config` and `state_dict` in `more`: for use, in its precision."""
+def _network(path: Path, kind: str, precision: str, where: str | None, extent: Extent, **more: Any) -> Any:
+    """A network from a folder, or from `config` and `state_dict` in `more`: for use, in its precision.
+
+    `extent`: that of its weights, which it is made within.
+    """
     import torch
 
-    network, report = _read(
-        path,
-        "model",
-        getattr(import_transformers(*NEEDED_FOR), NETWORKS[kind]).from_pretrained,
-        where,
-        dtype=getattr(torch, DTYPES["fp32" if kind == "git" else precision]),
-        output_loading_info=True,
-        **more,
-    )
+    with made_within(extent, f"the captioner in {path}"):
+        network, report = _read(
+            path,
+            "model",
+            getattr(import_transformers(*NEEDED_FOR), NETWORKS[kind]).from_pretrained,
+            where,
+            dtype=getattr(torch, DTYPES["fp32" if kind == "git" else precision]),
+            output_loading_info=True,
+            **more,
+        )
     if missing := sorted(report["missing_keys"]):  # transformers fills them with random numbers
         raise CheckpointError(
             f"the weights in {path} lack {counted(len(missing), 'tensor')} of a {NETWORKS[kind]}, first: "
@@ -249,7 +265,9 @@ def _network(path: Path, kind: str, precision: str, where: str | None, **more: A
 def _read(path: Path, what: str, load: Callable[..., Any], *arguments: Any, **more: Any) -> Any:
     """Call one of transformers' loaders for what is in `path`; raises CheckpointError where it fails."""
     try:
-        return load(*arguments, local_files_only=True, **more)
+        return load(*arguments, local_files_only=True, trust_remote_code=False, **more)
+    except TooLargeError:
+        raise
     except Exception as error:  # tokenizers and its like know no other kind for files whose bytes are wrong
         first = " ".join(str(error).split())[:200] or type(error).__name__
         raise CheckpointError(f"the {what} in {path} cannot be loaded ({first}); get it again") from error

@@ -19,7 +19,8 @@ from unprompt.networks import clip_transformers
 from unprompt.networks.checkpoints import locate, snapshot_in, verify
 from unprompt.networks.clip_config import MODEL
 from unprompt.networks.clip_kinds import DECLARED, QUICK, ClipKind, kind_of
-from unprompt.networks.huggingface import stay_offline
+from unprompt.networks.extent import Extent, check_numbers, check_side, made_within
+from unprompt.networks.huggingface import never_asking, stay_offline
 from unprompt.storage.packages import needed_for
 from unprompt.text.english import counted
 
@@ -62,6 +63,7 @@ class Clip:
         self._model = model
         self._device = device
         self._preprocess = PreprocessCfg(**preprocess)
+        check_side(self._preprocess.size, name)
         *self._geometry, _, self._normalise = image_transform_v2(self._preprocess, is_train=False).transforms
 
     @classmethod
@@ -85,8 +87,9 @@ class Clip:
             from unprompt.networks.state_dicts import read_tensors
 
             source = Source.of(model, checkpoint, pretrained)
-            network = source.network(device)
-        source.fill(network, read_tensors(source.weights))
+            state = read_tensors(source.weights)
+            network = source.network(device, Extent.of_state(state))
+        source.fill(network, state)
         preprocess = with_statistics({**network.visual.preprocess_cfg, **source.preprocess}, statistics)
         name = f"clip {source.model} {source.weights.resolve()} {statistics} {pretrained}".rstrip()
         return cls(name, network.requires_grad_(False), source.tokenizer(), device, preprocess)
@@ -216,13 +219,17 @@ class Source:
             return cls(model, model, weights)
         return cls(model, model, weights, {"quick_gelu": kind.quick_gelu}, kind.preprocess)
 
-    def network(self, device: str) -> Any:
-        """The network, its parameters not yet filled in. Raises CheckpointError where it needs the hub."""
+    def network(self, device: str, extent: Extent) -> Any:
+        """The network, its parameters not yet filled in; `extent` is that of the tensors that it will get.
+
+        Raises CheckpointError where it needs the hub, and for settings that are none of such a network.
+        """
         import open_clip
 
         precision = "fp16" if device.startswith("cuda") else "fp32"
-        try:
-            with without_random_weights():
+        check_numbers(self._said(), self.model, extent)
+        with made_within(extent, self.model), never_asking(), without_random_weights():
+            try:
                 return open_clip.create_model(
                     self.address,
                     load_weights=False,
@@ -231,12 +238,17 @@ class Source:
                     device=device,
                     **copy.deepcopy(dict(self.settings)),
                 ).eval()
-        except (OSError, ValueError, TypeError, KeyError) as error:  # what open_clip raises for a bad config
-            reason = " ".join(str(error).split())[:200]
-            file = clip_transformers.CONFIG if "embed_dim" in self.settings else CONFIG_FILE
-            raise CheckpointError(
-                f"{self.model} cannot be built from local files ({reason}); check {file}"
-            ) from error
+            except (OSError, ValueError, TypeError, KeyError) as error:  # what it raises for a bad config
+                reason = " ".join(str(error).split())[:200]
+                file = clip_transformers.CONFIG if "embed_dim" in self.settings else CONFIG_FILE
+                raise CheckpointError(
+                    f"{self.model} cannot be built from local files ({reason}); check {file}"
+                ) from error
+
+    def _said(self) -> Mapping[str, Any]:
+        """What the files say of the network; nothing for one that is known by its name."""
+        _, local, folder = self.address.partition("local-dir:")
+        return clip_transformers.read_settings(Path(folder) / CONFIG_FILE) if local else self.settings
 
     def fill(self, network: Any, state: dict[str, Any]) -> None:
         """Put a checkpoint's tensors into the network. Raises CheckpointError where it is another model's."""
@@ -262,11 +274,13 @@ class Source:
                     f"name a folder that holds {CONFIG_FILE}, the weights and the tokenizer's files"
                 )
             return open_clip.SimpleTokenizer(context_length=text["context_length"])
-        text = (open_clip.get_model_config(self.address) or {}).get("text_cfg", {})
-        hub = text.get("hf_tokenizer_name", "")
         try:
-            return open_clip.get_tokenizer(self.address, **({"local_files_only": True} if hub else {}))
-        except (OSError, ValueError, ImportError) as error:
+            text = (open_clip.get_model_config(self.address) or {}).get("text_cfg", {})
+            hub = text.get("hf_tokenizer_name", "")
+            # A config may have settings of its own for the tokenizer, and these count before them.
+            options = {"local_files_only": True, "trust_remote_code": False} if hub else {}
+            return open_clip.get_tokenizer(self.address, **options)
+        except Exception as error:  # tokenizers and its like know no other kind
             raise CheckpointError(
                 f"the tokenizer of {self.model} ({hub or 'not CLIP’s own'}) is not here; name a folder that "
                 f"holds {CONFIG_FILE}, the weights and the tokenizer's files"

@@ -55,7 +55,7 @@ COUNTERS = ("text_model.embeddings.position_ids", "vision_model.embeddings.posit
 
 def is_transformers_clip(folder: Path) -> bool:
     """Whether a folder's config.json is that of a CLIPModel. Raises CheckpointError for a damaged one."""
-    return (folder / CONFIG).is_file() and _read(folder / CONFIG).get("model_type") == "clip"
+    return (folder / CONFIG).is_file() and read_settings(folder / CONFIG).get("model_type") == "clip"
 
 
 def weights_of(folder: Path) -> Path:
@@ -71,9 +71,16 @@ def weights_of(folder: Path) -> Path:
 def settings_of(folder: Path) -> dict[str, Any]:
     """open_clip's settings for the network of a folder: embed_dim, vision_cfg, text_cfg, quick_gelu.
 
-    Raises CheckpointError for what open_clip's classes cannot do.
+    Raises CheckpointError for what open_clip's classes cannot do, and for settings that no network has.
     """
-    config = _read(folder / CONFIG)
+    config = read_settings(folder / CONFIG)
+    try:
+        return _in_open_clips_keys(folder, config)
+    except (ArithmeticError, TypeError, ValueError, AttributeError) as error:
+        raise CheckpointError(f"{folder / CONFIG} is no CLIP's ({error}); get it again") from error
+
+
+def _in_open_clips_keys(folder: Path, config: Mapping[str, Any]) -> dict[str, Any]:
     image = {**VISION, **(config.get("vision_config") or {}), **(config.get("vision_config_dict") or {})}
     text = {**TEXT, **(config.get("text_config") or {}), **(config.get("text_config_dict") or {})}
     activations = {image["hidden_act"], text["hidden_act"]}
@@ -116,7 +123,7 @@ def preprocess_of(folder: Path) -> dict[str, Any]:
     """
     if not (folder / PREPROCESSOR).is_file():
         return {}
-    config = _read(folder / PREPROCESSOR)
+    config = read_settings(folder / PREPROCESSOR)
     cut = config.get("do_center_crop", True)
     found = {
         "mean": config.get("image_mean"),
@@ -161,7 +168,8 @@ def _renamed(name: str, beginnings: Mapping[str, str]) -> str:
     return name
 
 
-def _read(path: Path) -> dict[str, Any]:
+def read_settings(path: Path) -> dict[str, Any]:
+    """A model's settings. Raises CheckpointError where they cannot be read."""
     try:
         content = read_json(path)
     except InputError as error:

@@ -21,7 +21,6 @@ from unprompt.networks.backbones import load, own_preprocess, pretrained_state, 
 from unprompt.networks.checkpoints import sha256_of
 from unprompt.networks.cnn_lstm_config import END, PAD, START, CnnLstmConfig
 from unprompt.networks.folding import fold_batch_norms
-from unprompt.networks.state_dicts import check_for_weights
 from unprompt.networks.weight_files import WeightsForm
 
 if TYPE_CHECKING:
@@ -166,7 +165,4 @@ def write_cnn_lstm(path: Path, network: CnnLstm, about: Mapping[str, Any] | None
 
 def read_cnn_lstm(path: Path) -> CnnLstm:
     """A captioner in evaluation mode. Raises CheckpointError."""
-    check_for_weights(path)
-    network = CnnLstm(FORM.read_config(path, CnnLstmConfig))
-    FORM.load(path, network)
-    return network
+    return FORM.read(path, CnnLstmConfig, CnnLstm)[1]

@@ -33,7 +33,7 @@ def read_gguf(path: Path) -> tuple[dict[str, Any], dict[str, Any]]:
     try:
         with path.open("rb") as stream, mmap.mmap(stream.fileno(), 0, access=mmap.ACCESS_READ) as data:
             return _read(data, path)
-    except (OSError, ValueError, struct.error, OverflowError, RecursionError, MemoryError) as error:
+    except (OSError, ValueError, TypeError, RuntimeError, struct.error, OverflowError, MemoryError) as error:
         raise CheckpointError(f"{path} cannot be read as GGUF ({error}); get it again") from error
 
 
@@ -55,8 +55,11 @@ def _read(data: mmap.mmap, path: Path) -> tuple[dict[str, Any], dict[str, Any]]:
         shape = [cursor.number("Q") for _ in range(cursor.number("I"))][::-1]
         entries.append((name, shape, cursor.number("I"), cursor.number("Q")))
     alignment = int(metadata.get("general.alignment", ALIGNMENT))
+    if alignment < 1:
+        raise ValueError(f"an alignment of {alignment}")
     begin = -(-cursor.place // alignment) * alignment
     tensors = {}
+    left = len(data)
     for name, shape, kind, offset in entries:
         if kind not in _KINDS:
             known = ", ".join(label for label, _, _, _ in _KINDS.values())
@@ -65,6 +68,9 @@ def _read(data: mmap.mmap, path: Path) -> tuple[dict[str, Any], dict[str, Any]]:
             )
         _, block, size, decode = _KINDS[kind]
         length = math.prod(shape) // block * size
+        left -= length
+        if left < 0:
+            raise ValueError("its tensors lie one upon another")
         place = begin + offset
         if place + length > len(data):
             raise CheckpointError(f"{path} is cut short: the tensor {name} ends after the file; get it again")

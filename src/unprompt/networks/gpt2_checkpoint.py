@@ -7,6 +7,7 @@ from typing import Any
 
 from unprompt.errors import CheckpointError
 from unprompt.networks.checkpoints import sha256_of_files
+from unprompt.networks.extent import Extent, check_numbers, made_within, parts_of
 from unprompt.networks.huggingface import WEIGHTS, import_transformers
 from unprompt.storage.damage import damaged_weights
 from unprompt.storage.files import read_json
@@ -39,9 +40,7 @@ def model_files(folder: Path) -> list[Path]:
             f"{folder} has no weights ({' or '.join(WEIGHTS)}); copy them from where its config.json is from"
         )
     if weights[0].suffix == ".json":
-        weights += [
-            folder / name for name in sorted(set(read_json(weights[0]).get("weight_map", {}).values()))
-        ]
+        weights += parts_of(weights[0], read_json(weights[0]))
     tokenizer = [folder / "tokenizer.json"]
     if not tokenizer[0].is_file():
         tokenizer = [folder / name for name in VOCABULARY]
@@ -64,7 +63,9 @@ def load_tokenizer(folder: Path) -> Any:
     model_files(folder)
     transformers = import_transformers(*NEEDED_FOR)
     try:
-        return transformers.GPT2TokenizerFast.from_pretrained(str(folder), local_files_only=True)
+        return transformers.GPT2TokenizerFast.from_pretrained(
+            str(folder), local_files_only=True, trust_remote_code=False
+        )
     except Exception as error:  # tokenizers knows no other kind for files whose bytes are wrong
         raise CheckpointError(
             f"the tokenizer in {folder} cannot be loaded ({error}); get it again"
@@ -73,15 +74,24 @@ def load_tokenizer(folder: Path) -> Any:
 
 def load_model(folder: Path, dtype: str) -> Any:
     """The GPT2LMHeadModel of a folder, on the CPU. Raises CheckpointError where it is missing or damaged."""
-    model_files(folder)
+    files = model_files(folder)
     transformers = import_transformers(*NEEDED_FOR)
-    try:
-        model, report = transformers.GPT2LMHeadModel.from_pretrained(
-            str(folder), dtype=dtype, local_files_only=True, output_loading_info=True
-        )
-    except damaged_weights() as error:
-        first = str(error).strip().partition("\n")[0]
-        raise CheckpointError(f"the model in {folder} cannot be loaded ({first}); get it again") from error
+    extent = Extent.of_files(path for path in files if path.suffix in (".safetensors", ".bin"))
+    check_numbers(read_json(files[0]), str(files[0]), extent)
+    with made_within(extent, f"the model in {folder}"):
+        try:
+            model, report = transformers.GPT2LMHeadModel.from_pretrained(
+                str(folder),
+                dtype=dtype,
+                local_files_only=True,
+                trust_remote_code=False,
+                output_loading_info=True,
+            )
+        except damaged_weights() as error:
+            first = str(error).strip().partition("\n")[0]
+            raise CheckpointError(
+                f"the model in {folder} cannot be loaded ({first}); get it again"
+            ) from error
     if missing := sorted(report["missing_keys"]):  # transformers fills them with random numbers
         raise CheckpointError(
             f"the weights in {folder} lack {counted(len(missing), 'tensor')} of a GPT-2, first: "

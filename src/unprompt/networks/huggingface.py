@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 from unprompt.storage.packages import needed_for
@@ -18,6 +20,23 @@ WEIGHTS = (  # the files that a model's folder may have them in, the first that 
 def stay_offline() -> None:
     """Never ask a server about a local folder. Counts where the hub's client is imported after this call."""
     os.environ.setdefault("HF_HUB_OFFLINE", "1")
+
+
+@contextmanager
+def never_asking() -> Iterator[None]:
+    """Have transformers refuse code in a folder in this block at once, where nobody tells it not to run it.
+
+    It would ask on the terminal whether to, and run it upon a y. Every call of unprompt's own says
+    trust_remote_code=False; this is for libraries that call it.
+    """
+    from transformers import dynamic_module_utils
+
+    before = dynamic_module_utils.TIME_OUT_REMOTE_CODE
+    dynamic_module_utils.TIME_OUT_REMOTE_CODE = 0
+    try:
+        yield
+    finally:
+        dynamic_module_utils.TIME_OUT_REMOTE_CODE = before
 
 
 def import_transformers(work: str, extra: str) -> Any:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
-from unprompt.errors import InputError
+from unprompt.errors import CheckpointError, InputError
 from unprompt.networks.checkpoints import cache_folder, declared, locate, verify
 from unprompt.progress import StepBars
 from unprompt.records import DIM, Embeddings, Prompts
@@ -68,7 +68,11 @@ class PromptEncoder:
             from tokenizers import Tokenizer
 
             from unprompt.networks.bert import Bert
-        tokenizer = Tokenizer.from_file(str(found.folder / TOKENIZER_FILE))
+        path = found.folder / TOKENIZER_FILE
+        try:
+            tokenizer = Tokenizer.from_file(str(path))
+        except Exception as error:  # the library has no kind of its own
+            raise CheckpointError(f"{path} is no tokenizer: {error}") from error
         tokenizer.no_padding()
         tokenizer.enable_truncation(MOST_TOKENS)
         return cls(Bert(load_file(found.main_path), HEADS, device), tokenizer, encoder_identity())

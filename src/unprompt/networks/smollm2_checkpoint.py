@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from unprompt.errors import CheckpointError
+from unprompt.networks.extent import Extent, check_numbers, made_within
 from unprompt.networks.gguf import read_gguf
 from unprompt.networks.huggingface import import_transformers
 from unprompt.storage.damage import damaged_weights
@@ -61,19 +62,23 @@ def load_smollm2(path: Path, dtype: str) -> tuple[Any, Any]:
             f"{path} holds a model of the kind {kind[0]} with the tokenizer {kind[1]}, not SmolLM2's "
             "(llama with smollm); give a SmolLM2"
         )
-    try:
-        config = _config(metadata, tied="output.weight" not in tensors)
-        model, report = transformers.LlamaForCausalLM.from_pretrained(
-            None,
-            config=config,
-            state_dict=_renamed(tensors, config, path),
-            dtype=dtype,
-            output_loading_info=True,
-        )
-        tokenizer = _tokenizer(metadata)
-    except damaged_weights() as error:
-        first = str(error).strip().partition("\n")[0]
-        raise CheckpointError(f"the model in {path} cannot be loaded ({first}); get it again") from error
+    extent = Extent.of_state(tensors)
+    sizes = {key: value for key, value in metadata.items() if key.startswith("llama.")}
+    check_numbers(sizes, str(path), extent)
+    with made_within(extent, f"the model in {path}"):
+        try:
+            config = _config(metadata, tied="output.weight" not in tensors)
+            model, report = transformers.LlamaForCausalLM.from_pretrained(
+                None,
+                config=config,
+                state_dict=_renamed(tensors, config, path),
+                dtype=dtype,
+                output_loading_info=True,
+            )
+            tokenizer = _tokenizer(metadata)
+        except damaged_weights() as error:
+            first = str(error).strip().partition("\n")[0]
+            raise CheckpointError(f"the model in {path} cannot be loaded ({first}); get it again") from error
     if missing := sorted(report["missing_keys"]):  # transformers fills them with random numbers
         raise CheckpointError(
             f"{path} lacks {counted(len(missing), 'tensor')} of a Llama, first: {missing[0]}; get it again"

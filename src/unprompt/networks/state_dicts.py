@@ -13,7 +13,7 @@ from typing import Any
 import torch
 
 from unprompt.errors import CheckpointError
-from unprompt.storage.damage import damaged_safetensors, damaged_weights
+from unprompt.storage.damage import damaged_safetensors
 from unprompt.storage.stand_ins import describe_stand_in
 from unprompt.text.english import counted
 
@@ -35,7 +35,22 @@ def read_tensors(path: Path) -> StateDict:
     state = unwrap(content)
     if not state:
         raise CheckpointError(f"{path} holds no tensors by name, so it is no model's state dict")
+    for name, tensor in state.items():
+        if _is_larger_than_its_bytes(tensor):
+            raise CheckpointError(
+                f"{path}: {name} says that it has {tensor.numel():,} numbers, and the file has not so many; "
+                "get it again"
+            )
     return state
+
+
+def _is_larger_than_its_bytes(tensor: torch.Tensor) -> bool:
+    """Whether a tensor is no plain one, each of whose numbers is in the file.
+
+    torch's format can say that one number stands for terabytes of them, or that there are none at all.
+    """
+    plain = tensor.layout == torch.strided and tensor.device.type == "cpu" and not tensor.is_quantized
+    return not plain or tensor.numel() * tensor.element_size() > tensor.untyped_storage().nbytes()
 
 
 def check_for_weights(path: Path) -> None:
@@ -101,7 +116,7 @@ def _read_torch(path: Path) -> Any:
             f"{path} is a pickle with more than tensors in it ({asked[1] or 'code of its own'}), and code in "
             "a checkpoint is never run; where you trust the file, save its state_dict alone as .safetensors"
         ) from error
-    except damaged_weights() as error:
+    except Exception as error:  # of torch's unpickler and what it calls, for bytes that are wrong
         raise damaged(path, error) from error
 
 

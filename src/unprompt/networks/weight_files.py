@@ -6,20 +6,24 @@ The form is that of networks whose weights lie in the package (networks/shipped.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Collection, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import torch
 
 from unprompt.errors import CheckpointError, ConfigError, InputError
 from unprompt.networks.checkpoints import sha256_of
-from unprompt.networks.state_dicts import load_strictly, read_safetensors
+from unprompt.networks.extent import Extent, check_numbers, made_within
+from unprompt.networks.state_dicts import check_for_weights, load_strictly, read_safetensors
 from unprompt.storage.files import read_json, write_bytes, write_json
 
 if TYPE_CHECKING:
     from _typeshed import DataclassInstance
+
+Settings = TypeVar("Settings")
+Network = TypeVar("Network", bound=torch.nn.Module)
 
 
 @dataclass(frozen=True)
@@ -105,10 +109,23 @@ class WeightsForm:
                 f"{path.with_suffix('.json')} does not say what network it is about: {error}"
             ) from error
 
-    def load(self, path: Path, network: torch.nn.Module) -> None:
-        """Put the weights into a network, which goes into evaluation mode. Raises CheckpointError."""
-        load_strictly(network, read_safetensors(path), str(path))
+    def read(
+        self, path: Path, kind: type[Settings], make: Callable[[Settings], Network]
+    ) -> tuple[Settings, Network]:
+        """The settings, a dataclass `kind`, and the network that `make` makes of them, in evaluation mode.
+
+        Raises CheckpointError, before anything large is made where the settings are not those of the weights.
+        """
+        check_for_weights(path)
+        config: Settings = self.read_config(path, kind)
+        state = read_safetensors(path)
+        extent = Extent.of_state(state)
+        check_numbers(asdict(config), str(path.with_suffix(".json")), extent)  # type: ignore[call-overload]
+        with made_within(extent, f"the {self.noun} in {path}"):
+            network = make(config)
+        load_strictly(network, state, str(path))
         network.eval()
+        return config, network
 
 
 def check_same_network(

@@ -9,11 +9,11 @@ import re
 from collections.abc import Mapping
 from typing import Any
 
-from PIL import Image, UnidentifiedImageError
+from PIL import Image
 
+from unprompt.errors import UnreadableImageError
 from unprompt.painting.webui_errors import WebUIError
-from unprompt.storage.damage import DAMAGED_IMAGE
-from unprompt.storage.images import MAX_PIXELS, encode_png
+from unprompt.storage.images import encode_png, open_stored
 
 SHOWN = 300  # characters of what a server said
 _DATA_URL = re.compile(r"data:[^,]{0,100},")
@@ -87,24 +87,13 @@ def as_png(encoded: bytes, number: int = 1) -> bytes:
     for what is no image, is damaged, or would be too large in memory; `number` is for its message.
     """
     which = f"image {number} of the web UI's answer"
+    unknown = f"not an image ({len(encoded):,} bytes of something else)"
     try:
-        with Image.open(io.BytesIO(encoded)) as image:
-            if image.width * image.height > MAX_PIXELS:
-                raise Image.DecompressionBombError
+        with open_stored(io.BytesIO(encoded), unknown=unknown) as image:
             image.load()
-            if image.format == "PNG":
-                return encoded
-            return _encoded_png(image)
-    except UnidentifiedImageError:
-        raise WebUIError(f"{which} is not an image ({len(encoded):,} bytes of something else)") from None
-    except (Image.DecompressionBombError, Image.DecompressionBombWarning):
-        raise WebUIError(
-            f"{which} has more than {MAX_PIXELS:,} pixels and is not decoded; ask for a smaller one"
-        ) from None
-    except DAMAGED_IMAGE as error:
-        raise WebUIError(f"{which} is damaged or truncated: {error}") from error
-    except MemoryError:
-        raise WebUIError(f"there is not enough memory to decode {which}; ask for a smaller one") from None
+            return encoded if image.format == "PNG" else _encoded_png(image)
+    except UnreadableImageError as error:
+        raise WebUIError(f"{which} is {error}") from error
 
 
 def _encoded_png(image: Image.Image) -> bytes:

@@ -79,7 +79,7 @@ def rasterised(svg: str, side: int) -> Image.Image:
     import resvg_py
 
     png = resvg_py.svg_to_bytes(svg_string=svg, width=side, height=side, skip_system_fonts=True)
-    return Image.open(io.BytesIO(bytes(png))).convert("RGBA")
+    return Image.open(io.BytesIO(bytes(png)), formats=("PNG",)).convert("RGBA")
 
 
 def _lit(image: Image.Image, light_left: bool) -> Image.Image:

@@ -19,6 +19,7 @@ import torch
 from unprompt.errors import CheckpointError, ConfigError
 from unprompt.learning.locked_tower import LockedTower
 from unprompt.networks.backbones import CLASSIFIERS, CLIP, classifiers_of, create, load, own_preprocess
+from unprompt.networks.extent import Extent, check_side, made_within
 from unprompt.networks.state_dicts import (
     StateDict,
     is_safetensors,
@@ -29,6 +30,7 @@ from unprompt.networks.state_dicts import (
 )
 from unprompt.records import DIM
 from unprompt.regression.model import EmbeddingRegressor, ModelSpec, build
+from unprompt.storage.damage import DAMAGED_JSON
 from unprompt.storage.files import writing
 
 MODEL_FILE = "best.safetensors"  # in a folder that training left
@@ -87,12 +89,15 @@ def load_model(path: Path, backbone: str = "", size: int = 0, statistics: str = 
             )
         return Loaded(_load_plain(path, read_tensors(path), backbone, size, statistics))
     spec = _spec(path, about)
+    check_side(spec.preprocess.size, str(path))
     _check_repeats(path, spec, backbone, size, statistics)
+    state = read_safetensors(path)
     try:
-        model = build(spec)
+        with made_within(Extent.of_state(state), f"the network in {path}"):
+            model = build(spec)
     except ConfigError as error:
         raise CheckpointError(f"{path} has a network that cannot be built here: {error}") from error
-    load_strictly(model, read_safetensors(path), str(path))
+    load_strictly(model, state, str(path))
     return Loaded(model, about["record"])
 
 
@@ -117,7 +122,7 @@ def _about(path: Path) -> dict[str, Any] | None:
         return None
     try:
         about = json.loads(text)
-    except ValueError as error:
+    except DAMAGED_JSON as error:
         raise CheckpointError(f"{path}: its header cannot be read ({error}); get it again") from error
     if not isinstance(about, dict) or about.get("format") != FORMAT:
         raise CheckpointError(f"{path} is of another format than {FORMAT}; give a file of `unprompt train`")
@@ -170,7 +175,8 @@ def _load_plain(
     own = own_preprocess(backbone, size or stored_size)
     mean, std = STATISTICS.get(statistics, (own.mean, own.std))
     spec = ModelSpec(backbone, "linear", replace(own, mean=mean, std=std), patch)
-    with torch.random.fork_rng(devices=[]):
+    check_side(own.size, str(path))
+    with torch.random.fork_rng(devices=[]), made_within(Extent.of_state(state), str(path)):
         network = load(backbone, own.size, patch, 0.0, state, str(path))
         model = EmbeddingRegressor(spec, network)
     load_strictly(model.head, {"weight": weight, "bias": bias}, f"{path}, its classifier,")

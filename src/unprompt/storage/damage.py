@@ -36,18 +36,6 @@ DAMAGED_ARRAYS = (
     zipfile.BadZipFile,
 )
 
-# Pillow's decoders, and RuntimeError of pillow-jxl-plugin
-DAMAGED_IMAGE = (
-    OSError,
-    ValueError,
-    SyntaxError,
-    IndexError,
-    TypeError,
-    struct.error,
-    EOFError,
-    RuntimeError,
-)
-
 
 def damaged_table() -> Errors:
     """Of polars, for a parquet or CSV file."""

@@ -12,10 +12,9 @@ import os
 import warnings
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import AbstractContextManager, contextmanager, suppress
 from dataclasses import dataclass, field, replace
 from functools import cache
-from importlib import import_module
 from importlib.util import find_spec
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any, Literal, TypeAlias, TypeVar
@@ -26,7 +25,7 @@ from PIL import Image, ImageOps, UnidentifiedImageError
 from unprompt.errors import InputError, UnreadableImageError, agreed, counted, part_of
 from unprompt.records import check_unique
 from unprompt.storage.archives import ids_of_members, is_archive, list_members, read_member
-from unprompt.storage.damage import DAMAGED_IMAGE
+from unprompt.storage.decoders import FORMATS, NO_IMAGE, decoding, open_picture
 from unprompt.storage.parts import IMAGE, find_image_column, find_parts_below, ids_of_rows, read_image_bytes
 from unprompt.storage.png_chunks import only_pixels
 
@@ -52,7 +51,6 @@ TEXTS = frozenset({".txt", ".caption"})  # which belong to the image that they s
 MAX_PIXELS = 89_478_485  # Pillow's own line between a large picture and a decompression bomb (256 MiB of RGB)
 PNG_LEVEL = 3  # of 9: a tenth larger than the best, at a third of the time
 DATASET_RECORD = "dataset.json"
-NO_IMAGE = "not an image, or one of an unknown format"
 NOT_IN_FOLDER = "the sample submission lists it, but the folder has no such image"
 
 AnyImage: TypeAlias = "str | os.PathLike[str] | bytes | Image.Image | NDArray[Any]"
@@ -402,7 +400,7 @@ def read_encoded(file: ImageFile) -> bytes:
         raise UnreadableImageError(NOT_IN_FOLDER)
     if file.row is not None:
         return _read_row(file)
-    with _decoding():
+    with decoding():
         return file.path.read_bytes()
 
 
@@ -489,20 +487,20 @@ def read_image(path: Path, alpha: bool = False) -> Image.Image:
 def read_size(path: Path) -> tuple[int, int]:
     """Width and height that an image file says it has; nothing is decoded. Raises UnreadableImageError."""
     with _decoding():
-        return _of_opened(path, None, lambda image: image.size)
+        return _of_opened(path, FORMATS, lambda image: image.size)
 
 
 def decode_image(
     content: bytes,
-    formats: tuple[str, ...] | None = None,
+    formats: tuple[str, ...] = FORMATS,
     unknown: str = NO_IMAGE,
     most: int = MAX_PIXELS,
     alpha: bool = False,
 ) -> Image.Image:
     """Decode an image file's bytes to RGB as `read_image` does.
 
-    `formats`: those that are taken, by Pillow's names; None: all that it knows. `unknown`: what to say of
-    others. `most`: pixels, counted before they are decoded. Raises UnreadableImageError.
+    `formats`: those of FORMATS that are taken. `unknown`: what to say of others. `most`: pixels, counted
+    before they are decoded. Raises UnreadableImageError.
     """
     with _decoding(unknown):
         if not content:
@@ -511,14 +509,15 @@ def decode_image(
 
 
 @contextmanager
-def open_stored(stream: IO[bytes], formats: tuple[str, ...]) -> Iterator[Image.Image]:
+def open_stored(
+    stream: IO[bytes], formats: tuple[str, ...] = FORMATS, unknown: str = NO_IMAGE
+) -> Iterator[Image.Image]:
     """An image as it is stored, not decoded yet, with what Pillow found beside it in its `info`.
 
-    Raises UnreadableImageError, also for what goes wrong inside the block, and for too many pixels.
+    `formats` and `unknown`: as `decode_image` has them. Raises UnreadableImageError, also for what goes wrong
+    inside the block, and for too many pixels.
     """
-    _prepare_pillow()
-    known = tuple(name for name in formats if name in _known_formats())
-    with _decoding(), Image.open(stream, formats=known) as image:
+    with _decoding(unknown), open_picture(stream, formats) as image:
         if image.width * image.height > MAX_PIXELS:
             raise UnreadableImageError(_too_large(f"{image.width} x {image.height}"))
         yield image
@@ -623,7 +622,7 @@ def central_square(image: Image.Image, size: int, crop: float = 1.0) -> NDArray[
 
 def _decode(
     source: Path | io.BytesIO,
-    formats: tuple[str, ...] | None = None,
+    formats: tuple[str, ...] = FORMATS,
     most: int = MAX_PIXELS,
     alpha: bool = False,
 ) -> Image.Image:
@@ -631,19 +630,18 @@ def _decode(
 
 
 def _of_opened(
-    source: Path | io.BytesIO, formats: tuple[str, ...] | None, ask: Callable[[Image.Image], Answer]
+    source: Path | io.BytesIO, formats: tuple[str, ...], ask: Callable[[Image.Image], Answer]
 ) -> Answer:
     """What an opened image answers; a PNG is not refused for its texts or colour profile, as by Pillow."""
-    _prepare_pillow()
     try:
-        with Image.open(source, formats=formats) as image:
+        with open_picture(source, formats) as image:
             return ask(image)
     except (ValueError, SyntaxError, UnidentifiedImageError):  # one is too long, or its checksum wrong
         with source.open("rb") if isinstance(source, Path) else io.BytesIO(source.getvalue()) as stream:
             plain = only_pixels(stream)
         if plain is None:
             raise
-    with Image.open(io.BytesIO(plain), formats=formats) as image:
+    with open_picture(io.BytesIO(plain), formats) as image:
         return ask(image)
 
 
@@ -658,40 +656,8 @@ def _upright(image: Image.Image, most: int, alpha: bool) -> Image.Image:
     return _to_rgb(image, alpha)
 
 
-@contextmanager
-def _decoding(unknown: str = NO_IMAGE) -> Iterator[None]:
-    """Turn what goes wrong in reading and decoding into UnreadableImageError, in words."""
-    try:
-        yield
-    except UnidentifiedImageError:
-        raise UnreadableImageError(unknown) from None
-    except Image.DecompressionBombError:
-        raise UnreadableImageError(_too_large("over twice as many")) from None
-    except PermissionError:
-        raise UnreadableImageError("no permission to read the file") from None
-    except FileNotFoundError:
-        raise UnreadableImageError("the file is gone, or a link that leads nowhere") from None
-    except DAMAGED_IMAGE as error:
-        raise UnreadableImageError(f"damaged or truncated: {' '.join(str(error).split())}") from error
-    except MemoryError:
-        raise UnreadableImageError("not enough memory to decode it") from None
-
-
-@cache
-def _known_formats() -> frozenset[str]:
-    """What this Pillow can open; older ones have no AVIF."""
-    Image.init()
-    return frozenset(Image.OPEN)
-
-
-@cache
-def _prepare_pillow() -> None:
-    """Once: silence its warning, as `read_image` refuses all that it is of, and add plug-ins' formats."""
-    warnings.simplefilter("ignore", Image.DecompressionBombWarning)
-    with suppress(ImportError):
-        import_module("pillow_heif").register_heif_opener()
-    with suppress(ImportError):
-        import_module("pillow_jxl")  # adds itself
+def _decoding(unknown: str = NO_IMAGE) -> AbstractContextManager[None]:
+    return decoding(unknown, _too_large("over twice as many"))
 
 
 def _too_large(size: str, most: int = MAX_PIXELS) -> str:
@@ -700,10 +666,9 @@ def _too_large(size: str, most: int = MAX_PIXELS) -> str:
 
 def _to_rgb(image: Image.Image, alpha: bool) -> Image.Image:
     """Mode by mode to RGB, or RGBA if asked for; never in place, so the caller may close the file."""
-    try:
+    upright = image
+    with suppress(Exception):  # it is decoded by now: what is damaged is its EXIF
         upright = ImageOps.exif_transpose(image)
-    except DAMAGED_IMAGE:  # it is decoded by now: what is damaged is its EXIF
-        upright = image
     if upright.mode == "RGB" and "transparency" not in upright.info:
         return upright.copy() if upright is image else upright
     if upright.mode.startswith(("I", "F")):  # 16-bit and 32-bit greys: Pillow would clip them to 255

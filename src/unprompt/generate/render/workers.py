@@ -24,7 +24,7 @@ from unprompt.networks.devices import core_count
 from unprompt.painting.engine import Picture, RenderEngine, Renderer
 from unprompt.storage.images import encode_png
 from unprompt.storage.packages import needed_for
-from unprompt.storage.processes import killed_worker_told
+from unprompt.storage.processes import killed_worker_told, spawning
 
 if TYPE_CHECKING:
     from multiprocessing.sharedctypes import Synchronized
@@ -68,7 +68,7 @@ def render_in_processes(engine: RenderEngine, chunks: Sequence[Chunk], workers: 
 
     Raises RunError where a worker is killed from outside, as a system that runs out of memory does.
     """
-    context = multiprocessing.get_context("spawn")
+    context = spawning()
     numbers = context.Value("i", 0)
     others = multiprocessing.active_children()
     pool = ProcessPoolExecutor(workers, context, initializer=_begin_worker, initargs=(engine, numbers))
