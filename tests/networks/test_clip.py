@@ -357,6 +357,23 @@ class TestFeatures:
         np.testing.assert_allclose(rows, features, atol=1e-6)
         np.testing.assert_allclose(np.linalg.norm(rows, axis=1), 1, atol=1e-6)
 
+    @pytest.mark.parametrize("mode", ["shortest", "squash", "longest"])
+    @pytest.mark.parametrize("size", [(1, 20_000), (20_000, 1), (1, 1), (2, 65), (3000, 40)], ids=str)
+    def test_thin_pictures_are_prepared_too(self, mode: str, size: tuple[int, int]) -> None:
+        model = tiny_clip()
+        clip = Clip.of(model, preprocess={**model.visual.preprocess_cfg, "resize_mode": mode})
+        seen = clip.prepare(Image.new("RGB", size, (200, 30, 40)))
+        assert seen.shape == (32, 32, 3)
+        assert (seen == (200, 30, 40)).all(axis=2).mean() > (0.02 if mode == "longest" else 0.999)
+
+    def test_of_a_long_picture_the_middle_is_seen(self) -> None:
+        picture = Image.new("RGB", (64 * 8 * 3, 8))
+        picture.paste(pictures()[3].resize((64 * 8, 8)), (64 * 8, 0))
+        clip = Clip.of(tiny_clip())
+        np.testing.assert_array_equal(
+            clip.prepare(picture), clip.prepare(picture.crop((64 * 8, 0, 64 * 16, 8)))
+        )
+
     def test_half_statistics(self) -> None:
         model = tiny_clip()
         clip = Clip.of(model, statistics="half")
