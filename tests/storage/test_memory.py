@@ -12,7 +12,8 @@ from PIL import Image
 
 from unprompt.errors import ConfigError
 from unprompt.storage.images import ENOUGH, LARGE, ImageFile, open_file, read_file, read_image
-from unprompt.storage.memory import IMAGES, MemoryConfig, Room, free_memory, give_back, use_memory
+from unprompt.storage.memory import IMAGES, Room, free_memory, give_back, use_memory
+from unprompt.storage.memory_config import MemoryConfig
 
 # The most that reading takes above what the process had before, in MB.
 PEAK = """

@@ -25,6 +25,12 @@ class ServerConfig:
         metavar="HOST",
     )
     port: int = setting(8501, "port to listen on", metavar="PORT")
+    hosts: tuple[str, ...] = setting(
+        (),
+        "names by which it is reached, beside addresses and names of one's own network",
+        flag="allow-host",
+        metavar="NAME",
+    )
     open_browser: bool = setting(False, "show the app in this machine's browser", flag="open")
 
     def __post_init__(self) -> None:

@@ -95,7 +95,8 @@ def streamlit_options(settings: AppSettings, server: ServerConfig) -> dict[str, 
         "server.port": server.port,
         "server.headless": not server.open_browser,
         "server.maxUploadSize": settings.limit_mb,
-        "server.allowedHosts": [*LOCAL] if server.is_local else [],  # no site can reach in by its own name
+        # By `guard_connections` too, and for all requests: Streamlit asks only where a WebSocket is opened.
+        "server.allowedHosts": [*LOCAL, *server.hosts] if server.is_local else [],
         "server.enableCORS": True,
         "server.enableXsrfProtection": True,
         "server.enableStaticServing": False,
@@ -127,6 +128,9 @@ def start(settings: AppSettings, server: ServerConfig, ready: Callable[[], None]
     check_streamlit()
     from streamlit.web import bootstrap
 
+    from unprompt.serving.connections import guard_connections
+
+    guard_connections((server.host, *server.hosts))
     os.environ[VARIABLE] = check_app_settings(settings).to_json()
     check_port(server)
     options = streamlit_options(settings, server)

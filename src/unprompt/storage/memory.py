@@ -6,38 +6,20 @@ there is comes alone.
 
 from __future__ import annotations
 
-import ctypes
 import sys
 import threading
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 
-from unprompt.settings import check_settings, setting
+from unprompt.storage.memory_config import MemoryConfig
 
 SHARE = 0.25  # of the memory that is free when the first image is opened
 UNKNOWN = 4 << 30  # bytes taken to be free where the system does not say
 GIGABYTE = 1e9
 UNLIMITED = 1 << 60  # what control groups of version 1 say where there is no limit, or more
-
-
-@dataclass(frozen=True)
-class MemoryConfig:
-    """How much memory decoded images may take."""
-
-    memory: float | None = setting(
-        None,
-        "GB that images may take at a time while they are decoded: large ones wait for each other",
-        shown="a quarter of what is free",
-        metavar="GB",
-        above=0,
-    )
-
-    def __post_init__(self) -> None:
-        check_settings(self)
 
 
 class Room:
@@ -148,9 +130,12 @@ def give_back() -> None:
 
 
 @cache
-def _trim() -> ctypes._NamedFuncPointer | None:
+def _trim() -> Callable[[int], int] | None:
     if not sys.platform.startswith("linux"):
         return None
+    import ctypes
+
     with suppress(OSError, AttributeError):  # musl has none
-        return ctypes.CDLL(None).malloc_trim
+        trim: Callable[[int], int] = ctypes.CDLL(None).malloc_trim
+        return trim
     return None
