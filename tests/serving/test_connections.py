@@ -15,6 +15,7 @@ from uvicorn import Config, Server
 
 from unprompt.serving import connections
 from unprompt.serving.connections import CarefulConnection, guard_connections
+from unprompt.serving.hosts import CheckedHost
 
 
 class Hasty(CarefulConnection):
@@ -105,7 +106,7 @@ def guarded(monkeypatch: pytest.MonkeyPatch) -> Iterator[tuple[str, int]]:
     from uvicorn.protocols.http import auto
 
     monkeypatch.setattr(auto, "AutoHTTPProtocol", auto.AutoHTTPProtocol)  # as it is now, afterwards
-    guard_connections(("Paint.example.org",))
+    guard_connections(lambda app: CheckedHost(app, ("Paint.example.org",)))
     with served() as address:
         yield address
 

@@ -15,9 +15,12 @@ from pathlib import Path
 from typing import Any
 
 from unprompt.app.settings import LOCAL, VARIABLE, AppSettings, ServerConfig
+from unprompt.app.upload_room import UploadRoom
 from unprompt.bundle.bundles import check_checkpoints, read_bundle
 from unprompt.errors import ConfigError
+from unprompt.serving.hosts import CheckedHost
 from unprompt.serving.server_folders import resolved_root
+from unprompt.serving.uploads import MEGABYTE
 from unprompt.storage.files import read_prompts
 
 MAIN = Path(__file__).with_name("main.py")
@@ -130,7 +133,8 @@ def start(settings: AppSettings, server: ServerConfig, ready: Callable[[], None]
 
     from unprompt.serving.connections import guard_connections
 
-    guard_connections((server.host, *server.hosts))
+    names, room = (server.host, *server.hosts), int(settings.uploads_mb * MEGABYTE)
+    guard_connections(lambda app: CheckedHost(UploadRoom(app, room), names))
     os.environ[VARIABLE] = check_app_settings(settings).to_json()
     check_port(server)
     options = streamlit_options(settings, server)

@@ -8,14 +8,15 @@ from its start.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterable
-from typing import Any
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
 
 import h11
 from uvicorn import Config
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
-from unprompt.serving.hosts import CheckedHost
+if TYPE_CHECKING:
+    from starlette.types import ASGIApp
 
 HEADERS_WITHIN = 20.0  # seconds
 
@@ -66,22 +67,23 @@ class CarefulConnection(H11Protocol):
             self.transport.close()
 
 
-def guard_connections(hosts: Iterable[str]) -> None:
+def guard_connections(wrap: Callable[[ASGIApp], ASGIApp]) -> None:
     """Have every server that this process starts from here on, whoever makes it, take careful connections.
 
-    Whoever asks for another name than its own or one of `hosts` is refused, see `CheckedHost`. For servers
-    that other packages start, with settings of uvicorn's that cannot be given.
+    Its requests go through what `wrap` makes of its app. For servers that other packages start, with settings
+    of uvicorn's that cannot be given.
     """
     from uvicorn.protocols.http import auto
 
-    names = tuple(hosts)
+    wrapped: list[Config] = []
 
     class Guarded(CarefulConnection):
         def __init__(self, config: Config, *arguments: Any, **named: Any) -> None:
             if not config.loaded:
                 config.load()
-            if not isinstance(config.loaded_app, CheckedHost):  # the first connection; WebSockets take it too
-                config.loaded_app = CheckedHost(config.loaded_app, names)
+            if not any(config is one for one in wrapped):  # its first connection; WebSockets take it too
+                wrapped.append(config)
+                config.loaded_app = wrap(config.loaded_app)
             super().__init__(config, *arguments, **named)
 
     auto.AutoHTTPProtocol = Guarded

@@ -530,13 +530,15 @@ def decode_image(
     unknown: str = NO_IMAGE,
     most: int = MAX_PIXELS,
     alpha: bool = False,
+    part: Part | None = None,
 ) -> Image.Image:
     """Decode an image file's bytes to RGB as `read_image` does.
 
     `formats`: those that are taken, by Pillow's names; None: all that it knows. `unknown`: what to say of
-    others. `most`: pixels, counted before they are decoded. Raises UnreadableImageError.
+    others. `most`: pixels, counted before they are decoded. `part`: of the room for images, which it waits
+    for. Raises UnreadableImageError.
     """
-    return _decode_bytes(content, _How(most, alpha), formats, unknown)
+    return _decode_bytes(content, _How(most, alpha, part=part), formats, unknown)
 
 
 def _decode_bytes(
