@@ -61,9 +61,15 @@ def add_handlers(app: FastAPI) -> None:
 
     @app.exception_handler(UnpromptError)
     async def ours(_: Request, error: UnpromptError) -> Response:
-        busy = isinstance(error, (BusyError, TooLittleMemoryError))
-        headers = {"Retry-After": str(error.retry_after)} if busy else None
+        headers = None
+        if isinstance(error, (BusyError, TooLittleMemoryError)):
+            headers = {"Retry-After": str(error.retry_after)}
         return refusal(status_of(error), type(error).__name__, str(error), headers)
+
+    @app.exception_handler(MemoryError)
+    async def no_memory(_: Request, error: MemoryError) -> Response:
+        wait = {"Retry-After": str(TooLittleMemoryError.retry_after)}
+        return refusal(503, "TooLittleMemoryError", "not enough memory for this request now", wait)
 
     @app.exception_handler(RequestValidationError)
     async def invalid(request: Request, error: RequestValidationError) -> Response:

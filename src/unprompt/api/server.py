@@ -35,11 +35,11 @@ from unprompt.api.config import (
 )
 from unprompt.api.description import describe
 from unprompt.api.errors import HungUpError, TooLittleMemoryError, add_handlers
+from unprompt.api.looking import look_at_each
 from unprompt.api.origins import ANY, CheckedOrigin, HeadAsGet
 from unprompt.api.png_info import read_png_info
 from unprompt.bundle.loaded import LoadedBundle, Prediction
 from unprompt.colouring.paint_config import PaintConfig
-from unprompt.diffusion.memory import is_out_of_memory
 from unprompt.easy_diffuser.config import NegativeConfig
 from unprompt.easy_diffuser.negative import Negative, chosen_words, find_negative, join_negative
 from unprompt.errors import ConfigError, UnpromptError, UnreadableImageError
@@ -260,7 +260,7 @@ class Service:
     ) -> list[Any]:
         """Decode here, one image at a time, and look; one that cannot be read or looked at harms no other."""
         try:
-            return _looked_at(look, contents)
+            return look_at_each(look, contents)
         finally:
             give_back()
 
@@ -300,46 +300,6 @@ def _told(content: bytes) -> contract.PngInfoAnswer | UnreadableImageError:
         return read_png_info(content)
     except UnreadableImageError as error:
         return error
-
-
-class _Pictures(Sequence[Image.Image]):
-    """Files that are decoded when they are asked for; in place of one that cannot be, a grey pixel.
-
-    `problems`: why, by its place.
-    """
-
-    def __init__(self, contents: Sequence[bytes]) -> None:
-        self.problems: dict[int, UnpromptError] = {}
-        self._contents = contents
-
-    def __len__(self) -> int:
-        return len(self._contents)
-
-    def __getitem__(self, place: Any) -> Any:
-        try:
-            return decode(self._contents[place])
-        except UnreadableImageError as error:
-            self.problems[place] = error
-            return Image.new("RGB", (1, 1), "grey")
-
-
-def _looked_at(look: Callable[[Sequence[Image.Image]], Any], contents: Sequence[bytes]) -> list[Any]:
-    """What is seen of each file, or why nothing is; where looking fails, each is looked at alone."""
-    pictures = _Pictures(contents)
-    try:
-        found = list(look(pictures))
-    except UnpromptError:
-        raise
-    except (MemoryError, ValueError, ArithmeticError, RuntimeError) as error:
-        if len(contents) > 1:
-            return [one for content in contents for one in _looked_at(look, [content])]
-        if 0 in pictures.problems:
-            return [pictures.problems[0]]
-        if is_out_of_memory(error):
-            return [TooLittleMemoryError("not enough memory for it now; send a smaller one, or later")]
-        LOG.exception("an image of %d x %d pixels cannot be looked at", *pictures[0].size)
-        return [UnreadableImageError(f"the models cannot look at it ({type(error).__name__})")]
-    return [pictures.problems.get(place, one) for place, one in enumerate(found)]
 
 
 # --- the endpoints

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from starlette.types import ASGIApp, Message, Receive, Scope, Send
+    from streamlit.runtime.uploaded_file_manager import UploadedFileManager
 
 UPLOADS = "/_stcore/upload_file/"  # Streamlit's path for them
 REFUSED = b"this server holds as many files as it can; take some away, or try again later"
@@ -56,7 +57,10 @@ def held_bytes() -> int:
     """Bytes of the files that Streamlit holds for visitors who are there."""
     from streamlit.runtime import Runtime
 
-    if not Runtime.exists():
-        return 0
-    stored = getattr(Runtime.instance().uploaded_file_mgr, "file_storage", {})
+    return bytes_in(Runtime.instance().uploaded_file_mgr) if Runtime.exists() else 0
+
+
+def bytes_in(keeper: UploadedFileManager) -> int:
+    """Bytes of the files in Streamlit's keeper of them, as long as that is the one in memory."""
+    stored = getattr(keeper, "file_storage", {})
     return sum(len(file.data) for files in list(stored.values()) for file in list(files.values()))
