@@ -14,6 +14,7 @@ from __future__ import annotations
 import argparse
 import base64
 import http.client
+import io
 import json
 import signal
 import socket
@@ -29,6 +30,8 @@ from dataclasses import dataclass
 from itertools import cycle, islice
 from pathlib import Path
 from typing import Any
+
+from PIL import Image
 
 from timing import median_seconds
 from unprompt.networks.devices import choose_device
@@ -156,6 +159,79 @@ def bare_rates(texts: Sequence[str]) -> tuple[float, float]:
     return len(texts) / median_seconds(one_by_one), len(texts) / median_seconds(together)
 
 
+# --- a flood
+
+
+@dataclass(frozen=True)
+class Flood:
+    """What clients that all send pictures saw, and what it did to the server's memory, in MB."""
+
+    statuses: Counter[int]
+    answered: Load
+    seconds_to_refuse: float
+    memory_before: float
+    memory_peak: float
+    memory_after: float
+
+
+def memory_of(server: Server, name: str) -> float:
+    """A line of the server process's status, such as VmRSS, in MB; Linux only."""
+    status = Path(f"/proc/{server.process.pid}/status").read_text()
+    return int(next(line.split()[1] for line in status.splitlines() if line.startswith(name))) / 1024
+
+
+def flood(server: Server, clients: int, seconds: float, side: int) -> Flood:
+    """Have clients send one picture after the other, each on connections of its own; who is refused comes
+    again after a second."""
+    stream = io.BytesIO()
+    Image.effect_noise((side, side), 90).convert("RGB").save(stream, "JPEG")
+    body = json.dumps({"images": [base64.b64encode(stream.getvalue()).decode()]}).encode()
+    for _ in range(3):
+        server.ask("POST", "/v1/predict", body)
+    before = memory_of(server, "VmRSS")
+    seen: list[list[tuple[int, float]]] = [[] for _ in range(clients)]
+    end = time.perf_counter() + seconds
+
+    def client(number: int) -> None:
+        while time.perf_counter() < end:
+            start = time.perf_counter()
+            status = server.ask("POST", "/v1/predict", body)[0]
+            seen[number].append((status, time.perf_counter() - start))
+            if status != 200:
+                time.sleep(1)
+
+    threads = [threading.Thread(target=client, args=(number,)) for number in range(clients)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    peak = memory_of(server, "VmHWM")
+    time.sleep(1)
+    every = [one for own in seen for one in own]
+    waits = [wait for status, wait in every if status == 200]
+    refused = [wait for status, wait in every if status != 200]
+    return Flood(
+        Counter(status for status, _ in every),
+        summary(waits, clients, seconds),
+        max(refused, default=0.0),
+        before,
+        peak,
+        memory_of(server, "VmRSS"),
+    )
+
+
+def show_flood(server: Server, clients: int, seconds: float, side: int) -> None:
+    """A line of what a flood did."""
+    found = flood(server, clients, seconds, side)
+    statuses = ", ".join(f"{count} x {status}" for status, count in sorted(found.statuses.items()))
+    print(
+        f"{clients} clients with pictures of {side} x {side} for {seconds:g} s: {statuses}; p50 "
+        f"{found.answered.p50:.2f} s, p99 {found.answered.p99:.2f} s, a refusal at most "
+        f"{found.seconds_to_refuse:.2f} s; memory {found.memory_before:.0f} MB before, "
+        f"{found.memory_peak:.0f} at most, {found.memory_after:.0f} after"
+    )
+
+
 # --- faults
 
 
@@ -223,8 +299,16 @@ def main() -> None:
         "--seconds", type=float, default=10.0, metavar="S", help="for each number of clients (%(default)s)"
     )
     parser.add_argument("--prompts", type=int, default=256, metavar="N", help="different ones (%(default)s)")
+    parser.add_argument(
+        "--flood", type=int, metavar="N", help="only this: N clients that send pictures, for --seconds"
+    )
+    parser.add_argument("--side", type=int, default=512, metavar="N", help="of their pictures (%(default)s)")
     parser.add_argument("--malformed", type=int, default=500, metavar="N", help="(%(default)s)")
     options = parser.parse_args()
+    if options.flood:
+        with served(options.bundle) as server:
+            show_flood(server, options.flood, options.seconds, options.side)
+        return
     texts = prompts(options.prompts)
     one, many = bare_rates(texts)
     print(f"bare model: {one:.0f} prompts/s one by one, {many:.0f} by 32")

@@ -19,6 +19,7 @@ import uvicorn
 from fastapi import FastAPI
 
 from unprompt.api.server import bind
+from unprompt.serving.connections import CarefulConnection
 
 PATIENCE = 120  # seconds; far more than anything takes on a machine that is not overloaded
 
@@ -36,7 +37,12 @@ def serving(app: FastAPI, grace: int = 10) -> Iterator[str]:
     """Serve an app in a thread as long as the block lasts; gives http://127.0.0.1:PORT."""
     with bind("127.0.0.1", 0) as listening:
         config = uvicorn.Config(
-            app, log_level="critical", lifespan="on", ws="none", timeout_graceful_shutdown=grace
+            app,
+            log_level="critical",
+            lifespan="on",
+            http=CarefulConnection,
+            ws="none",
+            timeout_graceful_shutdown=grace,
         )
         server = uvicorn.Server(config)
         thread = threading.Thread(target=server.run, kwargs={"sockets": [listening]})

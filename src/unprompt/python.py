@@ -36,6 +36,7 @@ from unprompt.progress import Progress, shown
 from unprompt.recipes.config import PocketConfig
 from unprompt.regression.config import MachineConfig, TrainConfig, TuneConfig
 from unprompt.runs.config import PredictConfig
+from unprompt.storage.memory_config import MemoryConfig
 from unprompt.storage.text_config import TextConfig
 
 if TYPE_CHECKING:
@@ -126,6 +127,13 @@ def _of_texts(settings: Mapping[str, Any]) -> TextConfig:
     return _of(TextConfig, {**settings, **paths})
 
 
+def _take_memory(settings: Mapping[str, Any]) -> None:
+    """Have images take no more memory from here on than a keyword says."""
+    from unprompt.storage.memory import use_memory
+
+    use_memory(_of(MemoryConfig, settings))
+
+
 def _given(options: Mapping[str, Any]) -> dict[str, Any]:
     """The options that are not None, which is what an option is that was left out."""
     return {name: value for name, value in options.items() if value is not None}
@@ -176,7 +184,7 @@ def demo(out: StrPath = "unprompt-demo", *, progress: Progress | bool = True) ->
         return run_demo(Path(out), told)
 
 
-@_takes(PredictConfig, TextConfig)
+@_takes(PredictConfig, TextConfig, MemoryConfig)
 def predict(
     images: StrPath,
     out: StrPath,
@@ -201,6 +209,7 @@ def predict(
     seconds = parse_duration(deadline) if isinstance(deadline, str) else deadline
     config = _of(PredictConfig, {**settings, "bundle": str(bundle), "deadline": seconds})
     texts = _of_texts(settings)
+    _take_memory(settings)
     with shown(progress, "image") as told:
         told("loading models", 0, 0)
         return runs.predict(
@@ -208,7 +217,7 @@ def predict(
         )
 
 
-@_takes(TextConfig)
+@_takes(TextConfig, MemoryConfig)
 def interrogate(
     images: StrPath | Sequence[StrPath],
     out: StrPath | None = None,
@@ -234,12 +243,13 @@ def interrogate(
     from_file: str = "show",
     overwrite: bool = False,
     progress: Progress | bool = True,
-    **texts: Any,
+    **settings: Any,
 ) -> InterrogateResult:
     """Write a prompt for each image of folders and files, by a CLIP, a captioner and lists of phrases.
 
-    `out`: a .csv or .jsonl, or a folder for one .txt an image. `texts`: fields of `TextConfig`, captions for
-    training, such as `txt`, with which each lies beside its image, and `skip_existing`. Raises what
+    `out`: a .csv or .jsonl, or a folder for one .txt an image. `settings`: fields of `TextConfig`, captions
+    for training, such as `txt`, with which each lies beside its image, and `skip_existing`, and of
+    `MemoryConfig`. Raises what
     `unprompt.interrogator.run.interrogate` raises. For images that are in memory, and for answers in memory:
     `load(bundle).interrogate`.
     """
@@ -248,6 +258,7 @@ def interrogate(
     from unprompt.networks.captioner_config import CaptionerConfig
     from unprompt.networks.clip_config import MODEL, ClipConfig
 
+    _take_memory(settings)
     named = without.split(",") if isinstance(without, str) else without
     config = InterrogateConfig(
         prompts=InterrogatorConfig(
@@ -271,10 +282,10 @@ def interrogate(
         overwrite=overwrite,
     )
     with shown(progress, "image") as told:
-        return run.interrogate(_paths(images), _path(out), config, _of_texts(texts), told)
+        return run.interrogate(_paths(images), _path(out), config, _of_texts(settings), told)
 
 
-@_takes(CaptionConfig, TextConfig)
+@_takes(CaptionConfig, TextConfig, MemoryConfig)
 def caption(
     images: StrPath | Sequence[StrPath],
     *,
@@ -297,6 +308,7 @@ def caption(
     """
     from unprompt.interrogator import caption_files
 
+    _take_memory(settings)
     with shown(progress, "image") as told:
         return caption_files.caption(
             _paths(images),
@@ -601,7 +613,7 @@ def _read_train_config(path: StrPath | None) -> dict[str, Any]:
     return {} if path is None else read_config(Path(path), TrainConfig)
 
 
-@_takes(BankConfig)
+@_takes(BankConfig, MemoryConfig)
 def bank(
     datasets: StrPath | Sequence[StrPath],
     out: StrPath,
@@ -625,6 +637,7 @@ def bank(
     from unprompt.networks.clip_config import MODEL
     from unprompt.networks.devices import choose_device
 
+    _take_memory(settings)
     config, where = _of(BankConfig, settings), choose_device(device)
     seen_by = Clip.load(where, clip or MODEL, _path(checkpoint), statistics, pretrained)
     with shown(progress, "image") as told:

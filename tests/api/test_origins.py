@@ -10,8 +10,9 @@ from fastapi import FastAPI
 
 from tests.api_server import serving
 from unprompt.api.config import ServeConfig
-from unprompt.api.origins import CheckedOrigin, HeadAsGet, host_of, is_own_name
+from unprompt.api.origins import CheckedOrigin, HeadAsGet
 from unprompt.errors import ConfigError
+from unprompt.serving.hosts import host_of, is_own_name
 
 ALLOWED = "http://localhost:3000"
 

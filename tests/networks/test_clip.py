@@ -318,9 +318,13 @@ class TestRefused:
 
     def test_a_config_that_is_no_config(self, folder: Path, tmp_path: Path) -> None:
         write_tiny_clip(tmp_path)
-        for text in ("{", "{}", '{"model_cfg": {"embed_dim": 3}}'):
+        for text, said in (
+            ("{", "cannot be read as JSON"),
+            ("{}", "cannot be built from local files"),
+            ('{"model_cfg": {"embed_dim": 3}}', "cannot be built from local files"),
+        ):
             (tmp_path / "open_clip_config.json").write_text(text, encoding="utf-8")
-            with pytest.raises(CheckpointError, match="cannot be built from local files"):
+            with pytest.raises(CheckpointError, match=said):
                 Clip.load("cpu", checkpoint=tmp_path)
 
     def test_a_tokenizer_that_is_not_here(self, tmp_path: Path) -> None:
@@ -356,6 +360,23 @@ class TestFeatures:
         assert rows.dtype == np.float32
         np.testing.assert_allclose(rows, features, atol=1e-6)
         np.testing.assert_allclose(np.linalg.norm(rows, axis=1), 1, atol=1e-6)
+
+    @pytest.mark.parametrize("mode", ["shortest", "squash", "longest"])
+    @pytest.mark.parametrize("size", [(1, 20_000), (20_000, 1), (1, 1), (2, 65), (3000, 40)], ids=str)
+    def test_thin_pictures_are_prepared_too(self, mode: str, size: tuple[int, int]) -> None:
+        model = tiny_clip()
+        clip = Clip.of(model, preprocess={**model.visual.preprocess_cfg, "resize_mode": mode})
+        seen = clip.prepare(Image.new("RGB", size, (200, 30, 40)))
+        assert seen.shape == (32, 32, 3)
+        assert (seen == (200, 30, 40)).all(axis=2).mean() > (0.02 if mode == "longest" else 0.999)
+
+    def test_of_a_long_picture_the_middle_is_seen(self) -> None:
+        picture = Image.new("RGB", (64 * 8 * 3, 8))
+        picture.paste(pictures()[3].resize((64 * 8, 8)), (64 * 8, 0))
+        clip = Clip.of(tiny_clip())
+        np.testing.assert_array_equal(
+            clip.prepare(picture), clip.prepare(picture.crop((64 * 8, 0, 64 * 16, 8)))
+        )
 
     def test_half_statistics(self) -> None:
         model = tiny_clip()

@@ -26,6 +26,7 @@ from unprompt.errors import InputError, UnreadableImageError
 from unprompt.storage.images import (
     EXTENSIONS,
     MAX_PIXELS,
+    TILE,
     ImageFile,
     encode_png,
     find_images,
@@ -850,3 +851,23 @@ def test_whether_a_folder_has_images(tmp_path: Path) -> None:
     assert not has_images(tmp_path)
     touch(tmp_path, "b.JPG")
     assert has_images(tmp_path)
+
+
+@pytest.mark.parametrize("kind", ["RGBA", "I;16", "F", "I", "P"])
+def test_a_large_image_is_converted_tile_by_tile_as_each_part_of_it(tmp_path: Path, kind: str) -> None:
+    noise = np.random.default_rng(3).integers(0, 256, (1100, 1000, 4), dtype=np.uint8)
+    if kind == "RGBA":
+        image = Image.fromarray(noise)
+    elif kind == "P":
+        image = Image.fromarray(noise[..., 0]).convert("P")
+        image.info["transparency"] = bytes(range(256))
+    else:
+        types = {"I;16": np.uint16, "F": np.float32, "I": np.int32}
+        image = Image.fromarray(noise[..., 0].astype(types[kind]) * types[kind](200))
+    assert image.width * image.height > TILE
+    image.save(tmp_path / "whole.tif" if kind != "P" else tmp_path / "whole.png", compress_level=1)
+    whole = np.asarray(read_image(next(tmp_path.glob("whole.*"))))
+    upper = image.crop((0, 0, 1000, 550))  # has the same greatest value, and fits into one tile
+    upper.save(tmp_path / "upper.tif" if kind != "P" else tmp_path / "upper.png", compress_level=1)
+    np.testing.assert_array_equal(whole[:550], np.asarray(read_image(next(tmp_path.glob("upper.*")))))
+    assert whole.shape == (1100, 1000, 3)

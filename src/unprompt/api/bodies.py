@@ -1,27 +1,49 @@
-"""Limits on request bodies, kept while they arrive: of their size, and of the time between two pieces."""
+"""Limits on request bodies: of their size, alone and together, of the time they take, and of their JSON."""
 
 from __future__ import annotations
 
 import asyncio
+import json
+import re
+import time
+from collections.abc import Callable, Coroutine
+from typing import Any
 
+from fastapi import Request, Response
+from fastapi.routing import APIRoute
 from starlette.datastructures import Headers
 from starlette.exceptions import HTTPException
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from unprompt.api.config import PATIENCE
+from unprompt.api.config import DEEPEST, LONGEST, MOST_TOGETHER, MOST_VALUES, PATIENCE
 from unprompt.api.errors import refusal
+
+LARGE = 1 << 16  # bytes of JSON that are parsed in another thread than the one that answers
+RETRY_AFTER = 5  # seconds, where there is no room for one more body
 
 
 class BodyLimit:
     """ASGI middleware that answers 413 to a body of more than `most` bytes, announced or not.
 
-    A body whose next piece does not come within `patience` seconds is answered with 408.
+    A body whose next piece does not come within `patience` seconds, or which takes `longest` seconds in all,
+    is answered with 408. Where the bodies of all requests that are not answered yet have `together` bytes,
+    the next is sent away with 503.
     """
 
-    def __init__(self, app: ASGIApp, most: int, patience: float = PATIENCE) -> None:
+    def __init__(
+        self,
+        app: ASGIApp,
+        most: int,
+        patience: float = PATIENCE,
+        together: int = MOST_TOGETHER,
+        longest: float = LONGEST,
+    ) -> None:
         self.app = app
         self.most = most
         self.patience = patience
+        self.together = together
+        self.longest = longest
+        self._held = 0
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Pass on one request with its body counted."""
@@ -33,26 +55,96 @@ class BodyLimit:
             await refusal(413, "HTTPException", self._too_large)(scope, receive, send)
             return
         received, whole = 0, False
+        end = time.monotonic() + self.longest
 
         async def counted() -> Message:
             nonlocal received, whole
             if whole:  # what comes now is that the client has gone, and that may take its time
                 return await receive()
+            patience = min(self.patience, end - time.monotonic())
             try:
-                message = await asyncio.wait_for(receive(), self.patience)
+                message = await asyncio.wait_for(receive(), patience)
             except asyncio.TimeoutError:
-                raise HTTPException(
-                    408, f"the rest of the body did not come within {self.patience:g} seconds; send it again"
-                ) from None
+                raise HTTPException(408, self._too_late) from None
             if message["type"] == "http.request":
-                received += len(message.get("body", b""))
+                size = len(message.get("body", b""))
+                received += size
+                self._held += size
                 whole = not message.get("more_body", False)
                 if received > self.most:
                     raise HTTPException(413, self._too_large)
+                if self._held > self.together and received < self._held:
+                    raise HTTPException(503, self._too_many, {"Retry-After": str(RETRY_AFTER)})
             return message
 
-        await self.app(scope, counted, send)
+        try:
+            await self.app(scope, counted, send)
+        finally:
+            self._held -= received
 
     @property
     def _too_large(self) -> str:
         return f"the body is larger than {self.most:,} bytes; send fewer or smaller images"
+
+    @property
+    def _too_many(self) -> str:
+        return (
+            f"the requests that are not answered yet have {self.together:,} bytes, more are not taken; try "
+            f"again in {RETRY_AFTER} s"
+        )
+
+    @property
+    def _too_late(self) -> str:
+        return (
+            f"the rest of the body did not come within {self.patience:g} seconds, or not all of it within "
+            f"{self.longest:g}; send it again"
+        )
+
+
+class JsonRequest(Request):
+    """A request whose JSON is looked over before it is parsed, where others can be answered meanwhile."""
+
+    async def json(self) -> Any:
+        """The body as Python's values. Raises HTTPException, and what `json.loads` raises."""
+        if not hasattr(self, "_json"):
+            body = await self.body()
+            if len(body) > LARGE:
+                self._json = await asyncio.to_thread(parse_json, body)
+            else:
+                self._json = parse_json(body)
+        return self._json
+
+
+class JsonRoute(APIRoute):
+    """A route whose endpoint is given a `JsonRequest`."""
+
+    def get_route_handler(self) -> Callable[[Request], Coroutine[Any, Any, Response]]:
+        """FastAPI's own, around another request."""
+        handle = super().get_route_handler()
+
+        async def handled(request: Request) -> Response:
+            return await handle(JsonRequest(request.scope, request.receive))
+
+        return handled
+
+
+def parse_json(body: bytes) -> Any:
+    """JSON in UTF-8 -> Python's values. Raises HTTPException for more or deeper values than are taken."""
+    try:
+        text = body.decode("utf-8-sig")
+    except UnicodeDecodeError:
+        raise HTTPException(400, "the body is not UTF-8; send JSON in UTF-8") from None
+    # Quotes that are escaped end no text; what stands outside of texts is every other piece between quotes.
+    plain = text.replace("\\\\", "").replace('\\"', "")
+    too_many = HTTPException(413, f"the JSON has more than {MOST_VALUES:,} values; send several requests")
+    if plain.count('"') > 4 * MOST_VALUES:  # two texts a value, as keys are
+        raise too_many
+    signs = "".join(plain.split('"')[::2])
+    if sum(map(signs.count, "[{,")) > MOST_VALUES:
+        raise too_many
+    depth = 0
+    for sign in re.findall(r"[\[\]{}]", signs):
+        depth += 1 if sign in "[{" else -1
+        if depth > DEEPEST:
+            raise HTTPException(422, f"the JSON has more than {DEEPEST} lists and objects in each other")
+    return json.loads(text)

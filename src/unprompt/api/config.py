@@ -12,7 +12,11 @@ from unprompt.settings import DEVICES, check_settings, setting
 
 # What one request may ask for. They stand in the OpenAPI description too.
 MOST_BODY = 32 << 20  # bytes
+MOST_TOGETHER = 4 * MOST_BODY  # bytes of the bodies of all requests that are not answered yet
 PATIENCE = 30.0  # seconds to wait for the next piece of a body
+LONGEST = 300.0  # seconds that a whole body may take
+MOST_VALUES = 250_000  # in a body's JSON: numbers, texts, lists and objects
+DEEPEST = 64  # lists and objects in each other
 MOST_IMAGES = 16
 MOST_IMAGE_MB = 20.0  # millions of bytes of one image, decoded from base64
 MOST_PIXELS = 1 << 24  # of one image: 4096 x 4096
@@ -72,7 +76,10 @@ class ServeConfig:
         metavar="ORIGIN",
     )
     hosts: tuple[str, ...] = setting(
-        (), "names by which it is reached, beside addresses and names of one's own network", metavar="NAME"
+        (),
+        "names by which it is reached, beside addresses and names of one's own network",
+        flag="allow-host",
+        metavar="NAME",
     )
     grace: int = setting(
         120, "for what was begun, once the server is told to end", metavar="SECONDS", least=0

@@ -12,12 +12,18 @@ from starlette.exceptions import HTTPException
 from starlette.responses import Response
 
 from unprompt.errors import CheckpointError, RunError, UnpromptError
+from unprompt.serving.hosts import shorten
 from unprompt.serving.painters import NotHereError
 from unprompt.serving.worker import BusyError
 
 HUNG_UP = 499  # what nginx writes in its log for clients that did not wait; nobody reads it
 MOST_COMPLAINTS = 5
-LONGEST_NAME = 60  # characters of a client's own words that are said back
+
+
+class TooLittleMemoryError(UnpromptError):
+    """There is not enough memory for a request now; it harms no other."""
+
+    retry_after = 10  # seconds
 
 
 class HungUpError(Exception):
@@ -32,16 +38,11 @@ def refusal(status: int, error: str, detail: str, headers: Mapping[str, str] | N
 
 def status_of(error: UnpromptError) -> int:
     """The HTTP status of an error that a user can mend: 4xx where it is the request's, else 5xx."""
-    if isinstance(error, BusyError):
+    if isinstance(error, (BusyError, TooLittleMemoryError)):
         return 503
     if isinstance(error, NotHereError):
         return 404
     return 500 if isinstance(error, (CheckpointError, RunError)) else 422
-
-
-def shorten(text: str, length: int = LONGEST_NAME) -> str:
-    """A client's own words, short enough to be said back."""
-    return text if len(text) <= length else text[: length - 1] + "…"
 
 
 def complaints(errors: Sequence[Mapping[str, Any]]) -> str:
@@ -60,8 +61,15 @@ def add_handlers(app: FastAPI) -> None:
 
     @app.exception_handler(UnpromptError)
     async def ours(_: Request, error: UnpromptError) -> Response:
-        headers = {"Retry-After": str(error.retry_after)} if isinstance(error, BusyError) else None
+        headers = None
+        if isinstance(error, (BusyError, TooLittleMemoryError)):
+            headers = {"Retry-After": str(error.retry_after)}
         return refusal(status_of(error), type(error).__name__, str(error), headers)
+
+    @app.exception_handler(MemoryError)
+    async def no_memory(_: Request, error: MemoryError) -> Response:
+        wait = {"Retry-After": str(TooLittleMemoryError.retry_after)}
+        return refusal(503, "TooLittleMemoryError", "not enough memory for this request now", wait)
 
     @app.exception_handler(RequestValidationError)
     async def invalid(request: Request, error: RequestValidationError) -> Response:

@@ -7,34 +7,15 @@ the header Host. Programs other than browsers send no Origin and are let in.
 
 from __future__ import annotations
 
-import ipaddress
 from collections.abc import Sequence
 
 from starlette.datastructures import Headers
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from unprompt.api.errors import refusal, shorten
+from unprompt.api.errors import refusal
+from unprompt.serving.hosts import shorten, why_not
 
 ANY = "*"
-# Nobody's website can have them: names without a dot, and these, which are set aside for machines and
-# networks of one's own (RFC 6761, 6762, 8375; ICANN's .internal). Containers reach their host by such names.
-OWN = (".localhost", ".local", ".internal", ".home.arpa")
-
-
-def host_of(netloc: str) -> str:
-    """ "[::1]:7860" -> "::1", "Example.org.:80" -> "example.org"."""
-    if netloc.startswith("["):
-        return netloc[1:].partition("]")[0].lower()
-    return netloc.partition(":")[0].rstrip(".").lower()
-
-
-def is_own_name(host: str) -> bool:
-    """Whether a host's name is an address, or a name that no website can have."""
-    try:
-        ipaddress.ip_address(host)
-    except ValueError:
-        return "." not in host or host.endswith(OWN)
-    return True
 
 
 class CheckedOrigin:
@@ -61,12 +42,8 @@ class CheckedOrigin:
         """Why a request is refused; "" where it is not."""
         headers = Headers(scope=scope)
         netloc = headers.get("host", "")
-        host = host_of(netloc)
-        if not (is_own_name(host) or host in self.hosts):
-            return (
-                f"this server is not '{shorten(host)}'; if it is to be reached by that name, start it with "
-                f"--hosts {shorten(host)}"
-            )
+        if reason := why_not(netloc, self.hosts):
+            return reason
         origin = headers.get("origin")
         if origin is None:
             return self._find_foreign_fetch(scope, headers)

@@ -14,8 +14,8 @@ from PIL import ImageFilter, ImageOps
 from unprompt.api.base64_pictures import encode
 from unprompt.api.config import MOST_PICTURES
 from unprompt.api.contract import MOST_NAMED, SEEDS, Img2ImgRequest, PaintAnswer, PaintRequest
-from unprompt.api.errors import shorten
 from unprompt.errors import ConfigError
+from unprompt.serving.hosts import shorten
 from unprompt.serving.painters import NotHereError, Order, Painter, Start, find_sampler
 
 if TYPE_CHECKING:

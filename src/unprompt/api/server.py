@@ -24,7 +24,7 @@ from unprompt import __version__
 from unprompt.api import colours, contract, doodles, pages, painting_orders
 from unprompt.api.auth import BasicAuth, Credentials
 from unprompt.api.base64_pictures import bytes_of, decode
-from unprompt.api.bodies import BodyLimit
+from unprompt.api.bodies import BodyLimit, JsonRoute
 from unprompt.api.config import (
     MOST_BODY,
     MOST_CHARACTERS,
@@ -34,7 +34,8 @@ from unprompt.api.config import (
     ServeConfig,
 )
 from unprompt.api.description import describe
-from unprompt.api.errors import HungUpError, add_handlers, shorten
+from unprompt.api.errors import HungUpError, TooLittleMemoryError, add_handlers
+from unprompt.api.looking import look_at_each
 from unprompt.api.origins import ANY, CheckedOrigin, HeadAsGet
 from unprompt.api.png_info import read_png_info
 from unprompt.bundle.loaded import LoadedBundle, Prediction
@@ -43,6 +44,8 @@ from unprompt.easy_diffuser.config import NegativeConfig
 from unprompt.easy_diffuser.negative import Negative, chosen_words, find_negative, join_negative
 from unprompt.errors import ConfigError, UnpromptError, UnreadableImageError
 from unprompt.interrogator.modes import Interrogation
+from unprompt.serving.connections import CarefulConnection
+from unprompt.serving.hosts import shorten
 from unprompt.serving.one_thread import OneThread
 from unprompt.serving.painters import (
     SAMPLERS,
@@ -54,6 +57,7 @@ from unprompt.serving.painters import (
 )
 from unprompt.serving.stops import InterruptedWorkError
 from unprompt.serving.worker import Kind, Tell, Worker
+from unprompt.storage.memory import give_back
 
 T = TypeVar("T")
 CLIP = "clip"  # the web UI's name for its interrogator
@@ -118,6 +122,7 @@ class Service:
             "doodle", lambda orders, _: [doodles.tell(order, loaded.device) for order in orders]
         )
         self._passed_over: set[str] = set()
+        self._decoding = asyncio.Lock()  # what is painted over is decoded one at a time
 
     async def embed(self, texts: Sequence[str]) -> Sequence[list[float]]:
         """N texts -> N rows of 384 numbers."""
@@ -159,8 +164,11 @@ class Service:
         if isinstance(request, contract.Img2ImgRequest):
             kind = self._repaint
             [text] = request.init_images
-            image = await asyncio.to_thread(_image_of, text)
-        order = painting_orders.read_order(request, painter, image)
+            async with self._decoding:
+                image = await asyncio.to_thread(_image_of, text)
+                order = painting_orders.read_order(request, painter, image)
+        else:
+            order = painting_orders.read_order(request, painter, None)
         [painted] = await self.worker.run(kind, [order])
         # Packing PNG files takes a while, and others want to be answered.
         return await asyncio.to_thread(painting_orders.answer, request, order, painted, painter)
@@ -236,6 +244,8 @@ class Service:
         for number, one in enumerate(found, start=1):
             if isinstance(one, UnreadableImageError):
                 raise UnreadableImageError(f"image {number} cannot be read: {one}")
+            if isinstance(one, TooLittleMemoryError):
+                raise TooLittleMemoryError(f"image {number}: {one}")
         return list(found)
 
     # --- in the model's thread
@@ -248,10 +258,11 @@ class Service:
     def _of_images(
         look: Callable[[Sequence[Image.Image]], Any], contents: Sequence[bytes], _: Tell
     ) -> list[Any]:
-        """Decode here, so that few images are in memory at a time, and look; a bad one harms no other."""
-        decoded = [_decoded(content) for content in contents]
-        found = iter(look([image for image in decoded if isinstance(image, Image.Image)]))
-        return [next(found) if isinstance(image, Image.Image) else image for image in decoded]
+        """Decode here, one image at a time, and look; one that cannot be read or looked at harms no other."""
+        try:
+            return look_at_each(look, contents)
+        finally:
+            give_back()
 
     def _painted(self, orders: Sequence[Order], tell: Tell) -> list[painting_orders.Painted]:
         assert self.painter is not None  # else nothing is ordered
@@ -291,13 +302,6 @@ def _told(content: bytes) -> contract.PngInfoAnswer | UnreadableImageError:
         return error
 
 
-def _decoded(content: bytes) -> Image.Image | UnreadableImageError:
-    try:
-        return decode(content)
-    except UnreadableImageError as error:
-        return error
-
-
 # --- the endpoints
 
 
@@ -324,7 +328,11 @@ def web_ui(service: Service) -> APIRouter:
     """The web UI's endpoints."""
     # Several of its clients send JSON without saying so; `CheckedOrigin` keeps out the pages that would too.
     router = APIRouter(
-        prefix="/sdapi/v1", tags=["the web UI's"], responses=REFUSALS, strict_content_type=False
+        prefix="/sdapi/v1",
+        tags=["the web UI's"],
+        responses=REFUSALS,
+        strict_content_type=False,
+        route_class=JsonRoute,
     )
 
     @router.post("/interrogate")
@@ -466,7 +474,7 @@ def web_ui(service: Service) -> APIRouter:
 
 def ours(service: Service) -> APIRouter:
     """The endpoints that the web UI does not have."""
-    router = APIRouter(tags=["unprompt's"], responses=REFUSALS)
+    router = APIRouter(tags=["unprompt's"], responses=REFUSALS, route_class=JsonRoute)
 
     @router.post("/v1/embed")
     async def embed(request: Request, body: contract.EmbedRequest) -> contract.EmbedAnswer:
@@ -658,6 +666,7 @@ def serve(
                 access_log=config.access_log,
                 timeout_graceful_shutdown=config.grace,
                 lifespan="on",
+                http=CarefulConnection,
                 ws="none",
                 server_header=False,
             )

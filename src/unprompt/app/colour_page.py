@@ -18,7 +18,7 @@ from unprompt.app.settings import current_settings
 from unprompt.colouring_pages.page_config import DETAILS, PageConfig
 from unprompt.colouring_pages.paper_config import ORIGINALS, PAPERS, NumbersConfig, PaperConfig
 from unprompt.errors import UnpromptError
-from unprompt.serving.uploads import Upload
+from unprompt.serving.uploads import Upload, open_upload
 from unprompt.storage.images import encode_png
 from unprompt.text.english import counted
 
@@ -52,7 +52,8 @@ def _page(digest: str, detail: str, _picture: Picture) -> Page:
     """A picture's page, made once for the same bytes, which `digest` stands for."""
     from unprompt.colouring_pages.page import draw_page
 
-    return draw_page(_picture.image(), _extractor(detail), detail)
+    with open_upload(_picture.upload, current_settings().limit_mb) as image:
+        return draw_page(image, _extractor(detail), detail)
 
 
 def show() -> None:

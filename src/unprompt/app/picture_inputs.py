@@ -13,7 +13,7 @@ from unprompt.app.looks import plain
 from unprompt.app.settings import current_settings
 from unprompt.demos.sample_uploads import are_there_samples, sample_uploads
 from unprompt.errors import UnreadableImageError
-from unprompt.serving.uploads import EXTENSIONS, Upload, preview, read_upload, without_doubles
+from unprompt.serving.uploads import EXTENSIONS, Upload, open_upload, preview, read_upload, without_doubles
 from unprompt.text.english import agreed, counted
 
 if TYPE_CHECKING:
@@ -133,4 +133,5 @@ def _readable(uploads: Sequence[Upload]) -> list[Picture]:
 @st.cache_data(max_entries=100, show_spinner=False)
 def _small(digest: str, _upload: Upload) -> bytes:
     """A preview, made once for the same bytes, which `digest` stands for."""
-    return preview(read_upload(_upload, current_settings().limit_mb))
+    with open_upload(_upload, current_settings().limit_mb) as image:
+        return preview(image)

@@ -25,6 +25,12 @@ class ServerConfig:
         metavar="HOST",
     )
     port: int = setting(8501, "port to listen on", metavar="PORT")
+    hosts: tuple[str, ...] = setting(
+        (),
+        "names by which it is reached, beside addresses and names of one's own network",
+        flag="allow-host",
+        metavar="NAME",
+    )
     open_browser: bool = setting(False, "show the app in this machine's browser", flag="open")
 
     def __post_init__(self) -> None:
@@ -55,6 +61,7 @@ class AppSettings:
     )
     out: Path = setting(Path("runs"), "where runs are kept", metavar="DIR")
     limit_mb: int = setting(20, "largest file that can be uploaded", least=1)
+    uploads_mb: int = setting(1024, "files of all visitors together that the server holds", least=1)
     most_files: int = setting(40, "pictures that a page takes at a time", least=1)
 
     def __post_init__(self) -> None:

@@ -15,9 +15,12 @@ from pathlib import Path
 from typing import Any
 
 from unprompt.app.settings import LOCAL, VARIABLE, AppSettings, ServerConfig
+from unprompt.app.upload_room import UploadRoom
 from unprompt.bundle.bundles import check_checkpoints, read_bundle
 from unprompt.errors import ConfigError
+from unprompt.serving.hosts import CheckedHost
 from unprompt.serving.server_folders import resolved_root
+from unprompt.serving.uploads import MEGABYTE
 from unprompt.storage.files import read_prompts
 
 MAIN = Path(__file__).with_name("main.py")
@@ -95,7 +98,8 @@ def streamlit_options(settings: AppSettings, server: ServerConfig) -> dict[str, 
         "server.port": server.port,
         "server.headless": not server.open_browser,
         "server.maxUploadSize": settings.limit_mb,
-        "server.allowedHosts": [*LOCAL] if server.is_local else [],  # no site can reach in by its own name
+        # By `guard_connections` too, and for all requests: Streamlit asks only where a WebSocket is opened.
+        "server.allowedHosts": [*LOCAL, *server.hosts] if server.is_local else [],
         "server.enableCORS": True,
         "server.enableXsrfProtection": True,
         "server.enableStaticServing": False,
@@ -127,6 +131,10 @@ def start(settings: AppSettings, server: ServerConfig, ready: Callable[[], None]
     check_streamlit()
     from streamlit.web import bootstrap
 
+    from unprompt.serving.connections import guard_connections
+
+    names, room = (server.host, *server.hosts), int(settings.uploads_mb * MEGABYTE)
+    guard_connections(lambda app: CheckedHost(UploadRoom(app, room), names))
     os.environ[VARIABLE] = check_app_settings(settings).to_json()
     check_port(server)
     options = streamlit_options(settings, server)

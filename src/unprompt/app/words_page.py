@@ -21,7 +21,7 @@ from unprompt.colouring.palette import BASIC, names
 from unprompt.colouring.svg import SUFFIX, clean_svg, draw_svg, painted_svg
 from unprompt.demos.line_art import SAMPLES, draw_sample, is_line_art_there
 from unprompt.errors import UnpromptError, UnreadableImageError
-from unprompt.serving.uploads import EXTENSIONS, Upload, read_upload
+from unprompt.serving.uploads import EXTENSIONS, Upload, open_upload
 from unprompt.storage.images import encode_png
 from unprompt.text.english import counted
 
@@ -63,8 +63,8 @@ def _looked_at(digest: str, bridge: bool, _upload: Upload) -> Page:
     if drawing is not None:
         picture = draw_svg(drawing)
     else:
-        picture = read_upload(_upload, current_settings().limit_mb, alpha=True)
-        picture.thumbnail((FINEST, FINEST))
+        with open_upload(_upload, current_settings().limit_mb, alpha=True) as picture:
+            picture.thumbnail((FINEST, FINEST))
     return _painter().look(picture, bridge)
 
 

@@ -7,7 +7,7 @@ import json
 import time
 from pathlib import Path
 
-from unprompt.cli.options import add_json, add_settings, settings_from, warn
+from unprompt.cli.options import add_json, add_memory, add_settings, settings_from, take_memory, warn
 from unprompt.members.config import BankConfig
 from unprompt.networks.clip_config import ClipConfig
 from unprompt.progress import StepBars
@@ -30,6 +30,7 @@ def add(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("--device", default="auto", help=f"{DEVICES} (%(default)s)")
     add_settings(parser, BankConfig)
+    add_memory(parser)
     parser.add_argument("--overwrite", action="store_true", help="replace another bank in BANK")
     add_json(parser)
 
@@ -44,6 +45,7 @@ def run(options: argparse.Namespace) -> None:
     from unprompt.networks.devices import choose_device
 
     config = settings_from(options, BankConfig)
+    take_memory(options)
     device = choose_device(options.device)
     clip = Clip.load(device, options.clip, options.checkpoint, options.statistics, options.pretrained)
     with StepBars("image") as bars:

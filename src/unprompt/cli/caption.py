@@ -7,7 +7,15 @@ import json
 import time
 from pathlib import Path
 
-from unprompt.cli.options import add_json, add_settings, add_texts, settings_from, warn
+from unprompt.cli.options import (
+    add_json,
+    add_memory,
+    add_settings,
+    add_texts,
+    settings_from,
+    take_memory,
+    warn,
+)
 from unprompt.networks.captioner_config import CaptionConfig
 from unprompt.progress import StepBars
 from unprompt.settings import DEVICES
@@ -41,6 +49,7 @@ def add(parser: argparse.ArgumentParser) -> None:
         "--out", type=Path, metavar="FILE", help="write imgId,caption as .csv or .jsonl instead of printing"
     )
     add_settings(parser, CaptionConfig)
+    add_memory(parser)
     parser.add_argument("--recursive", action="store_true", help="look into folders inside the folders too")
     parser.add_argument("--device", default="auto", help=f"{DEVICES} (%(default)s)")
     parser.add_argument("--overwrite", action="store_true", help="replace texts that are there")
@@ -53,6 +62,7 @@ def run(options: argparse.Namespace) -> None:
     started = time.monotonic()
     config = settings_from(options, CaptionConfig)
     texts = settings_from(options, TextConfig)
+    take_memory(options)
     if texts.is_wanted:
         options.when_interrupted = "run the same command again to go on; what is done is kept"
 

@@ -7,7 +7,15 @@ import json
 import time
 from pathlib import Path
 
-from unprompt.cli.options import add_json, add_settings, add_texts, settings_from, warn
+from unprompt.cli.options import (
+    add_json,
+    add_memory,
+    add_settings,
+    add_texts,
+    settings_from,
+    take_memory,
+    warn,
+)
 from unprompt.interrogator.config import InterrogateConfig, InterrogatorConfig
 from unprompt.networks.captioner_config import CaptionerConfig
 from unprompt.networks.clip_config import ClipConfig
@@ -37,6 +45,7 @@ def add(parser: argparse.ArgumentParser) -> None:
     add_settings(
         parser, InterrogateConfig, only=("overwrite", "recursive", "device", "batch", "workers", "from_file")
     )
+    add_memory(parser)
     add_json(parser)
     add_texts(parser)
 
@@ -67,6 +76,7 @@ def run(options: argparse.Namespace) -> None:
     started = time.monotonic()
     options.when_interrupted = "run the same command again to go on; what is done is kept"
 
+    take_memory(options)
     without = tuple(name.strip() for name in options.without.split(",") if name.strip())
     config = settings_from(
         options,

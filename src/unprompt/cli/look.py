@@ -121,7 +121,7 @@ def _guesses(
         loaded = LoadedBundle.load(bundle, device)
     for one in left:
         try:
-            yield one, loaded.predict(read_file(one.file)).prompt
+            yield one, loaded.predict(read_file(one.file, reduced=True)).prompt
         except UnreadableImageError as error:
             yield one, error
 

@@ -11,6 +11,7 @@ from types import NoneType
 from typing import TYPE_CHECKING, Any, TypeVar, get_args, get_origin, get_type_hints
 
 from unprompt.errors import ConfigError
+from unprompt.storage.memory_config import MemoryConfig
 from unprompt.storage.text_config import TextConfig
 from unprompt.text.english import counted
 
@@ -129,6 +130,18 @@ def add_json(parser: argparse.ArgumentParser) -> None:
 def add_texts(parser: argparse.ArgumentParser) -> None:
     """The options of captions for training, the same for all commands that give pictures a text."""
     add_settings(parser.add_argument_group("captions for training"), TextConfig)
+
+
+def add_memory(parser: argparse.ArgumentParser) -> None:
+    """`--memory`, the same for all commands that decode many images."""
+    add_settings(parser, MemoryConfig)
+
+
+def take_memory(options: argparse.Namespace) -> None:
+    """Have this process's images take no more memory than was asked for."""
+    from unprompt.storage.memory import use_memory
+
+    use_memory(settings_from(options, MemoryConfig))
 
 
 def warn(text: str) -> None:

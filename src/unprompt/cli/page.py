@@ -11,11 +11,13 @@ from typing import TYPE_CHECKING, Any
 
 from unprompt.cli.options import (
     add_json,
+    add_memory,
     add_settings,
     complete,
     declare,
     given_settings,
     settings_from,
+    take_memory,
     warn,
 )
 from unprompt.cli.trainings import tell_training
@@ -63,6 +65,7 @@ def add(parser: argparse.ArgumentParser) -> None:
     add_settings(making.add_argument_group("files"), OutputConfig)
     add_settings(making.add_argument_group("paper"), PaperConfig)
     add_settings(making.add_argument_group("paint by numbers"), NumbersConfig)
+    add_memory(making)
     add_json(making)
     comparing = declare(actions, "compare", "put pages of the same pictures by several methods on one sheet")
     complete(comparing, run_compare, COMPARE_EXAMPLE)
@@ -135,6 +138,7 @@ def _add_grade(actions: Any) -> None:
 def run(options: argparse.Namespace) -> None:
     """Make the pages of a folder."""
     page, output = settings_from(options, PageConfig), settings_from(options, OutputConfig)
+    take_memory(options)
     paper, numbers = settings_from(options, PaperConfig), settings_from(options, NumbersConfig)
     options.when_interrupted = "run the same command again to go on; what is done is kept"
 

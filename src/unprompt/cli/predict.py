@@ -8,7 +8,16 @@ import time
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from unprompt.cli.options import add_json, add_settings, add_texts, describe_score, settings_from, warn
+from unprompt.cli.options import (
+    add_json,
+    add_memory,
+    add_settings,
+    add_texts,
+    describe_score,
+    settings_from,
+    take_memory,
+    warn,
+)
 from unprompt.progress import StepBars
 from unprompt.runs.config import PredictConfig
 from unprompt.storage.text_config import TextConfig
@@ -36,6 +45,7 @@ def add(parser: argparse.ArgumentParser) -> None:
         "--deadline", metavar="TIME", help="be done in this time (8h30m, 45m): images get less"
     )
     add_settings(parser, PredictConfig, skip=("chunk", "deadline"))
+    add_memory(parser)
     add_texts(parser)
     add_json(parser)
 
@@ -53,6 +63,7 @@ def run(options: argparse.Namespace) -> None:
     deadline = parse_duration(options.deadline) if options.deadline else None
     config = settings_from(options, PredictConfig, deadline=deadline)
     texts = settings_from(options, TextConfig)
+    take_memory(options)
     with StepBars("image") as bars:
         bars.show("loading models", 0, 0)
         result = predict(

@@ -30,7 +30,7 @@ from unprompt.progress import Progress, silent
 from unprompt.records import Problem
 from unprompt.storage.damage import DAMAGED_ARRAYS
 from unprompt.storage.files import check_file_names, write_arrays, write_bytes, write_problems
-from unprompt.storage.images import ImageFile, encode_png, find_loose_images, image_states, read_file
+from unprompt.storage.images import ImageFile, encode_png, find_loose_images, image_states, open_file
 from unprompt.storage.resumable import WORK, FolderKind, finish, open_folder
 from unprompt.text.english import none_readable
 
@@ -230,7 +230,8 @@ class _Work:
         done = _read_mark(mark)
         if done is not None:
             return done
-        page = draw_page(read_file(file), self.extractor, self.settings.page.detail)
+        with open_file(file, reduced=True) as picture:
+            page = draw_page(picture, self.extractor, self.settings.page.detail)
         why = ""
         if not self.settings.together or self.settings.output.booklet:
             numbers = self.settings.numbers if self.settings.output.numbers else None

@@ -19,7 +19,7 @@ from unprompt.networks.minilm import PromptEncoder
 from unprompt.progress import Progress, silent
 from unprompt.records import Problem, check_unique
 from unprompt.storage import resumable as folders
-from unprompt.storage.images import DATASET_RECORD, identify_images, read_encoded, read_file
+from unprompt.storage.images import DATASET_RECORD, identify_images, open_file, read_encoded
 from unprompt.storage.parts import Part, part_name, write_part
 from unprompt.text.cleaning import plain_spaces
 from unprompt.text.english import counted, none_readable
@@ -132,10 +132,10 @@ def _why_unreadable(rows: Sequence[_Row], progress: Progress) -> list[str | None
 
     def why(row: _Row) -> str | None:
         try:
-            read_file(row.found.file)
+            with open_file(row.found.file):
+                return None
         except UnreadableImageError as error:
             return str(error)
-        return None
 
     whys: list[str | None] = []
     with ThreadPoolExecutor(core_count()) as pool:

@@ -12,7 +12,7 @@ from pathlib import Path
 from unprompt.errors import UnreadableImageError
 from unprompt.progress import StepBars
 from unprompt.records import Problem
-from unprompt.storage.images import ImageFile, read_file
+from unprompt.storage.images import ImageFile, open_file
 from unprompt.storage.parts import ROW_GROUP
 
 Size = tuple[int, int]  # width, height in pixels
@@ -74,6 +74,7 @@ def _look(images: Sequence[ImageFile]) -> list[Size | Problem]:
 
 def _look_at(image: ImageFile) -> Size | Problem:
     try:
-        return read_file(image).size
+        with open_file(image) as opened:
+            return opened.size
     except UnreadableImageError as error:
         return Problem(image.image_id, image.name, str(error))

@@ -24,7 +24,7 @@ from unprompt.errors import InputError, UnreadableImageError
 from unprompt.networks.devices import core_count
 from unprompt.progress import Progress, silent
 from unprompt.storage.files import hold_shared, remove_unheld
-from unprompt.storage.images import ImageFile, image_states, read_file
+from unprompt.storage.images import ImageFile, image_states, open_file
 from unprompt.storage.parts import ROW_GROUP
 from unprompt.storage.resumable import fill_array, fingerprint, rows_filled
 from unprompt.text.english import agreed, part_of
@@ -227,7 +227,8 @@ def _decoded(encoded: EncodedPixels, rows: Sequence[int]) -> Iterator[tuple[int,
 def _fitted(file: ImageFile, preprocess: Preprocess) -> Bytes | str:
     """What the network sees of an image, or why it cannot be read."""
     try:
-        return preprocess.fit(read_file(file))
+        with open_file(file, reduced=True) as image:
+            return preprocess.fit(image)
     except UnreadableImageError as error:
         return str(error)
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from unprompt.serving.uploads import Upload, read_upload
+from unprompt.serving.uploads import Upload, open_upload
 
 if TYPE_CHECKING:
     from unprompt.doodles.drawing import Drawing
@@ -21,4 +21,5 @@ def drawing_of(upload: Upload, limit_mb: float) -> Drawing:
         return drawing_of_svg(upload.content)
     from unprompt.doodles.picture import read_picture
 
-    return read_picture(read_upload(upload, limit_mb, alpha=True))
+    with open_upload(upload, limit_mb, alpha=True) as picture:
+        return read_picture(picture)

@@ -16,7 +16,7 @@ from typing import Any
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
 from unprompt.errors import UnreadableImageError
-from unprompt.storage.images import ImageFile, read_file
+from unprompt.storage.images import ImageFile, open_file
 from unprompt.text.english import counted
 
 UNPRINTABLE = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\ud800-\udfff]")  # not allowed in an HTML file
@@ -40,8 +40,8 @@ def render_page(template: str, **content: Any) -> str:
 
 def thumbnail(file: ImageFile, size: int = THUMBNAIL) -> bytes:
     """A JPEG of the image whose longer side has at most `size` pixels. Raises UnreadableImageError."""
-    image = read_file(file)
-    image.thumbnail((size, size))
+    with open_file(file, reduced=True) as image:
+        image.thumbnail((size, size))
     jpeg = io.BytesIO()
     image.save(jpeg, "JPEG", quality=82, optimize=True, comment=b"")  # else the file's own comment goes along
     return jpeg.getvalue()

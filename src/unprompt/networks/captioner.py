@@ -16,6 +16,7 @@ from unprompt.networks.captioner_config import CaptionConfig, CaptionerConfig
 from unprompt.networks.captioner_files import CaptionNetwork, load_captioner
 from unprompt.networks.checkpoints import sha256_of
 from unprompt.networks.loader import Loader
+from unprompt.networks.preprocess import without_far_ends
 from unprompt.records import check_unique
 from unprompt.storage.files import read_ids, read_table
 from unprompt.text.english import agreed, counted, part_of
@@ -26,7 +27,6 @@ if TYPE_CHECKING:
 
 CPU_BATCH = 4
 GPU_BATCH = 16
-LONGEST = 64  # times the short side, of what is scaled before its middle is cut out
 HEADER = ("imgId", "caption")
 
 
@@ -163,17 +163,6 @@ def start_tokens(loaded: CaptionNetwork, prompt: str) -> list[int]:
     if loaded.kind == "blip-2":  # without these places the picture would not be looked at
         return [config.image_token_index] * config.num_query_tokens + tokens
     return tokens  # BLIP itself replaces the first and drops the last
-
-
-def without_far_ends(image: Image.Image) -> Image.Image:
-    """The middle of a very long image, of which a model that crops sees no more than the middle square.
-
-    Without this, a line of one pixel's height would be scaled to a picture that fits into no memory.
-    """
-    longest = LONGEST * min(image.size)
-    width, height = min(image.width, longest), min(image.height, longest)
-    left, top = (image.width - width) // 2, (image.height - height) // 2
-    return image if (width, height) == image.size else image.crop((left, top, left + width, top + height))
 
 
 def read_captions(path: Path) -> dict[str, str]:

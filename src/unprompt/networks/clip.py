@@ -21,6 +21,7 @@ from unprompt.networks.clip_config import MODEL
 from unprompt.networks.clip_kinds import DECLARED, QUICK, ClipKind, kind_of
 from unprompt.networks.extent import Extent, check_numbers, check_side, made_within
 from unprompt.networks.huggingface import never_asking, stay_offline
+from unprompt.networks.preprocess import LONGEST, without_far_ends
 from unprompt.storage.packages import needed_for
 from unprompt.text.english import counted
 
@@ -64,6 +65,8 @@ class Clip:
         self._device = device
         self._preprocess = PreprocessCfg(**preprocess)
         check_side(self._preprocess.size, name)
+        size = self._preprocess.size
+        self._size = (size, size) if isinstance(size, int) else tuple(size)
         *self._geometry, _, self._normalise = image_transform_v2(self._preprocess, is_train=False).transforms
 
     @classmethod
@@ -124,6 +127,12 @@ class Clip:
 
     def prepare(self, image: Image.Image) -> NDArray[np.uint8]:
         """An image scaled and cut as the model wants it: RGB image -> (S, S, 3) uint8."""
+        if self._preprocess.resize_mode == "shortest":
+            image = without_far_ends(image)
+        elif (
+            self._preprocess.resize_mode == "longest"
+        ):  # which would leave less than a pixel of the short side
+            image = without_far_ends(image, min(LONGEST, *self._size))
         for step in self._geometry:
             image = step(image)
         return np.asarray(image)

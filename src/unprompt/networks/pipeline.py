@@ -21,7 +21,7 @@ from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 import numpy as np
 
 from unprompt.errors import UnreadableImageError
-from unprompt.storage.images import ImageFile, read_file
+from unprompt.storage.images import ImageFile, open_file
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -70,24 +70,28 @@ def see(files: Sequence[ImageFile], backbones: Sequence[Backbone], turn: Any) ->
     start = time.perf_counter()
     for file in files:
         try:
-            image = read_file(file)
+            with open_file(file, reduced=True) as image:
+                arrays = [backbone.prepare(image) for backbone in backbones]
         except UnreadableImageError as error:
             problems.append(str(error))
             continue
+        except MemoryError:
+            problems.append("not enough memory to prepare it")
+            continue
         problems.append(None)
-        for backbone in backbones:
-            prepared[backbone.name].append(backbone.prepare(image))
+        for backbone, array in zip(backbones, arrays, strict=True):
+            prepared[backbone.name].append(array)
     seconds["decode"] = time.perf_counter() - start
     features = {}
     for backbone in backbones:
-        arrays = prepared[backbone.name]
-        if not arrays:
+        rows = prepared[backbone.name]
+        if not rows:
             continue
         with turn:
             start = time.perf_counter()
             parts = [
-                backbone.features(arrays[first : first + backbone.batch])
-                for first in range(0, len(arrays), backbone.batch)
+                backbone.features(rows[first : first + backbone.batch])
+                for first in range(0, len(rows), backbone.batch)
             ]
             seconds[backbone.name] += time.perf_counter() - start
         features[backbone.name] = np.concatenate(parts)

@@ -13,6 +13,20 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
     from PIL import Image
 
+LONGEST = 64  # times the short side, of what is scaled before its middle is cut out
+
+
+def without_far_ends(image: Image.Image, ratio: int = LONGEST) -> Image.Image:
+    """The middle of a very long image, of which a model that crops sees no more than the middle square.
+
+    Without this, a line of one pixel's height would be scaled to a picture that fits into no memory. `ratio`:
+    the longest side that is left, in short sides.
+    """
+    longest = ratio * min(image.size)
+    width, height = min(image.width, longest), min(image.height, longest)
+    left, top = (image.width - width) // 2, (image.height - height) // 2
+    return image if (width, height) == image.size else image.crop((left, top, left + width, top + height))
+
 
 @dataclass(frozen=True)
 class Preprocess:

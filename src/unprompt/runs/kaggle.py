@@ -116,7 +116,7 @@ def first_guesses(images: Path, prompts: Prompts, count: int = 3) -> list[tuple[
         if image_id not in file_by_id:
             continue
         try:
-            image = read_file(file_by_id[image_id])
+            image = read_file(file_by_id[image_id], reduced=True)
         except UnreadableImageError:
             continue
         image.thumbnail((PREVIEW_SIDE, PREVIEW_SIDE))

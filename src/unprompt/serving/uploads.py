@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import hashlib
 import io
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -12,6 +13,7 @@ from PIL import Image
 
 from unprompt.errors import UnreadableImageError
 from unprompt.storage.images import MAX_PIXELS, decode_image
+from unprompt.storage.memory import IMAGES, Part
 
 EXTENSIONS = ("png", "jpg", "jpeg", "webp")
 FORMATS = ("PNG", "JPEG", "WEBP")  # Pillow knows many more, and some of them run programs
@@ -40,11 +42,23 @@ def read_upload(upload: Upload, limit_mb: float, most: int = MAX_PIXELS, alpha: 
     sent it: too large a file, another format than FORMATS whatever its name says, and all that `decode_image`
     refuses.
     """
+    return _read(upload, limit_mb, most, alpha)
+
+
+@contextmanager
+def open_upload(upload: Upload, limit_mb: float, alpha: bool = False) -> Iterator[Image.Image]:
+    """An upload as `read_upload` gives it, to be done with in the block: of visitors that each have one open
+    some wait where their pictures are large, see `storage.memory`. A block must not open another."""
+    with IMAGES.part() as part:
+        yield _read(upload, limit_mb, MAX_PIXELS, alpha, part)
+
+
+def _read(upload: Upload, limit_mb: float, most: int, alpha: bool, part: Part | None = None) -> Image.Image:
     if len(upload.content) > limit_mb * MEGABYTE:
         size = len(upload.content) / MEGABYTE
         raise UnreadableImageError(f"{size:.1f} MB; the limit here is {limit_mb:g} MB, send a smaller file")
     what = "not a PNG, JPEG or WebP picture, or a damaged one"
-    return decode_image(upload.content, FORMATS, what, most, alpha)
+    return decode_image(upload.content, FORMATS, what, most, alpha, part)
 
 
 def preview(image: Image.Image, size: int = PREVIEW) -> bytes:

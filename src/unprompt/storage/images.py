@@ -16,6 +16,7 @@ from contextlib import AbstractContextManager, contextmanager, suppress
 from dataclasses import dataclass, field, replace
 from functools import cache
 from importlib.util import find_spec
+from math import ceil
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any, Literal, TypeAlias, TypeVar
 
@@ -26,6 +27,7 @@ from unprompt.errors import InputError, UnreadableImageError, agreed, counted, p
 from unprompt.records import check_unique
 from unprompt.storage.archives import ids_of_members, is_archive, list_members, read_member
 from unprompt.storage.decoders import FORMATS, NO_IMAGE, decoding, open_picture
+from unprompt.storage.memory import IMAGES, Part
 from unprompt.storage.parts import IMAGE, find_image_column, find_parts_below, ids_of_rows, read_image_bytes
 from unprompt.storage.png_chunks import only_pixels
 
@@ -49,6 +51,14 @@ PLUG_INS = {
 }
 TEXTS = frozenset({".txt", ".caption"})  # which belong to the image that they stand beside
 MAX_PIXELS = 89_478_485  # Pillow's own line between a large picture and a decompression bomb (256 MiB of RGB)
+LARGE = 1 << 24  # pixels, 4096 x 4096: more are not always decoded one by one, see `read_file`
+ENOUGH = 1024  # pixels of the shorter side that remain where a JPEG is decoded smaller
+TILE = 1 << 20  # pixels that are converted at a time
+# Bytes a pixel while an image is decoded: Pillow's four, four of what it is converted from, an array's three.
+PIXEL_BYTES = 12
+CODEC_BYTES = 12  # more of formats whose decoders keep whole pictures of their own
+LEAN_FORMATS = frozenset({"PNG", "JPEG", "MPO", "BMP", "TIFF"})
+ORIENTATION = 0x0112  # EXIF's tag
 PNG_LEVEL = 3  # of 9: a tenth larger than the best, at a third of the time
 DATASET_RECORD = "dataset.json"
 NOT_IN_FOLDER = "the sample submission lists it, but the folder has no such image"
@@ -386,11 +396,29 @@ def _walk(folder: Path, recursive: bool) -> _Contents:
     return contents
 
 
-def read_file(file: ImageFile) -> Image.Image:
-    """Decode one image of a run. Raises UnreadableImageError, for an absent one too."""
+def read_file(file: ImageFile, reduced: bool = False) -> Image.Image:
+    """Decode one image of a run. Raises UnreadableImageError, for an absent one too.
+
+    `reduced`: for whoever looks at a small square of it. A JPEG of more than LARGE pixels may then come at a
+    half, a quarter or an eighth of its size, with at least ENOUGH pixels on its shorter side.
+    """
+    with IMAGES.part() as part:
+        return _read_file(file, reduced, part)
+
+
+@contextmanager
+def open_file(file: ImageFile, reduced: bool = False) -> Iterator[Image.Image]:
+    """An image as `read_file` gives it, to be done with in the block: threads that each have one open wait
+    for each other where their images are large, see `storage.memory`. A block must not open another."""
+    with IMAGES.part() as part:
+        yield _read_file(file, reduced, part)
+
+
+def _read_file(file: ImageFile, reduced: bool, part: Part) -> Image.Image:
     if file.absent:
         raise UnreadableImageError(NOT_IN_FOLDER)
-    whole = read_image(file.path) if file.row is None else decode_image(_read_row(file))
+    how = _How(reduced=reduced and file.half is None, part=part)
+    whole = _read_path(file.path, how) if file.row is None else _decode_bytes(_read_row(file), how)
     return whole if file.half is None else half_of(whole, file.half)
 
 
@@ -476,12 +504,16 @@ def read_image(path: Path, alpha: bool = False) -> Image.Image:
     converted, 16-bit and float greys scaled to 8 bits. Raises UnreadableImageError whose text is what
     problems.csv says: empty, truncated, not an image, too large, no permission, a folder.
     """
+    return _read_path(path, _How(alpha=alpha))
+
+
+def _read_path(path: Path, how: _How) -> Image.Image:
     with _decoding():
         if path.is_dir():
             raise UnreadableImageError("a folder, not an image")
         if path.stat().st_size == 0:
             raise UnreadableImageError("the file is empty")
-        return _decode(path, alpha=alpha)
+        return _decode(path, how)
 
 
 def read_size(path: Path) -> tuple[int, int]:
@@ -496,16 +528,23 @@ def decode_image(
     unknown: str = NO_IMAGE,
     most: int = MAX_PIXELS,
     alpha: bool = False,
+    part: Part | None = None,
 ) -> Image.Image:
     """Decode an image file's bytes to RGB as `read_image` does.
 
     `formats`: those of FORMATS that are taken. `unknown`: what to say of others. `most`: pixels, counted
-    before they are decoded. Raises UnreadableImageError.
+    before they are decoded. `part`: of the room for images, which it waits for. Raises UnreadableImageError.
     """
+    return _decode_bytes(content, _How(most, alpha, part=part), formats, unknown)
+
+
+def _decode_bytes(
+    content: bytes, how: _How, formats: tuple[str, ...] = FORMATS, unknown: str = NO_IMAGE
+) -> Image.Image:
     with _decoding(unknown):
         if not content:
             raise UnreadableImageError("the file is empty")
-        return _decode(io.BytesIO(content), formats, most, alpha)
+        return _decode(io.BytesIO(content), how, formats)
 
 
 @contextmanager
@@ -571,9 +610,9 @@ def _image_of(picture: AnyImage, alpha: bool) -> Image.Image:
         return decode_image(bytes(picture), alpha=alpha)
     if isinstance(picture, Image.Image):
         with _decoding():
-            return _upright(picture, MAX_PIXELS, alpha)
+            return _upright(picture, _How(alpha=alpha))
     if isinstance(picture, np.ndarray):
-        return _upright(Image.fromarray(_pixels(picture)), MAX_PIXELS, alpha)
+        return _upright(Image.fromarray(_pixels(picture)), _How(alpha=alpha))
     raise UnreadableImageError(
         "no image; give a path, a file's bytes, Pillow's image or a numpy array, or a list"
     )
@@ -620,13 +659,22 @@ def central_square(image: Image.Image, size: int, crop: float = 1.0) -> NDArray[
     return np.asarray(image.resize((size, size), Image.Resampling.BICUBIC, box=box))
 
 
-def _decode(
-    source: Path | io.BytesIO,
-    formats: tuple[str, ...] = FORMATS,
-    most: int = MAX_PIXELS,
-    alpha: bool = False,
-) -> Image.Image:
-    return _of_opened(source, formats, lambda image: _upright(image, most, alpha))
+@dataclass(frozen=True)
+class _How:
+    """How an image is decoded.
+
+    `most`: pixels. `alpha`: to RGBA where it has any transparency. `reduced`: as in `read_file`. `part`: of
+    the room for images, to be taken before it is decoded.
+    """
+
+    most: int = MAX_PIXELS
+    alpha: bool = False
+    reduced: bool = False
+    part: Part | None = None
+
+
+def _decode(source: Path | io.BytesIO, how: _How, formats: tuple[str, ...] = FORMATS) -> Image.Image:
+    return _of_opened(source, formats, lambda image: _upright_file(image, how))
 
 
 def _of_opened(
@@ -645,15 +693,34 @@ def _of_opened(
         return ask(image)
 
 
-def _upright(image: Image.Image, most: int, alpha: bool) -> Image.Image:
-    """An opened image that is perhaps not decoded yet -> RGB, unless it has more than `most` pixels.
+def _upright(image: Image.Image, how: _How) -> Image.Image:
+    """Somebody's image of any mode -> an image of ours, RGB or RGBA, unless it has too many pixels."""
+    _check_pixels(image, how.most)
+    image.load()
+    made = _to_rgb(image, how.alpha)
+    return made.copy() if made is image else made
 
-    `alpha`: RGBA where it has any transparency.
-    """
+
+def _upright_file(image: Image.Image, how: _How) -> Image.Image:
+    """The same of a file that is opened and not decoded yet; nothing is copied that need not be."""
+    _check_pixels(image, how.most)
+    if how.reduced and image.width * image.height > LARGE:
+        least = ENOUGH / min(image.size)
+        image.draft(None, (ceil(least * image.width), ceil(least * image.height)))
+    if how.part:
+        lean = image.format in LEAN_FORMATS
+        how.part.take(image.width * image.height * (PIXEL_BYTES + (0 if lean else CODEC_BYTES)))
+    image.load()
+    made = _to_rgb(image, how.alpha)
+    if made is not image:
+        return made
+    # Pixels that are the file itself, mapped into memory, are not left to what becomes of it.
+    return image.copy() if image.readonly else image._new(image.im)
+
+
+def _check_pixels(image: Image.Image, most: int) -> None:
     if image.width * image.height > most:
         raise UnreadableImageError(_too_large(f"{image.width} x {image.height}", most))
-    image.load()
-    return _to_rgb(image, alpha)
 
 
 def _decoding(unknown: str = NO_IMAGE) -> AbstractContextManager[None]:
@@ -665,31 +732,81 @@ def _too_large(size: str, most: int = MAX_PIXELS) -> str:
 
 
 def _to_rgb(image: Image.Image, alpha: bool) -> Image.Image:
-    """Mode by mode to RGB, or RGBA if asked for; never in place, so the caller may close the file."""
-    upright = image
-    with suppress(Exception):  # it is decoded by now: what is damaged is its EXIF
-        upright = ImageOps.exif_transpose(image)
+    """Mode by mode to RGB, or RGBA if asked for: the image itself where it is so, else another."""
+    upright = _turned(image)
     if upright.mode == "RGB" and "transparency" not in upright.info:
-        return upright.copy() if upright is image else upright
+        return upright
     if upright.mode.startswith(("I", "F")):  # 16-bit and 32-bit greys: Pillow would clip them to 255
-        return Image.fromarray(_to_8_bits(np.asarray(upright))).convert("RGB")
+        return _grey_to_rgb(upright)
     if upright.has_transparency_data:
-        rgba = (upright.convert("LA") if upright.mode == "La" else upright).convert("RGBA")
-        if alpha:
-            return rgba
-        white = Image.new("RGBA", rgba.size, (255, 255, 255, 255))
-        return Image.alpha_composite(white, rgba).convert("RGB")
+        return _to_rgba(upright) if alpha else _in_tiles(upright, _over_white)
     return upright.convert("RGB")
 
 
-def _to_8_bits(values: np.ndarray) -> np.ndarray:
-    """Grey values of any depth -> uint8. Full scale is 1 for floats up to 1, else 255, else 65535."""
-    numbers = np.nan_to_num(values.astype(np.float64), nan=0.0, posinf=65535.0, neginf=0.0)
-    top = numbers.max(initial=0.0)
-    if values.dtype.kind == "f" and top <= 1:
-        scale = 255.0
-    elif values.dtype.kind == "f" or values.dtype.itemsize > 2:
-        scale = 1.0 if top <= 255 else 255 / 65535
-    else:
-        scale = 255 / 65535
-    return np.clip(np.rint(numbers * scale), 0, 255).astype(np.uint8)
+def _turned(image: Image.Image) -> Image.Image:
+    """The image as its EXIF says it is to be seen, or itself."""
+    with suppress(Exception):  # it is decoded by now: what is damaged is its EXIF
+        if image.getexif().get(ORIENTATION, 1) in range(2, 9):
+            return ImageOps.exif_transpose(image)
+    return image
+
+
+def _to_rgba(image: Image.Image) -> Image.Image:
+    return (image.convert("LA") if image.mode == "La" else image).convert("RGBA")
+
+
+def _over_white(image: Image.Image) -> Image.Image:
+    rgba = _to_rgba(image)
+    white = Image.new("RGBA", rgba.size, (255, 255, 255, 255))
+    return Image.alpha_composite(white, rgba).convert("RGB")
+
+
+def _grey_to_rgb(image: Image.Image) -> Image.Image:
+    """A grey image of any depth -> RGB."""
+    kind = np.asarray(image.crop((0, 0, 1, 1))).dtype
+    top = 0.0
+    if kind.kind == "f" or kind.itemsize > 2:
+        tiles = (_numbers(np.asarray(image.crop(box))) for box in _tiles(image.size))
+        top = max(tile.max(initial=0.0) for tile in tiles)
+    scale = _full_scale(kind, top)
+    return _in_tiles(image, lambda tile: Image.fromarray(_to_8_bits(np.asarray(tile), scale)).convert("RGB"))
+
+
+def _in_tiles(image: Image.Image, convert: Callable[[Image.Image], Image.Image]) -> Image.Image:
+    """An image whose pixels are converted to RGB each by itself, so that only one tile is there thrice."""
+    boxes = list(_tiles(image.size))
+    if len(boxes) == 1:
+        return convert(image)
+    made = Image.new("RGB", image.size)
+    for box in boxes:
+        made.paste(convert(image.crop(box)), box[:2])
+    return made
+
+
+def _tiles(size: tuple[int, int]) -> Iterator[tuple[int, int, int, int]]:
+    """Boxes of at most TILE pixels that cover an image of this size."""
+    width, height = size
+    across = min(width, TILE)
+    down = max(1, TILE // across)
+    for top in range(0, height, down):
+        for left in range(0, width, across):
+            yield left, top, min(left + across, width), min(top + down, height)
+
+
+def _numbers(values: np.ndarray) -> NDArray[np.float64]:
+    """Grey values as numbers that can be compared."""
+    return np.nan_to_num(values.astype(np.float64), nan=0.0, posinf=65535.0, neginf=0.0)
+
+
+def _full_scale(kind: np.dtype[Any], top: float) -> float:
+    """What grey values are multiplied by: full scale is 1 for floats up to 1, else 255, else 65535."""
+    if kind.kind == "f" and top <= 1:
+        return 255.0
+    if kind.kind == "f" or kind.itemsize > 2:
+        return 1.0 if top <= 255 else 255 / 65535
+    return 255 / 65535
+
+
+def _to_8_bits(values: np.ndarray, scale: float) -> NDArray[np.uint8]:
+    """Grey values of any depth -> uint8."""
+    return np.clip(np.rint(_numbers(values) * scale), 0, 255).astype(np.uint8)
