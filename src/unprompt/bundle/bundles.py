@@ -18,12 +18,16 @@ from unprompt.networks.checkpoints import (
     Checkpoint,
     cache_folder,
     declared,
+    files_of,
     locate,
     size_of,
     usual_places,
 )
 from unprompt.networks.loader import Loader
+from unprompt.storage.files import files_in
+from unprompt.storage.images import ImageFile
 from unprompt.storage.packages import extras, missing_from
+from unprompt.storage.sources import Sources
 from unprompt.text.english import counted
 
 if sys.version_info >= (3, 11):
@@ -31,6 +35,7 @@ if sys.version_info >= (3, 11):
 else:
     import tomli as tomllib
 
+PHRASES = "phrases"  # the setting of a member's own lists
 
 # The keys that every member has; all others are settings of its kind.
 _MEMBER_KEYS: Mapping[str, type | tuple[type, ...]] = {
@@ -154,6 +159,23 @@ def _parse(content: Mapping[str, Any], path: Path) -> Bundle:
 def declared_checkpoints(spec: MemberSpec) -> Sequence[str]:
     """The declared checkpoints that a member takes, as its table names no files of its own in their place."""
     return kind_named(spec.kind).checkpoints(spec)
+
+
+def sources_of(bundle: Bundle, images: Sequence[ImageFile]) -> Sources:
+    """The files that a bundle's work on some images is made of."""
+    models: list[str | Path] = []
+    lists: list[Path] = []
+    for spec in bundle.members:
+        models += [spec.checkpoint] if spec.checkpoint else []
+        models += declared_checkpoints(spec)
+        for key in kind_named(spec.kind).paths:
+            if not (value := spec.settings.get(key)):
+                continue
+            if key == PHRASES:
+                lists += files_in(Path(value))
+            else:
+                models.append(value)
+    return Sources(images, files_of(models), lists)
 
 
 def check_checkpoints(bundle: Bundle) -> None:

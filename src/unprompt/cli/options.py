@@ -10,6 +10,7 @@ from pathlib import Path
 from types import NoneType
 from typing import TYPE_CHECKING, Any, TypeVar, get_args, get_origin, get_type_hints
 
+from unprompt.cli.printing import message
 from unprompt.errors import ConfigError
 from unprompt.storage.text_config import TextConfig
 from unprompt.text.english import counted
@@ -133,7 +134,7 @@ def add_texts(parser: argparse.ArgumentParser) -> None:
 
 def warn(text: str) -> None:
     """Tell the user on stderr."""
-    print(f"unprompt: {text}", file=sys.stderr)
+    print(f"unprompt: {message(text)}", file=sys.stderr)
 
 
 def own_options(
