@@ -6,6 +6,7 @@ The table is read from the parser, so that a new option is in it.
 from __future__ import annotations
 
 import argparse
+import json
 import os
 import shutil
 from collections.abc import Iterator
@@ -13,6 +14,7 @@ from pathlib import Path
 
 import pytest
 from PIL import Image
+from PIL.PngImagePlugin import PngInfo
 
 from unprompt.cli import build_parser, main
 from unprompt.cli.places import FILES, WRITTEN
@@ -115,6 +117,36 @@ def test_a_place_that_cannot_be_is_told_before_any_work(
         *([(there, "there is a folder; name a file in it")] if action.metavar in FILES else []),
     ):
         assert why in refused(command_line(words, action, str(place), there), capsys)
+
+
+HOSTILE = (b"\x1b[31mred\x07.png", b"caf\xe9.png", "gpj.\u202eexe.png".encode(), b"new\nline.png")
+
+
+@pytest.mark.parametrize("more", [[], ["--json"], ["--csv"]])
+def test_no_terminal_obeys_a_name_or_a_prompt_from_outside(
+    more: list[str], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    prompt = PngInfo()
+    prompt.add_text(
+        "parameters", "a cat \x1b]0;owned\x07 \u202egpj\nNegative prompt: \x9b2J\nSteps: 20, Seed: 1"
+    )
+    for name in HOSTILE:
+        with (tmp_path / os.fsdecode(name)).open("wb") as stream:
+            Image.new("RGB", (8, 8)).save(stream, "PNG", pnginfo=prompt)
+    (tmp_path / "bad\x1b[2J.png").write_bytes(b"no picture")
+    assert main(["info", str(tmp_path), *more]) == 0
+    told = capsys.readouterr()
+    assert (told.out + told.err).replace("\n", "").replace("\t", "").isprintable()
+    assert "bad\\x1b[2J.png: not an image" in told.err
+    if more == ["--json"]:  # escaped, and so the same for whoever reads it
+        assert "a cat \x1b]0;own\x07 \u202egpj" in str_of(json.loads(told.out))
+
+
+def str_of(value: object) -> str:
+    """All texts in what JSON holds."""
+    if isinstance(value, dict | list):
+        return "\n".join(map(str_of, value.values() if isinstance(value, dict) else value))
+    return str(value)
 
 
 @pytest.mark.slow

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from importlib.resources import files
@@ -28,12 +27,8 @@ from unprompt.storage.files import files_in
 from unprompt.storage.images import ImageFile
 from unprompt.storage.packages import extras, missing_from
 from unprompt.storage.sources import Sources
+from unprompt.storage.toml_files import read_toml
 from unprompt.text.english import counted
-
-if sys.version_info >= (3, 11):
-    import tomllib
-else:
-    import tomli as tomllib
 
 PHRASES = "phrases"  # the setting of a member's own lists
 
@@ -112,10 +107,7 @@ def read_bundle(name: str) -> Bundle:
             f"no bundle is called '{name}' and no file is there{made}; "
             f"here are {', '.join(known_bundles())}; your own: name its .toml file"
         )
-    try:
-        content = tomllib.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
-        raise InputError(f"{path} cannot be read as TOML: {error}") from error
+    content = read_toml(path)
     try:
         return _parse(content, path)
     except ConfigError as error:
