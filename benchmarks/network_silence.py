@@ -14,15 +14,21 @@ import re
 import subprocess
 import sys
 import tempfile
+from collections.abc import Sequence
 from pathlib import Path
 
 from PIL import Image, ImageDraw
+from PIL.PngImagePlugin import PngInfo
 
 CALLS = "connect,sendto,sendmsg,sendmmsg"
 ADDRESS = re.compile(
     r"sa_family=AF_INET6?, .*?"
     r"(?:inet_addr\(\"([^\"]+)\"\)|inet_pton\(AF_INET6, \"([^\"]+)\")"
 )
+PROOF = """import socket
+for family, address in ((socket.AF_INET, "127.0.0.1"), (socket.AF_INET6, "::1")):
+    socket.socket(family).connect_ex((address, 9))
+"""
 PROMPTS = "imgId,prompt\na,a red boat\nb,two green cats\n"
 COMMANDS = (
     "info images",
@@ -53,32 +59,24 @@ COMMANDS = (
 
 
 def write_inputs(folder: Path) -> None:
-    """Two pictures with a black square each, and their prompts."""
+    """Two pictures with a black square each, prompts in them, and a list of prompts."""
     (folder / "images").mkdir()
     for name, edge in (("a", 40), ("b", 80)):
         picture = Image.new("RGB", (256, 256), "white")
         ImageDraw.Draw(picture).rectangle((60, 60, 60 + edge, 60 + edge), outline="black", width=6)
-        picture.save(folder / "images" / f"{name}.png")
+        prompt = PngInfo()
+        prompt.add_text("parameters", f"a black square of {edge} pixels\nSteps: 20, Seed: 1")
+        picture.save(folder / "images" / f"{name}.png", pnginfo=prompt)
     (folder / "prompts.csv").write_text(PROMPTS, encoding="utf-8")
 
 
-def reached(command: str, folder: Path) -> tuple[int, list[str]]:
-    """A command's exit code, and the addresses that it or a process of its own spoke to."""
+def reached(words: Sequence[str], folder: Path) -> tuple[int, list[str]]:
+    """A program's exit code, and the addresses that it or a process of its own spoke to."""
     trace = folder / "trace.txt"
     environment = {name: value for name, value in os.environ.items() if "OFFLINE" not in name}
-    words = [
-        "strace",
-        "-f",
-        "-qq",
-        "-e",
-        f"trace={CALLS}",
-        "-o",
-        str(trace),
-        sys.executable,
-        "-m",
-        "unprompt",
-    ]
-    done = subprocess.run(words, cwd=folder, env=environment, capture_output=True, check=False)
+    options = f"-f --seccomp-bpf -qq -e trace={CALLS} -o {trace}"
+    traced = ["strace", *options.split(), sys.executable, *words]
+    done = subprocess.run(traced, cwd=folder, env=environment, capture_output=True, check=False)
     found = (match[1] or match[2] for match in ADDRESS.finditer(trace.read_text(errors="replace")))
     return done.returncode, list(dict.fromkeys(found))
 
@@ -90,10 +88,15 @@ def main() -> int:
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         write_inputs(folder)
+        seen = reached(["-c", PROOF], folder)[1]
+        if seen != ["127.0.0.1", "::1"]:
+            raise SystemExit(
+                f"the trace shows {seen} where 127.0.0.1 and ::1 were asked: strace does not work"
+            )
         for command in COMMANDS:
             if asked and not command.startswith(asked):
                 continue
-            code, addresses = reached(command, folder)
+            code, addresses = reached(["-m", "unprompt", *command.split()], folder)
             foreign = [address for address in addresses if not address.startswith(("127.", "::1"))]
             loud += bool(foreign)
             print(f"{command:60} exit {code}  {', '.join(addresses) or 'silent'}", flush=True)

@@ -38,6 +38,7 @@ from unprompt.storage.files import (
     write_prompts,
     writing,
 )
+from unprompt.storage.places import check_place
 
 TRICKY_TEXTS = (
     "a cat, a dog",
@@ -168,18 +169,27 @@ def test_what_a_killed_process_had_begun_to_write_goes_with_the_next_write(tmp_p
     assert sorted(tmp_path.iterdir()) == sorted([*kept, tmp_path / "a.csv", tmp_path / long])
 
 
-def test_nothing_is_written_over_a_folder_or_below_a_file(tmp_path: Path) -> None:
+def test_a_place_that_is_a_folder_is_told_before_anything_is_written(tmp_path: Path) -> None:
+    with pytest.raises(IsADirectoryError), writing(tmp_path):
+        raise AssertionError("the work must not begin")
+    assert not list(tmp_path.parent.glob(f".{tmp_path.name}*"))
+
+
+def test_places_that_cannot_be_written_are_told(tmp_path: Path) -> None:
     (tmp_path / "folder").mkdir()
     (tmp_path / "file").touch()
     (tmp_path / "link").symlink_to(tmp_path / "gone" / "away")
+    check_place(tmp_path / "folder")
     for name, why in (
         ("folder", "folder is a folder; name a file in it"),
         ("file/a.csv", "a.csv cannot be written: .*file is a file; name another place"),
         ("link", "link is a link that leads nowhere"),
+        ("link/a.csv", "link is a link that leads nowhere"),
     ):
         with pytest.raises(RunError, match=why):
-            write_bytes(tmp_path / name, b"new")
-    assert sorted(path.name for path in tmp_path.iterdir()) == ["file", "folder", "link"]
+            check_place(tmp_path / name, is_file=True)
+    for name in ("file", "new.csv", "folder/new.csv", "new/newer/new.csv"):
+        check_place(tmp_path / name, is_file=True)
 
 
 def test_names_that_are_not_utf_8_come_back(tmp_path: Path) -> None:

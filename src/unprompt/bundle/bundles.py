@@ -140,12 +140,19 @@ def _parse(content: Mapping[str, Any], path: Path) -> Bundle:
         spec = MemberSpec(
             name=table["name"],
             kind=table["kind"],
-            weight=float(table["weight"]),
+            weight=_weight_of(table),
             checkpoint=path.parent / checkpoint if checkpoint else None,
             settings={key: value for key, value in table.items() if key not in _MEMBER_KEYS},
         )
         members.append(kind_named(spec.kind).parse(spec, path.parent))
     return Bundle(str(content.get("name", path.stem)), str(content.get("description", "")), tuple(members))
+
+
+def _weight_of(table: Mapping[str, Any]) -> float:
+    try:
+        return float(table["weight"])
+    except OverflowError:
+        raise ConfigError(f"the weight of member '{table['name']}' is more than a number can be") from None
 
 
 def declared_checkpoints(spec: MemberSpec) -> Sequence[str]:

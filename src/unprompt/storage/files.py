@@ -25,7 +25,6 @@ import numpy as np
 from unprompt.errors import InputError, RunError, counted
 from unprompt.records import Embeddings, Problem, Prompts
 from unprompt.storage.damage import DAMAGED_ARRAYS, DAMAGED_JSON
-from unprompt.storage.places import check_place
 from unprompt.storage.tables import LINES, Table, parse_csv, parse_header, parse_json_lines
 
 if TYPE_CHECKING:
@@ -44,7 +43,8 @@ def writing(path: Path) -> Iterator[IO[bytes]]:
     A reader never sees half a file: on an error, a kill or a full disk, `path` stays what it was. The data
     reach the disk before the name does, so this also holds for a power cut.
     """
-    check_place(path, is_file=True)
+    if path.is_dir():  # told before the writing, which may take long
+        raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR), str(path))
     path.parent.mkdir(parents=True, exist_ok=True)
     _remove_left_over(path)
     beside = part_beside(path, f".{os.getpid()}")

@@ -122,7 +122,7 @@ class Sources:
                 continue
             try:
                 found = _hash(file.path)
-            except OSError:
+            except (OSError, ValueError):
                 continue
             if _state(file.path) == self._states[IMAGES][place]:
                 lines.append(f"{place} {found}\n")
@@ -156,7 +156,7 @@ def _state(path: Path) -> tuple[int, int, int]:
     """Bytes, and the times in nanoseconds at which content and entry changed last."""
     try:
         state = path.stat()
-    except OSError:
+    except (OSError, ValueError):  # ValueError: a table named a path with a NUL character
         return _GONE
     return state.st_size, state.st_mtime_ns, state.st_ctime_ns
 

@@ -85,7 +85,10 @@ def convert(value: Any, kind: Any) -> Any:
     expected: Any = {float: (int, float), Path: str}.get(kind, kind)
     if not isinstance(value, expected) or isinstance(value, bool) is not (kind is bool):
         raise TypeError(_KINDS[kind])
-    return kind(value)
+    try:
+        return kind(value)
+    except OverflowError:
+        raise TypeError(f"{_KINDS[kind]} of no more than 300 digits") from None
 
 
 def write_config(path: Path, config: DataclassInstance, heading: str) -> None:
