@@ -91,9 +91,11 @@ def paint_orders(
     drawing can be read, RunError for a folder that holds something else.
     """
     config = config or PaintConfig()
+    settings = _plain(config)
     plan = {
         "unprompt": __version__,
-        "settings": _plain(config),
+        "weights": settings.pop("weights"),
+        "settings": settings,
         "orders": [[order.image.name, order.words, order.out] for order in orders],
     }
     files = [ImageFile(order.out, order.image) for order in orders]

@@ -91,7 +91,7 @@ def caption(
     plan = {
         "unprompt": __version__,
         "model": str(model),
-        "captions": asdict(config),
+        "settings": asdict(config),
         "device": where,
         "images": identify_images(files),
     }

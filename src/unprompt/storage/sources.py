@@ -87,7 +87,7 @@ class Sources:
         self._work = work
         try:
             before = json.loads((work / SOURCES).read_bytes())
-        except DAMAGED_JSON:
+        except DAMAGED_JSON:  # or what another version left
             return WORDS["unprompt"]
         now = self._record()
         hashes = _read_hashes(work / HASHES)
