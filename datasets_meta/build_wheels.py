@@ -8,6 +8,7 @@ Python, and for the one that runs this, in the versions of constraints.txt. The 
 from __future__ import annotations
 
 import argparse
+import hashlib
 import platform
 import shutil
 import subprocess
@@ -17,7 +18,7 @@ import zipfile
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from email.parser import BytesHeaderParser
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 
 from packaging.markers import Marker
 from packaging.requirements import Requirement
@@ -27,6 +28,7 @@ HERE = Path(__file__).resolve().parent
 ROOT = HERE.parent
 DATA_SET = HERE / "unprompt-wheels"
 IMAGE_FILE = DATA_SET / "kaggle-image.txt"
+HASHES = "SHA256SUMS"
 EXTRAS = frozenset({"lite", "interrogate"})  # as notebooks/03_submission.py installs them
 PYTHON = "3.12"  # Kaggle's
 GLIBC = 35  # the image has Ubuntu 22.04, with glibc 2.35
@@ -125,6 +127,32 @@ def build_ours(folder: Path) -> Path:
     return wheel
 
 
+def check_ours(wheel: Path, hidden: Iterable[str]) -> None:
+    """Raise ValueError where our wheel would tell of the machine that built it, or unpack beside its place.
+
+    `hidden`: texts that must not be in it.
+    """
+    with zipfile.ZipFile(wheel) as archive:
+        for name in archive.namelist():
+            parts = PurePosixPath(name).parts
+            if name.startswith("/") or ".." in parts or "__pycache__" in parts:
+                raise ValueError(f"{wheel.name} holds {name}, which is no file of the package")
+            content = archive.read(name)
+            if told := [text for text in hidden if text.encode() in content]:
+                raise ValueError(f"{wheel.name}: {name} tells of this machine ({told[0]})")
+
+
+def write_hashes(folder: Path) -> Path:
+    """Write SHA256SUMS of a folder's wheels, as `sha256sum --check` reads it."""
+    lines = (
+        f"{hashlib.sha256(wheel.read_bytes()).hexdigest()}  {wheel.name}\n"
+        for wheel in sorted(folder.glob("*.whl"))
+    )
+    path = folder / HASHES
+    path.write_text("".join(lines), encoding="utf-8")
+    return path
+
+
 def downloader(folder: Path, python: str) -> Download:
     """How to get one wheel for a Python on Linux, in the version of constraints.txt.
 
@@ -163,11 +191,13 @@ def main() -> None:
         old.unlink()
     image = Image.read(arguments.image)
     ours = build_ours(DATA_SET)
+    check_ours(ours, (f"{ROOT}/", f"{Path.home()}/"))
     here = ".".join(platform.python_version_tuple()[:2])
     wheels: dict[str, Path] = {}
     for python in dict.fromkeys((arguments.python, here)):
         found = collect(ours, EXTRAS, image, python, downloader(DATA_SET, python))
         wheels |= {wheel.name: wheel for wheel in found}
+    write_hashes(DATA_SET)
     for wheel in wheels.values():
         print(f"{wheel.stat().st_size / 1e6:8.1f} MB  {wheel.name}")
     total = sum(wheel.stat().st_size for wheel in wheels.values())

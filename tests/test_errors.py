@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import ast
+import json
 import re
+import unicodedata
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from tests.rooms import PACKAGE
-from unprompt.errors import agreed, counted, none_readable, part_of
+from unprompt.errors import agreed, counted, none_readable, part_of, shown
 
 # A number, more words, and a verb of several: "{n} ids stand", "{n} of {m} images in {path} have".
 SEVERAL = re.compile(
@@ -19,6 +21,19 @@ SEVERAL = re.compile(
     r"(?:are|have|were|do|hold|carry|stand|fill|need|lack|differ)\b"
 )
 A_NUMBER = re.compile(r"\{(?:len\(|[^{}]*\.size|[^{}]*count|number)")
+
+
+def test_no_terminal_obeys_what_is_shown() -> None:
+    assert shown("cat é 🐈 ünd.png") == "cat é 🐈 ünd.png"
+    assert shown("a\x1b[31mb\x07\r\n\t") == "a\\x1b[31mb\\x07\\x0d\\x0a\\x09"
+    assert shown("a\n\tb\x9b2J\x7f", lines=True) == "a\n\tb\\u009b2J\\u007f"
+    assert shown("gpj.\u202eexe caf\udce9") == "gpj.\\u202eexe caf\\udce9"
+    every = "".join(map(chr, (*range(0x3000), 0xFEFF)))
+    assert not [one for one in shown(every) if unicodedata.category(one) in ("Cc", "Cs")]
+    hidden = {one for one in shown(every) if unicodedata.bidirectional(one)[:2] in ("LR", "RL", "PD", "FS")}
+    assert not [one for one in hidden if unicodedata.category(one) == "Cf"]
+    text = '"caf\udce9 \u202e \x9b"'
+    assert json.loads(shown(text)) == json.loads(text)  # what is JSON stays it, with the same contents
 
 
 @pytest.mark.parametrize(

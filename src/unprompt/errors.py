@@ -1,8 +1,31 @@
 """The errors a user can cause and can mend.
 
 Every message says what is wrong, where, and what to do. Only the command line turns them into exit codes;
-anything else that is raised is a bug in unprompt. How messages count is said here too, as all rooms do.
+anything else that is raised is a bug in unprompt. How messages count is said here too, as all rooms do, and
+how they show what others named.
 """
+
+import re
+
+# What a terminal obeys instead of showing it, and what turns or hides the text around it: control characters,
+# marks and overrides of direction, and the halves of characters that stand for bytes which are not UTF-8.
+_UNSAFE = "\x00-\x08\x0b-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069\ud800-\udfff"
+_IN_A_LINE = re.compile(f"[\t\n{_UNSAFE}]")
+_IN_LINES = re.compile(f"[{_UNSAFE}]")
+
+
+def shown(text: str, lines: bool = False) -> str:
+    """A text that others wrote, such as a file's name, as it can be printed: on one line, and obeyed by none.
+
+    What a terminal would obey becomes `\\x1b`, and beyond ASCII `\\u202e`, which JSON reads as what it was.
+    `lines`: line ends and tabs stay.
+    """
+    return (_IN_LINES if lines else _IN_A_LINE).sub(_escaped, text)
+
+
+def _escaped(found: re.Match[str]) -> str:
+    code = ord(found[0])
+    return f"\\x{code:02x}" if code < 0x20 else f"\\u{code:04x}"
 
 
 class UnpromptError(Exception):
@@ -16,6 +39,16 @@ def describe_os_error(error: OSError) -> str:
     names = " and ".join(str(name) for name in (error.filename, error.filename2) if name is not None)
     why = error.strerror[0].lower() + error.strerror[1:]
     return f"{names}: {why}" if names else why
+
+
+def describe_name_error(error: ValueError) -> str | None:
+    """What is wrong with a name or text that nobody nearer to it had words for; None for any other error."""
+    if "embedded null" in str(error):
+        return "a path has a NUL character, which no file's name can have; mend what names it"
+    if isinstance(error, UnicodeEncodeError):
+        around = error.object[max(0, error.start - 20) : error.end + 20]
+        return f"a name or text is not UTF-8: {around!r}; rename the file, or save the text as UTF-8"
+    return None
 
 
 class InputError(UnpromptError):

@@ -14,6 +14,8 @@ from html import escape
 from importlib import import_module
 from typing import TYPE_CHECKING, Any, Protocol
 
+from unprompt.errors import shown as printable
+
 if TYPE_CHECKING:
     from tqdm import tqdm
 
@@ -82,7 +84,7 @@ class StepBars:
         """Tell how much of a step is done; what is done when it begins does not count for the rate."""
         if step != self._step:
             self.close()
-            self._screen.begin(step, done, total)
+            self._screen.begin(printable(step), done, total)
             self._step = step
         self._screen.move(done, total)
 

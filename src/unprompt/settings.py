@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 
+LARGEST = 2**63 - 1  # of whole numbers
 DEVICES = "auto, cpu, cuda or mps"  # what every setting of a device takes
 
 
@@ -63,7 +64,10 @@ def setting(
 
 
 def check_settings(config: DataclassInstance) -> None:
-    """Raise ConfigError for the first setting whose value is none of its choices or beyond its limits."""
+    """Raise ConfigError for the first setting whose value is none of its choices or beyond its limits.
+
+    No whole number is beyond those of 64 bits, which is what the libraries below take.
+    """
     for item in fields(config):
         value, details = getattr(config, item.name), item.metadata
         if "help" not in details or value is None:
@@ -81,3 +85,5 @@ def check_settings(config: DataclassInstance) -> None:
             words = {"at least": least, "above": above, "at most": most, "below": below}
             limits = [f"{word} {limit}" for word, limit in words.items() if limit not in (None, math.inf)]
             raise ConfigError(f"{item.name} must be {' and '.join(limits)}, got {value}")
+        if isinstance(value, int) and abs(value) > LARGEST:
+            raise ConfigError(f"{item.name} must be at most {LARGEST:,}, got one of {len(str(value))} digits")

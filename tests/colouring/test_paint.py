@@ -11,6 +11,7 @@ import pytest
 from PIL import Image
 
 from tests.colouring.small_world import LetterEncoder, tiny_painter, two_boxes
+from tests.other_content import put_other_content
 from unprompt.cli import main
 from unprompt.colouring.hints import Hint, read_colour, read_hint
 from unprompt.colouring.line_art import read_line_art
@@ -331,6 +332,10 @@ def test_orders_go_on_where_they_stopped(tmp_path: Path, painter: ColourPainter)
 
     with pytest.raises(KeyboardInterrupt):
         paint_orders(orders, tmp_path / "out", lambda: painter, progress=stop)
+    put_other_content(tmp_path / "a.png")
+    with pytest.raises(RunError, match=r"out was begun with other images: \S+a.png has changed since"):
+        paint_orders(orders, tmp_path / "out", lambda: painter)
+    put_other_content(tmp_path / "a.png")  # back
     (tmp_path / "out/a.png").write_bytes(b"kept as it is")
     done = paint_orders(orders, tmp_path / "out", lambda: painter)
     assert done.resumed

@@ -14,6 +14,7 @@ import pytest
 from PIL import Image, ImageDraw
 
 import unprompt
+from tests.other_content import put_other_content
 from unprompt.cli import main
 from unprompt.colouring_pages.extract import open_extractor
 from unprompt.colouring_pages.folder import Settings, make_pages
@@ -168,6 +169,23 @@ def test_a_finished_folder_and_another_plan_are_refused(pictures: Path, tmp_path
     before = contents(tmp_path / "out")
     make_pages([pictures], tmp_path / "out", COARSE, overwrite=True)
     assert contents(tmp_path / "out") == before
+
+
+def test_what_changed_after_a_kill_is_not_mixed_in(tmp_path: Path) -> None:
+    folder, out = tmp_path / "pictures", tmp_path / "out"
+    folder.mkdir()
+    for number in range(3):
+        picture(number, (40, 30)).save(folder / f"{number}.png")
+
+    def stop(step: str, done: int, total: int) -> None:
+        if done == 1:
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        make_pages([folder], out, progress=stop)
+    put_other_content(folder / "0.png")
+    with pytest.raises(RunError, match=r"out was begun with other images: \S+0.png has changed since"):
+        make_pages([folder], out)
 
 
 @pytest.mark.slow

@@ -240,10 +240,11 @@ class TestGoingOn:
             (PaintEngine(), RenderConfig(seed=1, **SMALL)),
             (PaintEngine(), RenderConfig(as_folder=True, **SMALL)),
         ):
-            with pytest.raises(
-                RunError, match="was begun with other prompts, another engine or other settings"
-            ):
+            with pytest.raises(RunError, match="D was begun with other settings; run what was begun"):
                 render_prompts(prompts, tmp_path / "D", engine, config)
+        prompts.write_text(prompts.read_text("utf-8").replace("id20,", "id20,another "), "utf-8")
+        with pytest.raises(RunError, match="D was begun with other prompts; run what was begun"):
+            render_prompts(prompts, tmp_path / "D", PaintEngine(), RenderConfig(**SMALL))
 
     def test_somebody_elses_folder_is_refused(self, prompts: Path, tmp_path: Path) -> None:
         (tmp_path / "D").mkdir()

@@ -16,6 +16,7 @@ from PIL import Image
 
 from tests.interrogator_world import write_pictures, write_world
 from tests.marked_pictures import PARAMETERS, png_with
+from tests.other_content import put_other_content
 from tests.tiny_clip import tiny_clip, tiny_config, write_tiny_clip
 from unprompt.cli import main
 from unprompt.errors import ConfigError, RunError
@@ -286,7 +287,7 @@ def test_other_settings_do_not_go_on_in_the_same_file(world: Path, pictures: Pat
         interrogate([pictures], out, config=settings(world), progress=killed_after(4))
     begun = files_under(tmp_path)
     other = {"prompts": InterrogatorConfig("fast", max_flavors=2)}
-    with pytest.raises(RunError, match=r"p\.csv was begun with other images or settings.*--overwrite"):
+    with pytest.raises(RunError, match=r"p\.csv was begun with other settings; run what was .*--overwrite"):
         interrogate([pictures], out, config=settings(world, **other))
     assert files_under(tmp_path) == begun
     anew = interrogate([pictures], out, config=settings(world, **other, overwrite=True))
@@ -295,6 +296,33 @@ def test_other_settings_do_not_go_on_in_the_same_file(world: Path, pictures: Pat
     assert all(row["prompt"].count(", ") <= 2 for row in rows_of(out))
     with pytest.raises(RunError, match=r"p\.csv is there already; add --overwrite"):
         interrogate([pictures], out, config=settings(world, **other))
+
+
+@pytest.mark.parametrize("name", ["p.csv", pytest.param("texts", marks=pytest.mark.slow)])
+def test_what_changed_after_a_kill_is_not_mixed_in(
+    name: str, world: Path, pictures: Path, tmp_path: Path
+) -> None:
+    out, lists = tmp_path / "out" / name, tmp_path / "lists"
+    shutil.copytree(world / "lists", lists)
+    config = settings(world, phrases=str(lists))
+    with pytest.raises(KeyboardInterrupt):
+        interrogate([pictures], out, config=config, progress=killed_after(4))
+    picture = pictures / "p0.png"
+    clip = max((world / "clip").iterdir(), key=lambda path: path.stat().st_size)
+    for path, told in (
+        (picture, rf"other images: {picture} has"),
+        (clip, f"another checkpoint: {clip} has"),
+        (lists / "artists.txt", "another phrase list"),
+    ):
+        kept = path.read_bytes(), path.stat()
+        put_other_content(path, keep_time=path == picture)
+        with pytest.raises(
+            RunError, match=rf"{name} was begun with {told}.*; run what was begun, .*--overwrite"
+        ):
+            interrogate([pictures], out, config=config)
+        path.write_bytes(kept[0])
+        os.utime(path, ns=(kept[1].st_atime_ns, kept[1].st_mtime_ns))
+    assert interrogate([pictures], out, config=config).resumed
 
 
 def test_a_file_that_was_cut_short_meanwhile_is_told(world: Path, pictures: Path, tmp_path: Path) -> None:

@@ -137,6 +137,12 @@ def test_a_file_without_phrases_is_an_error(tmp_path: Path, content: bytes) -> N
         read_list(path)
 
 
+def test_a_line_that_is_no_phrase_by_its_length_is_told(tmp_path: Path) -> None:
+    path = written(tmp_path / "mediums.txt", b"oil\n" + b"x" * 10_000 + b"\n" + b"x" * 10_001)
+    with pytest.raises(InputError, match=r"mediums\.txt, line 3: has 10,001 characters, a phrase has at"):
+        read_list(path)
+
+
 def test_another_encoding_is_told_with_its_line(tmp_path: Path) -> None:
     path = written(tmp_path / "mediums.txt", "oil\nchalk\nfusain sur papier teinté\n".encode("latin-1"))
     with pytest.raises(InputError, match=r"mediums\.txt, line 3: is not UTF-8"):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import json
+import shutil
 from pathlib import Path
 
 import numpy as np
@@ -11,6 +12,7 @@ import pytest
 from PIL import Image
 
 import unprompt
+from tests.other_content import put_other_content
 from tests.thumbnails import Thumbnails
 from tests.tiny_clip import WIDTH, write_tiny_clip
 from tests.whole_world import png, write_folder
@@ -132,8 +134,23 @@ class TestBuilding:
 
         with pytest.raises(KeyboardInterrupt):
             build_bank([parts], tmp_path / "BANK", Thumbnails(), progress=stop)
-        with pytest.raises(RunError, match="begun with other data sets, another CLIP"):
+        with pytest.raises(RunError, match="begun with another CLIP; run what was begun"):
             build_bank([parts], tmp_path / "BANK", Thumbnails("thumbnails 2"))
+
+    @pytest.mark.filterwarnings("ignore:.*embedded anew")
+    def test_what_changed_after_a_kill_is_not_mixed_in(self, tmp_path: Path, scenes: Path) -> None:
+        shutil.copytree(scenes, tmp_path / "DATA")
+
+        def stop(step: str, done: int, total: int) -> None:
+            if step == "looking at images" and done == 4:
+                raise KeyboardInterrupt
+
+        with pytest.raises(KeyboardInterrupt):
+            build_bank([tmp_path / "DATA"], tmp_path / "BANK", Thumbnails(), progress=stop, chunk=4)
+        first = min((tmp_path / "DATA" / "images").iterdir())
+        put_other_content(first)
+        with pytest.raises(RunError, match=f"begun with other images: {first} has changed since"):
+            build_bank([tmp_path / "DATA"], tmp_path / "BANK", Thumbnails(), chunk=4)
 
     def test_a_finished_bank_is_not_replaced_unasked(self, parts: Path, tmp_path: Path) -> None:
         build([parts], tmp_path / "BANK", 5)

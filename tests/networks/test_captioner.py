@@ -18,6 +18,7 @@ import transformers
 from PIL import Image
 
 from tests.hub_server import serving_hub
+from tests.other_content import put_other_content
 from tests.tiny_captioners import (
     SIZE,
     VOCABULARY,
@@ -27,7 +28,7 @@ from tests.tiny_captioners import (
     write_vocabulary,
 )
 from unprompt.cli import build_parser
-from unprompt.errors import CheckpointError, ConfigError, InputError
+from unprompt.errors import CheckpointError, ConfigError, InputError, RunError
 from unprompt.interrogator.caption_files import Captioned, caption, caption_files, images_of
 from unprompt.interrogator.prompt_files import CaptionRow, Table
 from unprompt.networks import checkpoints
@@ -557,6 +558,14 @@ def test_a_table_of_captions_goes_on_after_a_kill(
         make(tmp_path / "killed.csv", stop=batch + 1)
     assert (tmp_path / ".killed.csv.work").exists()
     looked_at.clear()
+    weights = next(folders["blip"].glob("*.safetensors"))
+    for path, told in ((tmp_path / "pictures" / "0.png", "other images"), (weights, "another checkpoint")):
+        kept = path.stat()
+        put_other_content(path, keep_time=path != weights)
+        with pytest.raises(RunError, match=f"killed.csv was begun with {told}: {path} has changed since"):
+            make(tmp_path / "killed.csv")
+        put_other_content(path)  # back
+        os.utime(path, ns=(kept.st_atime_ns, kept.st_mtime_ns))
     make(tmp_path / "killed.csv")
     assert len(looked_at) == 7 - batch
     assert (tmp_path / "killed.csv").read_bytes() == (tmp_path / "whole.csv").read_bytes()

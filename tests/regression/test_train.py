@@ -24,6 +24,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from safetensors.torch import load_file, save_file
 
+from tests.other_content import touch
 from tests.processes import run_command, started
 from unprompt.cli import main
 from unprompt.datasets.dataset import read_dataset
@@ -142,6 +143,12 @@ def test_interrupted_run_ends_as_a_whole_one(pairs: Path, whole: Path, tmp_path:
     with pytest.raises(StoppedError):
         train(pairs, tmp_path / "RUN", TINY, CPU, progress=interrupt)
     assert not (tmp_path / "RUN" / "train.json").exists()
+    part = min(pairs.glob("*.parquet"))
+    kept = part.stat()
+    touch(part)
+    with pytest.raises(RunError, match=f"RUN was begun with other images: {part} has changed since"):
+        train(pairs, tmp_path / "RUN", TINY, replace(CPU, decoded="no"))
+    os.utime(part, ns=(kept.st_atime_ns, kept.st_mtime_ns))
     result = train(pairs, tmp_path / "RUN", TINY, CPU)
     assert result.resumed
     assert learnt(tmp_path / "RUN") == learnt(whole)

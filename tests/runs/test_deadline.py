@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import re
+import time
+
 import pytest
 
+from tests.rooms import modules
 from unprompt.errors import ConfigError
 from unprompt.runs.chunks import Level
 from unprompt.runs.deadline import Deadline, choose_level, parse_duration
@@ -183,3 +187,10 @@ def test_one_chunk_at_a_time_until_its_cost_is_known() -> None:
     assert deadline(None, Clock()).chunks_ahead == 2
     assert deadline(100, Clock()).chunks_ahead == 1
     assert measured(100, Clock()).chunks_ahead == 2
+
+
+def test_a_wall_clock_that_jumps_moves_no_deadline() -> None:
+    """Seconds are counted by the clock that cannot be set; nothing in the package asks the other for them."""
+    assert Deadline(10.0, 0.0, 1.0).clock is time.monotonic
+    texts = {name: path.read_text("utf-8") for name, path in modules().items()}
+    assert [name for name, text in texts.items() if re.search(r"\btime\.time\(", text)] == []

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import importlib
 import json
 import re
@@ -203,6 +204,35 @@ def wheel(folder: Path, name: str, *requires: str) -> Path:
     with zipfile.ZipFile(path, "w") as archive:
         archive.writestr(f"{name}-1.0.dist-info/METADATA", "\n".join(lines) + "\n\nA description: of it\n")
     return path
+
+
+class TestOurWheel:
+    @pytest.mark.parametrize(
+        ("name", "content", "why"),
+        [
+            ("unprompt/a.py", "a = 1", ""),
+            ("unprompt/a.py", "# built in /home/somebody/unprompt", "a.py tells of this machine"),
+            ("/etc/cron.d/a", "a", "is no file of the package"),
+            ("unprompt/../../a.py", "a", "is no file of the package"),
+            ("unprompt/__pycache__/a.pyc", "a", "is no file of the package"),
+        ],
+    )
+    def test_tells_nothing_of_the_machine(
+        self, build: Any, tmp_path: Path, name: str, content: str, why: str
+    ) -> None:
+        path = wheel(tmp_path, "unprompt")
+        with zipfile.ZipFile(path, "a") as archive:
+            archive.writestr(name, content)
+        if why:
+            with pytest.raises(ValueError, match=why):
+                build.check_ours(path, ["/home/somebody/"])
+        else:
+            build.check_ours(path, ["/home/somebody/"])
+
+    def test_hashes_are_what_sha256sum_checks(self, build: Any, tmp_path: Path) -> None:
+        path = wheel(tmp_path, "unprompt")
+        told = build.write_hashes(tmp_path)
+        assert told.read_text() == f"{hashlib.sha256(path.read_bytes()).hexdigest()}  {path.name}\n"
 
 
 class TestWhatTheImageLacks:

@@ -22,6 +22,7 @@ import pytest
 from PIL import Image
 
 from tests.marked_pictures import PARAMETERS, png, text_chunk
+from tests.other_content import put_other_content
 from tests.processes import run_command, started
 from tests.real_images import real_folder
 from unprompt.bundle.bundles import load_members, read_bundle
@@ -547,8 +548,16 @@ class TestRunFolder:
         shutil.copytree(scenes / "images", images)
         run = tmp_path / "RUN"
         begin(images, run)
+        first, *_, last = sorted(images.iterdir())
+        put_other_content(first)  # of the chunk that is done
+        with pytest.raises(RunError, match=f"RUN was begun with other images: {first} has changed since"):
+            predict(images, run, SMALL)
+        put_other_content(first)  # back
+        put_other_content(last, keep_time=False)  # of one that is not
+        with pytest.raises(RunError, match=f"RUN was begun with other images: {last} has changed since"):
+            predict(images, run, SMALL)
         (images / "scene-02.png").unlink()
-        with pytest.raises(RunError, match="other images"):
+        with pytest.raises(RunError, match="RUN was begun with other images; run what was begun"):
             predict(images, run, SMALL)
 
     def test_two_at_once_are_refused(self, scenes: Path, tmp_path: Path) -> None:

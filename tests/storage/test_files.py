@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import csv
 import os
+import subprocess
+import sys
 import tempfile
 import zipfile
 from collections.abc import Iterator
@@ -12,6 +14,7 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
+import polars as pl
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -20,6 +23,9 @@ from unprompt.errors import InputError, RunError
 from unprompt.records import DIM, Embeddings, Problem, Prompts
 from unprompt.storage.files import (
     check_file_names,
+    csv_line,
+    full_disk_told,
+    part_beside,
     read_arrays,
     read_embeddings,
     read_json,
@@ -32,6 +38,7 @@ from unprompt.storage.files import (
     write_prompts,
     writing,
 )
+from unprompt.storage.places import check_place
 
 TRICKY_TEXTS = (
     "a cat, a dog",
@@ -125,6 +132,72 @@ def test_a_full_disk_is_told_in_words(tmp_path: Path, full_disk: None) -> None:
         write_bytes(tmp_path / "a.txt", b"new")
     assert (tmp_path / "a.txt").read_bytes() == b"old"
     assert len(list(tmp_path.iterdir())) == 1
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="the system has no /dev/full")
+def test_a_full_disk_of_which_a_library_tells_in_words_only_is_told_too(tmp_path: Path) -> None:
+    frame = pl.DataFrame({"a": range(100_000)})
+    with pytest.raises(Exception, match="No space left") as raised:
+        frame.write_csv("/dev/full")
+    assert getattr(raised.value, "errno", None) is None  # which is why its words count
+    told = pytest.raises(RunError, match=r"no space left on the disk while writing .*s\.csv; free some")
+    with told, full_disk_told(tmp_path / "s.csv"):
+        frame.write_csv("/dev/full")
+    with pytest.raises(ZeroDivisionError), full_disk_told(tmp_path / "s.csv"):
+        raise ZeroDivisionError
+
+
+def test_what_a_killed_process_had_begun_to_write_goes_with_the_next_write(tmp_path: Path) -> None:
+    """By any command, of the same file; what a process that runs is writing stays, and others' files too."""
+    killed = subprocess.Popen([sys.executable, "-c", ""])
+    killed.wait()
+    long = "n" * 250
+    ours = [tmp_path / f".a.csv.{killed.pid}.part", part_beside(tmp_path / long, f".{killed.pid}")]
+    kept = [
+        tmp_path / name
+        for name in (
+            f".a.csv.{os.getppid()}.part",
+            f".b.csv.{killed.pid}.part",
+            ".a.csv.x.part",
+            "a.csv.part",
+        )
+    ]
+    for path in (*ours, *kept):
+        path.write_bytes(b"half of")
+    write_bytes(tmp_path / "a.csv", b"whole")
+    write_bytes(tmp_path / long, b"whole")
+    assert sorted(tmp_path.iterdir()) == sorted([*kept, tmp_path / "a.csv", tmp_path / long])
+
+
+def test_a_place_that_is_a_folder_is_told_before_anything_is_written(tmp_path: Path) -> None:
+    with pytest.raises(IsADirectoryError), writing(tmp_path):
+        raise AssertionError("the work must not begin")
+    assert not list(tmp_path.parent.glob(f".{tmp_path.name}*"))
+
+
+def test_places_that_cannot_be_written_are_told(tmp_path: Path) -> None:
+    (tmp_path / "folder").mkdir()
+    (tmp_path / "file").touch()
+    (tmp_path / "link").symlink_to(tmp_path / "gone" / "away")
+    check_place(tmp_path / "folder")
+    for name, why in (
+        ("folder", "folder is a folder; name a file in it"),
+        ("file/a.csv", "a.csv cannot be written: .*file is a file; name another place"),
+        ("link", "link is a link that leads nowhere"),
+        ("link/a.csv", "link is a link that leads nowhere"),
+    ):
+        with pytest.raises(RunError, match=why):
+            check_place(tmp_path / name, is_file=True)
+    for name in ("file", "new.csv", "folder/new.csv", "new/newer/new.csv"):
+        check_place(tmp_path / name, is_file=True)
+
+
+def test_names_that_are_not_utf_8_come_back(tmp_path: Path) -> None:
+    name = os.fsdecode(b"caf\xe9")
+    write_json(tmp_path / "a.json", {"file": name})
+    assert read_json(tmp_path / "a.json") == {"file": name}
+    assert (tmp_path / "a.json").read_bytes().isascii()
+    assert csv_line((name, "a")) == b"caf\\udce9,a\n"
 
 
 @pytest.fixture

@@ -163,6 +163,21 @@ def test_ids_come_in_the_order_of_their_first_row(tmp_path: Path) -> None:
     assert read_submission_ids(tmp_path / "s.csv") == ["z", "a_1", "m", "a"]
 
 
+@pytest.mark.parametrize("bad", ["b", "b_384", "_3", "", "b_x", "b-7"])
+def test_a_row_of_a_sample_that_names_no_image_is_told_and_not_dropped(tmp_path: Path, bad: str) -> None:
+    path = tmp_path / "sample.csv"
+    path.write_text(f"imgId_eId,val\na_0,0\n{bad},0\na_1,0\n")
+    with pytest.raises(
+        InputError, match=r"sample.csv, line 3: .* is not an imgId_eId .*; mend or remove the row"
+    ):
+        read_submission_ids(path)
+    path.write_text(f"imgId_eId,val\n{bad},0\n{bad},0\n")
+    with pytest.raises(
+        InputError, match=r"sample.csv, line 2: .* is not an imgId_eId .*, and 1 more row has none"
+    ):
+        read_submission_ids(path)
+
+
 def damage(rows: list[str], kind: str) -> list[str]:
     """The rows of two images, `a` and `b`, with one thing wrong."""
     at = rows.index

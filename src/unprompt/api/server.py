@@ -664,6 +664,7 @@ def serve(
                 ),
                 log_level="info" if config.access_log else "warning",
                 access_log=config.access_log,
+                use_colors=False,  # what is printed is shown escaped, see errors.shown
                 timeout_graceful_shutdown=config.grace,
                 lifespan="on",
                 http=CarefulConnection,

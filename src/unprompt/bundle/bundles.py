@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from importlib.resources import files
@@ -18,19 +17,20 @@ from unprompt.networks.checkpoints import (
     Checkpoint,
     cache_folder,
     declared,
+    files_of,
     locate,
     size_of,
     usual_places,
 )
 from unprompt.networks.loader import Loader
+from unprompt.storage.files import files_in
+from unprompt.storage.images import ImageFile
 from unprompt.storage.packages import extras, missing_from
+from unprompt.storage.sources import Sources
+from unprompt.storage.toml_files import read_toml
 from unprompt.text.english import counted
 
-if sys.version_info >= (3, 11):
-    import tomllib
-else:
-    import tomli as tomllib
-
+PHRASES = "phrases"  # the setting of a member's own lists
 
 # The keys that every member has; all others are settings of its kind.
 _MEMBER_KEYS: Mapping[str, type | tuple[type, ...]] = {
@@ -107,10 +107,7 @@ def read_bundle(name: str) -> Bundle:
             f"no bundle is called '{name}' and no file is there{made}; "
             f"here are {', '.join(known_bundles())}; your own: name its .toml file"
         )
-    try:
-        content = tomllib.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
-        raise InputError(f"{path} cannot be read as TOML: {error}") from error
+    content = read_toml(path)
     try:
         return _parse(content, path)
     except ConfigError as error:
@@ -143,7 +140,7 @@ def _parse(content: Mapping[str, Any], path: Path) -> Bundle:
         spec = MemberSpec(
             name=table["name"],
             kind=table["kind"],
-            weight=float(table["weight"]),
+            weight=_weight_of(table),
             checkpoint=path.parent / checkpoint if checkpoint else None,
             settings={key: value for key, value in table.items() if key not in _MEMBER_KEYS},
         )
@@ -151,9 +148,33 @@ def _parse(content: Mapping[str, Any], path: Path) -> Bundle:
     return Bundle(str(content.get("name", path.stem)), str(content.get("description", "")), tuple(members))
 
 
+def _weight_of(table: Mapping[str, Any]) -> float:
+    try:
+        return float(table["weight"])
+    except OverflowError:
+        raise ConfigError(f"the weight of member '{table['name']}' is more than a number can be") from None
+
+
 def declared_checkpoints(spec: MemberSpec) -> Sequence[str]:
     """The declared checkpoints that a member takes, as its table names no files of its own in their place."""
     return kind_named(spec.kind).checkpoints(spec)
+
+
+def sources_of(bundle: Bundle, images: Sequence[ImageFile]) -> Sources:
+    """The files that a bundle's work on some images is made of."""
+    models: list[str | Path] = []
+    lists: list[Path] = []
+    for spec in bundle.members:
+        models += [spec.checkpoint] if spec.checkpoint else []
+        models += declared_checkpoints(spec)
+        for key in kind_named(spec.kind).paths:
+            if not (value := spec.settings.get(key)):
+                continue
+            if key == PHRASES:
+                lists += files_in(Path(value))
+            else:
+                models.append(value)
+    return Sources(images, files_of(models), lists)
 
 
 def check_checkpoints(bundle: Bundle) -> None:

@@ -12,7 +12,7 @@ import os
 import sys
 import warnings
 from collections.abc import Collection, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, redirect_stdout
 from importlib import import_module
 from pathlib import Path
 from typing import TextIO
@@ -21,7 +21,9 @@ from unprompt import __version__
 from unprompt.cli.extras import advise_on_missing
 from unprompt.cli.options import complete, declare, warn
 from unprompt.cli.parser import CommandParser
-from unprompt.errors import UnpromptError, describe_os_error
+from unprompt.cli.places import check_options
+from unprompt.cli.printing import Printed
+from unprompt.errors import UnpromptError, describe_name_error, describe_os_error
 
 # Each command's module is its name, and has an EXAMPLE, `add` for its options and `run`.
 COMMANDS = {
@@ -109,19 +111,20 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return 0
     options = parser.parse_args(given)
     try:
-        with _warnings_for_users():
+        with _warnings_for_users(), redirect_stdout(Printed(sys.stdout)):
+            check_options(options, getattr(options, "parser", parser))
             options.run(options)
         sys.stdout.flush()
     except UnpromptError as error:
         if options.debug:
             raise
-        print(f"unprompt: {error}", file=sys.stderr)
+        warn(str(error))
         return 1
     except ModuleNotFoundError as error:
         advice = advise_on_missing(error, getattr(options, "parser", parser).prog)
         if advice is None or options.debug:
             raise
-        print(f"unprompt: {advice}", file=sys.stderr)
+        warn(advice)
         return 1
     except KeyboardInterrupt:
         advice = getattr(options, "when_interrupted", "nothing was left half done")
@@ -133,7 +136,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except OSError as error:  # what nobody nearer to it had words for: a disk that is gone, a name too long
         if options.debug:
             raise
-        print(f"unprompt: {describe_os_error(error)}", file=sys.stderr)
+        warn(describe_os_error(error))
+        return 1
+    except ValueError as error:
+        advice = describe_name_error(error)
+        if advice is None or options.debug:
+            raise
+        warn(advice)
         return 1
     return 0
 

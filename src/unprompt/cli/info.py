@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, TextIO
 
 from unprompt.cli.options import add_settings, settings_from, warn
+from unprompt.cli.printing import Printed
 from unprompt.datasets.config import OwnPicturesConfig
 from unprompt.metadata.config import InfoConfig
 from unprompt.progress import StepBars
@@ -72,7 +73,7 @@ def run(options: argparse.Namespace) -> None:
     if options.json:
         _print_json(found, made)
     else:
-        _print_counts(found, made, sys.stderr if options.csv else sys.stdout)
+        _print_counts(found, made, Printed(sys.stderr) if options.csv else sys.stdout)
     unreadable = [one for one in found if one.problem]
     if unreadable:
         first = unreadable[0]
@@ -118,7 +119,9 @@ def _print_json(found: Sequence[FilePrompt], made: OwnPicturesResult | None) -> 
     print(json.dumps(content))
 
 
-def _print_counts(found: Sequence[FilePrompt], made: OwnPicturesResult | None, stream: TextIO) -> None:
+def _print_counts(
+    found: Sequence[FilePrompt], made: OwnPicturesResult | None, stream: TextIO | Printed
+) -> None:
     from unprompt.metadata.files import count_tools
     from unprompt.metadata.layout import describe_counts
 

@@ -10,6 +10,7 @@ from pathlib import Path
 from types import NoneType
 from typing import TYPE_CHECKING, Any, TypeVar, get_args, get_origin, get_type_hints
 
+from unprompt.cli.printing import message
 from unprompt.errors import ConfigError
 from unprompt.storage.memory_config import MemoryConfig
 from unprompt.storage.text_config import TextConfig
@@ -146,7 +147,7 @@ def take_memory(options: argparse.Namespace) -> None:
 
 def warn(text: str) -> None:
     """Tell the user on stderr."""
-    print(f"unprompt: {text}", file=sys.stderr)
+    print(f"unprompt: {message(text)}", file=sys.stderr)
 
 
 def own_options(

@@ -8,6 +8,8 @@ import re
 from collections.abc import Iterable, Sequence
 from typing import Any, NoReturn
 
+from unprompt.errors import shown
+
 NO_CHOICE = re.compile(r"argument (\S+): invalid choice: '(.*?)' \(choose from (.*)\)", re.DOTALL)
 REQUIRED = "the following arguments are required"
 LIKENESS = 0.6
@@ -45,7 +47,7 @@ class CommandParser(argparse.ArgumentParser):
                 message += f" (there are {', '.join(choices)})"
         elif message.startswith(REQUIRED):
             message += self.meant_by(self._given)
-        super().error(message)
+        super().error(shown(message))
 
     def meant_by(self, given: Iterable[str]) -> str:
         """What is said of those options among words given that this command has not."""

@@ -17,8 +17,9 @@ from unprompt.networks.checkpoints import sha256_of
 from unprompt.progress import Progress, silent
 from unprompt.records import Problem
 from unprompt.storage.files import read_json, read_table, write_bytes, write_json, write_problems
-from unprompt.storage.images import encode_png, file_state, read_image
+from unprompt.storage.images import ImageFile, encode_png, read_image
 from unprompt.storage.resumable import WORK, FolderKind, finish, open_folder
+from unprompt.storage.sources import Sources
 from unprompt.text.english import none_readable
 
 if TYPE_CHECKING:
@@ -30,7 +31,6 @@ KIND = FolderKind(
     noun="folder of coloured pictures",
     record=RECORD,
     outputs=("*.png", "*.svg", PROBLEMS),
-    inputs="orders, images or other settings",
 )
 
 
@@ -91,19 +91,24 @@ def paint_orders(
     drawing can be read, RunError for a folder that holds something else.
     """
     config = config or PaintConfig()
+    settings = _plain(config)
     plan = {
         "unprompt": __version__,
-        "settings": _plain(config),
-        "orders": [[order.image.name, order.words, order.out, file_state(order.image)] for order in orders],
+        "weights": settings.pop("weights"),
+        "settings": settings,
+        "orders": [[order.image.name, order.words, order.out] for order in orders],
     }
+    files = [ImageFile(order.out, order.image) for order in orders]
+    sources = Sources(files)
     problems: list[Problem] = []
     told: dict[str, list[str]] = {}
-    with open_folder(out, KIND, plan, overwrite) as resumed:
+    with open_folder(out, KIND, plan, overwrite, sources=sources) as resumed:
         painter = open_painter()
         for number, order in enumerate(orders):
             mark = out / WORK / f"{number:07d}.json"
             if not mark.exists():
                 write_json(mark, _one(order, out, painter, config))
+                sources.note([files[number]])
             done = read_json(mark)
             if done["problem"]:
                 problems.append(Problem(Path(order.out).stem, str(order.image), done["problem"]))

@@ -60,7 +60,6 @@ KIND = FolderKind(
     noun="training of colouring",
     record="train.json",
     outputs=(MODEL, LORA, CHECKPOINTS, "samples", *OUTPUTS),
-    inputs="settings, or other pairs, or another model,",
 )
 BETAS = (0.9, 0.999)  # of AdamW, as in diffusers' script
 EPOCH_STEPS = 500  # an epoch takes so many steps at least: each ends with a save, which may be of gigabytes
@@ -125,7 +124,8 @@ def train_instruct(
         "model": model.identity,
         "batch": batch,
         "precision": accelerator.mixed_precision,
-        "data": fingerprint({"captions": captions, "images": [side.fingerprint for side in sides]}),
+        "captions": fingerprint({"captions": captions}),
+        "images": [side.fingerprint for side in sides],
     }
     with shared_folder(accelerator, out, KIND, plan, overwrite), torch.random.fork_rng(devices=[]):
         shown = _Shown(pairs, captions, sides, model, config, accelerator)

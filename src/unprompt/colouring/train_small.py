@@ -39,13 +39,13 @@ from unprompt.networks.checkpoints import sha256_of
 from unprompt.networks.minilm import PromptEncoder
 from unprompt.progress import Progress, silent
 from unprompt.storage.resumable import FolderKind, fingerprint, finish
+from unprompt.storage.sources import Sources
 
 MODEL_FILE = "painter.safetensors"
 KIND = FolderKind(
     noun="training of a painter",
     record="train.json",
     outputs=(MODEL_FILE, "painter.json", *OUTPUTS),
-    inputs="settings, or other triples,",
 )
 HELD_OUT = tuple(f"held_out_{name}" for name in SHARES)
 LOOKED_AT = 300  # held-out triples that are looked at after each epoch
@@ -98,7 +98,8 @@ def train_painter(
         "triples": fingerprint({"ids": pairs.ids, "captions": pairs.captions}),
         "targets": int(material.targets.astype(np.int64).sum()),
     }
-    with shared_folder(accelerator, out, KIND, plan, overwrite), torch.random.fork_rng(devices=[]):
+    sources = Sources([*pairs.sources, *pairs.targets])
+    with shared_folder(accelerator, out, KIND, plan, overwrite, sources), torch.random.fork_rng(devices=[]):
         torch.manual_seed(derive_seed(config.seed, "networks"))
         network = begin_painter(config)
         part = Part(Painting(network), "painter", ema=config.ema, network=network)

@@ -10,16 +10,25 @@ from typing import TYPE_CHECKING, Any
 
 from unprompt import __version__
 from unprompt.colouring.captions import caption_by_fills, noun_of_name, turn_into
-from unprompt.colouring.captions_config import CAPTIONER, FILLS, LSTM, NAMES, CaptionWay, FillSettings
+from unprompt.colouring.captions_config import (
+    CAPTIONER,
+    FILLS,
+    INTERROGATOR,
+    LSTM,
+    NAMES,
+    CaptionWay,
+    FillSettings,
+)
 from unprompt.datasets.pairs import RECORD, TABLE, join_pairs, read_pairs
 from unprompt.errors import ConfigError, InputError, UnreadableImageError
 from unprompt.interrogator.caption_files import caption_files
 from unprompt.interrogator.prompt_files import CaptionRow, Table, open_prompts
 from unprompt.networks.captioner import HEADER
+from unprompt.networks.checkpoints import files_of, sha256_of
 from unprompt.networks.devices import choose_device, core_count
 from unprompt.progress import Progress, silent
 from unprompt.records import Problem, check_unique, rows_of
-from unprompt.storage.files import read_ids, read_table
+from unprompt.storage.files import files_in, read_ids, read_table
 from unprompt.storage.images import (
     ImageFile,
     decode_image,
@@ -27,6 +36,7 @@ from unprompt.storage.images import (
     half_of,
     has_images,
     identify_images,
+    image_states,
     read_encoded,
 )
 from unprompt.text.english import none_readable
@@ -116,9 +126,13 @@ def write_captions(
         "nouns": nouns,
         "device": where,
         "images": identify_images(files),
-        "line_art": identify_images(line_art),
+        "line_art": image_states(line_art),
+        "phrases": [[path.name, sha256_of(path)] for path in files_in(Path(way.models.phrases))]
+        if way.models.phrases
+        else [],
     }
-    with open_prompts(Table(out, HEADER), files, plan, overwrite=True) as table:
+    models = files_of(filter(None, [way.models.model or _declared_model(way)]))
+    with open_prompts(Table(out, HEADER), files, plan, overwrite=True, models=models) as table:
         batches: Iterator[list[tuple[ImageFile, str | Problem]]] = iter(())
         if table.todo:
             todo = pictures[table.done :]
@@ -143,6 +157,15 @@ def write_captions(
             first = table.problems[0]
             raise InputError(none_readable(len(files), "image", f"{first.file}: {first.problem}"))
         return WrittenCaptions(out, len(files), table.problems, table.resumed)
+
+
+def _declared_model(way: CaptionWay) -> str:
+    """The declared checkpoint that a way takes where nobody names a model; "" where there is none."""
+    from unprompt.networks.captioner_files import CHECKPOINT
+    from unprompt.networks.clip import CHECKPOINTS
+
+    by_way = {CAPTIONER: CHECKPOINT, INTERROGATOR: CHECKPOINTS.get(way.models.clip, "")}
+    return by_way.get(way.by, "")
 
 
 def _nouns_of(files: Sequence[ImageFile], settings: FillSettings) -> dict[str, str]:

@@ -17,6 +17,7 @@ from PIL import Image
 from unprompt import __version__
 from unprompt.colouring_pages.drawing import LineDrawing
 from unprompt.colouring_pages.extract import LineFinder, open_extractor
+from unprompt.colouring_pages.lettering import measure
 from unprompt.colouring_pages.page import Page, draw_page
 from unprompt.colouring_pages.page_config import OutputConfig, PageConfig
 from unprompt.colouring_pages.paper import lay_out, make_booklet
@@ -30,8 +31,9 @@ from unprompt.progress import Progress, silent
 from unprompt.records import Problem
 from unprompt.storage.damage import DAMAGED_ARRAYS
 from unprompt.storage.files import check_file_names, write_arrays, write_bytes, write_problems
-from unprompt.storage.images import ImageFile, encode_png, find_loose_images, image_states, open_file
+from unprompt.storage.images import ImageFile, encode_png, find_loose_images, identify_images, open_file
 from unprompt.storage.resumable import WORK, FolderKind, finish, open_folder
+from unprompt.storage.sources import Sources
 from unprompt.text.english import none_readable
 
 if TYPE_CHECKING:
@@ -44,7 +46,6 @@ KIND = FolderKind(
     noun="folder of pages",
     record=RECORD,
     outputs=("*.png", "*.svg", "*.pdf", PROBLEMS),
-    inputs="images or other settings",
 )
 
 
@@ -126,11 +127,13 @@ def make_pages(
         "unprompt": __version__,
         "settings": _plain(asdict(settings)),
         "weights": sha256_of(weights) if weights else "",
-        "images": image_states(files),
+        "images": identify_images(files),
     }
+    kept = Sources(files)
     extractor = open_extractor(settings.page)
-    with open_folder(out, KIND, plan, overwrite) as resumed:
-        work = _Work(out, settings, extractor)
+    measure("", settings.paper.font)  # an error for what is no font, before any page is drawn
+    with open_folder(out, KIND, plan, overwrite, sources=kept) as resumed:
+        work = _Work(out, settings, extractor, kept)
         work.draw(files, progress)
         if len(work.problems) == len(files):
             first = work.problems[0]
@@ -188,8 +191,9 @@ def _plain(value: Any) -> Any:
 class _Work:
     """One start of the work on a folder of pages."""
 
-    def __init__(self, out: Path, settings: Settings, extractor: LineFinder) -> None:
+    def __init__(self, out: Path, settings: Settings, extractor: LineFinder, sources: Sources) -> None:
         self.out = out
+        self.sources = sources
         self.settings = settings
         self.extractor = extractor
         self.problems: list[Problem] = []
@@ -239,6 +243,7 @@ class _Work:
             self._write(file.image_id, sheets, ("", SOLUTION)[: len(sheets)])
         found = _Done(page.method, page.is_blank, bool(why))
         _write_mark(mark, found, page if self.settings.together else None)
+        self.sources.note([file])
         return found
 
     def _write(self, name: str, sheets: Sequence[Sheet], ends: Sequence[str] = ("",)) -> None:

@@ -53,7 +53,6 @@ KIND = FolderKind(
     noun="training of pages",
     record="train.json",
     outputs=(MODEL_FILE, "generator.json", "samples", *OUTPUTS),
-    inputs="settings, or other pairs,",
 )
 SCORES = ("held_out_l1", "held_out_overlap")
 LOOKED_AT = 128  # held-out pairs that are looked at after each epoch
@@ -112,7 +111,7 @@ def train_pages(
         "config": config.as_dict(),
         "weights": sha256_of(config.weights) if config.weights else None,
         "precision": accelerator.mixed_precision,
-        "data": material.fingerprint,
+        "images": material.fingerprint,
     }
     with shared_folder(accelerator, out, KIND, plan, overwrite), torch.random.fork_rng(devices=[]):
         torch.manual_seed(derive_seed(config.seed, "networks"))

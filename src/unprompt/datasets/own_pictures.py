@@ -21,6 +21,7 @@ from unprompt.records import Problem, check_unique
 from unprompt.storage import resumable as folders
 from unprompt.storage.images import DATASET_RECORD, identify_images, open_file, read_encoded
 from unprompt.storage.parts import Part, part_name, write_part
+from unprompt.storage.sources import Sources
 from unprompt.text.cleaning import plain_spaces
 from unprompt.text.english import counted, none_readable
 from unprompt.text.prompt_syntax import without_syntax
@@ -29,7 +30,6 @@ KIND = folders.FolderKind(
     noun="data set",
     record=DATASET_RECORD,
     outputs=("part-*.parquet", "describe.html"),
-    inputs="pictures or other settings",
 )
 ENGINE = "own pictures"
 LARGEST_SEED = 2**63 - 1  # that a column of integers holds
@@ -81,11 +81,11 @@ def write_own_dataset(
         "engine": ENGINE,
         "plain": config.plain,
         "part": config.part,
-        "images": folders.fingerprint(
-            {"images": identify_images(files), "prompts": [row.prompt for row in rows]}
-        ),
+        "images": folders.fingerprint({"images": identify_images(files)}),
+        "prompts": folders.fingerprint({"prompts": [row.prompt for row in rows]}),
     }
-    with folders.open_folder(out, KIND, plan, config.overwrite) as resumed:
+    sources = Sources(files)
+    with folders.open_folder(out, KIND, plan, config.overwrite, sources=sources) as resumed:
         whys = _why_unreadable(rows, progress)
         problems = tuple(
             Problem(row.image_id, row.found.file.name, why)
@@ -100,7 +100,9 @@ def write_own_dataset(
         for number, start in enumerate(starts):
             progress("writing", start, len(good))
             if not (out / part_name(number)).exists():
-                write_part(out / part_name(number), _part(good[start : start + config.part], encoder, config))
+                some = good[start : start + config.part]
+                write_part(out / part_name(number), _part(some, encoder, config))
+                sources.note(row.found.file for row in some)
         progress("writing", len(good), len(good))
         result = OwnPicturesResult(
             out=out,

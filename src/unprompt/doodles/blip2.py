@@ -51,7 +51,16 @@ def train_on(
 
     found = examples if isinstance(examples, CaptionedSheets) else read_captioned(examples)
     return train_blip2(
-        found.sheets, found.captions, model, out, config, machine, overwrite, progress, on_epoch
+        found.sheets,
+        found.captions,
+        model,
+        out,
+        config,
+        machine,
+        overwrite,
+        progress,
+        on_epoch,
+        found.sheets.identity(),
     )
 
 

@@ -17,13 +17,14 @@ from typing import TYPE_CHECKING
 from unprompt.datasets.dataset import IMAGE_COLUMNS, read_dataset
 from unprompt.datasets.layouts import PROMPT_COLUMNS
 from unprompt.datasets.pairs import RECORD, SOURCE_NAMES, Pairs, read_pairs
-from unprompt.doodles.drawing import Drawing
+from unprompt.doodles.drawing import Drawing, hash_drawings
 from unprompt.doodles.ink import picture_of
 from unprompt.doodles.ndjson import read_ndjson
 from unprompt.errors import InputError, UnreadableImageError
 from unprompt.records import check_unique
 from unprompt.storage.files import read_header, read_table
-from unprompt.storage.images import ImageFile, find_images, has_images, read_file
+from unprompt.storage.images import ImageFile, find_images, has_images, image_states, read_file
+from unprompt.storage.resumable import fingerprint
 from unprompt.text.english import add_article, agreed, part_of
 
 if TYPE_CHECKING:
@@ -43,6 +44,12 @@ class Sheets:
 
     def __len__(self) -> int:
         return len(self.sources)
+
+    def identity(self) -> str:
+        """A hash that changes with the strokes, and with the files' names, sizes and times."""
+        strokes = [source for source in self.sources if isinstance(source, Drawing)]
+        files = [source for source in self.sources if not isinstance(source, Drawing)]
+        return fingerprint({"strokes": hash_drawings(strokes), "files": image_states(files)})
 
     def __getitem__(self, row: int) -> Image.Image:
         """One of them, RGB. Raises InputError where a file cannot be read."""

@@ -6,7 +6,8 @@ knows, whatever pen they were drawn with.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import hashlib
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -89,6 +90,15 @@ class Doodle:
 def joined(drawings: Sequence[Drawing]) -> Drawing:
     """The strokes of several drawings on one sheet, one drawing after the other."""
     return Drawing(tuple(stroke for drawing in drawings for stroke in drawing.strokes))
+
+
+def hash_drawings(drawings: Iterable[Drawing]) -> str:
+    """A hash of all strokes, which tells whether drawings are what they were."""
+    digest = hashlib.blake2b(digest_size=12)
+    for drawing in drawings:
+        digest.update(np.array([len(stroke) for stroke in drawing.strokes], np.int64).tobytes())
+        digest.update(drawing.points.tobytes())
+    return digest.hexdigest()
 
 
 def _points(stroke: ArrayLike, number: int) -> Points:

@@ -18,7 +18,7 @@ from torch import Tensor
 
 from unprompt import __version__
 from unprompt.datasets.seeds import derive_seed
-from unprompt.doodles.drawing import Doodle
+from unprompt.doodles.drawing import Doodle, hash_drawings
 from unprompt.doodles.grid_captioner import (
     BATCH,
     FORM,
@@ -49,7 +49,6 @@ KIND = FolderKind(
     noun="training of a captioner of pixels",
     record="train.json",
     outputs=(MODEL_FILE, "captioner.json", *OUTPUTS),
-    inputs="settings, or other drawings,",
 )
 
 
@@ -74,7 +73,7 @@ def train_grid(
         "unprompt": __version__,
         "config": config.deciding(),
         "scenes": fingerprint({"captions": [scene.caption for scene in scenes]}),
-        "points": float(sum(scene.drawing.points.sum() for scene in scenes)),
+        "points": hash_drawings([scene.drawing for scene in scenes]),
     }
     with shared_folder(accelerator, out, KIND, plan, overwrite), torch.random.fork_rng(devices=[]):
         torch.manual_seed(derive_seed(config.seed, "networks"))

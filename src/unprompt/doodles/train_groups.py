@@ -24,7 +24,7 @@ from torch.nn import functional
 from unprompt import __version__
 from unprompt.datasets.seeds import derive_seed
 from unprompt.doodles.captioners import FORM
-from unprompt.doodles.drawing import Doodle, Drawing
+from unprompt.doodles.drawing import Doodle, Drawing, hash_drawings
 from unprompt.doodles.group_config import GroupConfig, GroupTraining
 from unprompt.doodles.group_network import GroupNetwork, Told
 from unprompt.doodles.groups import Group, Names, gather, group_strokes, take, tell_groups
@@ -49,7 +49,6 @@ KIND = FolderKind(
     noun="training of a captioner",
     record="train.json",
     outputs=(MODEL_FILE, "captioner.json", "strokes", "names"),
-    inputs="settings, or other drawings or another namer,",
 )
 EMA = 0.995
 CROWDED = 80  # strokes up to which a sheet is shown as traced
@@ -102,7 +101,7 @@ def train_groups(
         "drawings": fingerprint(
             {"keys": [one.key for one in doodles], "words": [one.word for one in doodles]}
         ),
-        "points": float(sum(one.drawing.points.sum() for one in doodles)),
+        "points": hash_drawings([one.drawing for one in doodles]),
         "namer": round(float(np.log(namer.probabilities(some) + 1e-6).sum()), 1),
     }
     with shared_folder(accelerator, out, KIND, plan, overwrite), torch.random.fork_rng(devices=[]):

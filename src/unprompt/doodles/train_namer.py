@@ -23,7 +23,7 @@ from torch.nn import functional
 
 from unprompt import __version__
 from unprompt.datasets.seeds import derive_seed
-from unprompt.doodles.drawing import Doodle
+from unprompt.doodles.drawing import Doodle, hash_drawings
 from unprompt.doodles.ink import small_ink
 from unprompt.doodles.name import Namer, hits, labels_of
 from unprompt.doodles.namer_config import NamerConfig, NamerTraining
@@ -48,7 +48,6 @@ KIND = FolderKind(
     noun="training of a namer",
     record="train.json",
     outputs=(MODEL_FILE, "namer.json", *OUTPUTS),
-    inputs="settings, or other drawings,",
 )
 SCORES = ("top_1", "top_5")
 
@@ -110,7 +109,7 @@ def train_namer(
         "drawings": fingerprint(
             {"keys": [one.key for one in everything], "words": labels.tolist(), "first": len(doodles)}
         ),
-        "points": float(sum(one.drawing.points.sum() for one in everything)),
+        "points": hash_drawings([one.drawing for one in everything]),
     }
     with shared_folder(accelerator, out, KIND, plan, overwrite), torch.random.fork_rng(devices=[]):
         torch.manual_seed(derive_seed(config.seed, "networks"))

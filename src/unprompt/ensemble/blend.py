@@ -15,7 +15,7 @@ CANCELLED = 1e-6  # a blend shorter than this, relative to its weights, is float
 
 
 def check_weights(weights: Sequence[float], members: int) -> None:
-    """Raise ConfigError unless there is one finite weight >= 0 a member and they do not sum to zero."""
+    """Raise ConfigError unless there is one finite weight >= 0 a member and their sum is finite, not zero."""
     if len(weights) != members:
         raise ConfigError(
             f"{counted(members, 'member')} but {counted(len(weights), 'weight')}; give one weight a member"
@@ -23,6 +23,8 @@ def check_weights(weights: Sequence[float], members: int) -> None:
     bad = [weight for weight in weights if not math.isfinite(weight) or weight < 0]
     if bad:
         raise ConfigError(f"weights must be finite and not negative, got {bad[0]}")
+    if not math.isfinite(sum(weights)):
+        raise ConfigError("the weights sum to more than a number can be; only their ratio matters")
     if sum(weights) == 0:
         raise ConfigError("the weights sum to zero; give at least one member a share")
 

@@ -11,6 +11,8 @@ from unprompt.errors import ConfigError, InputError
 from unprompt.interrogator.prompt_files import CaptionRow, PromptWriter, Table, open_prompts
 from unprompt.networks.captioner import HEADER, Captioner
 from unprompt.networks.captioner_config import CaptionConfig
+from unprompt.networks.captioner_files import CHECKPOINT
+from unprompt.networks.checkpoints import files_of
 from unprompt.networks.devices import choose_device, core_count
 from unprompt.networks.pipeline import open_pipeline
 from unprompt.progress import Progress, silent
@@ -73,11 +75,12 @@ def caption(
 ) -> CaptionResult:
     """Caption the images of folders and files: the command `caption`.
 
-    `out`: a table, CSV or .jsonl, which is replaced. `texts`: captions for training, in its place, which
-    replace what is there where `overwrite` says so. Both go on where they were interrupted. `tell` is called
-    with each file when it is done, `progress` with files done and in all. Raises InputError where none can be
-    read, CheckpointError for the model, ConfigError for both of `out` and `texts`, RunError for texts that
-    are there already.
+    `out`: a table, CSV or .jsonl, which is replaced once it is finished. `texts`: captions for training, in
+    its place, which replace what is there where `overwrite` says so. Both go on where they were interrupted.
+    `tell` is called with each file when it is done, `progress` with files done and in all. Raises InputError
+    where none can be read, CheckpointError for the model, ConfigError for both of `out` and `texts`, RunError
+    for texts that are there already, and where what was begun was of other images, another model or other
+    settings.
     """
     if out is not None and texts.is_wanted:
         raise ConfigError(f"captions go to the table {out}, or beside the pictures; give one of both")
@@ -88,10 +91,12 @@ def caption(
     plan = {
         "unprompt": __version__,
         "model": str(model),
-        "captions": asdict(config),
+        "settings": asdict(config),
         "device": where,
         "images": identify_images(files),
     }
+
+    models = files_of(path for path in (model or CHECKPOINT, vocabulary) if path)
 
     def captioned(todo: Sequence[ImageFile]) -> Iterator[list[Captioned]]:
         progress("loading models", 0, 0)
@@ -108,11 +113,11 @@ def caption(
 
     if texts.is_wanted:
         places = TextPlaces(pictures, texts, overwrite)
-        with open_texts(places, "caption", plan, overwrite) as writer:
+        with open_texts(places, "caption", plan, overwrite, models) as writer:
             found = _caption(writer, captioned)
             return CaptionResult(found, len(files), writer.path, writer.skipped, writer.resumed, places.notes)
     if out is not None:
-        with open_prompts(Table(out, HEADER), files, plan, overwrite=True) as table:
+        with open_prompts(Table(out, HEADER), files, plan, overwrite, models, replace_finished=True) as table:
             found = _caption(table, captioned)
             return CaptionResult(found, len(files), out, resumed=table.resumed)
     found = [one for batch in captioned(files) for one in batch]

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
@@ -27,7 +27,8 @@ from unprompt.storage.files import (
     write_problems,
 )
 from unprompt.storage.images import ImageFile
-from unprompt.storage.resumable import PROGRESS, fingerprint, hold_work
+from unprompt.storage.resumable import PROGRESS, fingerprints, hold_work
+from unprompt.storage.sources import Sources, describe_change
 from unprompt.storage.text_config import TextConfig
 from unprompt.storage.training_texts import TextWriter
 
@@ -136,7 +137,7 @@ def output_for(out: Path | None, texts: TextConfig) -> Table | TextConfig:
 class _State:
     """How far the work has come: `done` images, of which some had problems, and `size` bytes of the table."""
 
-    plan: str
+    plan: Mapping[str, str]
     done: int = 0
     size: int = 0
     problems: tuple[Problem, ...] = ()
@@ -148,13 +149,16 @@ class PromptWriter:
     `todo`: the images that have to be looked at yet.
     """
 
-    def __init__(self, output: Table, files: Sequence[ImageFile], state: _State, resumed: bool) -> None:
+    def __init__(
+        self, output: Table, files: Sequence[ImageFile], state: _State, sources: Sources, resumed: bool
+    ) -> None:
         self.resumed = resumed
         self.path, self.problems_path = output.path, output.problems
         self.todo = files[state.done :]
         self.skipped = 0
         self._output = output
         self._state = state
+        self._sources = sources
 
     @property
     def done(self) -> int:
@@ -170,6 +174,7 @@ class PromptWriter:
         """Take the place: what is in it from here on counts as ours."""
         if not self.resumed:
             self._output.problems.unlink(missing_ok=True)
+            self._sources.begin(self._output.work)
             _save(self._output, self._state)
         self._output.begin(self._state.size)
 
@@ -182,6 +187,7 @@ class PromptWriter:
             problems=(*self._state.problems, *problems),
         )
         _save(self._output, self._state)
+        self._sources.note(row.file for row in rows)
 
     def finish(self) -> None:
         """Write the table of problems, where there are some, and forget the progress."""
@@ -224,38 +230,52 @@ class PromptTexts:
 
 @contextmanager
 def open_prompts(
-    output: Table, files: Sequence[ImageFile], plan: Mapping[str, Any], overwrite: bool
+    output: Table,
+    files: Sequence[ImageFile],
+    plan: Mapping[str, Any],
+    overwrite: bool,
+    models: Iterable[Path] = (),
+    replace_finished: bool = False,
 ) -> Iterator[PromptWriter]:
     """Open a table for the work that `plan` describes, going on where earlier work of the same plan ended.
 
-    Raises RunError where the place has results already, was begun with another plan, or is being written by
-    another process. `overwrite` starts anew in the first two cases.
+    `models`: the files of the models. Raises RunError where the place has results already, was begun with
+    another plan or with files that have changed since, or is being written by another process. `overwrite`
+    starts anew in the first two cases, `replace_finished` only in the first.
     """
     with hold_work(output.work, output.path):
-        yield _opened(output, files, fingerprint(plan), overwrite)
+        sources = Sources(files, models)
+        yield _opened(output, files, fingerprints(plan), overwrite, replace_finished, sources)
 
 
-def _opened(output: Table, files: Sequence[ImageFile], plan: str, overwrite: bool) -> PromptWriter:
+def _opened(
+    output: Table,
+    files: Sequence[ImageFile],
+    plan: Mapping[str, str],
+    overwrite: bool,
+    replace_finished: bool,
+    sources: Sources,
+) -> PromptWriter:
     """The progress of earlier work with the same plan, or of work that begins now."""
     begun = _read_state(output.work / PROGRESS)
-    same = begun is not None and begun.plan == plan
-    if begun is not None and same and output.has(begun.size):
-        return PromptWriter(output, files, begun, resumed=True)
+    change = describe_change(begun.plan, plan) or sources.go_on(output.work) if begun is not None else ""
+    if begun is not None and not change and output.has(begun.size):
+        return PromptWriter(output, files, begun, sources, resumed=True)
     if not overwrite:
-        if same:
+        if begun is not None and not change:
             raise RunError(
                 f"{output.path} has lost rows that an earlier start wrote; add --overwrite to start anew"
             )
         if begun is not None:
             raise RunError(
-                f"{output.path} was begun with other images or settings, or by another version of unprompt; "
+                f"{output.path} was begun with {change}; "
                 "run what was begun, name another --out, or add --overwrite to start anew"
             )
-        if output.path.exists():
+        if output.path.exists() and not replace_finished:
             raise RunError(
                 f"{output.path} is there already; add --overwrite to replace, or name another --out"
             )
-    return PromptWriter(output, files, _State(plan), resumed=False)
+    return PromptWriter(output, files, _State(plan), sources, resumed=False)
 
 
 def _save(output: Table, state: _State) -> None:
@@ -267,6 +287,6 @@ def _read_state(path: Path) -> _State | None:
     try:
         saved = read_json(path)
         problems = tuple(Problem(**problem) for problem in saved["problems"])
-        return _State(str(saved["plan"]), int(saved["done"]), int(saved["size"]), problems)
+        return _State(dict(saved["plan"]), int(saved["done"]), int(saved["size"]), problems)
     except OTHER_RECORD:
         return None

@@ -25,7 +25,9 @@ from unprompt.interrogator.vocabulary import own_lists
 from unprompt.metadata.config import OFF
 from unprompt.metadata.files import read_file_prompts, write_file_prompts
 from unprompt.networks.captioner import load_captioner_of, read_captions
-from unprompt.networks.checkpoints import sha256_of
+from unprompt.networks.captioner_files import CHECKPOINT as CAPTIONER
+from unprompt.networks.checkpoints import files_of, sha256_of
+from unprompt.networks.clip import CHECKPOINTS as CLIPS
 from unprompt.networks.clip import Clip
 from unprompt.networks.devices import choose_device, core_count
 from unprompt.networks.loader import Loader
@@ -86,14 +88,14 @@ def interrogate(
         files = images_of(sources, config.recursive)
         captions = captions_of(files, config)
         plan = _plan(files, captions, device, config)
-        with open_prompts(output, files, plan, config.overwrite) as done:
+        with open_prompts(output, files, plan, config.overwrite, _models(config)) as done:
             return _finish(done, files, captions, device, config, progress)
     pictures = find_pictures(sources, config.recursive)
     places = TextPlaces(pictures, output, config.overwrite)
     captions = captions_of(places.wanted(), config)
     files = [picture.file for picture in pictures]
     plan = _plan(files, captions, device, config)
-    with open_texts(places, "interrogate", plan, config.overwrite) as writer:
+    with open_texts(places, "interrogate", plan, config.overwrite, _models(config)) as writer:
         result = _finish(PromptTexts(writer), files, captions, device, config, progress)
         return replace(result, notes=places.notes)
 
@@ -170,7 +172,7 @@ def _plan(
     lists = own_lists(config.phrases)
     return {
         "unprompt": __version__,
-        "prompts": asdict(config.prompts),
+        "mode": asdict(config.prompts),
         "clip": [*asdict(config.clip).values(), config.checkpoint],
         "captioner": asdict(config.captioner),
         "captions": captions,
@@ -183,6 +185,14 @@ def _plan(
         "device": device,
         "images": identify_images(files),
     }
+
+
+def _models(config: InterrogateConfig) -> list[Path]:
+    """The files of the models that make the prompts."""
+    models = [config.checkpoint or CLIPS.get(config.clip.clip, "")]
+    if config.needs_captioner:
+        models += [config.captioner.captioner or CAPTIONER, config.captioner.vocabulary]
+    return files_of(filter(None, models))
 
 
 def _interrogate(

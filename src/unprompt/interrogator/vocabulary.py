@@ -29,6 +29,7 @@ SITES = (
 TOP = re.compile(r"\.top\d+$")  # in the web UI's names of lists: how many phrases it takes of one
 DESCRIBING = ("readme", "license", "licence")
 COMMENT = "#"
+LONGEST = 10_000  # characters of a phrase, of which a CLIP reads some 300
 LONGEST_SHOWN = 80  # characters of a phrase in a message
 BESIDES = ".more"  # artists.more.txt is added to the package's artists, artists.txt stands instead of them
 
@@ -142,9 +143,15 @@ def read_list(path: Path) -> list[str]:
     """The entries of a user's file, one a line, without blanks, comments (#) and spaces around.
 
     A byte-order mark and any line ends are accepted; an entry that stands again is left out, which a warning
-    counts. Raises InputError for a missing or empty file and, with the line, for one that is not UTF-8.
+    counts. Raises InputError for a missing or empty file and, with the line, for one that is not UTF-8 and
+    for a line that is no phrase by its length: a CLIP's tokenizer would be at it for hours.
     """
     lines = [line.strip() for line in read_text(path).splitlines()]
+    if long := next((number for number, line in enumerate(lines, 1) if len(line) > LONGEST), 0):
+        raise InputError(
+            f"{path}, line {long}: has {len(lines[long - 1]):,} characters, a phrase has at most "
+            f"{LONGEST:,}; write one phrase a line"
+        )
     entries = [line for line in lines if line and not line.startswith(COMMENT)]
     if not entries:
         raise InputError(f"{path} has no phrases; write one a line, or remove the file")

@@ -17,6 +17,7 @@ import torch
 from unprompt.networks.devices import choose_device
 from unprompt.storage.packages import needed_for
 from unprompt.storage.resumable import FolderKind, open_folder
+from unprompt.storage.sources import Sources
 
 PATIENCE = timedelta(hours=12)  # of processes that wait while the first one decodes, embeds or draws
 
@@ -58,7 +59,12 @@ def device_of(accelerator: Any) -> str:
 
 @contextmanager
 def shared_folder(
-    accelerator: Any, out: Path, kind: FolderKind, plan: Mapping[str, Any], overwrite: bool
+    accelerator: Any,
+    out: Path,
+    kind: FolderKind,
+    plan: Mapping[str, Any],
+    overwrite: bool,
+    sources: Sources | None = None,
 ) -> Iterator[None]:
     """Open a folder for the work of all processes: the main one as `open_folder` does, the others after it.
 
@@ -66,7 +72,7 @@ def shared_folder(
     """
     with ExitStack() as stack:
         if accelerator.is_main_process:
-            stack.enter_context(open_folder(out, kind, plan, overwrite))
+            stack.enter_context(open_folder(out, kind, plan, overwrite, sources=sources))
         accelerator.wait_for_everyone()
         yield
         accelerator.wait_for_everyone()

@@ -9,7 +9,6 @@ OUT/
 from __future__ import annotations
 
 import hashlib
-import json
 import math
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
@@ -32,7 +31,7 @@ from unprompt.records import unit_rows
 from unprompt.settings import setting
 from unprompt.storage.files import write_bytes, write_json
 from unprompt.storage.packages import needed_for
-from unprompt.storage.resumable import FolderKind, finish
+from unprompt.storage.resumable import FolderKind, fingerprint, finish
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -45,7 +44,6 @@ KIND = FolderKind(
     noun="CLIP",
     record="train.json",
     outputs=(CONFIG_FILE, WEIGHTS_FILES[0], *OUTPUTS),
-    inputs="settings, or another image tower or other prompts,",
 )
 VOCABULARY = 49408  # of CLIP's own tokenizer
 HEAD_WIDTH = 64
@@ -104,7 +102,8 @@ def train_clip(
         "unprompt": __version__,
         "config": config.deciding(),
         "tower": [tower.name, asdict(tower.preprocess)],
-        "data": _fingerprint(features, prompts),
+        "images": hashlib.sha256(np.ascontiguousarray(features).tobytes()).hexdigest()[:20],
+        "prompts": fingerprint({"prompts": list(prompts)}),
     }
     with shared_folder(accelerator, out, KIND, plan, overwrite):
         with torch.random.fork_rng(devices=[]):
@@ -297,12 +296,6 @@ def encode_texts(tower: Any, ids: Tensor) -> Tensor:
     finally:
         tower.attn_mask = mask
     return torch.cat(found)[order.argsort()]
-
-
-def _fingerprint(features: FloatArray, prompts: Sequence[str]) -> str:
-    digest = hashlib.sha256(np.ascontiguousarray(features).tobytes())
-    digest.update(json.dumps(list(prompts)).encode())
-    return digest.hexdigest()[:20]
 
 
 def image_features(folder: Path, features: FloatArray) -> FloatArray:

@@ -29,7 +29,7 @@ from unprompt.learning.parts import Part
 from unprompt.networks.cnn_lstm import BATCH, LONGEST, CnnLstm, Eyes, write_cnn_lstm
 from unprompt.networks.cnn_lstm_config import END, PAD, SPECIAL, START, UNKNOWN, CnnLstmConfig
 from unprompt.progress import Progress, silent
-from unprompt.storage.resumable import FolderKind, finish
+from unprompt.storage.resumable import FolderKind, fingerprint, finish
 from unprompt.text.words import split_words
 
 if TYPE_CHECKING:
@@ -43,7 +43,6 @@ KIND = FolderKind(
     noun="CNN-LSTM captioner",
     record="train.json",
     outputs=(MODEL_FILE, "captioner.json", *OUTPUTS),
-    inputs="settings, or other images or captions,",
 )
 
 
@@ -68,9 +67,12 @@ def train_cnn_lstm(
     vocabulary = find_vocabulary(captions, config.min_count)
     words = word_rows(captions, vocabulary)
     accelerator = open_accelerator(device)
-    digest = hashlib.sha256("\n".join(captions).encode())
-    digest.update(np.ascontiguousarray(features).tobytes())
-    plan = {"unprompt": __version__, "config": config.deciding(), "data": digest.hexdigest()[:20]}
+    plan = {
+        "unprompt": __version__,
+        "config": config.deciding(),
+        "captions": fingerprint({"captions": list(captions)}),
+        "images": hashlib.sha256(np.ascontiguousarray(features).tobytes()).hexdigest()[:20],
+    }
     with shared_folder(accelerator, out, KIND, plan, overwrite), torch.random.fork_rng(devices=[]):
         torch.manual_seed(config.seed)
         network = CnnLstm(

@@ -35,6 +35,7 @@ from unprompt.records import DIM, Problem, unit_rows
 from unprompt.storage import resumable as folders
 from unprompt.storage.files import read_arrays, read_json, write_arrays
 from unprompt.storage.images import ImageFile, identify_images
+from unprompt.storage.sources import Sources
 from unprompt.text.english import counted, none_readable
 
 if TYPE_CHECKING:
@@ -42,9 +43,7 @@ if TYPE_CHECKING:
 
     from unprompt.records import FloatArray
 
-KIND = folders.FolderKind(
-    noun="bank", record="bank.json", outputs=("bank.npz",), inputs="data sets, another CLIP, another limit"
-)
+KIND = folders.FolderKind(noun="bank", record="bank.json", outputs=("bank.npz",))
 CHUNK = 64  # images between two saves: what a kill can cost (two minutes of ViT-H-14 on a CPU)
 CHECKED = 8  # prompts of a data set that are embedded to see whether its own embeddings are MiniLM's …
 SAME = 0.999  # … which they are at this cosine
@@ -174,14 +173,16 @@ def build_bank(
         "encoder": encoder_identity(),
         "device": device,
         "chunk": chunk,
-        "images": folders.fingerprint({"images": identify_images(files), "prompts": texts}),
+        "images": folders.fingerprint({"images": identify_images(files)}),
+        "prompts": folders.fingerprint({"prompts": texts}),
     }
-    with folders.open_folder(out, KIND, plan, overwrite) as resumed:
+    kept = Sources(files)
+    with folders.open_folder(out, KIND, plan, overwrite, sources=kept) as resumed:
         embeddings = _embed(datasets, device, progress)  # (N, 384)
         chunks = [files[start : start + chunk] for start in range(0, len(files), chunk)]
         paths = [out / folders.WORK / f"chunk-{number:06d}.npz" for number in range(len(chunks))]
         with open_pipeline(workers, device) as pipeline:
-            _look(chunks, paths, backbone, pipeline, workers, progress)
+            _look(chunks, paths, backbone, pipeline, workers, kept, progress)
         done = [read_arrays(path, ("features", "problems")) for path in paths]
         whys = [str(why) for seen in done for why in seen["problems"]]
         problems = tuple(
@@ -280,6 +281,7 @@ def _look(
     backbone: Backbone,
     pipeline: Pipeline,
     workers: int,
+    sources: Sources,
     progress: Progress,
 ) -> None:
     """Write the features of each chunk whose file is not there yet (a file that is there is whole)."""
@@ -295,5 +297,6 @@ def _look(
         rows = np.empty((0, 0), np.float16) if features is None else unit_rows(features, "image features")
         problems = np.array([problem or "" for problem in seen.problems], dtype=np.str_)
         write_arrays(paths[number], features=rows.astype(np.float16), problems=problems)
+        sources.note(chunk)
         done += len(chunk)
         progress("looking at images", done, total)

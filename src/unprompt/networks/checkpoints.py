@@ -10,7 +10,8 @@ from __future__ import annotations
 import hashlib
 import os
 import shutil
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -26,6 +27,7 @@ KAGGLE_INPUT = Path(os.environ.get("UNPROMPT_KAGGLE_INPUT", "/kaggle/input"))  #
 ENVIRONMENT_VARIABLE = "UNPROMPT_CHECKPOINTS"
 RECORD = "fetched.json"  # beside downloaded files: what the server said they are
 WEIGHTS_ENDINGS = (".safetensors", ".bin", ".pt", ".pth")
+MODEL_ENDINGS = (*WEIGHTS_ENDINGS, ".json", ".txt", ".model", ".npz")  # of the files that make up a model
 
 
 @dataclass(frozen=True)
@@ -353,6 +355,26 @@ def folder_of(model: str, layout: str) -> Path:
         raise CheckpointError(f"{error}, or name a folder that you have with --model") from None
     verify(found)
     return found.folder
+
+
+def files_of(models: Iterable[str | Path]) -> list[Path]:
+    """The files of models that are named by their paths or as declared checkpoints, as far as they are there.
+
+    Nothing is read: this tells which files decide a result.
+    """
+    found: list[Path] = []
+    for model in models:
+        path = Path(model)
+        with suppress(CheckpointError):
+            if path.is_dir():
+                inside = sorted(snapshot_in(path).iterdir())
+                found += [one for one in inside if one.suffix in MODEL_ENDINGS]
+            elif path.exists():
+                found.append(path)
+            elif str(model) in known_checkpoints():
+                located = locate(str(model))
+                found += [located.folder / file.name for file in located.files]
+    return found
 
 
 def sha256_of_files(folder: Path, files: Sequence[Path]) -> str:

@@ -30,7 +30,7 @@ from unprompt.learning.parts import Part
 from unprompt.learning.schedule import Schedule
 from unprompt.learning.state import Standing, has_state
 from unprompt.networks.backbones import freeze, own_preprocess, parameter_groups, set_checkpointing
-from unprompt.networks.checkpoints import cache_folder
+from unprompt.networks.checkpoints import cache_folder, files_of
 from unprompt.networks.devices import core_count
 from unprompt.progress import Progress, silent
 from unprompt.regression.augment import augment, check_augmentations
@@ -43,6 +43,7 @@ from unprompt.regression.probe import fit_head
 from unprompt.regression.scores import EpochScores, best_epoch
 from unprompt.regression.words import vocabulary_of, word_rows
 from unprompt.storage.resumable import WORK, FolderKind, finish
+from unprompt.storage.sources import Sources
 
 RECORD = "train.json"
 KIND = FolderKind(
@@ -55,7 +56,6 @@ KIND = FolderKind(
         "bundle.toml",
         "config.toml",
     ),
-    inputs="settings, or another data set,",
 )
 PROBE_IMAGES = 30_000  # more do not make a better start
 LOOK_BATCH = 64  # images that are looked at together where nothing is learnt
@@ -114,7 +114,8 @@ def train(
         "precision": accelerator.mixed_precision,
         "data": material.fingerprint,
     }
-    with shared_folder(accelerator, out, KIND, plan, overwrite):
+    sources = Sources(material.dataset.images, files_of([config.weights] if config.weights else []))
+    with shared_folder(accelerator, out, KIND, plan, overwrite, sources):
         with memory_told(machine, out):
             run = _Run(accelerator, network, material, config, machine, out, report)
             loop = run.begin()

@@ -23,7 +23,7 @@ from unprompt import __version__
 from unprompt.datasets.dataset import read_dataset
 from unprompt.datasets.pixels import discard_decoded
 from unprompt.errors import ConfigError, RunError
-from unprompt.networks.checkpoints import cache_folder
+from unprompt.networks.checkpoints import cache_folder, files_of
 from unprompt.progress import Progress, silent
 from unprompt.regression import trials as trial_states
 from unprompt.regression.config import MachineConfig, TrainConfig, TuneConfig
@@ -31,8 +31,10 @@ from unprompt.regression.scores import EpochScores, read_scores
 from unprompt.regression.search import next_parameters, search_space, start_of, vision_transformer
 from unprompt.regression.trials import Trial, best_trial, plot_trials, write_trials
 from unprompt.storage.files import PARTS, locked, read_json, write_bytes, write_json
+from unprompt.storage.images import file_state, image_states
 from unprompt.storage.packages import needed_for
 from unprompt.storage.resumable import WORK, fingerprint
+from unprompt.storage.sources import describe_change
 from unprompt.storage.toml_files import write_config
 from unprompt.text.english import counted
 
@@ -50,12 +52,6 @@ LOCK = ".lock"
 FULL_TRIALS = 4  # are completed before any is pruned
 FULL_EPOCHS = 2  # before which none is: the average of the weights has to come along
 # What a plan decides, in words for the message that says that it changed.
-PLANNED: Mapping[str, str] = {
-    "unprompt": "another version of unprompt",
-    "data": "another data set",
-    "base": "other settings of the training",
-    "search": "another search",
-}
 
 
 @dataclass(frozen=True)
@@ -145,6 +141,8 @@ def _plan(data: Dataset, base: TrainConfig, config: TuneConfig) -> dict[str, Any
     return {
         "unprompt": __version__,
         "data": fingerprint({"ids": data.prompts.ids, "prompts": data.prompts.texts}),
+        "images": fingerprint({"images": image_states(data.images)}),
+        "weights": [file_state(path) for path in files_of([base.weights] if base.weights else [])],
         "base": base.as_dict(),
         "search": search,
     }
@@ -165,15 +163,9 @@ def _opened(out: Path, plan: Mapping[str, Any]) -> Iterator[bool]:
     with locked(out / LOCK, out):
         if begun:
             before = read_json(out / PLAN)
-            changed = [
-                words
-                for key, words in PLANNED.items()
-                if fingerprint({key: before.get(key)}) != fingerprint({key: plan[key]})
-            ]
-            if changed:
+            if change := describe_change(before, plan):
                 raise RunError(
-                    f"{out} was begun with {' and '.join(changed)}; "
-                    "run what was begun, or name another folder with --out"
+                    f"{out} was begun with {change}; run what was begun, or name another folder with --out"
                 )
         for part in out.glob(PARTS):  # what a killed process had begun to write
             part.unlink()

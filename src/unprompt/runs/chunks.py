@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from unprompt.records import FloatArray
+    from unprompt.storage.sources import Sources
 
 KIND = folders.FolderKind(
     noun="run",
@@ -26,7 +27,6 @@ KIND = folders.FolderKind(
         *("submission.csv", "prompts.csv", "from_file.csv", "problems.csv"),
         *("images.csv", "report.html", "members"),
     ),
-    inputs="images, another bundle",
     more=", --update to do the images that are new",
 )
 
@@ -98,11 +98,15 @@ class RunFolder:
 
 @contextmanager
 def open_run(
-    path: Path, plan: Mapping[str, Any], overwrite: bool, update: bool = False
+    path: Path,
+    plan: Mapping[str, Any],
+    overwrite: bool,
+    update: bool = False,
+    sources: Sources | None = None,
 ) -> Iterator[tuple[RunFolder, bool]]:
     """Open RUN for the work that `plan` describes; yields the folder and whether it goes on from earlier.
 
     Raises RunError as `folders.open_folder` does.
     """
-    with folders.open_folder(path, KIND, plan, overwrite, update) as resumed:
+    with folders.open_folder(path, KIND, plan, overwrite, update, sources) as resumed:
         yield RunFolder(path), resumed

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from unprompt import __version__
-from unprompt.bundle.bundles import check_checkpoints, load_members, read_bundle
+from unprompt.bundle.bundles import check_checkpoints, load_members, read_bundle, sources_of
 from unprompt.ensemble.members import Member, distinct_backbones, guess_from
 from unprompt.ensemble.prior import prior_embedding
 from unprompt.errors import InputError
@@ -39,6 +39,7 @@ from unprompt.runs.outputs import (
 from unprompt.storage.files import read_prompts
 from unprompt.storage.images import ImageFile, find_images, identify_images
 from unprompt.storage.matching import fit_prompts, paths_by_id
+from unprompt.storage.sources import Sources
 from unprompt.storage.submission import describe_unsubmittable, read_submission_ids, submittable
 from unprompt.storage.text_config import TextConfig
 from unprompt.storage.training_texts import Picture, TextPlaces
@@ -111,7 +112,8 @@ def predict(
     }
     if places:
         plan["texts"] = asdict(texts)
-    with open_run(out, plan, config.overwrite, earlier is not None) as (folder, resumed):
+    sources = sources_of(bundle, new)
+    with open_run(out, plan, config.overwrite, earlier is not None, sources) as (folder, resumed):
         if places and not (folder.work / TEXTS_BEGUN).exists():
             places.check_free()
         loader = loaded.loader if loaded else Loader(device)
@@ -123,7 +125,7 @@ def predict(
         if missing:
             members = loaded.members if loaded else load_members(bundle, loader)
             with open_pipeline(config.workers or core_count(), device) as pipeline:
-                _fill(folder, chunks, missing, members, pipeline, deadline, progress)
+                _fill(folder, chunks, missing, members, pipeline, deadline, sources, progress)
         names = [spec.name for spec in bundle.members]
         made = [folder.read_chunk(number, names) for number in range(len(chunks))]
         if earlier:
@@ -227,6 +229,7 @@ def _fill(
     members: Sequence[Member],
     pipeline: Pipeline,
     deadline: Deadline,
+    sources: Sources,
     progress: Progress,
 ) -> None:
     """Do the chunks that are not done yet, one under way while the one before is being finished."""
@@ -253,6 +256,7 @@ def _fill(
         seen = gather(futures) if futures else None
         chunk, busy = _guess(len(chunks[number]), level, alone, members, seen)
         folder.write_chunk(number, chunk)
+        sources.note(chunks[number])
         now = deadline.clock()
         deadline.note(level, len(chunks[number]), now - last, busy)
         last = now

@@ -12,8 +12,10 @@ import hashlib
 import io
 import json
 import os
+import sys
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
+from functools import lru_cache
 from itertools import chain
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any
@@ -41,7 +43,10 @@ def writing(path: Path) -> Iterator[IO[bytes]]:
     A reader never sees half a file: on an error, a kill or a full disk, `path` stays what it was. The data
     reach the disk before the name does, so this also holds for a power cut.
     """
+    if path.is_dir():  # told before the writing, which may take long
+        raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR), str(path))
     path.parent.mkdir(parents=True, exist_ok=True)
+    _remove_left_over(path)
     beside = part_beside(path, f".{os.getpid()}")
     try:
         with full_disk_told(path):
@@ -52,6 +57,33 @@ def writing(path: Path) -> Iterator[IO[bytes]]:
             beside.replace(path)
     finally:
         beside.unlink(missing_ok=True)
+
+
+def _remove_left_over(path: Path) -> None:
+    """Remove what killed processes had begun to write of a file."""
+    for part in _parts_in(path.parent):
+        owner = part.suffixes[-2][1:] if len(part.suffixes) > 1 else ""
+        if owner.isdecimal() and part == part_beside(path, f".{owner}") and not _is_running(int(owner)):
+            part.unlink(missing_ok=True)
+
+
+@lru_cache(maxsize=64)
+def _parts_in(folder: Path) -> tuple[Path, ...]:
+    """What lay half written in a folder when this process first wrote there."""
+    return tuple(folder.glob(PARTS))
+
+
+def _is_running(process: int) -> bool:
+    """Whether there is a process of this number, which may be another one by now."""
+    if sys.platform == "win32":
+        return True  # where a signal of 0 ends it
+    try:
+        os.kill(process, 0)
+    except (ProcessLookupError, OverflowError):
+        return False
+    except PermissionError:
+        return True
+    return True
 
 
 def part_beside(path: Path, mark: str = "") -> Path:
@@ -68,13 +100,20 @@ def full_disk_told(path: Path) -> Iterator[None]:
     """Turn a full disk or quota, met while writing `path`, into a RunError that says what to do."""
     try:
         yield
-    except OSError as error:
-        if error.errno in (errno.ENOSPC, errno.EDQUOT):
-            raise RunError(
-                f"no space left on the disk while writing {path}; free some and run the same command again, "
-                "what is done stays done"
-            ) from error
-        raise
+    except Exception as error:
+        if not _tells_of_full_disk(error):
+            raise
+        raise RunError(
+            f"no space left on the disk while writing {path}; free some and run the same command again, "
+            "what is done stays done"
+        ) from error
+
+
+def _tells_of_full_disk(error: Exception) -> bool:
+    """Whether an error is that of a full disk; polars and safetensors say it in words only."""
+    if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT):
+        return True
+    return any(words in str(error) for words in (os.strerror(errno.ENOSPC), os.strerror(errno.EDQUOT)))
 
 
 @contextmanager
@@ -145,6 +184,13 @@ def write_loose(contents: Iterable[tuple[Path, bytes]]) -> None:
     os.sync()
 
 
+def files_in(folder: Path) -> list[Path]:
+    """The files in a folder that are not hidden, by name; none where there is no folder."""
+    if not folder.is_dir():
+        return []
+    return sorted(path for path in folder.iterdir() if path.is_file() and not path.name.startswith("."))
+
+
 def check_file_names(ids: Sequence[str]) -> None:
     """Raise InputError, with a count and the first, for ids that cannot be the stems of files."""
     wrong = [name for name in ids if not name or name.startswith(".") or set(name) & set("/\\\0")]
@@ -154,7 +200,9 @@ def check_file_names(ids: Sequence[str]) -> None:
 
 def write_json(path: Path, content: Mapping[str, Any]) -> None:
     """Write a JSON object, readable and with a stable order of keys."""
-    write_bytes(path, (json.dumps(content, indent=2, ensure_ascii=False) + "\n").encode())
+    # A name that is not UTF-8 has halves of characters, which JSON writes as \udce9 and reads as they were.
+    text = json.dumps(content, indent=2, ensure_ascii=False) + "\n"
+    write_bytes(path, text.encode("utf-8", "backslashreplace"))
 
 
 def read_json(path: Path) -> dict[str, Any]:
@@ -182,7 +230,7 @@ def csv_line(row: Sequence[str]) -> bytes:
     # csv quotes the characters of its line end only; "\r\n" makes it quote a bare "\r" too.
     line = io.StringIO()
     csv.writer(line, lineterminator="\r\n").writerow(row)
-    return (line.getvalue()[:-2] + "\n").encode()
+    return (line.getvalue()[:-2] + "\n").encode("utf-8", "backslashreplace")
 
 
 def write_prompts(path: Path, prompts: Prompts) -> None:

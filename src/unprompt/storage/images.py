@@ -106,16 +106,9 @@ def image_endings() -> frozenset[str]:
     return EXTENSIONS.union(*more)
 
 
-def identify_images(files: Sequence[ImageFile]) -> list[tuple[str, str, int]]:
-    """What tells image files from others in a plan: id, name and size, -1 where the file is gone."""
-    return [(file.image_id, file.name, _size(file.path)) for file in files]
-
-
-def _size(path: Path) -> int:
-    try:
-        return path.stat().st_size
-    except OSError:
-        return -1
+def identify_images(files: Sequence[ImageFile]) -> list[tuple[str, str]]:
+    """What tells image files from others in a plan: id and name. What lies in them is `Sources`' affair."""
+    return [(file.image_id, file.name) for file in files]
 
 
 def find_images(

@@ -25,6 +25,7 @@ from unprompt.errors import InputError, RunError
 from unprompt.progress import Progress, silent
 from unprompt.storage.damage import OTHER_RECORD
 from unprompt.storage.files import PARTS, full_disk_told, locked, read_json, write_json
+from unprompt.storage.sources import SOURCES, Sources, describe_change
 
 if TYPE_CHECKING:
     from numpy.typing import DTypeLike, NDArray
@@ -33,7 +34,7 @@ if TYPE_CHECKING:
 
 WORK = ".work"
 LOCK = "lock"
-PLAN, UPDATE = "plan.json", "update"
+PLAN, UPDATE, FINGERPRINT = "plan.json", "update", "fingerprint"
 ARRAY = "array.npy"  # an array that is not whole
 PROGRESS = "progress.json"  # what an unfinished file or array keeps of how far it has come
 
@@ -43,14 +44,18 @@ class FolderKind:
     """What a command leaves in its folder.
 
     `noun`: what to call it. `record`: the file that is written last. `outputs`: patterns of everything else
-    that it writes there. `inputs`: what decides the result, for the message that says that it changed.
+    that it writes there.
     """
 
     noun: str
     record: str
     outputs: tuple[str, ...]
-    inputs: str
     more: str = ""  # what else can be done with a finished one, for the message that says that it is
+
+
+def fingerprints(plan: Mapping[str, Any]) -> dict[str, str]:
+    """A short hash of each part of a plan: enough to say later which has changed."""
+    return {name: fingerprint({name: part}) for name, part in plan.items()}
 
 
 def fingerprint(plan: Mapping[str, Any]) -> str:
@@ -60,13 +65,21 @@ def fingerprint(plan: Mapping[str, Any]) -> str:
 
 @contextmanager
 def open_folder(
-    path: Path, kind: FolderKind, plan: Mapping[str, Any], overwrite: bool, update: bool = False
+    path: Path,
+    kind: FolderKind,
+    plan: Mapping[str, Any],
+    overwrite: bool,
+    update: bool = False,
+    sources: Sources | None = None,
 ) -> Iterator[bool]:
     """Open a folder for the work that `plan` describes; yields whether it goes on from an earlier start.
 
-    Raises RunError where the folder is finished, was begun with another plan, belongs to something else, or
-    is being written by another process. `overwrite` removes what the same kind of work left there, and
-    nothing else; unfinished work of the same plan goes on all the same, since it ends with the same bytes.
+    `sources`: the files that the work is made of, where their names in the plan say too little.
+
+    Raises RunError where the folder is finished, was begun with another plan or with files that have changed
+    since, belongs to something else, or is being written by another process. `overwrite` removes what the
+    same kind of work left there, and nothing else; unfinished work of the same plan goes on all the same,
+    since it ends with the same bytes.
     `update`: a finished folder stays as it is, until the work is done and its files are replaced one by one.
     Work that ends with an error before any of it was kept leaves no folder that was not there before.
     """
@@ -86,9 +99,11 @@ def open_folder(
     with locked(work / LOCK, path):
         plan_path = work / PLAN
         finished = (path / kind.record).exists()
-        begun = _known_fingerprint(plan_path)
+        begun = _known_plan(plan_path)
         updating = finished and update
-        resumed = begun == fingerprint(plan) and finished == updating
+        sources = sources or Sources()
+        change = describe_change(begun, plan) or sources.go_on(work) if begun is not None else ""
+        resumed = begun is not None and not change and finished == updating
         if not overwrite and finished and not updating:
             if begun is None or not read_json(plan_path).get(UPDATE):
                 shutil.rmtree(work, ignore_errors=True)
@@ -98,20 +113,21 @@ def open_folder(
             )
         if not overwrite and not updating and begun is not None and not resumed:
             raise RunError(
-                f"{path} was begun with other {kind.inputs} or another version of unprompt; "
+                f"{path} was begun with {change or 'other settings'}; "
                 "run what was begun, or add --overwrite to start anew"
             )
         for part in path.rglob(PARTS):  # what a killed process had begun to write
             part.unlink()
         if not resumed:
             _remove(path, (f"{WORK}/*",) if updating else (kind.record, *kind.outputs, f"{WORK}/*"))
+            sources.begin(work)
             more = {UPDATE: True} if updating else {}
-            write_json(plan_path, {"fingerprint": fingerprint(plan), **more, **plan})
+            write_json(plan_path, {FINGERPRINT: fingerprint(plan), **more, **plan})
         try:
             yield resumed
         except BaseException:
             begun_outputs = not updating and any(True for one in kind.outputs for _ in path.glob(one))
-            if {one.name for one in work.iterdir()} <= {LOCK, PLAN} and not begun_outputs:
+            if {one.name for one in work.iterdir()} <= {LOCK, PLAN, SOURCES} and not begun_outputs:
                 shutil.rmtree(work, ignore_errors=True)
                 with suppress(OSError):  # one that is not empty
                     for folder in missing:
@@ -254,11 +270,13 @@ def _fill(
     return problems
 
 
-def _known_fingerprint(plan_path: Path) -> str | None:
+def _known_plan(plan_path: Path) -> dict[str, Any] | None:
+    """The plan of the work that was begun, as JSON has it; None where there is none."""
     try:
-        return str(read_json(plan_path).get("fingerprint"))
+        known = read_json(plan_path)
     except InputError:
         return None
+    return {name: part for name, part in known.items() if name not in (FINGERPRINT, UPDATE)}
 
 
 def _remove(path: Path, patterns: Sequence[str]) -> None:

@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 import polars as pl
 
-from unprompt.errors import InputError, agreed, part_of
+from unprompt.errors import InputError, agreed, counted, part_of
 from unprompt.records import DIM, Embeddings
 from unprompt.storage.damage import damaged_table
 from unprompt.storage.files import writing
@@ -85,11 +85,6 @@ def read_submission(path: Path) -> Embeddings:
     """
     frame = _read_rows(path)
     image_ids, elements = frame["image"], frame["element"]
-    if elements.null_count() or image_ids.null_count():
-        row = int((elements.is_null() | image_ids.is_null()).arg_max() or 0)
-        raise InputError(
-            f"{path}, line {row + 2}: '{frame[HEADER[0]][row]}' is not an imgId_eId such as 20057f34d_0"
-        )
     if frame[HEADER[1]].null_count():
         row = int(frame[HEADER[1]].is_null().arg_max() or 0)
         raise InputError(f"{path}, line {row + 2}: '{frame[HEADER[0]][row]}' has no value")
@@ -114,12 +109,15 @@ def read_submission(path: Path) -> Embeddings:
 
 
 def read_submission_ids(path: Path) -> list[str]:
-    """The image ids of a (sample) submission, in the order in which they first appear."""
-    return _read_rows(path)["image"].drop_nulls().unique(maintain_order=True).to_list()
+    """The image ids of a (sample) submission, in the order in which they first appear.
+
+    Raises InputError, with the line, for a row id that is none: its image would be missing in what is sent.
+    """
+    return _read_rows(path)["image"].unique(maintain_order=True).to_list()
 
 
 def _read_rows(path: Path) -> pl.DataFrame:
-    """Columns imgId_eId, val, image, element; image and element are null where the row id is malformed."""
+    """Columns imgId_eId, val, image, element. Raises InputError, with the line, for a malformed row id."""
     if not path.is_file():
         raise InputError(f"{path} does not exist or is not a file")
     try:
@@ -130,9 +128,20 @@ def _read_rows(path: Path) -> pl.DataFrame:
         raise InputError(f"{path} has the header '{','.join(frame.columns)}', expected '{','.join(HEADER)}'")
     if frame.is_empty():
         raise InputError(f"{path} has a header but no rows")
+    row_ids = frame[HEADER[0]]
     parts = pl.col(HEADER[0]).str.extract_groups(r"^(?<image>.+)_(?<element>\d{1,3})$")
-    return (
+    frame = (
         frame.with_columns(parts.alias("parts"))
         .unnest("parts")
         .with_columns(pl.col("element").cast(pl.Int64, strict=False).pipe(lambda e: pl.when(e < DIM).then(e)))
     )
+    malformed = (frame["element"].is_null() | frame["image"].is_null()).arg_true()
+    if len(malformed):
+        row = int(malformed[0])
+        others = len(malformed) - 1
+        more = f", and {counted(others, 'more row')} {agreed(others, 'have')} none" if others else ""
+        raise InputError(
+            f"{path}, line {row + 2}: '{row_ids[row]}' is not an imgId_eId such as 20057f34d_0{more}; "
+            "mend or remove the row"
+        )
+    return frame

@@ -32,6 +32,15 @@ _KINDS: Mapping[type, str] = {
 }
 
 
+def read_toml(path: Path) -> dict[str, Any]:
+    """What a TOML file says. Raises InputError for a file that cannot be read, or that goes too deep."""
+    text = read_text(path)
+    try:
+        return tomllib.loads(text)
+    except (ValueError, RecursionError) as error:  # ValueError: also a number of thousands of digits
+        raise InputError(f"{path} cannot be read as TOML: {error}") from error
+
+
 def read_config(path: Path, kind: type[DataclassInstance]) -> dict[str, Any]:
     """The settings of a TOML file, as keyword arguments of the dataclass `kind`.
 
@@ -39,11 +48,7 @@ def read_config(path: Path, kind: type[DataclassInstance]) -> dict[str, Any]:
     so that it is not in the answer. Raises InputError for a file that cannot be read, ConfigError for an
     unknown key and for a value of another type than its field.
     """
-    text = read_text(path)
-    try:
-        content = tomllib.loads(text)
-    except tomllib.TOMLDecodeError as error:
-        raise InputError(f"{path} cannot be read as TOML: {error}") from error
+    content = read_toml(path)
     type_by_name = get_type_hints(kind)
     settings = {}
     for key, value in content.items():
@@ -80,7 +85,10 @@ def convert(value: Any, kind: Any) -> Any:
     expected: Any = {float: (int, float), Path: str}.get(kind, kind)
     if not isinstance(value, expected) or isinstance(value, bool) is not (kind is bool):
         raise TypeError(_KINDS[kind])
-    return kind(value)
+    try:
+        return kind(value)
+    except OverflowError:
+        raise TypeError(f"{_KINDS[kind]} of no more than 300 digits") from None
 
 
 def write_config(path: Path, config: DataclassInstance, heading: str) -> None:

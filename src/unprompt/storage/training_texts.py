@@ -41,7 +41,8 @@ from unprompt.storage.files import (
     write_problems,
 )
 from unprompt.storage.images import ImageFile, find_images, image_endings, readable
-from unprompt.storage.resumable import PROGRESS, fingerprint, hold_work
+from unprompt.storage.resumable import PROGRESS, fingerprints, hold_work
+from unprompt.storage.sources import Sources, describe_change
 from unprompt.storage.text_config import TextConfig
 
 METADATA = "metadata.jsonl"
@@ -420,7 +421,7 @@ def _read_caps(path: Path) -> dict[str, dict[str, Any]]:
 class _State:
     """How far the work has come: `size` bytes of the journal count."""
 
-    plan: str
+    plan: Mapping[str, str]
     size: int = 0
     problems: tuple[Problem, ...] = ()
 
@@ -431,23 +432,27 @@ class TextWriter:
     `todo`: the images that have to be looked at yet. `skipped`: how many have a text already, or share one.
     """
 
-    def __init__(self, places: TextPlaces, name: str, plan: Mapping[str, Any], overwrite: bool) -> None:
+    def __init__(
+        self, places: TextPlaces, name: str, plan: Mapping[str, Any], overwrite: bool, sources: Sources
+    ) -> None:
         self._places = places
+        self._sources = sources
         self._work = work_folder(places, name)
         self.problems_path = places.path / f"{name}.problems.csv"
         self._journal = self._work / JOURNAL
         self.path = places.path
         begun = _read_state(self._work / PROGRESS, self._journal)
         skipping = places.config.skip_existing
-        own = fingerprint(plan)
-        if begun is not None and begun.plan != own and not skipping:
+        own = fingerprints(plan)
+        change = describe_change(begun.plan, own) or sources.go_on(self._work) if begun is not None else ""
+        if change and not skipping:
             if not overwrite:
                 raise RunError(
-                    f"{places.path} was begun with other images or settings, or by another version of "
-                    "unprompt; run what was begun, or add --overwrite to start anew or --skip-existing to "
-                    "keep what it has written"
+                    f"{places.path} was begun with {change}; run what was begun, or add --overwrite to start "
+                    "anew or --skip-existing to keep what it has written"
                 )
             begun = None
+        self._goes_on = begun is not None and not change
         self.resumed = begun is not None
         if begun is None:
             places.check_free()
@@ -484,6 +489,8 @@ class TextWriter:
         """Take the place, and bring the files to where the journal is."""
         if not self.resumed:
             self.problems_path.unlink(missing_ok=True)
+        if not self._goes_on:
+            self._sources.begin(self._work)
         with self._journal.open("ab") as stream:
             stream.truncate(self._state.size)
         self._save()
@@ -502,6 +509,7 @@ class TextWriter:
         self._save()
         self._places.write_files(lines)
         self._line_by_id.update(lines)
+        self._sources.note(file for file, _ in prompts)
 
     def finish(self) -> None:
         """Write the tables and the list of problems, and forget the journal."""
@@ -522,16 +530,17 @@ def work_folder(places: TextPlaces, name: str) -> Path:
 
 @contextmanager
 def open_texts(
-    places: TextPlaces, name: str, plan: Mapping[str, Any], overwrite: bool
+    places: TextPlaces, name: str, plan: Mapping[str, Any], overwrite: bool, models: Iterable[Path] = ()
 ) -> Iterator[TextWriter]:
     """Open places for the work that `plan` describes, going on where earlier work ended.
 
-    `name`: the command's. Raises RunError where texts are there already, the work was begun with another
-    plan, or another process does it. `overwrite` starts anew in the first two cases; where existing texts are
-    skipped, both are no error.
+    `name`: the command's. `models`: the files of the models. Raises RunError where texts are there already,
+    the work was begun with another plan or with files that have changed since, or another process does it.
+    `overwrite` starts anew in the first two cases; where existing texts are skipped, both are no error.
     """
     with hold_work(work_folder(places, name), places.path):
-        yield TextWriter(places, name, {**plan, "texts": asdict(places.config)}, overwrite)
+        sources = Sources([picture.file for picture in places.pictures], models)
+        yield TextWriter(places, name, {**plan, "texts": asdict(places.config)}, overwrite, sources)
 
 
 def _read_state(path: Path, journal: Path) -> _State | None:
@@ -539,7 +548,7 @@ def _read_state(path: Path, journal: Path) -> _State | None:
     try:
         saved = read_json(path)
         problems = tuple(Problem(**problem) for problem in saved["problems"])
-        state = _State(str(saved["plan"]), int(saved["size"]), problems)
+        state = _State(dict(saved["plan"]), int(saved["size"]), problems)
         return state if journal.stat().st_size >= state.size else None
     except (*OTHER_RECORD, OSError):
         return None

@@ -48,11 +48,11 @@ from unprompt.storage.submission import check_image_ids
 if TYPE_CHECKING:
     from unprompt.records import FloatArray
 
+MODEL = "model_sha256"  # the setting of an engine that says what is in its model's files
 KIND = folders.FolderKind(
     noun="data set",
     record=DATASET_RECORD,
     outputs=("part-*.parquet", "images", "prompts.csv", EMBEDDINGS, "describe.html"),
-    inputs="prompts, another engine or other settings",
 )
 FOLDER_HEADER = ("imgId", "prompt", "seed")
 
@@ -97,10 +97,12 @@ def render_prompts(
         for image_id, text in zip(prompts.ids, prompts.texts, strict=True)
     ]
     chunk_size = config.chunk or engine.chunk
+    settings = engine.settings()
     plan = {
         "unprompt": __version__,
         "engine": engine.name,
-        "settings": dict(engine.settings()),
+        "settings": {name: value for name, value in settings.items() if name != MODEL},
+        "model": settings.get(MODEL),
         "seed": config.seed,
         "as_folder": config.as_folder,
         "chunk": chunk_size,
