@@ -22,15 +22,22 @@ HEAVY = ("torch", "torchvision", "timm", "open_clip", "transformers", "tests.pro
 
 @contextmanager
 def started(function: Callable[..., object], *given: Any) -> Iterator[BaseProcess]:
-    """A process that calls a module's function; what is left of it at the block's end is killed."""
+    """A process with our environment that calls a module's function; what is left of it is killed."""
     FORKS.set_forkserver_preload(list(HEAVY))
-    process = FORKS.Process(target=function, args=given)
+    process = FORKS.Process(target=call_with, args=(dict(os.environ), function, given))
     process.start()
     try:
         yield process
     finally:
         process.kill()
         process.join()
+
+
+def call_with(environment: dict[str, str], function: Callable[..., object], given: Sequence[Any]) -> None:
+    """Call it in a process whose environment, from its forking, may be that of another test."""
+    os.environ.clear()
+    os.environ.update(environment)
+    function(*given)
 
 
 def killed_itself(function: Callable[..., object], *given: Any) -> bool:

@@ -6,6 +6,7 @@ import base64
 import io
 import time
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -196,6 +197,8 @@ def test_pictures_of_odd_shapes_become_pages_that_can_be_looked_at(
 
 @pytest.mark.parametrize(("path", "comes"), [("", "Recovered prompt"), ("colour", "On paper")])
 def test_a_picture_can_be_pasted(browser: Any, address: str, scenes: Path, path: str, comes: str) -> None:
+    from playwright.sync_api import TimeoutError as TookTooLongError
+
     context = browser.new_context()
     visitor = Visitor(context.new_page(), address)
     visitor.open(path)
@@ -209,8 +212,8 @@ def test_a_picture_can_be_pasted(browser: Any, address: str, scenes: Path, path:
     pasted = visitor.page.get_by_text("pasted.png").first
     for _ in range(PATIENCE // 5000):  # the page's scripts may come after the page
         visitor.page.evaluate(paste, content)
-        visitor.page.wait_for_timeout(5000)
-        if pasted.is_visible():
+        with suppress(TookTooLongError):
+            pasted.wait_for(timeout=5000)
             break
     visitor.sees(comes)
     visitor.check()

@@ -89,14 +89,16 @@ def lines(visitor: Visitor) -> list[tuple[float, str]]:
 
     button = visitor.page.get_by_test_id("stDownloadButton").filter(has_text="SVG").get_by_role("button")
     end = time.monotonic() + PATIENCE / 1000
+    patience = 500  # milliseconds; longer each time, for a machine that has much to do
     while True:
         visitor.settle()
         try:
-            with visitor.page.expect_download(timeout=5000) as download:
+            with visitor.page.expect_download(timeout=patience) as download:
                 button.click()
             root = ET.parse(download.value.path())
         except TookTooLongError:  # the page was drawn anew meanwhile, which ends its downloads
             assert time.monotonic() < end, "the drawing cannot be saved"
+            patience = min(2 * patience, 20_000)
         else:
             drawn = (one.attrib for one in root.iter() if "d" in one.attrib)
             return [(float(one["stroke-width"]), one["d"]) for one in drawn]

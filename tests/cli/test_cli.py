@@ -406,7 +406,10 @@ def test_every_command_of_the_readme_parses() -> None:
 
 
 @pytest.mark.slow
-def test_doctor_measures_this_machine(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_doctor_measures_this_machine(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("unprompt.runs.doctor.TRIAL_IMAGES", 8)
     assert main(["doctor", "--images", "1000", "--out", str(tmp_path), "--json"]) == 0
     found = json.loads(capsys.readouterr().out)
     assert found["trouble"] is None

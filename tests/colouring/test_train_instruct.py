@@ -5,8 +5,6 @@ from __future__ import annotations
 import json
 import os
 import signal
-import subprocess
-import sys
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -18,6 +16,7 @@ from PIL import Image
 from safetensors.torch import load_file
 
 from tests.colouring.instruct_world import MACHINE, draw_balls
+from tests.processes import killed_itself
 from tests.tiny_sd import write_tiny_sd
 from unprompt.cli import main
 from unprompt.colouring import train_instruct as training
@@ -37,6 +36,7 @@ from unprompt.learning.schedule import Constant
 pytestmark = pytest.mark.usefixtures("one_thread")
 
 UNET = Path("model/unet/diffusion_pytorch_model.safetensors")
+SAMPLED = replace(MACHINE, samples=3, sample_steps=2, checkpoint_steps=2)
 
 
 @pytest.fixture(scope="module")
@@ -62,8 +62,7 @@ def run(balls: Path, out: Path, config: InstructTraining, **more: Any) -> Instru
 def whole(sd: Path, balls: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A training that nothing interrupted, with samples and checkpoints."""
     out = tmp_path_factory.mktemp("whole") / "run"
-    machine = replace(MACHINE, samples=3, sample_steps=2, checkpoint_steps=2)
-    run(balls, out, settings(sd), machine=machine)
+    run(balls, out, settings(sd), machine=SAMPLED)
     return out
 
 
@@ -287,32 +286,25 @@ def test_flipped_pairs_cannot_be_encoded_before(sd: Path, balls: Path, tmp_path:
 # --- killed and gone on
 
 
-def test_killed_training_ends_with_the_same_bytes(whole: Path, sd: Path, balls: Path, tmp_path: Path) -> None:
+def train_and_die(balls: Path, sd: Path, out: Path) -> None:
     """SIGKILL in the first half of the fourth step."""
-    script = (
-        "import os, signal; from pathlib import Path; from dataclasses import replace\n"
-        "from tests.colouring import test_train_instruct as t\n"
-        "from unprompt.colouring import train_instruct as training\n"
-        "import torch; torch.set_num_threads(1)\n"
-        "forward, calls = training._Objective.forward, []\n"
-        "def deadly(self, *inputs):\n"
-        "    calls.append(0)\n"
-        "    if len(calls) == 7: os.kill(os.getpid(), signal.SIGKILL)\n"
-        "    return forward(self, *inputs)\n"
-        "training._Objective.forward = deadly\n"
-        "machine = replace(t.MACHINE, samples=3, sample_steps=2, checkpoint_steps=2)\n"
-        f"out, config = Path({str(tmp_path / 'run')!r}), t.settings(Path({str(sd)!r}))\n"
-        f"t.run(Path({str(balls)!r}), out, config, machine=machine)\n"
-    )
-    root = Path(__file__).resolve().parents[2]
-    paths = os.pathsep.join([str(root), str(root / "src")])
-    done = subprocess.run(
-        [sys.executable, "-c", script], env={**os.environ, "PYTHONPATH": paths}, check=False
-    )
-    assert done.returncode == -signal.SIGKILL
+    torch.set_num_threads(1)
+    forward, calls = training._Objective.forward, []
+
+    def deadly(self: Any, *inputs: Any) -> Any:
+        calls.append(0)
+        if len(calls) == 7:
+            os.kill(os.getpid(), signal.SIGKILL)
+        return forward(self, *inputs)
+
+    training._Objective.forward = deadly  # type: ignore[method-assign]
+    run(balls, out, settings(sd), machine=SAMPLED)
+
+
+def test_killed_training_ends_with_the_same_bytes(whole: Path, sd: Path, balls: Path, tmp_path: Path) -> None:
+    assert killed_itself(train_and_die, balls, sd, tmp_path / "run")
     assert (tmp_path / "run" / ".work" / "state.pt").exists()
-    machine = replace(MACHINE, samples=3, sample_steps=2, checkpoint_steps=2)
-    assert run(balls, tmp_path / "run", settings(sd), machine=machine).resumed
+    assert run(balls, tmp_path / "run", settings(sd), machine=SAMPLED).resumed
     files = [path.relative_to(whole) for path in sorted(whole.glob("model/**/*")) if path.is_file()]
     files += [path.relative_to(whole) for path in sorted((whole / "samples").iterdir())]
     assert len(files) > 8

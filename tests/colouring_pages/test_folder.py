@@ -1,10 +1,7 @@
 from __future__ import annotations
 
 import json
-import os
 import signal
-import subprocess
-import sys
 import time
 from dataclasses import replace
 from pathlib import Path
@@ -15,6 +12,7 @@ from PIL import Image, ImageDraw
 
 import unprompt
 from tests.other_content import put_other_content
+from tests.processes import run_command, started
 from unprompt.cli import main
 from unprompt.colouring_pages.extract import open_extractor
 from unprompt.colouring_pages.folder import Settings, make_pages
@@ -189,26 +187,25 @@ def test_what_changed_after_a_kill_is_not_mixed_in(tmp_path: Path) -> None:
 
 
 @pytest.mark.slow
-def test_killed_it_goes_on_and_ends_with_the_same_bytes(tmp_path: Path) -> None:
+def test_killed_it_goes_on_and_ends_with_the_same_bytes(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     folder, out = tmp_path / "pictures", tmp_path / "out"
     folder.mkdir()
     for number in range(12):
         picture(number, (400, 300)).save(folder / f"{number}.png")
-    command = [
-        *(sys.executable, "-m", "unprompt", "page", "make", str(folder)),
-        *("--dpi", "72", "--booklet", "All of them"),
-    ]
-    subprocess.run([*command, "--out", str(tmp_path / "whole")], check=True, capture_output=True)
-    process = subprocess.Popen([*command, "--out", str(out)], stderr=subprocess.DEVNULL)
-    deadline = time.monotonic() + 120
-    while len(list(out.glob("*.pdf"))) < 3 and time.monotonic() < deadline:
-        time.sleep(0.02)
-    os.kill(process.pid, signal.SIGKILL)
-    process.wait()
+    command = ["page", "make", str(folder), "--dpi", "72", "--booklet", "All of them"]
+    assert main([*command, "--out", str(tmp_path / "whole")]) == 0
+    with started(run_command, [*command, "--out", str(out)], tmp_path / "printed.txt") as process:
+        deadline = time.monotonic() + 120
+        while len(list(out.glob("*.pdf"))) < 3 and time.monotonic() < deadline:
+            time.sleep(0.02)
     kept = {path: path.stat().st_mtime_ns for path in out.glob("*.png")}
+    assert process.exitcode == -signal.SIGKILL
     assert not (out / "pages.json").exists()
-    done = subprocess.run([*command, "--out", str(out)], check=True, capture_output=True, text=True)
-    assert "going on from an earlier start" in done.stdout
+    capsys.readouterr()
+    assert main([*command, "--out", str(out)]) == 0
+    assert "going on from an earlier start" in capsys.readouterr().out
     assert contents(out) == contents(tmp_path / "whole")
     marked = sorted(kept, key=kept.__getitem__)[0]
     assert marked.stat().st_mtime_ns == kept[marked]  # the first that was done was not done again

@@ -6,8 +6,6 @@ import argparse
 import json
 import os
 import signal
-import subprocess
-import sys
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -17,8 +15,10 @@ import pytest
 import torch
 from PIL import Image, ImageDraw
 
+from tests.processes import killed_itself
 from unprompt.cli.options import add_settings, settings_from
 from unprompt.colouring_pages import train as training
+from unprompt.colouring_pages.adversarial import Drawing
 from unprompt.colouring_pages.config import PageMachine, PageTraining
 from unprompt.colouring_pages.generator_files import FORM, read_generator, write_generator
 from unprompt.colouring_pages.network import Discriminator, Generator
@@ -174,25 +174,22 @@ def test_decoded_pairs_go_when_it_is_done(folder: Path, tmp_path: Path, own_cach
 # --- killed and gone on
 
 
-def test_killed_training_ends_with_the_same_bytes(whole: Path, folder: Path, tmp_path: Path) -> None:
+def train_and_die(folder: Path, out: Path) -> None:
     """SIGKILL in the generator's turn of the fourth step, the first of the second epoch."""
-    script = (
-        "import os, signal; from pathlib import Path; from tests.colouring_pages import test_train as t\n"
-        "from unprompt.colouring_pages.adversarial import Drawing\n"
-        "forward, steps = Drawing.forward, []\n"
-        "def deadly(self, *pair):\n"
-        "    steps.append(0)\n"
-        "    if len(steps) == 4: os.kill(os.getpid(), signal.SIGKILL)\n"
-        "    return forward(self, *pair)\n"
-        "Drawing.forward = deadly\n"
-        f"t.run(Path({str(folder)!r}), Path({str(tmp_path / 'run')!r}), about={{'from': 'a test'}})\n"
-    )
-    root = Path(__file__).resolve().parents[2]
-    paths = os.pathsep.join([str(root), str(root / "src")])
-    done = subprocess.run(
-        [sys.executable, "-c", script], env={**os.environ, "PYTHONPATH": paths}, check=False
-    )
-    assert done.returncode == -signal.SIGKILL
+    forward, steps = Drawing.forward, []
+
+    def deadly(self: Any, *pair: Any) -> Any:
+        steps.append(0)
+        if len(steps) == 4:
+            os.kill(os.getpid(), signal.SIGKILL)
+        return forward(self, *pair)
+
+    Drawing.forward = deadly  # type: ignore[method-assign]
+    run(folder, out, about={"from": "a test"})
+
+
+def test_killed_training_ends_with_the_same_bytes(whole: Path, folder: Path, tmp_path: Path) -> None:
+    assert killed_itself(train_and_die, folder, tmp_path / "run")
     assert (tmp_path / "run" / ".work" / "state.pt").exists()
     assert run(folder, tmp_path / "run").resumed
     assert learnt_files(tmp_path / "run") == learnt_files(whole)

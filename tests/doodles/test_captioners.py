@@ -215,7 +215,7 @@ def test_words_that_the_namer_does_not_know_are_refused(tmp_path: Path) -> None:
 @pytest.mark.slow
 def test_it_learns_to_tell_things_that_touch(tmp_path: Path) -> None:
     """Where things touch, connected strokes are no things; a captioner of four words tells them apart."""
-    config = GroupTraining(scenes=400, stroke_epochs=6, group_epochs=12, touching=1.0, traced=0.0)
+    config = GroupTraining(scenes=160, stroke_epochs=6, group_epochs=12, touching=1.0, traced=0.0, batch=8)
     train_groups(doodles(2), Nearest(), tmp_path / "run", config, CPU)
     captioner = GroupCaptioner(read_group_network(tmp_path / "run" / "captioner.safetensors"), Nearest())
     scenes = list(compose_scenes(doodles(3), SceneConfig(60, 9, "any", 1.0)))

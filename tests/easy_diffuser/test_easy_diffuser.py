@@ -612,7 +612,7 @@ class TestFit:
     def test_from_pocket_scenes_to_a_session(
         self, tmp_path: Path, capsys: pytest.CaptureFixture[str]
     ) -> None:
-        data = write_pocket(tmp_path / "DATA", 120)
+        data = write_pocket(tmp_path / "DATA", 64)
         ask = ["easy-diffuser", "fit", str(data), "--bundle", "lite", "--device", "cpu"]
         assert main([*ask, "--json", "--out", str(tmp_path / "a.json")]) == 0
         numbers = json.loads(capsys.readouterr().out)
@@ -622,7 +622,7 @@ class TestFit:
         assert "calibration error, 10 bins" in shown
         found = read_relatedness(tmp_path / "a.json")
         assert (found.bundle, found.tags) == ("lite", read_tags("common"))
-        assert numbers["held_out"]["images"] + found.fitted_on["images"] == 120
+        assert numbers["held_out"]["images"] + found.fitted_on["images"] == 64
         assert numbers["held_out"]["auc"] > 0.55
         assert list(tmp_path.glob(".*")) == []
         image = next((data / "images").iterdir())

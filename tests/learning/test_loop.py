@@ -5,8 +5,6 @@ from __future__ import annotations
 import math
 import os
 import signal
-import subprocess
-import sys
 from collections.abc import Callable
 from dataclasses import replace
 from itertools import chain
@@ -18,6 +16,7 @@ import pytest
 import torch
 from PIL import Image
 
+from tests.processes import killed_itself
 from unprompt.datasets.batches import epoch_batches
 from unprompt.datasets.seeds import derive_seed
 from unprompt.errors import ConfigError, RunError
@@ -229,26 +228,23 @@ def test_interrupted_gan_ends_as_a_whole_one(
     assert drawn(tmp_path) == whole[1]
 
 
+def train_and_die(out: Path) -> None:
+    """SIGKILL in the middle of the sixth step: after its forward pass, before it is saved."""
+    loop, forward = gan(out), Making.forward
+
+    def deadly(self: Any, real: Any) -> Any:
+        if loop.step == 5:
+            os.kill(os.getpid(), signal.SIGKILL)
+        return forward(self, real)
+
+    Making.forward = deadly  # type: ignore[method-assign]
+    run_through(loop)
+
+
 def test_killed_gan_ends_as_a_whole_one(
     tmp_path: Path, whole: tuple[dict[str, Any], dict[str, bytes]]
 ) -> None:
-    """SIGKILL in the middle of the sixth step: after its forward pass, before it is saved."""
-    script = (
-        "import os, signal; from pathlib import Path; from tests.learning import test_loop as t\n"
-        f"loop = t.gan(Path({str(tmp_path)!r}))\n"
-        "forward = t.Making.forward\n"
-        "def deadly(self, real):\n"
-        "    if loop.step == 5: os.kill(os.getpid(), signal.SIGKILL)\n"
-        "    return forward(self, real)\n"
-        "t.Making.forward = deadly\n"
-        "t.run_through(loop)\n"
-    )
-    root = Path(__file__).resolve().parents[2]
-    paths = os.pathsep.join([str(root), str(root / "src")])
-    done = subprocess.run(
-        [sys.executable, "-c", script], env={**os.environ, "PYTHONPATH": paths}, check=False
-    )
-    assert done.returncode == -signal.SIGKILL
+    assert killed_itself(train_and_die, tmp_path)
     assert list(drawn(tmp_path)) == ["0000003.png"]
     loop = gan(tmp_path)
     assert loop.step == 5
@@ -508,3 +504,21 @@ def test_learn_leaves_a_table_and_curves(tmp_path: Path) -> None:
     assert (tmp_path / "curves.png").exists()
     assert told[:3] == [("epoch 1", 0, 32), ("epoch 1", 8, 32), ("epoch 1", 16, 32)]
     assert told[-1] == ("epoch 2", 32, 32)
+
+
+@pytest.mark.parametrize(("seconds", "drawn_after"), [(0.0, [1, 2]), (3600.0, [2])])
+def test_curves_are_drawn_now_and_then_and_at_the_end(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, seconds: float, drawn_after: list[int]
+) -> None:
+    monkeypatch.setattr("unprompt.learning.loop.DRAWN_SECONDS", seconds)
+    examples = Examples(np.arange(ROWS), lambda batch: (torch.ones(8), torch.ones(8)))
+    found = []
+
+    def look(row: Row) -> None:
+        if (tmp_path / "curves.png").exists():
+            found.append(row["epoch"])
+            (tmp_path / "curves.png").unlink()
+
+    loop = Loop(open_accelerator("cpu"), [Part(Line())], examples, SCHEDULE, tmp_path)
+    loop.learn("a line", on_epoch=look)
+    assert found == drawn_after

@@ -37,7 +37,7 @@ def scores(epoch: int, validation: float = 0.5) -> EpochScores:
 
 def test_scores_come_back_from_a_plain_table(tmp_path: Path) -> None:
     rows = [scores(0), scores(1, 0.1 + 0.2)]
-    write_scores(tmp_path, rows, "net")
+    write_scores(tmp_path, rows)
     assert read_scores(tmp_path / "metrics.csv") == rows
     assert (tmp_path / "metrics.csv").read_text() == (
         "epoch,step,loss,train,validation,constant,learning_rate,images_per_second,seconds\n"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from itertools import product
 from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
@@ -106,8 +107,7 @@ def take_together(drawing: Drawing, most: int = MOST) -> list[list[int]]:
     points = np.stack(
         [along(np.concatenate([drawing.strokes[n] for n in bunch]), 4) for bunch in bunches]
     ).astype(np.float32)
-    difference = points[:, None, :, None] - points[None, :, None]
-    far = np.sqrt((difference * difference).sum(-1).min((2, 3)))
+    far = _distances(points)
     first, second = np.triu_indices(len(bunches), 1)
     owner = list(range(len(bunches)))
 
@@ -129,6 +129,16 @@ def take_together(drawing: Drawing, most: int = MOST) -> list[list[int]]:
     for n, bunch in enumerate(bunches):
         found.setdefault(root(n), []).extend(bunch)
     return list(found.values())
+
+
+def _distances(points: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Of N bunches with P points each, (N, P, 2), from each to each: between their nearest points, (N, N)."""
+    count, each, _ = points.shape
+    squares = np.full((count, count), np.inf, np.float32)
+    for one, other in product(range(each), repeat=2):
+        x, y = (points[:, None, one, axis] - points[None, :, other, axis] for axis in (0, 1))
+        np.minimum(squares, x * x + y * y, out=squares)
+    return np.sqrt(squares)
 
 
 def clusters_of(scores: NDArray[np.floating], least: float = 0.0) -> list[list[int]]:

@@ -11,6 +11,7 @@ import io
 import re
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
+from functools import cache
 from typing import Any
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
@@ -24,8 +25,9 @@ UNPRINTABLE = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\ud800-\udfff]")  
 THUMBNAIL = 320  # pixels of the longer side
 
 
-def render_page(template: str, **content: Any) -> str:
-    """Fill one of the package's templates; what no HTML file may hold becomes U+FFFD."""
+@cache
+def _environment() -> Environment:
+    """It keeps the templates that it has compiled."""
     environment = Environment(
         loader=PackageLoader("unprompt", "data"),
         autoescape=True,
@@ -35,7 +37,13 @@ def render_page(template: str, **content: Any) -> str:
     )
     environment.filters["number"] = write_number
     environment.filters["count_of"] = counted
-    return UNPRINTABLE.sub("\N{REPLACEMENT CHARACTER}", environment.get_template(template).render(**content))
+    return environment
+
+
+def render_page(template: str, **content: Any) -> str:
+    """Fill one of the package's templates; what no HTML file may hold becomes U+FFFD."""
+    page = _environment().get_template(template).render(**content)
+    return UNPRINTABLE.sub("\N{REPLACEMENT CHARACTER}", page)
 
 
 def thumbnail(file: ImageFile, size: int = THUMBNAIL) -> bytes:

@@ -16,7 +16,6 @@ What learns is one *part* or several: a GAN's two take turns in each step, on th
 
 from __future__ import annotations
 
-import math
 import time
 from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager, nullcontext
@@ -182,7 +181,7 @@ class Loop:
         found = read_state(out / WORK)  # before `prepare`, where processes meet: later one may have saved
         self._learners = [Learner(part, schedule, accelerator) for part in parts]
         self._standing = start or Standing()
-        self._saved = self._began = time.monotonic()
+        self._saved = self._began = self._drawn = time.monotonic()
         self.resumed = found is not None
         if found is not None:
             self._standing, tensors = found
@@ -247,17 +246,23 @@ class Loop:
         the main process.
         """
         main = self._accelerator.is_main_process
-        drawn = -math.inf
         for measured in self.epochs():
             row = {**measured, **scores()} if scores else measured
-            now = time.monotonic()
-            if main and (now - drawn >= DRAWN_SECONDS or row["epoch"] == self.last_epoch):
-                rows, drawn = (*self.rows, row), now
+            if main and self.draws_after(row["epoch"]):
+                rows = (*self.rows, row)
                 write_tables(self._out, rows)
                 plot_curves(self._out / "curves.png", rows, title, plotted)
             self.finish_epoch(row)
             if main and on_epoch:
                 on_epoch(row)
+
+    def draws_after(self, epoch: int) -> bool:
+        """Whether curves are to be drawn after this epoch: the last, or where the time has come for it."""
+        now = time.monotonic()
+        due = epoch == self.last_epoch or now - self._drawn >= DRAWN_SECONDS
+        if due:
+            self._drawn = now
+        return due
 
     def finish_epoch(self, row: Row) -> None:
         """Keep what `epochs` gave, with scores that the caller adds, as a finished epoch; and save."""

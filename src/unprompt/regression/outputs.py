@@ -13,7 +13,7 @@ from unprompt.records import Embeddings
 from unprompt.regression.checkpoint import MODEL_FILE, load_model, save_model
 from unprompt.regression.config import TrainConfig
 from unprompt.regression.gallery import choose_shown, draw_gallery
-from unprompt.regression.scores import EpochScores, best_epoch, write_scores
+from unprompt.regression.scores import EpochScores, best_epoch, plot_scores, write_scores
 from unprompt.storage.files import write_bytes
 from unprompt.storage.toml_files import write_config
 
@@ -37,13 +37,17 @@ checkpoint = "{checkpoint}"
 """
 
 
-def write_epoch(out: Path, rows: tuple[EpochScores, ...], average: EmbeddingRegressor) -> None:
-    """Write checkpoints, metrics and curves after an epoch; the last of `rows` is its scores."""
+def write_epoch(
+    out: Path, rows: tuple[EpochScores, ...], average: EmbeddingRegressor, *, drawn: bool
+) -> None:
+    """Write checkpoints, metrics and, `drawn`, curves after an epoch; the last of `rows` is its scores."""
     row = rows[-1]
     save_model(out / LAST, average.spec, average.state_dict(), asdict(row))
     if row.validation > max((earlier.validation for earlier in rows[:-1]), default=float("-inf")):
         save_model(out / MODEL_FILE, average.spec, average.state_dict(), asdict(row))
-    write_scores(out, rows, average.spec.backbone)
+    write_scores(out, rows)
+    if drawn:
+        plot_scores(out / "curves.png", rows, average.spec.backbone)
 
 
 def write_outputs(

@@ -57,10 +57,9 @@ def best_epoch(rows: Sequence[EpochScores]) -> EpochScores:
     return max(rows, key=lambda row: row.validation)
 
 
-def write_scores(out: Path, rows: Sequence[EpochScores], title: str) -> None:
-    """Write metrics.csv, TensorBoard's events and curves.png into a RUN. `rows` must not be empty."""
+def write_scores(out: Path, rows: Sequence[EpochScores]) -> None:
+    """Write metrics.csv and TensorBoard's events into a RUN. `rows` must not be empty."""
     write_tables(out, [asdict(row) for row in rows], SCALARS)
-    plot_scores(out / "curves.png", rows, title)
 
 
 def read_scores(path: Path) -> list[EpochScores]:

@@ -250,7 +250,7 @@ class _Run:
         rows = tuple(EpochScores(**row) for row in loop.rows)
         if not loop.resumed:
             if main and rows:
-                write_epoch(self.out, rows, average)
+                write_epoch(self.out, rows, average, drawn=loop.draws_after(0))
             loop.save()
         if loop.step == 0:
             for row in rows:
@@ -262,7 +262,7 @@ class _Run:
             )
             rows = (*rows, row)
             if main:
-                write_epoch(self.out, rows, average)
+                write_epoch(self.out, rows, average, drawn=loop.draws_after(row.epoch))
             loop.finish_epoch(asdict(row))
             on_epoch(row)
         return rows
