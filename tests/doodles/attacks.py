@@ -21,11 +21,8 @@ viewBox="0 0 100 80"><style>.a { stroke: red }</style>
 <rect x="1" y="2" width="30" height="4" rx="1"/><line x1="0" y1="0" x2="9%" y2="3mm"/>
 <polyline points="0,0 1,1 2,0"/><polygon points="0 0 1 1 2 0"/>
 <use xlink:href="#one" x="3" y="4"/><use href="#one" style="display:inline;opacity:.5"/></g></svg>"""
-FILLED = (
-    SVG.replace(' fill="none"', "")
-    .replace('stroke="black"', 'fill="red"')
-    .replace("<style>.a { stroke: red }</style>", "")
-)
+FILLED = SVG.replace(' fill="none"', "").replace('stroke="black"', 'fill="red"')
+FILLED = FILLED.replace("<style>.a { stroke: red }</style>", "")
 STROKES = [[[0, 10, 20], [5, 6, 7], [0, 16, 33]], [[3], [4], [0]]]
 LINE = {
     "word": "cat", "countrycode": "DE", "timestamp": "2017-03-02", "recognized": True, "drawing": STROKES,

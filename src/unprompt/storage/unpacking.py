@@ -11,14 +11,15 @@ from typing import IO, TYPE_CHECKING, cast
 if TYPE_CHECKING:
     from _typeshed import WriteableBuffer
 
-LEAST = 1 << 24  # bytes that any file may unpack to
+LEAST = 1 << 22  # bytes that any file may unpack to
 TIMES = 100  # its size that a larger one may: texts of numbers have five, gzip makes a thousand of zeros
 
 
 def open_packed(path: Path) -> IO[bytes]:
-    """The unpacked bytes of a gzipped file. Reading raises OSError, EOFError or zlib.error where it is damaged.
+    """The unpacked bytes of a gzipped file.
 
-    OSError too where it unpacks to far more than any honest file does.
+    Reading raises OSError, EOFError or zlib.error where it is damaged, and OSError where it unpacks to far
+    more than any honest file does.
     """
     most = max(LEAST, TIMES * path.stat().st_size)
     return cast(IO[bytes], io.BufferedReader(_Bounded(path, most)))
@@ -26,7 +27,7 @@ def open_packed(path: Path) -> IO[bytes]:
 
 class _Bounded(io.RawIOBase):
     def __init__(self, path: Path, most: int) -> None:
-        self._unpacked = gzip.open(path)  # closed by `close`
+        self._unpacked = gzip.GzipFile(path)
         self._left = most
 
     def readable(self) -> bool:
