@@ -4,11 +4,12 @@ VENV ?= .venv
 BIN := $(VENV)/bin
 WORKERS ?= 2
 BASE ?= HEAD
+MINUTES ?= 5
 # Files side by side, in the order of tests/conftest.py.
 PARALLEL := -n $(WORKERS) --dist loadfile --no-loadscope-reorder
 export HF_HUB_OFFLINE := 1
 
-.PHONY: demo check test test-fast lint format notebooks bench bench-train pocket-regression pocket kaggle kaggle-dry-run drill docs clean
+.PHONY: demo check test test-fast lint format notebooks bench bench-train pocket-regression pocket kaggle kaggle-dry-run drill fuzz docs clean
 
 $(VENV)/.ready: pyproject.toml constraints.txt
 	$(PYTHON) -m venv $(VENV)
@@ -73,6 +74,9 @@ drill: $(VENV)/.ready      ## bundles kaggle and clip and InstructPix2Pix, full 
 	$(BIN)/python benchmarks/kaggle_drill.py
 	$(BIN)/python benchmarks/kaggle_drill.py --bundle clip
 	$(BIN)/python benchmarks/instruct_drill.py
+
+fuzz: $(VENV)/.ready       ## damaged and hostile files for MINUTES=5; inputs of what escapes are kept in fuzz/
+	OMP_NUM_THREADS=1 $(BIN)/python -W ignore -m tests.fuzz --minutes $(MINUTES)
 
 docs:                      ## the manual as a site in site/, every link checked; needs no models
 	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)

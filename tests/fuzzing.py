@@ -18,7 +18,7 @@ from types import FrameType
 
 from unprompt.errors import UnpromptError
 
-SECONDS = 10.0  # of one input; the largest honest ones here take a hundredth of it
+SECONDS = 10.0  # of a processor, for one input; the largest honest ones here take a hundredth of it
 MEGABYTES = 600  # that one input may add to the most that this process ever had
 EXTREMES = (0, 1, 2, 0x7F, 0x80, 0xFF, 0x7FFF, 0x8000, 0xFFFF, 0x7FFFFFFF, 0x80000000, 0xFFFFFFFF)
 HEADER = 96  # bytes of a file's beginning in which most numbers stand
@@ -57,7 +57,7 @@ def run(attack: Attack, random: Random, count: int) -> Iterator[Escape | None]:
 
 def try_one(attack: Attack, name: str, content: bytes) -> Escape | None:
     """What one input does that it may not; None where it does nothing of the kind."""
-    before, started = _most_memory(), time.perf_counter()
+    before, started = _most_memory(), time.process_time()
     what = ""
     try:
         with _alarm():
@@ -70,7 +70,7 @@ def try_one(attack: Attack, name: str, content: bytes) -> Escape | None:
         if isinstance(error, KeyboardInterrupt | SystemExit):
             raise
         what = f"raised {type(error).__name__}: {str(error)[:200]}"
-    taken, more = time.perf_counter() - started, _most_memory() - before
+    taken, more = time.process_time() - started, _most_memory() - before
     if not what and taken > SECONDS:
         what = f"took {taken:.1f} s"
     if not what and more > MEGABYTES:
@@ -164,10 +164,10 @@ def _alarm() -> Iterator[None]:
     def ring(number: int, frame: FrameType | None) -> None:
         raise TookTooLongError
 
-    before = signal.signal(signal.SIGALRM, ring)
-    signal.setitimer(signal.ITIMER_REAL, SECONDS)
+    before = signal.signal(signal.SIGPROF, ring)
+    signal.setitimer(signal.ITIMER_PROF, SECONDS)
     try:
         yield
     finally:
-        signal.setitimer(signal.ITIMER_REAL, 0)
-        signal.signal(signal.SIGALRM, before)
+        signal.setitimer(signal.ITIMER_PROF, 0)
+        signal.signal(signal.SIGPROF, before)

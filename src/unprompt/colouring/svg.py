@@ -12,6 +12,7 @@ import numpy as np
 
 from unprompt.errors import ConfigError, InputError, UnreadableImageError
 from unprompt.pocket.closing import NOTHING
+from unprompt.storage.decoders import decoding
 from unprompt.storage.packages import needed_for
 from unprompt.storage.plain_xml import plain_parser
 
@@ -26,7 +27,19 @@ SUFFIX = ".svg"
 LONGEST = 1536  # pixels at which a drawing is looked at
 MOST = 8 * 2**20  # bytes of an SVG
 DEEPEST = 200  # elements within each other
-LEFT_OUT = ("script", "foreignObject", "image", "iframe", "audio", "video", "use", "style")
+LEFT_OUT = ("script", "foreignObject", "image", "iframe", "audio", "video", "use", "style", "filter")
+FILTER = re.compile(r"(^|;)\s*(backdrop-)?filter\s*:[^;]*")
+REFERENCE = re.compile(r"url\(\s*['\"]?#([^'\")\s]+)")
+# How many elements one costs to draw that is drawn through another: the paper is laid out anew for a mask.
+EFFORTS = {"mask": 100, "clip-path": 25, "fill": 10, "stroke": 10}
+# resvg ends the whole process on numbers beyond what it can count with, so they are refused before it.
+# Those that may be too large or too small: with eight digits, an exponent, or many zeros after the point.
+NUMBER = re.compile(r"(?<![#\w.])[-+]?(?:(?:\d+\.?\d*|\.\d+)[eE][-+]?\d+|\d{8,}\.?\d*|0*\.0{6,}\d*)")
+NO_NUMBERS = ("id", "href", "class", "label", "title", "version")
+FARTHEST = 1e7
+NEAREST = 1e-7  # and what is smaller is 0
+MOST_EFFORT = 50_000  # elements, what is used several times counted each time
+DEEPEST_REFERENCE = 8
 SMOOTH = 0.4  # pixels that an outline may be off
 LINE = 128  # of 255: what is darker is line
 
@@ -60,6 +73,8 @@ def clean_svg(content: bytes) -> bytes:
         raise UnreadableImageError(f"this is no SVG: it begins with <{_local(tree.tag)}>")
     _check_depth(tree)
     _strip(tree)
+    _check_numbers(tree)
+    _check_effort(tree)
     cleaned: bytes = ElementTree.tostring(tree, encoding="utf-8")
     return cleaned
 
@@ -82,8 +97,10 @@ def _strip(tree: ElementTree.Element) -> None:
         for name, value in list(element.attrib.items()):
             link = _local(name) == "href" and not value.strip().startswith("#")
             outside = "url(" in value and not re.search(r"url\(\s*['\"]?#", value)
-            if _local(name).startswith("on") or link or outside:
+            if _local(name).startswith("on") or link or outside or _local(name) == "filter":
                 del element.attrib[name]
+            elif name == "style":
+                element.attrib[name] = FILTER.sub("", value)
         for child in list(element):
             kept = isinstance(child.tag, str) and (
                 _local(child.tag) not in LEFT_OUT or _is_own_use(child) or _is_plain_style(child)
@@ -101,7 +118,74 @@ def _is_own_use(element: ElementTree.Element) -> bool:
 
 def _is_plain_style(element: ElementTree.Element) -> bool:
     text = element.text or ""
-    return _local(element.tag) == "style" and not re.search(r"@import|url\(", text, re.IGNORECASE)
+    return _local(element.tag) == "style" and not re.search(r"@import|url\(|filter", text, re.IGNORECASE)
+
+
+def _check_numbers(tree: ElementTree.Element) -> None:
+    """Raise UnreadableImageError for a number that no drawing has; those next to nothing become 0."""
+
+    def checked(match: re.Match[str]) -> str:
+        size = abs(float(match[0]))
+        if size > FARTHEST:
+            raise UnreadableImageError(f"the SVG has the number {match[0][:20]}, beyond {FARTHEST:,.0f}")
+        return match[0] if size > NEAREST or not size else "0"
+
+    for element in tree.iter():
+        for name, value in element.attrib.items():
+            if _local(name) not in NO_NUMBERS and not _local(name).startswith("data-"):
+                element.attrib[name] = NUMBER.sub(checked, value)
+
+
+def _check_effort(tree: ElementTree.Element) -> None:
+    """Raise UnreadableImageError where drawing an SVG would take for ever, as what refers to others does.
+
+    Ten uses of a group that has ten uses of another, and so on, are few bytes and any number of elements.
+    """
+    by_id = {one.get("id", ""): one for one in reversed(list(tree.iter()))}
+    known: dict[ElementTree.Element, tuple[int, int]] = {}
+
+    def effort_of(element: ElementTree.Element) -> tuple[int, int]:
+        """Elements that are drawn for one, and how deep it refers to others."""
+        if element in known:
+            return known[element]
+        known[element] = (0, 0)  # of one that refers to itself
+        effort, deep = 1, 0
+        for child in element:
+            more, below = effort_of(child)
+            effort, deep = effort + more, max(deep, below)
+        for name, target in _references(element):
+            if (other := by_id.get(target)) is None:
+                continue
+            more, below = effort_of(other)
+            times = EFFORTS.get(name, 1)
+            if name.startswith("marker"):  # one at each corner
+                line = element.get("d", element.get("points", ""))
+                times = len(re.findall(r"[a-zA-Z]|[-\d.]+[\s,]+[-\d.]+", line))
+            effort, deep = effort + times * more, max(deep, below + 1)
+        known[element] = (effort, deep)
+        return known[element]
+
+    try:
+        effort, deep = effort_of(tree)
+    except RecursionError:
+        effort, deep = 0, DEEPEST_REFERENCE + 1
+    if deep > DEEPEST_REFERENCE:
+        raise UnreadableImageError(
+            f"the SVG refers to itself more than {DEEPEST_REFERENCE} deep; convert its clones to paths"
+        )
+    if effort > MOST_EFFORT:
+        raise UnreadableImageError(f"the SVG draws more than {MOST_EFFORT:,} things; simplify it first")
+
+
+def _references(element: ElementTree.Element) -> list[tuple[str, str]]:
+    """What an element refers to in its own file: by which property, and the other's id."""
+    found = []
+    for name, value in element.attrib.items():
+        if _local(name) == "href" and value.strip().startswith("#"):
+            found.append(("href", value.strip()[1:]))
+        parts = [part.partition(":") for part in value.split(";")] if name == "style" else [(name, "", value)]
+        found += [(key.strip(), target) for key, _, said in parts for target in REFERENCE.findall(said)]
+    return found
 
 
 def _local(name: str) -> str:
@@ -119,15 +203,16 @@ def draw_svg(content: bytes, longest: int = LONGEST) -> Image.Image:
     width, height = size_of(content)
     scale = longest / max(width, height)
     try:
-        png = resvg_py.svg_to_bytes(
-            svg_string=content.decode(),
-            width=max(1, round(width * scale)),
-            height=max(1, round(height * scale)),
-            skip_system_fonts=True,
-        )
-        with Image.open(io.BytesIO(bytes(png)), formats=("PNG",)) as image:
-            return image.convert("RGBA")
-    except (ValueError, OSError) as error:
+        with decoding():
+            png = resvg_py.svg_to_bytes(
+                svg_string=content.decode(),
+                width=max(1, round(width * scale)),
+                height=max(1, round(height * scale)),
+                skip_system_fonts=True,
+            )
+            with Image.open(io.BytesIO(bytes(png)), formats=("PNG",)) as image:
+                return image.convert("RGBA")
+    except UnreadableImageError as error:
         raise UnreadableImageError(f"this SVG cannot be drawn: {error}") from error
 
 

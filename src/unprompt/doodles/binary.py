@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
-import gzip
 import struct
 import zlib
 from collections.abc import Iterator
 from pathlib import Path
-from typing import IO, cast
+from typing import IO
 
 import numpy as np
 
 from unprompt.doodles.drawing import Doodle, Drawing
 from unprompt.errors import InputError
 from unprompt.records import Problem
+from unprompt.storage.unpacking import open_packed
 
 SUFFIXES = (".bin", ".bin.gz")
 # As the data set's example for Python unpacks them, little-endian and without gaps: key, country, whether it
@@ -31,8 +31,7 @@ def read_binary(path: Path, word: str = "", problems: list[Problem] | None = Non
     """
     place = 0
     try:
-        with gzip.open(path) if path.suffix == ".gz" else path.open("rb") as opened:
-            stream = cast(IO[bytes], opened)
+        with open_packed(path) if path.suffix == ".gz" else path.open("rb") as stream:
             while head := stream.read(HEAD.size):
                 place += 1
                 yield _read_one(stream, head, word)

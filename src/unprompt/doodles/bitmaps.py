@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import zipfile
 from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -14,6 +15,7 @@ from unprompt.doodles.drawing import Doodle, Drawing
 from unprompt.doodles.picture import LIKELY, SURE, trace_lines
 from unprompt.errors import InputError
 from unprompt.records import Problem
+from unprompt.storage.array_headers import check_packed, load_array
 from unprompt.storage.damage import DAMAGED_ARRAYS
 
 if TYPE_CHECKING:
@@ -33,11 +35,11 @@ def read_bitmaps(path: Path, word: str = "") -> Iterator[tuple[str, Bitmaps]]:
     Sketch-RNN's files hold Python objects, which nothing here unpickles.
     """
     try:
-        loaded = np.load(path, mmap_mode="r", allow_pickle=False)
-        if isinstance(loaded, np.ndarray):
-            yield word, _shaped(loaded, path)
+        if not zipfile.is_zipfile(path):
+            yield word, _shaped(load_array(path, mapped=True), path)
             return
-        with loaded:
+        check_packed(path)
+        with np.load(path, allow_pickle=False) as loaded:
             for name in loaded.files:
                 yield name, _shaped(loaded[name], path)
     except DAMAGED_ARRAYS as error:

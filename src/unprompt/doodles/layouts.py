@@ -21,6 +21,7 @@ from PIL import Image
 from unprompt.doodles.drawing import Drawing
 from unprompt.doodles.picture import read_picture
 from unprompt.errors import ConfigError, InputError
+from unprompt.storage.array_headers import load_array
 from unprompt.storage.damage import DAMAGED_ARRAYS
 from unprompt.storage.files import read_text
 from unprompt.storage.images import ImageFile, image_endings, images_in_parts, read_file
@@ -92,15 +93,10 @@ def find_sketches(path: Path) -> list[Sketch] | None:
 def read_vectors(path: Path) -> Drawing:
     """The strokes of an FS-COCO array (N, 3): x, y, and 1 at the last point of each. InputError."""
     try:
-        rows = np.load(path, allow_pickle=False)
+        rows = load_array(path)
     except DAMAGED_ARRAYS as error:
         raise InputError(f"{path} cannot be read: {error}") from error
-    if (
-        not isinstance(rows, np.ndarray)
-        or rows.ndim != 2
-        or rows.shape[1] != 3
-        or rows.dtype.kind not in "iuf"
-    ):
+    if rows.ndim != 2 or rows.shape[1] != 3 or rows.dtype.kind not in "iuf":
         raise InputError(
             f"{path} holds no strokes: rows of x, y and whether a stroke ends there are expected"
         )

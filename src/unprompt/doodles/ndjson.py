@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-import gzip
 import json
 import zlib
 from collections.abc import Iterator
 from pathlib import Path
-from typing import IO, Any, cast
+from typing import IO, Any
 
 from unprompt.doodles.drawing import Doodle, Drawing
 from unprompt.errors import InputError
 from unprompt.records import Problem
+from unprompt.storage.unpacking import open_packed
 
 SUFFIXES = (".ndjson", ".ndjson.gz", ".jsonl", ".jsonl.gz")
 LONGEST_LINE = 32 * 2**20  # bytes; a drawing of a million points has some ten million
@@ -27,8 +27,8 @@ def read_ndjson(path: Path, problems: list[Problem] | None = None) -> Iterator[D
     """
     stem = path.name.partition(".")[0]
     try:
-        with gzip.open(path) if path.suffix == ".gz" else path.open("rb") as opened:
-            for number, line in enumerate(_lines(cast(IO[bytes], opened)), 1):
+        with open_packed(path) if path.suffix == ".gz" else path.open("rb") as opened:
+            for number, line in enumerate(_lines(opened), 1):
                 if line.isspace():
                     continue
                 try:

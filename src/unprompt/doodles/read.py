@@ -14,8 +14,6 @@ from functools import partial
 from pathlib import Path
 from urllib.parse import unquote
 
-import numpy as np
-
 from unprompt.doodles import binary, bitmaps, ndjson
 from unprompt.doodles.canvas import read_canvas
 from unprompt.doodles.drawing import Doodle, Drawing
@@ -24,6 +22,7 @@ from unprompt.doodles.picture import read_picture
 from unprompt.doodles.svg import SUFFIX, read_svg_drawing
 from unprompt.errors import InputError, UnreadableImageError
 from unprompt.records import Problem
+from unprompt.storage.array_headers import load_array
 from unprompt.storage.damage import DAMAGED_ARRAYS
 from unprompt.storage.files import read_text
 from unprompt.storage.images import find_images, image_endings, readable
@@ -198,10 +197,10 @@ def _is_vectors(path: Path) -> bool:
     if path.suffix.lower() != ".npy":
         return False
     try:
-        array = np.load(path, mmap_mode="r", allow_pickle=False)
+        array = load_array(path, mapped=True)
     except DAMAGED_ARRAYS:
         return False
-    return isinstance(array, np.ndarray) and array.ndim == 2 and array.shape[1] == 3
+    return array.ndim == 2 and array.shape[1] == 3
 
 
 def _read_one(

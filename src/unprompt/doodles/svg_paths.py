@@ -19,6 +19,7 @@ else:
 
 MOST_SEGMENTS = 200_000
 FARTHEST = 1e7
+NEAREST = 1e-9
 COMMAND = re.compile(r"[\s,]*([MmLlHhVvCcSsQqTtAaZz])")
 NUMBER = re.compile(r"[\s,]*([-+]?(?:\d+\.?\d*|\.\d+)(?:[eE][-+]?\d+)?)")
 FLAG = re.compile(r"[\s,]*([01])")
@@ -153,7 +154,7 @@ class _Pen:
     def _arc_to(self, rx: float, ry: float, degrees: float, large: bool, sweep: bool, end: Points) -> None:
         """SVG 1.1, appendix F.6: from two ends to a centre and angles; then quarters or less as cubics."""
         rx, ry = abs(rx), abs(ry)
-        if not (rx and ry) or (end == self.place).all():
+        if min(rx, ry) < NEAREST or np.abs(end - self.place).max() < NEAREST:  # a line, as far as it counts
             self._line_to(end)
             return
         cos, sin = np.cos(np.deg2rad(degrees)), np.sin(np.deg2rad(degrees))

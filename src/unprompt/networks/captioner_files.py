@@ -102,9 +102,10 @@ def folder_files(folder: Path) -> tuple[str, list[Path]]:
             f"give a folder in the layout of {LAYOUTS}"
         )
     architectures = config.get("architectures") or [NETWORKS[kind]]
-    if not isinstance(architectures, list) or NETWORKS[kind] not in architectures:
+    architectures = architectures if isinstance(architectures, list) else [architectures]
+    if NETWORKS[kind] not in architectures:
         raise CheckpointError(
-            f"{folder} holds a {str(architectures)[:80]}, which writes no captions; the one that does is "
+            f"{folder} holds a {architectures[0]!s:.80}, which writes no captions; the one that does is "
             f"{NETWORKS[kind]}"
         )
     weights = [folder / name for name in WEIGHTS if (folder / name).is_file()][:1]

@@ -257,7 +257,12 @@ class Source:
     def _said(self) -> Mapping[str, Any]:
         """What the files say of the network; nothing for one that is known by its name."""
         _, local, folder = self.address.partition("local-dir:")
-        return clip_transformers.read_settings(Path(folder) / CONFIG_FILE) if local else self.settings
+        if not local:
+            return self.settings
+        try:
+            return clip_transformers.read_settings(Path(folder) / CONFIG_FILE)
+        except CheckpointError as error:
+            raise CheckpointError(f"{self.model} cannot be built from local files ({error})") from error
 
     def fill(self, network: Any, state: dict[str, Any]) -> None:
         """Put a checkpoint's tensors into the network. Raises CheckpointError where it is another model's."""

@@ -55,7 +55,7 @@ class Extent:
             try:
                 size = path.stat().st_size
                 tensors += _count_tensors(path, size)
-            except (OSError, ValueError, RecursionError, AttributeError, zipfile.BadZipFile) as error:
+            except (OSError, ValueError, RuntimeError, AttributeError, zipfile.BadZipFile) as error:
                 raise CheckpointError(f"{path} is cut short or damaged ({error}); get it again") from error
             numbers += size  # of a byte each, at least
         return cls(tensors, numbers)

@@ -11,6 +11,7 @@ import struct
 import zipfile
 import zlib
 from pickle import UnpicklingError
+from tokenize import TokenError
 
 from unprompt.errors import InputError
 
@@ -34,6 +35,7 @@ DAMAGED_ARRAYS = (
     struct.error,
     zlib.error,
     zipfile.BadZipFile,
+    TokenError,  # of a header that Python cannot parse
 )
 
 

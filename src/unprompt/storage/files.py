@@ -13,6 +13,7 @@ import io
 import json
 import os
 import sys
+import zipfile
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from functools import lru_cache
@@ -24,6 +25,7 @@ import numpy as np
 
 from unprompt.errors import InputError, RunError, counted
 from unprompt.records import Embeddings, Problem, Prompts
+from unprompt.storage.array_headers import check_packed
 from unprompt.storage.damage import DAMAGED_ARRAYS, DAMAGED_JSON
 from unprompt.storage.tables import LINES, Table, parse_csv, parse_header, parse_json_lines
 
@@ -305,6 +307,8 @@ def write_arrays(path: Path, **arrays: NDArray[Any]) -> None:
 def read_arrays(path: Path, names: Sequence[str]) -> dict[str, NDArray[Any]]:
     """Read named arrays of an .npz, never unpickling. Raises InputError where that cannot be done."""
     try:
+        if zipfile.is_zipfile(path):
+            check_packed(path, names)
         archive = np.load(path, allow_pickle=False)
         if not isinstance(archive, np.lib.npyio.NpzFile):
             raise InputError(f"{path} is a single array, expected an .npz with {', '.join(names)}")
