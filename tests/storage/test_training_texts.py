@@ -210,7 +210,7 @@ def test_another_plan_does_not_go_on_unless_texts_are_skipped(tmp_path: Path) ->
     paint(tmp_path, "1.png", "2.png")
     with pytest.raises(KeyboardInterrupt):
         kill_after_two(places_of(tmp_path, txt=True))
-    with pytest.raises(RunError, match="was begun with other settings"):
+    with pytest.raises(RunError, match="was begun with another checkpoint; run what was begun"):
         caption_all(places_of(tmp_path, txt=True), plan={"model": "b"})
     caption_all(places_of(tmp_path, txt=True, skip_existing=True), plan={"model": "b"})
     assert texts_in(tmp_path) == {"1.txt": "first\n", "2.txt": "a 2\n"}

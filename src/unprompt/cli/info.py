@@ -6,7 +6,7 @@ import argparse
 import json
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TextIO
+from typing import TYPE_CHECKING, Any
 
 from unprompt.cli.options import add_settings, settings_from, warn
 from unprompt.cli.printing import Printed
@@ -17,6 +17,8 @@ from unprompt.text.english import counted
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+
+    from _typeshed import SupportsWrite
 
     from unprompt.datasets.own_pictures import OwnPicturesResult
     from unprompt.metadata.files import FilePrompt
@@ -120,7 +122,7 @@ def _print_json(found: Sequence[FilePrompt], made: OwnPicturesResult | None) -> 
 
 
 def _print_counts(
-    found: Sequence[FilePrompt], made: OwnPicturesResult | None, stream: TextIO | Printed
+    found: Sequence[FilePrompt], made: OwnPicturesResult | None, stream: SupportsWrite[str]
 ) -> None:
     from unprompt.metadata.files import count_tools
     from unprompt.metadata.layout import describe_counts
