@@ -39,7 +39,7 @@ from unprompt.doodles.picture import read_picture
 from unprompt.doodles.samples import draw_samples
 from unprompt.doodles.scenes import compose_scenes
 from unprompt.doodles.scenes_config import SceneConfig
-from unprompt.doodles.steps import Steps
+from unprompt.doodles.steps import Steps, open_steps
 from unprompt.doodles.train_namer import train_namer
 from unprompt.doodles.wording import STYLES, prompt_of
 
@@ -99,6 +99,19 @@ scene.caption
 # %%
 steps = Steps(namer)
 steps.caption(traced, guesses=steps.guesses(traced)), steps.caption(traced, "tiger")
+
+# %% [markdown]
+# ## The package's own
+#
+# What `unprompt doodle` uses: a namer of 345 words, and a captioner that finds out which strokes are one
+# thing, and counts and places what they are. Both come with the package. What was drawn last is guessed.
+
+# %%
+own = open_steps()
+pl.DataFrame(own.guesses(drawing), schema=["word", "probability"], orient="row")
+
+# %%
+{name: own.caption(one.drawing) for name, one in samples.items() if len(one.words) > 1}
 
 # %% [markdown]
 # ## Prompts

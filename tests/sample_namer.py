@@ -36,7 +36,7 @@ class SampleNamer:
         self.words = tuple(sample.words[0] for sample in known)
         self._looks = np.stack([look(sample.drawing) for sample in known])  # (N, SIDE * SIDE)
 
-    def probabilities(self, drawings: Sequence[Drawing]) -> np.ndarray:
+    def probabilities(self, drawings: Sequence[Drawing], looks: int = 1) -> np.ndarray:
         """(N, words)."""
         likes = np.stack([np.exp(SHARP * (self._looks @ look(drawing))) for drawing in drawings])
         return (likes / likes.sum(1, keepdims=True)).astype(np.float32)

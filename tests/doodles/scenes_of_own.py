@@ -30,7 +30,7 @@ class KnowsParts:
 
     words = ("cat", "house", "ladder", "sun")
 
-    def probabilities(self, drawings: Sequence[Drawing]) -> NDArray[np.float32]:
+    def probabilities(self, drawings: Sequence[Drawing], looks: int = 1) -> NDArray[np.float32]:
         found = np.full((len(drawings), 4), 0.01, np.float32)
         for row, drawing in enumerate(drawings):
             found[row, {3: 1, 6: 2}.get(len(drawing.strokes), 3)] = 0.97

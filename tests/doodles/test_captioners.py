@@ -59,7 +59,7 @@ class Nearest:
     def __init__(self) -> None:
         self._known = np.stack([self._look(BY_WORD[word]) for word in self.words])
 
-    def probabilities(self, drawings: Sequence[Drawing]) -> np.ndarray:
+    def probabilities(self, drawings: Sequence[Drawing], looks: int = 1) -> np.ndarray:
         if not drawings:
             return np.zeros((0, len(self.words)), np.float32)
         alike = np.stack([self._look(drawing) for drawing in drawings]) @ self._known.T

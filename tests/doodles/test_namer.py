@@ -13,8 +13,8 @@ from scipy.signal import correlate2d
 
 from tests.doodles.own import BY_WORD, FACE, HOUSE, SUN, doodles
 from unprompt.doodles.doodlenet import LAYERS, read_doodlenet
-from unprompt.doodles.drawing import Doodle
-from unprompt.doodles.name import Namer, hits, see
+from unprompt.doodles.drawing import Doodle, Drawing
+from unprompt.doodles.name import LOOKS, Namer, hits, see
 from unprompt.doodles.namer_config import NamerConfig, NamerTraining
 from unprompt.doodles.namer_files import read_namer
 from unprompt.doodles.namer_network import build
@@ -69,18 +69,29 @@ def test_what_is_fitted_is_what_drawings_give() -> None:
 # --- names
 
 
-def test_probabilities_are_the_mean_of_both_sides() -> None:
+def test_probabilities_are_the_mean_of_all_looks_and_their_mirror_images() -> None:
     config = NamerConfig(filters=4, words=tuple(BY_WORD))
     torch.manual_seed(0)
-    namer = Namer(config, build(config))
-    found = namer.probabilities([HOUSE, SUN])
+    network = build(config)
+    namer = Namer(config, network)
+    found = namer.probabilities([HOUSE, SUN], len(LOOKS))
     assert found.shape == (2, 4)
     np.testing.assert_allclose(found.sum(1), 1, atol=1e-5)
-    with torch.no_grad():
-        seen = torch.from_numpy(see(HOUSE, config))
-        both = torch.stack([seen, seen.flip(1)])[:, None]
-        expected = namer._network(both).softmax(1).mean(0)
-    np.testing.assert_allclose(found[0], expected, atol=1e-6)
+
+    def answer(drawing: Drawing) -> np.ndarray:
+        seen = torch.from_numpy(see(drawing, config))
+        with torch.no_grad():
+            return network(torch.stack([seen, seen.flip(1)])[:, None]).softmax(1).mean(0).numpy()
+
+    x, y = (np.array([stroke[:, axis] for stroke in HOUSE.strokes], object) for axis in (0, 1))
+    cos, sin = np.cos(0.1), np.sin(0.1)
+    looks = ((x, y), (cos * x - sin * y, sin * x + cos * y), (cos * x + sin * y, cos * y - sin * x),
+             (1.1 * x, y / 1.1), (x / 1.1, 1.1 * y))  # fmt: skip
+    answers = [
+        answer(Drawing(tuple(np.stack(xy, 1) for xy in zip(*map(list, look), strict=True)))) for look in looks
+    ]
+    np.testing.assert_allclose(found[0], np.mean(answers, 0), atol=1e-6)
+    np.testing.assert_allclose(namer.probabilities([HOUSE])[0], answers[0], atol=1e-6)
     guesses = namer.name(HOUSE, top=2)
     assert [guess.word for guess in guesses] == [namer.words[at] for at in np.argsort(-found[0])[:2]]
     with pytest.raises(InputError, match="draw something first"):

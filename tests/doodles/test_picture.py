@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from tests.doodles.near import FACE, HOUSE, OWN, distances, quickdraw
+from tests.doodles.near import FACE, FISH, HOUSE, OWN, distances, quickdraw, ring
 from unprompt.doodles.drawing import Drawing
 from unprompt.doodles.ink import ink
 from unprompt.doodles.ndjson import read_ndjson
@@ -129,9 +129,41 @@ def test_a_filled_shape_keeps_its_rim() -> None:
     disc = np.hypot(right - 200, down - 200) <= 120
     covered = ink(Drawing(([[20, 30], [380, 30]],)), 400, 400, 6)
     traced = trace_picture(picture(1 - np.maximum(disc, covered)))
-    ring = [stroke for stroke in traced.drawing.strokes if np.ptp(stroke, axis=0).min() > 50]
-    assert ring
-    assert np.hypot(*(np.concatenate(ring) - 200).T) == pytest.approx(118, abs=6)
+    rim = [stroke for stroke in traced.drawing.strokes if np.ptp(stroke, axis=0).min() > 50]
+    assert rim
+    assert np.hypot(*(np.concatenate(rim) - 200).T) == pytest.approx(118, abs=6)
+
+
+@pytest.mark.parametrize("pen", [16, 24])
+@pytest.mark.parametrize("apart", [0.45, 0.8])
+def test_thick_lines_that_ran_together_come_back_apart(pen: int, apart: float) -> None:
+    """Two lines with no paper between, and a ring that is filled."""
+    gap = apart * pen
+    shown = Drawing(
+        (
+            [(60, 340), (340, 340)],
+            [(60, 100), (200, 100)],
+            [(60, 100 + gap), (200, 100 + gap)],
+            ring(300, 150, gap),
+        )
+    )
+    traced = trace_picture(picture(1 - ink(shown, SIDE, SIDE, pen)))
+    assert traced.pen == pytest.approx(pen, abs=2)
+    assert max(distances(shown, traced.drawing)) < 2.5
+
+
+def test_a_pen_that_is_not_as_wide_everywhere_keeps_its_middle() -> None:
+    pieces = (([(60, 60), (60, 340)], 16), ([(60, 340), (340, 340)], 13), ([(340, 340), (340, 60)], 14))
+    covered = np.max([ink(Drawing((line,)), SIDE, SIDE, pen) for line, pen in pieces], axis=0)
+    shown = Drawing(tuple(line for line, _ in pieces))
+    assert max(distances(shown, trace_picture(picture(1 - covered)).drawing)) < 2
+
+
+def test_lines_much_thinner_than_most_are_not_lost() -> None:
+    thick, fine = FISH.fitted(SIDE, 60), Drawing(([(20, 380), (380, 380)],))
+    covered = np.maximum(ink(thick, SIDE, SIDE, 24), ink(fine, SIDE, SIDE, 5))
+    traced = trace_picture(picture(1 - covered)).drawing
+    assert [stroke for stroke in traced.strokes if stroke[:, 1].min() > 370 and np.ptp(stroke[:, 0]) > 300]
 
 
 def test_a_dot_is_a_dot() -> None:

@@ -96,7 +96,7 @@ def test_of_equally_likely_namings_the_one_that_agrees_with_the_caption_counts()
     class KnowsNothing:
         words = ("house", "ladder")
 
-        def probabilities(self, drawings: list[Drawing]) -> np.ndarray:
+        def probabilities(self, drawings: list[Drawing], looks: int = 1) -> np.ndarray:
             return np.full((len(drawings), 2), 0.5, np.float32)
 
     sheet = joined([HOUSE, HOUSE.moved(1, (0, 400))])

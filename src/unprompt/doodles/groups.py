@@ -28,8 +28,8 @@ class Names(Protocol):
 
     words: tuple[str, ...]
 
-    def probabilities(self, drawings: Sequence[Drawing]) -> NDArray[np.float32]:
-        """How probable each word is for each drawing (N, words)."""
+    def probabilities(self, drawings: Sequence[Drawing], looks: int = 1) -> NDArray[np.float32]:
+        """How probable each word is for each drawing (N, words), by so many looks at it."""
 
 
 @dataclass(frozen=True, eq=False)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
@@ -17,8 +18,16 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
     from torch import nn
 
-BATCH = 256
+BATCH = 128
 SWEPT = 64  # pixels a side up to which all lines are swept at once
+TURN, WIDER = 0.1, 1.1  # radians either way, and how many times as wide: further looks at a drawing
+LOOKS = (
+    ((1.0, 0.0), (0.0, 1.0)),
+    ((math.cos(TURN), -math.sin(TURN)), (math.sin(TURN), math.cos(TURN))),
+    ((math.cos(TURN), math.sin(TURN)), (-math.sin(TURN), math.cos(TURN))),
+    ((WIDER, 0.0), (0.0, 1 / WIDER)),
+    ((1 / WIDER, 0.0), (0.0, WIDER)),
+)  # what each point is multiplied by
 
 
 class Guess(NamedTuple):
@@ -47,26 +56,27 @@ class Namer:
 
         return cls(*read_namer(weights), device)
 
-    def probabilities(self, drawings: Sequence[Drawing]) -> NDArray[np.float32]:
+    def probabilities(self, drawings: Sequence[Drawing], looks: int = 1) -> NDArray[np.float32]:
         """How probable each word is for each drawing (N, words).
 
-        A drawing and its mirror image are looked at, and the mean of the answers counts. InputError for an
-        empty drawing.
+        `looks`: how many of LOOKS are taken: as it is, turned a little either way, wider and narrower; each
+        with its mirror image. The mean of the answers counts. InputError for an empty drawing.
         """
         import torch
 
         found = [np.zeros((0, len(self.words)), np.float32)]
         for first in range(0, len(drawings), BATCH):
-            seen = np.stack([see(one, self.config) for one in drawings[first : first + BATCH]])
+            some = drawings[first : first + BATCH]
+            seen = np.stack([[see(one, self.config, look) for one in some] for look in LOOKS[:looks]])
             with torch.inference_mode():
-                both = torch.from_numpy(np.stack([seen, seen[:, :, ::-1]])).to(self._device)  # (2, B, S, S)
-                logits = self._network(both.flatten(0, 1)[:, None]).unflatten(0, both.shape[:2])
+                shown = torch.from_numpy(np.concatenate([seen, seen[..., ::-1]])).to(self._device)
+                logits = self._network(shown.flatten(0, 1)[:, None]).unflatten(0, shown.shape[:2])
                 found.append(logits.softmax(2).mean(0).float().cpu().numpy())
         return np.concatenate(found)
 
     def name(self, drawing: Drawing, top: int = 5) -> list[Guess]:
-        """The most probable words, best first."""
-        return self.best(self.probabilities([drawing])[0], top)
+        """The most probable words by all LOOKS, best first."""
+        return self.best(self.probabilities([drawing], len(LOOKS))[0], top)
 
     def best(self, probabilities: NDArray[np.float32], top: int) -> list[Guess]:
         """The most probable words of a row (words,), best first."""
@@ -74,8 +84,15 @@ class Namer:
         return [Guess(self.words[at], float(probabilities[at])) for at in order]
 
 
-def see(drawing: Drawing, config: NamerConfig) -> NDArray[np.float32]:
-    """A drawing as a namer sees it: as large as fits, lines of the width that it knows (side, side)."""
+def see(
+    drawing: Drawing, config: NamerConfig, look: Sequence[Sequence[float]] = LOOKS[0]
+) -> NDArray[np.float32]:
+    """A drawing as a namer sees it: as large as fits, lines of the width that it knows (side, side).
+
+    `look`: what its points are multiplied by before.
+    """
+    if look != LOOKS[0]:
+        drawing = Drawing(tuple(stroke @ np.transpose(look) for stroke in drawing.strokes))
     fitted = drawing.fitted(config.side, config.margin)
     if config.side <= SWEPT:
         return small_ink(*segments_of(fitted), config.side, config.pen)

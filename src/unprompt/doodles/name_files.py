@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from unprompt.doodles.batches import drawn_batches
-from unprompt.doodles.name import BATCH, Guess, Namer
+from unprompt.doodles.name import BATCH, LOOKS, Guess, Namer
 from unprompt.progress import Progress, silent
 from unprompt.records import Problem
 from unprompt.storage.files import write_table
@@ -28,7 +28,7 @@ def name_all(path: Path, namer: Namer, top: int = 5, progress: Progress = silent
     problems: list[Problem] = []
     guesses: dict[str, list[Guess]] = {}
     for batch in drawn_batches(path, BATCH, problems):
-        found = namer.probabilities([one.drawing for one in batch])
+        found = namer.probabilities([one.drawing for one in batch], len(LOOKS))
         guesses |= {one.key: namer.best(row, top) for one, row in zip(batch, found, strict=True)}
         progress("naming drawings", len(guesses), 0)
     return Named(guesses, tuple(problems))

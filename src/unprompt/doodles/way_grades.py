@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from unprompt.doodles.drawing import Doodle
 from unprompt.doodles.follow import FollowGrade, grade_following
-from unprompt.doodles.name import found_among, labels_of
+from unprompt.doodles.name import LOOKS, found_among, labels_of
 from unprompt.doodles.paint_config import FOLLOW, POCKET, DoodlePaint
 from unprompt.doodles.paint_drawing import DoodlePainter
 from unprompt.doodles.pocket_scene import drawable_words
@@ -92,7 +92,7 @@ def _compose(drawn: Sequence[Doodle], count: int, seed: int, progress: Progress)
 
 def _names(doodles: Sequence[Doodle], namer: Names, seed: int) -> dict[str, Share]:
     labels = labels_of(doodles, namer.words)
-    found = namer.probabilities([one.drawing for one in doodles])
+    found = namer.probabilities([one.drawing for one in doodles], len(LOOKS))
     return {
         name: Share(float(right.mean()), *bootstrap_interval(right.astype(float), seed=seed))
         for name, right in found_among(found, labels).items()
