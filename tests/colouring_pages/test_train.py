@@ -211,7 +211,7 @@ def test_other_pairs_do_not_go_on(folder: Path, tmp_path: Path) -> None:
     with pytest.raises(StoppedError):
         run(folder, out, on_epoch=interrupt)
     pairs = read_pairs(folder, split="train")
-    with pytest.raises(RunError, match="begun with other settings; run what was begun"):
+    with pytest.raises(RunError, match="begun with other images; run what was begun"):
         train_pages(pairs.at(pairs.ids[:8]), out, TINY, MACHINE)
 
 
