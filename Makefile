@@ -8,6 +8,8 @@ MINUTES ?= 5
 # Files side by side, in the order of tests/conftest.py.
 PARALLEL := -n $(WORKERS) --dist loadfile --no-loadscope-reorder
 export HF_HUB_OFFLINE := 1
+# Processes that tests start import the same files again and again: let the first compile them.
+unexport PYTHONDONTWRITEBYTECODE
 
 .PHONY: demo check test test-fast lint format notebooks bench bench-train pocket-regression pocket kaggle kaggle-dry-run drill fuzz docs clean
 

@@ -454,3 +454,10 @@ def test_a_damaged_npz_is_read_right_or_refused(data: st.DataObject) -> None:
         except InputError:
             return
         assert back.vectors.tobytes() == random_embeddings("a", "b").vectors.tobytes()
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="this system has no pipes with names")
+def test_a_pipe_is_not_waited_for(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "record.json")
+    with pytest.raises(InputError, match=r"record\.json is no regular file"):
+        read_json(tmp_path / "record.json")

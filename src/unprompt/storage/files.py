@@ -208,8 +208,10 @@ def write_json(path: Path, content: Mapping[str, Any]) -> None:
 
 
 def read_json(path: Path) -> dict[str, Any]:
-    """Read a JSON object. Raises InputError where the file is missing or not one."""
+    """Read a JSON object. Raises InputError where the file is missing or not one, a pipe or a device."""
     try:
+        if path.exists() and not path.is_file() and not path.is_dir():
+            raise InputError(f"{path} is no regular file")  # it might never end, or never begin
         content = json.loads(path.read_bytes())
     except FileNotFoundError:
         raise InputError(f"{path} does not exist") from None
