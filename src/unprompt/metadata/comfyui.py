@@ -5,14 +5,15 @@ A file has the graph up to twice: as `prompt`, in which each node has its inputs
 or bypassed. The first is taken where it is there, the second is brought into its form. Nodes of the many
 packages by others are followed by the names of their inputs, which mostly are those of ComfyUI's own.
 
-A graph from a file may have circles, and any size: a walk goes over each link once, and so deep at most.
+A graph from a file may have circles, any size, and nodes that each give twice what they are given: a walk
+goes over each link once, so deep at most, and gives so many characters at most.
 """
 
 from __future__ import annotations
 
 import re
 from collections import deque
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -20,6 +21,7 @@ from unprompt.metadata.generation import Generation, number_of, object_of, size_
 
 MOST_NODES = 20_000
 MOST_DEPTH = 100  # nodes in a row between a sampler and a text
+MOST_CHARACTERS = 100_000  # of a text that is put together
 
 MUTED, BYPASSED = 2, 4  # modes of a node in `workflow`
 
@@ -248,7 +250,7 @@ class _Walk:
         if not any(found):  # a node that is not known: whatever text leads to it
             others = [name for name in node.links if name not in {*parts, *_NOT_TEXT}]
             found = [next(filter(None, (self._conditioning(node.links[name]) for name in others)), "")]
-        return ", ".join(dict.fromkeys(filter(None, found)))
+        return _join(dict.fromkeys(found), ", ")
 
     def _several(self, node: Node) -> list[str] | None:
         """The inputs of a node that averages two, without one that counts for nothing."""
@@ -282,7 +284,7 @@ class _Walk:
                     texts = [one for one in texts if one not in text] + [text]
                 if texts and name == "populated_text":
                     break
-        return ", ".join(texts)
+        return _join(texts, ", ")
 
     def _input_text(self, node: Node, name: str) -> str:
         """A text that is a value, or behind a link."""
@@ -300,9 +302,8 @@ class _Walk:
         )
         joiner = next((text for name in _JOINERS if isinstance(text := node.values.get(name), str)), None)
         if len(pieces) > 1 and (joiner is not None or _joins(node)):
-            texts = [self._input_text(node, name) for name in pieces]
-            mark = (joiner or "").replace("\\n", "\n")
-            return mark.join(filter(None, texts)).strip()
+            texts = (self._input_text(node, name) for name in pieces)
+            return _join(texts, (joiner or "").replace("\\n", "\n")).strip()
         for name in (*_TEXTS, *pieces):
             for key in (name, name.capitalize(), name.upper()):
                 if (key in node.values or key in node.links) and (text := self._input_text(node, key)):
@@ -313,6 +314,16 @@ class _Walk:
                 return text
         written = [value for value in node.values.values() if isinstance(value, str)]
         return text_of(written[0]) if len(written) == 1 else ""
+
+
+def _join(texts: Iterable[str], mark: str) -> str:
+    """Those that are not empty with a mark between them, cut where a graph multiplies them beyond all use."""
+    parts, room = [], MOST_CHARACTERS
+    for text in texts:
+        if text and room > 0:
+            parts.append(text[:room])
+            room -= len(text) + len(mark)
+    return mark.join(parts)
 
 
 def _is_encoder(node: Node) -> bool:
