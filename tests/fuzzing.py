@@ -13,12 +13,14 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from pathlib import Path
 from random import Random
 from types import FrameType
 
 from unprompt.errors import UnpromptError
 
 SECONDS = 10.0  # of a processor, for one input; the largest honest ones here take a hundredth of it
+GIGABYTES = 4  # of addresses: an input that would take all memory ends with an error, not with the machine
 MEGABYTES = 600  # that one input may add to the most that this process ever had
 EXTREMES = (0, 1, 2, 0x7F, 0x80, 0xFF, 0x7FFF, 0x8000, 0xFFFF, 0x7FFFFFFF, 0x80000000, 0xFFFFFFFF)
 HEADER = 96  # bytes of a file's beginning in which most numbers stand
@@ -60,7 +62,7 @@ def try_one(attack: Attack, name: str, content: bytes) -> Escape | None:
     before, started = _most_memory(), time.process_time()
     what = ""
     try:
-        with _alarm():
+        with _alarm(), _little_memory():
             attack.read(name, content)
     except UnpromptError:
         pass
@@ -171,3 +173,19 @@ def _alarm() -> Iterator[None]:
     finally:
         signal.setitimer(signal.ITIMER_PROF, 0)
         signal.signal(signal.SIGPROF, before)
+
+
+@contextmanager
+def _little_memory() -> Iterator[None]:
+    """Let code in this block ask for GIGABYTES more than the process has, and then raise MemoryError."""
+    pages = Path("/proc/self/statm")
+    if not pages.exists():  # not on Linux
+        yield
+        return
+    soft, hard = resource.getrlimit(resource.RLIMIT_AS)
+    now = int(pages.read_text().split()[0]) * resource.getpagesize()
+    resource.setrlimit(resource.RLIMIT_AS, (now + (GIGABYTES << 30), hard))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_AS, (soft, hard))
