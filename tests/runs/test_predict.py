@@ -43,6 +43,7 @@ from unprompt.runs.outputs import RunResult
 from unprompt.runs.predict import _fill, predict
 from unprompt.storage.files import read_embeddings, read_prompts, write_embeddings
 from unprompt.storage.images import NOT_IN_FOLDER, find_images
+from unprompt.storage.sources import Sources
 from unprompt.storage.submission import read_submission, write_submission
 from unprompt.storage.text_config import TextConfig
 
@@ -692,9 +693,11 @@ class TestDeadline:
             28.0, 0.0, reserve=1.0, clock=lambda: 10.0 * len(list(folder.work.glob("chunk-*")))
         )
         loader = Loader("cpu")
+        sources = Sources(files)
+        sources.begin(folder.work)
         with open_pipeline(1, "cpu") as pipeline:
             members = load_members(read_bundle("lite"), loader)
-            _fill(folder, chunks, range(6), members, pipeline, deadline, silent)
+            _fill(folder, chunks, range(6), members, pipeline, deadline, sources, silent)
         parts = [folder.read_chunk(number, ["zeroshot", "phrases"]) for number in range(6)]
         levels = [Level(int(part.levels[0])) for part in parts]
         assert levels == sorted(levels)
