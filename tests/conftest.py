@@ -4,11 +4,9 @@ from __future__ import annotations
 
 import os
 import socket
-import threading
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import pytest
 
@@ -41,39 +39,6 @@ def own_cache(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
         del os.environ["XDG_CACHE_HOME"]
     else:
         os.environ["XDG_CACHE_HOME"] = before
-
-
-@pytest.fixture(scope="session", autouse=True)
-def read_once() -> Iterator[None]:
-    """MiniLM and lite's classifier are read from their place once, not for each of a worker's many runs.
-
-    They learn nothing, so a test finds them as they were read. A folder of a test's own is always read, and
-    so is what another thread asks for: a tokenizer works for one at a time.
-    """
-    from unprompt.networks import imagenet, minilm
-    from unprompt.networks.checkpoints import locate
-
-    def reading_once(load: Callable[..., Any], checkpoint: str) -> Callable[..., Any]:
-        found: dict[tuple[object, ...], Any] = {}
-
-        def load_once(device: str = "cpu", folder: Path | None = None) -> Any:
-            if folder is not None or threading.current_thread() is not threading.main_thread():
-                return load(device, folder)
-            path = locate(checkpoint).main_path
-            key = (device, path, path.stat().st_mtime_ns)
-            if key not in found:
-                found[key] = load(device)
-            return found[key]
-
-        return load_once
-
-    with pytest.MonkeyPatch.context() as patch:
-        for owner, checkpoint in (
-            (minilm.PromptEncoder, minilm.CHECKPOINT),
-            (imagenet.ImageNetClassifier, imagenet.CHECKPOINT),
-        ):
-            patch.setattr(owner, "load", reading_once(owner.load, checkpoint))
-        yield
 
 
 @pytest.fixture(autouse=True)
