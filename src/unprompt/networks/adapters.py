@@ -19,9 +19,9 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import Any
 
-from unprompt.errors import CheckpointError, ConfigError
+from unprompt.errors import CheckpointError, ConfigError, InputError, UnpromptError
 from unprompt.networks.captioner_files import CaptionNetwork, load_captioner
-from unprompt.networks.extent import Extent, check_numbers, made_within
+from unprompt.networks.extent import Extent, TooLargeError, check_numbers, made_within
 from unprompt.networks.huggingface import WEIGHTS, stay_offline
 from unprompt.storage.files import read_json
 from unprompt.storage.packages import needed_for
@@ -106,21 +106,28 @@ def merge_adapter(loaded: CaptionNetwork, folder: Path) -> CaptionNetwork:
     try:
         check_numbers(read_json(folder / SETTINGS), str(folder / SETTINGS))
         extent = Extent.of_files([*tensors, *loaded.files[1:]])  # sets of layers may be replaced whole
-        with made_within(extent, str(folder)), warnings.catch_warnings():
-            warnings.simplefilter("ignore", FutureWarning)
-            warnings.simplefilter("error", UserWarning)  # a tensor that is missing is one to peft
+    except InputError as error:
+        raise _misfit(folder, loaded, error) from error
+    with made_within(extent, str(folder)), warnings.catch_warnings():
+        warnings.simplefilter("ignore", FutureWarning)
+        warnings.simplefilter("error", UserWarning)  # a tensor that is missing is one to peft
+        try:
             adapted = peft.PeftModel.from_pretrained(loaded.network, str(folder), torch_device="cpu")
             network = adapted.merge_and_unload(safe_merge=True)
-    except CheckpointError:
-        raise
-    except Exception as error:  # peft, safetensors and torch each have kinds of their own
-        first = " ".join(str(error).split())[:200] or type(error).__name__
-        raise CheckpointError(
-            f"the low-rank updates in {folder} do not fit {loaded.files[0].parent}, or are damaged "
-            f"({first}); give the model that they were trained on"
-        ) from error
+        except (TooLargeError, UnpromptError):
+            raise
+        except Exception as error:  # peft, safetensors and torch each have kinds of their own
+            raise _misfit(folder, loaded, error) from error
     network.eval().requires_grad_(False)
     return replace(loaded, network=network, files=(*loaded.files, folder / SETTINGS, *tensors))
+
+
+def _misfit(folder: Path, loaded: CaptionNetwork, error: Exception) -> CheckpointError:
+    first = " ".join(str(error).split())[:200] or type(error).__name__
+    return CheckpointError(
+        f"the low-rank updates in {folder} do not fit {loaded.files[0].parent}, or are damaged "
+        f"({first}); give the model that they were trained on"
+    )
 
 
 def write_merged(model: Path, adapter: Path, out: Path) -> None:
