@@ -719,11 +719,14 @@ def predict_and_measure(images: Path) -> None:
 
 @pytest.mark.slow
 def test_memory_does_not_grow_with_the_number_of_images(tmp_path: Path) -> None:
-    """Peak resident memory of 16 images of 24 MB (decoded) is that of 8, give or take their embeddings."""
+    """Peak resident memory of 28 images of 24 MB (decoded) is that of 16, give or take their embeddings.
+
+    Of 16, as with fewer not as many are under way at a time as there may be.
+    """
     rng = np.random.default_rng(0)
     picture = Image.fromarray(rng.integers(0, 255, (32, 32, 3), dtype=np.uint8)).resize((2800, 2800))
     picture.save(tmp_path / "one.jpg")
-    for count in (8, 16):
+    for count in (16, 28):
         (tmp_path / str(count)).mkdir()
         for number in range(count):
             (tmp_path / str(count) / f"{number:03d}.jpg").hardlink_to(tmp_path / "one.jpg")
@@ -734,8 +737,8 @@ def test_memory_does_not_grow_with_the_number_of_images(tmp_path: Path) -> None:
             process.join()
         return int((tmp_path / f"RUN-{count}" / "peak.txt").read_text())
 
-    few, many = peak(8), peak(16)
-    assert many - few < 120, (few, many)  # 8 more decoded images would be 188 MB
+    few, many = peak(16), peak(28)
+    assert many - few < 120, (few, many)  # 12 more decoded images would be 280 MB
 
 
 @pytest.mark.slow
