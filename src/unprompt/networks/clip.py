@@ -129,9 +129,7 @@ class Clip:
         """An image scaled and cut as the model wants it: RGB image -> (S, S, 3) uint8."""
         if self._preprocess.resize_mode == "shortest":
             image = without_far_ends(image)
-        elif (
-            self._preprocess.resize_mode == "longest"
-        ):  # which would leave less than a pixel of the short side
+        elif self._preprocess.resize_mode == "longest":  # less than a pixel of the short side would be left
             image = without_far_ends(image, min(LONGEST, *self._size))
         for step in self._geometry:
             image = step(image)

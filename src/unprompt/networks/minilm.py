@@ -141,18 +141,16 @@ def encode_cached(encoder: PromptEncoder, texts: Sequence[str], what: str) -> Fl
     def write(path: Path, vectors: FloatArray) -> None:
         write_arrays(path, embeddings=vectors)
 
-    return make_once(path, read, lambda: _encode_alike(encoder, texts, what), write, f"{what} are embedded")
+    return make_once(path, read, lambda: _encode_telling(encoder, texts, what), write, f"{what} are embedded")
 
 
-def _encode_alike(encoder: PromptEncoder, texts: Sequence[str], what: str) -> FloatArray:
-    """Encode texts of like lengths together, and tell how far it is."""
-    order = np.argsort([len(text) for text in texts], kind="stable")
+def _encode_telling(encoder: PromptEncoder, texts: Sequence[str], what: str) -> FloatArray:
+    """Encode texts, and tell how far it is."""
     vectors = np.empty((len(texts), DIM), dtype=np.float32)
     with StepBars("text") as bars:
         for start in range(0, len(texts), TOLD_AFTER):
             bars.show(f"embedding {what} (once)", start, len(texts))
-            rows = order[start : start + TOLD_AFTER]
-            vectors[rows] = encoder.encode([texts[row] for row in rows])
+            vectors[start : start + TOLD_AFTER] = encoder.encode(texts[start : start + TOLD_AFTER])
         bars.show(f"embedding {what} (once)", len(texts), len(texts))
     return vectors
 

@@ -102,7 +102,7 @@ def open_folder(
         begun = _known_plan(plan_path)
         updating = finished and update
         sources = sources or Sources()
-        change = describe_change(begun, plan) or sources.go_on(work) if begun is not None else ""
+        change = "" if begun is None else describe_change(begun, plan) or sources.go_on(work)
         resumed = begun is not None and not change and finished == updating
         if not overwrite and finished and not updating:
             if begun is None or not read_json(plan_path).get(UPDATE):
