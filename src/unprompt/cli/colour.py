@@ -41,6 +41,8 @@ from unprompt.text.english import counted
 if TYPE_CHECKING:
     from _typeshed import DataclassInstance
 
+    from unprompt.colouring.whole_picture import WholePainter
+
 EXAMPLE = """\
   unprompt colour paint dragon.png "a green dragon with yellow wings" --out painted.png
   unprompt colour paint dragon.svg "a crimson dragon" --out painted.svg --variants 3
@@ -366,7 +368,7 @@ def _paint_by_diffusion(options: argparse.Namespace) -> None:
         print(json.dumps({"files": [str(path) for path in written], "told": []}))
 
 
-def _open_instruct(options: argparse.Namespace) -> Any:
+def _open_instruct(options: argparse.Namespace) -> WholePainter:
     if options.model is None:
         raise ConfigError(
             "--engine instruct needs --model FOLDER, such as RUN/model of `unprompt colour train`"
@@ -378,7 +380,7 @@ def _open_instruct(options: argparse.Namespace) -> Any:
     return open_painter(options.model, config)
 
 
-def _open_webui(options: argparse.Namespace) -> Any:
+def _open_webui(options: argparse.Namespace) -> WholePainter:
     config = settings_from(options, WebUIPaint)
 
     from unprompt.colouring.webui_paint import WebUIPainter

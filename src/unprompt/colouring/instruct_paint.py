@@ -4,26 +4,21 @@ from __future__ import annotations
 
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import torch
 from PIL import Image
 
 from unprompt.colouring.instruct_config import InstructPaint
 from unprompt.colouring.instruct_model import InstructModel, load_lora, read_model
-from unprompt.colouring.line_art import fitting, with_lines
-from unprompt.errors import InputError
+from unprompt.colouring.whole_picture import MULTIPLE, WholePainter
 from unprompt.networks.devices import choose_device
-from unprompt.storage.images import image_of
-
-if TYPE_CHECKING:
-    from unprompt.storage.images import AnyImage
-
-MULTIPLE = 8  # what both sides are made a multiple of, at least
 
 
-class InstructPainter:
-    """A model on its device, and how it paints. Each picture has its own seed, and is painted alone."""
+class InstructPainter(WholePainter):
+    """A model on its device, and how it paints."""
+
+    config: InstructPaint
 
     def __init__(self, model: InstructModel, config: InstructPaint) -> None:
         """`config`: with a device and a dtype that are not auto."""
@@ -36,30 +31,9 @@ class InstructPainter:
         """The longer side in pixels while it paints."""
         return self.config.size or int(self.pipeline.unet.config.sample_size) * self.model.codec.factor
 
-    def paint(self, picture: AnyImage, words: str, seed: int | None = None) -> Image.Image:
-        """The picture coloured as the words say: RGB, of the picture's own size.
-
-        What is transparent is white. `seed`: of the noise (None: the settings'). Raises UnreadableImageError
-        for what is no picture, and InputError for no words.
-        """
-        if not words.strip():
-            raise InputError("there are no words to colour by")
-        drawing = image_of(picture)
-        small = drawing.resize(fitting(drawing.size, self.size, self._multiple), Image.Resampling.LANCZOS)
-        made = self._painted(small, words, self.config.seed if seed is None else seed)
-        if made.size != drawing.size:
-            made = made.resize(drawing.size, Image.Resampling.LANCZOS)
-        if self.config.keep_lines:
-            made = with_lines(made, drawing)
-        return made
-
-    def variants(self, picture: AnyImage, words: str) -> list[Image.Image]:
-        """As many as the settings say, of seeds that follow each other."""
-        first = self.config.seed
-        return [self.paint(picture, words, seed) for seed in range(first, first + self.config.variants)]
-
     @property
-    def _multiple(self) -> int:
+    def multiple(self) -> int:
+        """What both sides are made a multiple of: 8 at least, and whole latents."""
         return max(MULTIPLE, self.model.codec.factor)
 
     def _painted(self, drawing: Image.Image, words: str, seed: int) -> Image.Image:

@@ -198,43 +198,32 @@ class WebUIPainter:
 
     def paint(self, order: Order) -> Made:
         """One request a picture. Raises WebUIError for all that goes wrong with the server."""
-        from unprompt.painting.webui import IMG2IMG as PATH
-        from unprompt.painting.webui import request
-        from unprompt.painting.webui_images import as_png, images_in
-        from unprompt.storage.images import decode_image
+        from unprompt.painting.webui_img2img import paint_over
 
-        images = []
-        for seed in order.seeds:
-            answer = request(self._url, webui_fields(order, seed), transport=self._transport, path=PATH)
-            # The ControlNet extension adds its control images behind the pictures.
-            images.append(_sized(decode_image(as_png(images_in(answer)[0])), order.config))
-        return Made(images, _told_of_size(order.config))
+        made = [paint_over(self._url, webui_fields(order, seed), self._transport) for seed in order.seeds]
+        return Made([_sized(image, order.config) for image in made], _told_of_size(order.config))
 
 
 def webui_fields(order: Order, seed: int) -> dict[str, Any]:
     """What /sdapi/v1/img2img is asked for, with the ControlNet extension's unit where its model is named."""
-    from unprompt.painting.webui_images import controlnet_unit, sent_image
+    from unprompt.painting.webui_img2img import controlnet_unit, img2img_fields
 
     config, numbers = order.config, order.config.numbers
-    width, height = nearest_sides(config.width, config.height)
-    fields: dict[str, Any] = {
-        "prompt": order.prompt,
-        "negative_prompt": order.negative_prompt,
-        "init_images": [sent_image(black_on_white(order.drawing, width, height))],
-        "denoising_strength": numbers.strength,
-        "seed": seed,
-        "steps": config.steps,
-        "cfg_scale": config.guidance,
-        "width": width,
-        "height": height,
-        "batch_size": 1,
-        "n_iter": 1,
-    }
+    sides = nearest_sides(config.width, config.height)
+    unit = None
     if config.webui_controlnet:
-        lines = white_on_black(order.drawing, width, height)
+        lines = white_on_black(order.drawing, *sides)
         unit = controlnet_unit(lines, config.webui_controlnet, numbers.conditioning, numbers.until)
-        fields["alwayson_scripts"] = {"controlnet": {"args": [unit]}}
-    return fields
+    return img2img_fields(
+        black_on_white(order.drawing, *sides),
+        order.prompt,
+        order.negative_prompt,
+        numbers.strength,
+        config.guidance,
+        config.steps,
+        seed,
+        unit,
+    )
 
 
 def open_painter(config: DoodlePaint, namer: Names | None = None) -> Painter:

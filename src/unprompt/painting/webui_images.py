@@ -13,7 +13,7 @@ from PIL import Image
 
 from unprompt.errors import UnreadableImageError
 from unprompt.painting.webui_errors import WebUIError
-from unprompt.storage.images import encode_png, open_stored
+from unprompt.storage.images import open_stored
 
 SHOWN = 300  # characters of what a server said
 _DATA_URL = re.compile(r"data:[^,]{0,100},")
@@ -23,33 +23,6 @@ def cut(text: str) -> str:
     """What a server said, on one line and not too long."""
     line = " ".join(text.split())
     return line if len(line) <= SHOWN else f"{line[: SHOWN - 1]}…"
-
-
-def sent_image(image: Image.Image) -> str:
-    """An image as a web UI takes it: base64 of a PNG."""
-    return base64.b64encode(encode_png(image)).decode("ascii")
-
-
-def controlnet_unit(
-    lines: Image.Image, model: str, weight: float = 1.0, until: float = 1.0
-) -> dict[str, Any]:
-    """A unit of the web UI's ControlNet extension, for "alwayson_scripts".
-
-    `lines`: white on black, as its models of lines learnt, so that no preprocessor is named. `until`: the
-    share of the steps after which it is left out.
-    """
-    return {
-        "enabled": True,
-        "image": sent_image(lines),
-        "module": "none",
-        "model": model,
-        "weight": weight,
-        "guidance_start": 0.0,
-        "guidance_end": until,
-        "control_mode": "Balanced",
-        "resize_mode": "Crop and Resize",
-        "pixel_perfect": False,
-    }
 
 
 def images_in(answer: Mapping[str, Any]) -> list[bytes]:
