@@ -40,7 +40,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
     from PIL import Image
 
-    from unprompt.networks.captioner import Captioner
+    from unprompt.networks.captioners import Captioner
     from unprompt.networks.clip import Clip
     from unprompt.records import FloatArray
     from unprompt.storage.images import AnyImage

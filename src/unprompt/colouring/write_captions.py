@@ -23,6 +23,7 @@ from unprompt.datasets.pairs import RECORD, TABLE, join_pairs, read_pairs
 from unprompt.errors import ConfigError, InputError, UnreadableImageError
 from unprompt.interrogator.caption_files import caption_files
 from unprompt.interrogator.prompt_files import CaptionRow, Table, open_prompts
+from unprompt.networks import captioners
 from unprompt.networks.captioner import HEADER
 from unprompt.networks.checkpoints import files_of, sha256_of
 from unprompt.networks.devices import choose_device, core_count
@@ -225,15 +226,13 @@ def _told(
 def open_captioner(way: CaptionWay, device: str) -> Any:
     """The network that writes captions, as a backbone. Raises CheckpointError."""
     model = way.models.model
-    if way.by == CAPTIONER:
-        from unprompt.networks.captioner import Captioner
-
-        return Captioner.load(device, model)
     if way.by == LSTM:
         from unprompt.networks.cnn_lstm import CnnLstmCaptioner
 
         assert model is not None, "CaptionWay asks for it"
         return CnnLstmCaptioner.load(device, model)
+    if way.by == CAPTIONER:
+        return captioners.open_captioner(device, model)
     return ClipCaptioner.load(device, way.models.clip, model, way.models.phrases)
 
 

@@ -9,9 +9,10 @@ from pathlib import Path
 from unprompt import __version__
 from unprompt.errors import ConfigError, InputError
 from unprompt.interrogator.prompt_files import CaptionRow, PromptWriter, Table, open_prompts
-from unprompt.networks.captioner import HEADER, Captioner
+from unprompt.networks.captioner import HEADER
 from unprompt.networks.captioner_config import CaptionConfig
 from unprompt.networks.captioner_files import CHECKPOINT
+from unprompt.networks.captioners import Captioner, open_captioner
 from unprompt.networks.checkpoints import files_of
 from unprompt.networks.devices import choose_device, core_count
 from unprompt.networks.pipeline import open_pipeline
@@ -100,7 +101,7 @@ def caption(
 
     def captioned(todo: Sequence[ImageFile]) -> Iterator[list[Captioned]]:
         progress("loading models", 0, 0)
-        captioner = Captioner.load(where, model, config, vocabulary)
+        captioner = open_captioner(where, model, config, vocabulary)
         progress("captioning", 0, len(todo))
         batch: list[Captioned] = []
         for number, one in enumerate(caption_files(todo, captioner, where, core_count()), start=1):

@@ -24,8 +24,9 @@ from unprompt.interrogator.prompt_files import (
 from unprompt.interrogator.vocabulary import own_lists
 from unprompt.metadata.config import OFF
 from unprompt.metadata.files import read_file_prompts, write_file_prompts
-from unprompt.networks.captioner import load_captioner_of, read_captions
+from unprompt.networks.captioner import read_captions
 from unprompt.networks.captioner_files import CHECKPOINT as CAPTIONER
+from unprompt.networks.captioners import load_captioner_of
 from unprompt.networks.checkpoints import files_of, sha256_of
 from unprompt.networks.clip import CHECKPOINTS as CLIPS
 from unprompt.networks.clip import Clip

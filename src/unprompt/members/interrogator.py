@@ -7,6 +7,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import numpy as np
+
 from unprompt.ensemble.kinds import MemberKind, MemberSpec
 from unprompt.ensemble.members import Guess
 from unprompt.interrogator.config import InterrogatorConfig
@@ -14,14 +16,18 @@ from unprompt.interrogator.cores import cores_for
 from unprompt.interrogator.modes import Interrogator
 from unprompt.interrogator.vocabulary import NO_OWN_LISTS, OwnLists, own_lists
 from unprompt.networks import captioner_files, clip, minilm
-from unprompt.networks.captioner import load_captioner_of
 from unprompt.networks.captioner_config import CaptionerConfig
+from unprompt.networks.captioners import Several, load_captioner_of
 from unprompt.networks.clip import Clip
 from unprompt.networks.clip_config import ClipConfig
 from unprompt.networks.loader import Loader
+from unprompt.records import unit_rows
+from unprompt.settings import setting
 
 if TYPE_CHECKING:
-    from unprompt.networks.captioner import Captioner
+    from numpy.typing import NDArray
+
+    from unprompt.networks.captioners import Captioner
     from unprompt.networks.minilm import PromptEncoder
     from unprompt.networks.pipeline import Backbone
     from unprompt.records import FloatArray
@@ -33,6 +39,11 @@ class MemberConfig(InterrogatorConfig):
 
     mode: str = "kaggle"
     phrases: str = ""  # folder with lists of one's own
+    samples: int = setting(
+        1,
+        "captions an image, whose prompts' mean is taken",
+        least=1,
+    )
 
 
 class InterrogatorMember:
@@ -46,23 +57,44 @@ class InterrogatorMember:
         interrogator: Interrogator,
         encoder: PromptEncoder,
         lists: OwnLists = NO_OWN_LISTS,
+        samples: int = 1,
     ) -> None:
-        """`lists`: the phrases of one's own that the interrogator was built with."""
+        """`lists`: the phrases of one's own that it was built with. `samples`: captions an image."""
         self.name = name
         self.clip = clip
         self.captioner = captioner
         self.lists = lists
-        self.backbones: tuple[Backbone, ...] = (clip,) if captioner is None else (clip, captioner)
+        speaker = Several(captioner, samples) if captioner and samples > 1 else captioner
+        self.backbones: tuple[Backbone, ...] = (clip,) if speaker is None else (clip, speaker)
         self._interrogator = interrogator
         self._encoder = encoder
 
-    def guess(self, features: FloatArray, captions: Sequence[str] | None = None) -> Guess:
-        """(B, D) features and B captions -> B prompts, and their embeddings (B, 384)."""
+    def guess(self, features: FloatArray, captions: Sequence[str] | NDArray[np.str_] | None = None) -> Guess:
+        """(B, D) features and captions, (B,) or K an image, (B, K) -> B prompts and embeddings (B, 384).
+
+        Of K captions an image the mean of their prompts' embeddings is the expected embedding, as far as the
+        captioner knows, which has the highest expected cosine of all vectors; the prompt is that of the K
+        which is nearest to it.
+        """
+        said = None if captions is None else np.asarray(captions)
+        samples = said.shape[1] if said is not None and said.ndim == 2 else 1
         with cores_for(self._interrogator):
-            found = self._interrogator.prompts(features, captions, measured=False)
-        prompts = tuple(one.prompt for one in found)
-        phrases = tuple(tuple(choice.phrase for choice in one.choices) for one in found)
-        return Guess(self._encoder.encode(prompts), prompts, phrases)
+            found = self._interrogator.prompts(
+                features.repeat(samples, axis=0),
+                None if said is None else said.ravel().tolist(),
+                measured=False,
+            )
+        each = self._embedded([one.prompt for one in found]).reshape(len(features), samples, -1)
+        embeddings = unit_rows(each.mean(1))
+        nearest = np.einsum("bkd,bd->bk", each, embeddings).argmax(1)
+        chosen = [found[row * samples + best] for row, best in enumerate(nearest.tolist())]
+        phrases = tuple(tuple(choice.phrase for choice in one.choices) for one in chosen)
+        return Guess(embeddings, tuple(one.prompt for one in chosen), phrases)
+
+    def _embedded(self, prompts: Sequence[str]) -> FloatArray:
+        """Each different prompt is embedded once."""
+        different = {prompt: row for row, prompt in enumerate(dict.fromkeys(prompts))}
+        return self._encoder.encode(list(different))[[different[prompt] for prompt in prompts]]
 
 
 def build(loader: Loader, spec: MemberSpec) -> InterrogatorMember:
@@ -74,7 +106,9 @@ def build(loader: Loader, spec: MemberSpec) -> InterrogatorMember:
     captioner = None
     if interrogator.needs_captions:
         captioner = load_captioner_of(loader, spec.read(CaptionerConfig))
-    return InterrogatorMember(spec.name, seen_by, captioner, interrogator, loader.encoder, lists)
+    return InterrogatorMember(
+        spec.name, seen_by, captioner, interrogator, loader.encoder, lists, config.samples
+    )
 
 
 def clip_of(loader: Loader, spec: MemberSpec) -> Clip:

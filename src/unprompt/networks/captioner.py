@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -12,10 +12,9 @@ import numpy as np
 
 from unprompt.errors import ConfigError, InputError, RunError
 from unprompt.networks.adapters import merge_adapter
-from unprompt.networks.captioner_config import CaptionConfig, CaptionerConfig
+from unprompt.networks.captioner_config import CaptionConfig
 from unprompt.networks.captioner_files import CaptionNetwork, load_captioner
 from unprompt.networks.checkpoints import sha256_of
-from unprompt.networks.loader import Loader
 from unprompt.networks.preprocess import without_far_ends
 from unprompt.records import check_unique
 from unprompt.storage.files import read_ids, read_table
@@ -106,6 +105,21 @@ class Captioner:
 
     def features(self, prepared: Sequence[NDArray[Any]]) -> NDArray[np.str_]:
         """B times (3, S, S) -> B captions. Raises RunError where the batch does not fit into the memory."""
+        return self._written(prepared, {"num_beams": self._config.beams, "do_sample": False})
+
+    def several(self, prepared: Sequence[NDArray[Any]], count: int) -> NDArray[np.str_]:
+        """B times (3, S, S) -> (B, K) captions, drawn as often as they are held for likely (sampling.py).
+
+        Raises as `features` does.
+        """
+        from unprompt.networks.sampling import DrawEvenly, even_draws
+
+        drawn = DrawEvenly(even_draws(count, self._config.length))
+        how = {"do_sample": True, "num_return_sequences": count, "logits_processor": [drawn]}
+        return self._written(prepared, how).reshape(-1, count)
+
+    def _written(self, prepared: Sequence[NDArray[Any]], how: Mapping[str, Any]) -> NDArray[np.str_]:
+        """`how`: what `generate` is told of the search for the next words."""
         import torch
 
         pixels = torch.from_numpy(np.stack(prepared)).to(self._device, self._pixel_type)  # (B, 3, S, S)
@@ -117,9 +131,8 @@ class Captioner:
                 tokens = self._network.generate(  # (B, T)
                     **arguments,
                     max_new_tokens=self._config.length,
-                    num_beams=self._config.beams,
-                    do_sample=False,
                     use_cache=True,
+                    **how,
                 )
         except torch.cuda.OutOfMemoryError as error:
             raise RunError(
@@ -144,12 +157,6 @@ def prepare(image_processor: Any, image: Image.Image) -> NDArray[np.float32]:
         0
     ].numpy()
     return pixels
-
-
-def load_captioner_of(loader: Loader, config: CaptionerConfig) -> Captioner:
-    """The captioner that `config` names, loaded once by `loader`. Raises as `Captioner.load` does."""
-    model, vocabulary = (Path(path) if path else None for path in (config.captioner, config.vocabulary))
-    return loader.once(Captioner.load, model, None, vocabulary)
 
 
 def start_tokens(loaded: CaptionNetwork, prompt: str) -> list[int]:

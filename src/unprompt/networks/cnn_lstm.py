@@ -21,6 +21,7 @@ from unprompt.networks.backbones import load, own_preprocess, pretrained_state, 
 from unprompt.networks.checkpoints import sha256_of
 from unprompt.networks.cnn_lstm_config import END, PAD, START, CnnLstmConfig
 from unprompt.networks.folding import fold_batch_norms
+from unprompt.networks.sampling import draw, even_draws
 from unprompt.networks.weight_files import WeightsForm
 
 if TYPE_CHECKING:
@@ -99,18 +100,21 @@ class CnnLstm(nn.Module):  # type: ignore[misc]
         image: Tensor = self.image((features - self.centre) / self.spread)
         return image
 
-    def write(self, features: Tensor, longest: int = LONGEST) -> list[list[str]]:
-        """The likeliest word, again and again (greedy): (B, d) -> the words of B captions."""
+    def write(self, features: Tensor, longest: int = LONGEST, draws: Tensor | None = None) -> list[list[str]]:
+        """(B, d) -> the words of B captions: the likeliest word, again and again (greedy).
+
+        `draws`: (B, longest) numbers by which words are drawn instead, see sampling.py.
+        """
         with torch.inference_mode():
             _, state = self.lstm(self._image(features)[:, None])
             words = torch.full((len(features), 1), START, device=features.device)
             rows = []
             going = torch.ones(len(features), dtype=torch.bool, device=features.device)
-            for _ in range(longest):
+            for step in range(longest):
                 seen, state = self.lstm(self.words(words), state)
                 logits = self.next(seen[:, 0])
                 logits[:, [PAD, START]] = -torch.inf  # no words, and nothing learns not to say them
-                best = logits.argmax(1)
+                best = logits.argmax(1) if draws is None else draw(logits.softmax(1), draws[:, step])
                 going = going & (best != END)
                 if not going.any():
                     break
@@ -127,8 +131,10 @@ class CnnLstmCaptioner:
 
     batch = BATCH
 
-    def __init__(self, network: CnnLstm, eyes: Eyes, name: str, device: str = "cpu") -> None:
-        self.name = name
+    def __init__(self, network: CnnLstm, eyes: Eyes, path: Path, device: str = "cpu") -> None:
+        self.identity = sha256_of(path)
+        self.name = f"cnn-lstm {self.identity}"
+        self.title = f"CNN-LSTM ({path.parent.name})"
         self._network = network.to(device).eval()
         self._eyes = eyes
         self._device = device
@@ -146,7 +152,7 @@ class CnnLstmCaptioner:
                 f"{path} was trained on {config.features} features of an image, {config.backbone} gives "
                 f"{eyes.width}"
             )
-        return cls(network, eyes, f"cnn-lstm {sha256_of(path)}", device)
+        return cls(network, eyes, path, device)
 
     def prepare(self, image: Image.Image) -> NDArray[np.uint8]:
         """The central square: RGB image -> (S, S, 3) uint8."""
@@ -155,7 +161,18 @@ class CnnLstmCaptioner:
     def features(self, prepared: Sequence[NDArray[Any]]) -> NDArray[np.str_]:
         """B times (S, S, 3) -> B captions."""
         seen = torch.from_numpy(self._eyes.see(np.stack(prepared))).to(self._device)
-        return np.array([" ".join(words) for words in self._network.write(seen)], dtype=np.str_)
+        return _joined(self._network.write(seen))
+
+    def several(self, prepared: Sequence[NDArray[Any]], count: int) -> NDArray[np.str_]:
+        """B times (S, S, 3) -> (B, K) captions, drawn as often as they are held for likely (sampling.py)."""
+        seen = torch.from_numpy(self._eyes.see(np.stack(prepared))).to(self._device)
+        draws = even_draws(count, LONGEST).to(self._device).repeat(len(seen), 1)
+        words = self._network.write(seen.repeat_interleave(count, 0), draws=draws)
+        return _joined(words).reshape(-1, count)
+
+
+def _joined(captions: Sequence[Sequence[str]]) -> NDArray[np.str_]:
+    return np.array([" ".join(words) for words in captions], dtype=np.str_)
 
 
 def write_cnn_lstm(path: Path, network: CnnLstm, about: Mapping[str, Any] | None = None) -> None:

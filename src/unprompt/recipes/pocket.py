@@ -1,24 +1,28 @@
 """The pocket bundle from nothing: the bundle `kaggle` in small, trained on pocket scenes, and its score.
 
-Its members are a regression, an interrogator (a CLIP of open_clip's classes, a BLIP of transformers', and the
-grammar's own words as phrases) and a retrieval from a bank of the training scenes. On held-out scenes, none
-of whose prompts has a cosine of 0.95 or more with a training prompt, it compares the best constant, each
-member alone, the blend of `kaggle`, and blends with fitted weights. Those are cross-fitted: each scene is
-scored with weights that were fitted without it.
+Its members are a regression, an interrogator (a CLIP of open_clip's classes, a captioner that sees by the
+regression's words, and the grammar's own words as phrases) and a retrieval from a bank of the training
+scenes. On held-out scenes, none of whose prompts has a cosine of 0.95 or more with a training prompt, it
+compares the best constant, each member alone, the blend of `kaggle`, and blends with fitted weights. Those
+are cross-fitted: each scene is scored with weights that were fitted without it.
 
 An hour and a half on two cores. Run again after a kill, it goes on where it was. All lies in one folder:
 
-    train/, held-out/                prompt lists, and the DATASET drawn from each
+    train/, told/, held-out/         prompt lists, and the DATASET drawn from each; the captioner learns from
+                                     told/, and all others from train/
     run-N/                           the regression's training
     features.npz                     of the training scenes, by the regression's own backbone
+    maps.npy                         of the captioner's scenes, place by place; until it is trained
     bundle/pocket.toml               the bundle, and what it names beside it
     bundle/relatedness.json          Easy Diffuser's, fitted to and graded on two parts of held-out/
+    captions.csv                     what the captioner says of the held-out scenes
     predicted/                       the RUN of all members for the held-out scenes
     results.json, results.csv        the table; seconds.json: how long each step took
 """
 
 from __future__ import annotations
 
+import json
 import shutil
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -41,27 +45,35 @@ from unprompt.easy_diffuser.negative import RELATEDNESS
 from unprompt.easy_diffuser.relatedness import write_relatedness
 from unprompt.ensemble.blend import blend
 from unprompt.ensemble.fit_weights import agreement, best_weights, cross_fit
+from unprompt.ensemble.image_weights import cross_fit_image_weights
 from unprompt.ensemble.score import cosines
 from unprompt.errors import InputError
-from unprompt.learning import train_captioner as captioning
 from unprompt.learning import train_clip as clipping
+from unprompt.learning import train_words_captioner as captioning
 from unprompt.learning.frozen_stages import frozen_stages, open_activations
 from unprompt.learning.locked_tower import LockedTower
-from unprompt.learning.train_captioner import CaptionerTraining, train_captioner
 from unprompt.learning.train_clip import ClipTraining, image_features, train_clip
+from unprompt.learning.train_words_captioner import open_maps, train_words_captioner
+from unprompt.learning.words_captioner_config import WordsCaptionerTraining
 from unprompt.members import bank as banks
-from unprompt.networks.checkpoints import cache_folder
+from unprompt.networks.captioner import HEADER as CAPTIONS
+from unprompt.networks.captioner import read_captions
+from unprompt.networks.checkpoints import cache_folder, sha256_of
 from unprompt.networks.clip import Clip
-from unprompt.networks.minilm import encoder_identity
+from unprompt.networks.minilm import PromptEncoder, encoder_identity
 from unprompt.networks.preprocess import Preprocess
-from unprompt.pocket.interrogation import caption_of, phrase_lists
+from unprompt.networks.words_captioner import MODEL_FILE as CAPTIONER_FILE
+from unprompt.networks.words_captioner import WordsCaptioner
+from unprompt.pocket.caption_scores import mean_scores
+from unprompt.pocket.interrogation import phrase_lists
 from unprompt.progress import Progress, silent
 from unprompt.recipes.comparison import Way, compare, constant_way, table_lines, write_rows
 from unprompt.recipes.config import PocketConfig
-from unprompt.recipes.scenes import HELD_OUT_SEED, TRAIN_SEED, Scenes, embeddings_of, train_once
+from unprompt.recipes.scenes import HELD_OUT_SEED, TOLD_SEED, TRAIN_SEED, Scenes, embeddings_of, train_once
 from unprompt.regression import train as training
 from unprompt.regression.checkpoint import MODEL_FILE, locked_tower
 from unprompt.regression.config import TrainConfig
+from unprompt.regression.eyes import eyes_of
 from unprompt.runs.config import PredictConfig
 from unprompt.runs.outputs import installed_versions
 from unprompt.runs.predict import predict
@@ -72,6 +84,7 @@ from unprompt.storage.files import (
     write_arrays,
     write_bytes,
     write_json,
+    write_table,
 )
 from unprompt.storage.toml_files import read_config
 
@@ -79,6 +92,7 @@ if TYPE_CHECKING:
     from unprompt.records import Embeddings, FloatArray
 
 NAME = "pocket.toml"
+TOLD, TOLD_LEAST = 0.3, 16  # the captioner's scenes: so many for each one to learn from, at least
 SECONDS = "seconds.json"
 GIVEN = {"regression": 0.55, "interrogator": 0.45}  # weights of the bundle `kaggle`
 MEMBERS: Mapping[
@@ -91,6 +105,7 @@ MEMBERS: Mapping[
         "captioner": "captioner",
         "phrases": "phrases",
         "mode": "kaggle",
+        "samples": 16,
     },
     "retrieval": {"kind": "retrieval", "checkpoint": "clip", "bank": "bank"},
 }
@@ -105,7 +120,7 @@ class Recipe:
     images: int = PocketConfig.images
     held_out: int = PocketConfig.held_out
     clip: ClipTraining = field(default_factory=ClipTraining)
-    captioner: CaptionerTraining = field(default_factory=CaptionerTraining)
+    captioner: WordsCaptionerTraining = field(default_factory=WordsCaptionerTraining)
     workers: int = PocketConfig.workers
 
     @classmethod
@@ -118,8 +133,8 @@ class Recipe:
             images=config.images,
             held_out=config.held_out,
             clip=ClipTraining(**(read_config(config.clip, ClipTraining) if config.clip else {})),
-            captioner=CaptionerTraining(
-                **(read_config(config.captioner, CaptionerTraining) if config.captioner else {})
+            captioner=WordsCaptionerTraining(
+                **(read_config(config.captioner, WordsCaptionerTraining) if config.captioner else {})
             ),
             workers=config.workers,
         )
@@ -138,6 +153,11 @@ class Recipe:
     def train(self) -> Scenes:
         """What is learnt from."""
         return Scenes(self.out / "train", self.images, TRAIN_SEED)
+
+    @property
+    def told(self) -> Scenes:
+        """What the captioner learns from."""
+        return Scenes(self.out / "told", max(TOLD_LEAST, round(self.images * TOLD)), TOLD_SEED)
 
     @property
     def unseen(self) -> Scenes:
@@ -207,7 +227,7 @@ def is_current(made: Path, *sources: Path) -> bool:
     return made.exists() and all(source.stat().st_mtime <= made.stat().st_mtime for source in sources)
 
 
-def is_trained(record: Path, config: ClipTraining | CaptionerTraining, *sources: Path) -> bool:
+def is_trained(record: Path, config: ClipTraining | WordsCaptionerTraining, *sources: Path) -> bool:
     """Whether a training is finished, with these settings and from these sources."""
     return is_current(record, *sources) and read_json(record)["config"] == config.deciding()
 
@@ -245,8 +265,7 @@ def make_features(recipe: Recipe, known: Dataset, tower: LockedTower, progress: 
             )
         features = tower.features(pixels, progress=progress, stages=stages)
         write_arrays(path, features=features.astype(np.float16))
-        if stages or tower.preprocess.size != recipe.captioner.size:  # else the captioner reads them next
-            pixels.discard()
+        pixels.discard()
     found: FloatArray = read_arrays(path, ("features",))["features"].astype(np.float32)
     return found
 
@@ -268,21 +287,31 @@ def make_clip(
         )
 
 
-def make_captioner(recipe: Recipe, known: Dataset, features: FloatArray, progress: Progress) -> None:
-    """BUNDLE/captioner, taught by the regression's features as well."""
-    folder = recipe.bundle / "captioner"
-    if not is_trained(folder / captioning.KIND.record, recipe.captioner, recipe.out / "features.npz"):
-        pixels = pixels_of(known, recipe.captioner.size, progress)
-        train_captioner(
-            pixels,
-            [caption_of(prompt) for prompt in known.prompts.texts],
+def make_captioner(recipe: Recipe, progress: Progress) -> None:
+    """BUNDLE/captioner, which sees by the regression's backbone and words.
+
+    It learns from scenes that the regression has not learnt from, since of those that it has it is far surer
+    than of new ones, and the captioner would learn to trust it too much.
+    """
+    folder, eyes = recipe.bundle / "captioner", eyes_of(recipe.network)
+    if not is_trained(folder / captioning.KIND.record, recipe.captioner, recipe.run / training.RECORD):
+        known = read_dataset(recipe.told.dataset)
+        pixels = pixels_of(known, eyes.config.size, progress)
+        path = recipe.out / "maps.npy"
+        if not is_current(path, recipe.run / training.RECORD):
+            path.unlink(missing_ok=True)
+        train_words_captioner(
+            eyes,
+            open_maps(path, pixels, eyes, progress),
+            known.prompts.texts,
             folder,
             recipe.captioner,
-            features,
+            images=sha256_of(recipe.network),
             overwrite=True,
             progress=lambda step, done, total: progress(f"captioner, {step}", done, total),
         )
         pixels.discard()
+        path.unlink()
 
 
 def make_bank(recipe: Recipe, known: Dataset, features: FloatArray) -> None:
@@ -341,7 +370,7 @@ def bundle_text(weight_by_member: Mapping[str, float]) -> str:
     ]
     for name, settings in MEMBERS.items():
         lines += ["", "[[members]]", f'name = "{name}"', f"weight = {weight_by_member.get(name, 0.0):.4g}"]
-        lines += [f'{key} = "{value}"' for key, value in settings.items()]
+        lines += [f"{key} = {json.dumps(value)}" for key, value in settings.items()]  # TOML writes them alike
     return "\n".join(lines) + "\n"
 
 
@@ -373,14 +402,30 @@ def predict_once(recipe: Recipe, progress: Progress) -> dict[str, Embeddings]:
     return {name: read_embeddings(out / "members" / f"{name}.npz") for name in MEMBERS}
 
 
-def ways(
-    guesses: Mapping[str, Embeddings], known: Dataset, truth: Embeddings
-) -> tuple[list[Way], dict[str, dict[str, float]]]:
-    """The table's rows, the last one the fitted blend of all members; and the weights of the fitted ones.
+def captions_once(recipe: Recipe, new: Dataset, progress: Progress) -> dict[str, str]:
+    """What the captioner says of each held-out scene, by its id; kept in captions.csv."""
+    path, folder = recipe.out / "captions.csv", recipe.bundle / "captioner"
+    if not is_current(path, folder / captioning.KIND.record):
+        captioner = WordsCaptioner.load("cpu", folder / CAPTIONER_FILE)
+        pixels = pixels_of(new, recipe.regression.size, progress)
+        said: list[str] = []
+        for rows in np.split(np.arange(len(new)), range(captioner.batch, len(new), captioner.batch)):
+            said += captioner.features(list(pixels.take(rows))).tolist()
+            progress("captions", len(said), len(new))
+        pixels.discard()
+        write_table(path, CAPTIONS, zip(new.prompts.ids, said, strict=True))
+    return read_captions(path)
 
-    The weights given back are fitted to all of the truth, those that score a scene to the other scenes.
+
+def ways(
+    guesses: Mapping[str, Embeddings], captions: FloatArray, known: Dataset, truth: Embeddings
+) -> tuple[list[Way], dict[str, dict[str, float]]]:
+    """The table's rows, the last one a blend of all members; and the weights of the fitted ones.
+
+    `captions`: those of the truth's images embedded, (N, 384). The weights given back are fitted to all of
+    the truth, those that score a scene to the other scenes.
     """
-    rows = [constant_way(known, truth)]
+    rows = [constant_way(known, truth), Way("captions, embedded", cosines(captions, truth.vectors))]
     for name in ("interrogator", "retrieval", "regression"):
         rows.append(Way(f"{name} alone", cosines(guesses[name].at(truth.ids).vectors, truth.vectors)))
     blended = blend([guesses[name] for name in GIVEN], list(GIVEN.values())).at(truth.ids)
@@ -388,6 +433,7 @@ def ways(
     fitted = {}
     for label, names in (("regression and interrogator", tuple(GIVEN)), ("all three", tuple(MEMBERS))):
         images = agreement([guesses[name] for name in names], truth)
+        rows.append(Way(f"weights by image, {label}", cross_fit_image_weights(images)))
         rows.append(Way(f"fitted weights, {label}", cross_fit(images)))
         fitted[label] = dict(zip(names, best_weights(images).tolist(), strict=True))
     return rows, fitted
@@ -429,9 +475,11 @@ def make_pocket(
     out, bundle = recipe.out, recipe.bundle
     with work.step("prompts"):
         recipe.train.write_list(progress=progress)
-        recipe.unseen.write_list((recipe.train.prompts,), progress)
+        recipe.told.write_list(progress=progress)
+        recipe.unseen.write_list((recipe.train.prompts, recipe.told.prompts), progress)
     with work.step("scenes"):
         recipe.train.draw(recipe.workers, progress)
+        recipe.told.draw(recipe.workers, progress)
         recipe.unseen.draw(recipe.workers, progress)
     with work.step("regression"):
         train_regression(recipe, progress)
@@ -442,12 +490,14 @@ def make_pocket(
     with work.step("clip"):
         make_clip(recipe, known, tower, features, progress)
     with work.step("captioner"):
-        make_captioner(recipe, known, features, progress)
+        make_captioner(recipe, progress)
     with work.step("bank"):
         make_bank(recipe, known, features)
         make_phrases(recipe)
     with work.step("predicting"):
-        rows, fitted = ways(predict_once(recipe, progress), known, embeddings_of(new))
+        truth, captions = embeddings_of(new), captions_once(recipe, new, progress)
+        said = [captions[image_id] for image_id in truth.ids]
+        rows, fitted = ways(predict_once(recipe, progress), PromptEncoder.load().encode(said), known, truth)
         write_bytes(bundle / NAME, bundle_text(fitted["all three"]).encode())
     with work.step("relatedness"):
         related = make_relatedness(recipe, progress)
@@ -463,6 +513,7 @@ def make_pocket(
         "best_member": best.name,
         "beats_best_member": beats,
         "weights": fitted,
+        "captions": mean_scores(said, new.prompts.at(truth.ids).texts),
         "seconds": read_json(out / SECONDS),
         "threads": torch.get_num_threads(),
         "clip": asdict(recipe.clip),
@@ -483,6 +534,7 @@ def make_pocket(
                 f"weights, {label}: " + ", ".join(f"{name} {weight:.3f}" for name, weight in weights.items())
                 for label, weights in fitted.items()
             ),
+            "captions: " + ", ".join(f"{name} {score:.3f}" for name, score in numbers["captions"].items()),
             f"the fitted blend of all three {verdict} its best member, {best.name}",
             related,
         ),

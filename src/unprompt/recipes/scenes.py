@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from unprompt.records import Embeddings
     from unprompt.regression.scores import EpochScores
 
-TRAIN_SEED, HELD_OUT_SEED = 0, 1
+TRAIN_SEED, HELD_OUT_SEED, TOLD_SEED = 0, 1, 2
 
 
 @dataclass(frozen=True)
