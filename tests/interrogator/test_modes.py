@@ -15,7 +15,7 @@ import torch
 
 from tests.tiny_clip import tiny_clip
 from unprompt.errors import ConfigError
-from unprompt.interrogator.config import MODES, InterrogatorConfig
+from unprompt.interrogator.config import MERGED, MODES, InterrogatorConfig
 from unprompt.interrogator.modes import Interrogation, Interrogator
 from unprompt.interrogator.tables import Choice, Table, build_tables
 from unprompt.interrogator.vocabulary import OwnLists
@@ -341,3 +341,27 @@ def test_no_images_give_no_prompts(tower: TextTower, tables: dict[str, Table]) -
     for mode in MODES:
         made = Interrogator(tower, tables, InterrogatorConfig(mode=mode))
         assert made.prompts(random_features(0), ()) == []
+
+
+@pytest.mark.parametrize("mode", ["classic", "kaggle", "fast"])
+def test_phrases_that_the_clip_is_not_sure_of_are_left_out(
+    tower: TextTower, tables: dict[str, Table], mode: str
+) -> None:
+    everything = prompts(tower, tables, mode=mode)
+    images = random_features()
+    merged = np.concatenate([tables[kind].features.numpy() for kind in MERGED])
+    for sure in (1e-9, 0.01, 0.03, 1.0):
+        for row, (some, every) in enumerate(
+            zip(prompts(tower, tables, mode=mode, sure=sure), everything, strict=True)
+        ):
+            kept = []
+            for choice in every.choices:
+                rows = merged if mode == "fast" else tables[choice.kind].features.numpy()
+                powers = np.exp(tower.scale * (images[row] @ rows.T - 1))
+                probability = np.exp(tower.scale * (choice.similarity - 1)) / powers.sum()
+                kept += [choice.phrase] if probability >= sure else []
+            assert [choice.phrase for choice in some.choices] == kept
+    assert all(
+        one.prompt == caption
+        for one, caption in zip(prompts(tower, tables, mode=mode, sure=1.0), CAPTIONS, strict=True)
+    )

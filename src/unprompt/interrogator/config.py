@@ -47,6 +47,12 @@ class InterrogatorConfig:
     exact: bool = setting(
         False, "phrases as clip-interrogator's lists spell them, '1 9 9 0 s' and all, not '1990s'"
     )
+    sure: float = setting(
+        0.0,
+        "in classic, kaggle and fast: phrases less probable than this among those of their list are left out",
+        least=0,
+        most=1,
+    )
     repeats: bool = True  # False: a phrase whose words were all said before it is left out
 
     def __post_init__(self) -> None:

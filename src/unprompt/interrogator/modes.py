@@ -249,7 +249,19 @@ class Interrogator:
     def _nearest(self, ranking: Ranking, most: int, kind: str | None = None) -> Iterator[list[Choice]]:
         """As many phrases as `_new` may need to find `most`."""
         deeper = not self.config.repeats and most > 1
-        return ranking.nearest(self.config.intermediate if deeper else most, self.config.chunk, kind)
+        found = ranking.nearest(self.config.intermediate if deeper else most, self.config.chunk, kind)
+        return self._sure(ranking, found, kind) if self.config.sure else found
+
+    def _sure(
+        self, ranking: Ranking, found: Iterator[list[Choice]], kind: str | None
+    ) -> Iterator[list[Choice]]:
+        """Of each image's choices those that are probable enough among all phrases of their kind.
+
+        The probabilities are the softmax of cosines at the temperature that the CLIP has learnt.
+        """
+        scale, least = self._tower.scale, math.log(self.config.sure)
+        for choices, whole in zip(found, ranking.log_sums(scale, kind), strict=True):
+            yield [choice for choice in choices if scale * choice.similarity - whole >= least]
 
     def _new(self, choices: Sequence[Choice], said: str, most: int) -> Sequence[Choice]:
         """The first `most` choices; where repeats are not wanted, of those that have a word of their own."""

@@ -197,11 +197,7 @@ class Ranking:
 
         All means the lists side by side, so a chunk of phrases may reach over two of them.
         """
-        starts = list(accumulate((len(table.phrases) for table in self.tables), initial=0))
-        columns = slice(0, starts[-1])
-        if kind is not None:
-            number = [table.kind for table in self.tables].index(kind)
-            columns = slice(starts[number], starts[number + 1])
+        starts, columns = self._starts, self._columns(kind)
         part = self.cosines[:, columns]
         order = rank_columns(part, count, chunk, reverse)  # (B, K)
         cosines = part.gather(1, order).tolist()
@@ -212,3 +208,21 @@ class Ranking:
                 table = self.tables[number]
                 found.append(Choice(table.kind, table.phrases[column - starts[number]], value))
             yield found
+
+    def log_sums(self, scale: float, kind: str | None = None) -> list[float]:
+        """The logarithm of the sum of exp(scale x cosine) over the phrases of a kind, or all, by image."""
+        sums: list[float] = (scale * self.cosines[:, self._columns(kind)]).logsumexp(1).tolist()
+        return sums
+
+    @property
+    def _starts(self) -> list[int]:
+        """The first column of each table, and the end."""
+        return list(accumulate((len(table.phrases) for table in self.tables), initial=0))
+
+    def _columns(self, kind: str | None) -> slice:
+        """Those of a kind, or all."""
+        starts = self._starts
+        if kind is None:
+            return slice(0, starts[-1])
+        number = [table.kind for table in self.tables].index(kind)
+        return slice(starts[number], starts[number + 1])

@@ -68,6 +68,11 @@ class TextTower:
         return self._causal is not None
 
     @property
+    def scale(self) -> float:
+        """What cosines are multiplied by before the softmax that the model was trained with."""
+        return float(self._model.logit_scale.detach().exp())
+
+    @property
     def width(self) -> int:
         """The length of a row of features."""
         return int(self.encode([""]).shape[1])

@@ -106,6 +106,7 @@ MEMBERS: Mapping[
         "phrases": "phrases",
         "mode": "kaggle",
         "samples": 16,
+        "sure": 0.5,
     },
     "retrieval": {"kind": "retrieval", "checkpoint": "clip", "bank": "bank"},
 }
