@@ -50,7 +50,7 @@ def add(parser: argparse.ArgumentParser) -> None:
     add_texts(parser)
 
     prompts = parser.add_argument_group("the prompts")
-    add_settings(prompts, InterrogatorConfig, only=("mode", "max_flavors", "exact"))
+    add_settings(prompts, InterrogatorConfig, only=("mode", "max_flavors", "exact", "sure"))
     prompts.add_argument(
         "--without", default="", metavar="LISTS", help="lists to leave out, like artists,trending"
     )

@@ -49,7 +49,8 @@ class ImageWeights:
         """Gram matrices (N, k, k) -> weights (N, k), each row of sum 1."""
         told = self.constants + self._looked_at(members) @ self.slopes.T
         powers: Floats = np.exp(told - told.max(1, keepdims=True))
-        return powers / powers.sum(1, keepdims=True)
+        powers /= powers.sum(1, keepdims=True)
+        return powers
 
     def similarities(self, images: Agreement) -> Floats:
         """What the blend gets on each of N images: (N,)."""
