@@ -14,6 +14,7 @@ import time
 from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from itertools import cycle
 from multiprocessing.process import BaseProcess
 from pathlib import Path
 
@@ -680,7 +681,13 @@ class TestDeadline:
         assert run_json(tmp_path / "RUN")["complete_bundle"] is False
         assert "The deadline left 12 images without a look" in (tmp_path / "RUN" / "report.html").read_text()
 
-    def test_time_enough_changes_nothing(self, scenes: Path, finished: RunResult, tmp_path: Path) -> None:
+    def test_time_enough_changes_nothing(
+        self, scenes: Path, finished: RunResult, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        """Nor does a wall clock that is set forth and back by a year each time that somebody looks at it."""
+        began, jumps = time.time(), cycle((0.0, 3.2e7, -3.2e7))
+        monkeypatch.setattr("time.time", lambda: began + next(jumps))
+        monkeypatch.setattr("time.time_ns", lambda: int(1e9 * (began + next(jumps))))
         config = PredictConfig(chunk=4, deadline=3600)
         predict(scenes / "images", tmp_path / "RUN", config, truth=scenes / "prompts.csv")
         assert comparable(tmp_path / "RUN") == comparable(finished.folder)
