@@ -18,6 +18,7 @@ from dataclasses import dataclass
 import uvicorn
 from fastapi import FastAPI
 
+from tests.silence import offline
 from unprompt.api.server import bind
 from unprompt.serving.connections import CarefulConnection
 
@@ -65,13 +66,16 @@ class ServerProcess:
 
 @contextmanager
 def server_process(*arguments: str, **environment: str) -> Iterator[ServerProcess]:
-    """Run `unprompt serve` on a free port, with further arguments, until the block ends."""
+    """Run `unprompt serve` on a free port, with further arguments, until the block ends.
+
+    It ends by itself where it tries to reach another machine.
+    """
     process = subprocess.Popen(
         [sys.executable, "-m", "unprompt", "serve", "--port", "0", *arguments],
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
-        env={**os.environ, **environment},
+        env=offline({**os.environ, **environment}),
     )
     try:
         assert process.stdout is not None

@@ -19,6 +19,7 @@ from tests.metadata import attacks as metadata
 from tests.networks import test_hostile as networks
 from tests.storage import attacks as storage
 from tests.storage import test_array_headers as arrays
+from tests.storage import test_mat_files as matlab
 from tests.storage import test_tables_attacked as tables
 
 TURN = 200  # inputs of one attack before the next has its turn
@@ -39,6 +40,7 @@ def main() -> int:
             *metadata.attacks(),
             *doodles.attacks(here),
             *arrays.attacks(here),
+            *matlab.attacks(here),
             *tables.attacks(here),
             *networks.attacks(here),
         ]

@@ -16,6 +16,8 @@ from typing import Any
 from urllib.parse import urlsplit
 from urllib.request import urlopen
 
+from tests.silence import offline
+
 PATIENCE = 240_000  # milliseconds; what is awaited takes a few seconds on a machine with nothing else to do
 SIZES = {"desktop": {"width": 1280, "height": 900}, "phone": {"width": 390, "height": 844}}
 UPLOADER = '[data-testid="stFileUploader"] input[type="file"]'
@@ -31,13 +33,16 @@ def free_port() -> int:
 
 @contextmanager
 def serving(folder: Path, arguments: Sequence[str] = (), program: str = PROGRAM) -> Iterator[str]:
-    """The app's address, as the command starts it; SIGTERM stops it, and it says nothing of an error."""
+    """The app's address, as the command starts it; SIGTERM stops it, and it says nothing of an error.
+
+    It ends by itself where it tries to reach another machine.
+    """
     port = free_port()
     command = [sys.executable, "-c", program, "app", "--port", str(port), "--device", "cpu", *arguments]
     log = folder / "log"
     with log.open("wb") as said:
         server = subprocess.Popen(
-            command, stdout=said, stderr=said, cwd=folder, env={**os.environ, "LANG": "C"}
+            command, stdout=said, stderr=said, cwd=folder, env=offline({**os.environ, "LANG": "C"})
         )
     try:
         wait_for(f"http://127.0.0.1:{port}/_stcore/health", server)

@@ -21,10 +21,11 @@ from PIL import Image
 from tests.tiny_sd import LATENT_CHANNELS, SCHEDULER, bins_only, write_tiny_sd
 from unprompt.diffusion.config import PRESETS
 from unprompt.diffusion.engine import Sd2Engine, Sd2Renderer
-from unprompt.diffusion.memory import batch_for, is_out_of_memory
+from unprompt.diffusion.memory import batch_for
 from unprompt.diffusion.model import SCHEDULERS, model_files, model_sha256
 from unprompt.errors import CheckpointError, ConfigError, InputError, RunError
 from unprompt.networks.checkpoints import declared
+from unprompt.networks.devices import is_out_of_memory
 from unprompt.painting.engine import Picture, RenderEngine
 
 PICTURES = [

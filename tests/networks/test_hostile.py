@@ -14,18 +14,29 @@ from typing import Any
 
 import pytest
 import torch
+from PIL import Image
 from safetensors.torch import load_file, save, save_file
 
 from tests import fuzzing
 from tests.fuzzing import Attack, run, try_one
 from tests.tiny_captioners import save_tiny_blip
 from tests.tiny_clip import tiny_config, write_tiny_clip
+from tests.tiny_gpt2 import write_tiny_gpt2
 from unprompt.errors import CheckpointError
+from unprompt.generate.config import Gpt2Config
+from unprompt.generate.gpt2 import Gpt2Prompts
 from unprompt.networks.adapters import merge_adapter
+from unprompt.networks.backbones import create, pretrained_state
+from unprompt.networks.captioner import Captioner
+from unprompt.networks.captioner_config import CaptionConfig
 from unprompt.networks.captioner_files import folder_files, load_captioner
+from unprompt.networks.checkpoints import locate
 from unprompt.networks.clip import Clip
 from unprompt.networks.extent import Extent, check_numbers, made_within, parts_of
 from unprompt.networks.gguf import read_gguf
+from unprompt.networks.gpt2_checkpoint import load_model
+from unprompt.networks.minilm import CHECKPOINT as MINILM
+from unprompt.networks.minilm import PromptEncoder
 from unprompt.networks.state_dicts import read_metadata, read_tensors
 from unprompt.networks.weight_files import WeightsForm
 
@@ -43,6 +54,11 @@ def clip(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("hostile") / "clip"
     write_tiny_clip(folder, config=tiny_config(text={"vocab_size": 600}))
     return folder
+
+
+@pytest.fixture(scope="module")
+def gpt2(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return write_tiny_gpt2(tmp_path_factory.mktemp("hostile") / "gpt2")
 
 
 @pytest.fixture
@@ -261,6 +277,113 @@ def test_a_captioner_is_shown_no_larger_pictures_than_there_are(
     folder = copied(blip, tmp_path / "model", name, change)
     with pytest.raises(CheckpointError):
         load_captioner(folder, None, "fp32")
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("bos_token_id", 10**9),
+        ("bos_token_id", -1),
+        ("pad_token_id", 10**6),
+        ("sep_token_id", [10**6]),
+    ],
+)
+def test_a_captioners_special_tokens_are_those_that_it_knows(
+    blip: Path, tmp_path: Path, name: str, value: Any
+) -> None:
+    folder = copied(blip, tmp_path / "model", "config.json", setting(f"text_config.{name}", value))
+    with pytest.raises(CheckpointError):
+        load_captioner(folder, None, "fp32")
+
+
+@pytest.mark.parametrize("place", ["config.json", "generation_config.json"])
+def test_a_folder_does_not_say_how_many_captions_are_written(blip: Path, tmp_path: Path, place: str) -> None:
+    """Nor any other of the many ways to make a short caption take a day."""
+    folder = shutil.copytree(blip, tmp_path / "model")
+    content = json.loads((folder / place).read_text()) if (folder / place).exists() else {}
+    for settings in (content, content.get("text_config", {})):
+        settings |= {"num_return_sequences": 10**5, "do_sample": True, "min_length": 10**6}
+    (folder / place).write_text(json.dumps(content))
+    honest, changed = (
+        Captioner("a", load_captioner(path, None, "fp32"), "cpu", CaptionConfig(length=5))
+        for path in (blip, folder)
+    )
+    picture = Image.new("RGB", (40, 30), "red")
+    assert changed.caption([picture]) == honest.caption([picture])
+
+
+GPT2S = {
+    "width 1e9": ("n_embd", 10**9),
+    "width 1e5": ("n_embd", 10**5),
+    "width x": ("n_embd", "x"),
+    "layers 1e6": ("n_layer", 10**6),
+    "heads 0": ("n_head", 0),
+    "inner 1e9": ("n_inner", 10**9),
+    "vocabulary 1e12": ("vocab_size", 10**12),
+    "positions 1e6": ("n_positions", 10**6),
+    "positions -1": ("n_positions", -1),
+    "another kind": ("model_type", ["gpt2"]),
+}
+
+
+@pytest.mark.parametrize(("path", "value"), GPT2S.values(), ids=GPT2S)
+def test_a_language_models_config_asks_for_no_more_than_its_weights_have(
+    gpt2: Path, tmp_path: Path, path: str, value: Any
+) -> None:
+    folder = copied(gpt2, tmp_path / "model", "config.json", setting(path, value))
+    refused(lambda: load_model(folder, "float32"))
+
+
+def test_a_tokenizer_has_no_tokens_that_the_model_does_not_know(gpt2: Path, tmp_path: Path) -> None:
+    """Their number may be right where one of them is a million."""
+
+    def change(vocabulary: dict[str, Any]) -> None:
+        vocabulary["zz"] = vocabulary.pop(max(vocabulary, key=vocabulary.__getitem__)) + 10**6
+
+    folder = copied(gpt2, tmp_path / "model", "vocab.json", change)
+    with pytest.raises(CheckpointError, match="belong to different checkpoints"):
+        Gpt2Prompts.load(Gpt2Config(model=str(folder)), "cpu")
+
+
+def test_a_folders_settings_are_not_asked_about_a_backbone_of_timms(tmp_path: Path) -> None:
+    """Which network it is a user says by its name; of a folder the weights alone are read."""
+    state = create("test_vit", 160).state_dict()
+    save_file(state, tmp_path / "model.safetensors")
+    hostile = {"architecture": "../../x", "num_classes": 10**12, "model_args": {"embed_dim": 10**9}}
+    (tmp_path / "config.json").write_text(json.dumps(hostile))
+    found, source = pretrained_state("test_vit", tmp_path)
+    assert source == str(tmp_path / "model.safetensors")
+    assert found.keys() == state.keys()
+
+
+@pytest.mark.parametrize("name", ["config.json", "1_Pooling/config.json", "sentence_bert_config.json"])
+def test_minilms_settings_are_not_read(tmp_path: Path, name: str) -> None:
+    """Its network is known, and its weights and tokenizer are the official ones or refused."""
+    found = locate(MINILM)
+    for file in found.checkpoint.files:
+        (tmp_path / file.name).parent.mkdir(exist_ok=True)
+        (tmp_path / file.name).symlink_to(found.folder / file.name)
+    (tmp_path / name).unlink()
+    (tmp_path / name).write_text(json.dumps({"hidden_size": 10**9, "vocab_size": -1, "max_seq_length": "x"}))
+    vectors = PromptEncoder.load("cpu", tmp_path).encode(["a red fox"])
+    assert vectors.tobytes() == PromptEncoder.load("cpu").encode(["a red fox"]).tobytes()
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        setting("model.vocab.fox", 10**6),
+        setting("model.max_input_chars_per_word", 10**12),
+        setting("normalizer", {"type": "Replace", "pattern": {"Regex": "(a*)*b"}, "content": ""}),
+        setting("post_processor", None),
+    ],
+)
+def test_another_tokenizer_than_minilms_is_refused(tmp_path: Path, change: Change) -> None:
+    """One with other numbers would give other embeddings without a word, or end where a text is looked at."""
+    found = locate(MINILM)
+    folder = copied(found.folder, tmp_path / "model", "tokenizer.json", change)
+    with pytest.raises(CheckpointError, match=r"tokenizer\.json"):
+        PromptEncoder.load("cpu", folder)
 
 
 @pytest.mark.parametrize(

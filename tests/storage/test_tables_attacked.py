@@ -24,7 +24,8 @@ def attacks(folder: Path) -> list[Attack]:
     pl.DataFrame({"imgId": ["a", "b1"], "prompt": ["a red fox", 'ein "Haus"\n']}).write_csv(
         folder / "prompts.csv"
     )
-    pl.DataFrame({"image": [b"123", b"4"], "n": [1, 2]}).write_parquet(folder / "part.parquet")
+    pictures = [{"bytes": b"123", "path": "a.png"}, {"bytes": b"4", "path": None}]
+    pl.DataFrame({"image": pictures, "n": [1, 2]}).write_parquet(folder / "part.parquet")
     (folder / "a.json").write_text('{"a": [1, 2.5, {"b": null}], "name": "x"}')
     (folder / "a.toml").write_text('[member]\nweight = 0.45\nnames = ["a", "b"]\nwhen = 2024-01-01\n')
     sample = (folder / "submission.csv").read_bytes()

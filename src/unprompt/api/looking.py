@@ -10,8 +10,8 @@ from PIL import Image
 
 from unprompt.api.base64_pictures import decode
 from unprompt.api.errors import TooLittleMemoryError
-from unprompt.diffusion.memory import is_out_of_memory
 from unprompt.errors import UnpromptError, UnreadableImageError
+from unprompt.networks.devices import is_out_of_memory
 
 LOG = logging.getLogger(__name__)
 

@@ -12,7 +12,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from unprompt.diffusion.config import Sd2Config
-from unprompt.diffusion.memory import automatic_batch, empty_cache, is_out_of_memory
+from unprompt.diffusion.memory import automatic_batch, empty_cache
 from unprompt.diffusion.model import (
     LAYOUT,
     SCHEDULERS,
@@ -23,7 +23,7 @@ from unprompt.diffusion.model import (
 )
 from unprompt.errors import ConfigError, InputError, RunError
 from unprompt.networks.checkpoints import folder_of
-from unprompt.networks.devices import choose_device, nth_gpu
+from unprompt.networks.devices import choose_device, is_out_of_memory, nth_gpu
 from unprompt.storage.images import image_of
 from unprompt.text.english import agreed, counted, part_of
 

@@ -38,16 +38,6 @@ def automatic_batch(device: str, width: int, height: int, dtype: str) -> int:
     return 1
 
 
-def is_out_of_memory(error: BaseException) -> bool:
-    """Whether an error of torch, on any device, says that there is not enough memory."""
-    import torch
-
-    if isinstance(error, (MemoryError, torch.OutOfMemoryError)):
-        return True
-    signs = ("out of memory", "can't allocate memory", "STATUS_ALLOC_FAILED")
-    return isinstance(error, RuntimeError) and any(sign in str(error) for sign in signs)
-
-
 def empty_cache(device: str) -> None:
     """Give back the memory that torch keeps for later."""
     import torch

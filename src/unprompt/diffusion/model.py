@@ -13,9 +13,9 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import Any
 
-from unprompt.diffusion.memory import is_out_of_memory
 from unprompt.errors import CheckpointError, InputError, RunError
 from unprompt.networks.checkpoints import sha256_of_files
+from unprompt.networks.devices import is_out_of_memory
 from unprompt.networks.extent import Extent, check_numbers, made_within
 from unprompt.networks.huggingface import stay_offline
 from unprompt.storage.damage import damaged_weights

@@ -13,9 +13,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from unprompt.diffusion.engine import Sd2Renderer
-from unprompt.diffusion.memory import is_out_of_memory
 from unprompt.diffusion.model import PARAMETERS, load_network, with_parts_of
 from unprompt.errors import CheckpointError, ConfigError, RunError
+from unprompt.networks.devices import is_out_of_memory
 
 if TYPE_CHECKING:
     from PIL import Image

@@ -10,23 +10,25 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from PIL import Image
 
 from unprompt.doodles.drawing import Drawing
 from unprompt.doodles.picture import read_picture
-from unprompt.errors import ConfigError, InputError
+from unprompt.errors import InputError
 from unprompt.storage.array_headers import load_array
 from unprompt.storage.damage import DAMAGED_ARRAYS
 from unprompt.storage.files import read_text
 from unprompt.storage.images import ImageFile, image_endings, images_in_parts, read_file
-from unprompt.storage.packages import needed_for
+from unprompt.storage.mat_files import read_variable
 from unprompt.storage.parts import column_types, find_parts_below, read_columns
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
 
 TRAIN, VALIDATION, TEST = "train", "validation", "test"
 SPLITS = {"train": TRAIN, "training": TRAIN, "val": VALIDATION, "valid": VALIDATION, "dev": VALIDATION} | {
@@ -161,27 +163,30 @@ def _of_parts(parts: list[Path]) -> list[Sketch] | None:
 
 
 def _count_objects(part: Path, number: str) -> Counter[str]:
-    places = _load_mat(part / CLASSES / f"sample_{number}_class.mat")[CLASSES]
-    instances = _load_mat(part / INSTANCES / f"sample_{number}_instance.mat")[INSTANCES]
-    names = [_text_of(row[0]) for row in _load_mat(part.parent / COLOURS)["colorMap"]]
+    places = _read_mask(part / CLASSES / f"sample_{number}_class.mat", CLASSES)
+    instances = _read_mask(part / INSTANCES / f"sample_{number}_instance.mat", INSTANCES)
+    if places.shape != instances.shape:
+        raise InputError(
+            f"the masks of sample {number} in {part} are of {places.shape} and {instances.shape} pixels"
+        )
+    names = [_text_of(row) for row in read_variable(part.parent / COLOURS, "colorMap")]
     found: Counter[str] = Counter()
     for instance in np.unique(instances[instances > 0]):
         inside = places[instances == instance]
-        classes = np.bincount(inside[inside > 0].astype(int))
+        classes, counts = np.unique(inside[inside > 0], return_counts=True)
         if len(classes):
-            number_of = int(classes.argmax())
+            number_of = int(classes[counts.argmax()])
             found[names[number_of - 1] if number_of <= len(names) else f"class {number_of}"] += 1
     return found
 
 
-def _load_mat(path: Path) -> Mapping[str, Any]:
-    with needed_for("reading SketchyScene's masks", "pages", ConfigError):
-        from scipy.io import loadmat
-    try:
-        content: Mapping[str, Any] = loadmat(path)
-        return content
-    except (*DAMAGED_ARRAYS, NotImplementedError) as error:
-        raise InputError(f"{path} cannot be read: {error}") from error
+def _read_mask(path: Path, name: str) -> NDArray[Any]:
+    """What each pixel is of, 0 for none: (H, W), whole numbers."""
+    mask = read_variable(path, name)
+    if mask.ndim != 2 or mask.dtype.kind not in "iuf" or not np.isfinite(mask).all():
+        raise InputError(f"{path} holds no mask: a number for each pixel is expected")
+    whole: NDArray[Any] = mask.astype(np.int64)
+    return whole
 
 
 def _text_of(cell: Any) -> str:

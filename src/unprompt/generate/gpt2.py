@@ -5,11 +5,12 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from unprompt.errors import CheckpointError, ConfigError
+from unprompt.errors import ConfigError
 from unprompt.generate.config import Gpt2Config
 from unprompt.generate.language_model import LanguageModelPrompts, write_on
 from unprompt.networks.checkpoints import folder_of
 from unprompt.networks.gpt2_checkpoint import LAYOUT, load_model, load_tokenizer, model_sha256
+from unprompt.networks.huggingface import check_tokens
 from unprompt.text.cleaning import clean_prompt, is_whole, plain
 
 if TYPE_CHECKING:
@@ -56,11 +57,7 @@ class Gpt2Prompts(LanguageModelPrompts):
         identity = model_sha256(folder)
         tokenizer = load_tokenizer(folder)
         model = load_model(folder, "float16" if device.startswith("cuda") else "float32").to(device)
-        if len(tokenizer) > model.config.vocab_size:
-            raise CheckpointError(
-                f"{folder}: the tokenizer has {len(tokenizer)} tokens, the model {model.config.vocab_size}; "
-                "they belong to different checkpoints, get both from one"
-            )
+        check_tokens(tokenizer, model.config.vocab_size, folder)
         return cls(model, tokenizer, config, identity, device)
 
     def given(self) -> Mapping[str, Any]:

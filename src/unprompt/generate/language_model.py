@@ -18,6 +18,7 @@ from unprompt.datasets.seeds import derive_seed
 from unprompt.errors import RunError
 from unprompt.generate.config import SamplingConfig
 from unprompt.generate.prompts import Draft
+from unprompt.networks.devices import within_memory
 from unprompt.networks.shared_prefix import SharedPrefix
 from unprompt.text.english import counted
 
@@ -127,7 +128,7 @@ def write_on(
     rows, running, cache = list(range(len(starts))), set(range(len(starts))), None
     with torch.inference_mode():
         for step in range(draws.shape[1]):
-            try:
+            with within_memory(counted(len(starts), "text"), str(device), "a smaller --batch"):
                 output = model(
                     input_ids=inputs,
                     attention_mask=mask,
@@ -137,11 +138,6 @@ def write_on(
                     logits_to_keep=1,
                     **before,
                 )
-            except torch.cuda.OutOfMemoryError as error:
-                raise RunError(
-                    f"{counted(len(starts), 'text')} at once do not fit into the GPU's memory; give a "
-                    "smaller --batch"
-                ) from error
             cache = output.past_key_values
             probabilities, tokens = token_probabilities(output.logits[:, -1], config)
             if not torch.isfinite(probabilities).all():

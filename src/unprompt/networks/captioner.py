@@ -10,11 +10,12 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from unprompt.errors import ConfigError, InputError, RunError
+from unprompt.errors import ConfigError, InputError
 from unprompt.networks.adapters import merge_adapter
 from unprompt.networks.captioner_config import CaptionConfig
 from unprompt.networks.captioner_files import CaptionNetwork, load_captioner
 from unprompt.networks.checkpoints import sha256_of
+from unprompt.networks.devices import within_memory
 from unprompt.networks.preprocess import without_far_ends
 from unprompt.records import check_unique
 from unprompt.storage.files import read_ids, read_table
@@ -126,19 +127,14 @@ class Captioner:
         arguments = {"pixel_values": pixels}
         if self._start:
             arguments["input_ids"] = torch.tensor([self._start] * len(prepared), device=self._device)
-        try:
-            with torch.inference_mode():
-                tokens = self._network.generate(  # (B, T)
-                    **arguments,
-                    max_new_tokens=self._config.length,
-                    use_cache=True,
-                    **how,
-                )
-        except torch.cuda.OutOfMemoryError as error:
-            raise RunError(
-                f"{counted(len(prepared), 'image')} at once do not fit into the GPU's memory; give a "
-                "smaller batch"
-            ) from error
+        images = counted(len(prepared), "image")
+        with within_memory(images, self._device, "a smaller batch"), torch.inference_mode():
+            tokens = self._network.generate(  # (B, T)
+                **arguments,
+                max_new_tokens=self._config.length,
+                use_cache=True,
+                **how,
+            )
         texts = self._tokenizer.batch_decode(tokens, skip_special_tokens=True)
         return np.array([text.strip() for text in texts], dtype=np.str_)
 

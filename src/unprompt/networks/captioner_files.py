@@ -14,7 +14,7 @@ from unprompt.errors import CheckpointError, InputError
 from unprompt.networks.blip_names import COUNTER, PARTS, SHAPES_READ, TIED, blip_sizes, transformers_name
 from unprompt.networks.checkpoints import locate, snapshot_in, verify
 from unprompt.networks.extent import Extent, TooLargeError, check_numbers, check_side, made_within, parts_of
-from unprompt.networks.huggingface import WEIGHTS, import_transformers
+from unprompt.networks.huggingface import WEIGHTS, check_tokens, import_transformers, keep_only_tokens
 from unprompt.storage.files import read_json
 from unprompt.storage.stand_ins import describe_stand_in
 from unprompt.text.english import counted
@@ -146,11 +146,8 @@ def _load_folder(folder: Path, precision: str) -> CaptionNetwork:
         # Where the picture goes among the words; older files do not say it.
         network.config.image_token_index = tokenizer.convert_tokens_to_ids(IMAGE_TOKEN)
     rows = network.get_input_embeddings().num_embeddings
-    if len(tokenizer) > rows:
-        raise CheckpointError(
-            f"{folder}: the tokenizer has {len(tokenizer)} tokens, the model {rows}; they belong to "
-            "different checkpoints, get both from one"
-        )
+    check_tokens(tokenizer, rows, folder)
+    keep_only_tokens(network, rows, folder)
     return CaptionNetwork(kind, network, processor.image_processor, tokenizer, tuple(files))
 
 

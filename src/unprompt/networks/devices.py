@@ -1,10 +1,26 @@
-"""Where the work is done. Chosen once, at the edge, and handed in from there."""
+"""Where the work is done, and how it is known that there is no room there.
+
+A device is chosen once, at the edge, and handed in from there.
+"""
 
 from __future__ import annotations
 
+import errno
 import os
+from collections.abc import Iterator
+from contextlib import contextmanager
 
-from unprompt.errors import ConfigError
+from unprompt.errors import ConfigError, RunError
+
+# What torch's errors say where memory is short: CUDA and MPS, allocators of Linux and Windows, mapped files,
+# and cuBLAS.
+NO_MEMORY = (
+    "out of memory",
+    "can't allocate memory",
+    "not enough memory",
+    "Cannot allocate memory",
+    "STATUS_ALLOC_FAILED",
+)
 
 
 def choose_device(wanted: str) -> str:
@@ -39,3 +55,22 @@ def nth_gpu(number: int) -> str:
 def core_count() -> int:
     """How many cores this process may use."""
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+def is_out_of_memory(error: BaseException) -> bool:
+    """Whether an error, of torch's on any device or of the system's, says that there is not enough memory."""
+    if isinstance(error, MemoryError) or (isinstance(error, OSError) and error.errno == errno.ENOMEM):
+        return True
+    # torch.OutOfMemoryError is a RuntimeError too, and says the first of these.
+    return isinstance(error, RuntimeError) and any(sign in str(error) for sign in NO_MEMORY)
+
+
+@contextmanager
+def within_memory(what: str, device: str, advice: str) -> Iterator[None]:
+    """Raise RunError where the device has too little memory for what is done at once in this block."""
+    try:
+        yield
+    except (MemoryError, RuntimeError) as error:
+        if not is_out_of_memory(error):
+            raise
+        raise RunError(f"{what} at once do not fit into the memory of {device}; give {advice}") from error

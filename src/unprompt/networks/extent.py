@@ -17,6 +17,7 @@ from pathlib import Path, PurePosixPath
 from typing import Any
 
 from unprompt.errors import CheckpointError, RunError, UnpromptError
+from unprompt.networks.devices import is_out_of_memory
 
 MOST_HEADER = 1 << 25  # bytes of a safetensors file's header; a thousand layers need a thousandth of it
 LARGEST_NUMBER = 1 << 20  # of sizes in settings: the largest vocabularies have a quarter of it
@@ -96,7 +97,7 @@ def made_within(extent: Extent, what: str) -> Iterator[None]:
     except UnpromptError:
         raise
     except Exception as error:  # what a library raises for settings that make no sense is of any kind
-        if isinstance(error, MemoryError) or (isinstance(error, RuntimeError) and "memory" in str(error)):
+        if is_out_of_memory(error):
             raise RunError(
                 f"{what} does not fit into the memory that is free; close what else uses it"
             ) from error

@@ -58,11 +58,11 @@ class PromptEncoder:
     def load(cls, device: str = "cpu", folder: Path | None = None) -> PromptEncoder:
         """Find the checkpoint (or take it from `folder`), check its sha256 and load it on `device`.
 
-        Raises CheckpointError where it is missing or not the official file.
+        Raises CheckpointError where it is missing, or its weights or tokenizer are not the official ones.
         """
         found = locate(CHECKPOINT, folder)
         weights = found.checkpoint.main_file
-        verify(found, only=[weights.name])
+        verify(found, only=[weights.name, TOKENIZER_FILE])
         with needed_for("embedding prompts", "lite"):
             from safetensors.torch import load_file
             from tokenizers import Tokenizer

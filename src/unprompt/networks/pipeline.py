@@ -21,6 +21,7 @@ from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 import numpy as np
 
 from unprompt.errors import UnreadableImageError
+from unprompt.networks.devices import is_out_of_memory
 from unprompt.storage.images import ImageFile, open_file
 
 if TYPE_CHECKING:
@@ -75,7 +76,9 @@ def see(files: Sequence[ImageFile], backbones: Sequence[Backbone], turn: Any) ->
         except UnreadableImageError as error:
             problems.append(str(error))
             continue
-        except MemoryError:
+        except (MemoryError, RuntimeError) as error:
+            if not is_out_of_memory(error):
+                raise
             problems.append("not enough memory to prepare it")
             continue
         problems.append(None)
