@@ -33,6 +33,7 @@ class MemberConfig(InterrogatorConfig):
 
     mode: str = "kaggle"
     phrases: str = ""  # folder with lists of one's own
+    tables: str = ""  # folder with tables of the phrases' features, in place of the cache
 
 
 class InterrogatorMember:
@@ -46,12 +47,14 @@ class InterrogatorMember:
         interrogator: Interrogator,
         encoder: PromptEncoder,
         lists: OwnLists = NO_OWN_LISTS,
+        tables: Path | None = None,
     ) -> None:
-        """`lists`: the phrases of one's own that the interrogator was built with."""
+        """`lists`, `tables`: the phrases of one's own and the folder that the interrogator was built with."""
         self.name = name
         self.clip = clip
         self.captioner = captioner
         self.lists = lists
+        self.tables = tables
         self.backbones: tuple[Backbone, ...] = (clip,) if captioner is None else (clip, captioner)
         self._interrogator = interrogator
         self._encoder = encoder
@@ -70,11 +73,12 @@ def build(loader: Loader, spec: MemberSpec) -> InterrogatorMember:
     config = spec.read(MemberConfig)
     seen_by = clip_of(loader, spec)
     lists = own_lists(config.phrases)
-    interrogator = Interrogator.build(seen_by.texts, config, lists)
+    tables = Path(config.tables) if config.tables else None
+    interrogator = Interrogator.build(seen_by.texts, config, lists, tables)
     captioner = None
     if interrogator.needs_captions:
         captioner = load_captioner_of(loader, spec.read(CaptionerConfig))
-    return InterrogatorMember(spec.name, seen_by, captioner, interrogator, loader.encoder, lists)
+    return InterrogatorMember(spec.name, seen_by, captioner, interrogator, loader.encoder, lists, tables)
 
 
 def clip_of(loader: Loader, spec: MemberSpec) -> Clip:
@@ -102,5 +106,5 @@ KIND = MemberKind(
     (MemberConfig, ClipConfig, CaptionerConfig),
     build,
     checkpoints,
-    paths=("captioner", "phrases", "vocabulary"),
+    paths=("captioner", "phrases", "tables", "vocabulary"),
 )
