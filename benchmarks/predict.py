@@ -23,12 +23,13 @@ from PIL import Image
 from timing import median_seconds
 from unprompt.networks.checkpoints import locate
 from unprompt.networks.folding import fold_batch_norms, match_by_order
-from unprompt.networks.imagenet import ARCHITECTURE, CHECKPOINT, ImageNetClassifier
+from unprompt.networks.imagenet import CHECKPOINT, ImageNetClassifier
 from unprompt.pocket.draw import draw_scene
 from unprompt.pocket.samples import SIZE, sample_scenes
 from unprompt.runs.config import PredictConfig
 from unprompt.runs.predict import predict
 
+ARCHITECTURE = "tf_efficientnet_lite2"  # timm's name of the classifier
 WORKERS = 2
 
 

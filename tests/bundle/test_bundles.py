@@ -281,6 +281,7 @@ def test_paths_are_relative_to_the_bundles_file(own: Path) -> None:
         weight = 1
         captioner = "blip"
         phrases = "../lists"
+        tables = "../tables"
         vocabulary = "/words"
         [[members]]
         name = "second"
@@ -299,6 +300,7 @@ def test_paths_are_relative_to_the_bundles_file(own: Path) -> None:
     assert first == {
         "captioner": str(folder / "blip"),
         "phrases": str(folder / "../lists"),
+        "tables": str(folder / "../tables"),
         "vocabulary": "/words",
     }
     assert second == {"bank": str(folder / "BANK")}

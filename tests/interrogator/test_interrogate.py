@@ -20,7 +20,7 @@ from tests.other_content import put_other_content
 from tests.tiny_clip import tiny_clip, tiny_config, write_tiny_clip
 from unprompt.cli import main
 from unprompt.errors import ConfigError, RunError
-from unprompt.interrogator.config import MODES, InterrogateConfig, InterrogatorConfig
+from unprompt.interrogator.config import MERGED, MODES, InterrogateConfig, InterrogatorConfig
 from unprompt.interrogator.modes import Interrogator
 from unprompt.interrogator.run import interrogate
 from unprompt.interrogator.vocabulary import OwnLists
@@ -104,6 +104,19 @@ def test_fast_is_clip_interrogators_own_string(world: Path, run: Callable[..., i
     theirs = [reference.interrogate_fast(image, 5, SAID) for image in images]
     assert [row["prompt"] for row in rows_of(tmp_path / "p.csv")] == theirs
     assert len(set(theirs)) > 1
+
+
+def test_tables_are_kept_in_a_folder_and_taken_from_it(
+    run: Callable[..., int], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    options = ("--mode", "fast", "--caption", SAID, "--tables", tmp_path / "tables")
+    assert run("--out", tmp_path / "a.csv", *options) == 0
+    kinds = [path.name.partition("-")[0] for path in (tmp_path / "tables").glob("*.safetensors")]
+    assert sorted(kinds) == sorted(MERGED)
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "elsewhere"))
+    assert run("--out", tmp_path / "b.csv", *options) == 0
+    assert (tmp_path / "a.csv").read_bytes() == (tmp_path / "b.csv").read_bytes()
+    assert not (tmp_path / "elsewhere" / "unprompt" / "phrases").exists()
 
 
 @pytest.mark.slow

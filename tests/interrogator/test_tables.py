@@ -15,6 +15,7 @@ import pytest
 import torch
 
 from tests.tiny_clip import tiny_clip
+from unprompt.errors import RunError
 from unprompt.interrogator.tables import (
     Ranking,
     Table,
@@ -74,9 +75,9 @@ def test_features_are_the_models_rounded_to_half(tower: Counting, cache: Path) -
 
 def test_a_table_is_encoded_once(tower: Counting, cache: Path) -> None:
     first = text_features(tower, "mediums", PHRASES)
-    assert tower.encoded == len(PHRASES)
-    again = text_features(tower, "mediums", PHRASES)
     assert tower.encoded == len(PHRASES) + 1  # one, to know the width and the device
+    again = text_features(tower, "mediums", PHRASES)
+    assert tower.encoded == len(PHRASES) + 2
     assert torch.equal(first, again)
     assert [path.suffix for path in cache.iterdir()] == [".safetensors"]
 
@@ -155,7 +156,7 @@ def test_a_file_under_anothers_name_is_not_taken(tower: Counting, cache: Path) -
     text_features(tower, "mediums", PHRASES[::-1])
     (other,) = set(cache.iterdir()) - {path}
     shutil.copy(other, path)
-    with pytest.warns(UserWarning, match="belongs to other phrases or another CLIP"):
+    with pytest.warns(UserWarning, match=f"{path.name} belongs to other phrases; made again"):
         text_features(tower, "mediums", PHRASES)
 
 
@@ -178,6 +179,116 @@ def test_phrases_beyond_the_context_are_kept_and_told(tower: Counting, cache: Pa
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         build_tables(tower, {"mediums": ["ä" * 60, "short " * 30]})  # 60 letters, and 32 tokens
+
+
+# --- folders of tables
+
+
+def test_a_table_made_on_one_machine_is_taken_on_another(
+    tower: Counting, cache: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = tmp_path / "carried" / "tables"
+    made = text_features(tower, "mediums", PHRASES, folder)
+    (path,) = folder.iterdir()
+    assert path.name.startswith("mediums-")
+    assert not cache.exists()
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "elsewhere"))
+    tower.encoded = 0
+    assert torch.equal(text_features(tower, "mediums", PHRASES, folder), made)
+    assert tower.encoded == 1
+    assert not (tmp_path / "elsewhere").exists()
+
+
+def test_what_the_cache_has_is_put_into_the_folder(tower: Counting, cache: Path, tmp_path: Path) -> None:
+    kept = text_features(tower, "mediums", PHRASES)
+    tower.encoded = 0
+    assert torch.equal(text_features(tower, "mediums", PHRASES, tmp_path / "tables"), kept)
+    assert tower.encoded == 1
+    (mine,), (theirs,) = cache.iterdir(), (tmp_path / "tables").iterdir()
+    assert mine.name == theirs.name
+    assert mine.read_bytes() == theirs.read_bytes()
+
+
+def test_a_folder_that_is_read_only_is_taken_from_and_left_alone(
+    tower: Counting, cache: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = tmp_path / "input"
+    text_features(tower, "mediums", PHRASES, folder)
+    monkeypatch.setattr("os.access", lambda path, mode: Path(path) != folder)  # root may write everywhere
+    tower.encoded = 0
+    lists = {"mediums": PHRASES, "movements": ("cubism", "dada")}
+    with pytest.warns(
+        UserWarning,
+        match="^1 of 2 tables is not in .*input, first: movements; taken from the cache or encoded now$",
+    ):
+        build_tables(tower, lists, folder)
+    assert tower.encoded == 1 + 1 + 2
+    assert [path.name.partition("-")[0] for path in folder.iterdir()] == ["mediums"]
+    assert [path.name.partition("-")[0] for path in cache.iterdir()] == ["movements"]
+
+
+@pytest.mark.parametrize(
+    ("seed", "phrases", "told"),
+    [
+        (0, PHRASES[1:], "other phrases"),
+        (1, PHRASES, "another CLIP"),
+        (1, PHRASES[1:], "other phrases and another CLIP"),
+    ],
+)
+def test_a_table_of_something_else_is_told_in_a_line(
+    tower: Counting, cache: Path, tmp_path: Path, seed: int, phrases: Sequence[str], told: str
+) -> None:
+    build_tables(tower_of(seed), {"mediums": phrases}, tmp_path)
+    (other,) = tmp_path.glob("*.safetensors")
+    with pytest.warns(
+        UserWarning, match=f"first: mediums .{other.name} belongs to {told}.; .*kept there$"
+    ) as warned:
+        build_tables(tower, {"mediums": PHRASES}, tmp_path)
+    assert len(warned) == 1
+    assert len(list(tmp_path.glob("*.safetensors"))) == 2
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        build_tables(tower, {"mediums": PHRASES}, tmp_path)  # another's beside it does not matter
+
+
+def test_a_damaged_table_of_a_folder_is_made_again(tower: Counting, cache: Path, tmp_path: Path) -> None:
+    whole = text_features(tower, "mediums", PHRASES, tmp_path)
+    (path,) = tmp_path.glob("*.safetensors")
+    content = path.read_bytes()
+    _shortened(path)
+    with pytest.warns(UserWarning, match=f"{path.name} is cut short, damaged.*; made again"):
+        assert torch.equal(text_features(tower, "mediums", PHRASES, tmp_path), whole)
+    assert path.read_bytes() == content
+
+
+def test_a_folder_that_cannot_be_made_is_told(tower: Counting, cache: Path, tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    with pytest.raises(RunError, match=r"tables .*file/tables is not there and cannot be made: Not a"):
+        build_tables(tower, {"mediums": PHRASES}, tmp_path / "file" / "tables")
+
+
+def test_a_kill_costs_a_bucket(
+    tower: Counting, cache: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("unprompt.interrogator.tables.BUCKET", 2)
+    whole = text_features(tower, "mediums", PHRASES, tmp_path / "whole")
+    killed, encode = tmp_path / "killed", tower.encode
+    calls: list[Sequence[str]] = []
+
+    def until_killed(texts: Sequence[str], *settings: Any) -> Any:
+        calls.append(texts)
+        if len(calls) == 4:  # the width, two buckets, and in the midst of the third
+            raise KeyboardInterrupt
+        return encode(texts, *settings)
+
+    monkeypatch.setattr(tower, "encode", until_killed)
+    with pytest.raises(KeyboardInterrupt):
+        text_features(tower, "mediums", PHRASES, killed)
+    assert [path.suffix for path in killed.iterdir()] == [".filling"]
+    assert torch.equal(text_features(tower, "mediums", PHRASES, killed), whole)
+    assert [text for some in calls[5:] for text in some] == sorted(PHRASES)[4:]
+    (first,), (second,) = (tmp_path / "whole").iterdir(), killed.iterdir()
+    assert first.read_bytes() == second.read_bytes()
 
 
 # --- ranking

@@ -13,8 +13,9 @@ torch = pytest.importorskip("torch")
 
 from unprompt.errors import CheckpointError  # noqa: E402
 from unprompt.networks import shipped as module  # noqa: E402
-from unprompt.networks.detector import BOXES, INPUT_SIZE, NOTHING, Detector  # noqa: E402
-from unprompt.networks.ssdlite import Convolution, SsdLite  # noqa: E402
+from unprompt.networks.detector import BOXES, INPUT_SIZE, NOTHING, SAME, Detector, distinct  # noqa: E402
+from unprompt.networks.inverted_residuals import Convolution  # noqa: E402
+from unprompt.networks.ssdlite import SsdLite  # noqa: E402
 from unprompt.networks.things import coco_things, thing_names  # noqa: E402
 from unprompt.storage.packages import package_folder  # noqa: E402
 
@@ -52,6 +53,22 @@ def test_the_network_has_the_anchors_maps_and_numbers_of_its_paper() -> None:
     sides = [19, 10, 5, 3, 2, 1]
     assert sum(side**2 * count for side, count in zip(sides, (3, 6, 6, 6, 6, 6), strict=True)) == 1917
     assert sum(one.numel() for one in network.parameters()) == pytest.approx(4.47e6, rel=0.01)
+
+
+@pytest.mark.parametrize("count", [0, 1, 12, 400])
+def test_things_count_once_as_torchvision_counts_them(count: int) -> None:
+    """Boxes crowd around few places, of three kinds, and many are as sure as another."""
+    from torchvision.ops import batched_nms
+
+    random = np.random.default_rng(count)
+    corner = random.choice(random.random((40, 2)), count) + random.normal(0, 0.02, (count, 2))
+    far = corner + 0.1 + random.normal(0, 0.02, (count, 2)).clip(-0.05)
+    kinds, scores = random.integers(1, 4, count), random.integers(1, 50, count) / 50
+    boxes = np.column_stack((kinds, scores, corner, far)).astype(np.float32)
+    places, sure, of = (torch.from_numpy(boxes[:, part]) for part in (slice(2, 6), 1, 0))
+    expected = batched_nms(places, sure, of, SAME)
+    assert distinct(boxes) == expected[:BOXES].tolist()
+    assert count < 400 or BOXES < len(expected) < count
 
 
 def names_of(rows: np.ndarray, least: float) -> list[str]:

@@ -31,6 +31,7 @@ from unprompt.storage.toml_files import read_toml
 from unprompt.text.english import counted
 
 PHRASES = "phrases"  # the setting of a member's own lists
+TABLES = "tables"  # of a folder that the work itself may fill; its files say what they are of
 
 # The keys that every member has; all others are settings of its kind.
 _MEMBER_KEYS: Mapping[str, type | tuple[type, ...]] = {
@@ -172,7 +173,7 @@ def sources_of(bundle: Bundle, images: Sequence[ImageFile]) -> Sources:
                 continue
             if key == PHRASES:
                 lists += files_in(Path(value))
-            else:
+            elif key != TABLES:
                 models.append(value)
     return Sources(images, files_of(models), lists)
 

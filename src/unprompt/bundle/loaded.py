@@ -353,6 +353,9 @@ class LoadedBundle:
         if mode not in self._interrogators:
             assert self._speaking is not None  # as there is a CLIP
             self._interrogators[mode] = Interrogator.build(
-                self._speaking.clip.texts, InterrogatorConfig(mode=mode), self._speaking.lists
+                self._speaking.clip.texts,
+                InterrogatorConfig(mode=mode),
+                self._speaking.lists,
+                self._speaking.tables,
             )
         return self._interrogators[mode]

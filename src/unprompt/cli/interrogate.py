@@ -60,7 +60,7 @@ def add(parser: argparse.ArgumentParser) -> None:
         action="store_false",
         help="no phrase whose words the prompt has already",
     )
-    add_settings(prompts, InterrogateConfig, only=("phrases",))
+    add_settings(prompts, InterrogateConfig, only=("phrases", "tables"))
 
     clip = parser.add_argument_group("the CLIP")
     add_settings(clip, ClipConfig)

@@ -16,7 +16,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
-import polars as pl
 
 from unprompt.datasets.layouts import (
     PROMPT_COLUMNS,
@@ -133,8 +132,10 @@ def _dataset_of(path: Path, found: Found) -> Dataset:
 
 
 def _read_parts(path: Path, parts: Sequence[Path]) -> Dataset:
+    import polars as pl
+
     images = images_in_parts(parts)
-    with_embeddings = all("embedding" in pl.read_parquet_schema(part) for part in parts)
+    with_embeddings = all("embedding" in column_types(part) for part in parts)
     prompt = prompt_column(parts[0], list(column_types(parts[0])))
     columns = [prompt, *(["embedding"] if with_embeddings else [])]
     tables = [read_columns(part, columns) for part in parts]

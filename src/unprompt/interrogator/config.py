@@ -94,6 +94,12 @@ class InterrogateConfig:
         "flavors, mediums, movements, trendings, negative",
         metavar="FOLDER",
     )
+    tables: str = setting(
+        "",
+        "where tables of the phrases' features are taken from and kept, of this or another machine",
+        shown="the cache folder",
+        metavar="FOLDER",
+    )
     batch: int = setting(0, "images at a time", shown="by the device", least=0)
     device: str = setting("auto", DEVICES, metavar="DEVICE")
     workers: int | None = setting(None, "threads that read images", shown="one for each core", least=1)

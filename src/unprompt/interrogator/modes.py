@@ -18,6 +18,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import chain
 from operator import itemgetter
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from unprompt.errors import ConfigError
@@ -110,10 +111,14 @@ class Interrogator:
 
     @classmethod
     def build(
-        cls, tower: TextTower, config: InterrogatorConfig, own: OwnLists = NO_OWN_LISTS
+        cls,
+        tower: TextTower,
+        config: InterrogatorConfig,
+        own: OwnLists = NO_OWN_LISTS,
+        tables: Path | None = None,
     ) -> Interrogator:
-        """Read the lists that the mode needs and make their tables, or take them from the cache."""
-        return cls(tower, build_tables(tower, read_vocabulary(config.kinds, own)), config)
+        """Read the lists that the mode needs; their tables are in the folder `tables`, the cache, or made."""
+        return cls(tower, build_tables(tower, read_vocabulary(config.kinds, own), tables), config)
 
     @property
     def needs_captions(self) -> bool:

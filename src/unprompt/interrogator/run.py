@@ -211,7 +211,8 @@ def _interrogate(
     )
     clip.batch = config.batch or clip.batch
     captioner = load_captioner_of(loader, config.captioner) if config.needs_captioner else None
-    interrogator = Interrogator.build(clip.texts, config.prompts, own_lists(config.phrases))
+    tables = Path(config.tables) if config.tables else None
+    interrogator = Interrogator.build(clip.texts, config.prompts, own_lists(config.phrases), tables)
     backbones: list[Backbone] = [clip] if captioner is None else [clip, captioner]
     workers = config.workers or core_count()
     files, total = done.todo, done.done + len(done.todo)

@@ -1,36 +1,42 @@
 """Text features of whole lists of phrases, and which phrases lie nearest to images.
 
-A table is made once for a list and a CLIP and kept in the user's cache. Ranking takes a batch of images: one
-product with each table gives all similarities, and lists are merged by standing side by side in them, so no
-table is copied.
+A table is made once for a list and a CLIP and kept in the user's cache, or in a folder that can be carried to
+another machine. Ranking takes a batch of images: one product with each table gives all similarities, and
+lists are merged by standing side by side in them, so no table is copied.
 """
 
 from __future__ import annotations
 
 import hashlib
+import os
 import warnings
 from bisect import bisect_right
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import accumulate
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
-from unprompt.errors import CheckpointError
+import numpy as np
+
+from unprompt.errors import CheckpointError, RunError, UnpromptError
 from unprompt.interrogator.vocabulary import shown_phrase
 from unprompt.networks.checkpoints import cache_folder
-from unprompt.progress import StepBars
+from unprompt.progress import Progress, StepBars
 from unprompt.storage.caching import make_once
 from unprompt.storage.files import writing
+from unprompt.storage.resumable import fill_array
 from unprompt.text.english import agreed, part_of
 
 if TYPE_CHECKING:
+    from numpy.typing import NDArray
     from torch import Tensor
 
     from unprompt.networks.text_tower import TextTower
 
-ENTRY = "unprompt"  # the header's one entry: the whole key, of which the file's name has the beginning
+ENTRY = "unprompt"  # of a table's header, the only one: safetensors writes several in any order
 ROWS = 1 << 14  # rows of a table that are turned from float16 to float32 at a time
+BUCKET = 4096  # phrases that are encoded between two saves; on two cores 3 minutes of a ViT-H-14
 
 
 @dataclass(frozen=True, eq=False)
@@ -45,64 +51,169 @@ class Table:
     features: Tensor
 
 
-def build_tables(tower: TextTower, vocabulary: Mapping[str, Sequence[str]]) -> dict[str, Table]:
-    """A table for each kind of phrase, from the cache or encoded now.
+@dataclass(frozen=True)
+class TableKey:
+    """What a table's file is of: the hash of its phrases, in order, and the identity of the CLIP."""
 
-    Warns of phrases that reach the end of the model's context: what stands beyond is not read.
+    kind: str
+    phrases: str
+    clip: str
+    both: str
+
+    @classmethod
+    def of(cls, tower: TextTower, kind: str, phrases: Sequence[str]) -> TableKey:
+        """The key of a list by the text tower of a CLIP."""
+        own = hashlib.sha256("\n".join(phrases).encode()).hexdigest()
+        both = hashlib.sha256("\n".join((tower.identity, *phrases)).encode()).hexdigest()
+        return cls(kind, own, tower.identity, both)
+
+    @property
+    def file(self) -> str:
+        """The table's name in any folder."""
+        return f"{self.kind}-{self.both[:20]}.safetensors"
+
+    @property
+    def header(self) -> dict[str, str]:
+        """What the file says of itself: all hashes, the one first of which its name has the beginning."""
+        return {ENTRY: f"{self.both} {self.phrases} {self.clip}"}
+
+    def foreign(self, header: Mapping[str, str]) -> str:
+        """What a table with that header is of instead ("other phrases"); "" where it is this key's."""
+        both, *parts = header.get(ENTRY, "").split(" ", 2)
+        if both == self.both:
+            return ""
+        if len(parts) != 2:
+            return "other phrases or another CLIP"
+        told = ["other phrases"] if parts[0] != self.phrases else []
+        return " and ".join([*told, *(["another CLIP"] if parts[1] != self.clip else [])])
+
+
+def build_tables(
+    tower: TextTower, vocabulary: Mapping[str, Sequence[str]], folder: Path | None = None
+) -> dict[str, Table]:
+    """A table for each kind of phrase, from `folder` or the cache, or encoded now.
+
+    Warns of phrases that reach the end of the model's context, as what stands beyond is not read, and where
+    `folder` has tables of other phrases or another CLIP in place of the ones that are wanted. Raises RunError
+    for a folder that is not there and cannot be made.
     """
+    if folder is not None:
+        _warn_of_missing(folder, [TableKey.of(tower, *each) for each in vocabulary.items()])
     tables = {}
     for kind, phrases in vocabulary.items():
         _warn_of_long(tower, kind, phrases)
-        tables[kind] = Table(kind, tuple(phrases), text_features(tower, kind, phrases))
+        tables[kind] = Table(kind, tuple(phrases), text_features(tower, kind, phrases, folder))
     return tables
 
 
-def text_features(tower: TextTower, kind: str, phrases: Sequence[str]) -> Tensor:
-    """The features (P, D) of a list of phrases on the tower's device, encoded once and kept in the cache.
+def text_features(tower: TextTower, kind: str, phrases: Sequence[str], folder: Path | None = None) -> Tensor:
+    """The features (P, D) of a list of phrases on the tower's device, encoded once and kept.
 
-    The file's name is the hash of the phrases and of the CLIP. A damaged or foreign file is made again with a
-    warning; a cache folder that cannot be written only costs the time of encoding again.
+    They are kept in `folder`, or, without one and where it cannot be written, in the cache; what either has
+    is taken. The file's name is the hash of the phrases and of the CLIP. A damaged or foreign file is made
+    again with a warning; a cache folder that cannot be written only costs the time of encoding again.
     """
-    key = hashlib.sha256("\n".join((tower.identity, *phrases)).encode()).hexdigest()
-    path = cache_folder() / "phrases" / f"{kind}-{key[:20]}.safetensors"
+    key = TableKey.of(tower, kind, phrases)
+    kept = cached = cache_folder() / "phrases" / key.file
+    if folder is not None and can_write(folder):
+        kept = folder / key.file
 
     def read(path: Path) -> Tensor:
         like = tower.encode(phrases[:1])  # (1, D)
         return _read(path, key, (len(phrases), like.shape[1])).to(like.device)
 
+    def taken(path: Path) -> Tensor | None:
+        if not path.exists():
+            return None
+        try:
+            return read(path)
+        except UnpromptError as error:
+            warnings.warn(f"{error}; not taken", stacklevel=2)
+            return None
+
+    def make() -> Tensor:
+        found = taken(cached) if kept != cached else None
+        return _encode(tower, kind, phrases, kept) if found is None else found
+
     def write(path: Path, features: Tensor) -> None:
         _write(path, key, features)
+        _array(path).unlink(missing_ok=True)
 
-    rounded = make_once(path, read, lambda: _encode(tower, kind, phrases), write, f"{kind} are encoded")
+    rounded = taken(folder / key.file) if folder is not None and kept == cached else None
+    if rounded is None:
+        rounded = make_once(kept, read, make, write, f"{kind} are encoded")
     return rounded.float() if rounded.device.type == "cpu" else rounded
 
 
-def _encode(tower: TextTower, kind: str, phrases: Sequence[str]) -> Tensor:
+def can_write(folder: Path) -> bool:
+    """Whether tables can be put into a folder, which is made if need be; false where its disk is read-only.
+
+    Raises RunError for a folder that is not there and cannot be made.
+    """
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise RunError(
+            f"the folder of tables {folder} is not there and cannot be made: {error.strerror}; name another"
+        ) from error
+    return os.access(folder, os.W_OK)
+
+
+def _encode(tower: TextTower, kind: str, phrases: Sequence[str], path: Path) -> Tensor:
+    """The features (P, D), float16, bucket by bucket, so that a kill costs no more than one of them.
+
+    Buckets are cut from the phrases in lexicographic order, as those that begin alike are encoded together.
+    What is done lies beside `path`; where it cannot be kept, all is encoded at once.
+    """
     import torch
 
+    step = f"encoding {kind} (once)"
+    like = tower.encode(phrases[:1])  # (1, D)
+    order = sorted(range(len(phrases)), key=phrases.__getitem__)
     with StepBars("phrase") as bars:
-        features = tower.encode(
-            phrases, progress=lambda _, done, total: bars.show(f"encoding {kind} (once)", done, total)
-        )
-    return features.to(torch.float16)
+
+        def tell_from(start: int) -> Progress:
+            return lambda _, count, __: bars.show(step, start + count, len(order))
+
+        def buckets(done: int) -> Iterator[tuple[int, NDArray[Any]]]:
+            for start in range(done, len(order), BUCKET):
+                some = [phrases[row] for row in order[start : start + BUCKET]]
+                features = tower.encode(some, tell_from(start))
+                yield start, features.to(torch.float16).cpu().numpy()
+
+        shape = (len(phrases), like.shape[1])
+        instead = "name a folder that can with --tables"
+        try:
+            fill_array(_array(path), shape, np.float16, buckets, BUCKET, instead, step, bars.show)
+            ordered = np.load(_array(path))
+        except RunError:  # told when the table itself cannot be written
+            ordered = np.concatenate([rows for _, rows in buckets(0)])
+    features = np.empty_like(ordered)
+    features[order] = ordered
+    return torch.from_numpy(features).to(like.device)
 
 
-def _write(path: Path, key: str, features: Tensor) -> None:
+def _array(path: Path) -> Path:
+    """Where a table's rows lie until its file is written, in the order in which they are encoded."""
+    return path.with_suffix(".npy")
+
+
+def _write(path: Path, key: TableKey, features: Tensor) -> None:
     from safetensors.torch import save
 
-    content = save({"features": features.cpu().contiguous()}, {ENTRY: key})
+    content = save({"features": features.cpu().contiguous()}, key.header)
     with writing(path) as stream:
         stream.write(content)
 
 
-def _read(path: Path, key: str, shape: tuple[int, int]) -> Tensor:
+def _read(path: Path, key: TableKey, shape: tuple[int, int]) -> Tensor:
     """The float16 features in a file. Raises CheckpointError where they cannot be those of `key`."""
     import torch
 
     from unprompt.networks.state_dicts import read_metadata, read_safetensors
 
-    if read_metadata(path).get(ENTRY) != key:
-        raise CheckpointError(f"{path} belongs to other phrases or another CLIP")
+    if other := key.foreign(read_metadata(path)):
+        raise CheckpointError(f"{path} belongs to {other}")
     features = read_safetensors(path).get("features")
     if features is None or features.dtype != torch.float16 or tuple(features.shape) != shape:
         raise CheckpointError(f"{path} does not hold {shape[0]} rows of {shape[1]} float16 features")
@@ -110,6 +221,33 @@ def _read(path: Path, key: str, shape: tuple[int, int]) -> Tensor:
     if not bool(((lengths - 1).abs() < 0.01).all()):  # float16 keeps a length to 0.001; NaN fails too
         raise CheckpointError(f"{path} has rows that are not of unit length")
     return features
+
+
+def _warn_of_missing(folder: Path, keys: Sequence[TableKey]) -> None:
+    """Say in one line which tables a folder lacks, if it has others, or can be given none."""
+    missing = [key for key in keys if not (folder / key.file).exists()]
+    others = [(key, path) for key in missing for path in sorted(folder.glob(f"{key.kind}-*.safetensors"))]
+    kept = can_write(folder)
+    if not missing or (kept and not others):
+        return
+    there = f" ({_describe_other(*others[0])})" if others else ""
+    then = "taken from the cache or encoded now" + (", and kept there" if kept else "")
+    warnings.warn(
+        f"{part_of(len(missing), len(keys), 'table')} {agreed(len(missing), 'are')} not in {folder}, "
+        f"first: {missing[0].kind}{there}; {then}",
+        stacklevel=2,
+    )
+
+
+def _describe_other(key: TableKey, path: Path) -> str:
+    """What a table of the same kind is, that is not the one that is wanted."""
+    from unprompt.networks.state_dicts import read_metadata
+
+    try:
+        other = key.foreign(read_metadata(path))
+    except CheckpointError:
+        return f"{path.name} is cut short or damaged"
+    return f"{path.name} belongs to {other}" if other else f"{path.name} has to be called {key.file}"
 
 
 def _warn_of_long(tower: TextTower, kind: str, phrases: Sequence[str]) -> None:

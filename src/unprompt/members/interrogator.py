@@ -44,6 +44,7 @@ class MemberConfig(InterrogatorConfig):
         "captions an image, whose prompts' mean is taken",
         least=1,
     )
+    tables: str = ""  # folder with tables of the phrases' features, in place of the cache
 
 
 class InterrogatorMember:
@@ -58,14 +59,19 @@ class InterrogatorMember:
         encoder: PromptEncoder,
         lists: OwnLists = NO_OWN_LISTS,
         samples: int = 1,
+        tables: Path | None = None,
     ) -> None:
-        """`lists`: the phrases of one's own that it was built with. `samples`: captions an image."""
+        """`lists`, `tables`: the phrases of one's own and the folder that the interrogator was built with.
+
+        `samples`: captions an image.
+        """
         self.name = name
         self.clip = clip
         self.captioner = captioner
         self.lists = lists
         speaker = Several(captioner, samples) if captioner and samples > 1 else captioner
         self.backbones: tuple[Backbone, ...] = (clip,) if speaker is None else (clip, speaker)
+        self.tables = tables
         self._interrogator = interrogator
         self._encoder = encoder
 
@@ -102,12 +108,13 @@ def build(loader: Loader, spec: MemberSpec) -> InterrogatorMember:
     config = spec.read(MemberConfig)
     seen_by = clip_of(loader, spec)
     lists = own_lists(config.phrases)
-    interrogator = Interrogator.build(seen_by.texts, config, lists)
+    tables = Path(config.tables) if config.tables else None
+    interrogator = Interrogator.build(seen_by.texts, config, lists, tables)
     captioner = None
     if interrogator.needs_captions:
         captioner = load_captioner_of(loader, spec.read(CaptionerConfig))
     return InterrogatorMember(
-        spec.name, seen_by, captioner, interrogator, loader.encoder, lists, config.samples
+        spec.name, seen_by, captioner, interrogator, loader.encoder, lists, config.samples, tables
     )
 
 
@@ -136,5 +143,5 @@ KIND = MemberKind(
     (MemberConfig, ClipConfig, CaptionerConfig),
     build,
     checkpoints,
-    paths=("captioner", "phrases", "vocabulary"),
+    paths=("captioner", "phrases", "tables", "vocabulary"),
 )

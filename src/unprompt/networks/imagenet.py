@@ -11,7 +11,6 @@ import numpy as np
 
 from unprompt.errors import CheckpointError
 from unprompt.networks.checkpoints import locate, verify
-from unprompt.networks.folding import fold_batch_norms, match_by_order
 from unprompt.storage.images import central_square
 from unprompt.storage.packages import load_alone, needed_for
 
@@ -23,7 +22,6 @@ if TYPE_CHECKING:
 
 
 CHECKPOINT = "efficientnet-lite2"
-ARCHITECTURE = "tf_efficientnet_lite2"
 INPUT_SIZE = 260  # pixels; with CROP, MEAN and STD the values this network was trained with
 CROP = 0.89  # share of the short side that the network sees, around the centre
 CLASSES = 1000
@@ -44,20 +42,18 @@ class ImageNetClassifier:
 
     @classmethod
     def load(cls, device: str = "cpu", folder: Path | None = None) -> ImageNetClassifier:
-        """Find the checkpoint, check its sha256, load it into timm's architecture and fold its batch norms.
+        """Find the checkpoint, check its sha256, load it and fold its batch norms.
 
         Raises CheckpointError where the checkpoint is missing, damaged or of another model.
         """
         found = locate(CHECKPOINT, folder)
         verify(found)
         with needed_for("this bundle", "lite"):
-            import timm
             import torch
+
+            from unprompt.networks.efficientnet_lite import load_folded
         theirs = torch.load(found.main_path, map_location="cpu", weights_only=True)
-        network = timm.create_model(ARCHITECTURE, pretrained=False)
-        network.load_state_dict(match_by_order(theirs, network.state_dict(), ARCHITECTURE))
-        network = fold_batch_norms(network.eval().requires_grad_(False))
-        return cls(network.to(device), device)
+        return cls(load_folded(theirs).eval().requires_grad_(False).to(device), device)
 
     def prepare(self, image: Image.Image) -> NDArray[np.uint8]:
         """The central square at the network's input size: RGB image -> (260, 260, 3) uint8."""

@@ -1,8 +1,7 @@
 """SSDLite on MobileNetV2 as a torch module: the network of the TensorFlow Object Detection API, norms folded.
 
 Sandler et al. 2018, "MobileNetV2: Inverted Residuals and Linear Bottlenecks", section 6.2; the boxes are
-coded as in Liu et al. 2016, "SSD: Single Shot MultiBox Detector". Convolutions pad as TensorFlow's SAME
-does, at the right and bottom first.
+coded as in Liu et al. 2016, "SSD: Single Shot MultiBox Detector".
 """
 
 from __future__ import annotations
@@ -12,7 +11,8 @@ from itertools import pairwise
 
 import torch
 from torch import Tensor, nn
-from torch.nn import functional
+
+from unprompt.networks.inverted_residuals import Block, Convolution
 
 INPUT_SIZE = 300  # pixels; the anchors are made for it
 CLASSES = 91  # background, and COCO's ids 1 to 90, of which ten are not used
@@ -42,54 +42,6 @@ ANCHORS = (3, 6, 6, 6, 6, 6)  # boxes at each place of the maps
 # The anchors' centres and sizes are multiplied or shifted by codes divided by these (SSD's "variances").
 CENTRE_SCALE = 10.0
 SIZE_SCALE = 5.0
-
-
-class Convolution(nn.Conv2d):  # type: ignore[misc]
-    """A convolution with TensorFlow's SAME padding, and the rectifier clipped at 6 unless `linear`."""
-
-    def __init__(
-        self,
-        channels: int,
-        out: int,
-        kernel: int,
-        stride: int = 1,
-        *,
-        depthwise: bool = False,
-        linear: bool = False,
-    ) -> None:
-        super().__init__(channels, out, kernel, stride, groups=channels if depthwise else 1)
-        self._linear = linear
-
-    def forward(self, x: Tensor) -> Tensor:
-        """(B, C, H, W) -> (B, out, ceil(H / stride), ceil(W / stride))."""
-        if self.kernel_size[0] > 1:
-            vertical, horizontal = (
-                max((-(-side // self.stride[0]) - 1) * self.stride[0] + self.kernel_size[0] - side, 0)
-                for side in x.shape[-2:]
-            )
-            x = functional.pad(
-                x, (horizontal // 2, horizontal - horizontal // 2, vertical // 2, vertical - vertical // 2)
-            )
-        x = super().forward(x)
-        return x if self._linear else x.clamp_(0, 6)
-
-
-class Block(nn.Module):  # type: ignore[misc]
-    """An inverted residual: widen, filter each channel, narrow without a rectifier, add what came in."""
-
-    def __init__(self, channels: int, widen: int, out: int, stride: int) -> None:
-        super().__init__()
-        inside = channels * widen
-        self.expand = Convolution(channels, inside, 1) if widen > 1 else None
-        self.depthwise = Convolution(inside, inside, 3, stride, depthwise=True)
-        self.project = Convolution(inside, out, 1, linear=True)
-        self._residual = stride == 1 and channels == out
-
-    def forward(self, x: Tensor) -> tuple[Tensor, Tensor]:
-        """What the block puts out, and its widened input."""
-        wide = x if self.expand is None else self.expand(x)
-        out = self.project(self.depthwise(wide))
-        return (x + out if self._residual else out), wide
 
 
 class Extra(nn.Module):  # type: ignore[misc]

@@ -14,7 +14,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import polars as pl
 
 from unprompt.errors import InputError
 from unprompt.records import DIM
@@ -23,6 +22,8 @@ from unprompt.storage.damage import damaged_table
 from unprompt.storage.files import writing
 
 if TYPE_CHECKING:
+    import polars as pl
+
     from unprompt.records import FloatArray
 
 PATTERN = "*.parquet"
@@ -223,11 +224,15 @@ def find_image_column(path: Path) -> str:
 
 
 def _holds_pictures(kind: pl.DataType) -> bool:
+    import polars as pl
+
     return isinstance(kind, pl.Struct) and "bytes" in {field.name for field in kind.fields}
 
 
 def read_columns(path: Path, columns: Sequence[str]) -> pl.DataFrame:
     """Some columns of a part. Raises InputError for a missing column and for a file that is not whole."""
+    import polars as pl
+
     _check_columns(path, columns)
     try:
         return pl.read_parquet(path, columns=list(columns), memory_map=False)
@@ -245,6 +250,8 @@ def _check_columns(path: Path, columns: Sequence[str]) -> Mapping[str, pl.DataTy
 
 def column_types(path: Path) -> Mapping[str, pl.DataType]:
     """The columns of a part and what they hold, in order. Raises InputError for a file that is not whole."""
+    import polars as pl
+
     try:
         return pl.read_parquet_schema(path)
     except damaged_table() as error:
@@ -268,6 +275,8 @@ def read_image_bytes(path: Path, row: int, column: str = IMAGE) -> bytes | None:
 
 @lru_cache(maxsize=BLOCKS_KEPT)
 def _read_block(path: Path, _changed: int, block: int, column: str) -> list[bytes | None]:
+    import polars as pl
+
     try:
         rows = pl.scan_parquet(path).select(column).slice(block * ROW_GROUP, ROW_GROUP).collect()
         return rows[column].struct.field("bytes").to_list()
