@@ -23,6 +23,7 @@ import numpy as np
 import torch
 from sentence_transformers.util import paraphrase_mining_embeddings
 
+from timing import record
 from unprompt.datasets.near_duplicates import THRESHOLD, filter_near_duplicates
 from unprompt.interrogator.vocabulary import read_phrases
 from unprompt.networks.minilm import PromptEncoder, encode_cached
@@ -119,6 +120,7 @@ def compare(repeats: int) -> None:
     for name, (_, target) in ways.items():
         if target:
             theirs = statistics.median(seconds[name])
+            record(f"filter / {name}", seconds["unprompt"], seconds[name])
             differ = int((kept[name] != kept["unprompt"]).sum())
             print(
                 f"{name}: {theirs:.1f} s, {theirs / ours:.1f} times as long (target: {target}); "

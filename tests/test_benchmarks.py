@@ -64,3 +64,59 @@ def test_colours_of_captions_are_counted_as_sets(benchmark_named: Any) -> None:
     assert (found.recall, found.precision) == (2 / 4, pytest.approx(2 / 3))
     assert (found.by_colour["red"], found.by_colour["green"], found.by_colour["blue"]) == (1 / 2, 0, 1)
     assert np.isnan(found.by_colour["pink"])
+
+
+def test_works_take_turns_and_each_call_is_timed(benchmark_named: Any) -> None:
+    timing, called = benchmark_named("timing"), []
+    ours, peer = timing.in_turns(lambda: called.append("ours"), lambda: called.append("peer"), repeats=3)
+    assert called == ["ours", "peer"] * 3
+    assert len(ours.walls) == len(ours.cpus) == len(peer.walls) == 3
+    assert timing.Taken((3.0, 1.0, 8.0), (0.5, 0.2, 0.1)).wall == 3
+    assert timing.Taken((3.0, 1.0, 8.0), (0.5, 0.2, 0.1)).cpu == 0.2
+
+
+def test_ratios_are_of_one_turn_each_and_runs_are_added_to_the_file(
+    benchmark_named: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    timing, compare = benchmark_named("timing"), benchmark_named("compare")
+    path = tmp_path / "bench.json"
+    monkeypatch.setenv(timing.KEEP_IN, str(path))
+    assert timing.record("ours / peer", [1, 3, 8], [2, 3, 4]) == (0.5, 1, 2)
+    assert "ours / peer: 1.000 of its time, 0.500 to 2.000 in 3 turns" in capsys.readouterr().out
+    timing.record("ours / peer", [1, 1], [4, 8])
+    timing.record("another", [1, 2], [1, 1])
+    assert compare.read_ratios(path) == {"ours / peer": (0.5, 1, 2, 0.25, 0.125), "another": (1, 2)}
+    with pytest.raises(ValueError, match="1 turn"):
+        timing.record("once", [1], [2])
+
+
+def test_chance_is_of_students_distribution(benchmark_named: Any) -> None:
+    compare = benchmark_named("compare")
+    old = np.exp([-0.01, 0, 0.01])  # logarithms with a variance of 0.0001
+
+    def by_hand(difference: float) -> float:
+        """Twice the tail of Student's t with 4 degrees of freedom, in closed form."""
+        t = difference / np.sqrt(2 * 0.0001 / 3)
+        s = 1 + t * t / 4
+        return 1 - 0.75 * t / np.sqrt(s) * (1 - t * t / (12 * s))
+
+    for difference in (0.02, 0.1):
+        assert compare.chance(old, old * np.exp(difference)) == pytest.approx(by_hand(difference))
+    assert by_hand(0.02) == pytest.approx(0.0705, abs=1e-4)  # 2 % more: not to be told from noise
+    assert compare.chance([0.5, 0.5], [0.5, 0.5]) == 1
+
+
+def test_what_moved_is_told_from_noise(benchmark_named: Any) -> None:
+    compare = benchmark_named("compare")
+    old = np.exp([-0.01, 0, 0.01])
+    lines = compare.compare(
+        {"a": old, "b": old, "c": old, "gone": old},
+        {"a": old * np.exp(0.02), "b": old * 1.1, "c": old[:2] / 1.25, "new": old},
+    )
+    assert lines == [
+        "a: 1.000 -> 1.020, within the noise",
+        "b: 1.000 -> 1.100, SLOWER, 1.10 times as long",
+        "c: 1.000 -> 0.796, faster, 0.80 times as long",
+        "new: only in the new file",
+        "gone: only in the old file",
+    ]
