@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+import multiprocessing
 from pathlib import Path
 from typing import Any
 
@@ -120,3 +121,20 @@ def test_what_moved_is_told_from_noise(benchmark_named: Any) -> None:
         "new: only in the new file",
         "gone: only in the old file",
     ]
+
+
+def test_filtering_a_mapped_file_is_measured_and_projected(benchmark_named: Any, tmp_path: Path) -> None:
+    bench = benchmark_named("filter")
+    source = bench.unit_rows(np.random.default_rng(1).normal(size=(40, 384)))
+    bench.write_rows(tmp_path / "rows.npy", source, 3000)
+    rows = np.load(tmp_path / "rows.npy")
+    assert rows.shape == (3000, 384)
+    assert np.allclose(np.linalg.norm(rows, axis=1), 1, atol=1e-5)
+    here, there = multiprocessing.Pipe()
+    bench.filter_mapped(tmp_path / "rows.npy", there)
+    found = here.recv()
+    assert (found.rows, found.kept) == (3000, int(bench.by_brute_force(rows).sum()))
+    assert found.kept < 3000
+    assert found.own > 0
+    assert bench.projected([1, 2, 3], [7, 13, 23], 10, power=2) == pytest.approx(5 + 2 * 100)
+    assert bench.projected([1, 2], [7, 10], 10, power=1) == pytest.approx(4 + 3 * 10)
