@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import importlib
 import multiprocessing
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -121,6 +123,45 @@ def test_what_moved_is_told_from_noise(benchmark_named: Any) -> None:
         "new: only in the new file",
         "gone: only in the old file",
     ]
+
+
+def test_growth_is_of_a_thousand_images(benchmark_named: Any) -> None:
+    memory = benchmark_named("memory")
+    mib = memory.MIB
+    few, many = (
+        memory.Used(images, 1.0, used * mib, cache * mib, cache // 2 * mib)
+        for images, used, cache in ((200, 900, 4), (400, 910, 8))
+    )
+    row = memory.Row.of("predict", few, many)
+    assert (row.memory_growth, row.cache_growth) == (50 * mib, 20 * mib)
+    assert row.line() == "| predict | 900 | 50 | 4 | 20 | 4 |"
+
+
+def test_memory_of_a_command_counts_its_children(benchmark_named: Any) -> None:
+    memory, mib = benchmark_named("memory"), 2**20
+    child = f"import sys; held = b'x' * {60 * mib}; print(flush=True); sys.stdin.read()"
+    parent = (
+        f"import subprocess, sys; held = b'x' * {60 * mib}; subprocess.run([sys.executable, '-c', {child!r}])"
+    )
+    pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE}
+    with subprocess.Popen([sys.executable, "-c", parent], **pipes) as process:
+        process.stdout.readline()  # both hold their own now
+        assert 120 * mib < memory.resident(memory.psutil.Process(process.pid)) < 200 * mib
+        process.stdin.close()
+    assert memory.resident(memory.psutil.Process()) > 0
+
+
+def test_use_of_a_command_is_told_with_its_cache_and_its_failure(
+    benchmark_named: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    memory, mib = benchmark_named("memory"), 2**20
+    monkeypatch.setattr(memory, "UNPROMPT", (sys.executable, "-c"))
+    kept = f"import os, pathlib; pathlib.Path(os.environ['XDG_CACHE_HOME'], 'kept').write_bytes(b'x' * {mib})"
+    used = memory.use([kept], 10, tmp_path)
+    assert (used.images, used.cache_left) == (10, mib)
+    assert used.memory > mib
+    with pytest.raises(SystemExit, match="no such prompt"):
+        memory.use(["raise SystemExit('no such prompt')"], 10, tmp_path)
 
 
 def test_filtering_a_mapped_file_is_measured_and_projected(benchmark_named: Any, tmp_path: Path) -> None:
