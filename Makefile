@@ -13,7 +13,7 @@ export HF_HUB_OFFLINE := 1
 # Processes that tests start import the same files again and again: let the first compile them.
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: demo check test test-fast lint format notebooks bench bench-compare bench-train pocket-regression pocket kaggle kaggle-dry-run drill fuzz docs clean
+.PHONY: demo check test test-fast lint format notebooks bench bench-compare bench-train pocket-regression pocket kaggle kaggle-dry-run gpu-check drill fuzz docs clean
 
 $(VENV)/.ready: pyproject.toml constraints.txt
 	$(PYTHON) -m venv $(VENV)
@@ -77,6 +77,10 @@ kaggle: $(VENV)/.ready     ## the wheels that Kaggle's image lacks, ours among t
 
 kaggle-dry-run: kaggle     ## notebook 03 offline from these wheels, on 7 images and on 500 others
 	$(BIN)/python tests/kaggle_dry_run.py
+
+gpu-check: MINUTES := 10
+gpu-check: $(VENV)/.ready  ## on a machine with a CUDA GPU: ViT-B/16 and EfficientNet-Lite0 learn for MINUTES=10 each
+	$(BIN)/python benchmarks/gpu_check.py --minutes $(MINUTES)
 
 drill: $(VENV)/.ready      ## bundles kaggle and clip and InstructPix2Pix, full size, random weights: seconds, memory
 	$(BIN)/python benchmarks/kaggle_drill.py

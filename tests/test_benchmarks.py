@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import importlib
+import json
 import multiprocessing
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -123,6 +125,44 @@ def test_what_moved_is_told_from_noise(benchmark_named: Any) -> None:
         "new: only in the new file",
         "gone: only in the old file",
     ]
+
+
+def test_as_much_is_learnt_as_the_minutes_allow(benchmark_named: Any) -> None:
+    check = benchmark_named("gpu_check")
+    recipe = check.TrainConfig(epochs=4, batch=32)
+    of = check.fitted
+    assert of(recipe, 1000, rate=10, seconds=350) == check.replace(recipe, epochs=3)  # 3,500 images
+    assert of(recipe, 1000, rate=10, seconds=9999) == recipe
+    assert of(recipe, 1000, rate=10, seconds=50) == check.replace(recipe, epochs=1, limit=500)
+    assert of(recipe, 1000, rate=10, seconds=1) == check.replace(recipe, epochs=1, limit=64)
+
+
+def test_gpu_check_says_how_to_run_without_a_gpu(own_cache: Path) -> None:
+    hidden = {**os.environ, "CUDA_VISIBLE_DEVICES": ""}
+    command = [sys.executable, str(BENCHMARKS / "gpu_check.py")]
+    run = subprocess.run(command, env=hidden, capture_output=True, text=True)
+    assert run.returncode == 1
+    (line,) = run.stderr.splitlines()
+    assert "no CUDA GPU here" in line
+    assert "--device cpu" in line
+
+
+@pytest.mark.slow
+def test_gpu_check_runs_on_a_cpu_from_drawing_to_json(own_cache: Path, tmp_path: Path) -> None:
+    command = [sys.executable, str(BENCHMARKS / "gpu_check.py"), "--device", "cpu", "--images", "64"]
+    small = ["--minutes", "0.1", "--backbone", "test_vit", "--batch", "8", "--out", str(tmp_path)]
+    run = subprocess.run([*command, *small], capture_output=True, text=True)
+    assert run.returncode == 0, run.stderr
+    found = json.loads((tmp_path / "gpu_check.json").read_text())
+    assert json.loads(run.stdout.splitlines()[-1]) == found
+    assert (found["device"], found["scenes"]) == ("cpu", 64)
+    vit, lite = found["networks"]
+    assert (vit["backbone"], vit["size"], vit["peak_gpu_gib"]) == ("test_vit", 160, None)
+    assert (lite["backbone"], lite["size"]) == ("tf_efficientnet_lite0", 128)
+    for network in (vit, lite):
+        assert network["images_per_second"] > 0
+        assert -1 <= network["validation"] <= 1
+        assert network["train_images"] + network["validation_images"] <= 64
 
 
 def test_growth_is_of_a_thousand_images(benchmark_named: Any) -> None:
