@@ -5,13 +5,15 @@ BIN := $(VENV)/bin
 WORKERS ?= 2
 BASE ?= HEAD
 MINUTES ?= 5
+# Ratios of `make bench` are kept by commit; run again at the same one, they are added.
+BENCH_JSON ?= bench-$(shell git describe --always --dirty 2>/dev/null || echo unknown).json
 # Files side by side, in the order of tests/conftest.py.
 PARALLEL := -n $(WORKERS) --dist loadfile --no-loadscope-reorder
 export HF_HUB_OFFLINE := 1
 # Processes that tests start import the same files again and again: let the first compile them.
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: demo check test test-fast lint format notebooks bench bench-train pocket-regression pocket kaggle kaggle-dry-run drill fuzz docs clean
+.PHONY: demo check test test-fast lint format notebooks bench bench-compare bench-train pocket-regression pocket kaggle kaggle-dry-run gpu-check drill fuzz docs clean
 
 $(VENV)/.ready: pyproject.toml constraints.txt
 	$(PYTHON) -m venv $(VENV)
@@ -44,7 +46,8 @@ format: $(VENV)/.ready
 notebooks: $(VENV)/.ready  ## check that .py and .ipynb are in step, then run each notebook
 	$(BIN)/python tests/run_notebooks.py
 
-bench: $(VENV)/.ready      ## speed, as ratios against a named peer in the same run
+bench: export BENCH_JSON := $(BENCH_JSON)
+bench: $(VENV)/.ready      ## speed, as ratios against a named peer in the same run, kept in bench-COMMIT.json
 	$(BIN)/python benchmarks/startup.py
 	$(BIN)/python benchmarks/submission.py
 	$(BIN)/python benchmarks/predict.py
@@ -56,6 +59,9 @@ bench: $(VENV)/.ready      ## speed, as ratios against a named peer in the same 
 	$(BIN)/python benchmarks/interrogate.py
 	$(BIN)/python benchmarks/serve.py
 	$(BIN)/python benchmarks/colouring_pages.py
+
+bench-compare: $(VENV)/.ready  ## which ratios moved beyond their noise: OLD=bench-a.json NEW=bench-b.json
+	$(BIN)/python benchmarks/compare.py $(OLD) $(NEW)
 
 bench-train: $(VENV)/.ready  ## training beside the plain recipe of public notebooks: a quarter of an hour
 	$(BIN)/python benchmarks/train.py
@@ -71,6 +77,10 @@ kaggle: $(VENV)/.ready     ## the wheels that Kaggle's image lacks, ours among t
 
 kaggle-dry-run: kaggle     ## notebook 03 offline from these wheels, on 7 images and on 500 others
 	$(BIN)/python tests/kaggle_dry_run.py
+
+gpu-check: MINUTES := 10
+gpu-check: $(VENV)/.ready  ## on a machine with a CUDA GPU: ViT-B/16 and EfficientNet-Lite0 learn for MINUTES=10 each
+	$(BIN)/python benchmarks/gpu_check.py --minutes $(MINUTES)
 
 drill: $(VENV)/.ready      ## bundles kaggle and clip and InstructPix2Pix, full size, random weights: seconds, memory
 	$(BIN)/python benchmarks/kaggle_drill.py

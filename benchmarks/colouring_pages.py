@@ -19,12 +19,12 @@ from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from pathlib import Path
-from typing import NamedTuple
 
 import numpy as np
 from PIL import Image
 from skimage.feature import canny
 
+from timing import Taken, in_turns, record
 from unprompt.colouring_pages.data import make_pair
 from unprompt.colouring_pages.data_config import PairSettings
 from unprompt.colouring_pages.extract import CLASSIC_SIDE, CLASSIC_WIDTH, NETWORK_SIDE, open_extractor
@@ -41,24 +41,7 @@ from unprompt.networks.pipeline import one_thread_each, use_one_thread
 SIDE = 512
 PHOTOGRAPH = (4000, 3000)
 REPEATS = 3
-
-
-class Taken(NamedTuple):
-    """Median seconds of a piece of work."""
-
-    wall: float
-    cpu: float
-
-
-def measure(work: Callable[[], object], repeats: int = REPEATS) -> Taken:
-    """Median wall and CPU time of so many calls."""
-    walls, cpus = [], []
-    for _ in range(repeats):
-        wall, cpu = time.perf_counter(), time.process_time()
-        work()
-        walls.append(time.perf_counter() - wall)
-        cpus.append(time.process_time() - cpu)
-    return Taken(statistics.median(walls), statistics.median(cpus))
+FORMATS = (("svg",), ("png", "svg", "pdf"))
 
 
 def draw_pictures(folder: Path, count: int) -> list[np.ndarray]:
@@ -78,10 +61,10 @@ def write_photograph(path: Path, picture: np.ndarray) -> None:
     Image.fromarray(np.clip(large + grain, 0, 255).astype(np.uint8)).save(path, quality=92)
 
 
-def in_workers(look: Callable[[np.ndarray], object], pictures: list[np.ndarray]) -> Taken:
+def in_workers(look: Callable[[np.ndarray], object], pictures: list[np.ndarray]) -> None:
     """A bare side: every picture looked at, a thread a core."""
     with one_thread_each(), ThreadPoolExecutor(core_count(), initializer=use_one_thread) as pool:
-        return measure(lambda: list(pool.map(look, pictures)))
+        list(pool.map(look, pictures))
 
 
 # A process counts as large as what it was forked from: between this one and the command is a small one.
@@ -105,6 +88,7 @@ def show(name: str, ours: Taken, peer_name: str, peer: Taken, count: int) -> Non
         f"{name}: {count / ours.wall:.2f} pages a second; {peer_name}: {count / peer.wall:.2f}; "
         f"{peer.wall / ours.wall:.2f} of its rate ({peer.cpu / ours.cpu:.2f} by CPU seconds)"
     )
+    record(f"{name} / {peer_name}", ours.walls, peer.walls)
 
 
 def main() -> None:
@@ -135,13 +119,15 @@ def main() -> None:
             )
             extractor = open_extractor(page)
             draw_page(pictures[0], extractor)
-            one = [measure(partial(draw_page, picture, extractor)) for picture in pictures[:6]]
-            wall, cpu = (statistics.median(column) for column in zip(*one, strict=True))
+            one = in_turns(*(partial(draw_page, picture, extractor) for picture in pictures[:6]))
+            wall = statistics.median(taken.wall for taken in one)
+            cpu = statistics.median(taken.cpu for taken in one)
             print(f"a page of {SIDE} px by {method}: {wall:.2f} s, {cpu:.2f} s of CPU (target: 0.25 s)")
 
         network = read_generator(weights)
         bare = {
-            "canny": in_workers(
+            "canny": partial(
+                in_workers,
                 lambda picture: canny(
                     lightness(picture),
                     CLASSIC_WIDTH["middle"],
@@ -150,20 +136,29 @@ def main() -> None:
                 ),
                 [resized(picture, CLASSIC_SIDE) for picture in pictures],
             ),
-            "pix2pix": in_workers(
-                network.draw, [resized(picture, NETWORK_SIDE["middle"]) for picture in pictures]
+            "pix2pix": partial(
+                in_workers, network.draw, [resized(picture, NETWORK_SIDE["middle"]) for picture in pictures]
             ),
         }
-        whole = {}
-        for method, page in methods.items():
-            for formats in (("svg",), ("png", "svg", "pdf")):
-                settings = Settings(page, OutputConfig(formats))
-                work = partial(make_pages, [here / "images"], here / "PAGES", settings, overwrite=True)
-                whole[method] = measure(work)
-                peer = "scikit-image's bare canny" if method == "canny" else "the bare forward pass"
-                name = f"a folder by {method} as {' '.join(formats)}"
-                show(name, whole[method], peer, bare[method], len(pictures))
-        show("a folder by pix2pix", whole["pix2pix"], "by canny", whole["canny"], len(pictures))
+        ways = {
+            (method, formats): partial(
+                make_pages,
+                [here / "images"],
+                here / "PAGES",
+                Settings(page, OutputConfig(formats)),
+                overwrite=True,
+            )
+            for method, page in methods.items()
+            for formats in FORMATS
+        }
+        taken = in_turns(*bare.values(), *ways.values(), repeats=REPEATS)
+        alone = dict(zip(bare, taken, strict=False))
+        whole = dict(zip(ways, taken[len(bare) :], strict=True))
+        for (method, formats), ours in whole.items():
+            peer = "scikit-image's bare canny" if method == "canny" else "the bare forward pass"
+            show(f"a folder by {method} as {' '.join(formats)}", ours, peer, alone[method], len(pictures))
+        last = FORMATS[-1]
+        show("a folder by pix2pix", whole["pix2pix", last], "by canny", whole["canny", last], len(pictures))
 
 
 if __name__ == "__main__":

@@ -18,16 +18,20 @@ import hashlib
 import json
 import os
 import resource
+import statistics
 import subprocess
 import sys
 import tempfile
 import time
 import warnings
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from PIL import Image
+
+from timing import record
 
 MODES = ("classic", "fast", "best", "negative")
 LISTS = ("artists", "flavors", "mediums", "movements", "negative")
@@ -312,6 +316,20 @@ def run(side: str, work: Path, images: int, options: argparse.Namespace) -> dict
     return found
 
 
+def medians(found: Sequence[dict[str, Any]]) -> dict[str, Any]:
+    """One side's measurements over all turns: medians of numbers, all else of the first turn."""
+    first = found[0]
+    return {
+        name: statistics.median(one[name] for one in found) if isinstance(value, float) else value
+        for name, value in first.items()
+    }
+
+
+def costs(found: Sequence[dict[str, Any]], what: str) -> list[float]:
+    """One side's seconds for the tables, or for an image in a mode, in each turn."""
+    return [one[what] if what == "tables" else 1 / one[what] for one in found]
+
+
 def compare(options: argparse.Namespace) -> None:
     """Run both and print ratios."""
     with tempfile.TemporaryDirectory() as scratch:
@@ -323,8 +341,11 @@ def compare(options: argparse.Namespace) -> None:
         if options.lent_tables:
             (work / "lent").mkdir()
             write_tables(work / "lent", SMALL["embed_dim"] if options.clip == "small" else 512)
-        theirs = run("theirs", work, options.reference_images, options)
-        ours = run("ours", work, options.images, options)
+        their_turns, our_turns = [], []
+        for _ in range(options.repeats):
+            their_turns.append(run("theirs", work, options.reference_images, options))
+            our_turns.append(run("ours", work, options.images, options))
+    theirs, ours = medians(their_turns), medians(our_turns)
     targets = TARGETS[options.clip]
     print(f"CLIP {options.clip}, {options.phrases or 'all'} phrases a list")
     print(f"{'':10} {'clip-interrogator':>18} {'unprompt':>12} {'ratio':>7} {'target':>7}")
@@ -339,6 +360,10 @@ def compare(options: argparse.Namespace) -> None:
     for name, their, our, ratio, note in rows:
         target = targets[name.split(",")[0]]
         print(f"{name:13} {their:15.3f} {our:12.3f} {ratio:7.1f} {target:7.0f}   {note}")
+        if options.repeats > 1:
+            what = name.split(",")[0]
+            compared = f"interrogator {options.clip}, {what} / clip-interrogator"
+            record(compared, costs(our_turns, what), costs(their_turns, what))
     shares = ", ".join(f"{mode} {ours[mode] / ours['tower']:.2f}" for mode in ("classic", "fast"))
     print(f"bare image tower {ours['tower']:.1f} images/s; of it have: {shares}")
     for name, floor in ours.get("floors", {}).items():
@@ -362,6 +387,7 @@ def main() -> None:
     parser.add_argument(
         "--chains", type=int, default=2, metavar="N", help="in best and negative (%(default)s)"
     )
+    parser.add_argument("--repeats", type=int, default=2, metavar="N", help="turns of both (%(default)s)")
     parser.add_argument("--side", choices=("ours", "theirs"), help=argparse.SUPPRESS)
     parser.add_argument("--work", type=Path, help=argparse.SUPPRESS)
     options = parser.parse_args()

@@ -2,8 +2,9 @@
 
 The peer does what its documentation shows: `generate` on the whole list of examples, a prompt at a time, from
 the model and tokenizer that transformers itself makes of the same file. A second one is asked for a batch by
-`num_return_sequences`. All draw alike (temperature, top k, top p) and stop at a line feed. Seconds are those
-of one thread's CPU, so that other work on the machine counts less; the target: 185 usable prompts a minute.
+`num_return_sequences`. All draw alike (temperature, top k, top p), stop at a line feed, and write in turns.
+Seconds are those of one thread's CPU, so that other work on the machine counts less; the target: 185 usable
+prompts a minute.
 """
 
 from __future__ import annotations
@@ -12,6 +13,7 @@ import argparse
 import time
 from collections import Counter
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
 from itertools import islice
 from pathlib import Path
 from typing import Any
@@ -19,6 +21,7 @@ from typing import Any
 import numpy as np
 import torch
 
+from timing import record
 from unprompt.datasets.near_duplicates import THRESHOLD, filter_near_duplicates
 from unprompt.generate.config import Smollm2Config
 from unprompt.generate.pocket_prompts import PocketPrompts
@@ -28,7 +31,8 @@ from unprompt.networks.checkpoints import locate
 from unprompt.networks.minilm import PromptEncoder
 
 TARGET = 185  # usable prompts a CPU minute
-ALONE = 12  # prompts of the peer that writes one at a time
+ALONE = 6  # prompts a turn of the peer that writes one at a time
+TURNS = 2
 
 
 def cpu_seconds(work: Callable[[], Any]) -> tuple[float, Any]:
@@ -36,6 +40,33 @@ def cpu_seconds(work: Callable[[], Any]) -> tuple[float, Any]:
     start = time.process_time()
     result = work()
     return time.process_time() - start, result
+
+
+@dataclass(eq=False)
+class Written:
+    """What one way wrote, turn by turn."""
+
+    name: str
+    seconds: float = 0.0  # of a CPU
+    drafts: int = 0
+    usable: int = 0
+    costs: list[float] = field(default_factory=list)  # seconds for a usable prompt, in each turn
+
+    def add(self, seconds: float, drafts: int, usable: int) -> None:
+        """Count a turn."""
+        self.seconds += seconds
+        self.drafts += drafts
+        self.usable += usable
+        self.costs.append(seconds / usable)
+
+    @property
+    def rate(self) -> float:
+        """Usable prompts a CPU minute."""
+        return self.usable / self.seconds * 60
+
+    def line(self) -> str:
+        """For people."""
+        return f"{self.name}: {self.drafts} drafts, {self.seconds:.1f} CPU s, {self.rate:.0f} a CPU minute"
 
 
 def load_by_transformers(path: Path) -> tuple[Any, Any]:
@@ -111,25 +142,29 @@ def main() -> None:
     )
 
     examples = [read_examples()[number] for number in engine.shown(0)]
-    ours, drafts = cpu_seconds(lambda: list(islice(engine.drafts(0), options.drafts)))
-    good = [draft.text for draft in drafts if not draft.rejected]
-    rate = len(good) / ours * 60
-    print(f"unprompt: {len(drafts)} drafts, {ours:.1f} CPU s, {rate:.0f} a CPU minute (target: {TARGET})")
-    for name, calls, count in (
-        ("generate, one at a time", ALONE, 1),
-        (f"generate, {config.batch} at once", 1, config.batch),
-    ):
-        seconds, lines = cpu_seconds(
-            lambda calls=calls, count=count: [
-                line for _ in range(calls) for line in generate(model, tokenizer, examples, config, count)
-            ]
-        )
-        usable = sum(not read_line(line, examples)[1] for line in lines)
-        peer = usable / seconds * 60
-        print(
-            f"{name}: {len(lines)} drafts, {seconds:.1f} CPU s, {peer:.0f} a CPU minute; x {rate / peer:.1f}"
-        )
+    stream, drafts = engine.drafts(0), []
+    ours = Written("unprompt")
+    peers = {
+        Written("generate, one at a time"): (ALONE, 1),
+        Written(f"generate, {config.batch} at once"): (1, config.batch),
+    }
+    for _ in range(TURNS):
+        seconds, some = cpu_seconds(lambda: list(islice(stream, options.drafts // TURNS)))
+        drafts += some
+        ours.add(seconds, len(some), sum(not draft.rejected for draft in some))
+        for peer, (calls, count) in peers.items():
+            seconds, lines = cpu_seconds(
+                lambda calls=calls, count=count: [
+                    line for _ in range(calls) for line in generate(model, tokenizer, examples, config, count)
+                ]
+            )
+            peer.add(seconds, len(lines), sum(not read_line(line, examples)[1] for line in lines))
+    print(f"{ours.line()} (target: {TARGET})")
+    for peer in peers:
+        print(f"{peer.line()}; x {ours.rate / peer.rate:.1f}")
+        record(f"prompts by SmolLM2 / {peer.name}", ours.costs, peer.costs)
 
+    good = [draft.text for draft in drafts if not draft.rejected]
     rejected = Counter(draft.rejected for draft in drafts if draft.rejected)
     print(f"usable: {len(good) / len(drafts):.3f} of the drafts ({describe_rejected(rejected)})")
     encoder = PromptEncoder.load("cpu")

@@ -6,14 +6,11 @@ same run. Ours and the library's turns are interleaved; medians of five.
 
 from __future__ import annotations
 
-import statistics
-import time
-from collections.abc import Callable
-
 import numpy as np
 import torch
 from sentence_transformers import SentenceTransformer
 
+from timing import in_turns, median_seconds, record
 from unprompt.networks.checkpoints import locate
 from unprompt.networks.minilm import CHECKPOINT, PromptEncoder
 
@@ -29,22 +26,11 @@ def prompts(count: int, words: tuple[int, int], vocabulary: list[str]) -> list[s
     return [" ".join(random.choice(vocabulary, random.integers(*words))) for _ in range(count)]
 
 
-def interleaved(*works: Callable[[], object]) -> list[float]:
-    """Median seconds of each, run in turns."""
-    taken: list[list[float]] = [[] for _ in works]
-    for _ in range(REPEATS):
-        for work, seconds in zip(works, taken, strict=True):
-            start = time.perf_counter()
-            work()
-            seconds.append(time.perf_counter() - start)
-    return [statistics.median(seconds) for seconds in taken]
-
-
 def products_a_second() -> float:
     """Multiplications with addition that one large product does in a second."""
     left, right = torch.randn(4096, WIDTH), torch.randn(WIDTH, INNER)
-    (seconds,) = interleaved(lambda: [left @ right for _ in range(20)])
-    return 20 * 4096 * WIDTH * INNER / seconds
+    (taken,) = in_turns(lambda: [left @ right for _ in range(20)], repeats=REPEATS)
+    return 20 * 4096 * WIDTH * INNER / taken.wall
 
 
 def main() -> None:
@@ -64,15 +50,14 @@ def main() -> None:
         ("400 long prompts", prompts(400, (20, 60), words)),
     ):
         some = texts[:200]
-        best = min(BATCHES, key=lambda batch: interleaved(lambda: theirs(some, batch))[0])  # noqa: B023
+        best = min(BATCHES, key=lambda batch: median_seconds(lambda: theirs(some, batch), REPEATS))  # noqa: B023
         repeats = 50 if len(texts) == 1 else 1
-        mine, peer = (
-            seconds / repeats
-            for seconds in interleaved(
-                lambda: [ours.encode(texts) for _ in range(repeats)],  # noqa: B023
-                lambda: [theirs(texts, best) for _ in range(repeats)],  # noqa: B023
-            )
+        taken, other = in_turns(
+            lambda: [ours.encode(texts) for _ in range(repeats)],  # noqa: B023
+            lambda: [theirs(texts, best) for _ in range(repeats)],  # noqa: B023
+            repeats=REPEATS,
         )
+        mine, peer = taken.wall / repeats, other.wall / repeats
         tokens = sum(len(library.tokenizer(text)["input_ids"]) for text in texts)
         floor = tokens * WEIGHTS / speed
         apart = float(np.abs(ours.encode(texts) - theirs(texts, best)).max())
@@ -80,6 +65,7 @@ def main() -> None:
             f"{name} ({tokens:,} tokens): {mine:.4f} s; SentenceTransformer.encode, batch {best}: {peer:.4f} "
             f"s; {peer / mine:.2f} times as fast; {mine / floor:.2f} times the floor; apart by {apart:.1e}"
         )
+        record(f"MiniLM, {name} / SentenceTransformer.encode", taken.walls, other.walls)
 
 
 if __name__ == "__main__":

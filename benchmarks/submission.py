@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from timing import line, median_seconds
+from timing import in_turns, line
 from unprompt.records import DIM, Embeddings, unit_rows
 from unprompt.storage.submission import read_submission, write_submission
 
@@ -36,13 +36,13 @@ def main() -> None:
     embeddings = Embeddings(tuple(f"{number:09x}" for number in range(IMAGES)), vectors)
     with tempfile.TemporaryDirectory() as folder:
         ours, theirs = Path(folder) / "ours.csv", Path(folder) / "theirs.csv"
-        peer = median_seconds(lambda: pandas_write(theirs, embeddings))
-        line("write", median_seconds(lambda: write_submission(ours, embeddings), 5), "pandas", peer, "10")
-        assert np.array_equal(read_submission(ours).vectors, pandas_read(theirs))
-        peer = median_seconds(lambda: pandas_read(ours))
-        line(
-            "read and check", median_seconds(lambda: read_submission(ours)), "pandas, unchecked", peer, "none"
+        mine, peer = in_turns(
+            lambda: write_submission(ours, embeddings), lambda: pandas_write(theirs, embeddings)
         )
+        line("write", mine, "pandas", peer, "10")
+        assert np.array_equal(read_submission(ours).vectors, pandas_read(theirs))
+        mine, peer = in_turns(lambda: read_submission(ours), lambda: pandas_read(ours))
+        line("read and check", mine, "pandas, unchecked", peer, "none")
 
 
 if __name__ == "__main__":

@@ -62,13 +62,13 @@ class Scenes:
                 f"{self.prompts} has {there:,} prompts, not {self.count:,}; name another folder with --out"
             )
 
-    def draw(self, workers: int, progress: Progress = silent) -> None:
-        """Draw the scenes, if that is not done. A call that was killed goes on where it was."""
+    def draw(self, workers: int, progress: Progress = silent, size: int = PocketEngine.size) -> None:
+        """Draw the scenes, `size` pixels a side, if that is not done; a killed call goes on where it was."""
         if not (self.dataset / DATASET_RECORD).exists():
             render_prompts(
                 self.prompts,
                 self.dataset,
-                PocketEngine(),
+                PocketEngine(size),
                 RenderConfig(workers=workers),
                 progress,
             )
