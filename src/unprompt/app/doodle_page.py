@@ -21,7 +21,8 @@ from unprompt.app.thumbs import thumbs, url_of
 from unprompt.colouring.svg import SUFFIX
 from unprompt.demos.paper_drawings import drawing_of
 from unprompt.doodles import steps as doodles
-from unprompt.doodles.paint_config import FOLLOW, SEEDS
+from unprompt.doodles.paint_config import FOLLOW, POCKET, SEEDS
+from unprompt.doodles.painters import choose_kind
 from unprompt.doodles.samples import draw_samples
 from unprompt.doodles.steps import Steps
 from unprompt.doodles.wording import STYLES
@@ -41,6 +42,7 @@ TINY = 136  # of a sample
 SENT = 1200  # pixels of what goes to the page Colour by words
 STEP = 0.2  # seconds within which a click is noticed while something is painted
 VARIANTS = (1, 2, 3, 4)
+MOST_STEPS = 150
 PAINTED, WRONG = "doodle-painted", "doodle-wrong"  # what is painted now, and what went wrong
 
 
@@ -67,7 +69,7 @@ def show() -> None:
     head("Doodle to photo", "Draw something. It is named while you draw, and becomes a picture.")
     book = sketchbook_of(st.session_state)
     try:
-        steps = doodles.open_steps(current_settings().device)
+        steps = doodles.open_steps(current_settings().doodle_paint)
     except UnpromptError as error:
         trouble(str(error))
         return
@@ -262,6 +264,13 @@ def choose(book: Sketchbook, steps: Steps) -> None:
                 "Seed", 0, SEEDS - 1, seed.first, step=1, key=seed.key,
                 on_change=take, args=(seed, partial(setattr, book, "seed")),
             )  # fmt: skip
+            if choose_kind(current_settings().doodle_paint) != POCKET:
+                taken = held("doodle-steps", book.steps)
+                st.number_input(
+                    "Steps", 1, MOST_STEPS, taken.first, step=1, key=taken.key,
+                    on_change=take, args=(taken, partial(setattr, book, "steps")),
+                    help="Fewer are faster: 20 show what it will be.",
+                )  # fmt: skip
         st.button(
             "Paint",
             key="doodle-paint",
@@ -290,7 +299,8 @@ def _begin(book: Sketchbook, steps: Steps) -> None:
 def _paint(steps: Steps, wish: Wish) -> tuple[Painted, tuple[bytes, ...]]:
     """Pictures, and the same as files. In the painting thread."""
     drawing = Canvas(lines=wish.lines).drawing
-    painted = steps.paint(drawing, wish.prompt, wish.negative, wish.variants, wish.config())
+    config = wish.config(steps.painter.config)
+    painted = steps.paint(drawing, wish.prompt, wish.negative, wish.variants, config)
     return painted, tuple(map(encode_png, painted.images))
 
 
@@ -317,7 +327,8 @@ def await_painting(book: Sketchbook, place: st.delta_generator.DeltaGenerator) -
     except UnpromptError as error:
         st.session_state[WRONG] = str(error)
     else:
-        book.add(Painting(wish, words, files, painted.told, url_of(painted.image.copy(), SMALL)))
+        small = url_of(painted.image.copy(), SMALL)
+        book.add(Painting(wish, words, files, painted.told, painted.painter, small))
     st.rerun()
 
 
@@ -332,6 +343,8 @@ def show_painting(painting: Painting) -> None:
 
         label("Choose one")
         thumbs("doodle-variant", _small(painting.files), take, painting.chosen)
+    if painting.painter != POCKET:  # which says so itself
+        note(f"Painted by {painting.painter}.")
     for sentence in painting.told:
         note(f"{sentence[:1].upper()}{sentence[1:]}.")
     _offer("Picture", file, "picture.png", "image/png")

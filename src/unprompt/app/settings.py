@@ -8,10 +8,14 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from unprompt.bundle.config import DEFAULT_BUNDLE
+from unprompt.doodles.paint_config import DoodlePaint
 from unprompt.errors import ConfigError
 from unprompt.settings import DEVICES, check_settings, setting
 
 VARIABLE = "UNPROMPT_APP"
+PATHS = ("known", "root", "out", "controlnet", "adapter")
+# Pairs of settings of which one paints doodles.
+CLASHING = (("webui", "sd"), ("webui", "controlnet"), ("webui", "adapter"), ("controlnet", "adapter"))
 LOCAL = ("127.0.0.1", "localhost", "::1")
 
 
@@ -63,9 +67,43 @@ class AppSettings:
     limit_mb: int = setting(20, "largest file that can be uploaded", least=1)
     uploads_mb: int = setting(1024, "files of all visitors together that the server holds", least=1)
     most_files: int = setting(40, "pictures that a page takes at a time", least=1)
+    sd: str | None = setting(
+        None,
+        "a Stable Diffusion: a diffusers folder or a checkpoint's name",
+        shown="one that is installed, else the pocket world",
+        metavar="FOLDER",
+    )
+    controlnet: Path | None = setting(
+        None, "beside it, a ControlNet for scribbles, by which pictures follow the drawing", metavar="FOLDER"
+    )
+    adapter: Path | None = setting(None, "or a T2I-Adapter for sketches", metavar="FOLDER")
+    webui: str | None = setting(
+        None, "a Stable Diffusion web UI, such as http://127.0.0.1:7860, in their place", metavar="URL"
+    )
+    webui_scribble: str = setting(
+        "", "name of the web UI's ControlNet for scribbles, if it is to be used", metavar="MODEL"
+    )
 
     def __post_init__(self) -> None:
         check_settings(self)
+        given = [name for name in ("sd", "controlnet", "adapter", "webui") if getattr(self, name)]
+        for one, other in CLASHING:
+            if one in given and other in given:
+                raise ConfigError(f"{one} and {other} both paint doodles; give one of them")
+        if self.webui_scribble and not self.webui:
+            raise ConfigError("webui_scribble is a name in a web UI: give its address, webui, too")
+
+    @property
+    def doodle_paint(self) -> DoodlePaint:
+        """How doodles are painted, but for what a visitor chooses."""
+        return DoodlePaint(
+            model=self.sd,
+            controlnet=self.controlnet,
+            adapter=self.adapter,
+            url=self.webui,
+            webui_controlnet=self.webui_scribble,
+            device=self.device,
+        )
 
     def to_json(self) -> str:
         """The settings as the variable's text."""
@@ -75,7 +113,7 @@ class AppSettings:
     def from_json(cls, text: str) -> AppSettings:
         """Read what `to_json` wrote."""
         content = json.loads(text)
-        for name in ("known", "root", "out"):
+        for name in PATHS:
             if content[name] is not None:
                 content[name] = Path(content[name])
         return cls(**content)

@@ -57,12 +57,7 @@ def load_control(folder: Path, kind: str, pipeline: Any) -> Any:
     `kind`: CONTROLNET or ADAPTER. Raises CheckpointError for a folder that is not one, is damaged, or was
     made for another Stable Diffusion; RunError where it does not fit into the memory.
     """
-    weights = next((name for name in PARAMETERS if (folder / name).is_file()), None)
-    if weights is None or not (folder / "config.json").is_file():
-        raise CheckpointError(
-            f"{folder} has no config.json beside {PARAMETERS[0]}; expected a folder of one {_CLASSES[kind]}, "
-            f"in the layout of {_LAYOUTS[kind]}"
-        )
+    check_control(folder, kind)
     unet = pipeline.unet
     network = load_network(
         folder, "diffusers", _CLASSES[kind], PARAMETERS, str(unet.dtype).removeprefix("torch.")
@@ -77,6 +72,16 @@ def load_control(folder: Path, kind: str, pipeline: Any) -> Any:
             f"the network in {folder} does not fit into the memory of {unet.device} beside Stable Diffusion; "
             "close what else uses it, or use a device with more free memory"
         ) from error
+
+
+def check_control(folder: Path, kind: str) -> None:
+    """Raise CheckpointError where a folder has not the files of a ControlNet or T2I-Adapter."""
+    there = any((folder / name).is_file() for name in PARAMETERS)
+    if not there or not (folder / "config.json").is_file():
+        raise CheckpointError(
+            f"{folder} has no config.json beside {PARAMETERS[0]}; expected a folder of one {_CLASSES[kind]}, "
+            f"in the layout of {_LAYOUTS[kind]}"
+        )
 
 
 def _check_fits(folder: Path, network: Any, kind: str, unet: Any) -> None:

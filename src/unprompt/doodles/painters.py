@@ -117,7 +117,7 @@ class SdPainter:
         from unprompt.diffusion.scribble import load_control
         from unprompt.networks.checkpoints import folder_of
 
-        model = config.model or installed_model() or Sd2Engine.model
+        model = _model(config)
         engine = Sd2Engine(
             model=model, device=config.device, dtype=config.dtype, scheduler=config.scheduler, save_size=None
         )
@@ -240,6 +240,32 @@ def open_painter(config: DoodlePaint, namer: Names | None = None) -> Painter:
             raise ConfigError("the painter webui needs an address: url, such as http://127.0.0.1:7860")
         return WebUIPainter(config.url)
     return SdPainter.open(kind, config)
+
+
+def check_painter(config: DoodlePaint) -> None:
+    """Raise what opening the painter of the settings would for what is not there; nothing is loaded."""
+    kind = choose_kind(config)
+    if kind == WEBUI and config.url:
+        from unprompt.painting.webui import check_address
+
+        check_address(config.url)
+    if kind in (POCKET, WEBUI):
+        return
+    from unprompt.diffusion.model import LAYOUT, model_files
+    from unprompt.diffusion.scribble import check_control
+    from unprompt.networks.checkpoints import folder_of
+
+    model_files(folder_of(_model(config), LAYOUT))
+    for folder, network in ((config.controlnet, CONTROLNET), (config.adapter, T2I_ADAPTER)):
+        if folder is not None:
+            check_control(folder, network)
+
+
+def _model(config: DoodlePaint) -> str:
+    """The Stable Diffusion that is named, else one that is installed, else the one to ask for."""
+    from unprompt.diffusion.engine import Sd2Engine
+
+    return config.model or installed_model() or Sd2Engine.model
 
 
 def choose_kind(config: DoodlePaint) -> str:

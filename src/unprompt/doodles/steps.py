@@ -129,16 +129,19 @@ def corrected(facts: SceneFacts, said: str, chosen: str) -> SceneFacts:
 
 
 @cache
-def open_steps(device: str = "cpu") -> Steps:
-    """All steps with what is here, opened once; what has no weights here is left out."""
+def open_steps(config: DoodlePaint | None = None) -> Steps:
+    """All steps with what is here, opened once; what has no weights here is left out.
+
+    `config`: what paints, loaded when it first paints, and the device of all; None: the defaults.
+    """
     from unprompt.doodles.captioners import GroupCaptioner
     from unprompt.networks.devices import choose_device
 
-    painter = DoodlePainter(DoodlePaint(device=device))
+    painter = DoodlePainter(config)
     captioner = None
     if painter.namer is not None:
         try:
-            captioner = GroupCaptioner.load(device=choose_device(device))
+            captioner = GroupCaptioner.load(device=choose_device(painter.config.device))
         except CheckpointError:
             captioner = None
     return Steps(painter.namer, captioner, painter)

@@ -42,9 +42,9 @@ def request(
     `transport`: in place of the network. Raises ConfigError for an argument that makes no sense, and
     WebUIError for all that goes wrong with the server.
     """
-    with needed_for("sending prompts to a web UI", "app", ConfigError):
-        import httpx
-    address = _address(url, path)
+    address = check_address(url, path)
+    import httpx
+
     where = str(address.copy_with(userinfo=b""))
     if not timeout > 0:
         raise ConfigError(f"timeout is in seconds, above 0, got {timeout}")
@@ -95,9 +95,10 @@ def request(
     return _json_object(where, bytes(body))
 
 
-def _address(url: str, path: str) -> httpx.URL:
+def check_address(url: str, path: str = TXT2IMG) -> httpx.URL:
     """The address of a path on a server. Raises ConfigError where it is none."""
-    import httpx
+    with needed_for("sending prompts to a web UI", "app", ConfigError):
+        import httpx
 
     try:
         address = httpx.URL(url.rstrip("/").removesuffix(path) + path)
