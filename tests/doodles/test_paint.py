@@ -227,6 +227,30 @@ def test_without_its_controlnet_the_web_ui_gets_img2img_and_what_goes_wrong_is_s
         open_painter(config.__class__(painter="webui"))
 
 
+def test_user_and_password_of_the_web_ui_come_from_the_environment(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("UNPROMPT_WEBUI_AUTH", "ann:a secret:")
+    with serving(200, answering(encoded(picture(1, (512, 512))))) as server:
+        open_painter(DoodlePaint(url=server.url)).paint(Order(HOUSE, PROMPT, "", (3,), DoodlePaint()))
+    header = server.asked[0][1]["Authorization"]
+    assert base64.b64decode(header.removeprefix("Basic ")) == b"ann:a secret:"
+    monkeypatch.delenv("UNPROMPT_WEBUI_AUTH")
+    with serving(401, json.dumps({"detail": "Not authenticated"}).encode()) as server:
+        painter = open_painter(DoodlePaint(url=server.url))
+        with pytest.raises(WebUIError, match=r"set \$UNPROMPT_WEBUI_AUTH to USER:PASSWORD"):
+            painter.paint(Order(HOUSE, PROMPT, "", (3,), DoodlePaint()))
+    assert "Authorization" not in server.asked[0][1]
+
+
+@pytest.mark.parametrize(("given", "says"), [("secret", "has no ':'"), (":secret", "has no user")])
+def test_a_user_and_password_that_are_none_are_refused_and_not_shown(
+    given: str, says: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("UNPROMPT_WEBUI_AUTH", given)
+    with pytest.raises(ConfigError, match=says) as told:
+        open_painter(DoodlePaint(url="http://127.0.0.1:7860"))
+    assert "secret" not in str(told.value)
+
+
 def decoded(text: str) -> np.ndarray:
     return np.asarray(Image.open(io.BytesIO(base64.b64decode(text))))
 

@@ -10,6 +10,7 @@ from pathlib import Path
 from unprompt.bundle.config import DEFAULT_BUNDLE
 from unprompt.doodles.paint_config import DoodlePaint
 from unprompt.errors import ConfigError
+from unprompt.painting.webui_config import AUTH, URL
 from unprompt.settings import DEVICES, check_settings, setting
 
 VARIABLE = "UNPROMPT_APP"
@@ -78,7 +79,9 @@ class AppSettings:
     )
     adapter: Path | None = setting(None, "or a T2I-Adapter for sketches", metavar="FOLDER")
     webui: str | None = setting(
-        None, "a Stable Diffusion web UI, such as http://127.0.0.1:7860, in their place", metavar="URL"
+        None,
+        f"a web UI, such as {URL}, in their place; user and password: ${AUTH}, as USER:PASSWORD",
+        metavar="URL",
     )
     webui_scribble: str = setting(
         "", "name of the web UI's ControlNet for scribbles, if it is to be used", metavar="MODEL"

@@ -22,6 +22,7 @@ from unprompt.doodles.paint_config import (
 from unprompt.doodles.sheet import black_on_white, nearest_sides, white_on_black
 from unprompt.doodles.wording import STYLES
 from unprompt.errors import CheckpointError, ConfigError
+from unprompt.painting.webui_config import Auth, find_auth
 
 if TYPE_CHECKING:
     import httpx
@@ -191,16 +192,22 @@ class WebUIPainter:
 
     name = WEBUI
 
-    def __init__(self, url: str, transport: httpx.BaseTransport | None = None) -> None:
-        """`transport`: in place of the network."""
+    def __init__(
+        self, url: str, transport: httpx.BaseTransport | None = None, auth: Auth | None = None
+    ) -> None:
+        """`transport`: in place of the network. `auth`: user and password of the server's --api-auth."""
         self._url = url
         self._transport = transport
+        self._auth = auth
 
     def paint(self, order: Order) -> Made:
         """One request a picture. Raises WebUIError for all that goes wrong with the server."""
         from unprompt.painting.webui_img2img import paint_over
 
-        made = [paint_over(self._url, webui_fields(order, seed), self._transport) for seed in order.seeds]
+        made = [
+            paint_over(self._url, webui_fields(order, seed), self._transport, self._auth)
+            for seed in order.seeds
+        ]
         return Made([_sized(image, order.config) for image in made], _told_of_size(order.config))
 
 
@@ -238,7 +245,7 @@ def open_painter(config: DoodlePaint, namer: Names | None = None) -> Painter:
     if kind == WEBUI:
         if not config.url:
             raise ConfigError("the painter webui needs an address: url, such as http://127.0.0.1:7860")
-        return WebUIPainter(config.url)
+        return WebUIPainter(config.url, auth=find_auth())
     return SdPainter.open(kind, config)
 
 
@@ -249,6 +256,7 @@ def check_painter(config: DoodlePaint) -> None:
         from unprompt.painting.webui import check_address
 
         check_address(config.url)
+        find_auth()
     if kind in (POCKET, WEBUI):
         return
     from unprompt.diffusion.model import LAYOUT, model_files

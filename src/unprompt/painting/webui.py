@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from unprompt.errors import ConfigError
-from unprompt.painting.webui_config import ANSWER_SECONDS, URL
+from unprompt.painting.webui_config import ANSWER_SECONDS, AUTH, URL, Auth
 from unprompt.painting.webui_errors import WebUIError
 from unprompt.painting.webui_images import cut
 from unprompt.storage.damage import DAMAGED_JSON
@@ -31,7 +31,7 @@ def request(
     url: str,
     fields: Mapping[str, Any],
     timeout: float = ANSWER_SECONDS,
-    auth: tuple[str, str] | None = None,
+    auth: Auth | None = None,
     transport: httpx.BaseTransport | None = None,
     largest: int = LARGEST_ANSWER,
     path: str = TXT2IMG,
@@ -112,13 +112,16 @@ def check_address(url: str, path: str = TXT2IMG) -> httpx.URL:
 # --- what came back
 
 
-def _refusal(where: str, response: httpx.Response, body: bytes, auth: tuple[str, str] | None) -> str:
+def _refusal(where: str, response: httpx.Response, body: bytes, auth: Auth | None) -> str:
     """What a status other than success means, and what to do."""
     status = response.status_code
     said = what_was_said(body)
     if status == 401:
         if auth is None:
-            return f"{where} wants a user and a password: give auth=(user, password), as in its --api-auth"
+            return (
+                f"{where} wants a user and a password: give auth=(user, password), as in its --api-auth, or "
+                f"set ${AUTH} to USER:PASSWORD"
+            )
         return f"{where} does not take the password of '{auth[0]}'; see the server's --api-auth"
     if status in NO_SUCH_PAGE:
         if status == 404 and said and said != "Not Found" and _is_json(body):
