@@ -26,6 +26,7 @@ from unprompt.doodles.painters import Order, PocketPainter, SdPainter, choose_ki
 from unprompt.doodles.sheet import black_on_white, white_on_black
 from unprompt.errors import ConfigError, InputError
 from unprompt.painting.engine import Picture
+from unprompt.painting.watch import StoppedError, Watch
 from unprompt.painting.webui_errors import WebUIError
 
 pytestmark = pytest.mark.usefixtures("one_thread")
@@ -177,6 +178,45 @@ def test_odd_sizes_are_painted_at_multiples_and_come_as_asked(
         made = painter.paint(Order(HOUSE, PROMPT, "", (1,), settings))
         assert made.images[0].size == (70, 85)
         assert made.told[0].startswith("painted at 72 x 88, since")
+
+
+class Impatient(Watch):
+    """Stops at a step."""
+
+    def __init__(self, step: int) -> None:
+        super().__init__()
+        self._step = step
+
+    def tell(self, done: int, total: int) -> None:
+        if done == self._step:
+            self.stop()
+        super().tell(done, total)
+
+
+@pytest.mark.parametrize("kind", ["txt2img", "img2img", "controlnet", "controlnet-img2img", "t2i-adapter"])
+def test_a_painting_that_is_stopped_ends_at_its_next_step_and_harms_no_later_one(
+    painters: dict[str, tuple[DoodlePaint, SdPainter]], kind: str
+) -> None:
+    config, painter = painters[kind]
+    steps = config.steps_taken if "img2img" in kind.split("-") else config.steps
+    whole, looks = Watch(), []
+    before = painter.paint(Order(HOUSE, PROMPT, "", (7, 8), config, whole)).images
+    assert (whole.done, whole.total) == (2 * steps, 2 * steps)
+    hook = painter._renderer.pipeline.unet.register_forward_hook(lambda *_: looks.append(1))
+    with pytest.raises(StoppedError):
+        painter.paint(Order(HOUSE, PROMPT, "", (7,), config, Impatient(2)))
+    hook.remove()
+    assert len(looks) == 2
+    assert np.array_equal(
+        pixels(before), pixels(painter.paint(Order(HOUSE, PROMPT, "", (7, 8), config)).images)
+    )
+
+
+def test_of_several_pictures_of_the_pocket_world_those_after_a_stop_are_not_drawn() -> None:
+    watch = Impatient(1)
+    with pytest.raises(StoppedError):
+        own_painter().paint(SCENE, "a house", variants=3, watch=watch)
+    assert (watch.done, watch.total) == (1, 3)
 
 
 # --- the web UI

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from concurrent.futures import Future, wait
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -15,6 +14,7 @@ from unprompt.app.canvas import Canvas, lines_of, picture_of, svg_of
 from unprompt.app.easel import easel_of
 from unprompt.app.held_widgets import held, take
 from unprompt.app.looks import empty, head, label, note, plain, trouble
+from unprompt.app.paintings import await_painting, begin, is_painting
 from unprompt.app.settings import current_settings
 from unprompt.app.sketchbook import MOST_WORDS, Painting, Sketchbook, Wish, sketchbook_of
 from unprompt.app.thumbs import thumbs, url_of
@@ -27,29 +27,22 @@ from unprompt.doodles.samples import draw_samples
 from unprompt.doodles.steps import Steps
 from unprompt.doodles.wording import STYLES
 from unprompt.errors import UnpromptError
-from unprompt.serving.one_thread import OneThread
 from unprompt.serving.uploads import EXTENSIONS, Upload
 from unprompt.storage.images import encode_png
 
 if TYPE_CHECKING:
     from unprompt.app.canvas import Line
     from unprompt.doodles.paint_drawing import Painted
+    from unprompt.painting.watch import Watch
 
 SCRIPT = Path(__file__).with_name("canvas.js")
 LOOKS = Path(__file__).with_name("canvas.css")
 SMALL = 192  # pixels of pictures to choose from
 TINY = 136  # of a sample
 SENT = 1200  # pixels of what goes to the page Colour by words
-STEP = 0.2  # seconds within which a click is noticed while something is painted
 VARIANTS = (1, 2, 3, 4)
 MOST_STEPS = 150
 PAINTED, WRONG = "doodle-painted", "doodle-wrong"  # what is painted now, and what went wrong
-
-
-@st.cache_resource(show_spinner=False)
-def _thread() -> OneThread:
-    """Where pictures are painted, for all visitors."""
-    return OneThread("doodles")
 
 
 @st.cache_data(show_spinner=False)
@@ -92,7 +85,7 @@ def show() -> None:
         if book.shown:
             show_painting(book.shown)
         look_back(book)
-    await_painting(book, working)
+    take_painting(book, working)
 
 
 def pick() -> None:
@@ -230,7 +223,7 @@ def say(book: Sketchbook, steps: Steps) -> None:
 
 def choose(book: Sketchbook, steps: Steps) -> None:
     """How it is to be painted, and the button."""
-    state = st.session_state
+    painting = is_painting(PAINTED)
 
     def paint(other: bool = False) -> None:
         if other:
@@ -277,7 +270,7 @@ def choose(book: Sketchbook, steps: Steps) -> None:
             type="primary",
             icon=":material/brush:",
             on_click=paint,
-            disabled=book.canvas.is_empty or PAINTED in state,
+            disabled=book.canvas.is_empty or painting,
         )
         if book.shown:
             st.button(
@@ -286,49 +279,36 @@ def choose(book: Sketchbook, steps: Steps) -> None:
                 icon=":material/shuffle:",
                 on_click=paint,
                 args=(True,),
-                disabled=book.canvas.is_empty or PAINTED in state,
+                disabled=book.canvas.is_empty or painting,
             )
 
 
 def _begin(book: Sketchbook, steps: Steps) -> None:
     """Begin to paint what is on the sheet and said now."""
     wish = book.wish(steps)
-    st.session_state[PAINTED] = (wish, book.words, _thread().submit(_paint, steps, wish))
+    begin(PAINTED, (wish, book.words), partial(_paint, steps, wish))
 
 
-def _paint(steps: Steps, wish: Wish) -> tuple[Painted, tuple[bytes, ...]]:
+def _paint(steps: Steps, wish: Wish, watch: Watch) -> tuple[Painted, tuple[bytes, ...]]:
     """Pictures, and the same as files. In the painting thread."""
     drawing = Canvas(lines=wish.lines).drawing
     config = wish.config(steps.painter.config)
-    painted = steps.paint(drawing, wish.prompt, wish.negative, wish.variants, config)
+    painted = steps.paint(drawing, wish.prompt, wish.negative, wish.variants, config, watch)
     return painted, tuple(map(encode_png, painted.images))
 
 
-def await_painting(book: Sketchbook, place: st.delta_generator.DeltaGenerator) -> None:
-    """Wait for what is painted, so that a click or a line can end this script meanwhile; then show it."""
-    if PAINTED not in st.session_state:
-        return
-    future: Future[tuple[Painted, tuple[bytes, ...]]]
-    wish, words, future = st.session_state[PAINTED]
-
-    def stop() -> None:
-        future.cancel()  # what has begun goes on, and is not shown
-        del st.session_state[PAINTED]
-
-    with place.container(horizontal=True, vertical_alignment="center"):
-        st.button("Stop", key="doodle-stop", on_click=stop)
-        pulse = st.empty()
-        with st.spinner("Painting.", show_time=True):
-            while not wait([future], timeout=STEP).done:
-                pulse.empty()
-    del st.session_state[PAINTED]
+def take_painting(book: Sketchbook, place: st.delta_generator.DeltaGenerator) -> None:
+    """Wait for what is painted, and show it."""
     try:
-        painted, files = future.result()
+        done = await_painting(PAINTED, place)
     except UnpromptError as error:
         st.session_state[WRONG] = str(error)
-    else:
-        small = url_of(painted.image.copy(), SMALL)
-        book.add(Painting(wish, words, files, painted.told, painted.painter, small))
+        st.rerun()
+    if done is None:
+        return
+    (wish, words), (painted, files) = done
+    small = url_of(painted.image.copy(), SMALL)
+    book.add(Painting(wish, words, files, painted.told, painted.painter, small))
     st.rerun()
 
 

@@ -16,6 +16,7 @@ from unprompt.diffusion.engine import Sd2Renderer
 from unprompt.diffusion.memory import is_out_of_memory
 from unprompt.diffusion.model import PARAMETERS, load_network, with_parts_of
 from unprompt.errors import CheckpointError, ConfigError, RunError
+from unprompt.progress import Tell, untold
 
 if TYPE_CHECKING:
     from PIL import Image
@@ -106,9 +107,11 @@ def _check_fits(folder: Path, network: Any, kind: str, unet: Any) -> None:
 class ScribbleRenderer(Sd2Renderer):
     """A loaded model with a network that reads drawings. Batches and seeds are as Sd2Renderer's."""
 
-    def __init__(self, engine: Sd2Engine, pipeline: Any, batch: int, network: Any, kind: str) -> None:
+    def __init__(
+        self, engine: Sd2Engine, pipeline: Any, batch: int, network: Any, kind: str, tell: Tell = untold
+    ) -> None:
         """`pipeline`: `model.load_pipeline`'s; `network`: `load_control`'s, of this `kind`."""
-        super().__init__(engine, pipeline, batch)
+        super().__init__(engine, pipeline, batch, tell)
         self.kind = kind
         self._network = network
         self._plain = pipeline
@@ -149,6 +152,16 @@ class ScribbleRenderer(Sd2Renderer):
             }
 
         return self._render(pictures, begin)
+
+    def _telling(self, before: int, now: int, pictures: int) -> dict[str, Any]:
+        if self.kind == CONTROLNET:
+            return super()._telling(before, now, pictures)
+        steps = self.engine.steps
+
+        def after_step(step: int, _: Any, latents: Any) -> None:
+            self.tell(before * steps + now * (step + 1), pictures * steps)
+
+        return {"callback": after_step}  # diffusers' older form, the only one of this pipeline
 
     def _conditions(self, control: Control, name: str, count: int) -> dict[str, Any]:
         image = self._flat(control.image)

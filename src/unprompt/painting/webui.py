@@ -6,11 +6,14 @@ Every way in which a server can fail is a WebUIError that says what to do.
 from __future__ import annotations
 
 import json
+import socket
 import time
 from collections.abc import Mapping
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
 from unprompt.errors import ConfigError
+from unprompt.painting.watch import Watch
 from unprompt.painting.webui_config import ANSWER_SECONDS, AUTH, URL, Auth
 from unprompt.painting.webui_errors import WebUIError
 from unprompt.painting.webui_images import cut
@@ -35,13 +38,16 @@ def request(
     transport: httpx.BaseTransport | None = None,
     largest: int = LARGEST_ANSWER,
     path: str = TXT2IMG,
+    watch: Watch | None = None,
 ) -> dict[str, Any]:
     """POST fields to a path and give back the object that the server answers, up to `largest` bytes.
 
     `timeout`: seconds until the whole answer is there. `auth`: user and password of the server's --api-auth.
-    `transport`: in place of the network. Raises ConfigError for an argument that makes no sense, and
-    WebUIError for all that goes wrong with the server.
+    `transport`: in place of the network. `watch`: what can end the wait, by StoppedError; then the connection
+    is cut. Raises ConfigError for an argument that makes no sense, and WebUIError for all that goes wrong
+    with the server.
     """
+    watch = watch or Watch()
     address = check_address(url, path)
     import httpx
 
@@ -60,19 +66,26 @@ def request(
     )
     deadline = time.monotonic() + timeout
     limits = httpx.Timeout(timeout, connect=min(timeout, CONNECT_SECONDS))
+    line = _Line()
     try:
         # A proxy that the environment names has no way to this machine's own addresses.
         with (
+            watch.waiting(line.cut),
             httpx.Client(
                 auth=auth, timeout=limits, trust_env=address.host not in HERE, transport=transport
             ) as client,
             client.stream(
-                "POST", address, content=content, headers={"Content-Type": "application/json"}
+                "POST",
+                address,
+                content=content,
+                headers={"Content-Type": "application/json"},
+                extensions={"trace": line.trace},
             ) as response,
         ):
             body = bytearray()
             for part in response.iter_bytes():
                 body += part
+                watch.check()
                 if len(body) > largest:
                     raise WebUIError(
                         f"{where} answers more than {largest >> 20} MiB; ask for fewer or smaller pictures"
@@ -93,6 +106,28 @@ def request(
     if not response.is_success:
         raise WebUIError(_refusal(where, response, bytes(body), auth))
     return _json_object(where, bytes(body))
+
+
+class _Line:
+    """The connection of a request, which another thread can cut: that of the request only waits in it."""
+
+    def __init__(self) -> None:
+        self._socket: socket.socket | None = None
+        self._cut = False
+
+    def trace(self, event: str, info: Mapping[str, Any]) -> None:
+        """Take the socket of a connection when it is there (httpx's extension `trace`)."""
+        if event in ("connection.connect_tcp.complete", "connection.start_tls.complete"):
+            self._socket = info["return_value"].get_extra_info("socket")
+            if self._cut:
+                self.cut()
+
+    def cut(self) -> None:
+        """Have whoever reads from the socket find its end."""
+        self._cut = True
+        if self._socket is not None:
+            with suppress(OSError):  # it has been closed
+                self._socket.shutdown(socket.SHUT_RDWR)
 
 
 def check_address(url: str, path: str = TXT2IMG) -> httpx.URL:
