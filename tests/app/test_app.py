@@ -24,6 +24,7 @@ from unprompt.app.canvas import Canvas, lines_of
 from unprompt.app.settings import VARIABLE, AppSettings, ServerConfig, current_settings
 from unprompt.app.sketchbook import Painting
 from unprompt.app.start import MAIN, check_app_settings, check_port, streamlit_options
+from unprompt.colouring.instruct_config import InstructPaint
 from unprompt.doodles import steps
 from unprompt.doodles.nouns import one_of
 from unprompt.doodles.paint_config import DoodlePaint
@@ -33,6 +34,7 @@ from unprompt.doodles.samples import draw_samples
 from unprompt.easy_diffuser.negative import usual_words
 from unprompt.errors import CheckpointError, ConfigError, InputError
 from unprompt.serving.models import Models
+from unprompt.serving.uploads import Upload
 
 PATIENCE = 240  # seconds; what is awaited takes a few on a machine with nothing else to do
 
@@ -526,6 +528,50 @@ class TestPaintersOfTheServer:
         [(path, _, body)] = server.asked
         assert (path, body["prompt"], body["steps"]) == ("/sdapi/v1/img2img", painting.wish.prompt, 2)
         assert body["alwayson_scripts"]["controlnet"]["args"][0]["model"] == "scribble"
+
+    @pytest.mark.parametrize("by", ["a web UI", "InstructPix2Pix"])
+    def test_line_art_is_painted_anew(
+        self, by: str, app: Any, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+    ) -> None:
+        pytest.importorskip("httpx" if by == "a web UI" else "diffusers")
+        _, content, _ = boxes()
+        with serving(200, answering(encoded(picture(1, (512, 344))))) as server:
+            given: dict[str, Any] = {"webui": server.url, "webui_lineart": "lineart"}
+            if by == "InstructPix2Pix":
+                given = {"instruct": write_tiny_instruct(tmp_path / "tiny")}
+            settings = check_app_settings(AppSettings(device="cpu", **given))
+            monkeypatch.setenv(VARIABLE, settings.to_json())
+            at = app.switch_page("words_page.py").run()
+            easel = at.session_state["easel"]
+            easel.put(Upload.of("boxes.png", content), "two red boxes")
+            easel.whole = True
+            at = field(at.run().segmented_control, "words-variants").set_value(2).run()
+            at = at.button(key="words-go").click().run()
+        assert not at.exception
+        assert [error.value for error in at.error] == []
+        images = [np.asarray(Image.open(io.BytesIO(file))) for file in easel.painted.files]
+        assert [image.shape for image in images] == [(64, 96, 3)] * 2
+        if by == "a web UI":
+            assert [body["seed"] for *_, body in server.asked] == [0, 1]
+            assert server.asked[0][2]["prompt"] == "two red boxes"
+            assert server.asked[0][2]["alwayson_scripts"]["controlnet"]["args"][0]["model"] == "lineart"
+        else:
+            from unprompt.colouring.instruct_paint import open_painter
+
+            own = open_painter(tmp_path / "tiny", InstructPaint(device="cpu"))
+            drawn = own.paint(Image.open(io.BytesIO(content)), "two red boxes", 1)
+            assert np.array_equal(images[1], np.asarray(drawn))
+        easel.put(Upload.of("other.png", png("white")[1]))  # its picture is not another one's
+        assert "Press Colour" in html(at.run())
+
+
+def write_tiny_instruct(folder: Path) -> Path:
+    """A tiny Stable Diffusion widened to look at pictures."""
+    from unprompt.colouring.instruct_model import read_model
+
+    model = read_model(write_tiny_sd(folder.with_name("plain")), widened=True)
+    model.save(folder, model.unet)
+    return folder
 
 
 def field(fields: Any, name: str) -> Any:

@@ -14,7 +14,7 @@ from unprompt.painting.webui_config import AUTH, URL
 from unprompt.settings import DEVICES, check_settings, setting
 
 VARIABLE = "UNPROMPT_APP"
-PATHS = ("known", "root", "out", "controlnet", "adapter")
+PATHS = ("known", "root", "out", "controlnet", "adapter", "instruct")
 # Pairs of settings of which one paints doodles.
 CLASHING = (("webui", "sd"), ("webui", "controlnet"), ("webui", "adapter"), ("controlnet", "adapter"))
 LOCAL = ("127.0.0.1", "localhost", "::1")
@@ -84,7 +84,18 @@ class AppSettings:
         metavar="URL",
     )
     webui_scribble: str = setting(
-        "", "name of the web UI's ControlNet for scribbles, if it is to be used", metavar="MODEL"
+        "", "name of the web UI's ControlNet for scribbles, for doodles", metavar="MODEL"
+    )
+    webui_lineart: str = setting(
+        "",
+        "name of its ControlNet for line art, for Colour by words; needed unless it has an InstructPix2Pix",
+        metavar="MODEL",
+    )
+    instruct: Path | None = setting(
+        None,
+        "an InstructPix2Pix for Colour by words, such as RUN/model of `unprompt colour train`; a web UI's "
+        "place is taken by it there",
+        metavar="FOLDER",
     )
 
     def __post_init__(self) -> None:
@@ -93,8 +104,9 @@ class AppSettings:
         for one, other in CLASHING:
             if one in given and other in given:
                 raise ConfigError(f"{one} and {other} both paint doodles; give one of them")
-        if self.webui_scribble and not self.webui:
-            raise ConfigError("webui_scribble is a name in a web UI: give its address, webui, too")
+        for name in ("webui_scribble", "webui_lineart"):
+            if getattr(self, name) and not self.webui:
+                raise ConfigError(f"{name} is a name in a web UI: give its address, webui, too")
 
     @property
     def doodle_paint(self) -> DoodlePaint:
@@ -107,6 +119,11 @@ class AppSettings:
             webui_controlnet=self.webui_scribble,
             device=self.device,
         )
+
+    @property
+    def paints_whole_pictures(self) -> bool:
+        """Whether something here colours line art by painting it anew."""
+        return bool(self.instruct or self.webui)
 
     def to_json(self) -> str:
         """The settings as the variable's text."""

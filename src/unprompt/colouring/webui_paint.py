@@ -8,6 +8,7 @@ from PIL import Image, ImageOps
 
 from unprompt.colouring.webui_config import WebUIPaint
 from unprompt.colouring.whole_picture import WholePainter
+from unprompt.painting.watch import Watch
 from unprompt.painting.webui_config import Auth
 from unprompt.painting.webui_img2img import controlnet_unit, img2img_fields, paint_over
 
@@ -27,9 +28,9 @@ class WebUIPainter(WholePainter):
         """The longer side in pixels while it paints."""
         return self.config.size
 
-    def _painted(self, drawing: Image.Image, words: str, seed: int) -> Image.Image:
+    def _painted(self, drawing: Image.Image, words: str, seed: int, watch: Watch) -> Image.Image:
         fields = webui_fields(drawing, words, self.config, seed)
-        return paint_over(self.config.url, fields, auth=self._auth)
+        return paint_over(self.config.url, fields, auth=self._auth, watch=watch)
 
 
 def webui_fields(drawing: Image.Image, words: str, config: WebUIPaint, seed: int) -> dict[str, Any]:
