@@ -465,6 +465,11 @@ class TestDoodles:
             assert said in at.error[0].value.replace("\\", "")
         assert at.session_state["sketchbook"].canvas.lines == (line,)  # what was there stays
 
+    def test_a_drawing_on_paper_can_be_photographed(self, book: Any) -> None:
+        at = book.toggle(key="doodle-camera-on").set_value(True).run()
+        assert not at.exception
+        assert [camera.proto.label for camera in at.get("camera_input")] == ["Photograph a drawing"]
+
     @pytest.mark.usefixtures("one_thread")
     def test_a_drawing_is_sent_to_be_coloured(self, book: Any) -> None:
         pytest.importorskip("torch")
