@@ -15,7 +15,6 @@ import tempfile
 from pathlib import Path
 
 from timing import in_turns, record
-
 from unprompt.pocket.draw import draw_scene
 from unprompt.pocket.samples import SIZE, sample_scenes
 

@@ -22,6 +22,8 @@ if TYPE_CHECKING:
 # Told the step of the work ("embedding prompts"), how much of it is done, and how much there is in all:
 # 0 where nobody knows yet.
 Progress = Callable[[str, int, int], None]
+# Told how many of a work's steps are done, and of how many. It may end the work by raising; Progress may not.
+Tell = Callable[[int, int], None]
 
 MINUTE = 60.0  # seconds between two lines in a log
 BLINK = 0.25  # seconds between two looks of a notebook's bar
@@ -30,6 +32,10 @@ SOON = 90.0  # seconds; what takes longer is told in minutes
 
 def silent(step: str, done: int, total: int) -> None:
     """For callers who do not want to know."""
+
+
+def untold(done: int, total: int) -> None:
+    """For callers who do not want to know, and end nothing."""
 
 
 @contextmanager

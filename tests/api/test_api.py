@@ -306,7 +306,7 @@ def test_what_cannot_be_coloured_is_told(client: httpx.Client) -> None:
 def named(monkeypatch: pytest.MonkeyPatch) -> None:
     """Drawings are named by what knows the sample doodles."""
     given = Steps(SampleNamer())
-    monkeypatch.setattr(doodles, "open_steps", lambda device: given)
+    monkeypatch.setattr(doodles, "open_steps", lambda config: given)
 
 
 CAT = [stroke.round(1).tolist() for stroke in draw_samples()["Cat"].drawing.strokes]
@@ -369,7 +369,7 @@ def test_what_else_a_doodle_cannot_have_is_told(client: httpx.Client) -> None:
 
 
 def test_without_a_namer_the_server_says_so(client: httpx.Client, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(doodles, "open_steps", lambda device: Steps())
+    monkeypatch.setattr(doodles, "open_steps", lambda config: Steps())
     answer = client.post("/v1/doodle", json={"strokes": CAT})
     assert answer.status_code == 404
     assert answer.json()["detail"] == "nothing here names drawings"

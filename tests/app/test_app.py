@@ -11,22 +11,30 @@ from html import unescape
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 from PIL import Image, ImageDraw
 
 from tests.marked_pictures import PARAMETERS, png_with
 from tests.sample_namer import SampleNamer
-from unprompt.app.canvas import lines_of
+from tests.tiny_sd import write_tiny_controlnet, write_tiny_sd
+from tests.web_ui_server import answering, encoded, picture, serving
+from unprompt import doodles
+from unprompt.app.canvas import Canvas, lines_of
 from unprompt.app.settings import VARIABLE, AppSettings, ServerConfig, current_settings
+from unprompt.app.sketchbook import Painting
 from unprompt.app.start import MAIN, check_app_settings, check_port, streamlit_options
+from unprompt.colouring.instruct_config import InstructPaint
 from unprompt.doodles import steps
 from unprompt.doodles.nouns import one_of
+from unprompt.doodles.paint_config import DoodlePaint
 from unprompt.doodles.paint_drawing import DoodlePainter
 from unprompt.doodles.painters import Made, Order
 from unprompt.doodles.samples import draw_samples
 from unprompt.easy_diffuser.negative import usual_words
-from unprompt.errors import ConfigError, InputError
+from unprompt.errors import CheckpointError, ConfigError, InputError
 from unprompt.serving.models import Models
+from unprompt.serving.uploads import Upload
 
 PATIENCE = 240  # seconds; what is awaited takes a few on a machine with nothing else to do
 
@@ -51,6 +59,34 @@ class TestSettings:
             check_app_settings(AppSettings(known=tmp_path / "none.csv"))
         with pytest.raises(InputError, match="not a folder"):
             check_app_settings(AppSettings(root=tmp_path / "none"))
+
+    def test_say_what_paints_doodles(self, tmp_path: Path) -> None:
+        assert AppSettings(device="cpu").doodle_paint == DoodlePaint(device="cpu")
+        given = AppSettings(sd="sd", controlnet=tmp_path / "scribble")
+        assert given.doodle_paint == DoodlePaint(model="sd", controlnet=tmp_path / "scribble")
+        assert AppSettings.from_json(given.to_json()) == given
+        own = AppSettings(webui="http://127.0.0.1:7860", webui_scribble="scribble").doodle_paint
+        assert (own.url, own.webui_controlnet) == ("http://127.0.0.1:7860", "scribble")
+
+    @pytest.mark.parametrize(
+        ("given", "says"),
+        [
+            ({"webui": "http://a", "sd": "sd"}, "webui and sd both paint doodles"),
+            ({"sd": "sd", "controlnet": Path("a"), "adapter": Path("b")}, "controlnet and adapter both"),
+            ({"webui_scribble": "scribble"}, "give its address"),
+        ],
+    )
+    def test_refuse_two_painters_where_one_paints(self, given: dict[str, Any], says: str) -> None:
+        with pytest.raises(ConfigError, match=says):
+            AppSettings(**given)
+
+    def test_paths_of_painters_are_checked_before_anything_is_served(self, tmp_path: Path) -> None:
+        with pytest.raises(CheckpointError, match="there is no model folder 'none'"):
+            check_app_settings(AppSettings(sd="none"))
+        with pytest.raises(CheckpointError, match="not a whole Stable Diffusion folder"):
+            check_app_settings(AppSettings(sd=str(tmp_path)))
+        with pytest.raises(ConfigError, match="url must begin with http"):
+            check_app_settings(AppSettings(webui="127.0.0.1:7860"))
 
     def test_get_whole_paths(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.chdir(tmp_path)
@@ -351,7 +387,7 @@ class TestDoodles:
                 return Made(images, [f"painted {order.config.follow}"])
 
         given = steps.Steps(SampleNamer(), painter=DoodlePainter(painter=Flat()))
-        monkeypatch.setattr(steps, "open_steps", lambda device: given)
+        monkeypatch.setattr(steps, "open_steps", lambda config: given)
         return app.switch_page("doodle_page.py").run()
 
     def test_a_drawing_is_named_and_a_guess_corrects_the_caption(self, book: Any) -> None:
@@ -429,6 +465,11 @@ class TestDoodles:
             assert said in at.error[0].value.replace("\\", "")
         assert at.session_state["sketchbook"].canvas.lines == (line,)  # what was there stays
 
+    def test_a_drawing_on_paper_can_be_photographed(self, book: Any) -> None:
+        at = book.toggle(key="doodle-camera-on").set_value(True).run()
+        assert not at.exception
+        assert [camera.proto.label for camera in at.get("camera_input")] == ["Photograph a drawing"]
+
     @pytest.mark.usefixtures("one_thread")
     def test_a_drawing_is_sent_to_be_coloured(self, book: Any) -> None:
         pytest.importorskip("torch")
@@ -440,11 +481,102 @@ class TestDoodles:
         assert "parts between the lines." in html(at)
 
     def test_without_a_namer_the_page_says_so(self, book: Any, monkeypatch: pytest.MonkeyPatch) -> None:
-        monkeypatch.setattr(steps, "open_steps", lambda device: steps.Steps())
+        monkeypatch.setattr(steps, "open_steps", lambda config: steps.Steps())
         book.session_state["sketchbook"].put(lines_of(draw_samples()["Cat"].drawing))
         at = book.run()
         assert "Nothing here names drawings: say what it is." in html(at)
         assert field(at.text_input, "doodle-caption").value == "something"
+
+
+@pytest.mark.usefixtures("one_thread")
+class TestPaintersOfTheServer:
+    """The page Doodle to photo with what the server's settings name."""
+
+    @staticmethod
+    def painted(app: Any, monkeypatch: pytest.MonkeyPatch, settings: AppSettings) -> tuple[Any, Painting]:
+        """The page after a cat was painted in two steps, and the painting."""
+        monkeypatch.setenv(VARIABLE, check_app_settings(settings).to_json())
+        at = app.switch_page("doodle_page.py").run()
+        at.session_state["sketchbook"].put(lines_of(draw_samples()["Cat"].drawing))
+        at = field(at.run().number_input, "doodle-steps").set_value(2).run()
+        at = at.button(key="doodle-paint").click().run()
+        assert not at.exception
+        assert [error.value for error in at.error] == []
+        return at, at.session_state["sketchbook"].shown
+
+    def test_stable_diffusion_and_a_controlnet_paint_as_the_command_does(
+        self, app: Any, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+    ) -> None:
+        pytest.importorskip("diffusers")
+        model = write_tiny_sd(tmp_path / "tiny", attention_first=True)
+        scribble = write_tiny_controlnet(tmp_path / "scribble", model)
+        at, painting = self.painted(
+            app, monkeypatch, AppSettings(device="cpu", sd=str(model), controlnet=scribble)
+        )
+        assert "Painted by controlnet, tiny." in html(at)
+        wish = painting.wish
+        own = doodles.paint(
+            Canvas(lines=wish.lines).drawing, wish.prompt, negative_prompt=wish.negative,
+            model=str(model), controlnet=scribble, steps=2, device="cpu",
+        )  # fmt: skip
+        with Image.open(io.BytesIO(painting.files[0])) as image:
+            assert np.array_equal(np.asarray(image), np.asarray(own.image))
+
+    def test_a_web_ui_paints(self, app: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+        pytest.importorskip("httpx")
+        with serving(200, answering(encoded(picture(1, (512, 512))))) as server:
+            settings = AppSettings(device="cpu", webui=server.url, webui_scribble="scribble")
+            at, painting = self.painted(app, monkeypatch, settings)
+        assert "Painted by webui." in html(at)
+        with Image.open(io.BytesIO(painting.files[0])) as image:
+            assert np.array_equal(np.asarray(image), np.asarray(picture(1, (512, 512))))
+        [(path, _, body)] = server.asked
+        assert (path, body["prompt"], body["steps"]) == ("/sdapi/v1/img2img", painting.wish.prompt, 2)
+        assert body["alwayson_scripts"]["controlnet"]["args"][0]["model"] == "scribble"
+
+    @pytest.mark.parametrize("by", ["a web UI", "InstructPix2Pix"])
+    def test_line_art_is_painted_anew(
+        self, by: str, app: Any, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+    ) -> None:
+        pytest.importorskip("httpx" if by == "a web UI" else "diffusers")
+        _, content, _ = boxes()
+        with serving(200, answering(encoded(picture(1, (512, 344))))) as server:
+            given: dict[str, Any] = {"webui": server.url, "webui_lineart": "lineart"}
+            if by == "InstructPix2Pix":
+                given = {"instruct": write_tiny_instruct(tmp_path / "tiny")}
+            settings = check_app_settings(AppSettings(device="cpu", **given))
+            monkeypatch.setenv(VARIABLE, settings.to_json())
+            at = app.switch_page("words_page.py").run()
+            easel = at.session_state["easel"]
+            easel.put(Upload.of("boxes.png", content), "two red boxes")
+            easel.whole = True
+            at = field(at.run().segmented_control, "words-variants").set_value(2).run()
+            at = at.button(key="words-go").click().run()
+        assert not at.exception
+        assert [error.value for error in at.error] == []
+        images = [np.asarray(Image.open(io.BytesIO(file))) for file in easel.painted.files]
+        assert [image.shape for image in images] == [(64, 96, 3)] * 2
+        if by == "a web UI":
+            assert [body["seed"] for *_, body in server.asked] == [0, 1]
+            assert server.asked[0][2]["prompt"] == "two red boxes"
+            assert server.asked[0][2]["alwayson_scripts"]["controlnet"]["args"][0]["model"] == "lineart"
+        else:
+            from unprompt.colouring.instruct_paint import open_painter
+
+            own = open_painter(tmp_path / "tiny", InstructPaint(device="cpu"))
+            drawn = own.paint(Image.open(io.BytesIO(content)), "two red boxes", 1)
+            assert np.array_equal(images[1], np.asarray(drawn))
+        easel.put(Upload.of("other.png", png("white")[1]))  # its picture is not another one's
+        assert "Press Colour" in html(at.run())
+
+
+def write_tiny_instruct(folder: Path) -> Path:
+    """A tiny Stable Diffusion widened to look at pictures."""
+    from unprompt.colouring.instruct_model import read_model
+
+    model = read_model(write_tiny_sd(folder.with_name("plain")), widened=True)
+    model.save(folder, model.unet)
+    return folder
 
 
 def field(fields: Any, name: str) -> Any:

@@ -30,7 +30,7 @@ from unprompt.doodles import steps
 from unprompt.doodles.paint_drawing import DoodlePainter
 namer = SampleNamer()
 given = steps.Steps(namer, painter=DoodlePainter(namer=namer))
-steps.open_steps = lambda device: given
+steps.open_steps = lambda config: given
 sys.exit(main())
 """
 CANVAS = ".paper canvas"

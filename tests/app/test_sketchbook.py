@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 from tests.sample_namer import SampleNamer
@@ -114,11 +115,12 @@ def test_a_cleared_or_another_sheet_has_no_words_of_the_one_before() -> None:
 def test_a_wish_is_all_that_was_said() -> None:
     book = book_of(CAT)
     book.choose_style("oil")
-    book.seed, book.variants, book.follow = 5, 2, "loosely"
+    book.seed, book.variants, book.follow, book.steps = 5, 2, "loosely", 7
     wish = book.wish(STEPS)
     assert (wish.lines, wish.prompt, wish.variants) == (CAT, "An oil painting of a cat", 2)
     assert wish.negative == negative_prompt_of("oil")
-    assert wish.config() == DoodlePaint(follow="loosely", style="oil", seed=5)
+    own = DoodlePaint(url="http://127.0.0.1:7860", webui_controlnet="scribble")
+    assert wish.config(own) == replace(own, follow="loosely", style="oil", seed=5, steps=7)
 
 
 def test_earlier_paintings_are_gone_back_to_as_they_were_made() -> None:

@@ -54,7 +54,10 @@ def test_the_web_ui_is_asked_to_edit_the_drawing_and_its_answer_has_the_drawings
     assert (np.asarray(bare)[10:50, 20:24] == 0).all()  # its lines lie on top
 
 
-def test_the_command_colours_by_a_web_ui(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_the_command_colours_by_a_web_ui(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("UNPROMPT_WEBUI_AUTH", "ann:secret")
     drawing, out = tmp_path / "box.png", tmp_path / "made.png"
     line_art().save(drawing)
     colour = ["colour", "paint", str(drawing), "a red box", "--out", str(out)]
@@ -62,6 +65,7 @@ def test_the_command_colours_by_a_web_ui(tmp_path: Path, capsys: pytest.CaptureF
         assert not main([*colour, "--engine", "webui", "--url", server.url, "--variants", "2"])
     assert Image.open(tmp_path / "made-2.png").size == (90, 60)
     assert [body["seed"] for *_, body in server.asked] == [0, 1]
+    assert server.asked[0][1]["Authorization"] == f"Basic {base64.b64encode(b'ann:secret').decode()}"
     capsys.readouterr()
     for wrong, said in (
         (["--engine", "webui"], "a web UI needs its address: --url"),

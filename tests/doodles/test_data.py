@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import json
+import tracemalloc
 from pathlib import Path
 
 import numpy as np
@@ -21,6 +22,7 @@ from unprompt.doodles.data_page import choose_samples
 from unprompt.doodles.doodle_set import DoodleSet
 from unprompt.doodles.drawing import Doodle, Drawing
 from unprompt.doodles.ink import picture_of
+from unprompt.doodles.kept import Smallest, chance, digest_of
 from unprompt.doodles.layouts import find_sketches
 from unprompt.doodles.read import read_doodles
 from unprompt.doodles.simplify import simplified
@@ -231,6 +233,65 @@ def test_most_of_a_word_by_chance_and_not_by_place(tmp_path: Path) -> None:
     assert (len(kept), made.beyond) == (20, 140)
     numbers = [int(doodle.key[2:]) for doodle in kept]
     assert max(numbers) > 20
+
+
+def test_of_each_word_those_are_kept_whose_chance_is_smallest_whatever_their_order(tmp_path: Path) -> None:
+    source = write_source(tmp_path / "a.ndjson", 30)
+    settings = DoodleSetSettings(size=0, most=4, copies=0, seed=3)
+    expected = set()
+    for word in OWN:
+        digests = {
+            doodle.key: digest_of(simplified(doodle.drawing))
+            for doodle in read_doodles(source)
+            if doodle.word == word
+        }
+        expected |= set(sorted(digests, key=lambda key: chance(3, digests[key]))[:4])
+    made = prepare_doodles([source], tmp_path / "set", settings)
+    assert {doodle.key for doodles in made.drawings.values() for doodle in doodles} == expected
+    lines = source.read_text().splitlines(keepends=True)
+    (tmp_path / "b.ndjson").write_text("".join(reversed(lines)))
+    prepare_doodles([tmp_path / "b.ndjson"], tmp_path / "other", settings)
+    assert (tmp_path / "set" / "train.ndjson.gz").read_bytes() == (
+        tmp_path / "other" / "train.ndjson.gz"
+    ).read_bytes()
+
+
+def test_drawings_without_a_word_are_all_kept(tmp_path: Path) -> None:
+    with (tmp_path / "a.ndjson").open("w") as lines:
+        for number in range(20):
+            flag = Drawing(([(0, 0), (0, 200 + 10 * number)], [(0, 0), (90, 30)]))
+            lines.write(line(flag, f"f{number}", caption="a flag"))
+    made = prepare_doodles([tmp_path / "a.ndjson"], tmp_path / "set", DoodleSetSettings(size=0, most=5))
+    assert (made.count, made.beyond) == (20, 0)
+
+
+@pytest.mark.parametrize("most", [0, 1, 7, 40, 99])
+def test_the_smallest_of_numbers(most: int) -> None:
+    numbers = np.random.default_rng(most).integers(0, 30, 40).tolist()
+    those = Smallest(most)
+    taken = [number for number in numbers if those.take(number)]
+    limit = sorted(numbers)[most - 1] if 0 < most <= 40 else max(numbers)
+    assert those.limit == (limit if 0 < most <= 40 else None)
+    # Some are taken that are too large in the end; none that is small enough is left out.
+    assert sorted(n for n in taken if n <= limit) == sorted(n for n in numbers if n <= limit)
+
+
+def test_strokes_are_not_held_in_memory(tmp_path: Path) -> None:
+    def peak(count: int) -> int:
+        source, random = tmp_path / f"{count}.ndjson", np.random.default_rng(0)
+        with source.open("w") as lines:
+            for number in range(count):
+                points = random.integers(0, 256, (2000, 2))
+                points[:2] = [[0, 0], [255, 255]]  # simplified already: it stays as it is
+                lines.write(line(Drawing((points,)), str(number), word=str(number % 5)))
+        tracemalloc.start()
+        prepare_doodles([source], tmp_path / str(count), DoodleSetSettings(size=0, copies=0, shown=5))
+        found = tracemalloc.get_traced_memory()[1]
+        tracemalloc.stop()
+        return found
+
+    peak(5)  # what is imported at the first time
+    assert (peak(160) - peak(40)) / 120 < 4000  # bytes a drawing, whose points alone are 32,000
 
 
 def test_unguessed_empty_and_damaged_drawings_are_told(tmp_path: Path) -> None:

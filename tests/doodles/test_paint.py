@@ -26,6 +26,7 @@ from unprompt.doodles.painters import Order, PocketPainter, SdPainter, choose_ki
 from unprompt.doodles.sheet import black_on_white, white_on_black
 from unprompt.errors import ConfigError, InputError
 from unprompt.painting.engine import Picture
+from unprompt.painting.watch import StoppedError, Watch
 from unprompt.painting.webui_errors import WebUIError
 
 pytestmark = pytest.mark.usefixtures("one_thread")
@@ -179,6 +180,45 @@ def test_odd_sizes_are_painted_at_multiples_and_come_as_asked(
         assert made.told[0].startswith("painted at 72 x 88, since")
 
 
+class Impatient(Watch):
+    """Stops at a step."""
+
+    def __init__(self, step: int) -> None:
+        super().__init__()
+        self._step = step
+
+    def tell(self, done: int, total: int) -> None:
+        if done == self._step:
+            self.stop()
+        super().tell(done, total)
+
+
+@pytest.mark.parametrize("kind", ["txt2img", "img2img", "controlnet", "controlnet-img2img", "t2i-adapter"])
+def test_a_painting_that_is_stopped_ends_at_its_next_step_and_harms_no_later_one(
+    painters: dict[str, tuple[DoodlePaint, SdPainter]], kind: str
+) -> None:
+    config, painter = painters[kind]
+    steps = config.steps_taken if "img2img" in kind.split("-") else config.steps
+    whole, looks = Watch(), []
+    before = painter.paint(Order(HOUSE, PROMPT, "", (7, 8), config, whole)).images
+    assert (whole.done, whole.total) == (2 * steps, 2 * steps)
+    hook = painter._renderer.pipeline.unet.register_forward_hook(lambda *_: looks.append(1))
+    with pytest.raises(StoppedError):
+        painter.paint(Order(HOUSE, PROMPT, "", (7,), config, Impatient(2)))
+    hook.remove()
+    assert len(looks) == 2
+    assert np.array_equal(
+        pixels(before), pixels(painter.paint(Order(HOUSE, PROMPT, "", (7, 8), config)).images)
+    )
+
+
+def test_of_several_pictures_of_the_pocket_world_those_after_a_stop_are_not_drawn() -> None:
+    watch = Impatient(1)
+    with pytest.raises(StoppedError):
+        own_painter().paint(SCENE, "a house", variants=3, watch=watch)
+    assert (watch.done, watch.total) == (1, 3)
+
+
 # --- the web UI
 
 
@@ -225,6 +265,30 @@ def test_without_its_controlnet_the_web_ui_gets_img2img_and_what_goes_wrong_is_s
             painter.paint(Order(HOUSE, PROMPT, "", (3,), config))
     with pytest.raises(ConfigError, match="webui needs an address"):
         open_painter(config.__class__(painter="webui"))
+
+
+def test_user_and_password_of_the_web_ui_come_from_the_environment(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("UNPROMPT_WEBUI_AUTH", "ann:a secret:")
+    with serving(200, answering(encoded(picture(1, (512, 512))))) as server:
+        open_painter(DoodlePaint(url=server.url)).paint(Order(HOUSE, PROMPT, "", (3,), DoodlePaint()))
+    header = server.asked[0][1]["Authorization"]
+    assert base64.b64decode(header.removeprefix("Basic ")) == b"ann:a secret:"
+    monkeypatch.delenv("UNPROMPT_WEBUI_AUTH")
+    with serving(401, json.dumps({"detail": "Not authenticated"}).encode()) as server:
+        painter = open_painter(DoodlePaint(url=server.url))
+        with pytest.raises(WebUIError, match=r"set \$UNPROMPT_WEBUI_AUTH to USER:PASSWORD"):
+            painter.paint(Order(HOUSE, PROMPT, "", (3,), DoodlePaint()))
+    assert "Authorization" not in server.asked[0][1]
+
+
+@pytest.mark.parametrize(("given", "says"), [("secret", "has no ':'"), (":secret", "has no user")])
+def test_a_user_and_password_that_are_none_are_refused_and_not_shown(
+    given: str, says: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("UNPROMPT_WEBUI_AUTH", given)
+    with pytest.raises(ConfigError, match=says) as told:
+        open_painter(DoodlePaint(url="http://127.0.0.1:7860"))
+    assert "secret" not in str(told.value)
 
 
 def decoded(text: str) -> np.ndarray:

@@ -9,8 +9,9 @@ from typing import Any
 
 import pytest
 
+from unprompt.progress import Tell
 from unprompt.serving.stops import AbandonedError
-from unprompt.serving.worker import BusyError, Course, Kind, Tell, Worker
+from unprompt.serving.worker import BusyError, Course, Kind, Worker
 
 PATIENCE = 60  # seconds
 

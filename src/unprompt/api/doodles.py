@@ -9,6 +9,7 @@ import numpy as np
 from unprompt.api.config import MOST_POINTS
 from unprompt.api.contract import DoodleAnswer, DoodleGuess, DoodleRequest
 from unprompt.doodles.drawing import Drawing
+from unprompt.doodles.paint_config import DoodlePaint
 from unprompt.doodles.steps import Steps, open_steps
 from unprompt.errors import ConfigError, InputError, UnpromptError
 from unprompt.serving.painters import NotHereError
@@ -35,7 +36,7 @@ def read_order(request: DoodleRequest) -> DoodleOrder:
 
 def tell(order: DoodleOrder, device: str = "cpu") -> DoodleAnswer | UnpromptError:
     """What a drawing is; what is wrong with it is given back, so that it harms no other."""
-    steps = open_steps(device)
+    steps = open_steps(DoodlePaint(device=device))
     if steps.namer is None:
         return NotHereError("nothing here names drawings")
     try:

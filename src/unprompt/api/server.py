@@ -44,6 +44,7 @@ from unprompt.easy_diffuser.config import NegativeConfig
 from unprompt.easy_diffuser.negative import Negative, chosen_words, find_negative, join_negative
 from unprompt.errors import ConfigError, UnpromptError, UnreadableImageError
 from unprompt.interrogator.modes import Interrogation
+from unprompt.progress import Tell
 from unprompt.serving.connections import CarefulConnection
 from unprompt.serving.hosts import shorten
 from unprompt.serving.one_thread import OneThread
@@ -56,7 +57,7 @@ from unprompt.serving.painters import (
     open_painter,
 )
 from unprompt.serving.stops import InterruptedWorkError
-from unprompt.serving.worker import Kind, Tell, Worker
+from unprompt.serving.worker import Kind, Worker
 from unprompt.storage.memory import give_back
 
 T = TypeVar("T")

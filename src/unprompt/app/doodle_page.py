@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from concurrent.futures import Future, wait
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -15,39 +14,35 @@ from unprompt.app.canvas import Canvas, lines_of, picture_of, svg_of
 from unprompt.app.easel import easel_of
 from unprompt.app.held_widgets import held, take
 from unprompt.app.looks import empty, head, label, note, plain, trouble
+from unprompt.app.paintings import await_painting, begin, is_painting
 from unprompt.app.settings import current_settings
 from unprompt.app.sketchbook import MOST_WORDS, Painting, Sketchbook, Wish, sketchbook_of
 from unprompt.app.thumbs import thumbs, url_of
 from unprompt.colouring.svg import SUFFIX
 from unprompt.demos.paper_drawings import drawing_of
 from unprompt.doodles import steps as doodles
-from unprompt.doodles.paint_config import FOLLOW, SEEDS
+from unprompt.doodles.paint_config import FOLLOW, POCKET, SEEDS
+from unprompt.doodles.painters import choose_kind
 from unprompt.doodles.samples import draw_samples
 from unprompt.doodles.steps import Steps
 from unprompt.doodles.wording import STYLES
 from unprompt.errors import UnpromptError
-from unprompt.serving.one_thread import OneThread
 from unprompt.serving.uploads import EXTENSIONS, Upload
 from unprompt.storage.images import encode_png
 
 if TYPE_CHECKING:
     from unprompt.app.canvas import Line
     from unprompt.doodles.paint_drawing import Painted
+    from unprompt.painting.watch import Watch
 
 SCRIPT = Path(__file__).with_name("canvas.js")
 LOOKS = Path(__file__).with_name("canvas.css")
 SMALL = 192  # pixels of pictures to choose from
 TINY = 136  # of a sample
 SENT = 1200  # pixels of what goes to the page Colour by words
-STEP = 0.2  # seconds within which a click is noticed while something is painted
 VARIANTS = (1, 2, 3, 4)
+MOST_STEPS = 150
 PAINTED, WRONG = "doodle-painted", "doodle-wrong"  # what is painted now, and what went wrong
-
-
-@st.cache_resource(show_spinner=False)
-def _thread() -> OneThread:
-    """Where pictures are painted, for all visitors."""
-    return OneThread("doodles")
 
 
 @st.cache_data(show_spinner=False)
@@ -67,7 +62,7 @@ def show() -> None:
     head("Doodle to photo", "Draw something. It is named while you draw, and becomes a picture.")
     book = sketchbook_of(st.session_state)
     try:
-        steps = doodles.open_steps(current_settings().device)
+        steps = doodles.open_steps(current_settings().doodle_paint)
     except UnpromptError as error:
         trouble(str(error))
         return
@@ -90,7 +85,7 @@ def show() -> None:
         if book.shown:
             show_painting(book.shown)
         look_back(book)
-    await_painting(book, working)
+    take_painting(book, working)
 
 
 def pick() -> None:
@@ -228,7 +223,7 @@ def say(book: Sketchbook, steps: Steps) -> None:
 
 def choose(book: Sketchbook, steps: Steps) -> None:
     """How it is to be painted, and the button."""
-    state = st.session_state
+    painting = is_painting(PAINTED)
 
     def paint(other: bool = False) -> None:
         if other:
@@ -262,13 +257,20 @@ def choose(book: Sketchbook, steps: Steps) -> None:
                 "Seed", 0, SEEDS - 1, seed.first, step=1, key=seed.key,
                 on_change=take, args=(seed, partial(setattr, book, "seed")),
             )  # fmt: skip
+            if choose_kind(current_settings().doodle_paint) != POCKET:
+                taken = held("doodle-steps", book.steps)
+                st.number_input(
+                    "Steps", 1, MOST_STEPS, taken.first, step=1, key=taken.key,
+                    on_change=take, args=(taken, partial(setattr, book, "steps")),
+                    help="Fewer are faster: 20 show what it will be.",
+                )  # fmt: skip
         st.button(
             "Paint",
             key="doodle-paint",
             type="primary",
             icon=":material/brush:",
             on_click=paint,
-            disabled=book.canvas.is_empty or PAINTED in state,
+            disabled=book.canvas.is_empty or painting,
         )
         if book.shown:
             st.button(
@@ -277,47 +279,36 @@ def choose(book: Sketchbook, steps: Steps) -> None:
                 icon=":material/shuffle:",
                 on_click=paint,
                 args=(True,),
-                disabled=book.canvas.is_empty or PAINTED in state,
+                disabled=book.canvas.is_empty or painting,
             )
 
 
 def _begin(book: Sketchbook, steps: Steps) -> None:
     """Begin to paint what is on the sheet and said now."""
     wish = book.wish(steps)
-    st.session_state[PAINTED] = (wish, book.words, _thread().submit(_paint, steps, wish))
+    begin(PAINTED, (wish, book.words), partial(_paint, steps, wish))
 
 
-def _paint(steps: Steps, wish: Wish) -> tuple[Painted, tuple[bytes, ...]]:
+def _paint(steps: Steps, wish: Wish, watch: Watch) -> tuple[Painted, tuple[bytes, ...]]:
     """Pictures, and the same as files. In the painting thread."""
     drawing = Canvas(lines=wish.lines).drawing
-    painted = steps.paint(drawing, wish.prompt, wish.negative, wish.variants, wish.config())
+    config = wish.config(steps.painter.config)
+    painted = steps.paint(drawing, wish.prompt, wish.negative, wish.variants, config, watch)
     return painted, tuple(map(encode_png, painted.images))
 
 
-def await_painting(book: Sketchbook, place: st.delta_generator.DeltaGenerator) -> None:
-    """Wait for what is painted, so that a click or a line can end this script meanwhile; then show it."""
-    if PAINTED not in st.session_state:
-        return
-    future: Future[tuple[Painted, tuple[bytes, ...]]]
-    wish, words, future = st.session_state[PAINTED]
-
-    def stop() -> None:
-        future.cancel()  # what has begun goes on, and is not shown
-        del st.session_state[PAINTED]
-
-    with place.container(horizontal=True, vertical_alignment="center"):
-        st.button("Stop", key="doodle-stop", on_click=stop)
-        pulse = st.empty()
-        with st.spinner("Painting.", show_time=True):
-            while not wait([future], timeout=STEP).done:
-                pulse.empty()
-    del st.session_state[PAINTED]
+def take_painting(book: Sketchbook, place: st.delta_generator.DeltaGenerator) -> None:
+    """Wait for what is painted, and show it."""
     try:
-        painted, files = future.result()
+        done = await_painting(PAINTED, place)
     except UnpromptError as error:
         st.session_state[WRONG] = str(error)
-    else:
-        book.add(Painting(wish, words, files, painted.told, url_of(painted.image.copy(), SMALL)))
+        st.rerun()
+    if done is None:
+        return
+    (wish, words), (painted, files) = done
+    small = url_of(painted.image.copy(), SMALL)
+    book.add(Painting(wish, words, files, painted.told, painted.painter, small))
     st.rerun()
 
 
@@ -332,6 +323,8 @@ def show_painting(painting: Painting) -> None:
 
         label("Choose one")
         thumbs("doodle-variant", _small(painting.files), take, painting.chosen)
+    if painting.painter != POCKET:  # which says so itself
+        note(f"Painted by {painting.painter}.")
     for sentence in painting.told:
         note(f"{sentence[:1].upper()}{sentence[1:]}.")
     _offer("Picture", file, "picture.png", "image/png")

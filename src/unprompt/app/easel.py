@@ -78,11 +78,21 @@ class Work:
 
 
 @dataclass
+class Whole:
+    """Pictures that were painted anew of line art and words, as PNG files. `chosen`: which is shown."""
+
+    upload: Upload
+    files: tuple[bytes, ...]
+    chosen: int = 0
+
+
+@dataclass
 class Easel:
     """`upload`, `words` and the settings below: what is coloured now. `seed`: of the first of the `variants`;
     `chosen`: which is shown.
 
     `works`: by their orders' keys, the oldest first. `last_tap`: the number of the last that was taken in.
+    `whole`: whether pictures are painted anew, not coloured part by part; `painted`: the last of these.
     """
 
     upload: Upload | None = None
@@ -94,6 +104,8 @@ class Easel:
     chosen: int = 0
     works: dict[str, Work] = field(default_factory=dict)
     last_tap: float = 0
+    whole: bool = False
+    painted: Whole | None = None
 
     def put(self, upload: Upload | None, words: str | None = None) -> None:
         """Another picture, to be coloured anew; with other words where some are given."""
@@ -103,6 +115,11 @@ class Easel:
             self.words = words
 
     @property
+    def seeds(self) -> tuple[int, ...]:
+        """Of the variants."""
+        return tuple(range(self.seed, self.seed + self.variants))
+
+    @property
     def order(self) -> Order:
         """Of the first variant, of the picture that is there."""
         assert self.upload is not None
@@ -110,7 +127,7 @@ class Easel:
         return Order(self.upload.digest, words, self.crayons, self.bridge, self.seed)
 
     def change(self, setting: str, value: object) -> None:
-        """Another value of `words`, `crayons`, `variants` or `bridge`."""
+        """Another value of `words`, `crayons`, `variants`, `bridge` or `whole`."""
         setattr(self, setting, value)
         self.begin_anew()
 

@@ -6,6 +6,7 @@ from base64 import b64encode
 from collections.abc import Sequence
 from html import escape
 from pathlib import Path
+from urllib.parse import urlsplit
 
 import streamlit as st
 
@@ -38,11 +39,15 @@ def brand() -> None:
     st.html(f'<p class="brand"><img src="data:image/svg+xml;base64,{mark}" alt="">unprompt</p>')
 
 
-def foot(bundle: str) -> None:
-    """What stands under every page."""
+def foot(bundle: str, webui: str | None = None) -> None:
+    """What stands under every page. `webui`: the address of one that paints."""
+    sent = "; no picture is sent on"
+    if webui:
+        host = urlsplit(webui).hostname or "another machine"
+        sent = f", but what is painted is sent to the web UI on {escape(host)}"
     st.html(
-        f"<footer>Bundle {escape(bundle)}. Everything is computed on the machine that serves this page; "
-        "no picture is sent on.</footer>"
+        f"<footer>Bundle {escape(bundle)}. Everything is computed on the machine that serves this page"
+        f"{sent}.</footer>"
     )
 
 

@@ -33,4 +33,4 @@ with st.container(horizontal=True, key="pages", gap="xsmall", vertical_alignment
     accept_pasted()
     enable_copying()
 page.run()
-foot(current_settings().bundle)
+foot(current_settings().bundle, current_settings().webui)

@@ -8,10 +8,15 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from unprompt.bundle.config import DEFAULT_BUNDLE
+from unprompt.doodles.paint_config import DoodlePaint
 from unprompt.errors import ConfigError
+from unprompt.painting.webui_config import AUTH, URL
 from unprompt.settings import DEVICES, check_settings, setting
 
 VARIABLE = "UNPROMPT_APP"
+PATHS = ("known", "root", "out", "controlnet", "adapter", "instruct")
+# Pairs of settings of which one paints doodles.
+CLASHING = (("webui", "sd"), ("webui", "controlnet"), ("webui", "adapter"), ("controlnet", "adapter"))
 LOCAL = ("127.0.0.1", "localhost", "::1")
 
 
@@ -63,9 +68,62 @@ class AppSettings:
     limit_mb: int = setting(20, "largest file that can be uploaded", least=1)
     uploads_mb: int = setting(1024, "files of all visitors together that the server holds", least=1)
     most_files: int = setting(40, "pictures that a page takes at a time", least=1)
+    sd: str | None = setting(
+        None,
+        "a Stable Diffusion: a diffusers folder or a checkpoint's name",
+        shown="one that is installed, else the pocket world",
+        metavar="FOLDER",
+    )
+    controlnet: Path | None = setting(
+        None, "beside it, a ControlNet for scribbles, by which pictures follow the drawing", metavar="FOLDER"
+    )
+    adapter: Path | None = setting(None, "or a T2I-Adapter for sketches", metavar="FOLDER")
+    webui: str | None = setting(
+        None,
+        f"a web UI, such as {URL}, in their place; user and password: ${AUTH}, as USER:PASSWORD",
+        metavar="URL",
+    )
+    webui_scribble: str = setting(
+        "", "name of the web UI's ControlNet for scribbles, for doodles", metavar="MODEL"
+    )
+    webui_lineart: str = setting(
+        "",
+        "name of its ControlNet for line art, for Colour by words; needed unless it has an InstructPix2Pix",
+        metavar="MODEL",
+    )
+    instruct: Path | None = setting(
+        None,
+        "an InstructPix2Pix for Colour by words, such as RUN/model of `unprompt colour train`; a web UI's "
+        "place is taken by it there",
+        metavar="FOLDER",
+    )
 
     def __post_init__(self) -> None:
         check_settings(self)
+        given = [name for name in ("sd", "controlnet", "adapter", "webui") if getattr(self, name)]
+        for one, other in CLASHING:
+            if one in given and other in given:
+                raise ConfigError(f"{one} and {other} both paint doodles; give one of them")
+        for name in ("webui_scribble", "webui_lineart"):
+            if getattr(self, name) and not self.webui:
+                raise ConfigError(f"{name} is a name in a web UI: give its address, webui, too")
+
+    @property
+    def doodle_paint(self) -> DoodlePaint:
+        """How doodles are painted, but for what a visitor chooses."""
+        return DoodlePaint(
+            model=self.sd,
+            controlnet=self.controlnet,
+            adapter=self.adapter,
+            url=self.webui,
+            webui_controlnet=self.webui_scribble,
+            device=self.device,
+        )
+
+    @property
+    def paints_whole_pictures(self) -> bool:
+        """Whether something here colours line art by painting it anew."""
+        return bool(self.instruct or self.webui)
 
     def to_json(self) -> str:
         """The settings as the variable's text."""
@@ -75,7 +133,7 @@ class AppSettings:
     def from_json(cls, text: str) -> AppSettings:
         """Read what `to_json` wrote."""
         content = json.loads(text)
-        for name in ("known", "root", "out"):
+        for name in PATHS:
             if content[name] is not None:
                 content[name] = Path(content[name])
         return cls(**content)

@@ -50,23 +50,26 @@ class Wish:
     follow: str
     seed: int
     variants: int
+    steps: int = DoodlePaint.steps
 
-    def config(self) -> DoodlePaint:
-        """The painter's settings."""
-        return DoodlePaint(follow=self.follow, style=self.style, seed=self.seed)
+    def config(self, own: DoodlePaint) -> DoodlePaint:
+        """The painter's settings: the server's own, and what was chosen."""
+        return replace(own, follow=self.follow, style=self.style, seed=self.seed, steps=self.steps)
 
 
 @dataclass
 class Painting:
     """Pictures of a wish, as PNG files, and what had been said when it was made.
 
-    `chosen`: the picture that is shown large. `small`: how the first one looks, as a URL.
+    `painter`: what painted them. `chosen`: the picture that is shown large. `small`: how the first one looks,
+    as a URL.
     """
 
     wish: Wish
     words: Words
     files: tuple[bytes, ...]
     told: tuple[str, ...]
+    painter: str = ""
     small: str = ""
     chosen: int = 0
 
@@ -83,6 +86,7 @@ class Sketchbook:
     seed: int = DoodlePaint.seed
     variants: int = 1
     follow: str = CLOSELY
+    steps: int = DoodlePaint.steps
     paintings: list[Painting] = field(default_factory=list)
     shown: Painting | None = None
     guesses: Guesses = Guesses()
@@ -162,7 +166,7 @@ class Sketchbook:
     def wish(self, steps: Steps) -> Wish:
         """What is on the sheet and said now, to be painted."""
         said = self.prompt(steps), self.negative(steps), self.words.style
-        return Wish(self.canvas.lines, *said, self.follow, self.seed, self.variants)
+        return Wish(self.canvas.lines, *said, self.follow, self.seed, self.variants, self.steps)
 
     def add(self, painting: Painting) -> None:
         """Keep what was painted, and show it; the same wish again takes the place of its first painting."""
@@ -177,7 +181,7 @@ class Sketchbook:
         if wish.lines != self.canvas.lines:
             self.canvas.put(wish.lines)
         self.words, self.seed = painting.words, wish.seed
-        self.variants, self.follow = wish.variants, wish.follow
+        self.variants, self.follow, self.steps = wish.variants, wish.follow, wish.steps
 
 
 def sketchbook_of(session: Any) -> Sketchbook:

@@ -17,7 +17,9 @@ from typing import Any
 from unprompt.app.settings import LOCAL, VARIABLE, AppSettings, ServerConfig
 from unprompt.app.upload_room import UploadRoom
 from unprompt.bundle.bundles import check_checkpoints, read_bundle
-from unprompt.errors import ConfigError
+from unprompt.doodles.paint_config import DoodlePaint
+from unprompt.doodles.painters import check_painter
+from unprompt.errors import CheckpointError, ConfigError
 from unprompt.serving.hosts import CheckedHost
 from unprompt.serving.server_folders import resolved_root
 from unprompt.serving.uploads import MEGABYTE
@@ -49,11 +51,15 @@ DARK = {
 
 
 def check_app_settings(settings: AppSettings) -> AppSettings:
-    """The settings with whole paths. Raises for a bundle, prompts or a root that cannot be used.
+    """The settings with whole paths. Raises for a bundle, prompts, a root or painters that cannot be used.
 
     The models themselves are loaded when the first visitor asks something of them.
     """
     check_checkpoints(read_bundle(settings.bundle))
+    if settings.doodle_paint != DoodlePaint(device=settings.device):
+        check_painter(settings.doodle_paint)
+    if settings.instruct is not None and not settings.instruct.is_dir():
+        raise CheckpointError(f"there is no folder {settings.instruct}; name one of an InstructPix2Pix")
     if settings.known is not None:
         read_prompts(settings.known)
     return replace(
@@ -61,6 +67,10 @@ def check_app_settings(settings: AppSettings) -> AppSettings:
         known=settings.known.resolve() if settings.known else None,
         root=resolved_root(settings.root) if settings.root else None,
         out=settings.out.resolve(),
+        sd=str(Path(settings.sd).resolve()) if settings.sd and Path(settings.sd).is_dir() else settings.sd,
+        controlnet=settings.controlnet.resolve() if settings.controlnet else None,
+        adapter=settings.adapter.resolve() if settings.adapter else None,
+        instruct=settings.instruct.resolve() if settings.instruct else None,
     )
 
 

@@ -10,9 +10,10 @@ from typing import TYPE_CHECKING, Any
 
 import streamlit as st
 
-from unprompt.app.easel import Easel, Order, Taps, Work, easel_of
+from unprompt.app.easel import Easel, Order, Taps, Whole, Work, easel_of
 from unprompt.app.held_widgets import held, take
 from unprompt.app.looks import empty, head, label, note, plain, trouble
+from unprompt.app.paintings import await_painting, begin, is_painting
 from unprompt.app.settings import current_settings
 from unprompt.app.thumbs import thumbs, url_of
 from unprompt.colouring.mentions import find_mentions
@@ -20,15 +21,18 @@ from unprompt.colouring.paint_config import CRAYONS, PaintConfig
 from unprompt.colouring.palette import BASIC, names
 from unprompt.colouring.svg import SUFFIX, clean_svg, draw_svg, painted_svg
 from unprompt.demos.line_art import SAMPLES, draw_sample, is_line_art_there
+from unprompt.demos.whole_pictures import colour_whole, open_whole_painter
 from unprompt.errors import UnpromptError, UnreadableImageError
 from unprompt.serving.uploads import EXTENSIONS, Upload, open_upload
-from unprompt.storage.images import encode_png
+from unprompt.storage.images import decode_image, encode_png, image_of
 from unprompt.text.english import counted
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
+    from PIL import Image
 
     from unprompt.colouring.small_paint import ColourPainter, Page, Painted
+    from unprompt.painting.watch import Watch
 
 FINEST = 2000  # pixels of the longer side; larger line art is reduced
 PREVIEW = 1200  # of the picture that is tapped
@@ -38,6 +42,8 @@ MOST_WORDS = 500  # characters
 VARIANTS = (1, 2, 3, 4)
 BOXES = {"any": "Any colour", "8": "8 crayons", "16": "16 crayons"}
 FIRST = "red"  # crayon
+WAYS = ("Part by part", "Whole picture")
+PAINTED, WRONG = "words-painted", "words-wrong"  # what is painted now, and what went wrong
 FILES = {
     "PNG": ("png", "image/png"),
     "Transparent PNG": ("png", "image/png"),
@@ -59,13 +65,25 @@ def _painter() -> ColourPainter:
 @st.cache_resource(max_entries=LOOKED_AT, show_spinner=False)
 def _looked_at(digest: str, bridge: bool, _upload: Upload) -> Page:
     """Line art as the painter sees it, once for the same bytes, which `digest` stands for."""
-    drawing = _drawing(_upload)
+    return _painter().look(_picture(_upload), bridge)
+
+
+@st.cache_data(max_entries=LOOKED_AT, show_spinner=False)
+def _preview(digest: str, _upload: Upload) -> bytes:
+    """Line art as it came, on white, once for the same bytes, which `digest` stands for."""
+    picture = image_of(_picture(_upload))
+    picture.thumbnail((PREVIEW, PREVIEW))
+    return encode_png(picture)
+
+
+def _picture(upload: Upload) -> Image.Image:
+    """Line art's pixels, not too many. UnreadableImageError."""
+    drawing = _drawing(upload)
     if drawing is not None:
-        picture = draw_svg(drawing)
-    else:
-        with open_upload(_upload, current_settings().limit_mb, alpha=True) as picture:
-            picture.thumbnail((FINEST, FINEST))
-    return _painter().look(picture, bridge)
+        return draw_svg(drawing)
+    with open_upload(upload, current_settings().limit_mb, alpha=True) as picture:
+        picture.thumbnail((FINEST, FINEST))
+    return picture
 
 
 def _drawing(upload: Upload) -> bytes | None:
@@ -121,6 +139,9 @@ def show() -> None:
     left, right = st.columns([3, 2], gap="medium")
     with right:
         choose(easel)
+    if easel.whole:
+        show_whole(easel, easel.upload, left, right)
+        return
     order = easel.order
     with left, st.spinner("Colouring."):
         try:
@@ -196,7 +217,12 @@ def say(easel: Easel, upload: Upload) -> None:
             "What shall have which colour?", words.first, MOST_WORDS, words.key, placeholder=EXAMPLES[0],
             on_change=take, args=(words, partial(easel.change, "words")),
         )  # fmt: skip
-        st.button("Colour", type="primary", icon=":material/palette:", key="words-go")
+        st.button(
+            "Colour", type="primary", icon=":material/palette:", key="words-go",
+            on_click=_begin_whole if easel.whole else None,
+            args=(easel, upload) if easel.whole else None,
+            disabled=easel.whole and (not easel.words.strip() or is_painting(PAINTED)),
+        )  # fmt: skip
     with st.container(horizontal=True, vertical_alignment="center", key="words-examples"):
         for number, example in enumerate(_examples(upload)):
             st.button(
@@ -208,25 +234,96 @@ def say(easel: Easel, upload: Upload) -> None:
 def choose(easel: Easel) -> None:
     """The settings: what to colour with, and how many variants."""
     with st.container(horizontal=True, vertical_alignment="bottom", key="words-settings"):
-        crayons = held("words-box", easel.crayons)
-        st.segmented_control(
-            "Crayons", list(BOXES), default=crayons.first, required=True, format_func=BOXES.__getitem__,
-            key=crayons.key, on_change=take, args=(crayons, partial(easel.change, "crayons")),
-        )  # fmt: skip
+        if current_settings().paints_whole_pictures:
+            way = held("words-way", WAYS[easel.whole])
+            st.segmented_control(
+                "Colour", WAYS, default=way.first, required=True, key=way.key,
+                on_change=take, args=(way, lambda one: easel.change("whole", one == WAYS[True])),
+            )  # fmt: skip
+        if not easel.whole:
+            crayons = held("words-box", easel.crayons)
+            st.segmented_control(
+                "Crayons", list(BOXES), default=crayons.first, required=True, format_func=BOXES.__getitem__,
+                key=crayons.key, on_change=take, args=(crayons, partial(easel.change, "crayons")),
+            )  # fmt: skip
         variants = held("words-variants", easel.variants)
         st.segmented_control(
             "Variants", VARIANTS, default=variants.first, required=True, key=variants.key,
             on_change=take, args=(variants, partial(easel.change, "variants")),
         )  # fmt: skip
-        bridge = held("words-bridge", easel.bridge)
-        st.toggle(
-            "Close gaps", bridge.first, bridge.key, "So that colour does not run out between lines.",
-            on_change=take, args=(bridge, partial(easel.change, "bridge")),
-        )  # fmt: skip
+        if not easel.whole:
+            bridge = held("words-bridge", easel.bridge)
+            st.toggle(
+                "Close gaps", bridge.first, bridge.key, "So that colour does not run out between lines.",
+                on_change=take, args=(bridge, partial(easel.change, "bridge")),
+            )  # fmt: skip
         st.button(
             "Other colours", key="words-vary", icon=":material/shuffle:", on_click=easel.begin_anew,
             args=(easel.seed + easel.variants,), help="For what the words say nothing about.",
         )  # fmt: skip
+
+
+def show_whole(
+    easel: Easel,
+    upload: Upload,
+    left: st.delta_generator.DeltaGenerator,
+    right: st.delta_generator.DeltaGenerator,
+) -> None:
+    """A picture that is painted anew: the last one of this line art, its variants, its file."""
+    painted = easel.painted if easel.painted and easel.painted.upload is upload else None
+    with right:
+        working = st.container()
+        if wrong := st.session_state.pop(WRONG, ""):
+            trouble(wrong)
+        if painted and len(painted.files) > 1:
+
+            def choose_one(number: int) -> None:
+                painted.chosen = number
+
+            label("Choose one")
+            thumbs("words-pick-whole", _small_files(painted.files), choose_one, painted.chosen)
+        if painted:
+            name = f"{Path(upload.name).stem}-coloured.png"
+            st.download_button(
+                "PNG", painted.files[painted.chosen], name, "image/png", key="words-save-whole",
+                on_click="ignore", icon=":material/download:",
+            )  # fmt: skip
+    with left:
+        try:
+            st.image(
+                painted.files[painted.chosen] if painted else _preview(upload.digest, upload),
+                width="stretch",
+            )
+        except UnreadableImageError as error:
+            st.warning(f"**{plain(upload.name)}** cannot be used: {plain(str(error))}.")
+            return
+        if not painted:
+            note("Press Colour: the whole picture is painted anew.")
+    try:
+        done = await_painting(PAINTED, working)
+    except UnpromptError as error:
+        st.session_state[WRONG] = str(error)
+        st.rerun()
+    if done is not None:
+        easel.painted = Whole(*done)
+        st.rerun()
+
+
+def _begin_whole(easel: Easel, upload: Upload) -> None:
+    settings = current_settings()
+    named = settings.instruct, settings.webui, settings.webui_lineart, settings.device
+    words, seeds = easel.words, easel.seeds  # as they are now
+
+    def paint(watch: Watch) -> tuple[bytes, ...]:
+        return colour_whole(open_whole_painter(*named), upload, words, seeds, settings.limit_mb, watch)
+
+    begin(PAINTED, upload, paint)
+
+
+@st.cache_data(max_entries=20, show_spinner=False)
+def _small_files(files: tuple[bytes, ...]) -> list[tuple[str, str]]:
+    """Files as small pictures to choose from."""
+    return [(url_of(decode_image(file), SMALL), f"variant {n}") for n, file in enumerate(files, start=1)]
 
 
 def _examples(upload: Upload) -> tuple[str, ...]:

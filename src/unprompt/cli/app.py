@@ -11,13 +11,18 @@ EXAMPLE = """\
   unprompt app
   unprompt app --bundle pocket --root my_images --out runs
   unprompt app --host 0.0.0.0 --port 8080 --known prompts.csv --limit-mb 10
+  unprompt app --sd SD --controlnet SCRIBBLE        Stable Diffusion paints doodles
+  unprompt app --webui http://127.0.0.1:7860        or a web UI does, and colours by words
 """
+PAINTING = ("sd", "controlnet", "adapter", "webui", "webui_scribble", "webui_lineart", "instruct")
 
 
 def add(parser: argparse.ArgumentParser) -> None:
     """Declare the options."""
     add_settings(parser, ServerConfig)
-    add_settings(parser, AppSettings, skip=("most_files",))
+    add_settings(parser, AppSettings, skip=("most_files", *PAINTING))
+    painting = parser.add_argument_group("what paints doodles, and colours by words")
+    add_settings(painting, AppSettings, only=PAINTING)
 
 
 def run(options: argparse.Namespace) -> None:

@@ -34,6 +34,7 @@ from unprompt.colouring.webui_config import WebUIPaint
 from unprompt.errors import ConfigError
 from unprompt.learning.cnn_lstm_config import CnnLstmTraining
 from unprompt.learning.schedule import TrainingMachine
+from unprompt.painting.webui_config import find_auth
 from unprompt.progress import StepBars
 from unprompt.settings import DEVICES
 from unprompt.text.english import counted
@@ -385,7 +386,7 @@ def _open_webui(options: argparse.Namespace) -> WholePainter:
 
     from unprompt.colouring.webui_paint import WebUIPainter
 
-    return WebUIPainter(config)
+    return WebUIPainter(config, find_auth())
 
 
 def run_grade(options: argparse.Namespace) -> None:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import argparse
 import json
-import os
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -13,6 +12,7 @@ from unprompt.bundle.config import DEFAULT_BUNDLE
 from unprompt.cli.options import add_json, add_settings, complete, declare, settings_from, warn
 from unprompt.easy_diffuser.config import ANSWER_SECONDS, STEPS, TAGS, FitConfig, NegativeConfig
 from unprompt.errors import ConfigError
+from unprompt.painting.webui_config import AUTH, find_auth
 from unprompt.progress import StepBars
 from unprompt.settings import DEVICES
 from unprompt.text.english import counted, none_readable
@@ -29,7 +29,6 @@ EXAMPLE = """\
   unprompt easy-diffuser run IMAGES --send http://127.0.0.1:7860 --steps 20 --out PICTURES
   unprompt easy-diffuser fit DATASET --out relatedness.json
 """
-AUTH = "UNPROMPT_WEBUI_AUTH"  # an environment variable, since other users see a command's arguments
 
 
 def add(parser: argparse.ArgumentParser) -> None:
@@ -92,7 +91,7 @@ def run(options: argparse.Namespace) -> None:
     from unprompt.interrogator.caption_files import images_of
     from unprompt.storage.images import read_file
 
-    auth = _auth() if options.send else None
+    auth = find_auth() if options.send else None
     images = images_of(options.images, options.recursive)
     places = picture_places(images, options.out) if options.send else [options.out] * len(images)
     session = start(
@@ -151,17 +150,6 @@ def _counted(images: Sequence[ImageFile]) -> Iterator[ImageFile]:
             bars.show("easy-diffuser", done, len(images))
             yield image
         bars.show("easy-diffuser", len(images), len(images))
-
-
-def _auth() -> tuple[str, str] | None:
-    """User and password of the web UI's, from the environment."""
-    given = os.environ.get(AUTH)
-    if not given:
-        return None
-    user, colon, password = given.partition(":")
-    if not colon:
-        raise ConfigError(f"${AUTH} must be USER:PASSWORD, and has no ':'")
-    return user, password
 
 
 def run_fit(options: argparse.Namespace) -> None:

@@ -13,6 +13,8 @@ from unprompt.colouring.instruct_config import InstructPaint
 from unprompt.colouring.instruct_model import InstructModel, load_lora, read_model
 from unprompt.colouring.whole_picture import MULTIPLE, WholePainter
 from unprompt.networks.devices import choose_device
+from unprompt.painting.watch import Watch
+from unprompt.progress import Tell, untold
 
 
 class InstructPainter(WholePainter):
@@ -36,15 +38,27 @@ class InstructPainter(WholePainter):
         """What both sides are made a multiple of: 8 at least, and whole latents."""
         return max(MULTIPLE, self.model.codec.factor)
 
-    def _painted(self, drawing: Image.Image, words: str, seed: int) -> Image.Image:
-        return paint_once(self.pipeline, self.model, drawing, words, seed, self.config)
+    def _painted(self, drawing: Image.Image, words: str, seed: int, watch: Watch) -> Image.Image:
+        watch.check()  # loading the model took its time
+        return paint_once(self.pipeline, self.model, drawing, words, seed, self.config, watch.tell)
 
 
 def paint_once(
-    pipeline: Any, model: InstructModel, drawing: Image.Image, words: str, seed: int, config: InstructPaint
+    pipeline: Any,
+    model: InstructModel,
+    drawing: Image.Image,
+    words: str,
+    seed: int,
+    config: InstructPaint,
+    tell: Tell = untold,
 ) -> Image.Image:
     """What a pipeline of `model` makes of a drawing whose sides are multiples; the same size."""
     device = pipeline.unet.device
+
+    def after_step(pipeline: Any, step: int, _: Any, tensors: dict[str, Any]) -> dict[str, Any]:
+        tell(step + 1, pipeline.num_timesteps)
+        return tensors
+
     made = pipeline(
         image=drawing,
         prompt_embeds=model.reader.states([words], device),
@@ -53,6 +67,7 @@ def paint_once(
         guidance_scale=config.guidance,
         image_guidance_scale=config.image_guidance,
         generator=torch.Generator("cpu").manual_seed(seed),
+        callback_on_step_end=after_step,
     ).images[0]
     return model.codec.finish(made, drawing)
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from unprompt.errors import ConfigError
+from unprompt.painting.webui_config import AUTH, URL
 from unprompt.settings import check_settings, setting
 
 
@@ -15,7 +16,9 @@ class WebUIPaint:
     Servers whose model is no InstructPix2Pix leave `image_guidance` out of account.
     """
 
-    url: str = setting("", "the web UI's address, such as http://127.0.0.1:7860")
+    url: str = setting(
+        "", f"the web UI's address, such as {URL}; user and password: ${AUTH}, as USER:PASSWORD"
+    )
     image_guidance: float = setting(
         1.5, "of an InstructPix2Pix that is loaded there: how closely to keep to the picture", metavar="G",
         least=1,

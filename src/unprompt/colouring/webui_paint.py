@@ -8,6 +8,8 @@ from PIL import Image, ImageOps
 
 from unprompt.colouring.webui_config import WebUIPaint
 from unprompt.colouring.whole_picture import WholePainter
+from unprompt.painting.watch import Watch
+from unprompt.painting.webui_config import Auth
 from unprompt.painting.webui_img2img import controlnet_unit, img2img_fields, paint_over
 
 
@@ -16,16 +18,19 @@ class WebUIPainter(WholePainter):
 
     config: WebUIPaint
 
-    def __init__(self, config: WebUIPaint) -> None:
+    def __init__(self, config: WebUIPaint, auth: Auth | None = None) -> None:
+        """`auth`: user and password of the server's --api-auth."""
         self.config = config
+        self._auth = auth
 
     @property
     def size(self) -> int:
         """The longer side in pixels while it paints."""
         return self.config.size
 
-    def _painted(self, drawing: Image.Image, words: str, seed: int) -> Image.Image:
-        return paint_over(self.config.url, webui_fields(drawing, words, self.config, seed))
+    def _painted(self, drawing: Image.Image, words: str, seed: int, watch: Watch) -> Image.Image:
+        fields = webui_fields(drawing, words, self.config, seed)
+        return paint_over(self.config.url, fields, auth=self._auth, watch=watch)
 
 
 def webui_fields(drawing: Image.Image, words: str, config: WebUIPaint, seed: int) -> dict[str, Any]:

@@ -24,6 +24,7 @@ from unprompt.diffusion.model import (
 from unprompt.errors import ConfigError, InputError, RunError
 from unprompt.networks.checkpoints import folder_of
 from unprompt.networks.devices import choose_device, is_out_of_memory, nth_gpu
+from unprompt.progress import Tell, untold
 from unprompt.storage.images import image_of
 from unprompt.text.english import agreed, counted, part_of
 
@@ -126,10 +127,15 @@ class Sd2Renderer:
     On a GPU nothing was measured; there, count on the same picture, not on the same bytes.
     """
 
-    def __init__(self, engine: Sd2Engine, pipeline: Any, batch: int) -> None:
+    def __init__(
+        self, engine: Sd2Engine, pipeline: Any, batch: int, tell: Tell = untold, eta: float = 0.0
+    ) -> None:
+        """`tell`: hears of every step of all pictures together. `eta`: how much noise DDIM adds, 0 to 1."""
         self.engine = engine
         self.pipeline = pipeline
         self.batch = batch
+        self.tell = tell
+        self.eta = eta
 
     def render(self, pictures: Sequence[Picture]) -> list[Image.Image]:
         """One RGB image a picture, in order.
@@ -176,7 +182,8 @@ class Sd2Renderer:
         images: list[Image.Image] = []
         while len(images) < len(pictures):
             batch = pictures[len(images) : len(images) + self.batch]
-            drawn = self._drawn_if_it_fits(batch, begin)
+            telling = self._telling(len(images), len(batch), len(pictures))
+            drawn = self._drawn_if_it_fits(batch, begin, telling)
             if drawn is None:
                 # Only here, after the error and the tensors that it held are gone, is there memory to free.
                 empty_cache(self.engine.device)
@@ -195,10 +202,22 @@ class Sd2Renderer:
     def _size(self) -> str:
         return f"{self.engine.width} x {self.engine.height} pixels"
 
-    def _drawn_if_it_fits(self, batch: Sequence[Picture], begin: Begin) -> list[Image.Image] | None:
+    def _telling(self, before: int, now: int, pictures: int) -> dict[str, Any]:
+        """What has a pipeline tell its steps, while `now` of all pictures are made and some were `before`."""
+
+        def after_step(pipeline: Any, step: int, _: Any, tensors: dict[str, Any]) -> dict[str, Any]:
+            steps = pipeline.num_timesteps  # some schedulers take more than were asked for
+            self.tell(before * steps + now * (step + 1), pictures * steps)
+            return tensors
+
+        return {"callback_on_step_end": after_step}
+
+    def _drawn_if_it_fits(
+        self, batch: Sequence[Picture], begin: Begin, telling: Mapping[str, Any]
+    ) -> list[Image.Image] | None:
         """The images of one batch, or None where memory ran out and a smaller batch can help."""
         try:
-            return self._draw(batch, begin)
+            return self._draw(batch, begin, telling)
         except (RuntimeError, MemoryError) as error:
             if not is_out_of_memory(error):
                 raise
@@ -229,7 +248,7 @@ class Sd2Renderer:
             "latents": torch.cat(noise).to(engine.device, pipeline.unet.dtype),  # (B, 4, H / 8, W / 8)
         }
 
-    def _draw(self, batch: Sequence[Picture], begin: Begin) -> list[Image.Image]:
+    def _draw(self, batch: Sequence[Picture], begin: Begin, telling: Mapping[str, Any]) -> list[Image.Image]:
         import torch
 
         engine, pipeline = self.engine, self.pipeline
@@ -242,6 +261,8 @@ class Sd2Renderer:
                 guidance_scale=engine.guidance,
                 generator=generators,  # some schedulers add noise at every step
                 output_type="latent",
+                eta=self.eta,
+                **telling,
                 **begin(batch, generators),
             ).images
             # One by one: decoding a picture takes more memory than a step, and gains nothing by company.

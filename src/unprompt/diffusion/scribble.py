@@ -16,6 +16,7 @@ from unprompt.diffusion.engine import Sd2Renderer
 from unprompt.diffusion.model import PARAMETERS, load_network, with_parts_of
 from unprompt.errors import CheckpointError, ConfigError, RunError
 from unprompt.networks.devices import is_out_of_memory
+from unprompt.progress import Tell, untold
 
 if TYPE_CHECKING:
     from PIL import Image
@@ -57,12 +58,7 @@ def load_control(folder: Path, kind: str, pipeline: Any) -> Any:
     `kind`: CONTROLNET or ADAPTER. Raises CheckpointError for a folder that is not one, is damaged, or was
     made for another Stable Diffusion; RunError where it does not fit into the memory.
     """
-    weights = next((name for name in PARAMETERS if (folder / name).is_file()), None)
-    if weights is None or not (folder / "config.json").is_file():
-        raise CheckpointError(
-            f"{folder} has no config.json beside {PARAMETERS[0]}; expected a folder of one {_CLASSES[kind]}, "
-            f"in the layout of {_LAYOUTS[kind]}"
-        )
+    check_control(folder, kind)
     unet = pipeline.unet
     network = load_network(
         folder, "diffusers", _CLASSES[kind], PARAMETERS, str(unet.dtype).removeprefix("torch.")
@@ -77,6 +73,16 @@ def load_control(folder: Path, kind: str, pipeline: Any) -> Any:
             f"the network in {folder} does not fit into the memory of {unet.device} beside Stable Diffusion; "
             "close what else uses it, or use a device with more free memory"
         ) from error
+
+
+def check_control(folder: Path, kind: str) -> None:
+    """Raise CheckpointError where a folder has not the files of a ControlNet or T2I-Adapter."""
+    there = any((folder / name).is_file() for name in PARAMETERS)
+    if not there or not (folder / "config.json").is_file():
+        raise CheckpointError(
+            f"{folder} has no config.json beside {PARAMETERS[0]}; expected a folder of one {_CLASSES[kind]}, "
+            f"in the layout of {_LAYOUTS[kind]}"
+        )
 
 
 def _check_fits(folder: Path, network: Any, kind: str, unet: Any) -> None:
@@ -101,9 +107,11 @@ def _check_fits(folder: Path, network: Any, kind: str, unet: Any) -> None:
 class ScribbleRenderer(Sd2Renderer):
     """A loaded model with a network that reads drawings. Batches and seeds are as Sd2Renderer's."""
 
-    def __init__(self, engine: Sd2Engine, pipeline: Any, batch: int, network: Any, kind: str) -> None:
+    def __init__(
+        self, engine: Sd2Engine, pipeline: Any, batch: int, network: Any, kind: str, tell: Tell = untold
+    ) -> None:
         """`pipeline`: `model.load_pipeline`'s; `network`: `load_control`'s, of this `kind`."""
-        super().__init__(engine, pipeline, batch)
+        super().__init__(engine, pipeline, batch, tell)
         self.kind = kind
         self._network = network
         self._plain = pipeline
@@ -144,6 +152,16 @@ class ScribbleRenderer(Sd2Renderer):
             }
 
         return self._render(pictures, begin)
+
+    def _telling(self, before: int, now: int, pictures: int) -> dict[str, Any]:
+        if self.kind == CONTROLNET:
+            return super()._telling(before, now, pictures)
+        steps = self.engine.steps
+
+        def after_step(step: int, _: Any, latents: Any) -> None:
+            self.tell(before * steps + now * (step + 1), pictures * steps)
+
+        return {"callback": after_step}  # diffusers' older form, the only one of this pipeline
 
     def _conditions(self, control: Control, name: str, count: int) -> dict[str, Any]:
         image = self._flat(control.image)

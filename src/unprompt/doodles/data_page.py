@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol, TypeAlias, TypeVar
 
 import numpy as np
 
@@ -17,10 +17,22 @@ from unprompt.text.english import counted
 
 if TYPE_CHECKING:
     from unprompt.doodles.data_config import DoodleSetSettings
-    from unprompt.doodles.doodle_set import DoodleSet
+    from unprompt.doodles.doodle_set import DoodleSet, Listed
+
+Samples: TypeAlias = "Sequence[tuple[str, Doodle]]"  # with their splits
 
 RANKED = 15
 PROBLEMS_SHOWN = 200
+
+
+class HasWord(Protocol):
+    """A drawing, or what is known of one."""
+
+    @property
+    def word(self) -> str: ...
+
+
+W = TypeVar("W", bound=HasWord)
 
 
 @dataclass(frozen=True)
@@ -52,15 +64,14 @@ class Sample:
     facts: str
 
 
-def render_set(made: DoodleSet, settings: DoodleSetSettings) -> str:
-    """The page as text. The same set gives the same page."""
-    every = [(split, doodle) for split, doodles in made.drawings.items() for doodle in doodles]
-    doodles = [doodle for _, doodle in every]
+def render_set(made: DoodleSet, settings: DoodleSetSettings, samples: Samples) -> str:
+    """The page as text, with `samples` of the drawings. The same set gives the same page."""
+    doodles = [doodle for listed in made.drawings.values() for doodle in listed]
     words = Counter(doodle.word for doodle in doodles if doodle.word)
     countries = Counter(doodle.country for doodle in doodles if doodle.country)
     known = [doodle.recognised for doodle in doodles if doodle.recognised is not None]
-    strokes = _measure([len(doodle.drawing.strokes) for doodle in doodles])
-    points = _measure([sum(map(len, doodle.drawing.strokes)) for doodle in doodles])
+    strokes = _measure([doodle.strokes for doodle in doodles])
+    points = _measure([doodle.points for doodle in doodles])
     tiles = [(f"{len(doodles):,}", "drawings")]
     if words:
         counts = sorted(words.values())
@@ -93,16 +104,16 @@ def render_set(made: DoodleSet, settings: DoodleSetSettings) -> str:
             ("points", "Points of a drawing", *points),
         ],
         rankings=rankings,
-        samples=[_sample(split, doodle) for split, doodle in choose_samples(every, settings.shown)],
+        samples=[_sample(split, doodle) for split, doodle in samples],
         problems=made.problems,
         problems_shown=made.problems[:PROBLEMS_SHOWN],
         facts=_facts(made, settings),
     )
 
 
-def choose_samples(every: Sequence[tuple[str, Doodle]], count: int) -> list[tuple[str, Doodle]]:
+def choose_samples(every: Sequence[tuple[str, W]], count: int) -> list[tuple[str, W]]:
     """Some drawings with their splits, of every word in turn, those of a word behind each other."""
-    by_word: dict[str, list[tuple[str, Doodle]]] = defaultdict(list)
+    by_word: dict[str, list[tuple[str, W]]] = defaultdict(list)
     for split, doodle in every:
         by_word[doodle.word].append((split, doodle))
     words = sorted(by_word)
@@ -133,7 +144,7 @@ def _rank(counts: Counter[str], total: int, rarest: bool = False) -> list[Ranked
     return [Ranked(text, count, count / total) for text, count in order]
 
 
-def _worst_guessed(doodles: Iterable[Doodle]) -> list[Ranked]:
+def _worst_guessed(doodles: Iterable[Listed]) -> list[Ranked]:
     """The words that the game missed most often, of those with five drawings or more."""
     all_of, missed = Counter[str](), Counter[str]()
     for doodle in doodles:

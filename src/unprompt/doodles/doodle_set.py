@@ -5,9 +5,21 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import NamedTuple
 
-from unprompt.doodles.drawing import Doodle
 from unprompt.records import Problem
+
+
+class Listed(NamedTuple):
+    """What is known of a drawing of a set, without the drawing. `strokes`, `points`: how many it has."""
+
+    key: str
+    word: str
+    country: str
+    recognised: bool | None
+    caption: str
+    strokes: int
+    points: int
 
 
 @dataclass(frozen=True, eq=False)
@@ -19,7 +31,7 @@ class DoodleSet:
     """
 
     out: Path
-    drawings: Mapping[str, Sequence[Doodle]]
+    drawings: Mapping[str, Sequence[Listed]]
     copies: int
     repeated: int
     beyond: int

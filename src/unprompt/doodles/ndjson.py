@@ -32,7 +32,7 @@ def read_ndjson(path: Path, problems: list[Problem] | None = None) -> Iterator[D
                 if line.isspace():
                     continue
                 try:
-                    yield _doodle(_entry(line), f"{stem}-{number}")
+                    yield read_line(line, f"{stem}-{number}")
                 except InputError as error:
                     if problems is None:
                         raise InputError(f"{path}, line {number}: {error}") from error
@@ -41,6 +41,11 @@ def read_ndjson(path: Path, problems: list[Problem] | None = None) -> Iterator[D
         if problems is None:
             raise InputError(f"cannot read {path}: {error}") from error
         problems.append(Problem(stem, path.name, f"it cannot be read to its end: {error}"))
+
+
+def read_line(line: bytes, key: str) -> Doodle:
+    """The drawing of one line, called `key` where it has no name. InputError for what is none."""
+    return _doodle(_entry(line), key)
 
 
 def _lines(opened: IO[bytes]) -> Iterator[bytes]:

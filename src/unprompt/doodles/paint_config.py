@@ -10,6 +10,7 @@ from typing import NamedTuple
 
 from unprompt.doodles.wording import STYLES
 from unprompt.errors import ConfigError
+from unprompt.painting.webui_config import AUTH, URL
 from unprompt.settings import DEVICES, check_settings, setting
 
 AUTO, POCKET, TXT2IMG, IMG2IMG = "auto", "pocket", "txt2img", "img2img"
@@ -99,7 +100,9 @@ class DoodlePaint:
     controlnet: Path | None = setting(None, "a ControlNet for scribbles", metavar="FOLDER")
     adapter: Path | None = setting(None, "a T2I-Adapter for sketches", metavar="FOLDER")
     scheduler: str = setting("ddim", "ddim, dpmsolver++, euler, unipc …")
-    url: str | None = setting(None, "the web UI's address, such as http://127.0.0.1:7860")
+    url: str | None = setting(
+        None, f"the web UI's address, such as {URL}; user and password: ${AUTH}, as USER:PASSWORD"
+    )
     webui_controlnet: str = setting("", "name of the web UI's ControlNet for scribbles, if it is to be used")
     device: str = setting("auto", DEVICES, metavar="DEVICE")
     dtype: str = setting(

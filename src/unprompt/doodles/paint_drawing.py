@@ -17,6 +17,7 @@ from unprompt.doodles.paint_config import MOST_VARIANTS, RANDOM, SEEDS, DoodlePa
 from unprompt.doodles.painters import Order, Painter, open_painter
 from unprompt.doodles.wording import negative_prompt_of, prompt_of
 from unprompt.errors import CheckpointError, ConfigError, InputError
+from unprompt.painting.watch import Watch
 
 if TYPE_CHECKING:
     from PIL import Image
@@ -128,13 +129,15 @@ class DoodlePainter:
         negative_prompt: str | None = None,
         variants: int = 1,
         config: DoodlePaint | None = None,
+        watch: Watch | None = None,
     ) -> Painted:
         """Pictures of a drawing, of seeds that follow each other.
 
         `prompt`: None has the drawing described. `negative_prompt`: None takes the style's. `config`: other
-        settings than this painter's, for what does not decide what is loaded. Raises InputError for an empty
-        drawing and for a prompt of which a painter can paint nothing, ConfigError for numbers that make no
-        sense.
+        settings than this painter's, for what does not decide what is loaded. `watch`: how far it is, and the
+        way to end it from another thread. Raises InputError for an empty drawing and for a prompt of which a
+        painter can paint nothing, ConfigError for numbers that make no sense, StoppedError where the watch
+        was told to stop.
         """
         config = config or self.config
         check_drawn(drawing)
@@ -153,7 +156,7 @@ class DoodlePainter:
             negative_prompt = negative_prompt_of(config.style)
         first = secrets.randbelow(SEEDS) if config.seed == RANDOM else config.seed
         seeds = tuple((first + number) % SEEDS for number in range(variants))
-        order = Order(drawing, prompt, negative_prompt, seeds, config)
+        order = Order(drawing, prompt, negative_prompt, seeds, config, watch or Watch())
         made = self.painter.paint(order)
         name = self.painter.name
         return Painted(tuple(made.images), seeds, caption, prompt, negative_prompt, name, tuple(made.told))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
 from unprompt.doodles.drawing import Drawing
@@ -22,6 +22,8 @@ from unprompt.doodles.paint_config import (
 from unprompt.doodles.sheet import black_on_white, nearest_sides, white_on_black
 from unprompt.doodles.wording import STYLES
 from unprompt.errors import CheckpointError, ConfigError
+from unprompt.painting.watch import Watch
+from unprompt.painting.webui_config import Auth, find_auth
 
 if TYPE_CHECKING:
     import httpx
@@ -36,13 +38,14 @@ INSTALLED = ("stable-diffusion-1-5", "stable-diffusion-2")  # looked for where n
 
 @dataclass(frozen=True, eq=False)
 class Order:
-    """Pictures to be painted of a drawing, one a seed."""
+    """Pictures to be painted of a drawing, one a seed. `watch`: is told of every step, and can end it all."""
 
     drawing: Drawing
     prompt: str
     negative_prompt: str
     seeds: tuple[int, ...]
     config: DoodlePaint
+    watch: Watch = field(default_factory=Watch)
 
 
 class Made(NamedTuple):
@@ -60,7 +63,10 @@ class Painter(Protocol):
         """One of PAINTERS, and what it paints with."""
 
     def paint(self, order: Order) -> Made:
-        """One RGB image a seed, in order, of the order's width and height."""
+        """One RGB image a seed, in order, of the order's width and height.
+
+        Raises StoppedError where the order's watch was told to stop.
+        """
 
 
 class PocketPainter:
@@ -86,9 +92,10 @@ class PocketPainter:
                 said.append("which strokes are which thing is not known, so things lie as the words say")
         if config.strength is not None or config.conditioning is not None:
             said.append("the pocket world knows no strength and no conditioning, only how closely to follow")
-        images = [
-            paint_told(told, spots, config.follow, seed, config.width, config.height) for seed in order.seeds
-        ]
+        images: list[Image.Image] = []
+        for seed in order.seeds:
+            order.watch.tell(len(images), len(order.seeds))
+            images.append(paint_told(told, spots, config.follow, seed, config.width, config.height))
         return Made(images, said)
 
     @staticmethod
@@ -117,7 +124,7 @@ class SdPainter:
         from unprompt.diffusion.scribble import load_control
         from unprompt.networks.checkpoints import folder_of
 
-        model = config.model or installed_model() or Sd2Engine.model
+        model = _model(config)
         engine = Sd2Engine(
             model=model, device=config.device, dtype=config.dtype, scheduler=config.scheduler, save_size=None
         )
@@ -143,17 +150,18 @@ class SdPainter:
         size = (engine.width, engine.height)
         pictures = [Picture(f"picture {n}", order.prompt, seed) for n, seed in enumerate(order.seeds, 1)]
         batch = automatic_batch(engine.device, *size, engine.dtype)
-        pipeline, numbers = self._renderer.pipeline, order.config.numbers
+        pipeline, numbers, tell = self._renderer.pipeline, order.config.numbers, order.watch.tell
+        order.watch.check()  # loading the model took its time
         if self._kind == TXT2IMG:
-            images = Sd2Renderer(engine, pipeline, batch).render(pictures)
+            images = Sd2Renderer(engine, pipeline, batch, tell).render(pictures)
         elif self._kind == IMG2IMG:
             begun = black_on_white(order.drawing, *size)
-            images = Sd2Renderer(engine, repainting(pipeline), batch).repaint(
+            images = Sd2Renderer(engine, repainting(pipeline), batch, tell).repaint(
                 pictures, begun, numbers.strength
             )
         else:
             kind = T2I_ADAPTER if self._kind == T2I_ADAPTER else CONTROLNET
-            scribbling = ScribbleRenderer(engine, pipeline, batch, self._network, kind)
+            scribbling = ScribbleRenderer(engine, pipeline, batch, self._network, kind, tell)
             control = Control(white_on_black(order.drawing, *size), numbers.conditioning, numbers.until)
             if self._kind == CONTROLNET_IMG2IMG:
                 begun = black_on_white(order.drawing, *size)
@@ -191,16 +199,23 @@ class WebUIPainter:
 
     name = WEBUI
 
-    def __init__(self, url: str, transport: httpx.BaseTransport | None = None) -> None:
-        """`transport`: in place of the network."""
+    def __init__(
+        self, url: str, transport: httpx.BaseTransport | None = None, auth: Auth | None = None
+    ) -> None:
+        """`transport`: in place of the network. `auth`: user and password of the server's --api-auth."""
         self._url = url
         self._transport = transport
+        self._auth = auth
 
     def paint(self, order: Order) -> Made:
         """One request a picture. Raises WebUIError for all that goes wrong with the server."""
         from unprompt.painting.webui_img2img import paint_over
 
-        made = [paint_over(self._url, webui_fields(order, seed), self._transport) for seed in order.seeds]
+        made: list[Image.Image] = []
+        for seed in order.seeds:
+            order.watch.tell(len(made), len(order.seeds))
+            fields = webui_fields(order, seed)
+            made.append(paint_over(self._url, fields, self._transport, self._auth, order.watch))
         return Made([_sized(image, order.config) for image in made], _told_of_size(order.config))
 
 
@@ -238,8 +253,35 @@ def open_painter(config: DoodlePaint, namer: Names | None = None) -> Painter:
     if kind == WEBUI:
         if not config.url:
             raise ConfigError("the painter webui needs an address: url, such as http://127.0.0.1:7860")
-        return WebUIPainter(config.url)
+        return WebUIPainter(config.url, auth=find_auth())
     return SdPainter.open(kind, config)
+
+
+def check_painter(config: DoodlePaint) -> None:
+    """Raise what opening the painter of the settings would for what is not there; nothing is loaded."""
+    kind = choose_kind(config)
+    if kind == WEBUI and config.url:
+        from unprompt.painting.webui import check_address
+
+        check_address(config.url)
+        find_auth()
+    if kind in (POCKET, WEBUI):
+        return
+    from unprompt.diffusion.model import LAYOUT, model_files
+    from unprompt.diffusion.scribble import check_control
+    from unprompt.networks.checkpoints import folder_of
+
+    model_files(folder_of(_model(config), LAYOUT))
+    for folder, network in ((config.controlnet, CONTROLNET), (config.adapter, T2I_ADAPTER)):
+        if folder is not None:
+            check_control(folder, network)
+
+
+def _model(config: DoodlePaint) -> str:
+    """The Stable Diffusion that is named, else one that is installed, else the one to ask for."""
+    from unprompt.diffusion.engine import Sd2Engine
+
+    return config.model or installed_model() or Sd2Engine.model
 
 
 def choose_kind(config: DoodlePaint) -> str:

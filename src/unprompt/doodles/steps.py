@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from unprompt.doodles.drawing import Drawing
     from unprompt.doodles.groups import Group
     from unprompt.doodles.paint_drawing import Painted
+    from unprompt.painting.watch import Watch
 
 TOP = 5  # guesses
 SURE = 0.1  # below it, the likeliest word is not said
@@ -107,10 +108,16 @@ class Steps:
         return negative_prompt_of(style)
 
     def paint(
-        self, drawing: Drawing, prompt: str, negative_prompt: str, variants: int, config: DoodlePaint
+        self,
+        drawing: Drawing,
+        prompt: str,
+        negative_prompt: str,
+        variants: int,
+        config: DoodlePaint,
+        watch: Watch | None = None,
     ) -> Painted:
         """Pictures of a drawing; see `DoodlePainter.paint`."""
-        return self.painter.paint(drawing, prompt, negative_prompt, variants, config)
+        return self.painter.paint(drawing, prompt, negative_prompt, variants, config, watch)
 
 
 def corrected(facts: SceneFacts, said: str, chosen: str) -> SceneFacts:
@@ -129,16 +136,19 @@ def corrected(facts: SceneFacts, said: str, chosen: str) -> SceneFacts:
 
 
 @cache
-def open_steps(device: str = "cpu") -> Steps:
-    """All steps with what is here, opened once; what has no weights here is left out."""
+def open_steps(config: DoodlePaint | None = None) -> Steps:
+    """All steps with what is here, opened once; what has no weights here is left out.
+
+    `config`: what paints, loaded when it first paints, and the device of all; None: the defaults.
+    """
     from unprompt.doodles.captioners import GroupCaptioner
     from unprompt.networks.devices import choose_device
 
-    painter = DoodlePainter(DoodlePaint(device=device))
+    painter = DoodlePainter(config)
     captioner = None
     if painter.namer is not None:
         try:
-            captioner = GroupCaptioner.load(device=choose_device(device))
+            captioner = GroupCaptioner.load(device=choose_device(painter.config.device))
         except CheckpointError:
             captioner = None
     return Steps(painter.namer, captioner, painter)

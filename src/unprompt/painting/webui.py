@@ -6,12 +6,15 @@ Every way in which a server can fail is a WebUIError that says what to do.
 from __future__ import annotations
 
 import json
+import socket
 import time
 from collections.abc import Mapping
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
 from unprompt.errors import ConfigError
-from unprompt.painting.webui_config import ANSWER_SECONDS, URL
+from unprompt.painting.watch import Watch
+from unprompt.painting.webui_config import ANSWER_SECONDS, AUTH, URL, Auth
 from unprompt.painting.webui_errors import WebUIError
 from unprompt.painting.webui_images import cut
 from unprompt.storage.damage import DAMAGED_JSON
@@ -31,20 +34,23 @@ def request(
     url: str,
     fields: Mapping[str, Any],
     timeout: float = ANSWER_SECONDS,
-    auth: tuple[str, str] | None = None,
+    auth: Auth | None = None,
     transport: httpx.BaseTransport | None = None,
     largest: int = LARGEST_ANSWER,
     path: str = TXT2IMG,
+    watch: Watch | None = None,
 ) -> dict[str, Any]:
     """POST fields to a path and give back the object that the server answers, up to `largest` bytes.
 
     `timeout`: seconds until the whole answer is there. `auth`: user and password of the server's --api-auth.
-    `transport`: in place of the network. Raises ConfigError for an argument that makes no sense, and
-    WebUIError for all that goes wrong with the server.
+    `transport`: in place of the network. `watch`: what can end the wait, by StoppedError; then the connection
+    is cut. Raises ConfigError for an argument that makes no sense, and WebUIError for all that goes wrong
+    with the server.
     """
-    with needed_for("sending prompts to a web UI", "app", ConfigError):
-        import httpx
-    address = _address(url, path)
+    watch = watch or Watch()
+    address = check_address(url, path)
+    import httpx
+
     where = str(address.copy_with(userinfo=b""))
     if not timeout > 0:
         raise ConfigError(f"timeout is in seconds, above 0, got {timeout}")
@@ -60,19 +66,26 @@ def request(
     )
     deadline = time.monotonic() + timeout
     limits = httpx.Timeout(timeout, connect=min(timeout, CONNECT_SECONDS))
+    line = _Line()
     try:
         # A proxy that the environment names has no way to this machine's own addresses.
         with (
+            watch.waiting(line.cut),
             httpx.Client(
                 auth=auth, timeout=limits, trust_env=address.host not in HERE, transport=transport
             ) as client,
             client.stream(
-                "POST", address, content=content, headers={"Content-Type": "application/json"}
+                "POST",
+                address,
+                content=content,
+                headers={"Content-Type": "application/json"},
+                extensions={"trace": line.trace},
             ) as response,
         ):
             body = bytearray()
             for part in response.iter_bytes():
                 body += part
+                watch.check()
                 if len(body) > largest:
                     raise WebUIError(
                         f"{where} answers more than {largest >> 20} MiB; ask for fewer or smaller pictures"
@@ -95,9 +108,32 @@ def request(
     return _json_object(where, bytes(body))
 
 
-def _address(url: str, path: str) -> httpx.URL:
+class _Line:
+    """The connection of a request, which another thread can cut: that of the request only waits in it."""
+
+    def __init__(self) -> None:
+        self._socket: socket.socket | None = None
+        self._cut = False
+
+    def trace(self, event: str, info: Mapping[str, Any]) -> None:
+        """Take the socket of a connection when it is there (httpx's extension `trace`)."""
+        if event in ("connection.connect_tcp.complete", "connection.start_tls.complete"):
+            self._socket = info["return_value"].get_extra_info("socket")
+            if self._cut:
+                self.cut()
+
+    def cut(self) -> None:
+        """Have whoever reads from the socket find its end."""
+        self._cut = True
+        if self._socket is not None:
+            with suppress(OSError):  # it has been closed
+                self._socket.shutdown(socket.SHUT_RDWR)
+
+
+def check_address(url: str, path: str = TXT2IMG) -> httpx.URL:
     """The address of a path on a server. Raises ConfigError where it is none."""
-    import httpx
+    with needed_for("sending prompts to a web UI", "app", ConfigError):
+        import httpx
 
     try:
         address = httpx.URL(url.rstrip("/").removesuffix(path) + path)
@@ -111,13 +147,16 @@ def _address(url: str, path: str) -> httpx.URL:
 # --- what came back
 
 
-def _refusal(where: str, response: httpx.Response, body: bytes, auth: tuple[str, str] | None) -> str:
+def _refusal(where: str, response: httpx.Response, body: bytes, auth: Auth | None) -> str:
     """What a status other than success means, and what to do."""
     status = response.status_code
     said = what_was_said(body)
     if status == 401:
         if auth is None:
-            return f"{where} wants a user and a password: give auth=(user, password), as in its --api-auth"
+            return (
+                f"{where} wants a user and a password: give auth=(user, password), as in its --api-auth, or "
+                f"set ${AUTH} to USER:PASSWORD"
+            )
         return f"{where} does not take the password of '{auth[0]}'; see the server's --api-auth"
     if status in NO_SUCH_PAGE:
         if status == 404 and said and said != "Not Found" and _is_json(body):

@@ -8,7 +8,9 @@ from typing import TYPE_CHECKING, Any
 
 from PIL import Image
 
+from unprompt.painting.watch import Watch
 from unprompt.painting.webui import IMG2IMG, request
+from unprompt.painting.webui_config import Auth
 from unprompt.painting.webui_images import as_png, images_in
 from unprompt.storage.images import decode_image, encode_png
 
@@ -17,13 +19,18 @@ if TYPE_CHECKING:
 
 
 def paint_over(
-    url: str, fields: Mapping[str, Any], transport: httpx.BaseTransport | None = None
+    url: str,
+    fields: Mapping[str, Any],
+    transport: httpx.BaseTransport | None = None,
+    auth: Auth | None = None,
+    watch: Watch | None = None,
 ) -> Image.Image:
     """The picture that a web UI makes of `img2img_fields`, RGB.
 
-    `transport`: in place of the network. Raises WebUIError for all that goes wrong with the server.
+    `transport`: in place of the network. `auth`, `watch`: as `request` takes them. Raises WebUIError for all
+    that goes wrong with the server, StoppedError where the watch says so.
     """
-    answer = request(url, fields, transport=transport, path=IMG2IMG)
+    answer = request(url, fields, auth=auth, transport=transport, path=IMG2IMG, watch=watch)
     # The ControlNet extension adds its control images behind the picture.
     return decode_image(as_png(images_in(answer)[0]))
 

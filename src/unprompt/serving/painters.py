@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from PIL import Image
 
     from unprompt.diffusion.engine import Sd2Engine, Sd2Renderer
-    from unprompt.serving.worker import Tell
+    from unprompt.progress import Tell
 
 
 class NotHereError(UnpromptError):
@@ -275,8 +275,8 @@ class Sd2Painter:
         pictures = order.pictures
         for first in range(0, len(pictures), batch):
             portion = pictures[first : first + batch]
-            watched = _Watched(pipeline, order.eta or 0.0, first, len(portion), len(pictures), tell)
-            renderer = Sd2Renderer(engine, watched, batch)
+            told = _in_all(tell, first, len(portion), len(pictures))
+            renderer = Sd2Renderer(engine, pipeline, batch, told, order.eta or 0.0)
             try:
                 images = (
                     renderer.repaint(portion, start.image, start.strength)
@@ -312,27 +312,14 @@ class Sd2Painter:
         return getattr(diffusers, class_name).from_config(settings, **changes)
 
 
-class _Watched:
-    """A diffusers pipeline whose every step is told: in steps of all pictures of an order."""
+def _in_all(tell: Tell, before: int, now: int, pictures: int) -> Tell:
+    """What is told the steps of `now` pictures of an order, to tell those of all its pictures."""
 
-    def __init__(self, pipeline: Any, eta: float, before: int, now: int, pictures: int, tell: Tell) -> None:
-        self._pipeline = pipeline
-        self._eta = eta
-        self._before = before
-        self._now = now
-        self._pictures = pictures
-        self._tell = tell
+    def told(done: int, total: int) -> None:
+        steps = total // now
+        tell(before * steps + done, pictures * steps)
 
-    def __call__(self, **settings: Any) -> Any:
-        return self._pipeline(**settings, eta=self._eta, callback_on_step_end=self._after_step)
-
-    def __getattr__(self, name: str) -> Any:
-        return getattr(self._pipeline, name)
-
-    def _after_step(self, pipeline: Any, step: int, _: Any, tensors: dict[str, Any]) -> dict[str, Any]:
-        steps = pipeline.num_timesteps  # some schedulers take more than were asked for
-        self._tell(self._before * steps + self._now * (step + 1), self._pictures * steps)
-        return tensors
+    return told
 
 
 # By name: how it is opened, from a model (None where none was named) and a device. "none": no txt2img.

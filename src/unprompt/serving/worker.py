@@ -16,14 +16,12 @@ from functools import partial
 from typing import Any
 
 from unprompt.errors import UnpromptError
+from unprompt.progress import Tell
 from unprompt.serving.one_thread import OneThread
 from unprompt.serving.stops import AbandonedError, InterruptedWorkError, SkippedError
 
 LONGEST_RETRY = 600  # seconds that Retry-After says at most
 PACE_MEMORY = 0.8  # of the seconds a job takes: the share that older jobs have in the mean
-
-# Told steps done and in all. No Progress: it may raise AbandonedError, which is how work is stopped.
-Tell = Callable[[int, int], None]
 
 
 class BusyError(UnpromptError):
