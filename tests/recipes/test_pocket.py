@@ -1,4 +1,4 @@
-"""The pocket bundle: what its interrogator learns and chooses from, and all of it made at a tiny size."""
+"""The pocket bundle: what its interrogator chooses from, and all of it made at a tiny size."""
 
 from __future__ import annotations
 
@@ -9,43 +9,17 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from unprompt.errors import ConfigError, InputError
+from unprompt.errors import ConfigError
 from unprompt.interrogator.vocabulary import OwnLists, read_vocabulary
-from unprompt.learning.train_captioner import CaptionerTraining
 from unprompt.learning.train_clip import ClipTraining
-from unprompt.pocket.interrogation import caption_of, phrase_lists
+from unprompt.learning.words_captioner_config import WordsCaptionerTraining
+from unprompt.networks.captioner import read_captions
+from unprompt.pocket.interrogation import phrase_lists
 from unprompt.recipes import pocket
 from unprompt.recipes.config import PocketConfig
 from unprompt.regression.config import TrainConfig
 from unprompt.runs.config import PredictConfig
 from unprompt.storage.files import read_json, read_prompts
-
-
-@pytest.mark.parametrize(
-    ("prompt", "caption"),
-    [
-        (
-            "a hovering bullet train, in front of a sunburst, spray paint street art",
-            "a hovering bullet train",
-        ),
-        (
-            "a close-up of a crowd of spectral human hearts with elevator at dusk",
-            "a crowd of spectral human hearts with elevator",
-        ),
-        ("on the red planet, monorail, VHS screenshot", "monorail"),
-        (
-            "a watercolor of a bubble tea underneath hamsa, with birds overhead",
-            "a bubble tea underneath hamsa",
-        ),
-    ],
-)
-def test_caption_is_what_is_to_be_seen(prompt: str, caption: str) -> None:
-    assert caption_of(prompt) == caption
-
-
-def test_other_prompts_have_no_such_caption() -> None:
-    with pytest.raises(InputError, match="does not understand"):
-        caption_of("masterpiece, trending on artstation")
 
 
 def test_phrases_are_read_as_lists(tmp_path: Path) -> None:
@@ -69,20 +43,24 @@ def test_fitted_blend_is_scored_on_other_scenes() -> None:
         for name, noise in (("regression", 1.0), ("retrieval", 1.3), ("interrogator", 2.0))
     }
     known = type("Known", (), {"embeddings": truth})()
-    rows, fitted = pocket.ways(guesses, known, truth)
+    captions = truth.vectors + rng.normal(0, 3.0 / DIM**0.5, (40, DIM))
+    rows, fitted = pocket.ways(guesses, captions, known, truth)
     assert [way.name for way in rows] == [
         "best constant of the training prompts",
+        "captions, embedded",
         "interrogator alone",
         "retrieval alone",
         "regression alone",
         "0.45 interrogator, 0.55 regression",
+        "weights by image, regression and interrogator",
         "fitted weights, regression and interrogator",
+        "weights by image, all three",
         "fitted weights, all three",
     ]
     assert pocket.best_member(rows).name == "regression alone"
     images = agreement([guesses[name] for name in pocket.MEMBERS], truth)
     on_its_own = images.similarities(best_weights(images)).mean()
-    assert rows[3].similarities.mean() < rows[-1].similarities.mean() < on_its_own
+    assert rows[4].similarities.mean() < rows[-1].similarities.mean() < on_its_own
     assert sum(fitted["all three"].values()) == pytest.approx(1)
     assert fitted["all three"]["regression"] == max(fitted["all three"].values())
 
@@ -144,9 +122,7 @@ def tiny(out: Path) -> pocket.Recipe:
             validation=0.2,
         ),
         clip=ClipTraining(epochs=2, batch=16, width=32, text_width=64, text_layers=1),
-        captioner=CaptionerTraining(
-            epochs=2, batch=16, size=32, patch=16, width=64, image_layers=1, text_layers=1
-        ),
+        captioner=WordsCaptionerTraining(epochs=2, batch=16, width=32),
     )
 
 
@@ -166,7 +142,10 @@ def test_whole_bundle_is_made_scored_and_used(tmp_path: Path, monkeypatch: pytes
     assert [one.number for one in steps] == list(range(1, 10))
     assert results["held_out_images"] == 12
     assert results["ways"][0]["way"] == "fitted weights, all three"
-    assert len(results["ways"]) == 7
+    assert len(results["ways"]) == 10
+    assert 0 <= results["captions"]["nouns"] <= 1
+    assert list(read_captions(out / "captions.csv")) == list(read_prompts(out / "held-out" / "list.csv").ids)
+    assert not (out / "maps.npy").exists()
     assert all(-1 <= row["low"] <= row["score"] <= row["high"] <= 1 for row in results["ways"])
     assert read_json(out / "results.json")["ways"] == results["ways"]
     with (out / "results.csv").open() as stream:

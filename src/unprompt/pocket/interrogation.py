@@ -1,28 +1,15 @@
-"""What an interrogator of pocket scenes learns to say and chooses from: captions, and lists of phrases."""
+"""What an interrogator of pocket scenes chooses from: lists of phrases."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import replace
 
-from unprompt.pocket.grammar import read_scene
 from unprompt.pocket.lights import LIGHTS
 from unprompt.pocket.places import PLACES
 from unprompt.pocket.scene import LEADING
 from unprompt.pocket.styles import STYLES
 from unprompt.pocket.views import VIEWS
 from unprompt.pocket.vocabulary import nouns
-
-
-def caption_of(prompt: str) -> str:
-    """What a prompt of the grammar says is to be seen: its things and their relations, and nothing else.
-
-    Style, view, place and light are left to the phrases, as captions of photographs leave them to an
-    interrogator's. Raises InputError for a prompt of another grammar.
-    """
-    scene = read_scene(prompt)
-    bare = replace(scene, place="", light="", view="", style="", place_first=False, commas=False)
-    return bare.prompt
 
 
 def phrase_lists() -> Mapping[str, tuple[str, ...]]:

@@ -173,7 +173,7 @@ class Recipe:
 
 @dataclass(frozen=True)
 class Step:
-    """A step of the work. `seconds`: what it took with 100,000 scenes on two cores."""
+    """A step of the work. `seconds`: what it takes with 100,000 scenes on two cores, about."""
 
     name: str
     title: str
@@ -181,14 +181,14 @@ class Step:
 
 
 STEPS = (
-    Step("prompts", "prompts, without near-duplicates", 540),
-    Step("scenes", "drawing the scenes", 660),
+    Step("prompts", "prompts, without near-duplicates", 700),
+    Step("scenes", "drawing the scenes", 860),
     Step("regression", "training the regression", 1980),
     Step("features", "features of all scenes", 80),
     Step("clip", "training the CLIP", 240),
-    Step("captioner", "training the captioner", 1320),
+    Step("captioner", "training the captioner", 1500),
     Step("bank", "the bank", 10),
-    Step("predicting", "scoring on held-out scenes", 30),
+    Step("predicting", "scoring on held-out scenes", 240),
     Step("relatedness", "Easy Diffuser's relatedness", 20),
 )
 
