@@ -12,7 +12,7 @@ PACKAGE = Path(__file__).resolve().parents[1] / "src" / "unprompt"
 # Lowest first. A room imports only rooms that stand before it, and itself.
 ROOMS = (
     "errors", "settings", "records", "progress",
-    "storage", "text", "metadata", "networks", "html", "datasets", "learning", "ensemble", "painting",
+    "storage", "text", "metadata", "networks", "crew", "html", "datasets", "learning", "ensemble", "painting",
     "pocket", "diffusion", "generate", "regression", "interrogator", "colouring_pages",
     "colouring", "doodles",
     "members", "bundle", "runs", "easy_diffuser", "recipes", "serving", "demos",

@@ -21,7 +21,7 @@ import os
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import MISSING, Field, fields
 from difflib import get_close_matches
-from functools import wraps
+from functools import partial, wraps
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeAlias, TypeVar, cast
 
@@ -241,6 +241,7 @@ def interrogate(
     batch: int = 0,
     device: str = "auto",
     workers: int | None = None,
+    cluster: str | None = None,
     recursive: bool = False,
     from_file: str = "show",
     overwrite: bool = False,
@@ -281,6 +282,7 @@ def interrogate(
         batch=batch,
         device=device,
         workers=workers,
+        cluster=cluster,
         recursive=recursive,
         from_file=from_file,
         overwrite=overwrite,
@@ -298,6 +300,7 @@ def caption(
     vocabulary: StrPath | None = None,
     recursive: bool = False,
     device: str = "auto",
+    cluster: str | None = None,
     overwrite: bool = False,
     progress: Progress | bool = True,
     **settings: Any,
@@ -308,7 +311,7 @@ def caption(
     fields of `CaptionConfig`, and of `TextConfig`, captions for training, which `overwrite` lets replace what
     is there. An image that cannot be read has a `problem` and no `caption`; one that was skipped is not in
     the list. Raises InputError where none can be read, CheckpointError for the model, RunError for texts that
-    are there already.
+    are there already. `cluster`: "ray", where Ray's workers are to look at the pictures.
     """
     from unprompt.interrogator import caption_files
 
@@ -324,6 +327,7 @@ def caption(
             recursive,
             device,
             overwrite,
+            cluster,
             progress=told,
         ).found
 
@@ -639,13 +643,20 @@ def bank(
     from unprompt.members.bank import build_bank
     from unprompt.networks.clip import Clip
     from unprompt.networks.clip_config import MODEL
-    from unprompt.networks.devices import choose_device
+    from unprompt.networks.devices import choose_device, device_here
 
     _take_memory(settings)
-    config, where = _of(BankConfig, settings), choose_device(device)
-    seen_by = Clip.load(where, clip or MODEL, _path(checkpoint), statistics, pretrained)
+    config = _of(BankConfig, settings)
+    load = partial(
+        Clip.load,
+        model=clip or MODEL,
+        checkpoint=_path(checkpoint),
+        statistics=statistics,
+        pretrained=pretrained,
+    )
+    seen_by = load(device_here(device) if config.cluster else choose_device(device))
     with shown(progress, "image") as told:
-        return build_bank(_paths(datasets), Path(out), seen_by, where, config, overwrite, told)
+        return build_bank(_paths(datasets), Path(out), seen_by, device, config, overwrite, told, load=load)
 
 
 @_takes()

@@ -25,6 +25,9 @@ T = TypeVar("T")
 
 LARGEST = 2**63 - 1  # of whole numbers
 DEVICES = "auto, cpu, cuda or mps"  # what every setting of a device takes
+CLUSTERS = ("ray",)  # and every setting of a cluster
+CLUSTER = "the workers are Ray's, on the cluster of $RAY_ADDRESS or on one that is started here"
+WORKERS = "threads; with --cluster, of each worker, of which a machine has as many as fit"
 
 
 def setting(

@@ -27,20 +27,21 @@ from tests.other_content import put_other_content
 from tests.processes import killed_itself, run_command, started
 from tests.real_images import real_folder
 from tests.silence import TRIED, offline
-from unprompt.bundle.bundles import load_members, read_bundle
+from unprompt.bundle.bundles import read_bundle
 from unprompt.cli import main
+from unprompt.crew.here import Here
 from unprompt.ensemble.blend import blend
 from unprompt.ensemble.prior import prior_embedding
 from unprompt.errors import CheckpointError, ConfigError, InputError, RunError
 from unprompt.networks.checkpoints import sha256_of
 from unprompt.networks.loader import Loader
-from unprompt.networks.pipeline import open_pipeline
 from unprompt.progress import silent
 from unprompt.records import DIM, Embeddings
 from unprompt.runs.chunks import Level, RunFolder
 from unprompt.runs.config import PredictConfig
 from unprompt.runs.deadline import Deadline
 from unprompt.runs.kaggle import BundleChoice, kernel_config
+from unprompt.runs.looking import Looking
 from unprompt.runs.outputs import RunResult
 from unprompt.runs.predict import _fill, predict
 from unprompt.storage.files import read_embeddings, read_prompts, write_embeddings
@@ -700,12 +701,10 @@ class TestDeadline:
         deadline = Deadline(
             28.0, 0.0, reserve=1.0, clock=lambda: 10.0 * len(list(folder.work.glob("chunk-*")))
         )
-        loader = Loader("cpu")
         sources = Sources(files)
         sources.begin(folder.work)
-        with open_pipeline(1, "cpu") as pipeline:
-            members = load_members(read_bundle("lite"), loader)
-            _fill(folder, chunks, range(6), members, pipeline, deadline, sources, silent)
+        work = Looking(read_bundle("lite"), Loader("cpu"))
+        _fill(folder, chunks, range(6), Here(1), work, deadline, sources, silent)
         parts = [folder.read_chunk(number, ["zeroshot", "phrases"]) for number in range(6)]
         levels = [Level(int(part.levels[0])) for part in parts]
         assert levels == sorted(levels)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import json
 import time
+from functools import partial
 from pathlib import Path
 
 from unprompt.cli.options import add_json, add_memory, add_settings, settings_from, take_memory, warn
@@ -42,21 +43,28 @@ def run(options: argparse.Namespace) -> None:
 
     from unprompt.members.bank import build_bank
     from unprompt.networks.clip import Clip
-    from unprompt.networks.devices import choose_device
+    from unprompt.networks.devices import choose_device, device_here
 
     config = settings_from(options, BankConfig)
     take_memory(options)
-    device = choose_device(options.device)
-    clip = Clip.load(device, options.clip, options.checkpoint, options.statistics, options.pretrained)
+    load = partial(
+        Clip.load,
+        model=options.clip,
+        checkpoint=options.checkpoint,
+        statistics=options.statistics,
+        pretrained=options.pretrained,
+    )
+    clip = load(device_here(options.device) if config.cluster else choose_device(options.device))
     with StepBars("image") as bars:
         result = build_bank(
             options.datasets,
             options.out,
             clip,
-            device,
+            options.device,
             config,
             options.overwrite,
             bars.show,
+            load=load,
         )
     seconds = time.monotonic() - started
     if options.json:

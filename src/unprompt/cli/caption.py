@@ -18,7 +18,7 @@ from unprompt.cli.options import (
 )
 from unprompt.networks.captioner_config import CaptionConfig
 from unprompt.progress import StepBars
-from unprompt.settings import DEVICES
+from unprompt.settings import CLUSTER, CLUSTERS, DEVICES
 from unprompt.storage.text_config import TextConfig
 from unprompt.text.english import counted
 
@@ -52,6 +52,7 @@ def add(parser: argparse.ArgumentParser) -> None:
     add_memory(parser)
     parser.add_argument("--recursive", action="store_true", help="look into folders inside the folders too")
     parser.add_argument("--device", default="auto", help=f"{DEVICES} (%(default)s)")
+    parser.add_argument("--cluster", choices=CLUSTERS, help=CLUSTER)
     parser.add_argument("--overwrite", action="store_true", help="replace texts that are there")
     add_json(parser)
     add_texts(parser)
@@ -91,6 +92,7 @@ def run(options: argparse.Namespace) -> None:
             options.recursive,
             options.device,
             options.overwrite,
+            options.cluster,
             tell,
             bars.show,
         )

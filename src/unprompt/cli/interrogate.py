@@ -43,7 +43,9 @@ def add(parser: argparse.ArgumentParser) -> None:
         help="a .csv or .jsonl, which gets rows as they come, or a folder for one .txt an image",
     )
     add_settings(
-        parser, InterrogateConfig, only=("overwrite", "recursive", "device", "batch", "workers", "from_file")
+        parser,
+        InterrogateConfig,
+        only=("overwrite", "recursive", "device", "batch", "workers", "cluster", "from_file"),
     )
     add_memory(parser)
     add_json(parser)

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from unprompt.errors import ConfigError
-from unprompt.settings import DEVICES, check_settings, setting
+from unprompt.settings import CLUSTER, CLUSTERS, DEVICES, check_settings, setting
 
 
 @dataclass(frozen=True)
@@ -99,11 +99,7 @@ class RenderConfig:
 
     seed: int = setting(0, "each image's own seed comes from it and from the image's id", metavar="S")
     workers: int = setting(1, "processes; of several GPUs each takes one", least=1)
-    cluster: str | None = setting(
-        None,
-        "the workers are Ray's, on the cluster of $RAY_ADDRESS or on one that is started here",
-        choices=("ray",),
-    )
+    cluster: str | None = setting(None, CLUSTER, choices=CLUSTERS)
     as_folder: bool = setting(False, "images/*.png and prompts.csv instead of parquet parts")
     chunk: int = setting(
         0, "images between two saves: what a kill can cost a worker", shown="the engine's choice", least=0

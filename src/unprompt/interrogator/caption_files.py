@@ -3,19 +3,25 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import Future
+from contextlib import closing, contextmanager
 from dataclasses import asdict, dataclass
+from functools import partial
 from pathlib import Path
+from typing import TypeAlias
 
 from unprompt import __version__
+from unprompt.crew.here import Here
+from unprompt.crew.hiring import hire
+from unprompt.crew.work import Place, Ready
 from unprompt.errors import ConfigError, InputError
 from unprompt.interrogator.prompt_files import CaptionRow, PromptWriter, Table, open_prompts
-from unprompt.networks.captioner import HEADER
+from unprompt.networks.captioner import HEADER, batch_on
 from unprompt.networks.captioner_config import CaptionConfig
 from unprompt.networks.captioner_files import CHECKPOINT
 from unprompt.networks.captioners import Captioner, open_captioner
 from unprompt.networks.checkpoints import files_of
-from unprompt.networks.devices import choose_device, core_count
-from unprompt.networks.pipeline import open_pipeline
+from unprompt.networks.pipeline import Seen, gather, open_pipeline
 from unprompt.progress import Progress, silent
 from unprompt.records import Problem
 from unprompt.storage.images import ImageFile, identify_images
@@ -71,6 +77,7 @@ def caption(
     recursive: bool = False,
     device: str = "auto",
     overwrite: bool = False,
+    cluster: str | None = None,
     tell: Callable[[Captioned], None] = lambda captioned: None,
     progress: Progress = silent,
 ) -> CaptionResult:
@@ -78,6 +85,7 @@ def caption(
 
     `out`: a table, CSV or .jsonl, which is replaced once it is finished. `texts`: captions for training, in
     its place, which replace what is there where `overwrite` says so. Both go on where they were interrupted.
+    `cluster`: "ray", where others are to look at the pictures; the captions are the same.
     `tell` is called with each file when it is done, `progress` with files done and in all. Raises InputError
     where none can be read, CheckpointError for the model, ConfigError for both of `out` and `texts`, RunError
     for texts that are there already, and where what was begun was of other images, another model or other
@@ -86,44 +94,48 @@ def caption(
     if out is not None and texts.is_wanted:
         raise ConfigError(f"captions go to the table {out}, or beside the pictures; give one of both")
     texts.check_use()
-    where = choose_device(device)
     pictures = find_pictures(sources, recursive)
     files = [picture.file for picture in pictures]
-    plan = {
-        "unprompt": __version__,
-        "model": str(model),
-        "settings": asdict(config),
-        "device": where,
-        "images": identify_images(files),
-    }
+    with hire(cluster, None, [file.path for file in files]) as crew:
+        where = crew.device(device)
+        plan = {
+            "unprompt": __version__,
+            "model": str(model),
+            "settings": asdict(config),
+            "device": where,
+            "images": identify_images(files),
+        }
+        models = files_of(path for path in (model or CHECKPOINT, vocabulary) if path)
+        work = Captioning(partial(open_captioner, where, model, config, vocabulary), where)
+        step = config.batch or batch_on(where)
 
-    models = files_of(path for path in (model or CHECKPOINT, vocabulary) if path)
+        def captioned(todo: Sequence[ImageFile]) -> Iterator[list[Captioned]]:
+            progress("loading models", 0, 0)
+            done = 0
+            batches = _told_when_begun(_batches(todo, step), partial(progress, "captioning", 0, len(todo)))
+            with closing(crew.do(work, batches)) as found:
+                for _, batch in found:
+                    yield batch
+                    for one in batch:
+                        done += 1
+                        progress("captioning", done, len(todo))
+                        tell(one)
 
-    def captioned(todo: Sequence[ImageFile]) -> Iterator[list[Captioned]]:
-        progress("loading models", 0, 0)
-        captioner = open_captioner(where, model, config, vocabulary)
-        progress("captioning", 0, len(todo))
-        batch: list[Captioned] = []
-        for number, one in enumerate(caption_files(todo, captioner, where, core_count()), start=1):
-            batch.append(one)
-            if len(batch) == captioner.batch or number == len(todo):
-                yield batch
-                batch = []
-            progress("captioning", number, len(todo))
-            tell(one)
-
-    if texts.is_wanted:
-        places = TextPlaces(pictures, texts, overwrite)
-        with open_texts(places, "caption", plan, overwrite, models) as writer:
-            found = _caption(writer, captioned)
-            return CaptionResult(found, len(files), writer.path, writer.skipped, writer.resumed, places.notes)
-    if out is not None:
-        with open_prompts(Table(out, HEADER), files, plan, overwrite, models, replace_finished=True) as table:
-            found = _caption(table, captioned)
-            return CaptionResult(found, len(files), out, resumed=table.resumed)
-    found = [one for batch in captioned(files) for one in batch]
-    _check_some_read(found, len(files))
-    return CaptionResult(found, len(files), None)
+        if texts.is_wanted:
+            places = TextPlaces(pictures, texts, overwrite)
+            with open_texts(places, "caption", plan, overwrite, models) as writer:
+                some = _caption(writer, captioned)
+                return CaptionResult(
+                    some, len(files), writer.path, writer.skipped, writer.resumed, places.notes
+                )
+        if out is not None:
+            table = Table(out, HEADER)
+            with open_prompts(table, files, plan, overwrite, models, replace_finished=True) as rows:
+                some = _caption(rows, captioned)
+                return CaptionResult(some, len(files), out, resumed=rows.resumed)
+        some = [one for batch in captioned(files) for one in batch]
+    _check_some_read(some, len(files))
+    return CaptionResult(some, len(files), None)
 
 
 def _caption(
@@ -164,11 +176,55 @@ def caption_files(
     files: Sequence[ImageFile], captioner: Captioner, device: str, workers: int
 ) -> Iterator[Captioned]:
     """Caption image files, in their order, each as soon as it and those before it are done."""
-    step = captioner.batch
-    batches = (files[first : first + step] for first in range(0, len(files), step))
-    with open_pipeline(workers, device) as pipeline:
-        # One more is under way than can be worked on, so that no worker waits.
-        for batch, seen in pipeline.see_in_order(batches, [captioner], workers):
-            captions = iter(seen.features.get(captioner.name, ()))
-            for file, problem in zip(batch, seen.problems, strict=True):
-                yield Captioned(file, None if problem else str(next(captions)), problem)
+    work = Captioning(lambda: captioner, device)
+    with closing(Here(workers).do(work, _batches(files, captioner.batch))) as found:
+        for _, batch in found:
+            yield from batch
+
+
+Batch: TypeAlias = tuple[ImageFile, ...]
+
+
+def _batches(files: Sequence[ImageFile], step: int) -> Iterator[Batch]:
+    """Files that are looked at together."""
+    for first in range(0, len(files), step):
+        yield tuple(files[first : first + step])
+
+
+def _told_when_begun(batches: Iterator[Batch], tell: Callable[[], None]) -> Iterator[Batch]:
+    """The same, and `tell` is called when the first is asked for."""
+    tell()
+    yield from batches
+
+
+@dataclass(frozen=True)
+class Captioning:
+    """The work: a captioner, which `load` gives, says what is in batches of pictures."""
+
+    load: Callable[[], Captioner]
+    device: str
+
+    @property
+    def wants_gpu(self) -> bool:
+        """Where the captioner is loaded on one."""
+        return self.device.startswith("cuda")
+
+    @contextmanager
+    def open(self, place: Place) -> Iterator[Ready[Batch, list[Captioned]]]:
+        """Load the captioner. Raises as `Captioner.load` does."""
+        captioner = self.load()
+        with open_pipeline(place.cores, self.device) as pipeline:
+
+            def begin(batch: Batch) -> Callable[[], list[Captioned]]:
+                return partial(finish, batch, pipeline.submit(batch, [captioner]))
+
+            def finish(batch: Batch, futures: Sequence[Future[Seen]]) -> list[Captioned]:
+                seen = gather(futures)
+                captions = iter(seen.features.get(captioner.name, ()))
+                return [
+                    Captioned(file, None if problem else str(next(captions)), problem)
+                    for file, problem in zip(batch, seen.problems, strict=True)
+                ]
+
+            # One more is under way than can be worked on, so that no worker waits.
+            yield Ready(begin, ahead=place.cores)

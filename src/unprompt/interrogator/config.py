@@ -8,7 +8,7 @@ from unprompt.errors import ConfigError
 from unprompt.metadata.config import OFF, SHOW
 from unprompt.networks.captioner_config import CaptionerConfig
 from unprompt.networks.clip_config import ClipConfig
-from unprompt.settings import DEVICES, check_settings, setting
+from unprompt.settings import CLUSTER, CLUSTERS, DEVICES, WORKERS, check_settings, setting
 
 KINDS = ("artists", "flavors", "mediums", "movements", "trendings", "negative")
 MODES = ("classic", "kaggle", "fast", "best", "negative")
@@ -102,7 +102,8 @@ class InterrogateConfig:
     )
     batch: int = setting(0, "images at a time", shown="by the device", least=0)
     device: str = setting("auto", DEVICES, metavar="DEVICE")
-    workers: int | None = setting(None, "threads that read images", shown="one for each core", least=1)
+    workers: int | None = setting(None, WORKERS, shown="one for each core", least=1)
+    cluster: str | None = setting(None, CLUSTER, choices=CLUSTERS)
     recursive: bool = setting(False, "look into folders inside the folders too")
     from_file: str = setting(
         SHOW,

@@ -2,19 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import closing
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from unprompt import __version__
+from unprompt.crew.hiring import hire
+from unprompt.crew.work import Crew
 from unprompt.errors import InputError
-from unprompt.interrogator.caption_files import images_of
+from unprompt.interrogator.asking import Batch, Interrogating, batch_of
 from unprompt.interrogator.config import InterrogateConfig
-from unprompt.interrogator.cores import cores_for
-from unprompt.interrogator.modes import Interrogation, Interrogator
 from unprompt.interrogator.prompt_files import (
-    PromptRow,
     PromptTexts,
     PromptWriter,
     Table,
@@ -26,13 +26,9 @@ from unprompt.metadata.config import OFF
 from unprompt.metadata.files import read_file_prompts, write_file_prompts
 from unprompt.networks.captioner import read_captions
 from unprompt.networks.captioner_files import CHECKPOINT as CAPTIONER
-from unprompt.networks.captioners import load_captioner_of
 from unprompt.networks.checkpoints import files_of, sha256_of
 from unprompt.networks.clip import CHECKPOINTS as CLIPS
-from unprompt.networks.clip import Clip
-from unprompt.networks.devices import choose_device, core_count
-from unprompt.networks.loader import Loader
-from unprompt.networks.pipeline import open_pipeline
+from unprompt.networks.devices import core_count
 from unprompt.progress import Progress, silent
 from unprompt.records import Problem, check_unique, rows_of
 from unprompt.storage.images import ImageFile, identify_images
@@ -40,9 +36,6 @@ from unprompt.storage.matching import match_names, paths_by_id
 from unprompt.storage.text_config import TextConfig
 from unprompt.storage.training_texts import TextPlaces, find_pictures, open_texts
 from unprompt.text.english import none_readable
-
-if TYPE_CHECKING:
-    from unprompt.networks.pipeline import Backbone
 
 
 @dataclass(frozen=True)
@@ -84,21 +77,21 @@ def interrogate(
     """
     config = config or InterrogateConfig()
     output = output_for(out, texts or TextConfig())
-    device = choose_device(config.device)
-    if isinstance(output, Table):
-        files = images_of(sources, config.recursive)
-        captions = captions_of(files, config)
-        plan = _plan(files, captions, device, config)
-        with open_prompts(output, files, plan, config.overwrite, _models(config)) as done:
-            return _finish(done, files, captions, device, config, progress)
     pictures = find_pictures(sources, config.recursive)
-    places = TextPlaces(pictures, output, config.overwrite)
-    captions = captions_of(places.wanted(), config)
     files = [picture.file for picture in pictures]
-    plan = _plan(files, captions, device, config)
-    with open_texts(places, "interrogate", plan, config.overwrite, _models(config)) as writer:
-        result = _finish(PromptTexts(writer), files, captions, device, config, progress)
-        return replace(result, notes=places.notes)
+    with hire(config.cluster, config.workers, [file.path for file in files]) as crew:
+        device = crew.device(config.device)
+        if isinstance(output, Table):
+            captions = captions_of(files, config)
+            plan = _plan(files, captions, device, config)
+            with open_prompts(output, files, plan, config.overwrite, _models(config)) as done:
+                return _finish(done, files, captions, device, config, crew, progress)
+        places = TextPlaces(pictures, output, config.overwrite)
+        captions = captions_of(places.wanted(), config)
+        plan = _plan(files, captions, device, config)
+        with open_texts(places, "interrogate", plan, config.overwrite, _models(config)) as writer:
+            result = _finish(PromptTexts(writer), files, captions, device, config, crew, progress)
+            return replace(result, notes=places.notes)
 
 
 def _finish(
@@ -107,11 +100,12 @@ def _finish(
     captions: Mapping[str, str] | None,
     device: str,
     config: InterrogateConfig,
+    crew: Crew,
     progress: Progress,
 ) -> InterrogateResult:
     """Do what is not done yet, and say what came of it."""
     if done.todo:
-        _interrogate(captions, device, config, done, progress)
+        _interrogate(captions, device, config, crew, done, progress)
     from_files_path = done.problems_path.with_name(
         f"{done.problems_path.name.removesuffix('.problems.csv')}.from_file.csv"
     )
@@ -200,45 +194,23 @@ def _interrogate(
     captions: Mapping[str, str] | None,
     device: str,
     config: InterrogateConfig,
+    crew: Crew,
     done: PromptWriter | PromptTexts,
     progress: Progress,
 ) -> None:
-    """Do the images that are not done yet."""
-    loader = Loader(device)
-    checkpoint = Path(config.checkpoint) if config.checkpoint else None
-    clip = loader.once(
-        Clip.load, config.clip.clip, checkpoint, config.clip.statistics, config.clip.pretrained
-    )
-    clip.batch = config.batch or clip.batch
-    captioner = load_captioner_of(loader, config.captioner) if config.needs_captioner else None
-    tables = Path(config.tables) if config.tables else None
-    interrogator = Interrogator.build(clip.texts, config.prompts, own_lists(config.phrases), tables)
-    backbones: list[Backbone] = [clip] if captioner is None else [clip, captioner]
-    workers = config.workers or core_count()
-    files, total = done.todo, done.done + len(done.todo)
-    done.start()
-    progress("prompts", done.done, total)
-    step = max(backbone.batch for backbone in backbones)
-    batches = (files[first : first + step] for first in range(0, len(files), step))
-    with open_pipeline(workers, device) as pipeline:
-        # One more is under way than can be worked on, so that no worker waits.
-        for batch, seen in pipeline.see_in_order(batches, backbones, workers):
-            whys = list(zip(batch, seen.problems, strict=True))
-            readable = [file for file, why in whys if why is None]
-            said: Sequence[str] = [""] * len(readable)
-            if captions is not None:
-                said = [captions[file.image_id] for file in readable]
-            elif captioner is not None and readable:
-                said = seen.features[captioner.name].tolist()
-            found: list[Interrogation] = []
-            if readable:
-                with cores_for(interrogator):
-                    found = interrogator.prompts(seen.features[clip.name], said)
-            done.add(
-                [
-                    PromptRow(file, one.prompt, caption, one.similarity)
-                    for file, one, caption in zip(readable, found, said, strict=True)
-                ],
-                [Problem(file.image_id, file.name, why) for file, why in whys if why is not None],
-            )
+    """Have the crew do the images that are not done yet, and keep what it gives."""
+    total = done.done + len(done.todo)
+
+    def batches() -> Iterator[Batch]:
+        files, step = done.todo, batch_of(config, device)
+        done.start()
+        progress("prompts", done.done, total)
+        for first in range(0, len(files), step):
+            some = tuple(files[first : first + step])
+            given = None if captions is None else {file.image_id: captions[file.image_id] for file in some}
+            yield Batch(some, given)
+
+    with closing(crew.do(Interrogating(config, device), batches())) as found:
+        for _, asked in found:
+            done.add(asked.rows, asked.problems)
             progress("prompts", done.done, total)

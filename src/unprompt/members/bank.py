@@ -13,23 +13,29 @@ many steps it was made.
 from __future__ import annotations
 
 import warnings
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import Future
+from contextlib import ExitStack, closing, contextmanager
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Protocol
+from socket import gethostname
+from typing import TYPE_CHECKING, Any, Protocol, TypeAlias
 
 import numpy as np
 
 from unprompt import __version__
+from unprompt.crew.hiring import hire
+from unprompt.crew.work import Crew, Place, Ready
 from unprompt.datasets.dataset import Dataset, read_dataset
 from unprompt.datasets.split import first_of_shuffled
 from unprompt.datasets.targets import embed_targets
 from unprompt.ensemble.score import cosines
-from unprompt.errors import InputError
+from unprompt.errors import CheckpointError, InputError
 from unprompt.members.config import BankConfig
-from unprompt.networks.devices import core_count
+from unprompt.networks.devices import device_here
 from unprompt.networks.minilm import PromptEncoder, encoder_identity
-from unprompt.networks.pipeline import Backbone, Pipeline, open_pipeline
+from unprompt.networks.pipeline import Backbone, Seen, gather, open_pipeline
 from unprompt.progress import Progress, silent
 from unprompt.records import DIM, Problem, unit_rows
 from unprompt.storage import resumable as folders
@@ -150,11 +156,14 @@ def build_bank(
     overwrite: bool = False,
     progress: Progress = silent,
     chunk: int = CHUNK,
+    load: Callable[[str], IdentifiedBackbone] | None = None,
 ) -> BankResult:
     """Look at the images of data sets and keep features and prompts in the folder `out`.
 
-    `progress` is told the step, images done and in all. Interrupted work goes on when called again with the
-    same arguments, and leaves the same bytes as work that was not; it is saved every `chunk` images.
+    `load`: what loads the same backbone on a device, where `config.cluster` has others look through it; it is
+    sent to them. `progress` is told the step, images done and in all. Interrupted work goes on when called
+    again with the same arguments, and leaves the same bytes as work that was not; it is saved every `chunk`
+    images.
 
     Embeddings are the data sets' own where a few of their prompts, embedded anew, have the same; all others
     are made once and kept in the user's cache. An image that cannot be read is left out.
@@ -163,26 +172,32 @@ def build_bank(
     holds something else.
     """
     config = config or BankConfig()
-    workers = config.workers or core_count()
     datasets = limit_datasets([read_dataset(path) for path in dict.fromkeys(sources)], config.limit)
     files = [image for dataset in datasets for image in dataset.images]
     texts = [text for dataset in datasets for text in dataset.prompts.texts]
-    plan = {
-        "unprompt": __version__,
-        "clip": backbone.identity,
-        "encoder": encoder_identity(),
-        "device": device,
-        "chunk": chunk,
-        "images": folders.fingerprint({"images": identify_images(files)}),
-        "prompts": folders.fingerprint({"prompts": texts}),
-    }
     kept = Sources(files)
-    with folders.open_folder(out, KIND, plan, overwrite, sources=kept) as resumed:
-        embeddings = _embed(datasets, device, progress)  # (N, 384)
-        chunks = [files[start : start + chunk] for start in range(0, len(files), chunk)]
-        paths = [out / folders.WORK / f"chunk-{number:06d}.npz" for number in range(len(chunks))]
-        with open_pipeline(workers, device) as pipeline:
-            _look(chunks, paths, backbone, pipeline, workers, kept, progress)
+    with ExitStack() as stack:
+        crew = stack.enter_context(hire(config.cluster, config.workers, [file.path for file in files]))
+        device = crew.device(device)
+        own = load if config.cluster and load else lambda _: backbone
+        work = Looking(own, backbone.identity, device, chunk)
+        plan = {
+            "unprompt": __version__,
+            "clip": backbone.identity,
+            "encoder": encoder_identity(),
+            "device": device,
+            "chunk": chunk,
+            "images": folders.fingerprint({"images": identify_images(files)}),
+            "prompts": folders.fingerprint({"prompts": texts}),
+        }
+        resumed = stack.enter_context(folders.open_folder(out, KIND, plan, overwrite, sources=kept))
+        embeddings = _embed(datasets, device_here(device), progress)  # (N, 384)
+        chunks = [
+            Chunk(number, tuple(files[start : start + chunk]))
+            for number, start in enumerate(range(0, len(files), chunk))
+        ]
+        paths = [out / folders.WORK / f"chunk-{one.number:06d}.npz" for one in chunks]
+        _look(chunks, paths, crew, work, kept, progress)
         done = [read_arrays(path, ("features", "problems")) for path in paths]
         whys = [str(why) for seen in done for why in seen["problems"]]
         problems = tuple(
@@ -275,28 +290,77 @@ def has_own_embeddings(dataset: Dataset, encoder: PromptEncoder) -> bool:
     return False
 
 
+@dataclass(frozen=True)
+class Chunk:
+    """Images whose features are saved together."""
+
+    number: int
+    files: tuple[ImageFile, ...]
+
+
+# Unit rows of the images that could be read, (n, D), and what is wrong with each, "" where nothing is.
+Features: TypeAlias = "tuple[NDArray[np.float16], tuple[str, ...]]"
+
+
+@dataclass(frozen=True)
+class Looking:
+    """The work: a backbone looks at chunks of `chunk` images.
+
+    `load`: gives it, on `device`, and it has `identity`.
+    """
+
+    load: Callable[[str], IdentifiedBackbone]
+    identity: str
+    device: str
+    chunk: int
+
+    @property
+    def wants_gpu(self) -> bool:
+        """Where the backbone is loaded on one."""
+        return self.device.startswith("cuda")
+
+    @contextmanager
+    def open(self, place: Place) -> Iterator[Ready[Chunk, Features]]:
+        """Load the backbone. Raises CheckpointError where it is another one."""
+        backbone = self.load(self.device)
+        if backbone.identity != self.identity:
+            raise CheckpointError(
+                f"the machine {gethostname()} has another CLIP than this one; give both the same files"
+            )
+        with open_pipeline(place.cores, self.device) as pipeline:
+
+            def begin(chunk: Chunk) -> Callable[[], Features]:
+                return partial(finish, pipeline.submit(chunk.files, [backbone]))
+
+            def finish(futures: Sequence[Future[Seen]]) -> Features:
+                seen = gather(futures)
+                found = seen.features.get(backbone.name)
+                rows = np.empty((0, 0)) if found is None else unit_rows(found, "image features")
+                return rows.astype(np.float16), tuple(problem or "" for problem in seen.problems)
+
+            # So many chunks keep every worker busy.
+            yield Ready(begin, ahead=1 + -(-place.cores * backbone.batch // self.chunk))
+
+
 def _look(
-    chunks: Sequence[Sequence[ImageFile]],
+    chunks: Sequence[Chunk],
     paths: Sequence[Path],
-    backbone: Backbone,
-    pipeline: Pipeline,
-    workers: int,
+    crew: Crew,
+    work: Looking,
     sources: Sources,
     progress: Progress,
 ) -> None:
     """Write the features of each chunk whose file is not there yet (a file that is there is whole)."""
-    total = sum(len(chunk) for chunk in chunks)
-    missing = [number for number, path in enumerate(paths) if not path.exists()]
-    done = total - sum(len(chunks[number]) for number in missing)
+    missing = [chunk for chunk, path in zip(chunks, paths, strict=True) if not path.exists()]
+    total = sum(len(chunk.files) for chunk in chunks)
+    done = total - sum(len(chunk.files) for chunk in missing)
     progress("looking at images", done, total)
-    longest = max(map(len, chunks))
-    ahead = 1 + -(-workers * backbone.batch // longest)  # so many chunks keep every worker busy
-    found = pipeline.see_in_order((chunks[number] for number in missing), [backbone], ahead)
-    for number, (chunk, seen) in zip(missing, found, strict=True):
-        features = seen.features.get(backbone.name)
-        rows = np.empty((0, 0), np.float16) if features is None else unit_rows(features, "image features")
-        problems = np.array([problem or "" for problem in seen.problems], dtype=np.str_)
-        write_arrays(paths[number], features=rows.astype(np.float16), problems=problems)
-        sources.note(chunk)
-        done += len(chunk)
-        progress("looking at images", done, total)
+    if not missing:
+        return
+    with closing(crew.do(work, missing, ordered=False)) as found:
+        for chunk, (rows, whys) in found:
+            problems = np.array(whys, dtype=np.str_)
+            write_arrays(paths[chunk.number], features=rows, problems=problems)
+            sources.note(chunk.files)
+            done += len(chunk.files)
+            progress("looking at images", done, total)

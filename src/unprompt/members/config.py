@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from unprompt.settings import check_settings, setting
+from unprompt.settings import CLUSTER, CLUSTERS, WORKERS, check_settings, setting
 
 
 @dataclass(frozen=True)
@@ -15,7 +15,8 @@ class BankConfig:
     """
 
     limit: int = setting(0, "so many images at most", shown="all", least=0)
-    workers: int | None = setting(None, "threads", shown="one for each core", least=1)
+    workers: int | None = setting(None, WORKERS, shown="one for each core", least=1)
+    cluster: str | None = setting(None, CLUSTER, choices=CLUSTERS)
 
     def __post_init__(self) -> None:
         check_settings(self)

@@ -30,6 +30,11 @@ GPU_BATCH = 16
 HEADER = ("imgId", "caption")
 
 
+def batch_on(device: str) -> int:
+    """How many images a captioner takes at a time on a device, where nobody says."""
+    return CPU_BATCH if device == "cpu" else GPU_BATCH
+
+
 class Captioner:
     """A captioning model as a backbone: what it gives for an image is its caption.
 
@@ -39,7 +44,7 @@ class Captioner:
 
     def __init__(self, name: str, loaded: CaptionNetwork, device: str, config: CaptionConfig) -> None:
         self.name = name
-        self.batch = config.batch or (CPU_BATCH if device == "cpu" else GPU_BATCH)
+        self.batch = config.batch or batch_on(device)
         self._files = loaded.files
         self._network = loaded.network
         self._image_processor = loaded.image_processor

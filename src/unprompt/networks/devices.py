@@ -45,6 +45,14 @@ def choose_device(wanted: str) -> str:
     return wanted
 
 
+def device_here(wanted: str) -> str:
+    """The same where this machine has the device that others compute on, else what it has itself."""
+    try:
+        return choose_device(wanted)
+    except ConfigError:
+        return choose_device("auto")
+
+
 def nth_gpu(number: int) -> str:
     """The CUDA device of worker `number`, where workers take the GPUs in turn."""
     import torch

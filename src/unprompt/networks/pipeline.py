@@ -153,13 +153,6 @@ class Pipeline:
         batches = [files[first : first + step] for first in range(0, len(files), step)]
         return [self._pool.submit(see, batch, backbones, self._turn) for batch in batches]
 
-    def see_in_order(
-        self, chunks: Iterable[Sequence[ImageFile]], backbones: Sequence[Backbone], ahead: int
-    ) -> Iterator[tuple[Sequence[ImageFile], Seen]]:
-        """Chunks with what is seen of them; `ahead` others are under way beside the one awaited."""
-        for chunk, futures in keep_ahead(chunks, lambda chunk: self.submit(chunk, backbones), ahead):
-            yield chunk, gather(futures)
-
     def close(self) -> None:
         """Drop what has not begun and wait for what has."""
         self._pool.shutdown(wait=True, cancel_futures=True)

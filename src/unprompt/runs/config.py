@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from unprompt.bundle.config import DEFAULT_BUNDLE
 from unprompt.errors import ConfigError
 from unprompt.metadata.config import OFF, SHOW, USE
-from unprompt.settings import DEVICES, check_settings, setting
+from unprompt.settings import CLUSTER, CLUSTERS, DEVICES, WORKERS, check_settings, setting
 
 
 @dataclass(frozen=True)
@@ -17,7 +17,8 @@ class PredictConfig:
     bundle: str = setting(DEFAULT_BUNDLE, "shipped bundle or TOML file")
     recursive: bool = setting(False, "look into nested folders too")
     device: str = setting("auto", DEVICES, metavar="DEVICE")
-    workers: int | None = setting(None, "threads", shown="one for each core", least=1)
+    workers: int | None = setting(None, WORKERS, shown="one for each core", least=1)
+    cluster: str | None = setting(None, CLUSTER, choices=CLUSTERS)
     chunk: int = setting(32, "images between two saves: what a kill can cost", least=1)
     report_images: int = setting(120, "images in the report's gallery", least=0)
     deadline: float | None = setting(None, "seconds from the start of the command", least=0)
@@ -33,3 +34,5 @@ class PredictConfig:
         check_settings(self)
         if self.overwrite and self.update:
             raise ConfigError("--overwrite replaces a run, --update adds to it; give one of both")
+        if self.cluster and self.deadline is not None:
+            raise ConfigError("--deadline goes by the pace of one machine; leave out --deadline or --cluster")

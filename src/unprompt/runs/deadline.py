@@ -66,7 +66,7 @@ class Deadline:
         """How many chunks may be under way: with a deadline, one until its cost is known, then two."""
         return 1 if self.seconds is not None and Level.FULL not in self._images else 2
 
-    def note(self, level: Level, images: int, wall: float, busy: dict[str, float]) -> None:
+    def note(self, level: Level, images: int, wall: float, busy: Mapping[str, float]) -> None:
         """Take in a finished chunk: `wall` seconds it added to the run, `busy` seconds by step."""
         self._images[level] = self._images.get(level, 0) + images
         self._wall[level] = self._wall.get(level, 0.0) + wall

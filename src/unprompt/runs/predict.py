@@ -3,30 +3,27 @@
 from __future__ import annotations
 
 import time
-from collections import deque
-from collections.abc import Sequence
-from concurrent.futures import Future
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import ExitStack, closing
 from dataclasses import asdict, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
-
 from unprompt import __version__
-from unprompt.bundle.bundles import check_checkpoints, load_members, read_bundle, sources_of
-from unprompt.ensemble.members import Member, distinct_backbones, guess_from
-from unprompt.ensemble.prior import prior_embedding
+from unprompt.bundle.bundles import Bundle, check_checkpoints, read_bundle, sources_of
+from unprompt.crew.hiring import hire
+from unprompt.crew.work import Crew
 from unprompt.errors import InputError
 from unprompt.metadata.config import OFF, USE
 from unprompt.metadata.files import FilePrompt, read_file_prompts
-from unprompt.networks.devices import choose_device, core_count
+from unprompt.networks.devices import core_count, device_here
 from unprompt.networks.loader import Loader
-from unprompt.networks.pipeline import Pipeline, Seen, gather, open_pipeline
 from unprompt.progress import Progress, silent
-from unprompt.runs.chunks import Chunk, Level, RunFolder, open_run
+from unprompt.runs.chunks import RunFolder, open_run
 from unprompt.runs.config import PredictConfig
 from unprompt.runs.deadline import Deadline
 from unprompt.runs.earlier import IMAGES, join_in_order, read_earlier, write_images
+from unprompt.runs.looking import Look, Looking
 from unprompt.runs.outputs import (
     Outcome,
     RunResult,
@@ -70,10 +67,10 @@ def predict(
     takes. `started`: `time.monotonic()` when the deadline began to count. `progress` is told images done and
     in all. `texts`: captions for training that are written besides, of the images that got a prompt; where
     existing ones are skipped, the run is of all images all the same. `loaded`: the bundle, where it is loaded
-    already; `config` then has no say in the bundle and the device. A run that was interrupted goes on when
-    called again with the same arguments, and leaves the same submission, prompts and members' files as one
-    that was not. Prompts that stand in the images' files are written apart, and change nothing else unless
-    `config.from_file` is "use".
+    already; `config` then has no say in the bundle, the device and who works. A run that was interrupted goes
+    on when called again with the same arguments, and leaves the same submission, prompts and members' files
+    as one that was not, and so does one on a cluster. Prompts that stand in the images' files are written
+    apart, and change nothing else unless `config.from_file` is "use".
 
     Raises InputError for unusable images or files, CheckpointError for missing models, RunError for a RUN
     folder that is finished or belongs to something else. A single unreadable image is not an error: it is
@@ -102,30 +99,27 @@ def predict(
     known = earlier.files if earlier else ()
     known_ids = {file.image_id for file in known}
     new = [file for file in files if file.image_id not in known_ids]
-    device = loaded.device if loaded else choose_device(config.device)
-    plan: dict[str, Any] = {
-        "unprompt": __version__,
-        "bundle": bundle.as_dict(),
-        "device": device,
-        "chunk": config.chunk,
-        "images": identify_images(new),
-    }
-    if places:
-        plan["texts"] = asdict(texts)
     sources = sources_of(bundle, new)
-    with open_run(out, plan, config.overwrite, earlier is not None, sources) as (folder, resumed):
+    cluster = None if loaded else config.cluster
+    with ExitStack() as stack:
+        crew = stack.enter_context(hire(cluster, config.workers, [file.path for file in new]))
+        device = loaded.device if loaded else crew.device(config.device)
+        plan = _plan(bundle, device, config, new, texts if places else None)
+        folder, resumed = stack.enter_context(
+            open_run(out, plan, config.overwrite, earlier is not None, sources)
+        )
         if places and not (folder.work / TEXTS_BEGUN).exists():
             places.check_free()
-        loader = loaded.loader if loaded else Loader(device)
+        loader = loaded.loader if loaded else Loader(device_here(device))
         an_image = FINISHING_IMAGE + (FINISHING_FILE if config.from_file != OFF else 0)
         reserve = FINISHING + an_image * len(files) + FINISHING_TRUTH * len(truths or ())
         deadline = Deadline(config.deadline, started, reserve)
         chunks = [new[first : first + config.chunk] for first in range(0, len(new), config.chunk)]
         missing = [number for number in range(len(chunks)) if not folder.has_full_chunk(number)]
         if missing:
-            members = loaded.members if loaded else load_members(bundle, loader)
-            with open_pipeline(config.workers or core_count(), device) as pipeline:
-                _fill(folder, chunks, missing, members, pipeline, deadline, sources, progress)
+            elsewhere = loader if loader.device == device else Loader(device)
+            work = Looking(bundle, elsewhere, loaded.members if loaded else None)
+            _fill(folder, chunks, missing, crew, work, deadline, sources, progress)
         names = [spec.name for spec in bundle.members]
         made = [folder.read_chunk(number, names) for number in range(len(chunks))]
         if earlier:
@@ -162,6 +156,20 @@ def predict(
         why = none_readable(len(files), "image", f"{first.file}: {first.problem}")
         raise InputError(f"{why}; see {out / 'problems.csv'}")
     return result
+
+
+def _plan(
+    bundle: Bundle, device: str, config: PredictConfig, files: Sequence[ImageFile], texts: TextConfig | None
+) -> dict[str, Any]:
+    """All that decides the results; who does the work does not."""
+    plan: dict[str, Any] = {
+        "unprompt": __version__,
+        "bundle": bundle.as_dict(),
+        "device": device,
+        "chunk": config.chunk,
+        "images": identify_images(files),
+    }
+    return {**plan, "texts": asdict(texts)} if texts else plan
 
 
 def _pictures(files: Sequence[ImageFile], root: Path) -> list[Picture]:
@@ -226,66 +234,40 @@ def _fill(
     folder: RunFolder,
     chunks: Sequence[Sequence[ImageFile]],
     missing: Sequence[int],
-    members: Sequence[Member],
-    pipeline: Pipeline,
+    crew: Crew,
+    work: Looking,
     deadline: Deadline,
     sources: Sources,
     progress: Progress,
 ) -> None:
-    """Do the chunks that are not done yet, one under way while the one before is being finished."""
+    """Have the crew do the chunks that are not done yet, and keep them."""
     total = sum(len(chunk) for chunk in chunks)
-    done = total - sum(len(chunks[number]) for number in missing)
-    progress("predicting", done, total)
-    steps = {m.name: {m.name, *(backbone.name for backbone in m.backbones)} for m in members}
-    under_way: deque[tuple[int, Level, str | None, list[Future[Seen]]]] = deque()
-    queue = deque(missing)
+    left = sum(len(chunks[number]) for number in missing)
+    begun = 0  # images under way
+    steps: Mapping[str, set[str]] = {}
     last = deadline.clock()
-    while queue or under_way:
-        if queue:
-            number = queue.popleft()
-            after = sum(len(chunks[later]) for later in queue)
-            begun = sum(len(chunks[earlier[0]]) for earlier in under_way)
-            level, alone = deadline.level(len(chunks[number]), after, begun, steps)
-            active = [m for m in members if level is Level.FULL or m.name == alone]
-            backbones = distinct_backbones(active)
-            futures = [] if level is Level.PRIOR else pipeline.submit(chunks[number], backbones)
-            under_way.append((number, level, alone, futures))
-            if queue and len(under_way) < deadline.chunks_ahead:
-                continue
-        number, level, alone, futures = under_way.popleft()
-        seen = gather(futures) if futures else None
-        chunk, busy = _guess(len(chunks[number]), level, alone, members, seen)
-        folder.write_chunk(number, chunk)
-        sources.note(chunks[number])
-        now = deadline.clock()
-        deadline.note(level, len(chunks[number]), now - last, busy)
-        last = now
-        done += len(chunks[number])
-        progress("predicting", done, total)
 
+    def looks() -> Iterator[Look]:
+        """Each chunk, with as much of the bundle as there is time for when it is its turn."""
+        nonlocal begun, last
+        progress("predicting", total - left, total)
+        last = deadline.clock()
+        after = left
+        for number in missing:
+            count = len(chunks[number])
+            after -= count
+            level, alone = deadline.level(count, after, begun, steps)
+            begun += count
+            yield Look(number, tuple(chunks[number]), level, alone)
 
-def _guess(
-    count: int, level: Level, alone: str | None, members: Sequence[Member], seen: Seen | None
-) -> tuple[Chunk, dict[str, float]]:
-    """Let the members guess, and put the prior or a stand-in where one could not."""
-    prior = prior_embedding()
-    embeddings = {member.name: np.tile(prior, (count, 1)) for member in members}  # (count, 384) each
-    prompts = [""] * count
-    problems = [""] * count if seen is None else [problem or "" for problem in seen.problems]
-    readable = [] if seen is None else [row for row, problem in enumerate(problems) if not problem]
-    busy = {} if seen is None else dict(seen.seconds)
-    if seen is not None and readable:
-        for member in members:
-            if level is Level.CHEAPEST and member.name != alone:
-                continue
-            start = time.perf_counter()
-            guess = guess_from(member, seen.features)
-            busy[member.name] = time.perf_counter() - start
-            embeddings[member.name][readable] = guess.embeddings
-            if guess.prompts is not None:
-                for row, prompt in zip(readable, guess.prompts, strict=True):
-                    prompts[row] = prompts[row] or prompt  # the first member that has one is believed
-        if alone is not None:  # the one that guessed stands in for the others, so that blends stay complete
-            embeddings = dict.fromkeys(embeddings, embeddings[alone])
-    levels = np.full(count, level, dtype=np.int8)
-    return Chunk(embeddings, tuple(prompts), tuple(problems), levels), busy
+    most = None if deadline.seconds is None else lambda: deadline.chunks_ahead
+    with closing(crew.do(work, looks(), ordered=False, most=most)) as done:
+        for look, looked in done:
+            folder.write_chunk(look.number, looked.chunk)
+            sources.note(look.files)
+            now, count = deadline.clock(), len(look.files)
+            deadline.note(look.level, count, now - last, looked.busy)
+            last, steps = now, looked.steps
+            begun -= count
+            left -= count
+            progress("predicting", total - left, total)

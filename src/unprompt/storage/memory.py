@@ -31,7 +31,7 @@ class Room:
 
     def __init__(self, size: int | None = None) -> None:
         """`size`: bytes; None: a share of what is free when somebody first asks."""
-        self._size = size
+        self.wanted = self._size = size
         self._taken = 0
         self._queue: deque[object] = deque()
         self._changed = threading.Condition()
@@ -39,7 +39,7 @@ class Room:
     def resize(self, size: int | None) -> None:
         """Another size from here on, as in `__init__`."""
         with self._changed:
-            self._size = size
+            self.wanted = self._size = size
             self._changed.notify_all()
 
     @contextmanager

@@ -7,6 +7,7 @@ import json
 import platform
 import time
 from collections.abc import Iterator, Sequence
+from contextlib import closing
 from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
@@ -20,13 +21,7 @@ from unprompt.datasets.embedded import read_beside
 from unprompt.datasets.seeds import derive_seed
 from unprompt.generate.config import RenderConfig
 from unprompt.generate.prompt_files import read_any_prompts
-from unprompt.generate.render.workers import (
-    Chunk,
-    Rendered,
-    render_here,
-    render_in_processes,
-    render_with_ray,
-)
+from unprompt.generate.render.workers import Chunk, Rendering, renderers
 from unprompt.networks.devices import choose_device
 from unprompt.networks.minilm import PromptEncoder, encoder_identity
 from unprompt.painting.engine import Picture, RenderEngine
@@ -119,10 +114,10 @@ def render_prompts(
             progress("rendering", done, len(pictures))
             for part in folder.whole_parts():
                 folder.write_part(part, embed.rows(*folder.border(part)))
-            for rendered in _render(engine, missing, config):
-                folder.write_chunk(rendered)
-                done += len(rendered.images)
-                part = rendered.first // config.part
+            for chunk, images in _rendered(engine, missing, config):
+                folder.write_chunk(chunk.first, images)
+                done += len(images)
+                part = chunk.first // config.part
                 if folder.has_all_chunks(part):
                     folder.write_part(part, embed.rows(*folder.border(part)))
                 progress("rendering", done, len(pictures))
@@ -130,14 +125,16 @@ def render_prompts(
     return RenderResult(out, len(pictures), made, time.monotonic() - started, resumed)
 
 
-def _render(engine: RenderEngine, chunks: Sequence[Chunk], config: RenderConfig) -> Iterator[Rendered]:
-    if not chunks:
-        return iter(())
-    if config.cluster == "ray":
-        return render_with_ray(engine, chunks, config.workers)
-    if config.workers > 1:
-        return render_in_processes(engine, chunks, config.workers)
-    return render_here(engine, chunks)
+def _rendered(
+    engine: RenderEngine, chunks: Sequence[Chunk], config: RenderConfig
+) -> Iterator[tuple[Chunk, Sequence[bytes]]]:
+    """Chunks with their PNG files, as they are done."""
+    if chunks:
+        with (
+            renderers(config) as crew,
+            closing(crew.do(Rendering(engine), chunks, ordered=False)) as rendered,
+        ):
+            yield from rendered
 
 
 class _DatasetFolder:
@@ -203,12 +200,12 @@ class _DatasetFolder:
             if not self._chunk_path(first).exists()
         ]
 
-    def write_chunk(self, rendered: Rendered) -> None:
-        """Keep a finished chunk."""
+    def write_chunk(self, first: int, images: Sequence[bytes]) -> None:
+        """Keep a finished chunk, whose first row is given."""
         write_arrays(
-            self._chunk_path(rendered.first),
-            content=np.frombuffer(b"".join(rendered.images), dtype=np.uint8),
-            lengths=np.array([len(image) for image in rendered.images], dtype=np.int64),
+            self._chunk_path(first),
+            content=np.frombuffer(b"".join(images), dtype=np.uint8),
+            lengths=np.array([len(image) for image in images], dtype=np.int64),
         )
 
     def _read_chunk(self, first: int) -> list[bytes]:
