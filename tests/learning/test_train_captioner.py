@@ -11,6 +11,7 @@ import torch
 from PIL import Image
 
 from tests.learning.test_train_clip import InMemory
+from tests.learning.two_coloured import two_coloured
 from unprompt.errors import ConfigError, InputError, RunError
 from unprompt.learning.train_captioner import (
     SPECIAL,
@@ -35,16 +36,12 @@ CONFIG = CaptionerTraining(
     guidance=0,
     save_minutes=60,
 )
-RGB = {"red": (255, 0, 0), "green": (0, 255, 0), "blue": (0, 0, 255), "grey": (128, 128, 128)}
 
 
 def plain_pictures() -> tuple[InMemory, list[str]]:
-    """Pictures whose upper and lower halves each have a colour, 16 kinds twice, and what they show."""
-    kinds = [(above, below) for above in RGB for below in RGB] * 2
-    pixels = np.empty((len(kinds), SIZE, SIZE, 3), np.uint8)
-    for picture, (above, below) in zip(pixels, kinds, strict=True):
-        picture[: SIZE // 2], picture[SIZE // 2 :] = RGB[above], RGB[below]
-    return InMemory(pixels), [f"{above} above {below}" for above, below in kinds]
+    """Pictures of two colours, 16 kinds twice, and what they show."""
+    pixels, captions = two_coloured(SIZE)
+    return InMemory(pixels), captions
 
 
 @pytest.fixture(scope="module")

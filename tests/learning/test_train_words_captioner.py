@@ -12,14 +12,16 @@ import torch
 from PIL import Image
 
 from tests.learning.test_train_clip import InMemory
+from tests.learning.two_coloured import RGB, two_coloured
 from unprompt.errors import CheckpointError, ConfigError, InputError, RunError
 from unprompt.interrogator.caption_files import caption
-from unprompt.learning.train_words_captioner import find_signs, open_maps, sign_rows, train_words_captioner
+from unprompt.learning.train_cnn_lstm import find_vocabulary, word_rows
+from unprompt.learning.train_words_captioner import open_maps, train_words_captioner
 from unprompt.learning.words_captioner_config import WordsCaptionerTraining
 from unprompt.networks.captioner_config import CaptionConfig
 from unprompt.networks.captioners import Several, open_captioner
 from unprompt.networks.cnn_lstm_config import SPECIAL
-from unprompt.networks.words_captioner import Eyes
+from unprompt.networks.words_captioner import Eyes, split_signs
 from unprompt.regression.checkpoint import save_model
 from unprompt.regression.config import TrainConfig
 from unprompt.regression.eyes import eyes_of
@@ -28,7 +30,6 @@ from unprompt.storage.resumable import WORK
 from unprompt.storage.text_config import TextConfig
 
 SIZE = 64  # two places each way
-RGB = {"red": (255, 0, 0), "green": (0, 255, 0), "blue": (0, 0, 255), "grey": (128, 128, 128)}
 CONFIG = WordsCaptionerTraining(
     epochs=60, batch=16, learning_rate=3e-3, width=64, decoder_layers=1, dropout=0, save_minutes=60
 )
@@ -36,12 +37,9 @@ REGRESSION = TrainConfig(backbone="tf_efficientnet_lite0", size=SIZE, fold_norms
 
 
 def plain_pictures() -> tuple[InMemory, list[str]]:
-    """Pictures whose upper and lower halves each have a colour, 16 kinds twice, and what they show."""
-    kinds = [(above, below) for above in RGB for below in RGB] * 2
-    pixels = np.empty((len(kinds), SIZE, SIZE, 3), np.uint8)
-    for picture, (above, below) in zip(pixels, kinds, strict=True):
-        picture[: SIZE // 2], picture[SIZE // 2 :] = RGB[above], RGB[below]
-    return InMemory(pixels), [f"{above}, above {below}" for above, below in kinds]
+    """Pictures of two colours, 16 kinds twice, and what they show."""
+    pixels, captions = two_coloured(SIZE)
+    return InMemory(pixels), [caption.replace(" ", ", ", 1) for caption in captions]
 
 
 @pytest.fixture(scope="module")
@@ -125,11 +123,10 @@ def test_killed_training_ends_with_the_same_bytes(seen: tuple[Eyes, np.ndarray],
 
 
 def test_signs_and_rows_by_hand() -> None:
-    known = find_signs(["a fox, a cat", "a fox", "the cat."], 2)
-    assert known == (*SPECIAL, "a", "cat", "fox")
-    assert sign_rows(["a fox, red", "cat"], known).tolist() == [[1, 4, 6, 3, 3, 2], [1, 5, 2, 0, 0, 0]]
-    with pytest.raises(InputError, match="none of 2 words of the captions is there 2 times"):
-        find_signs(["one", "two"], 2)
+    known = find_vocabulary(["a fox, a cat,", "a fox", "the cat."], 2, split_signs)
+    assert known == (*SPECIAL, "a", ",", "cat", "fox")
+    rows = word_rows(["a fox, red", "cat"], known, 3, split_signs)
+    assert rows.tolist() == [[1, 4, 7, 5, 2], [1, 6, 2, 0, 0]]
 
 
 def test_what_does_not_belong_together(seen: tuple[Eyes, np.ndarray], tmp_path: Path) -> None:

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import hashlib
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -119,12 +119,14 @@ def train_cnn_lstm(
     return learnt
 
 
-def find_vocabulary(captions: Sequence[str], min_count: int) -> tuple[str, ...]:
+def find_vocabulary(
+    captions: Sequence[str], min_count: int, split: Callable[[str], list[str]] = split_words
+) -> tuple[str, ...]:
     """SPECIAL, then the words that captions have at least `min_count` times, the most frequent first.
 
-    Raises InputError where there is none.
+    `split`: a caption -> its words. Raises InputError where there is none.
     """
-    counts = Counter(word for caption in captions for word in split_words(caption))
+    counts = Counter(word for caption in captions for word in split(caption))
     words = sorted((word for word in counts if counts[word] >= min_count), key=lambda w: (-counts[w], w))
     if not words:
         raise InputError(
@@ -133,11 +135,16 @@ def find_vocabulary(captions: Sequence[str], min_count: int) -> tuple[str, ...]:
     return (*SPECIAL, *words)
 
 
-def word_rows(captions: Sequence[str], vocabulary: Sequence[str]) -> NDArray[np.int64]:
-    """N captions -> (N, T) words by number: START, those of the caption, END, then PAD."""
+def word_rows(
+    captions: Sequence[str],
+    vocabulary: Sequence[str],
+    longest: int = LONGEST,
+    split: Callable[[str], list[str]] = split_words,
+) -> NDArray[np.int64]:
+    """N captions -> (N, T) words by number: START, the first `longest` of the caption, END, then PAD."""
     numbers = {word: number for number, word in enumerate(vocabulary)}
     rows = [
-        [START, *(numbers.get(word, UNKNOWN) for word in split_words(caption)[:LONGEST]), END]
+        [START, *(numbers.get(word, UNKNOWN) for word in split(caption)[:longest]), END]
         for caption in captions
     ]
     return padded(rows)

@@ -10,7 +10,6 @@ Its eyes stay as they are, so what they see of an image is made once, and only t
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Iterator, Sequence
 from contextlib import closing
 from dataclasses import asdict
@@ -29,10 +28,10 @@ from unprompt.learning.curves import OUTPUTS
 from unprompt.learning.frozen_stages import LOOK_BATCH, SAVE
 from unprompt.learning.loop import Batch, Examples, Learnt, learn
 from unprompt.learning.parts import Part
-from unprompt.learning.train_cnn_lstm import Telling, padded
+from unprompt.learning.train_cnn_lstm import Telling, find_vocabulary, word_rows
 from unprompt.learning.words_captioner_config import WordsCaptionerTraining
 from unprompt.networks.backbones import own_preprocess
-from unprompt.networks.cnn_lstm_config import END, PAD, SPECIAL, START, UNKNOWN
+from unprompt.networks.cnn_lstm_config import PAD, SPECIAL
 from unprompt.networks.words_captioner import (
     FORM,
     LONGEST,
@@ -78,8 +77,8 @@ def train_words_captioner(
     config = config or WordsCaptionerTraining()
     if len(maps) != len(captions) or not captions:
         raise InputError(f"a captioner needs a caption for each image, got {len(maps)} and {len(captions)}")
-    vocabulary = find_signs(captions, config.min_count)
-    signs = sign_rows(captions, vocabulary)
+    vocabulary = find_vocabulary(captions, config.min_count, split_signs)
+    signs = word_rows(captions, vocabulary, LONGEST - 1, split_signs)
     accelerator = open_accelerator(device)
     plan = {
         "unprompt": __version__,
@@ -175,27 +174,3 @@ def _seen(pixels: Pixels, eyes: Eyes, start: int) -> Iterator[tuple[int, NDArray
     with closing(batches(pixels, plan, workers=0)) as loader, torch.inference_mode():
         for some, loaded in loader:
             yield int(some[0]), eyes.look(preprocess.normalise(loaded)).half().numpy()
-
-
-def find_signs(captions: Sequence[str], min_count: int) -> tuple[str, ...]:
-    """SPECIAL, then the words and marks that captions have at least `min_count` times, the commonest first.
-
-    Raises InputError where there is none.
-    """
-    counts = Counter(sign for caption in captions for sign in split_signs(caption))
-    found = sorted((sign for sign in counts if counts[sign] >= min_count), key=lambda s: (-counts[s], s))
-    if not found:
-        raise InputError(
-            f"none of {len(counts):,} words of the captions is there {min_count} times; lower min_count"
-        )
-    return (*SPECIAL, *found)
-
-
-def sign_rows(captions: Sequence[str], vocabulary: Sequence[str]) -> NDArray[np.int64]:
-    """N captions -> (N, T) signs by number: START, those of the caption, END, then PAD."""
-    numbers = {sign: number for number, sign in enumerate(vocabulary)}
-    rows = [
-        [START, *(numbers.get(sign, UNKNOWN) for sign in split_signs(caption)[: LONGEST - 1]), END]
-        for caption in captions
-    ]
-    return padded(rows)
