@@ -196,7 +196,8 @@ def test_a_run_is_the_same_again_in_other_chunks_and_after_a_kill(
         backbone.name
         for backbone in distinct_backbones(load_members(read_bundle(config(2).bundle), Loader("cpu")))
     )
-    assert seen_steps[0] == {
+    assert seen_steps[0] == {}  # before a chunk is done nothing is known of what takes how long
+    assert next(filter(None, seen_steps)) == {
         "regression": {"regression", regressor},
         "retrieval": {"retrieval", clip},
         "interrogator": {"interrogator", clip, captioner},
