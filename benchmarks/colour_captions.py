@@ -35,8 +35,9 @@ from unprompt.datasets.pairs import Pairs, read_pairs
 from unprompt.datasets.pixels import Pixels, open_pixels
 from unprompt.learning.cnn_lstm_config import CnnLstmTraining
 from unprompt.learning.train_captioner import CaptionerTraining, train_captioner
-from unprompt.learning.train_cnn_lstm import MODEL_FILE, look_at, train_cnn_lstm
+from unprompt.learning.train_cnn_lstm import look_at, train_cnn_lstm
 from unprompt.networks.captioner import Captioner
+from unprompt.networks.captioners import MODEL_FILE
 from unprompt.networks.cnn_lstm import CnnLstmCaptioner, Eyes
 
 UNKNOWN = "<unk>"

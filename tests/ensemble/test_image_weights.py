@@ -2,20 +2,15 @@
 
 from __future__ import annotations
 
-import json
-
 import numpy as np
-import pytest
 
-from unprompt.ensemble.fit_weights import Agreement, best_weights
+from unprompt.ensemble.fit_weights import Agreement, agreement, best_weights
 from unprompt.ensemble.image_weights import (
     ImageWeights,
     cross_fit_image_weights,
     fit_image_weights,
-    gram,
 )
-from unprompt.errors import InputError
-from unprompt.records import unit_rows
+from unprompt.records import Embeddings, unit_rows
 
 
 def rows(count: int, seed: int) -> np.ndarray:
@@ -23,8 +18,10 @@ def rows(count: int, seed: int) -> np.ndarray:
 
 
 def agreed(members: list[np.ndarray], truth: np.ndarray) -> Agreement:
-    tables = [unit_rows(np.asarray(one, np.float32)) for one in members]
-    return Agreement(np.stack([(one * truth).sum(1) for one in tables], 1).astype(np.float64), gram(tables))
+    ids = tuple(map(str, range(len(truth))))
+    return agreement(
+        [Embeddings(ids, np.asarray(one, np.float32)) for one in members], Embeddings(ids, truth)
+    )
 
 
 def by_agreement() -> Agreement:
@@ -72,29 +69,3 @@ def test_slopes_of_zero_are_weights_for_all_images() -> None:
     weights = best_weights(images)
     same = ImageWeights(np.log(np.maximum(weights, 1e-300)), np.zeros((3, 3)), np.zeros(3), np.ones(3))
     np.testing.assert_allclose(same.similarities(images), images.similarities(weights), atol=1e-12)
-
-
-def test_it_comes_back_from_json() -> None:
-    fitted = fit_image_weights(by_agreement())
-    again = ImageWeights.from_dict(json.loads(json.dumps(fitted.as_dict())), 3)
-    np.testing.assert_array_equal(
-        again.weights(by_agreement().members), fitted.weights(by_agreement().members)
-    )
-
-
-@pytest.mark.parametrize(
-    ("change", "message"),
-    [
-        ({"constants": [0.0]}, r"'constants' of weights for 3 members must be \(3,\) finite numbers"),
-        ({"slopes": [[1.0, 2.0], [3.0]]}, "lists of numbers"),
-        ({"means": [0.0, float("nan"), 0.0]}, "'means' .* finite numbers"),
-        ({"deviations": [1.0, 0.0, 1.0]}, "'deviations' of weights by image must be above 0"),
-        ({"constants": None}, "constants"),
-    ],
-)
-def test_files_that_are_none(change: dict, message: str) -> None:
-    content = fit_image_weights(by_agreement()).as_dict() | change
-    with pytest.raises(InputError, match=message):
-        ImageWeights.from_dict(content, 3)
-    with pytest.raises(InputError):
-        ImageWeights.from_dict({}, 3)

@@ -442,7 +442,7 @@ def run_train_captions(options: argparse.Namespace) -> None:
 
     from unprompt.colouring.train_captions import train_captions
     from unprompt.datasets.pairs import join_pairs, read_pairs
-    from unprompt.learning.train_cnn_lstm import MODEL_FILE
+    from unprompt.networks.captioners import MODEL_FILE
 
     pairs = join_pairs(map(read_pairs, options.pairs))
     with StepBars("image") as bars:

@@ -12,7 +12,7 @@ method: near a weight of zero the score is quadratic in v, so members that only 
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -69,13 +69,17 @@ class Agreement:
         return Agreement(self.truth[rows], self.members[rows])
 
     def similarities(self, weights: Floats) -> Floats:
-        """What the blend with (k,) weights gets on each image: (N,). Where members cancel out it is 0."""
-        similarities: Floats = np.einsum("nj,j->n", self.truth, weights) * self._pull(weights)[1]
+        """What the blend gets on each image: (N,). Where members cancel out it is 0.
+
+        `weights`: (k,), the same for all, or (N, k), each image's own.
+        """
+        own = "nj" if weights.ndim == 2 else "j"
+        similarities: Floats = np.einsum(f"nj,{own}->n", self.truth, weights) * self.pull(weights)[1]
         return similarities
 
     def derivatives(self, weights: Floats, counts: Floats) -> tuple[float, Floats, Floats]:
         """The score with its gradient (k,) and Hessian (k, k), each image taken `counts` times."""
-        pull, inverse = self._pull(weights)
+        pull, inverse = self.pull(weights)
         similarity = np.einsum("nj,j->n", self.truth, weights) * inverse
         pull *= inverse[:, None]  # now the cosine of each member with the blend
         share = counts / counts.sum()
@@ -86,15 +90,16 @@ class Agreement:
         gram = np.einsum("n,njm->jm", bend * similarity, self.members)
         return float(np.dot(share, similarity)), gradient, spread - cross - cross.T - gram
 
-    def _pull(self, weights: Floats) -> tuple[Floats, Floats]:
+    def pull(self, weights: Floats) -> tuple[Floats, Floats]:
         """Each member's dot product with the weighted sum (N, k), and 1 / the length of that sum (N,).
 
-        The latter is 0 where the length is only rounding. einsum, here and above, since BLAS would start
-        threads for such small products, which costs more than they do.
+        `weights`: as `similarities` takes them. The latter is 0 where the length is only rounding. einsum,
+        here and above, since BLAS would start threads for such small products, which costs more than they do.
         """
-        pull: Floats = np.einsum("njm,m->nj", self.members, weights)
-        lengths = np.sqrt(np.maximum(np.einsum("nj,j->n", pull, weights), 0))
-        there = lengths > CANCELLED * weights.sum()
+        own = "n" if weights.ndim == 2 else ""
+        pull: Floats = np.einsum(f"njm,{own}m->nj", self.members, weights)
+        lengths = np.sqrt(np.maximum(np.einsum(f"nj,{own}j->n", pull, weights), 0))
+        there = lengths > CANCELLED * weights.sum(-1)
         return pull, np.divide(1, lengths, out=np.zeros(len(lengths)), where=there)
 
 
@@ -190,16 +195,26 @@ def resample_weights(
     return weights
 
 
-def cross_fit(images: Agreement, folds: int = FOLDS) -> Floats:
+def fit_fixed(images: Agreement) -> Callable[[Agreement], Floats]:
+    """What the best weights for these images get on others: (N,) similarities."""
+    weights = best_weights(images)
+    return lambda others: others.similarities(weights)
+
+
+def cross_fit(
+    images: Agreement,
+    folds: int = FOLDS,
+    fit: Callable[[Agreement], Callable[[Agreement], Floats]] = fit_fixed,
+) -> Floats:
     """What each image gets with weights that were fitted without its fold: (N,) similarities.
 
-    The folds are drawn at random, seeded, and as even as can be. Needs at least two images.
+    The folds are drawn at random, seeded, and as even as can be. Needs at least two images. `fit`: images ->
+    what weights fitted to them get on others.
     """
     order = np.random.default_rng(0).permutation(len(images))
     held_out = np.empty(len(images))
     for fold in np.array_split(order, min(folds, len(images))):
-        weights = best_weights(images.at(np.setdiff1d(order, fold)))
-        held_out[fold] = images.at(fold).similarities(weights)
+        held_out[fold] = fit(images.at(np.setdiff1d(order, fold)))(images.at(fold))
     return held_out
 
 

@@ -14,14 +14,12 @@ contradict is trusted less, as far as images whose truth is known show it.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
-from unprompt.ensemble.fit_weights import FOLDS, Agreement, best_weights
-from unprompt.errors import InputError
+from unprompt.ensemble.fit_weights import Agreement, best_weights, cross_fit
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -54,38 +52,11 @@ class ImageWeights:
 
     def similarities(self, images: Agreement) -> Floats:
         """What the blend gets on each of N images: (N,)."""
-        return _similarities(images, self.weights(images.members))
+        return images.similarities(self.weights(images.members))
 
     def _looked_at(self, members: Floats) -> Floats:
         found: Floats = (_pairs(members) - self.means) / self.deviations
         return found
-
-    def as_dict(self) -> dict[str, Any]:
-        """As JSON can hold it."""
-        return {name: getattr(self, name).tolist() for name in self.__dataclass_fields__}
-
-    @classmethod
-    def from_dict(cls, content: Mapping[str, Any], members: int) -> ImageWeights:
-        """Read what `as_dict` gave. Raises InputError for what is not for so many members."""
-        pairs = members * (members - 1) // 2
-        shapes = {
-            "constants": (members,),
-            "slopes": (members, pairs),
-            "means": (pairs,),
-            "deviations": (pairs,),
-        }
-        try:
-            found = {name: np.array(content[name], dtype=np.float64) for name in shapes}
-        except (KeyError, TypeError, ValueError) as error:
-            raise InputError(
-                f"weights by image are {', '.join(shapes)}, lists of numbers: {error}"
-            ) from error
-        for name, shape in shapes.items():
-            if found[name].shape != shape or not np.isfinite(found[name]).all():
-                raise InputError(f"'{name}' of weights for {members} members must be {shape} finite numbers")
-        if not (found["deviations"] > 0).all():
-            raise InputError("'deviations' of weights by image must be above 0")
-        return cls(**found)
 
 
 def fit_image_weights(images: Agreement, decay: float = DECAY) -> ImageWeights:
@@ -103,10 +74,10 @@ def fit_image_weights(images: Agreement, decay: float = DECAY) -> ImageWeights:
         told = flat.reshape(count, 1 + width)
         powers = told[:, 0] + looked_at @ told[:, 1:].T
         weights = np.exp(powers - powers.max(1, keepdims=True))  # (N, k)
-        pull = np.einsum("njm,nm->nj", images.members, weights)
-        length = np.sqrt(np.einsum("nj,nj->n", pull, weights))
-        cosine = np.einsum("nj,nj->n", images.truth, weights) / length
-        slope = weights * (images.truth - (cosine / length)[:, None] * pull) / length[:, None] / len(images)
+        pull, inverse = images.pull(weights)
+        cosine = np.einsum("nj,nj->n", images.truth, weights) * inverse
+        slope = weights * (images.truth - (cosine * inverse)[:, None] * pull)
+        slope *= inverse[:, None] / len(images)
         gradient = np.concatenate([slope.sum(0)[:, None], slope.T @ looked_at], 1)
         gradient[:, 1:] -= 2 * decay * told[:, 1:]
         return decay * float((told[:, 1:] ** 2).sum()) - float(cosine.mean()), -gradient.ravel()
@@ -115,32 +86,13 @@ def fit_image_weights(images: Agreement, decay: float = DECAY) -> ImageWeights:
     return ImageWeights(found[:, 0] - found[:, 0].max(), found[:, 1:], means, deviations)
 
 
-def cross_fit_image_weights(images: Agreement, folds: int = FOLDS) -> Floats:
+def cross_fit_image_weights(images: Agreement) -> Floats:
     """What each image gets with weights that were fitted without its fold: (N,) similarities."""
-    order = np.random.default_rng(0).permutation(len(images))
-    held_out = np.empty(len(images))
-    for fold in np.array_split(order, min(folds, len(images))):
-        fitted = fit_image_weights(images.at(np.setdiff1d(order, fold)))
-        held_out[fold] = fitted.similarities(images.at(fold))
-    return held_out
-
-
-def gram(tables: Sequence[NDArray[np.floating]]) -> Floats:
-    """k times (N, 384) unit rows -> (N, k, k) cosines of each image's embeddings."""
-    stacked = np.stack(tables, 1).astype(np.float64)
-    found: Floats = np.einsum("njd,nmd->njm", stacked, stacked)
-    return found
+    return cross_fit(images, fit=lambda some: fit_image_weights(some).similarities)
 
 
 def _pairs(members: Floats) -> Floats:
     """(N, k, k) -> (N, k (k - 1) / 2), the cosines above the diagonal."""
     rows, columns = np.triu_indices(members.shape[1], 1)
     found: Floats = members[:, rows, columns]
-    return found
-
-
-def _similarities(images: Agreement, weights: Floats) -> Floats:
-    pull = np.einsum("njm,nm->nj", images.members, weights)
-    lengths = np.sqrt(np.maximum(np.einsum("nj,nj->n", pull, weights), 0))
-    found: Floats = np.einsum("nj,nj->n", images.truth, weights) / np.maximum(lengths, FLAT)
     return found

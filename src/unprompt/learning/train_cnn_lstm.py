@@ -26,6 +26,7 @@ from unprompt.learning.cnn_lstm_config import CnnLstmTraining
 from unprompt.learning.curves import OUTPUTS
 from unprompt.learning.loop import Batch, Examples, Learnt, learn
 from unprompt.learning.parts import Part
+from unprompt.networks.captioners import MODEL_FILE
 from unprompt.networks.cnn_lstm import BATCH, LONGEST, CnnLstm, Eyes, write_cnn_lstm
 from unprompt.networks.cnn_lstm_config import END, PAD, SPECIAL, START, UNKNOWN, CnnLstmConfig
 from unprompt.progress import Progress, silent
@@ -38,7 +39,6 @@ if TYPE_CHECKING:
     from unprompt.datasets.pixels import Pixels
     from unprompt.records import FloatArray
 
-MODEL_FILE = "captioner.safetensors"
 KIND = FolderKind(
     noun="CNN-LSTM captioner",
     record="train.json",

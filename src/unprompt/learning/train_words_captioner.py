@@ -31,11 +31,11 @@ from unprompt.learning.parts import Part
 from unprompt.learning.train_cnn_lstm import Telling, find_vocabulary, word_rows
 from unprompt.learning.words_captioner_config import WordsCaptionerTraining
 from unprompt.networks.backbones import own_preprocess
+from unprompt.networks.captioners import MODEL_FILE
 from unprompt.networks.cnn_lstm_config import PAD, SPECIAL
 from unprompt.networks.words_captioner import (
     FORM,
     LONGEST,
-    MODEL_FILE,
     Eyes,
     WordsCaptionNetwork,
     split_signs,

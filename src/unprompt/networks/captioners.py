@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
     from PIL import Image
 
-MODEL_FILE = "captioner.safetensors"  # in a folder of our own
+MODEL_FILE = "captioner.safetensors"  # in a folder that a training of ours left
 
 
 class Captioner(Protocol):

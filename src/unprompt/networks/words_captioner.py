@@ -37,7 +37,6 @@ if TYPE_CHECKING:
     from PIL import Image
 
 FORM = WeightsForm("words captioner", "unprompt-words-captioner", 1, "unprompt pocket")
-MODEL_FILE = "captioner.safetensors"
 LONGEST = 48  # signs of a caption
 BATCH = 16
 LEAST = 1e-4  # probability of a word; smaller ones tell nothing

@@ -48,6 +48,7 @@ from unprompt.ensemble.fit_weights import agreement, best_weights, cross_fit
 from unprompt.ensemble.image_weights import cross_fit_image_weights
 from unprompt.ensemble.score import cosines
 from unprompt.errors import InputError
+from unprompt.interrogator.caption_files import caption
 from unprompt.learning import train_clip as clipping
 from unprompt.learning import train_words_captioner as captioning
 from unprompt.learning.frozen_stages import frozen_stages, open_activations
@@ -56,14 +57,12 @@ from unprompt.learning.train_clip import ClipTraining, image_features, train_cli
 from unprompt.learning.train_words_captioner import open_maps, train_words_captioner
 from unprompt.learning.words_captioner_config import WordsCaptionerTraining
 from unprompt.members import bank as banks
-from unprompt.networks.captioner import HEADER as CAPTIONS
 from unprompt.networks.captioner import read_captions
+from unprompt.networks.captioner_config import CaptionConfig
 from unprompt.networks.checkpoints import cache_folder, sha256_of
 from unprompt.networks.clip import Clip
 from unprompt.networks.minilm import PromptEncoder, encoder_identity
 from unprompt.networks.preprocess import Preprocess
-from unprompt.networks.words_captioner import MODEL_FILE as CAPTIONER_FILE
-from unprompt.networks.words_captioner import WordsCaptioner
 from unprompt.pocket.caption_scores import mean_scores
 from unprompt.pocket.interrogation import phrase_lists
 from unprompt.progress import Progress, silent
@@ -84,8 +83,8 @@ from unprompt.storage.files import (
     write_arrays,
     write_bytes,
     write_json,
-    write_table,
 )
+from unprompt.storage.text_config import TextConfig
 from unprompt.storage.toml_files import read_config
 
 if TYPE_CHECKING:
@@ -294,9 +293,9 @@ def make_captioner(recipe: Recipe, progress: Progress) -> None:
     It learns from scenes that the regression has not learnt from, since of those that it has it is far surer
     than of new ones, and the captioner would learn to trust it too much.
     """
-    folder, eyes = recipe.bundle / "captioner", eyes_of(recipe.network)
+    folder = recipe.bundle / "captioner"
     if not is_trained(folder / captioning.KIND.record, recipe.captioner, recipe.run / training.RECORD):
-        known = read_dataset(recipe.told.dataset)
+        eyes, known = eyes_of(recipe.network), read_dataset(recipe.told.dataset)
         pixels = pixels_of(known, eyes.config.size, progress)
         path = recipe.out / "maps.npy"
         if not is_current(path, recipe.run / training.RECORD):
@@ -403,18 +402,21 @@ def predict_once(recipe: Recipe, progress: Progress) -> dict[str, Embeddings]:
     return {name: read_embeddings(out / "members" / f"{name}.npz") for name in MEMBERS}
 
 
-def captions_once(recipe: Recipe, new: Dataset, progress: Progress) -> dict[str, str]:
+def captions_once(recipe: Recipe, progress: Progress) -> dict[str, str]:
     """What the captioner says of each held-out scene, by its id; kept in captions.csv."""
     path, folder = recipe.out / "captions.csv", recipe.bundle / "captioner"
     if not is_current(path, folder / captioning.KIND.record):
-        captioner = WordsCaptioner.load("cpu", folder / CAPTIONER_FILE)
-        pixels = pixels_of(new, recipe.regression.size, progress)
-        said: list[str] = []
-        for rows in np.split(np.arange(len(new)), range(captioner.batch, len(new), captioner.batch)):
-            said += captioner.features(list(pixels.take(rows))).tolist()
-            progress("captions", len(said), len(new))
-        pixels.discard()
-        write_table(path, CAPTIONS, zip(new.prompts.ids, said, strict=True))
+        caption(
+            [recipe.unseen.dataset],
+            path,
+            folder,
+            None,
+            CaptionConfig(),
+            TextConfig(),
+            device="cpu",
+            overwrite=True,
+            progress=progress,
+        )
     return read_captions(path)
 
 
@@ -496,7 +498,7 @@ def make_pocket(
         make_bank(recipe, known, features)
         make_phrases(recipe)
     with work.step("predicting"):
-        truth, captions = embeddings_of(new), captions_once(recipe, new, progress)
+        truth, captions = embeddings_of(new), captions_once(recipe, progress)
         said = [captions[image_id] for image_id in truth.ids]
         rows, fitted = ways(predict_once(recipe, progress), PromptEncoder.load().encode(said), known, truth)
         write_bytes(bundle / NAME, bundle_text(fitted["all three"]).encode())

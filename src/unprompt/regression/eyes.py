@@ -33,8 +33,8 @@ def eyes_of(path: Path) -> Eyes:
     with torch.inference_mode():
         noise = torch.randn(1, 3, side, side, generator=torch.Generator().manual_seed(0))
         seen = model.backbone.forward_features(noise)
-        pooled = seen.ndim == 4 and seen.mean((2, 3)) - model.backbone(noise)
-    if pooled is False or float(pooled.abs().max()) > SAME:
+        features = model.backbone(noise)
+    if seen.ndim != 4 or not bool(((seen.mean((2, 3)) - features).abs() <= SAME).all()):
         raise ConfigError(
             f"{path}: the features of {spec.backbone} are not the mean of its last map, so that its words "
             "cannot be read place by place; train a convolutional network for it"
