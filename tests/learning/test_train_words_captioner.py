@@ -88,7 +88,8 @@ def test_pictures_get_their_captions_whatever_opens_it(trained: Path) -> None:
         prepared = [captioner.prepare(Image.fromarray(pixels.take(np.array([row]))[0])) for row in range(16)]
         assert captioner.features(prepared).tolist() == captions[:16]
     several = Several(captioner, 6).features(prepared)
-    assert several.shape == (16, 6)
+    assert several.shape == (16, 7)
+    assert several[:, 0].tolist() == captions[:16]
     assert np.mean(several == np.array(captions[:16])[:, None]) > 0.9
 
 

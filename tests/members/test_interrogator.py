@@ -70,6 +70,27 @@ def test_a_guess_is_the_modes_prompts_and_their_embeddings(world: Path) -> None:
     np.testing.assert_allclose(guess.embeddings, PromptEncoder.load().encode(prompts), atol=1e-6)
 
 
+def test_the_likeliest_caption_is_said_and_the_mean_of_the_drawn_ones_counts(world: Path) -> None:
+    loader, images = Loader("cpu"), pictures(world)
+    members = [
+        load_members(read_bundle(bundle_in(world, name, INTERROGATOR + setting)), loader)[0]
+        for name, setting in (("one", ""), ("more", "samples = 3\n"))
+    ]
+    clip, captioner = members[0].backbones
+    features = clip.features([clip.prepare(image) for image in images])
+    prepared = [captioner.prepare(image) for image in images]
+    said = members[1].backbones[1].features(prepared)
+    assert said.shape == (len(images), 4)
+    one = members[0].guess(features, captioner.features(prepared))
+    more = members[1].guess(features, said)
+    assert more.prompts == one.prompts
+    assert more.phrases == one.phrases
+    drawn = [members[0].guess(features, said[:, place]).embeddings for place in (1, 2, 3)]
+    mean = np.mean(drawn, 0)
+    np.testing.assert_allclose(more.embeddings, mean / np.linalg.norm(mean, axis=1, keepdims=True), atol=1e-5)
+    assert not np.allclose(more.embeddings, one.embeddings, atol=1e-2)
+
+
 @pytest.mark.slow
 def test_the_mode_is_kaggle_unless_another_is_named(world: Path) -> None:
     loader = Loader("cpu")

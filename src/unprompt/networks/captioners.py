@@ -6,13 +6,14 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
+import numpy as np
+
 from unprompt.errors import ConfigError, InputError
 from unprompt.networks.captioner_config import CaptionConfig, CaptionerConfig
 from unprompt.networks.loader import Loader
 from unprompt.storage.files import read_json
 
 if TYPE_CHECKING:
-    import numpy as np
     from numpy.typing import NDArray
     from PIL import Image
 
@@ -49,18 +50,19 @@ class Captioner(Protocol):
 
 
 class Several:
-    """A captioner as a backbone whose row for an image is `count` captions: (B, K)."""
+    """A captioner as a backbone whose row for an image is its likeliest caption, then `count` drawn ones."""
 
     def __init__(self, captioner: Captioner, count: int) -> None:
-        self.name = f"{captioner.name} x{count}"
+        self.name = f"{captioner.name} 1+{count}"
         self.batch = max(1, captioner.batch // 2)
         self.prepare = captioner.prepare
         self._captioner = captioner
         self._count = count
 
     def features(self, prepared: Sequence[NDArray[Any]]) -> NDArray[np.str_]:
-        """B prepared images -> (B, K) captions."""
-        return self._captioner.several(prepared, self._count)
+        """B prepared images -> (B, 1 + K) captions."""
+        likeliest = self._captioner.features(prepared)[:, None]
+        return np.concatenate([likeliest, self._captioner.several(prepared, self._count)], 1)
 
 
 def open_captioner(
