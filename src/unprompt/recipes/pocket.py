@@ -97,7 +97,7 @@ GIVEN = {"regression": 0.55, "interrogator": 0.45}  # weights of the bundle `kag
 MEMBERS: Mapping[
     str, Mapping[str, Any]
 ] = {  # the prompts are those of the first that has any: the interrogator's
-    "regression": {"kind": "regression", "checkpoint": "regression.safetensors"},
+    "regression": {"kind": "regression", "checkpoint": "regression.safetensors", "tta": "larger"},
     "interrogator": {
         "kind": "interrogator",
         "checkpoint": "clip",
