@@ -86,9 +86,7 @@ class InterrogatorMember:
         samples = said.shape[1] if said is not None and said.ndim == 2 else 1
         with cores_for(self._interrogator):
             found = self._interrogator.prompts(
-                features.repeat(samples, axis=0),
-                None if said is None else said.ravel().tolist(),
-                measured=False,
+                features, None if said is None else said.ravel().tolist(), measured=False, each=samples
             )
         each = self._embedded([one.prompt for one in found]).reshape(len(features), samples, -1)
         embeddings = unit_rows(each.mean(1))
