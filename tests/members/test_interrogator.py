@@ -18,12 +18,14 @@ from unprompt.errors import CheckpointError, ConfigError, InputError
 from unprompt.interrogator.config import InterrogatorConfig
 from unprompt.interrogator.cores import cores_for
 from unprompt.interrogator.modes import Interrogator
+from unprompt.interrogator.tables import similarities
 from unprompt.interrogator.vocabulary import OwnLists
 from unprompt.networks.captioner import Captioner
 from unprompt.networks.clip import Clip
 from unprompt.networks.devices import core_count
 from unprompt.networks.loader import Loader
 from unprompt.networks.minilm import PromptEncoder
+from unprompt.records import unit_rows
 from unprompt.runs.chunks import Level
 from unprompt.runs.config import PredictConfig
 from unprompt.runs.deadline import Deadline
@@ -111,6 +113,28 @@ def test_negative_prompts_need_no_captioner(world: Path) -> None:
     guess = member.guess(clip.features([clip.prepare(image) for image in pictures(world)]))
     assert guess.prompts is not None
     assert all(guess.prompts)
+
+
+def test_phrases_of_several_captions_are_ranked_once_an_image(
+    world: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (member,) = load_members(read_bundle(bundle_in(world, "several", INTERROGATOR)), Loader("cpu"))
+    clip = member.backbones[0]
+    features = clip.features([clip.prepare(image) for image in pictures(world)])
+    words = ("likeliest", "one", "two")
+    captions = np.array([[f"{which} of {row}" for which in words] for row in range(len(features))])
+    likeliest, one, two = (member.guess(features, captions[:, column]) for column in range(3))
+    ranked: list[int] = []
+
+    def noted(images: torch.Tensor, *others: Any) -> torch.Tensor:
+        ranked.append(len(images))
+        return similarities(images, *others)
+
+    monkeypatch.setattr("unprompt.interrogator.tables.similarities", noted)
+    together = member.guess(features, captions)
+    assert sum(ranked) == len(features)
+    assert together.prompts == likeliest.prompts
+    np.testing.assert_allclose(together.embeddings, unit_rows(one.embeddings + two.embeddings), atol=1e-6)
 
 
 def test_members_share_a_clip_and_a_captioner(world: Path) -> None:

@@ -86,9 +86,7 @@ class InterrogatorMember:
         each = said.shape[1] if said is not None and said.ndim == 2 else 1
         with cores_for(self._interrogator):
             found = self._interrogator.prompts(
-                features.repeat(each, axis=0),
-                None if said is None else said.ravel().tolist(),
-                measured=False,
+                features, None if said is None else said.ravel().tolist(), measured=False, each=each
             )
         counted = [one.prompt for row, one in enumerate(found) if each == 1 or row % each]
         embeddings = self._embedded(counted).reshape(len(features), -1, DIM).mean(1)
