@@ -51,7 +51,6 @@ BEST = "best.toml"
 LOCK = ".lock"
 FULL_TRIALS = 4  # are completed before any is pruned
 FULL_EPOCHS = 2  # before which none is: the average of the weights has to come along
-# What a plan decides, in words for the message that says that it changed.
 
 
 @dataclass(frozen=True)
@@ -239,8 +238,6 @@ def _learn(
         """Pass an epoch on; told twice, as after a kill, it makes no difference."""
         if row.epoch == 0:  # the head alone: most settings would all have its score
             return
-        if not math.isfinite(row.validation):
-            raise RunError(f"the validation score of epoch {row.epoch} is not a number")
         scores[row.epoch] = row.validation
         if row.epoch not in known:
             trial.report(row.validation, row.epoch)
