@@ -275,6 +275,12 @@ def test_a_description_in_xmp_unless_it_is_a_photographers() -> None:
     assert read_generation_of(saved("JPEG", exif=camera)) is None
 
 
+def test_a_description_in_several_languages_is_that_of_the_first() -> None:
+    both = xmp("a fox").replace(b"</rdf:li>", b"</rdf:li><rdf:li xml:lang='de'>ein Fuchs</rdf:li>", 1)
+    assert b"ein Fuchs" in both
+    assert read_xmp(both)["dc:description"] == "a fox"
+
+
 # --- what says nothing, what is damaged, what is hostile
 
 
