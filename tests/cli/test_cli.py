@@ -87,8 +87,20 @@ print(sorted(name for name in sys.modules if name.startswith("unprompt.cli.")))
                 assert action.help, (command.prog, action.dest)
                 assert "(None)" not in action.help % vars(action), (command.prog, action.dest)
 
+    def test_choices_are_words(self) -> None:
+        """Of a text argparse would take every part of it, and show its letters."""
+        for command in commands_below(build_parser()):
+            assert not [one.dest for one in command._actions if isinstance(one.choices, str)], command.prog
+
     @pytest.mark.parametrize(
-        "arguments", [["checkpoints"], ["nonsense"], ["predict"], ["predict", "x", "--workers", "many"]]
+        "arguments",
+        [
+            ["checkpoints"],
+            ["nonsense"],
+            ["predict"],
+            ["predict", "x", "--workers", "many"],
+            ["colour", "train", "PAIRS", "--out", "RUN", "--engine", "webui"],  # which only paints
+        ],
     )
     def test_wrong_usage_is_2(self, arguments: list[str]) -> None:
         with pytest.raises(SystemExit) as stopped:

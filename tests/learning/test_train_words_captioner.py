@@ -122,8 +122,9 @@ def test_it_says_how_many_pictures_it_takes_at_a_time(trained: Path, tmp_path: P
 
 
 def test_settings_of_other_captioners_are_refused(trained: Path) -> None:
-    with pytest.raises(ConfigError, match="leave out prompt and beams"):
-        open_captioner("cpu", trained, CaptionConfig(beams=3))
+    for config in (CaptionConfig(beams=3), CaptionConfig(prompt="a"), CaptionConfig(length=9)):
+        with pytest.raises(ConfigError, match="leave out prompt, length and beams"):
+            open_captioner("cpu", trained, config)
 
 
 def test_killed_training_ends_with_the_same_bytes(seen: tuple[Eyes, np.ndarray], tmp_path: Path) -> None:

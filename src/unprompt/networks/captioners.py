@@ -88,9 +88,9 @@ def open_captioner(
         return Transformers.load(device, model, config, vocabulary)
     path, kind = own
     other = config or CaptionConfig()
-    if other.prompt or other.beams != CaptionConfig.beams:
+    if other != CaptionConfig(batch=other.batch):
         raise ConfigError(
-            f"{path} begins its captions itself and follows one beam; leave out prompt and beams"
+            f"{path} begins and ends its captions itself, by one beam; leave out prompt, length and beams"
         )
     captioner = kind.load(device, path)
     captioner.batch = other.batch or captioner.batch
