@@ -408,6 +408,31 @@ class TestUpdate:
         assert not (tmp_path / "RUN" / "from_file.csv").exists()
         assert not (tmp_path / "RUN" / "submission.csv").exists()
 
+    def test_files_prompts_that_were_used_become_guesses_again(self, scenes: Path, tmp_path: Path) -> None:
+        pictures, run = tmp_path / "pictures", tmp_path / "RUN"
+        pictures.mkdir()
+        with Image.open(scenes / "images" / "scene-01.png") as scene:
+            scene.load()
+        (pictures / "a.png").write_bytes(png(text_chunk("parameters", PARAMETERS), image=scene))
+        shutil.copy(scenes / "images" / "scene-02.png", pictures)
+        changing = [pictures / "scene-02.png"]
+
+        def change(step: str, done: int, total: int) -> None:
+            if step == "predicting" and done == total and changing:
+                shutil.copy(scenes / "images" / "scene-07.png", changing.pop())
+
+        predict(pictures, run, replace(SMALL, from_file="use"), progress=change)
+        used = read_prompts(run / "prompts.csv").texts
+        assert used[0] == "a lighthouse at dusk, (warm light:1.2)"
+        # Of what changed after it was looked at, nothing is taken over either.
+        again = predict(pictures, run, replace(SMALL, update=True, from_file="use"))
+        assert again.known == 1
+        assert again.prompts.texts[0] == used[0]
+        assert again.prompts.texts[1] != used[1]
+        guessed = predict(pictures, run, replace(SMALL, update=True))
+        assert guessed.known == 1
+        assert guessed.prompts.texts[0] != used[0]
+
     def test_of_another_bundle_is_refused(self, scenes: Path, tmp_path: Path) -> None:
         one = scenes / "images" / "scene-01.png"
         predict(one, tmp_path / "RUN", SMALL)
