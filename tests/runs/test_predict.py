@@ -27,7 +27,8 @@ from tests.other_content import put_other_content
 from tests.processes import killed_itself, run_command, started
 from tests.real_images import real_folder
 from tests.silence import TRIED, offline
-from unprompt.bundle.bundles import read_bundle
+from unprompt import __version__
+from unprompt.bundle.bundles import own_states, read_bundle
 from unprompt.cli import main
 from unprompt.crew.here import Here
 from unprompt.ensemble.blend import blend
@@ -40,6 +41,7 @@ from unprompt.records import DIM, Embeddings
 from unprompt.runs.chunks import Level, RunFolder
 from unprompt.runs.config import PredictConfig
 from unprompt.runs.deadline import Deadline
+from unprompt.runs.earlier import read_earlier
 from unprompt.runs.kaggle import BundleChoice, kernel_config
 from unprompt.runs.looking import Looking
 from unprompt.runs.outputs import RunResult
@@ -165,6 +167,7 @@ class TestWhatARunLeaves:
 
     def test_record(self, finished: RunResult) -> None:
         record = run_json(finished.folder)
+        assert record["files"] == {}  # of its own
         assert record["images"] == 12
         assert record["levels"] == {"full": 12, "cheapest": 0, "prior": 0}
         assert record["complete_bundle"] is True
@@ -440,6 +443,21 @@ class TestUpdate:
         (tmp_path / "RUN" / "run.json").write_text(json.dumps(record))
         with pytest.raises(RunError, match="is of another bundle or another version"):
             predict(one, tmp_path / "RUN", replace(SMALL, update=True))
+
+    def test_of_a_model_that_has_changed_is_refused(self, tmp_path: Path) -> None:
+        table = '[[members]]\nname = "own"\nkind = "regression"\nweight = 1\ncheckpoint = "net.safetensors"\n'
+        (tmp_path / "own.toml").write_text(table)
+        network, run = tmp_path / "net.safetensors", tmp_path / "RUN"
+        network.write_bytes(b"one")
+        bundle = read_bundle(str(tmp_path / "own.toml"))
+        record = {"unprompt": __version__, "bundle": bundle.as_dict(), "files": own_states(bundle)}
+        run.mkdir()
+        (run / "run.json").write_text(json.dumps(record))
+        with pytest.raises(InputError, match="own"):  # it is the same; what the RUN lacks comes next
+            read_earlier(run, (), {}, bundle, False)
+        network.write_bytes(b"another")
+        with pytest.raises(RunError, match=r"net\.safetensors has changed since .* --overwrite"):
+            read_earlier(run, (), {}, bundle, False)
 
     def test_with_overwrite_is_refused(self) -> None:
         with pytest.raises(ConfigError, match="give one of both"):

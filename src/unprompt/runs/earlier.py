@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 
 from unprompt import __version__
-from unprompt.bundle.bundles import Bundle
+from unprompt.bundle.bundles import Bundle, own_states
 from unprompt.errors import InputError, RunError
 from unprompt.runs.chunks import KIND, Chunk, Level
 from unprompt.storage.files import PROMPTS_HEADER, read_arrays, read_json, read_table, write_table
@@ -58,8 +58,8 @@ def read_earlier(
 
     `rows`: what `image_rows` says of the files. An image whose file's own prompt stands in the place of a
     guess counts only if that is wanted now too, `uses_file_prompts`: the guess is not kept. None where there
-    is no finished RUN. Raises RunError for one of another bundle or version, InputError for one whose files
-    cannot be read.
+    is no finished RUN. Raises RunError for one of another bundle or version, or of models that have changed,
+    InputError for one whose files cannot be read.
     """
     if not (run / KIND.record).exists():
         return None
@@ -69,6 +69,13 @@ def read_earlier(
         raise RunError(
             f"{run} is of another bundle or another version of unprompt, so nothing can be added to it; add "
             "--overwrite in place of --update, or name another folder"
+        )
+    before, now = record.get("files"), own_states(bundle)
+    if isinstance(before, dict) and before != now:
+        changed = next(path for path in {**before, **now} if before.get(path) != now.get(path))
+        raise RunError(
+            f"{changed} has changed since {run} was made, so nothing can be added to it; add --overwrite in "
+            "place of --update, or name another folder"
         )
     row_by_id = {row["imgId"]: tuple(row[name] for name in HEADER) for row in _read(run / IMAGES, HEADER)}
     prompt_by_id = {row["imgId"]: row["prompt"] for row in _read(run / "prompts.csv", PROMPTS_HEADER)}

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import platform
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from datetime import datetime, timezone
@@ -237,13 +237,19 @@ def _from_files(result: RunResult, config: PredictConfig) -> dict[str, Any]:
 
 
 def describe_run(
-    result: RunResult, bundle: Bundle, config: PredictConfig, device: str, scored: RunScore | None
+    result: RunResult,
+    bundle: Bundle,
+    files: Mapping[str, Sequence[int]],
+    config: PredictConfig,
+    device: str,
+    scored: RunScore | None,
 ) -> dict[str, Any]:
-    """What run.json says."""
+    """What run.json says. `files`: the bundle's own, as `own_states` told them before the work."""
     levels = {level.name.lower(): result.levels[level] for level in Level}
     return {
         "unprompt": __version__,
         "bundle": bundle.as_dict(),
+        "files": dict(files),
         "images": result.images,
         "problems": len(result.problems),
         "submitted": result.submitted,

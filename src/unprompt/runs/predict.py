@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from unprompt import __version__
-from unprompt.bundle.bundles import Bundle, check_checkpoints, read_bundle, sources_of
+from unprompt.bundle.bundles import Bundle, check_checkpoints, own_states, read_bundle, sources_of
 from unprompt.crew.hiring import hire
 from unprompt.crew.work import Crew
 from unprompt.errors import InputError
@@ -95,7 +95,7 @@ def predict(
     places = TextPlaces(_pictures(files, root), texts, config.overwrite) if texts.is_wanted else None
     if not loaded:
         check_checkpoints(bundle)  # before a run that is to be replaced goes
-    rows = image_rows(files, root)
+    rows, own = image_rows(files, root), own_states(bundle)
     earlier = read_earlier(out, files, rows, bundle, config.from_file == USE) if config.update else None
     known = earlier.files if earlier else ()
     known_ids = {file.image_id for file in known}
@@ -151,7 +151,7 @@ def predict(
             texts=written,
             notes=tuple(filter(None, notes)),
         )
-        folder.finish(describe_run(result, bundle, config, device, scored))
+        folder.finish(describe_run(result, bundle, own, config, device, scored))
     if len(done.problems) == len(files):
         first = done.problems[0]
         why = none_readable(len(files), "image", f"{first.file}: {first.problem}")
