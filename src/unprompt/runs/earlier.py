@@ -42,7 +42,7 @@ def image_rows(files: Sequence[ImageFile], root: Path) -> dict[str, Row]:
 
 def write_images(path: Path, rows: Iterable[Row]) -> None:
     """Write images.csv."""
-    write_table(path, HEADER, rows)
+    write_table(path, HEADER, iter(rows))
 
 
 def _row(file: ImageFile, root: Path) -> Row:
