@@ -41,13 +41,13 @@ from unprompt.records import DIM, Embeddings
 from unprompt.runs.chunks import Level, RunFolder
 from unprompt.runs.config import PredictConfig
 from unprompt.runs.deadline import Deadline
-from unprompt.runs.earlier import read_earlier
+from unprompt.runs.earlier import image_rows, read_earlier
 from unprompt.runs.kaggle import BundleChoice, kernel_config
 from unprompt.runs.looking import Looking
 from unprompt.runs.outputs import RunResult
 from unprompt.runs.predict import _fill, predict
 from unprompt.storage.files import read_embeddings, read_prompts, write_embeddings
-from unprompt.storage.images import NOT_IN_FOLDER, find_images
+from unprompt.storage.images import NOT_IN_FOLDER, ImageFile, find_images
 from unprompt.storage.sources import Sources
 from unprompt.storage.submission import read_submission, write_submission
 from unprompt.storage.text_config import TextConfig
@@ -458,6 +458,11 @@ class TestUpdate:
         network.write_bytes(b"another")
         with pytest.raises(RunError, match=r"net\.safetensors has changed since .* --overwrite"):
             read_earlier(run, (), {}, bundle, False)
+
+    def test_paths_that_cannot_be_have_no_row(self, tmp_path: Path) -> None:
+        (tmp_path / "a.png").write_bytes(b"12345")
+        files = [ImageFile(name[0], tmp_path / name) for name in ("a.png", "b\0.png", "/c.png")]
+        assert {one: row[1:3] for one, row in image_rows(files, tmp_path).items()} == {"a": ("a.png", "5")}
 
     def test_with_overwrite_is_refused(self) -> None:
         with pytest.raises(ConfigError, match="give one of both"):

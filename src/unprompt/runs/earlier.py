@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -35,9 +36,15 @@ def image_rows(files: Sequence[ImageFile], root: Path) -> dict[str, Row]:
     """By id, which file each image that is there is from, and how that is now: the rows of images.csv.
 
     `root`: what the files' paths are relative to. Taken before images are looked at, so that one which
-    changes meanwhile is looked at again.
+    changes meanwhile is looked at again. A path that no file below `root` can have, as tables may name one,
+    has no row.
     """
-    return {file.image_id: _row(file, root) for file in files if not file.absent}
+    rows = {}
+    for file in files:
+        if not file.absent:
+            with suppress(ValueError):
+                rows[file.image_id] = _row(file, root)
+    return rows
 
 
 def write_images(path: Path, rows: Iterable[Row]) -> None:
@@ -95,6 +102,7 @@ def read_earlier(
             not file.absent
             and image_id in prompt_by_id
             and (uses_file_prompts or prompt_by_id[image_id] != own_by_id.get(image_id))
+            and image_id in rows
             and row_by_id.get(image_id) == rows[image_id]
             and all(
                 image_id in places and tables[name]["levels"][places[image_id]] == Level.FULL
