@@ -115,6 +115,7 @@ class TestErrors:
             (["predict", "{tmp}/none", "--out", "{tmp}/RUN"], "does not exist"),
             (["predict", "{tmp}", "--out", "{tmp}/RUN"], "holds no images"),
             (["predict", "{tmp}", "--out", "{tmp}/RUN", "--deadline", "soon"], "'soon' is not a duration"),
+            (["predict", "{tmp}", "--out", "{tmp}/RUN", "--deadline", ""], "'' is not a duration"),
             (["predict", "{tmp}", "--out", "{tmp}/RUN", "--bundle", "huge"], "no bundle is called 'huge'"),
             (["predict", "{tmp}", "--out", "{tmp}/RUN", "--workers", "-1"], "workers must be at least 1"),
             (["score", "{tmp}/a.csv", "{tmp}/b.csv"], "cannot be read"),

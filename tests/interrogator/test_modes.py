@@ -247,6 +247,13 @@ def test_spaced_digits_of_phrases_are_joined_and_the_captions_are_not() -> None:
 # --- best and negative
 
 
+def test_a_phrase_within_another_is_joined_at_its_own_place() -> None:
+    said = [Choice("flavors", phrase, 0.1) for phrase in ("1 9 9 0", "8 k", "1 9 9 0 s")]
+    made = Interrogation("a house of 1 9 9 0, 1 9 9 0, 8 k, 1 9 9 0 s", 0.5, tuple(said)).spelled()
+    assert made.prompt == "a house of 1 9 9 0, 1990, 8k, 1990s"
+    assert [choice.phrase for choice in made.choices] == ["1990", "8k", "1990s"]
+
+
 def test_best_is_no_farther_than_the_others(tower: TextTower, tables: dict[str, Table]) -> None:
     best = [made.similarity for made in prompts(tower, tables, mode="best", max_flavors=8)]
     for mode in ("classic", "fast"):

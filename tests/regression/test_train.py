@@ -111,6 +111,15 @@ def test_run_leaves_everything(whole: Path, pairs: Path) -> None:
     assert record["best"]["validation"] == max(row.validation for row in rows)
 
 
+def test_a_finished_run_is_told_before_anything_is_read(tmp_path: Path) -> None:
+    run = tmp_path / "RUN"
+    run.mkdir()
+    (run / "train.json").write_text("{}")
+    with pytest.raises(RunError, match="holds a finished training run; add --overwrite"):
+        train(tmp_path / "no data set", run, TINY, CPU)
+    assert [path.name for path in run.iterdir()] == ["train.json"]
+
+
 def test_a_score_that_is_no_number_ends_the_training() -> None:
     truth = torch.eye(2, 384)
     assert validation_score(3 * truth, truth, "") == 1

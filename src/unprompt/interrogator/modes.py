@@ -52,13 +52,16 @@ class Interrogation:
 
     def spelled(self) -> Interrogation:
         """The same with the digits of its phrases joined, where a list has them apart."""
-        prompt, choices = self.prompt, []
-        for choice in self.choices:
+        prompt, end, choices = self.prompt, len(self.prompt), []
+        for choice in reversed(
+            self.choices
+        ):  # "1 9 9 0" also stands within "1 9 9 0 s", so each at its place
+            place = prompt.rindex(choice.phrase, 0, end)
             phrase = join_spaced_digits(choice.phrase)
-            if phrase != choice.phrase:
-                prompt = prompt.replace(choice.phrase, phrase)
+            prompt = f"{prompt[:place]}{phrase}{prompt[place + len(choice.phrase) :]}"
             choices.append(replace(choice, phrase=phrase))
-        return Interrogation(prompt, self.similarity, tuple(choices))
+            end = place
+        return Interrogation(prompt, self.similarity, tuple(reversed(choices)))
 
     def by_kind(self) -> dict[str, tuple[Choice, ...]]:
         """The phrases of each kind that the prompt has."""

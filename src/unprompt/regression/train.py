@@ -43,7 +43,7 @@ from unprompt.regression.outputs import write_epoch, write_outputs
 from unprompt.regression.probe import fit_head
 from unprompt.regression.scores import EpochScores, best_epoch
 from unprompt.regression.words import vocabulary_of, word_rows
-from unprompt.storage.resumable import WORK, FolderKind, finish
+from unprompt.storage.resumable import WORK, FolderKind, check_folder, finish
 from unprompt.storage.sources import Sources
 
 RECORD = "train.json"
@@ -99,6 +99,7 @@ def train(
     config = config or TrainConfig()
     machine = machine or MachineConfig()
     check_augmentations(config.augment)
+    check_folder(out, KIND, overwrite)  # images are decoded, and prompts embedded, before it is opened
     accelerator = open_accelerator(machine.device, config.precision, machine.compile)
     main = accelerator.is_main_process
     report = progress if main else silent
