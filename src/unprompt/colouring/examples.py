@@ -18,6 +18,7 @@ from unprompt.colouring.mentions import Mention, find_mentions, with_placeholder
 from unprompt.colouring.palette import PAPER, USUAL, WHITE, classes_of, lab_of
 from unprompt.colouring.regions import Regions, fills_of, find_regions
 from unprompt.pocket.closing import NOTHING
+from unprompt.storage.images import image_of
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -178,8 +179,11 @@ def choices_of(colours: Ints, mentions: Sequence[Mention]) -> Ints:
 
 def read_drawing(source: Image.Image, target: Image.Image) -> tuple[Bytes, Regions, Ints]:
     """A pair as a page (H, W), its regions, and the colour that each has in the target (R,), NOTHING for
-    paper: where the target is transparent or, if it never is, white around the drawing."""
-    page = np.asarray(source.convert("L"))
+    paper: where the target is transparent or, if it never is, white around the drawing.
+
+    What is transparent in the source is white.
+    """
+    page = np.asarray(image_of(source).convert("L"))
     coloured = np.asarray(target.convert("RGBA").resize(source.size, Image.Resampling.NEAREST)).astype(
         np.int64
     )
