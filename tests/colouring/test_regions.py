@@ -6,6 +6,7 @@ import numpy as np
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from unprompt.colouring.examples import see
 from unprompt.colouring.regions import Regions, fills_of, find_regions
 
 
@@ -68,6 +69,16 @@ def test_reduced_regions_are_all_there_still() -> None:
     assert regions.count == reduced.count == 4
     np.testing.assert_allclose(reduced.areas[1:] * 9 / page.size, regions.areas[1:] / page.size, atol=2e-3)
     assert find_regions(boxes()).reduced().count == 3
+
+
+def test_narrow_regions_of_a_large_drawing_may_be_passed_over() -> None:
+    labels = np.zeros((3100, 12), np.int32)
+    labels[:, 1], labels[:, 3], labels[:, 5:] = 1, 2, 3
+    seen = see(np.where(labels, 255, 0).astype(np.uint8), Regions(labels), 64)
+    assert seen.order[0] == 3
+    assert set(seen.order) <= {1, 2, 3}
+    assert len(seen.order) == len(seen.shapes) == len(seen.points)
+    assert np.isfinite(seen.shapes).all()
 
 
 def test_a_page_of_ink_has_no_region() -> None:

@@ -42,7 +42,8 @@ class Seen:
     """Line art as the network sees it, and its R regions, the largest first.
 
     `ink`: (side, side) uint8, 255 where a line is. `points`: (R, POINTS, 2) float32, x and y in -1 … 1.
-    `shapes`: (R, SHAPE) float32. `order`: (R,) the regions' numbers, from 1 on.
+    `shapes`: (R, SHAPE) float32. `order`: (R,) the regions' numbers, from 1 on; narrow ones of large drawings
+    that are beside each other may be missing.
     """
 
     ink: Bytes
@@ -69,6 +70,7 @@ def see(page: Bytes, regions: Regions, side: int) -> Seen:
     """Prepare line art (H, W) uint8, black on white, with its regions."""
     regions = regions.reduced()
     order = 1 + np.argsort(-regions.areas[1:], kind="stable")
+    order = order[regions.areas[order] > 0]
     ink = 255 - np.asarray(_squared(page, side))
     pixels = np.argsort(regions.labels.ravel(), kind="stable")  # those of each region one after the other
     return Seen(ink, _points_of(regions, order, pixels), _shapes_of(regions, order, pixels), order)

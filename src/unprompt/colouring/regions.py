@@ -54,7 +54,7 @@ class Regions:
     def reduced(self) -> Regions:
         """The same regions by every so many pixels of large drawings, WORKED a side at most.
 
-        A region that lies between those pixels keeps one.
+        A region that lies between those pixels keeps one, or none where another one took it.
         """
         step = -(-max(self.labels.shape) // WORKED)
         if step == 1:
