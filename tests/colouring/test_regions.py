@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import tracemalloc
+
 import numpy as np
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -98,3 +100,13 @@ def test_regions_have_the_value_that_most_of_their_pixels_have(seed: int) -> Non
     for region in (1, 2, 3):
         values, counts = np.unique(fills[labels == region], return_counts=True)
         assert counts[values == found[region - 1]] == counts.max()
+
+
+def test_a_photographs_many_colours_take_little_memory() -> None:
+    labels = (np.arange(300 * 300) % 500 + 1).reshape(300, 300).astype(np.int32)
+    tracemalloc.start()
+    found = fills_of(Regions(labels), np.arange(300 * 300).reshape(300, 300))
+    _, most = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert found.tolist() == list(range(500))
+    assert most < 50e6
