@@ -227,7 +227,7 @@ def choose(book: Sketchbook, steps: Steps) -> None:
 
     def paint(other: bool = False) -> None:
         if other:
-            book.seed += book.variants
+            book.vary()
         _begin(book, steps)
 
     with st.container(horizontal=True, vertical_alignment="bottom", key="doodle-settings"):
