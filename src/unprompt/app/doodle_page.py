@@ -315,7 +315,7 @@ def take_painting(book: Sketchbook, place: st.delta_generator.DeltaGenerator) ->
 def show_painting(painting: Painting) -> None:
     """A painting's pictures: one large, of several all small, and what there is to say."""
     file = painting.files[painting.chosen]
-    st.image(file, width="stretch")
+    st.image(file, width="stretch", alt=painting.wish.prompt)
     if len(painting.files) > 1:
 
         def take(number: int) -> None:
