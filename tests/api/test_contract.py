@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import io
 import json
+import os
 import re
 from pathlib import Path
 from typing import Any
@@ -334,6 +335,18 @@ def test_credentials_come_from_one_place(tmp_path: Path, monkeypatch: pytest.Mon
     assert find_credentials("eve:given") == Credentials("eve", "given")
     with pytest.raises(ConfigError, match="exclude"):
         find_credentials("eve:given", file)
+
+
+def test_credentials_that_are_not_utf8_are_refused_without_being_said(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    given = os.fsdecode(b"ann:secret\xe9")  # what Python makes of Latin-1 in the environment
+    with pytest.raises(ConfigError, match="--auth is not UTF-8") as caught:
+        find_credentials(given)
+    assert "secret" not in str(caught.value)
+    monkeypatch.setenv(VARIABLE, given)
+    with pytest.raises(ConfigError, match=rf"\${VARIABLE} is not UTF-8"):
+        find_credentials()
 
 
 @pytest.mark.parametrize("text", ["", "ann", "ann:", ":secret"])

@@ -281,7 +281,10 @@ def test_user_and_password_of_the_web_ui_come_from_the_environment(monkeypatch: 
     assert "Authorization" not in server.asked[0][1]
 
 
-@pytest.mark.parametrize(("given", "says"), [("secret", "has no ':'"), (":secret", "has no user")])
+@pytest.mark.parametrize(
+    ("given", "says"),
+    [("secret", "has no ':'"), (":secret", "has no user"), ("ann:secret\udce9", "AUTH is not UTF-8")],
+)
 def test_a_user_and_password_that_are_none_are_refused_and_not_shown(
     given: str, says: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -14,6 +14,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 
 from unprompt.api.errors import refusal
 from unprompt.errors import ConfigError
+from unprompt.painting.webui_config import check_utf8
 from unprompt.storage.files import read_text
 
 VARIABLE = "UNPROMPT_AUTH"
@@ -33,6 +34,7 @@ class Credentials:
         user, colon, password = text.partition(":")
         if not (user and colon and password):
             raise ConfigError(f"{source} must be USER:PASSWORD, neither of them empty")
+        check_utf8(text, source)
         return cls(user, password)
 
     def match(self, authorization: str) -> bool:

@@ -24,4 +24,15 @@ def find_auth() -> Auth | None:
     user, colon, password = given.partition(":")
     if not (user and colon):
         raise ConfigError(f"${AUTH} must be USER:PASSWORD, and has no " + ("user" if colon else "':'"))
+    check_utf8(given, f"${AUTH}")
     return user, password
+
+
+def check_utf8(text: str, source: str) -> None:
+    """Raise ConfigError, without the text, where the system gave bytes for it that are not UTF-8."""
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        raise ConfigError(
+            f"{source} is not UTF-8, as user and password are sent; write it in UTF-8"
+        ) from None
