@@ -377,6 +377,26 @@ def test_several_captions_of_an_image_are_as_the_image_again_and_rank_it_once(
         )
 
 
+def test_the_chain_of_equal_captions_of_an_image_is_made_once(
+    tower: TextTower, tables: dict[str, Table], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    made = Interrogator(tower, tables, InterrogatorConfig(mode="best", max_flavors=4))
+    begun: list[str] = []
+    chained = made._chained
+
+    def noted(image: torch.Tensor, choices: Any, start: Any, cosine: float) -> Any:
+        begun.append(start.text)
+        return chained(image, choices, start, cosine)
+
+    monkeypatch.setattr(made, "_chained", noted)
+    said = ["a cat", "a dog", "a cat"]
+    together = made.prompts(random_features(2), said * 2, each=3)
+    assert begun == ["a cat", "a dog"] * 2  # of either image, as the images differ
+    assert together[0] == together[2]
+    assert together[3] == together[5]
+    assert together[0].prompt != together[3].prompt
+
+
 def test_no_images_give_no_prompts(tower: TextTower, tables: dict[str, Table]) -> None:
     for mode in MODES:
         made = Interrogator(tower, tables, InterrogatorConfig(mode=mode))

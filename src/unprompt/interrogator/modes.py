@@ -195,16 +195,22 @@ class Interrogator:
         return drafts
 
     def _best(self, ranking: Ranking, captions: Sequence[str]) -> list[Interrogation]:
-        """The nearest to each image of: its caption, classic's, fast's and the chain's prompt."""
+        """The nearest to each image of: its caption, classic's, fast's and the chain's prompt.
+
+        The chain, which takes longest, is made once for captions of an image that are equal.
+        """
         plain = [_Draft(caption) for caption in captions]
         ways = (plain, self._classic(ranking, captions), self._fast(ranking, captions))
         cosines = [self._cosines(ranking.images, drafts) for drafts in ways]
         candidates = ranking.nearest(self.config.intermediate, self.config.chunk)
         done = []
+        chained: dict[tuple[int, str], tuple[_Draft, float]] = {}
         for row, choices in enumerate(candidates):
             tried = [(drafts[row], values[row]) for drafts, values in zip(ways, cosines, strict=True)]
-            tried.append(self._chained(ranking.images[row], choices, *tried[0]))
-            draft, cosine = max(tried, key=itemgetter(1))  # the first of equals
+            same = (row // ranking.times, captions[row])
+            if same not in chained:
+                chained[same] = self._chained(ranking.images[row], choices, *tried[0])
+            draft, cosine = max((*tried, chained[same]), key=itemgetter(1))  # the first of equals
             done.append(draft.finished(cosine))
         return done
 
