@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import json
+import zipfile
 from pathlib import Path
 
 import numpy as np
@@ -81,6 +82,20 @@ def test_pictures_as_they_are_and_prompts_as_written(folder: Path, tmp_path: Pat
         {"file": "part-00000.parquet", "images": 2},
         {"file": "part-00001.parquet", "images": 1},
     ]
+
+
+def test_names_of_pictures_in_tables_and_archives_end_as_their_formats(folder: Path, tmp_path: Path) -> None:
+    tables, archives = tmp_path / "D", tmp_path / "archives"
+    write(folder, tables)
+    archives.mkdir()
+    with zipfile.ZipFile(archives / "pictures.zip", "w") as archive:
+        for path in folder.iterdir():
+            archive.write(path, path.name.upper())
+    for source in (tables, archives):
+        write(source, tmp_path / "again", overwrite=True)
+        rows = pl.read_parquet(tmp_path / "again" / "*.parquet")
+        names = rows["image"].struct.field("path").to_list()
+        assert [Path(name).suffix for name in names] == [".png", ".jpg", ".png"]
 
 
 def test_plain_prompts(folder: Path, tmp_path: Path) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import json
 import re
 from collections.abc import Sequence
@@ -19,7 +20,14 @@ from unprompt.networks.minilm import PromptEncoder
 from unprompt.progress import Progress, silent
 from unprompt.records import Problem, check_unique
 from unprompt.storage import resumable as folders
-from unprompt.storage.images import DATASET_RECORD, identify_images, open_file, read_encoded
+from unprompt.storage.images import (
+    DATASET_RECORD,
+    ImageFile,
+    identify_images,
+    open_file,
+    open_stored,
+    read_encoded,
+)
 from unprompt.storage.parts import Part, part_name, write_part
 from unprompt.storage.sources import Sources
 from unprompt.text.cleaning import plain_spaces
@@ -158,16 +166,27 @@ def _why_nothing(found: Sequence[FilePrompt], problems: Sequence[Problem]) -> st
 def _part(rows: Sequence[_Row], encoder: PromptEncoder, config: OwnPicturesConfig) -> Part:
     seeds = [row.found.generation.seed if row.found.generation else None for row in rows]
     prompts = tuple(row.prompt for row in rows)
+    images = tuple(read_encoded(row.found.file) for row in rows)
     return Part(
         ids=tuple(row.image_id for row in rows),
         prompts=prompts,
-        images=tuple(read_encoded(row.found.file) for row in rows),
+        images=images,
         seeds=tuple(seed if seed is not None and seed <= LARGEST_SEED else None for seed in seeds),
         engine=ENGINE,
         settings=json.dumps({"plain": config.plain}),
         embeddings=encoder.encode(prompts),
-        names=tuple(f"{row.image_id}{row.found.file.path.suffix.lower()}" for row in rows),
+        names=tuple(
+            f"{row.image_id}{_ending(row.found.file, image)}" for row, image in zip(rows, images, strict=True)
+        ),
     )
+
+
+def _ending(file: ImageFile, encoded: bytes) -> str:
+    """The ending of a picture's name; of one in a table or an archive, which has no file, by its format."""
+    if file.row is None:
+        return file.path.suffix.lower()
+    with open_stored(io.BytesIO(encoded)) as image:
+        return ".jpg" if image.format == "JPEG" else f".{str(image.format).lower()}"
 
 
 def _record(result: OwnPicturesResult, config: OwnPicturesConfig, counts: Sequence[int]) -> dict[str, Any]:
