@@ -256,6 +256,24 @@ def test_stage_two_pairs_damaged_pictures_with_what_came_of_them_whole(tmp_path:
         stage_two([], brightness, tmp_path / "none")
 
 
+def test_stage_two_does_not_go_on_with_what_another_generator_drew(tmp_path: Path) -> None:
+    pictures, out = tmp_path / "pictures", tmp_path / "out"
+    pictures.mkdir()
+    for name in ("a", "b"):
+        Image.new("RGB", (60, 60), "white").save(pictures / f"{name}.png")
+    settings = StageTwoSettings(size=60, variants=1, part=1, smallest=0.1)
+
+    def stop(step: str, done: int, total: int) -> None:
+        if done == 1:
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        stage_two(find_images(pictures), brightness, out, settings, stop, weights="one")
+    with pytest.raises(RunError, match="begun with another checkpoint"):
+        stage_two(find_images(pictures), brightness, out, settings, weights="another")
+    assert stage_two(find_images(pictures), brightness, out, settings, weights="one").pairs == 2
+
+
 def test_small_parts_are_dropped() -> None:
     ink = np.zeros((100, 100))
     ink[20:80, [20, 80]] = ink[[20, 80], 20:81] = 1

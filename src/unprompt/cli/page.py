@@ -229,6 +229,7 @@ def run_data(options: argparse.Namespace) -> None:
             )
         else:
             from unprompt.colouring_pages.generator_files import read_generator
+            from unprompt.networks.checkpoints import sha256_of
             from unprompt.storage.images import find_loose_images
 
             written = stage_two(
@@ -237,6 +238,7 @@ def run_data(options: argparse.Namespace) -> None:
                 options.out,
                 settings_from(options, StageTwoSettings, overwrite=options.overwrite),
                 bars.show,
+                sha256_of(options.weights),
             )
     if options.json:
         print(

@@ -155,12 +155,14 @@ def stage_two(
     out: Path,
     settings: StageTwoSettings | None = None,
     progress: Progress = silent,
+    weights: str = "",
 ) -> WrittenPairs:
     """Write pairs of stage 2: damaged pictures, and what `extract` made of them while they were whole.
 
     `extract`: a picture (H, W, 3) uint8 -> how much each pixel is line (H, W), 0 to 1, as the model of stage
     1 gives it; it must always give the same. Its small parts are dropped: specks, and areas so small that a
     child could not colour them. A picture that cannot be decoded is left out and told in problems.csv.
+    `weights`, such as its file's hash, tells it from others, which do not go on with what it began.
 
     Killed at any moment and called again with the same arguments, it goes on. Raises InputError where no
     picture can be read, RunError as `make_pairs`.
@@ -173,6 +175,7 @@ def stage_two(
         "kind": "stage 2",
         **{name: getattr(settings, name) for name in ("size", "variants", "smallest", "seed", "part")},
         "pictures": hashlib.sha256(json.dumps(image_states(images)).encode()).hexdigest(),
+        "weights": weights,
     }
     step = max(1, settings.part // settings.variants)
     starts = range(0, len(images), step)

@@ -137,6 +137,18 @@ def open_extractor(config: PageConfig) -> LineFinder:
     return network if method == "pix2pix" else Automatic(network)
 
 
+def find_weights(config: PageConfig) -> Path | None:
+    """The file that decides the lines: the one that is named, or HED's own; None for what the package has.
+
+    Raises CheckpointError where HED's is not installed.
+    """
+    if config.weights is None and config.method == "hed":
+        from unprompt.networks.hed import find_weights as find_hed
+
+        return find_hed()
+    return config.weights
+
+
 def _classic(method: str, detail: str) -> Extractor:
     find, width = CLASSIC[method], CLASSIC_WIDTH[detail]
     return Extractor(method, CLASSIC_SIDE, lambda picture: find(picture, width))

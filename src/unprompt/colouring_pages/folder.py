@@ -16,7 +16,7 @@ from PIL import Image
 
 from unprompt import __version__
 from unprompt.colouring_pages.drawing import LineDrawing
-from unprompt.colouring_pages.extract import LineFinder, open_extractor
+from unprompt.colouring_pages.extract import LineFinder, find_weights, open_extractor
 from unprompt.colouring_pages.lettering import measure
 from unprompt.colouring_pages.page import Page, draw_page
 from unprompt.colouring_pages.page_config import OutputConfig, PageConfig
@@ -122,7 +122,7 @@ def make_pages(
     files = find_loose_images(sources, recursive)
     check_file_names([file.image_id for file in files])
     _check_free(files, settings)
-    weights = settings.page.weights
+    weights = find_weights(settings.page)
     plan = {
         "unprompt": __version__,
         "settings": _plain(asdict(settings)),

