@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from random import Random
 
 import pytest
@@ -61,6 +62,20 @@ def test_what_refers_to_others_is_counted(content: bytes) -> None:
             clean_svg(content)
 
     assert try_one(Attack("svg", [], read), "a.svg", content) is None
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        f'{HEAD}<path d="M{"1" * 200_000}z"/></svg>',
+        f'{HEAD}<marker id="m"/><path d="M{"-" * 200_000}" marker-mid="url(#m)"/></svg>',
+        f'<svg xmlns="http://www.w3.org/2000/svg" width="{"a" * 200_000}!"/>',
+    ],
+)
+def test_long_attributes_take_no_time(content: str) -> None:
+    with suppress(UnreadableImageError):
+        clean_svg(content.encode())
+    size_of(content.encode())
 
 
 @pytest.mark.parametrize("inner", FILTERS.values(), ids=FILTERS)

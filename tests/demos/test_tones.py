@@ -74,6 +74,12 @@ class TestFirstStatement:
     def test_ends_where_the_second_begins(self, caption: str, statement: str) -> None:
         assert first_statement(caption) == statement
 
+    @pytest.mark.parametrize("part", ["with ", "a, ", " ", "in front "])
+    def test_of_a_long_text_takes_no_time(self, part: str) -> None:
+        long = part * 50_000
+        assert first_statement(f"a cat, {long}") == "a cat"
+        first_statement(f"{long}a")
+
 
 class TestTones:
     def test_of_a_caption(self) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+from contextlib import suppress
 from pathlib import Path
 
 import numpy as np
@@ -274,6 +275,19 @@ def test_wrong_geometry_is_told(body: str, said: str) -> None:
     with pytest.raises(InputError) as raised:
         read(body)
     assert said in str(raised.value)
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        f'<circle r="{"1" * 200_000}!"/>',
+        f'<line stroke-width="{"0" * 200_000}!" x2="9"/>',
+        f'<g transform="{"a" * 200_000}"><line x2="9"/></g>',
+    ],
+)
+def test_long_attributes_take_no_time(body: str) -> None:
+    with suppress(InputError):
+        read(body)
 
 
 @pytest.mark.parametrize(

@@ -125,6 +125,11 @@ def test_styles_have_their_words_and_their_negative_prompt() -> None:
         prompt_of("a fox", "fresco")
 
 
+def test_a_long_caption_takes_no_time() -> None:
+    assert content_of(f"a cat {'of the ' * 50_000}") == "a cat"
+    assert content_of(f"a cat {'of the ' * 50_000}x").endswith("of the x")
+
+
 @pytest.mark.parametrize("caption", ["", "  ", "a drawing of", "...", "a sketch of a drawing of "])
 def test_a_caption_that_says_nothing_is_refused(caption: str) -> None:
     with pytest.raises(InputError, match="no words to paint by"):

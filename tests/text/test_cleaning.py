@@ -12,6 +12,7 @@ from unprompt.text.cleaning import (
     TOO_SHORT,
     before_loop,
     clean_prompt,
+    holds_address,
     is_whole,
     plain,
     plain_spaces,
@@ -79,6 +80,20 @@ def test_what_becomes_of_a_text(text: str, prompt: str) -> None:
 )
 def test_what_becomes_of_a_text_that_was_cut_off(text: str, prompt: str) -> None:
     assert clean_prompt(text, cut_off=True) == (prompt, "")
+
+
+@pytest.mark.parametrize("sign", [" ", "a", "@", "a.", ".", "1. ", "1.'", ", ", "-", "< "])
+def test_long_rows_of_signs_take_no_time(sign: str) -> None:
+    long = sign * 100_000
+    assert len(plain(f"{long}x")) <= len(long) + 1
+    assert sentence_end(f"{long}x") is None
+
+
+def test_addresses_are_found_in_long_texts() -> None:
+    for address in ("https://a.b/c", "www.a", "me@home.org", "x@@a@b.c", "@me", "a-b.example.com/x"):
+        assert holds_address(f"{'a' * 300} {address} {'@' * 300}")
+        assert holds_address(f"({address})")
+    assert not holds_address(f"{'a' * 300} me@ home @ 3.5 .com {'@' * 300}")
 
 
 @pytest.mark.parametrize(

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import xml.etree.ElementTree as ElementTree
 from pathlib import Path
+from string import ascii_lowercase
 from typing import TYPE_CHECKING
 from xml.parsers import expat
 
@@ -34,7 +35,8 @@ REFERENCE = re.compile(r"url\(\s*['\"]?#([^'\")\s]+)")
 EFFORTS = {"mask": 100, "clip-path": 25, "fill": 10, "stroke": 10}
 # resvg ends the whole process on numbers beyond what it can count with, so they are refused before it.
 # Those that may be too large or too small: with eight digits, an exponent, or many zeros after the point.
-NUMBER = re.compile(r"(?<![#\w.])[-+]?(?:(?:\d+\.?\d*|\.\d+)[eE][-+]?\d+|\d{8,}\.?\d*|0*\.0{6,}\d*)")
+NUMBER = re.compile(r"(?<![#\w.])[-+]?(?:(?:\d+(?:\.\d*)?|\.\d+)[eE][-+]?\d+|\d{8,}\.?\d*|0*\.0{6,}\d*)")
+CORNER = re.compile(r"[a-zA-Z]|(?<![-\d.])[-\d.]+[\s,]+[-\d.]+")  # of a line, at most one each
 NO_NUMBERS = ("id", "href", "class", "label", "title", "version")
 FARTHEST = 1e7
 NEAREST = 1e-7  # and what is smaller is 0
@@ -160,7 +162,7 @@ def _check_effort(tree: ElementTree.Element) -> None:
             times = EFFORTS.get(name, 1)
             if name.startswith("marker"):  # one at each corner
                 line = element.get("d", element.get("points", ""))
-                times = len(re.findall(r"[a-zA-Z]|[-\d.]+[\s,]+[-\d.]+", line))
+                times = len(CORNER.findall(line))
             effort, deep = effort + times * more, max(deep, below + 1)
         known[element] = (effort, deep)
         return known[element]
@@ -226,7 +228,7 @@ def size_of(content: bytes) -> tuple[float, float]:
     except ValueError:
         try:
             width, height = (
-                float(re.sub("[a-z%]+$", "", tree.get(name, "100"))) for name in ("width", "height")
+                float(tree.get(name, "100").rstrip(f"{ascii_lowercase}%")) for name in ("width", "height")
             )
         except ValueError:
             return 100.0, 100.0

@@ -9,11 +9,13 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from itertools import islice
 
 from unprompt.text.words import split_compounds
 
 HASHTAGS = 5  # more are read by nobody
 LONGEST_SUBJECT = 3  # words; a longer run is a sentence that the rules did not understand, its end names it
+BORDERS = 30  # at which a first statement may end; a text that names nothing before them is no caption
 
 
 def _set_of(words: str) -> frozenset[str]:
@@ -64,7 +66,7 @@ _LEAD_IN = re.compile(
 )
 # A caption's first statement ends before one of these.
 _CLAUSE = re.compile(
-    r"\s*(?:[,;.:!?](?=\s|$)|\s(?:with|that|which|who|while|as|where|in\s+front\s+of|"
+    r"(?<!\s)\s*(?:[,;.:!?](?=\s|$)|\s(?:with|that|which|who|while|as|where|in\s+front\s+of|"
     r"in\s+the\s+(?:background|foreground|middle))(?=\s))",
     re.IGNORECASE,
 )
@@ -134,7 +136,7 @@ def first_statement(caption: str) -> str:
     text = _LEAD_IN.sub("", caption)
     if not split_compounds(text):
         text = caption
-    for border in _CLAUSE.finditer(text):
+    for border in islice(_CLAUSE.finditer(text), BORDERS):
         statement = text[: border.start()].strip()
         if subjects_of(statement) and not _ends_with_verb(statement):  # "filled | with water"
             return statement

@@ -264,7 +264,7 @@ def _style_of(element: _Element, above: _Style) -> _Style:
 
 
 def _is_zero(text: str) -> bool:
-    return bool(re.fullmatch(r"\s*0*\.?0+\s*(px|%)?\s*", text))
+    return bool(re.fullmatch(r"\s*(0*\.)?0+\s*(px|%)?\s*", text))
 
 
 # --- geometry
@@ -326,7 +326,7 @@ def _length(said: Mapping[str, str], name: str, default: float = 0.0) -> float:
     text = said.get(name, "").strip()
     if not text or text == "auto":
         return default
-    match = re.fullmatch(r"([-+]?(?:\d+\.?\d*|\.\d+)(?:[eE][-+]?\d+)?)\s*([a-z%]*)", text)
+    match = re.fullmatch(r"([-+]?(?:\d+(?:\.\d*)?|\.\d+)(?:[eE][-+]?\d+)?)\s*([a-z%]*)", text)
     if not match or (match[2] != "%" and match[2] not in UNITS):
         raise InputError(f'{name}="{text[:40]}" is no length')
     value = float(match[1]) * UNITS.get(match[2], 1.0)
@@ -355,12 +355,14 @@ def _view(element: _Element) -> Matrix:
     )
 
 
+_ONE_TRANSFORM = re.compile(r"(?<!\w)(\w+)\s*\(([^()]*)\)\s*,?")
+
+
 def _transform(text: str) -> Matrix:
     found = SAME
-    rest = re.sub(r"(\w+)\s*\(([^()]*)\)\s*,?", "", text).strip()
-    if rest:
+    if _ONE_TRANSFORM.sub("", text).strip():
         raise InputError(f'transform="{text[:60]}" cannot be read')
-    for name, inner in re.findall(r"(\w+)\s*\(([^()]*)\)", text):
+    for name, inner in _ONE_TRANSFORM.findall(text):
         try:
             values = [float(value) for value in re.split(r"[\s,]+", inner.strip())]
             one = _TRANSFORMS[name](*values)

@@ -73,7 +73,8 @@ _LEAD_IN = re.compile(
 )
 _POINTING = re.compile(r"(?:(?:this|that|here|it|there)(?:\s+(?:is|are)\b|['’]s\b))(?:\s+|$)", re.IGNORECASE)
 _TWICE = re.compile(r"\b(?:of\s+)+(?=of\b)|\b(?:(?:an?|the)\s+)+(?=(?:an?|the)\b)", re.IGNORECASE)
-_LOOSE_ENDS = re.compile(r"^(?:of(?:\s+|$))+|(?:(?:^|\s+)(?:of|an?|the))+$", re.IGNORECASE)
+_LOOSE_BEGINNING = re.compile(r"^(?:of(?:\s+|$))+", re.IGNORECASE)
+_LOOSE_ENDS = ("of", "a", "an", "the")
 _FIRST_WORD = re.compile(r"^(?:An?|The|One|Two|Three|Four|Five|Six|Some|Several|Many)\b")
 _ARTICLE = re.compile(r"^an?\s+(?=[^\W_])")
 _ONE_WORD = re.compile(r"[a-z]+(?:-[a-z]+)*")
@@ -97,11 +98,18 @@ def content_of(caption: str) -> str:
         if found := _LEAD_IN.match(text) or _POINTING.match(text):
             text = text[found.end() :]
         else:
-            text = _LOOSE_ENDS.sub("", _TWICE.sub("", text))
+            text = _without_loose_ends(_TWICE.sub("", text))
     text = _FIRST_WORD.sub(lambda found: found[0].lower(), text)
     if _ONE_WORD.fullmatch(text) and text not in NEVER_COUNTED:
         return one_of(text)
     return _ARTICLE.sub(lambda found: f"{article(text[found.end() :])} ", text)
+
+
+def _without_loose_ends(text: str) -> str:
+    words = _LOOSE_BEGINNING.sub("", text).split()
+    while words and words[-1].lower() in _LOOSE_ENDS:
+        words.pop()
+    return " ".join(words)
 
 
 def prompt_of(caption: str, style: str = "photo") -> str:

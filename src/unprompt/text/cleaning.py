@@ -16,6 +16,7 @@ from unprompt.text.clip_words import CLIP_TOKENS, clip_tokenizer
 
 LEAST_LETTERS = 10
 LOOP_WORDS = 4  # so many words in a row stand in a prompt only once
+LONGEST_WORD = 40  # characters before a full stop that are looked at
 
 TOO_SHORT = "too short"
 REPEATS = "repeats itself"
@@ -46,8 +47,10 @@ _SPELLED = str.maketrans(
 )
 _TAG = re.compile(r"<[^<>]*>")
 _OPEN_TAG = re.compile(r"<[^<>]*$")
+# Here and below a row of signs is looked at from its first, or from few: from each, long ones take for ever.
 _ADDRESS = re.compile(
-    r"\w+://\S*|\bwww\.\S*|\S+@\S+\.\S+|[@#](?=[^\W\d])\w+|\b[\w.-]+\.(?:com|org|net|edu|gov|ly|io)\b(?:/\S*)?",
+    r"(?<!\w)\w+://\S*|\bwww\.\S*|(?<!\S)\S[^\s@]*@\S+\.\S+|[@#](?=[^\W\d])\w+|"
+    r"\b[\w.-]{1,250}\.(?:com|org|net|edu|gov|ly|io)\b(?:/\S*)?",  # no host's name is longer
     re.IGNORECASE,
 )
 _SPECIAL = re.compile(r"[^A-Za-zÀ-ÖØ-öø-ɏ0-9 ,.;:!?'/+%-]")
@@ -55,7 +58,7 @@ _TIDYING = (
     (re.compile(r"-{2,}"), " - "),
     (re.compile(r"/{2,}"), "/"),
     (re.compile(r"[,;:](?= *[,;:.!?])"), ""),
-    (re.compile(r" +(?=[,.;:!?](?!\w))"), ""),
+    (re.compile(r"(?<! ) +(?=[,.;:!?](?!\w))"), ""),
     (re.compile(r" {2,}"), " "),
 )
 _SENTENCE_END = re.compile(r"\.{2,}|[.!?](?=[ '!?]|$)|(?<=[a-z])\.(?=[A-Z][a-z])")
@@ -119,13 +122,16 @@ def plain_spaces(text: str) -> str:
 
 def sentence_end(line: str) -> int | None:
     """Position after the first sentence that makes at least 10 letters, or None where none ends."""
+    letters, place = 0, 0
     for match in _SENTENCE_END.finditer(line):
-        word = _bare(line[: match.start()].rpartition(" ")[2])
+        letters += _letters(line[place : match.start()])
+        place = match.start()
+        word = _bare(line[max(0, place - LONGEST_WORD) : place].rpartition(" ")[2])
         initial = re.search(r"(?:^|[.'-])[^\W\d]$", word)
         if match.group() == "." and (word in ABBREVIATIONS or initial):
             continue
-        if _letters(line[: match.start()]) >= LEAST_LETTERS:
-            return match.start() + 1
+        if letters >= LEAST_LETTERS:
+            return place + 1
     return None
 
 
