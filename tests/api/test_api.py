@@ -16,6 +16,7 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from functools import partial
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import httpx
@@ -31,8 +32,9 @@ from unprompt import colouring
 from unprompt.api import doodles
 from unprompt.api.auth import Credentials
 from unprompt.api.bodies import BodyLimit
+from unprompt.api.contract import Img2ImgRequest
 from unprompt.api.errors import add_handlers
-from unprompt.api.server import bind, create_app
+from unprompt.api.server import Service, bind, create_app
 from unprompt.bundle.loaded import LoadedBundle
 from unprompt.colouring.hints import read_colour
 from unprompt.doodles.samples import draw_samples
@@ -40,7 +42,8 @@ from unprompt.doodles.steps import Steps
 from unprompt.errors import CheckpointError, ConfigError
 from unprompt.pocket.draw import draw_scene
 from unprompt.pocket.samples import sample_scenes
-from unprompt.serving.painters import PocketPainter, Sd2Painter
+from unprompt.serving.painters import Order, PocketPainter, Sd2Painter
+from unprompt.serving.worker import Worker
 from unprompt.storage.images import encode_png
 
 SCENE = sample_scenes(1)[0]
@@ -601,6 +604,52 @@ def test_a_body_that_stops_coming_is_not_waited_for_but_an_answer_is() -> None:
             said = b"".join(iter(partial(line.recv, 1000), b""))  # until the server ends the connection
     assert said.startswith(b"HTTP/1.1 408 ")
     assert b"did not come within 0.3 seconds" in said
+
+
+def test_pictures_to_begin_with_are_read_one_at_a_time_whoever_hangs_up(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    reading, go_on = threading.Event(), threading.Event()
+    threads: list[threading.Thread] = []
+
+    class Over:
+        title, unused = "over", ()
+
+        def check(self, order: Order) -> None: ...
+
+        def notes(self, order: Order) -> list[str]:
+            return []
+
+        def paint(self, order: Order, tell: object) -> Iterator[tuple[int, Image.Image]]:
+            assert order.start
+            yield 0, order.start.image
+
+    def fit(image: Image.Image, *_: object) -> Image.Image:
+        threads.append(threading.current_thread())
+        reading.set()
+        assert go_on.wait(PATIENCE)
+        return image
+
+    monkeypatch.setattr("unprompt.api.painting_orders.fit_image", fit)
+    request = Img2ImgRequest(init_images=[base64_of(encode_png(Image.new("RGB", (8, 8))))], prompt="a cat")
+    loaded = SimpleNamespace(embed=None, predict=None, interrogate=None, modes=(), device="cpu")
+
+    async def ask() -> None:
+        service = Service(loaded, Over(), Worker(4))  # type: ignore[arg-type]
+        first = asyncio.ensure_future(service.paint(request))
+        assert await asyncio.to_thread(reading.wait, PATIENCE)
+        first.cancel()
+        others = [asyncio.ensure_future(service.paint(request)) for _ in range(2)]
+        await asyncio.wait([first])
+        others.pop().cancel()
+        asyncio.get_running_loop().call_soon(go_on.set)
+        assert (await others[0]).images
+        await service.close()
+
+    asyncio.run(ask())
+    assert len(threads) == 2  # who hung up while waiting costs nothing
+    assert len(set(threads)) == 1
+    assert threads[0] is not threading.main_thread()
 
 
 def test_a_password_is_asked_for_everywhere_but_in_healthz(loaded: LoadedBundle) -> None:

@@ -123,7 +123,7 @@ class Service:
             "doodle", lambda orders, _: [doodles.tell(order, loaded.device) for order in orders]
         )
         self._passed_over: set[str] = set()
-        self._decoding = asyncio.Lock()  # what is painted over is decoded one at a time
+        self._starts = OneThread("starts")  # what is painted over is decoded here, one at a time
 
     async def embed(self, texts: Sequence[str]) -> Sequence[list[float]]:
         """N texts -> N rows of 384 numbers."""
@@ -161,15 +161,14 @@ class Service:
         if painter is None:
             raise NotHereError("txt2img is off: start the server with --sd FOLDER or --painter pocket")
         self.log_passed_over(request)
-        kind, image = self._paint, None
+        kind = self._paint
         if isinstance(request, contract.Img2ImgRequest):
             kind = self._repaint
-            [text] = request.init_images
-            async with self._decoding:
-                image = await asyncio.to_thread(_image_of, text)
-                order = painting_orders.read_order(request, painter, image)
+            order = await asyncio.get_running_loop().run_in_executor(
+                self._starts, _read_with_start, request, painter
+            )
         else:
-            order = painting_orders.read_order(request, painter, None)
+            order = painting_orders.read_order(request, painter)
         [painted] = await self.worker.run(kind, [order])
         # Packing PNG files takes a while, and others want to be answered.
         return await asyncio.to_thread(painting_orders.answer, request, order, painted, painter)
@@ -223,6 +222,11 @@ class Service:
             raise told
         answer: contract.DoodleAnswer = told
         return answer
+
+    async def close(self) -> None:
+        """Take no more, and end the threads."""
+        self._starts.shutdown(wait=False, cancel_futures=True)
+        await self.worker.close()
 
     def log_passed_over(self, request: contract.WebUiGiven) -> None:
         """Say once in the server's log which keys of requests have no effect."""
@@ -284,6 +288,12 @@ def _paint(painter: Painter, order: Order, tell: Tell) -> painting_orders.Painte
     if len(images) < len(order.seeds):
         notes.append(f"{len(images)} of {len(order.seeds)} pictures: the others were interrupted or skipped")
     return painting_orders.Painted(images, seeds, notes)
+
+
+def _read_with_start(request: contract.Img2ImgRequest, painter: Painter) -> Order:
+    """A request as an order, with its picture decoded and fitted, which takes a while."""
+    [text] = request.init_images
+    return painting_orders.read_order(request, painter, _image_of(text))
 
 
 def _image_of(text: str) -> Image.Image:
@@ -572,7 +582,7 @@ def create_app(
     @asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
         yield
-        await service.worker.close()
+        await service.close()
 
     app = FastAPI(
         title="unprompt",
