@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from concurrent.futures import Future, wait
+from concurrent.futures import CancelledError, Future, wait
 from dataclasses import dataclass
 from typing import Any, Generic, TypeVar
+from weakref import WeakSet
 
 import streamlit as st
 
-from unprompt.painting.watch import Watch
+from unprompt.painting.watch import StoppedError, Watch
 from unprompt.serving.one_thread import OneThread
 
 Made = TypeVar("Made")
@@ -19,9 +20,10 @@ STEP = 0.2  # seconds within which a click is noticed
 
 @dataclass(frozen=True, eq=False)
 class Underway(Generic[Made]):
-    """What is painted for a visitor. `wish`: what was asked for."""
+    """What is painted for a visitor. `wish`: what was asked for; `paint`: what paints it."""
 
     wish: Any
+    paint: Callable[[Watch], Made]
     future: Future[Made]
     watch: Watch
 
@@ -29,7 +31,7 @@ class Underway(Generic[Made]):
     def begin(cls, thread: OneThread, wish: Any, paint: Callable[[Watch], Made]) -> Underway[Made]:
         """Have a thread paint when its turn has come."""
         watch = Watch()
-        return cls(wish, thread.submit(paint, watch), watch)
+        return cls(wish, paint, thread.submit(paint, watch), watch)
 
     def stop(self) -> None:
         """End it, wherever it is: nobody waits for it any more, and the next one's turn comes."""
@@ -49,9 +51,21 @@ def _thread() -> OneThread:
     return OneThread("paintings")
 
 
+def _stop_all(begun: WeakSet[Underway[Any]]) -> None:
+    for painting in list(begun):
+        painting.stop()
+
+
+@st.cache_resource(scope="session", on_release=_stop_all, show_spinner=False)
+def _begun() -> WeakSet[Underway[Any]]:
+    """What was begun for this visitor; all of it is stopped when the visitor's connection ends."""
+    return WeakSet()
+
+
 def begin(key: str, wish: Any, paint: Callable[[Watch], Made]) -> None:
     """Begin to paint for this visitor; `await_painting` of the same key waits for it."""
-    st.session_state[key] = Underway.begin(_thread(), wish, paint)
+    st.session_state[key] = painting = Underway.begin(_thread(), wish, paint)
+    _begun().add(painting)
 
 
 def is_painting(key: str) -> bool:
@@ -63,7 +77,7 @@ def await_painting(key: str, place: st.delta_generator.DeltaGenerator) -> tuple[
     """The wish that was begun under a key, and what was made of it; None where there is none.
 
     Meanwhile `place` says how far it is, with a button to stop, and a click or a line can end this script.
-    Raises what the painting raised.
+    What was stopped since the visitor's connection broke is begun anew. Raises what the painting raised.
     """
     painting: Underway[Any] | None = st.session_state.get(key)
     if painting is None:
@@ -80,4 +94,8 @@ def await_painting(key: str, place: st.delta_generator.DeltaGenerator) -> tuple[
             while not wait([painting.future], timeout=STEP).done:
                 pulse.text(painting.told)
     del st.session_state[key]
-    return painting.wish, painting.future.result()
+    try:
+        return painting.wish, painting.future.result()
+    except (CancelledError, StoppedError):
+        begin(key, painting.wish, painting.paint)
+        st.rerun()
