@@ -252,6 +252,28 @@ def test_pictures_become_pages_to_colour_and_a_booklet(app: Any) -> None:
     assert not at.exception
 
 
+def test_previews_of_pages_are_drawn_once(app: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    from unprompt.colouring_pages.drawing import LineDrawing
+    from unprompt.colouring_pages.sheet import Sheet
+
+    drawn: list[object] = []
+
+    def counted(kind: Any) -> None:
+        render = kind.render
+        monkeypatch.setattr(kind, "render", lambda *given: drawn.append(kind) or render(*given))
+
+    counted(LineDrawing)
+    counted(Sheet)
+    at = app.switch_page("colour_page.py").run()
+    at = at.file_uploader[0].set_value(png("olive")).run()
+    assert set(drawn) == {LineDrawing, Sheet}
+    count = len(drawn)
+    assert not at.run().exception
+    assert len(drawn) == count
+    at.toggle(key="colour-name").set_value(True).run()
+    assert len(drawn) > count  # another sheet
+
+
 def boxes(mode: str = "L") -> tuple[str, bytes, str]:
     """Two boxes beside each other, as an uploader takes them; with the mode RGBA on nothing."""
     image = Image.new("L", (96, 64), 255)

@@ -73,6 +73,13 @@ def test_a_preview_is_a_small_jpeg() -> None:
     assert (small.format, small.size) == ("JPEG", (300, 100))
 
 
+def test_a_preview_takes_no_copy_of_the_whole_picture(monkeypatch: pytest.MonkeyPatch) -> None:
+    picture = Image.new("RGB", (3000, 1000))
+    monkeypatch.delattr(Image.Image, "copy")
+    preview(picture, size=300)
+    assert picture.size == (3000, 1000)
+
+
 def test_the_same_bytes_count_once_in_their_first_place() -> None:
     a, b, again = Upload.of("a", b"1"), Upload.of("b", b"2"), Upload.of("c", b"1")
     assert without_doubles([a, b, again]) == [a, b]

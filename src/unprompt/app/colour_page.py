@@ -118,7 +118,7 @@ def show_page(picture: Picture, page: Page, detail: str, numbers: bool, paper: P
     with st.container(border=True):
         left, right = st.columns([3, 2], gap="medium")
         with left:
-            slide(picture, page, paper, key)
+            slide(picture, page, detail, paper, key)
         with right:
             note(f"{picture.name} · lines by {page.method}")
             if page.is_blank:
@@ -142,8 +142,9 @@ def show_page(picture: Picture, page: Page, detail: str, numbers: bool, paper: P
                 easel_of(st.session_state).put(drawn_upload(page, f"{stem}.png"), "")
                 st.switch_page("words_page.py")
             with st.container(horizontal=True):
-                for sheet, says in zip(sheets, ("On paper", "Its colours"), strict=False):
-                    st.image(sheet.render(SMALL_DPI), caption=says, width=SMALL)
+                small = _small(picture.digest, detail, numbers, paper, sheets)
+                for file, says in zip(small, ("On paper", "Its colours"), strict=False):
+                    st.image(file, caption=says, width=SMALL)
 
 
 def drawn_upload(page: Page, name: str) -> Upload:
@@ -161,17 +162,24 @@ def _sheets(
     return _page.sheets(paper, NumbersConfig() if numbers else None)
 
 
+@st.cache_resource(max_entries=KEPT, show_spinner=False)
+def _small(
+    digest: str, detail: str, numbers: bool, paper: PaperConfig, _sheets: Sequence[Sheet]
+) -> tuple[bytes, ...]:
+    """Sheets as small PNG files, made once for what the other arguments stand for."""
+    return tuple(encode_png(sheet.render(SMALL_DPI)) for sheet in _sheets)
+
+
 def _file(sheets: Sequence[Sheet], form: str, dpi: int, title: str) -> bytes:
     from unprompt.colouring_pages.page import encode_sheets
 
     return encode_sheets(sheets, form, dpi, title)
 
 
-def slide(picture: Picture, page: Page, paper: PaperConfig, key: str) -> None:
+def slide(picture: Picture, page: Page, detail: str, paper: PaperConfig, key: str) -> None:
     """The picture and its page over each other."""
     width, height = page.drawing.size
-    pixels = max(1, round(PREVIEW * width / max(width, height)))
-    drawn = page.drawing.render(pixels, paper.line_width * pixels / _printed_width(page.drawing, paper))
+    before, after = _previews(picture.digest, detail, paper, page)
     component = st.components.v2.component(
         "unprompt_slider",
         js=SLIDER.read_text(encoding="utf-8"),
@@ -180,13 +188,22 @@ def slide(picture: Picture, page: Page, paper: PaperConfig, key: str) -> None:
     component(
         key=f"{key}-slider",
         data={
-            "before": _data_url(page.picture.resize(drawn.size), "JPEG"),
+            "before": before,
             "before_says": picture.name,
-            "after": _data_url(drawn, "PNG"),
+            "after": after,
             "after_says": f"Colouring page of {picture.name}",
             "shape": width / height,
         },
     )
+
+
+@st.cache_resource(max_entries=KEPT, show_spinner=False)
+def _previews(digest: str, detail: str, paper: PaperConfig, _page: Page) -> tuple[str, str]:
+    """A picture and its page, of the same size, as addresses that hold them; made once, as `_small` is."""
+    width, height = _page.drawing.size
+    pixels = max(1, round(PREVIEW * width / max(width, height)))
+    drawn = _page.drawing.render(pixels, paper.line_width * pixels / _printed_width(_page.drawing, paper))
+    return _data_url(_page.picture.resize(drawn.size), "JPEG"), _data_url(drawn, "PNG")
 
 
 def _printed_width(drawing: LineDrawing, paper: PaperConfig) -> float:

@@ -307,7 +307,7 @@ def take_painting(book: Sketchbook, place: st.delta_generator.DeltaGenerator) ->
     if done is None:
         return
     (wish, words), (painted, files) = done
-    small = url_of(painted.image.copy(), SMALL)
+    small = url_of(painted.image, SMALL)
     book.add(Painting(wish, words, files, painted.told, painted.painter, small))
     st.rerun()
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import streamlit as st
 
-from unprompt.storage.images import encode_png
+from unprompt.storage.images import encode_png, reduced
 
 if TYPE_CHECKING:
     from PIL import Image
@@ -20,8 +20,7 @@ LOOKS = Path(__file__).with_name("thumbs.css")
 
 def url_of(image: Image.Image, longest: int) -> str:
     """An image, reduced, as an address that holds it."""
-    image.thumbnail((longest, longest))
-    return f"data:image/png;base64,{b64encode(encode_png(image)).decode()}"
+    return f"data:image/png;base64,{b64encode(encode_png(reduced(image, longest))).decode()}"
 
 
 def thumbs(

@@ -9,6 +9,7 @@ import numpy as np
 from PIL import Image, ImageChops
 
 from unprompt.errors import ConfigError, InputError
+from unprompt.storage.images import reduced
 from unprompt.storage.packages import needed_for
 
 if TYPE_CHECKING:
@@ -52,8 +53,7 @@ def read_line_art(picture: Image.Image, longest: int = LONGEST) -> LineArt:
     size = picture.size
     told: list[str] = []
     if max(size) > longest:
-        picture = picture.copy()
-        picture.thumbnail((longest, longest))
+        picture = reduced(picture, longest)
         told.append(f"it is larger than {longest:,} pixels, and was made {picture.width} x {picture.height}")
     rgba = np.asarray(picture.convert("RGBA"))
     alpha = rgba[..., 3]

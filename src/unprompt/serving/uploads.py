@@ -12,7 +12,7 @@ from pathlib import Path
 from PIL import Image
 
 from unprompt.errors import UnreadableImageError
-from unprompt.storage.images import MAX_PIXELS, decode_image
+from unprompt.storage.images import MAX_PIXELS, decode_image, reduced
 from unprompt.storage.memory import IMAGES, Part
 
 EXTENSIONS = ("png", "jpg", "jpeg", "webp")
@@ -63,10 +63,8 @@ def _read(upload: Upload, limit_mb: float, most: int, alpha: bool, part: Part | 
 
 def preview(image: Image.Image, size: int = PREVIEW) -> bytes:
     """A JPEG of an RGB image for the page; its longer side has at most `size` pixels."""
-    small = image.copy()
-    small.thumbnail((size, size))
     jpeg = io.BytesIO()
-    small.save(jpeg, "JPEG", quality=88, optimize=True)
+    reduced(image, size).save(jpeg, "JPEG", quality=88, optimize=True)
     return jpeg.getvalue()
 
 

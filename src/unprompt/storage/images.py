@@ -555,6 +555,15 @@ def open_stored(
         yield image
 
 
+def reduced(image: Image.Image, size: int) -> Image.Image:
+    """The image with at most `size` pixels on its longer side; one that has no more is given back itself."""
+    scale = size / max(image.size)
+    if scale >= 1:
+        return image
+    smaller = (max(1, round(image.width * scale)), max(1, round(image.height * scale)))
+    return image.resize(smaller, Image.Resampling.BICUBIC, reducing_gap=2.0)
+
+
 def encode_png(image: Image.Image) -> bytes:
     """An image as the bytes of a PNG file, the same for the same pixels."""
     stream = io.BytesIO()
