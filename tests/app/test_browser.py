@@ -69,7 +69,7 @@ def test_the_prompt_and_an_edit_of_it(visitor: Visitor, scenes: Path) -> None:
         "() => { navigator.clipboard.writeText = () => Promise.reject(); }"
     )  # without https
     copy.click()
-    visitor.page.get_by_text("Copied", exact=True).wait_for()
+    visitor.page.get_by_role("status").get_by_text("Copied", exact=True).wait_for()  # the button says it too
     text = visitor.page.locator(".copyable .text").first.inner_text()
     visitor.page.locator('input[type="text"]').fill("")
     visitor.page.locator('input[type="text"]').press("Control+V")
