@@ -107,6 +107,34 @@ def test_visitors_who_send_all_they_can_leave_as_much_as_each_of_them_has(
     asyncio.run(run())
 
 
+def test_a_file_counts_once_while_its_answer_is_sent(monkeypatch: pytest.MonkeyPatch) -> None:
+    held: Counter[str] = Counter()
+    monkeypatch.setattr(upload_room, "held_bytes", lambda: held)
+
+    async def run() -> None:
+        answering, go = asyncio.Event(), asyncio.Event()
+
+        async def keep(scope: Any, receive: Any, send: Any) -> None:
+            held["one"] += 600
+            await send({"type": "http.response.start", "status": 204, "headers": []})
+
+        async def slow(message: Any) -> None:
+            answering.set()
+            await go.wait()
+
+        room = UploadRoom(keep, 1000)
+        scope = {"type": "http", "method": "PUT", "path": f"{UPLOADS}one/file"}
+        scope["headers"] = [(b"content-length", b"600")]
+        first = asyncio.ensure_future(room(scope, asyncio.Event().wait, slow))
+        await answering.wait()
+        assert await put(room, 401, visitor="other") == 503
+        assert await put(room, 400, visitor="other") == 204
+        go.set()
+        await first
+
+    asyncio.run(run())
+
+
 def test_files_on_their_way_are_their_visitors() -> None:
     async def run() -> None:
         kept = Kept()

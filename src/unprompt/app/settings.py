@@ -66,7 +66,11 @@ class AppSettings:
     )
     out: Path = setting(Path("runs"), "where runs are kept", metavar="DIR")
     limit_mb: int = setting(20, "largest file that can be uploaded", least=1)
-    uploads_mb: int = setting(1024, "files of all visitors together that the server holds", least=1)
+    uploads_mb: int = setting(
+        1024,
+        "files of all visitors together that the server holds; who sends several can fill half of it",
+        least=1,
+    )
     most_files: int = setting(40, "pictures that a page takes at a time", least=1)
     sd: str | None = setting(
         None,

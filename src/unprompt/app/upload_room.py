@@ -48,7 +48,7 @@ class UploadRoom:
             await send({"type": "http.response.body", "body": REFUSED})
             return
         self._coming[visitor] += size
-        came = 0
+        came, on_its_way = 0, size
 
         async def counted() -> Message:
             nonlocal came
@@ -58,11 +58,20 @@ class UploadRoom:
                 return {"type": "http.disconnect"}
             return message
 
-        try:
-            await self.app(scope, counted, send)
-        finally:
-            self._coming[visitor] -= size
+        def end() -> None:
+            nonlocal on_its_way
+            self._coming[visitor] -= on_its_way
             self._coming += Counter()  # forgets those who have nothing on its way
+            on_its_way = 0
+
+        async def answered(message: Message) -> None:
+            end()  # Streamlit holds the file before it answers, and there it counts
+            await send(message)
+
+        try:
+            await self.app(scope, counted, answered)
+        finally:
+            end()
 
 
 def held_bytes() -> Counter[str]:
