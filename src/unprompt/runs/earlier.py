@@ -15,6 +15,7 @@ from unprompt.errors import InputError, RunError
 from unprompt.runs.chunks import KIND, Chunk, Level
 from unprompt.storage.files import PROMPTS_HEADER, read_arrays, read_json, read_table, write_table
 from unprompt.storage.images import ImageFile, file_state
+from unprompt.storage.remote import AnyPath, path_below
 
 IMAGES = "images.csv"
 HEADER = ("imgId", "file", "bytes", "modified")  # the time in nanoseconds since 1970
@@ -28,18 +29,18 @@ class Earlier:
     chunk: Chunk
 
 
-def write_images(path: Path, files: Sequence[ImageFile], root: Path) -> None:
+def write_images(path: Path, files: Sequence[ImageFile], root: AnyPath) -> None:
     """Write images.csv: which file each image is from. `root`: what the files' paths are relative to."""
     write_table(path, HEADER, (_row(file, root) for file in files))
 
 
-def _row(file: ImageFile, root: Path) -> tuple[str, str, str, str]:
+def _row(file: ImageFile, root: AnyPath) -> tuple[str, str, str, str]:
     size, modified = file_state(file.path)
-    folder = file.path.parent.relative_to(root)
+    folder = path_below(file.path.parent, root)
     return file.image_id, (folder / file.name).as_posix(), str(size), str(modified)
 
 
-def read_earlier(run: Path, files: Sequence[ImageFile], root: Path, bundle: Bundle) -> Earlier | None:
+def read_earlier(run: Path, files: Sequence[ImageFile], root: AnyPath, bundle: Bundle) -> Earlier | None:
     """What a finished RUN says of those of the files that it has seen as they are, with the whole bundle.
 
     None where there is no finished RUN. Raises RunError for one of another bundle or version, InputError for
