@@ -173,6 +173,13 @@ class TestImages:
         assert sum(read) - listed < 3 * 64 * 1000
         assert sum(read) < len(whole) / 2
 
+    def test_a_part_that_was_replaced_is_read_anew(self, tmp_path: Path) -> None:
+        for ids in (["a", "b"], ["c"]):
+            write_text_part(tmp_path / "0.parquet", ids, [(png(len(ids)), "x.png")] * len(ids), ids)
+            files = find_images(path_of(put(tmp_path, "memory://replaced")))
+            assert [file.image_id for file in files] == ids
+            assert read_encoded(files[0]) == png(len(ids))
+
     def test_members_of_a_shard_are_fetched_by_their_place(self, folder: Path, tmp_path: Path) -> None:
         (tmp_path / "shards").mkdir()
         with tarfile.open(tmp_path / "shards" / "0.tar", "w") as tar:

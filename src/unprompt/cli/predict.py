@@ -30,6 +30,7 @@ if TYPE_CHECKING:
 EXAMPLE = """\
   unprompt predict my_images --out RUN
   unprompt predict my_images --out RUN --truth prompts.csv
+  unprompt predict s3://bucket/images --out RUN
   unprompt predict my_images --out RUN --txt --skip-existing --prefix "ohwx, "
   unprompt predict /kaggle/input/COMPETITION/images --out RUN \\
       --sample /kaggle/input/COMPETITION/sample_submission.csv --deadline 8h30m

@@ -27,7 +27,7 @@ from unprompt.storage.archives import TAR
 from unprompt.storage.damage import damaged_table
 from unprompt.storage.files import writing
 from unprompt.storage.packages import needed_for
-from unprompt.storage.remote import AnyPath, RemotePath
+from unprompt.storage.remote import AnyPath, RemotePath, State
 
 if TYPE_CHECKING:
     import polars as pl
@@ -302,7 +302,7 @@ def read_image_bytes(path: AnyPath, row: int, column: str = IMAGE) -> bytes | No
             while row >= end.row_group(group).num_rows:
                 row -= end.row_group(group).num_rows
                 group += 1
-            return _read_group(path, group, column)[row]
+            return _read_group(path, path.stat(), group, column)[row]
     block = _read_block(path, path.stat().st_mtime_ns, row // ROW_GROUP, column)
     return block[row % ROW_GROUP]
 
@@ -320,17 +320,17 @@ def _read_block(path: Path, _changed: int, block: int, column: str) -> list[byte
 
 def _end_of(path: RemotePath) -> Any:
     """pyarrow's FileMetaData of a part in a store."""
-    return _read_end(path, path.stat().mark)
+    return _read_end(path, path.stat())
 
 
 @lru_cache(maxsize=ENDS_KEPT)
-def _read_end(path: RemotePath, _mark: str) -> Any:
+def _read_end(path: RemotePath, _as_it_is: State) -> Any:
     with _opened(path, known=False) as part:
         return part.metadata
 
 
 @lru_cache(maxsize=GROUPS_KEPT)
-def _read_group(path: RemotePath, group: int, column: str) -> list[bytes | None]:
+def _read_group(path: RemotePath, _as_it_is: State, group: int, column: str) -> list[bytes | None]:
     with _opened(path) as part:
         structs = part.read_row_group(group, columns=[f"{column}.bytes"])[column]
         return [None if one is None else one["bytes"] for one in structs.to_pylist()]

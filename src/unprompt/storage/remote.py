@@ -87,10 +87,7 @@ class RemotePath:
     @classmethod
     def of(cls, address: str) -> RemotePath:
         """What an address names. The store is not asked."""
-        if (
-            "hf://" in address
-        ):  # for all other work the hub's client is told to stay offline, by `stay_offline`
-            os.environ.setdefault("HF_HUB_OFFLINE", "0")
+        _let_hub_be_asked(address)
         vars(_here).get("opened", {}).pop(address, None)  # what was opened then may be another file by now
         first, *others = without_secrets(address).split("::")
         while others and not first.partition("://")[2]:  # zip::https://…
@@ -409,6 +406,15 @@ def _is_web(address: str) -> bool:
     return address.rpartition("::")[2].startswith(WEB)
 
 
+def _let_hub_be_asked(address: str) -> None:
+    """Let Hugging Face's client connect for an address of its own, unless the user has told it not to.
+
+    For all other work it is told to stay offline (`stay_offline`), and it listens when it is imported only.
+    """
+    if "hf://" in address:
+        os.environ.setdefault("HF_HUB_OFFLINE", "0")
+
+
 def _opened(address: str) -> tuple[Any, str]:
     """The file system of an address and what it calls the place there.
 
@@ -417,6 +423,7 @@ def _opened(address: str) -> tuple[Any, str]:
     opened: dict[str, tuple[Any, str]] = vars(_here).setdefault("opened", {})
     if address not in opened:
         told = without_secrets(address)
+        _let_hub_be_asked(address)
         with needed_for(f"the address {told}", "remote", InputError):
             import fsspec
         try:
