@@ -3,15 +3,11 @@
 from __future__ import annotations
 
 import json
-import os
-import subprocess
-import sys
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
-import tests
 from tests.crew.squares import interrogating
 from tests.stores import ADDRESS, FailingStore, failing_store, put
 from unprompt import python as unprompt
@@ -161,31 +157,3 @@ def test_every_command_gives_the_bytes_of_a_folder(world: Path, tmp_path: Path) 
         unprompt.bank([data], out / "BANK", checkpoint=world / "clip", **quiet)
     assert results(here) == results(there)
     assert json.loads((there / "BANK" / "bank.json").read_text())["data_sets"][0]["name"] == "DATA"
-
-
-@pytest.mark.slow
-def test_workers_of_a_cluster_open_the_address_themselves(world: Path, tmp_path: Path) -> None:
-    """Of a store that they see; one that they do not see is told, and nothing is begun."""
-    code = f"""
-from unprompt import python as unprompt
-from unprompt.errors import RunError
-import fsspec
-fsspec.filesystem("memory").pipe("/only/here.png", open({str(world / "images")!r} + "/" + NAME, "rb").read())
-at_work = dict(model={str(world / "blip")!r}, device="cpu", cluster="ray", progress=False)
-unprompt.caption("file://{world}/images", out={str(tmp_path / "there.csv")!r}, **at_work)
-try:
-    unprompt.caption("memory://only", out={str(tmp_path / "none.csv")!r}, **at_work)
-except RunError as error:
-    print(error)
-"""
-    name = sorted(path.name for path in (world / "images").iterdir())[0]
-    repository = Path(tests.__file__).parents[1]
-    environment = {**os.environ, "PYTHONPATH": os.pathsep.join([str(repository / "src"), str(repository)])}
-    command = [sys.executable, "-c", f"NAME = {name!r}\n{code}"]
-    done = subprocess.run(command, cwd=tmp_path, env=environment, capture_output=True, text=True, timeout=900)
-    assert done.returncode == 0, done.stderr[-4000:]
-    assert "does not reach memory://only/here.png" in done.stdout
-    unprompt.caption(
-        world / "images", out=tmp_path / "here.csv", model=world / "blip", device="cpu", progress=False
-    )
-    assert (tmp_path / "here.csv").read_bytes() == (tmp_path / "there.csv").read_bytes()

@@ -117,8 +117,9 @@ def _check_reached(path: RemotePath, size: int, here: str) -> None:
     try:
         seen = path.state(again=True).st_size
     except (FileNotFoundError, UnpromptError) as error:
+        why = "it is not there" if isinstance(error, FileNotFoundError) else error
         raise RunError(
-            f"the machine {here} does not reach {path} ({error}); give all machines of the cluster the same "
+            f"the machine {here} does not reach {path} ({why}); give all machines of the cluster the same "
             "access, or put the images on a disk that they share"
         ) from None
     if seen != size:

@@ -425,9 +425,9 @@ def _opened(address: str) -> tuple[Any, str]:
         told = without_secrets(address)
         _let_hub_be_asked(address)
         with needed_for(f"the address {told}", "remote", InputError):
-            import fsspec
+            from fsspec.core import url_to_fs
         try:
-            store, place = fsspec.url_to_fs(address)
+            store, place = url_to_fs(address)
         except ImportError as error:
             missing = getattr(error.__cause__ or error, "name", None)
             advice = f"run: pip install {distribution_of(missing)}" if missing else str(error)
