@@ -241,9 +241,8 @@ class RemotePath:
             if inside.strip("/") == here.strip("/"):  # some stores list a folder in itself
                 continue
             if here.startswith(WEB):
-                if set("/?#") & set(
-                    inside[len(here) + 1 :].rstrip("/")
-                ):  # a link that sorts, or leads elsewhere
+                below = inside[len(here) + 1 :].rstrip("/")
+                if set("/?#") & set(below):  # a link that sorts the page, or leads elsewhere
                     continue
                 name = unquote(name)
             yield RemotePath(
@@ -303,11 +302,11 @@ class RemotePath:
         except UnpromptError:
             raise
         except Exception as error:  # noqa: BLE001  stores have no kind of error in common
-            # Of any failure fsspec's reader of web pages says that the file is not found.
-            cause = (
-                error.__cause__ if isinstance(error, FileNotFoundError) and _is_web(self._address) else None
-            )
-            reason = cause if cause is not None and getattr(cause, "status", None) != 404 else error
+            reason: BaseException = error
+            if isinstance(error, FileNotFoundError) and _is_web(self._address):
+                # fsspec's reader of web pages says so of any failure; what it was is the cause.
+                cause = error.__cause__
+                reason = error if cause is None or getattr(cause, "status", None) == 404 else cause
             if missing_ok and isinstance(reason, FileNotFoundError):
                 raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT), str(self)) from None
             raise self._failed(reason, options) from None
@@ -425,9 +424,9 @@ def _opened(address: str) -> tuple[Any, str]:
         told = without_secrets(address)
         _let_hub_be_asked(address)
         with needed_for(f"the address {told}", "remote", InputError):
-            from fsspec.core import url_to_fs
+            import fsspec
         try:
-            store, place = url_to_fs(address)
+            store, place = fsspec.core.url_to_fs(address)
         except ImportError as error:
             missing = getattr(error.__cause__ or error, "name", None)
             advice = f"run: pip install {distribution_of(missing)}" if missing else str(error)
