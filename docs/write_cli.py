@@ -82,7 +82,8 @@ def arguments(parser: argparse.ArgumentParser) -> Iterator[str]:
         if not listed:
             continue
         if group.title not in ("positional arguments", "options"):
-            yield f"\n{(group.title or '').capitalize()}:\n"
+            title = group.title or ""
+            yield f"\n{title[:1].upper()}{title[1:]}:\n"
         else:
             yield ""
         yield "| argument | |" if group.title == "positional arguments" else "| option | |"
@@ -95,7 +96,7 @@ def arguments(parser: argparse.ArgumentParser) -> Iterator[str]:
 
 def commented(line: str) -> str:
     """A line of an example with the remark behind it, which stands after a gap, as the shell's comment."""
-    return re.sub(r"(?<=\S) {3,}(?=\S)", "    # ", line)
+    return re.sub(r"(?<=\S) {2,}(?=\S)", "    # ", line)
 
 
 def section(summary: str, parser: argparse.ArgumentParser) -> Iterator[str]:

@@ -44,13 +44,14 @@ def test_printed_commands_are_found() -> None:
 def example_parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="saw")
     below = parser.add_subparsers(metavar="COMMAND")
-    example = "example:\n  saw cut oak --out here     slowly\n"
+    example = "example:\n  saw cut oak --out here     slowly\n  saw cut oak --out there  fast\n"
     cut = below.add_parser("cut", help="cut wood", epilog=example)
     cut.add_argument("wood", metavar="WOOD", help="what: a|b")
     cut.add_argument("--out", required=True, metavar="DIR", help="where")
     cut.add_argument("--teeth", type=int, default=7, metavar="N", help="how many (%(default)s)")
     cut.add_argument("--wet", action="store_true", help="use water")
     cut.add_argument("--how", choices=("up", "down"), help="the way")
+    cut.add_argument_group("by a Black+Decker").add_argument("--volts", help="of it")
     return parser
 
 
@@ -64,5 +65,6 @@ def test_a_section_by_hand() -> None:
     assert "| `--teeth N` | how many (7) |" in text
     assert "| `--wet` | use water |" in text
     assert r"| `--how up\|down` | the way |" in text
-    assert "\nsaw cut oak --out here    # slowly\n" in text
+    assert "\nsaw cut oak --out here    # slowly\nsaw cut oak --out there    # fast\n" in text
+    assert "\nBy a Black+Decker:\n" in text
     assert "--help" not in text

@@ -313,11 +313,12 @@ def caption(
 ) -> list[Captioned]:
     """Describe each image of folders and files in a sentence, and write them to `out` where that is given.
 
-    `model`: a folder of BLIP, BLIP-2 or GIT, or Salesforce's .pth (the checkpoint blip-large). `settings`:
-    fields of `CaptionConfig`, and of `TextConfig`, captions for training, which `overwrite` lets replace what
-    is there. An image that cannot be read has a `problem` and no `caption`; one that was skipped is not in
-    the list. Raises InputError where none can be read, CheckpointError for the model, RunError for texts that
-    are there already. `cluster`: "ray", where Ray's workers are to look at the pictures.
+    `model`: a folder of BLIP, BLIP-2 or GIT, Salesforce's .pth, or a folder that a training of a captioner
+    has left (the checkpoint blip-large). `settings`: fields of `CaptionConfig`, and of `TextConfig`, captions
+    for training, which `overwrite` lets replace what is there. An image that cannot be read has a `problem`
+    and no `caption`; one that was skipped is not in the list. Raises InputError where none can be read,
+    CheckpointError for the model, RunError for texts that are there already. `cluster`: "ray", where Ray's
+    workers are to look at the pictures.
     """
     from unprompt.interrogator import caption_files
 

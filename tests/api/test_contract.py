@@ -411,6 +411,7 @@ OPENAPI: dict[str, Any] = {
                 "required": ["steps"],
                 "properties": {
                     "steps": {"type": "integer", "minimum": 1, "maximum": 9},
+                    "width": {"type": "number", "exclusiveMinimum": 0.0, "maximum": 5.0, "default": 1},
                     "texts": {"type": "array", "items": {"type": "string", "maxLength": 5}, "maxItems": 3},
                     "name": {"anyOf": [{"type": "string"}, {"type": "null"}], "default": "x"},
                 },
@@ -426,6 +427,7 @@ def test_endpoints_are_read_from_the_description() -> None:
     assert (endpoint.method, endpoint.path, endpoint.gives_kind) == ("POST", "/a", "Out")
     assert [(one.kind, one.default) for one in endpoint.takes] == [
         ("integer from 1 to 9", None),
+        ("number above 0 to 5", "1"),
         ("list of at most 3 (string of at most 5 characters)", "[]"),
         ("string or null", '"x"'),
     ]

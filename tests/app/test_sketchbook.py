@@ -9,7 +9,7 @@ from tests.sample_namer import SampleNamer
 from unprompt.app.canvas import Line, lines_of
 from unprompt.app.sketchbook import KEPT, MOST_WORDS, Painting, Sketchbook, sketchbook_of
 from unprompt.doodles.drawing import Drawing
-from unprompt.doodles.paint_config import DoodlePaint
+from unprompt.doodles.paint_config import SEEDS, DoodlePaint
 from unprompt.doodles.samples import draw_samples
 from unprompt.doodles.steps import Steps
 from unprompt.doodles.wording import negative_prompt_of
@@ -167,3 +167,12 @@ def test_no_guess_is_shown_with_nothing() -> None:
     from unprompt.app.doodle_page import percent
 
     assert [percent(share) for share in (0.931, 0.0051, 0.0049, 0.0)] == ["93%", "1%", "<1%", "<1%"]
+
+
+def test_behind_the_largest_seed_comes_0() -> None:
+    book = Sketchbook(seed=7, variants=3)
+    book.vary()
+    assert book.seed == 10
+    book.seed = SEEDS - 1  # the largest that the page's field takes
+    book.vary()
+    assert book.seed == 2

@@ -3,10 +3,17 @@
 from __future__ import annotations
 
 import asyncio
+from collections import Counter
+from contextlib import ExitStack
+from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
+from PIL import Image
 
+from tests.app.visiting import PATIENCE, UPLOADER, serving, visiting
+from tests.html_pages import open_browser
 from unprompt.app import upload_room
 from unprompt.app.upload_room import UPLOADS, UploadRoom
 
@@ -29,8 +36,10 @@ class Kept:
         await send({"type": "http.response.start", "status": 204, "headers": []})
 
 
-async def put(app: Any, size: int, announced: int | None = None, method: str = "PUT") -> int:
-    """The status of an upload of `size` bytes in pieces, which says that it has `announced`."""
+async def put(
+    app: Any, size: int, announced: int | None = None, method: str = "PUT", visitor: str = "one"
+) -> int:
+    """The status of a visitor's upload of `size` bytes in pieces, which says that it has `announced`."""
     left, statuses = [size], []
 
     async def receive() -> Any:
@@ -44,7 +53,7 @@ async def put(app: Any, size: int, announced: int | None = None, method: str = "
 
     said = size if announced is None else announced
     headers = [] if said < 0 else [(b"content-length", str(said).encode())]
-    path = f"{UPLOADS}session/file"
+    path = f"{UPLOADS}{visitor}/file"
     await app({"type": "http", "method": method, "path": path, "headers": headers}, receive, send)
     return statuses[0]
 
@@ -58,15 +67,57 @@ def test_files_on_their_way_and_files_that_are_held_share_the_room() -> None:
         first = asyncio.ensure_future(put(room, 600))
         while not kept.sizes:
             await asyncio.sleep(0)
-        assert await put(room, 500) == 503
-        assert await put(room, 400, announced=-1) == 503  # who does not say how much needs all of it
+        assert await put(room, 500, visitor="other") == 503
+        assert await put(room, 400, announced=-1, visitor="other") == 503  # it might be of any size
         kept.go.set()
-        assert await put(room, 400) == 204
+        assert await put(room, 400, visitor="other") == 204
         assert await first == 204
         assert await put(room, 1000) == 204  # what is on its way no longer counts
         assert await put(room, 5000, method="POST") == 204  # no upload
         assert await put(room, 900, announced=200) == 204
         assert kept.sizes[-1] == 200  # more than was said does not come through
+
+    asyncio.run(run())
+
+
+def test_visitors_who_send_all_they_can_leave_as_much_as_each_of_them_has(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    held: Counter[str] = Counter()
+    monkeypatch.setattr(upload_room, "held_bytes", lambda: held)
+
+    async def run() -> None:
+        kept = Kept()
+        kept.go.set()
+        room = UploadRoom(kept, 1000)
+
+        async def send_until_refused(visitor: str, size: int) -> int:
+            while await put(room, size, visitor=visitor) == 204:
+                held[visitor] += size
+            return held[visitor]
+
+        assert await send_until_refused("first", 100) == 500
+        assert await send_until_refused("second", 50) == 250
+        assert await send_until_refused("third", 10) == 120  # of 250, with 130 left
+        assert await put(room, 130, visitor="fourth") == 204  # one file may take all that there is
+        assert await put(room, 131, visitor="fourth") == 503
+        del held["first"]
+        assert await send_until_refused("second", 50) == 400  # of 880, with 480 left
+
+    asyncio.run(run())
+
+
+def test_files_on_their_way_are_their_visitors() -> None:
+    async def run() -> None:
+        kept = Kept()
+        room = UploadRoom(kept, 1000)
+        first = asyncio.ensure_future(put(room, 300))
+        while not kept.sizes:
+            await asyncio.sleep(0)
+        assert await put(room, 300) == 503  # 600 of 1000 would be more than half
+        other = asyncio.ensure_future(put(room, 300, visitor="other"))
+        kept.go.set()
+        assert (await first, await other) == (204, 204)
 
     asyncio.run(run())
 
@@ -77,11 +128,52 @@ def test_streamlits_own_files_are_counted() -> None:
     from streamlit.runtime.uploaded_file_manager import UploadedFileRec
 
     keeper = MemoryUploadedFileManager("/")
-    assert upload_room.bytes_in(keeper) == 0
+    assert upload_room.bytes_in(keeper) == {}
     for number in range(3):
         keeper.add_file(
             f"visitor {number % 2}", UploadedFileRec(str(number), "a.png", "image/png", b"x" * 100)
         )
-    assert upload_room.bytes_in(keeper) == 300
+    assert upload_room.bytes_in(keeper) == {"visitor 0": 200, "visitor 1": 100}
     keeper.remove_session_files("visitor 0")
-    assert upload_room.bytes_in(keeper) == 100
+    assert upload_room.bytes_in(keeper) == {"visitor 1": 100}
+
+
+@pytest.mark.slow
+def test_who_sends_one_picture_is_served_beside_two_who_send_all_they_can(tmp_path: Path) -> None:
+    room, size, count = 1 << 20, 200_000, 4
+    flood = [tmp_path / f"{number}.png" for number in range(count)]
+    for path in flood:
+        path.write_bytes(bytes(size))  # no picture, as the page says, and kept all the same
+    own = tmp_path / "own.png"
+    noise = np.random.default_rng(0).integers(0, 256, (200, 200, 3), dtype=np.uint8)
+    Image.fromarray(noise).save(own)
+    assert own.stat().st_size > room % size  # no gap that files of the flood leave
+    answers: list[int] = []
+
+    def note(answer: Any) -> None:
+        if answer.request.method == "PUT":
+            answers.append(answer.status)
+
+    with (
+        open_browser() as browser,
+        serving(tmp_path, ["--uploads-mb", "1"]) as address,
+        ExitStack() as leaving,
+    ):
+        floods = [leaving.enter_context(visiting(browser, address, "desktop")) for _ in range(2)]
+        for one in floods:
+            one.open("caption")
+            one.page.on("response", note)
+            one.page.set_input_files(UPLOADER, flood)
+        for one in floods:
+            for _ in range(PATIENCE // 50):
+                if len(answers) == 2 * count:
+                    break
+                one.page.wait_for_timeout(50)
+            one.settle()
+        assert len(answers) == 2 * count
+        assert set(answers) == {204, 503}
+        assert answers.count(204) * size <= room
+        third = leaving.enter_context(visiting(browser, address, "desktop"))
+        third.open("caption")
+        third.page.set_input_files(UPLOADER, own)
+        third.sees("Labels, not captions")

@@ -4,20 +4,29 @@ from __future__ import annotations
 
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
 from PIL import Image
 
 from tests.whole_world import ALL
+from unprompt.bundle.bundles import Bundle
 from unprompt.bundle.loaded import PHRASES, LoadedBundle
+from unprompt.ensemble.kinds import MemberSpec
 from unprompt.errors import ConfigError
 from unprompt.interrogator.config import MODES
+from unprompt.members.bank import Bank
+from unprompt.members.retrieval import RetrievalConfig, RetrievalMember
+from unprompt.networks.loader import Loader
+from unprompt.networks.minilm import encoder_identity
 from unprompt.records import Prompts
 from unprompt.runs.config import PredictConfig
 from unprompt.runs.predict import predict
 from unprompt.storage.files import read_embeddings, read_prompts
 from unprompt.storage.images import find_images, read_file, read_image
+
+BARE = Bundle("bare", "", (MemberSpec("retrieval", "retrieval", 1.0),))
 
 pytestmark = pytest.mark.usefixtures("one_thread")
 
@@ -112,6 +121,21 @@ def test_known_prompts_come_from_the_bank(loaded: LoadedBundle) -> None:
     prompts, rows = loaded._known
     assert len(set(prompts)) == len(prompts) == 6
     assert loaded.known(rows[3], 2)[0] == (prompts[3], pytest.approx(1, abs=1e-3))
+
+
+def test_a_prompt_that_stands_twice_in_a_bank_is_known_once() -> None:
+    rows = np.eye(3, 384, dtype=np.float16)
+    bank = Bank(rows[:, :3], rows[[0, 1, 0]], ("a fox", "a bus", "a fox"), "a CLIP", encoder_identity())
+    seer = SimpleNamespace(identity=bank.clip)
+    member = RetrievalMember("retrieval", seer, bank, RetrievalConfig())  # type: ignore[arg-type]
+    loaded = LoadedBundle(BARE, [member], Loader("cpu"))
+    assert loaded.known(rows[1].astype(np.float32)) == [("a bus", 1), ("a fox", 0)]
+
+
+def test_captions_that_a_mode_has_no_use_for_are_refused() -> None:
+    lite = LoadedBundle(BARE, [], Loader("cpu"))
+    with pytest.raises(ConfigError, match="the mode phrases takes no captions"):
+        lite.interrogate([Image.new("RGB", (8, 8))], captions=["a house"])
 
 
 def test_a_mode_that_is_not_there_says_which_are(loaded: LoadedBundle, lite: LoadedBundle) -> None:

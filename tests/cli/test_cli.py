@@ -87,8 +87,20 @@ print(sorted(name for name in sys.modules if name.startswith("unprompt.cli.")))
                 assert action.help, (command.prog, action.dest)
                 assert "(None)" not in action.help % vars(action), (command.prog, action.dest)
 
+    def test_choices_are_words(self) -> None:
+        """Of a text argparse would take every part of it, and show its letters."""
+        for command in commands_below(build_parser()):
+            assert not [one.dest for one in command._actions if isinstance(one.choices, str)], command.prog
+
     @pytest.mark.parametrize(
-        "arguments", [["checkpoints"], ["nonsense"], ["predict"], ["predict", "x", "--workers", "many"]]
+        "arguments",
+        [
+            ["checkpoints"],
+            ["nonsense"],
+            ["predict"],
+            ["predict", "x", "--workers", "many"],
+            ["colour", "train", "PAIRS", "--out", "RUN", "--engine", "webui"],  # which only paints
+        ],
     )
     def test_wrong_usage_is_2(self, arguments: list[str]) -> None:
         with pytest.raises(SystemExit) as stopped:
@@ -103,6 +115,7 @@ class TestErrors:
             (["predict", "{tmp}/none", "--out", "{tmp}/RUN"], "does not exist"),
             (["predict", "{tmp}", "--out", "{tmp}/RUN"], "holds no images"),
             (["predict", "{tmp}", "--out", "{tmp}/RUN", "--deadline", "soon"], "'soon' is not a duration"),
+            (["predict", "{tmp}", "--out", "{tmp}/RUN", "--deadline", ""], "'' is not a duration"),
             (["predict", "{tmp}", "--out", "{tmp}/RUN", "--bundle", "huge"], "no bundle is called 'huge'"),
             (["predict", "{tmp}", "--out", "{tmp}/RUN", "--workers", "-1"], "workers must be at least 1"),
             (["score", "{tmp}/a.csv", "{tmp}/b.csv"], "cannot be read"),

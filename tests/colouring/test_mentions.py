@@ -133,3 +133,8 @@ def test_codes_have_three_or_six_digits() -> None:
     assert parse_code("#abc").rgb == 0xAABBCC
     with pytest.raises(InputError, match="no colour code"):
         parse_code("#abcd")
+
+
+def test_texts_of_many_colours_take_no_time() -> None:
+    assert len(find_mentions("peach, " * 10_000)) == 10_000
+    assert find_mentions(f"holding{' ' * 10_000}an{chr(10) * 10_000}orange") == ()

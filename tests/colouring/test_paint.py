@@ -14,11 +14,11 @@ from tests.colouring.small_world import LetterEncoder, tiny_painter, two_boxes
 from tests.other_content import put_other_content
 from unprompt.cli import main
 from unprompt.colouring.hints import Hint, read_colour, read_hint
-from unprompt.colouring.line_art import read_line_art
+from unprompt.colouring.line_art import LineArt, read_line_art
 from unprompt.colouring.orders import open_drawing, paint_orders, read_orders
 from unprompt.colouring.paint_config import CRAYONS, PaintConfig
 from unprompt.colouring.painter_files import write_painter
-from unprompt.colouring.regions import find_regions
+from unprompt.colouring.regions import Regions, find_regions
 from unprompt.colouring.small_paint import ColourPainter, Painted
 from unprompt.colouring.svg import SVG, clean_svg, draw_svg, outline, painted_svg, size_of
 from unprompt.errors import ConfigError, InputError, RunError, UnreadableImageError
@@ -283,6 +283,16 @@ def test_an_svg_comes_back_with_its_lines_and_shapes_below(painter: ColourPainte
     assert (drawn[120, 28:32].mean(1) < 140).any()  # the left wall
     traced = painted_svg(painted)
     assert np.asarray(draw_svg(traced.encode(), 240).convert("RGB"))[120, 90].tolist() == [0, 255, 0]
+
+
+def test_an_svg_keeps_the_style_that_its_shapes_inherit() -> None:
+    style = "fill: none; stroke: #000; width: 9px;"
+    drawing = f'<svg xmlns="{SVG}" viewBox="0 0 40 40" style="{style}"><path d="M10 10H30V30H10Z"/></svg>'
+    page = LineArt(np.full((40, 40), 255, np.uint8), None, (40, 40))
+    painted = Painted(page, Regions(np.ones((40, 40), np.int32)), np.array([0xFF0000]), ())
+    drawn = np.asarray(draw_svg(painted_svg(painted, drawing.encode()).encode(), 40).convert("RGB"))
+    assert drawn[20, 20].tolist() == [255, 0, 0]
+    assert drawn[20, 9:11].mean(0)[0] < 200  # the left wall
 
 
 # --- many at once

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import tracemalloc
+
 import numpy as np
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from unprompt.colouring.examples import see
 from unprompt.colouring.regions import Regions, fills_of, find_regions
 
 
@@ -70,6 +73,16 @@ def test_reduced_regions_are_all_there_still() -> None:
     assert find_regions(boxes()).reduced().count == 3
 
 
+def test_narrow_regions_of_a_large_drawing_may_be_passed_over() -> None:
+    labels = np.zeros((3100, 12), np.int32)
+    labels[:, 1], labels[:, 3], labels[:, 5:] = 1, 2, 3
+    seen = see(np.where(labels, 255, 0).astype(np.uint8), Regions(labels), 64)
+    assert seen.order[0] == 3
+    assert set(seen.order) <= {1, 2, 3}
+    assert len(seen.order) == len(seen.shapes) == len(seen.points)
+    assert np.isfinite(seen.shapes).all()
+
+
 def test_a_page_of_ink_has_no_region() -> None:
     regions = find_regions(np.zeros((12, 12), np.uint8))
     assert regions.count == 0
@@ -87,3 +100,13 @@ def test_regions_have_the_value_that_most_of_their_pixels_have(seed: int) -> Non
     for region in (1, 2, 3):
         values, counts = np.unique(fills[labels == region], return_counts=True)
         assert counts[values == found[region - 1]] == counts.max()
+
+
+def test_a_photographs_many_colours_take_little_memory() -> None:
+    labels = (np.arange(300 * 300) % 500 + 1).reshape(300, 300).astype(np.int32)
+    tracemalloc.start()
+    found = fills_of(Regions(labels), np.arange(300 * 300).reshape(300, 300))
+    _, most = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert found.tolist() == list(range(500))
+    assert most < 50e6

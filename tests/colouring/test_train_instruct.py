@@ -7,6 +7,7 @@ import os
 import signal
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -266,6 +267,19 @@ def test_flip_mirrors_both_pictures_of_about_half_the_pairs(
         mirrored.append(how)
     assert len(mirrored) == 16
     assert 3 <= sum(mirrored) <= 13
+
+
+def test_pairs_whose_caption_names_a_side_are_not_mirrored() -> None:
+    shown = object.__new__(training._Shown)
+    shown._config = InstructTraining(model="pocket", flip=True)
+    shown.captions, shown.count = ("a red ball", "a ball on the Left of a box"), 2
+    pictures = torch.arange(32 * 2 * 2 * 3).reshape(32, 2, 2, 3)
+    batch = SimpleNamespace(rows=np.arange(32), epoch=0, loaded=(pictures, pictures))
+    sources, targets = shown._flipped(batch)
+    same = (sources == pictures).flatten(1).all(dim=1)
+    assert torch.equal(sources, targets)
+    assert same[1::2].all()
+    assert 2 <= int(same[::2].sum()) <= 14
 
 
 def test_without_flip_each_pair_is_encoded_once_and_as_it_is(

@@ -72,6 +72,16 @@ def test_straight_paths(data: str, strokes: list[list[list[float]]]) -> None:
         ('<line x2="1" stroke="none"/><line x2="2"/>', [[[0, 0], [2, 0]]]),
         ('<defs><line id="a" x2="1"/></defs><use xlink:href="#a" x="5" y="6"/>', [[[5, 6], [6, 6]]]),
         ('<symbol id="s"><line x2="1"/></symbol><use href="#s" transform="scale(2)"/>', [[[0, 0], [2, 0]]]),
+        (
+            '<symbol id="s" viewBox="5 0 10 10"><line x1="5" x2="15"/></symbol>'
+            '<use href="#s" x="50" y="20" width="40" height="40"/>',
+            [[[50, 20], [90, 20]]],
+        ),
+        (
+            '<svg id="s" width="10" height="10" viewBox="0 0 10 10"><line x2="1"/></svg>'
+            '<use href="#s" width="20" height="20"/>',
+            [[[0, 0], [1, 0]], [[0, 0], [2, 0]]],
+        ),
         ('<use href="other.svg#a"/><use href="#nobody"/><line x2="1"/>', [[[0, 0], [1, 0]]]),
         ('<svg x="10" width="20" height="20" viewBox="0 0 10 10"><line x2="1"/></svg>', [[[10, 0], [12, 0]]]),
     ],

@@ -558,6 +558,13 @@ def test_pictures_stay_in_their_folder(tmp_path: Path) -> None:
     ]
 
 
+@pytest.mark.parametrize("image_id", ["../evil", "a/../../evil", "..", "", "/"])
+def test_ids_that_lead_out_of_the_folder_are_refused(image_id: str, tmp_path: Path) -> None:
+    files = [ImageFile("a", tmp_path / "a.png"), ImageFile(image_id, tmp_path / "part.parquet", row=0)]
+    with pytest.raises(InputError, match=r"1 of 2 ids cannot name a picture below a folder"):
+        picture_places(files, tmp_path / "out")
+
+
 class TestRoundTrips:
     def test_unreadable_images_become_problems(
         self, loaded: LoadedBundle, world: Path, tmp_path: Path

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from itertools import product
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -10,6 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from unprompt.ensemble.blend import blend
+from unprompt.ensemble.blend_files import fit_files
 from unprompt.ensemble.fit_weights import (
     Agreement,
     agreement,
@@ -185,3 +187,9 @@ class TestRefused:
             fit_weights(members, truth.at(["i0"]), [1, 1])
         with pytest.raises(InputError, match=r"member 2, .* 1 of 5 images has no embedding, first: i4"):
             fit_weights([members[0], members[1].at(truth.ids[:4])], truth, [1, 1])
+
+
+@pytest.mark.parametrize("count", [0, 1])
+def test_files_of_too_few_members_are_told_before_they_are_read(count: int, tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match="for two members or more"):
+        fit_files([tmp_path / "a.npz"] * count, tmp_path / "truth.csv")

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import tracemalloc
+
 import numpy as np
 import pytest
 
 from unprompt.ensemble.score import bootstrap_interval, cosines, score
+from unprompt.ensemble.score_tables import mean_scores, score_intervals
 from unprompt.errors import InputError
 from unprompt.records import DIM, Embeddings
 
@@ -112,3 +115,14 @@ def test_the_interval_is_the_same_each_time() -> None:
 
 def test_equal_values_have_an_interval_of_no_width() -> None:
     assert bootstrap_interval(np.full(50, 0.25)) == (0.25, 0.25)
+
+
+def test_intervals_of_many_things_take_little_memory() -> None:
+    scores = [{"one": value} for value in np.random.default_rng(0).random(3000).tolist()]
+    tracemalloc.start()
+    low, high = score_intervals(scores, ["one"])["one"]
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert peak < 5_000_000  # all samples at once are 48 MB
+    middle = mean_scores(scores, ["one"])["one"]
+    assert middle - 0.015 < low < middle < high < middle + 0.015  # 1.96 * 0.289 / sqrt(3,000) is 0.010

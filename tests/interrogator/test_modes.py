@@ -17,7 +17,7 @@ from tests.tiny_clip import tiny_clip
 from unprompt.errors import ConfigError
 from unprompt.interrogator.config import MERGED, MODES, InterrogatorConfig
 from unprompt.interrogator.modes import Interrogation, Interrogator
-from unprompt.interrogator.tables import Choice, Table, build_tables
+from unprompt.interrogator.tables import Choice, Table, build_tables, similarities
 from unprompt.interrogator.vocabulary import OwnLists
 from unprompt.networks.text_tower import TextTower
 from unprompt.text.words import find_stems
@@ -110,8 +110,10 @@ def test_a_caption_is_needed_for_each_image(tower: TextTower, tables: dict[str, 
     made = Interrogator(tower, tables, InterrogatorConfig())
     assert made.needs_captions
     for captions in (None, CAPTIONS[:1]):
-        with pytest.raises(ValueError, match="takes a caption for each of 4 images"):
+        with pytest.raises(ValueError, match="takes 1 caption for each of 4 images"):
             made.prompts(random_features(), captions)
+    with pytest.raises(ValueError, match="takes 3 captions for each of 4 images"):
+        made.prompts(random_features(), CAPTIONS, each=3)
     negative = Interrogator(tower, tables, InterrogatorConfig(mode="negative", max_flavors=2))
     assert not negative.needs_captions
     assert len(negative.prompts(random_features())) == 4
@@ -245,6 +247,13 @@ def test_spaced_digits_of_phrases_are_joined_and_the_captions_are_not() -> None:
 # --- best and negative
 
 
+def test_a_phrase_within_another_is_joined_at_its_own_place() -> None:
+    said = [Choice("flavors", phrase, 0.1) for phrase in ("1 9 9 0", "8 k", "1 9 9 0 s")]
+    made = Interrogation("a house of 1 9 9 0, 1 9 9 0, 8 k, 1 9 9 0 s", 0.5, tuple(said)).spelled()
+    assert made.prompt == "a house of 1 9 9 0, 1990, 8k, 1990s"
+    assert [choice.phrase for choice in made.choices] == ["1990", "8k", "1990s"]
+
+
 def test_best_is_no_farther_than_the_others(tower: TextTower, tables: dict[str, Table]) -> None:
     best = [made.similarity for made in prompts(tower, tables, mode="best", max_flavors=8)]
     for mode in ("classic", "fast"):
@@ -335,6 +344,37 @@ def test_an_image_does_not_depend_on_the_others_nor_on_blocks(
         assert one.similarity == pytest.approx(two.similarity, abs=1e-6)
         assert [c.phrase for c in one.choices] == [c.phrase for c in two.choices]
     assert in_blocks.prompts(features, CAPTIONS) == blocks
+
+
+@pytest.mark.parametrize("cosines", [80, 1 << 24])  # 2 to 4 images at a time, and all of them
+@pytest.mark.parametrize(
+    "settings", [*({"mode": mode, "max_flavors": 4} for mode in MODES), {"mode": "fast", "sure": 0.03}]
+)
+def test_several_captions_of_an_image_are_as_the_image_again_and_rank_it_once(
+    tower: TextTower,
+    tables: dict[str, Table],
+    monkeypatch: pytest.MonkeyPatch,
+    settings: dict[str, Any],
+    cosines: int,
+) -> None:
+    made = Interrogator(tower, tables, InterrogatorConfig(**settings), cosines)
+    captions = [f"{which} of {caption}" for caption in CAPTIONS for which in ("two", "one", "a photo")]
+    apart = made.prompts(random_features().repeat(3, axis=0), captions)
+    ranked: list[int] = []
+
+    def noted(images: torch.Tensor, *others: Any) -> torch.Tensor:
+        ranked.append(len(images))
+        return similarities(images, *others)
+
+    monkeypatch.setattr("unprompt.interrogator.tables.similarities", noted)
+    together = made.prompts(random_features(), captions, each=3)
+    assert sum(ranked) == len(CAPTIONS)
+    for one, other in zip(together, apart, strict=True):
+        assert one.prompt == other.prompt
+        assert one.similarity == pytest.approx(other.similarity, abs=1e-6)
+        assert [c.similarity for c in one.choices] == pytest.approx(
+            [c.similarity for c in other.choices], abs=1e-6
+        )
 
 
 def test_no_images_give_no_prompts(tower: TextTower, tables: dict[str, Table]) -> None:

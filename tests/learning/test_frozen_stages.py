@@ -11,15 +11,17 @@ import torch
 
 from tests.regression.test_train import CPU, TINY, learnt, same_weights
 from unprompt.datasets.dataset import read_dataset
-from unprompt.datasets.pixels import open_pixels
+from unprompt.datasets.pixels import images_fingerprint, open_pixels
 from unprompt.errors import ConfigError
 from unprompt.learning.frozen_stages import first_stages, frozen_stages, later_stages, open_activations
+from unprompt.networks.backbones import own_preprocess
 from unprompt.networks.checkpoints import cache_folder
 from unprompt.progress import silent
 from unprompt.regression.checkpoint import load_model
 from unprompt.regression.config import TrainConfig
 from unprompt.regression.model import new_model
 from unprompt.regression.train import train
+from unprompt.regression.tune import discard_kept
 
 pytestmark = pytest.mark.usefixtures("small_gallery")
 
@@ -63,6 +65,20 @@ def test_other_backbones_and_batch_norms_are_refused() -> None:
         frozen_stages("net", network(fold_norms=False).backbone, (*FROZEN, "bn1.*"))
     with pytest.raises(ConfigError, match="looks at each image once"):
         replace(KEPT, augment=("shift",))
+
+
+def test_a_study_leaves_nothing_of_them(pairs: Path, tmp_path: Path) -> None:
+    data, config = read_dataset(pairs), replace(KEPT, from_scratch=True)
+    seen = own_preprocess(config.backbone, config.size)
+    pixels = open_pixels(data, seen, "yes", tmp_path)
+    images = images_fingerprint(data, seen)
+    open_activations(pixels, images, new_model(config).backbone, 2, seen, tmp_path, workers=0)
+    del pixels  # or it would still be held
+    assert len(list(tmp_path.glob("*.npy"))) == 2
+    discard_kept(data, replace(config, keep_frozen=False), tmp_path)
+    assert [path.name[:7] for path in tmp_path.glob("*.npy")] == ["stages-"]
+    discard_kept(data, config, tmp_path)
+    assert not list(tmp_path.glob("*.npy"))
 
 
 @pytest.mark.parametrize("count", [1, 2, 3])

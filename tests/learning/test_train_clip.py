@@ -226,6 +226,8 @@ def test_what_makes_no_sense_is_told(
         replace(CONFIG, text_width=100)
     with pytest.raises(ConfigError, match="epochs must be at least 1, got 0"):
         replace(CONFIG, epochs=0)
+    with pytest.raises(ConfigError, match="seed must be at least 0, got -1"):
+        replace(CONFIG, seed=-1)
     with pytest.raises(ConfigError, match="runs is a share, between 0 and 1, got 2"):
         replace(CONFIG, runs=2)
     with pytest.raises(ConfigError, match="learning_rate must be above 0"):

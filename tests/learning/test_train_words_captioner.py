@@ -18,10 +18,11 @@ from unprompt.interrogator.caption_files import caption
 from unprompt.learning.train_cnn_lstm import find_vocabulary, word_rows
 from unprompt.learning.train_words_captioner import open_maps, train_words_captioner
 from unprompt.learning.words_captioner_config import WordsCaptionerTraining
+from unprompt.networks.captioner import CPU_BATCH
 from unprompt.networks.captioner_config import CaptionConfig
-from unprompt.networks.captioners import Several, open_captioner
+from unprompt.networks.captioners import Several, batch_of, open_captioner
 from unprompt.networks.cnn_lstm_config import SPECIAL
-from unprompt.networks.words_captioner import Eyes, split_signs
+from unprompt.networks.words_captioner import BATCH, Eyes, WordsCaptioner, split_signs
 from unprompt.regression.checkpoint import save_model
 from unprompt.regression.config import TrainConfig
 from unprompt.regression.eyes import eyes_of
@@ -88,18 +89,42 @@ def test_pictures_get_their_captions_whatever_opens_it(trained: Path) -> None:
         prepared = [captioner.prepare(Image.fromarray(pixels.take(np.array([row]))[0])) for row in range(16)]
         assert captioner.features(prepared).tolist() == captions[:16]
     several = Several(captioner, 6).features(prepared)
-    assert several.shape == (16, 6)
+    assert several.shape == (16, 7)
+    assert several[:, 0].tolist() == captions[:16]
     assert np.mean(several == np.array(captions[:16])[:, None]) > 0.9
 
 
-def test_command_caption_takes_it(trained: Path, tmp_path: Path) -> None:
+def test_command_caption_takes_it_in_its_own_batches(
+    trained: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     pixels, captions = plain_pictures()
-    for row in (1, 6):
+    rows, together = range(1, CPU_BATCH + 2), []
+    look = WordsCaptioner.features
+
+    def noted(self: WordsCaptioner, prepared: list[np.ndarray]) -> np.ndarray:
+        together.append(len(prepared))
+        return look(self, prepared)
+
+    monkeypatch.setattr(WordsCaptioner, "features", noted)
+    for row in rows:
         Image.fromarray(pixels.take(np.array([row]))[0]).save(tmp_path / f"{row}.png")
     found = caption([tmp_path], None, trained, None, CaptionConfig(), TextConfig(), device="cpu")
-    assert [one.caption for one in found.found] == [captions[1], captions[6]]
-    with pytest.raises(ConfigError, match="leave out prompt and beams"):
-        open_captioner("cpu", trained, CaptionConfig(beams=3))
+    assert [one.caption for one in found.found] == [captions[row] for row in rows]
+    assert together == [len(rows)]
+
+
+def test_it_says_how_many_pictures_it_takes_at_a_time(trained: Path, tmp_path: Path) -> None:
+    for config, batch in ((None, BATCH), (CaptionConfig(batch=3), 3)):
+        assert batch_of("cpu", trained, config) == batch
+        assert open_captioner("cpu", trained, config).batch == batch
+    assert batch_of("cpu", tmp_path) == CPU_BATCH != BATCH
+    assert batch_of("cpu") == CPU_BATCH
+
+
+def test_settings_of_other_captioners_are_refused(trained: Path) -> None:
+    for config in (CaptionConfig(beams=3), CaptionConfig(prompt="a"), CaptionConfig(length=9)):
+        with pytest.raises(ConfigError, match="leave out prompt, length and beams"):
+            open_captioner("cpu", trained, config)
 
 
 def test_killed_training_ends_with_the_same_bytes(seen: tuple[Eyes, np.ndarray], tmp_path: Path) -> None:

@@ -18,12 +18,14 @@ from unprompt.errors import CheckpointError, ConfigError, InputError
 from unprompt.interrogator.config import InterrogatorConfig
 from unprompt.interrogator.cores import cores_for
 from unprompt.interrogator.modes import Interrogator
+from unprompt.interrogator.tables import similarities
 from unprompt.interrogator.vocabulary import OwnLists
 from unprompt.networks.captioner import Captioner
 from unprompt.networks.clip import Clip
 from unprompt.networks.devices import core_count
 from unprompt.networks.loader import Loader
 from unprompt.networks.minilm import PromptEncoder
+from unprompt.records import unit_rows
 from unprompt.runs.chunks import Level
 from unprompt.runs.config import PredictConfig
 from unprompt.runs.deadline import Deadline
@@ -70,6 +72,27 @@ def test_a_guess_is_the_modes_prompts_and_their_embeddings(world: Path) -> None:
     np.testing.assert_allclose(guess.embeddings, PromptEncoder.load().encode(prompts), atol=1e-6)
 
 
+def test_the_likeliest_caption_is_said_and_the_mean_of_the_drawn_ones_counts(world: Path) -> None:
+    loader, images = Loader("cpu"), pictures(world)
+    members = [
+        load_members(read_bundle(bundle_in(world, name, INTERROGATOR + setting)), loader)[0]
+        for name, setting in (("one", ""), ("more", "samples = 3\n"))
+    ]
+    clip, captioner = members[0].backbones
+    features = clip.features([clip.prepare(image) for image in images])
+    prepared = [captioner.prepare(image) for image in images]
+    said = members[1].backbones[1].features(prepared)
+    assert said.shape == (len(images), 4)
+    one = members[0].guess(features, captioner.features(prepared))
+    more = members[1].guess(features, said)
+    assert more.prompts == one.prompts
+    assert more.phrases == one.phrases
+    drawn = [members[0].guess(features, said[:, place]).embeddings for place in (1, 2, 3)]
+    mean = np.mean(drawn, 0)
+    np.testing.assert_allclose(more.embeddings, mean / np.linalg.norm(mean, axis=1, keepdims=True), atol=1e-5)
+    assert not np.allclose(more.embeddings, one.embeddings, atol=1e-2)
+
+
 @pytest.mark.slow
 def test_the_mode_is_kaggle_unless_another_is_named(world: Path) -> None:
     loader = Loader("cpu")
@@ -90,6 +113,28 @@ def test_negative_prompts_need_no_captioner(world: Path) -> None:
     guess = member.guess(clip.features([clip.prepare(image) for image in pictures(world)]))
     assert guess.prompts is not None
     assert all(guess.prompts)
+
+
+def test_phrases_of_several_captions_are_ranked_once_an_image(
+    world: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (member,) = load_members(read_bundle(bundle_in(world, "several", INTERROGATOR)), Loader("cpu"))
+    clip = member.backbones[0]
+    features = clip.features([clip.prepare(image) for image in pictures(world)])
+    words = ("likeliest", "one", "two")
+    captions = np.array([[f"{which} of {row}" for which in words] for row in range(len(features))])
+    likeliest, one, two = (member.guess(features, captions[:, column]) for column in range(3))
+    ranked: list[int] = []
+
+    def noted(images: torch.Tensor, *others: Any) -> torch.Tensor:
+        ranked.append(len(images))
+        return similarities(images, *others)
+
+    monkeypatch.setattr("unprompt.interrogator.tables.similarities", noted)
+    together = member.guess(features, captions)
+    assert sum(ranked) == len(features)
+    assert together.prompts == likeliest.prompts
+    np.testing.assert_allclose(together.embeddings, unit_rows(one.embeddings + two.embeddings), atol=1e-6)
 
 
 def test_members_share_a_clip_and_a_captioner(world: Path) -> None:

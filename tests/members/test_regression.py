@@ -15,7 +15,13 @@ from tests.whole_world import write_checkpoint
 from unprompt.bundle.bundles import load_members, read_bundle
 from unprompt.ensemble.members import distinct_backbones
 from unprompt.errors import CheckpointError, ConfigError
-from unprompt.members.regression import RegressionConfig, Regressor, model_file, with_folded_norms
+from unprompt.members.regression import (
+    RegressionConfig,
+    Regressor,
+    larger,
+    model_file,
+    with_folded_norms,
+)
 from unprompt.networks.checkpoints import cache_folder
 from unprompt.networks.loader import Loader
 from unprompt.runs.config import PredictConfig
@@ -91,6 +97,32 @@ def test_flipping_is_the_mean_of_both_and_does_not_see_which_side_is_left(
     np.testing.assert_allclose(flipped.features(images), expected, atol=1e-6)
     np.testing.assert_array_equal(flipped.features(images), flipped.features(mirrored))
     assert np.abs(plain.features(images) - plain.features(mirrored)).max() > 1e-3
+
+
+def test_larger_is_the_mean_with_the_mirror_image_enlarged(
+    tmp_path: Path, pictures: list[Image.Image]
+) -> None:
+    path = tmp_path / "best.safetensors"
+    network = write_checkpoint(path, backbone="test_efficientnet").eval()
+    plain = Regressor.load("cpu", path, RegressionConfig())
+    looking = Regressor.load("cpu", path, RegressionConfig(tta="larger"))
+    images = [plain.prepare(picture) for picture in pictures]
+    preprocess = network.spec.preprocess
+    pixels = preprocess.normalise(torch.from_numpy(np.stack(images)[:, :, ::-1].copy()))
+    side = larger(preprocess.size)
+    with torch.inference_mode():
+        enlarged = torch.nn.functional.interpolate(pixels, (side, side), mode="bicubic")
+        both = plain.features(images) + network(enlarged).numpy()
+    expected = both / np.linalg.norm(both, axis=1, keepdims=True)
+    np.testing.assert_allclose(looking.features(images), expected, atol=1e-5)
+    assert [larger(size) for size in (128, 160, 224)] == [160, 192, 288]
+
+
+def test_a_network_of_one_size_cannot_look_at_larger_images(tmp_path: Path) -> None:
+    path = tmp_path / "best.safetensors"
+    write_checkpoint(path, backbone="vit_tiny_patch16_224")
+    with pytest.raises(ConfigError, match=r"vit_tiny_patch16_224 takes no other images .* flip can be had"):
+        Regressor.load("cpu", path, RegressionConfig(tta="larger"))
 
 
 def test_folding_norms_is_done_where_it_changes_nothing(tmp_path: Path) -> None:

@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 
 from tests.marked_pictures import PARAMETERS, SETTINGS
 from unprompt.metadata.a1111 import (
+    MOST_SETTINGS,
     NEGATIVE,
     has_settings,
     parse_parameters,
@@ -152,6 +153,14 @@ def test_a_long_line_of_nearly_settings_takes_no_time() -> None:
     for text in ("a" * 300_000, "a b " * 100_000, "a: " * 100_000, 'a: "' + "\\" * 300_000, "{" * 100_000):
         parse_parameters(f"{text}\n{text}, Steps: 20")
         parse_parameters("Steps: 1, b: [" + text)
+
+
+def test_of_very_many_lines_of_settings_the_first_ones_are_read() -> None:
+    lines = [f"Key {number}: {number}" for number in range(20_000)]
+    found = parse_parameters("\n".join(("a fox", "Steps: 20, Seed: 7, CFG scale: 7", *lines)))
+    assert found is not None
+    assert (found.prompt, found.seed) == ("a fox", 7)
+    assert (len(found.others), list(found.others)[:2]) == (MOST_SETTINGS - 3, ["Key 0", "Key 1"])
 
 
 WORDS = (

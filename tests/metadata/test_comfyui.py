@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import tracemalloc
 from typing import Any
 
 import pytest
@@ -10,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tests.marked_pictures import graph, node
-from unprompt.metadata.comfyui import read_comfyui
+from unprompt.metadata.comfyui import Node, find_sampler, read_comfyui
 from unprompt.metadata.generation import Generation
 
 
@@ -327,3 +328,46 @@ def test_a_graph_made_to_take_long_ends() -> None:
         for n in range(300)
     }
     assert prompt_of(start=node("Reroute", x=["0", 0]), **wide) == ""
+
+
+class Counted(dict[str, Node]):
+    """A graph that counts how often its nodes are looked at."""
+
+    looks = 0
+
+    def __getitem__(self, name: str) -> Node:
+        self.looks += 1
+        return super().__getitem__(name)
+
+
+@pytest.mark.parametrize("kind", ["samplers behind each other", "many ends of one long way"])
+def test_a_sampler_is_found_by_looking_at_each_node_a_few_times(kind: str) -> None:
+    count = 2000
+    if kind.startswith("samplers"):
+        nodes = {
+            str(n): Node("KSampler", {"steps": 1}, {"positive": ("t", 0), "latent_image": (str(n - 1), 0)})
+            for n in range(count)
+        }
+        found = str(count - 1)
+    else:
+        nodes = {str(n): Node("Reroute", {}, {"x": (str(n - 1), 0)}) for n in range(count)}
+        nodes |= {f"end {n}": Node("SaveImage", {}, {"images": (str(count - 1), 0)}) for n in range(count)}
+        found = None
+    graph = Counted(nodes)
+    assert find_sampler(graph) == found
+    assert graph.looks < 10 * len(graph)
+
+
+def test_a_text_that_many_nodes_put_together_again_and_again_takes_little_memory() -> None:
+    texts = {sign: node("CLIPTextEncode", text=sign * 90_000) for sign in "xy"}
+    both = {
+        str(n): node("ConditioningCombine", conditioning_1=["x", 0], conditioning_2=["y", 0])
+        for n in range(1000)
+    }
+    every = node("ConditioningCombine", **{f"conditioning_{n}": [n, 0] for n in both})
+    tracemalloc.start()
+    prompt = prompt_of(start=every, **texts, **both)
+    _, most = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert prompt.startswith("x" * 90_000 + ", y")
+    assert most < 20e6

@@ -275,6 +275,25 @@ def test_a_description_in_xmp_unless_it_is_a_photographers() -> None:
     assert read_generation_of(saved("JPEG", exif=camera)) is None
 
 
+def test_a_description_in_several_languages_is_that_of_the_first() -> None:
+    both = xmp("a fox").replace(b"</rdf:li>", b"</rdf:li><rdf:li xml:lang='de'>ein Fuchs</rdf:li>", 1)
+    assert b"ein Fuchs" in both
+    assert read_xmp(both)["dc:description"] == "a fox"
+
+
+def test_zeros_behind_a_text_are_no_letters_of_two_bytes() -> None:
+    short = tiff(
+        {0x010F: (2, b"Canon\0"), 0x0110: (2, b"NIKON D70" + bytes(7)), 0x0131: (2, b"ab\0")},
+        {0x9286: (7, b"ASCII\0\0\0a fox in snow" + bytes(50))},
+    )
+    assert read_exif(short) == {
+        "Make": "Canon", "Model": "NIKON D70", "Software": "ab", "UserComment": "a fox in snow",
+    }  # fmt: skip
+    for code in ("utf-16-le", "utf-16-be"):
+        wide = tiff({}, {0x9286: (7, b"UNICODE\0" + "a fox, 夕".encode(code) + bytes(8))})
+        assert read_exif(wide) == {"UserComment": "a fox, 夕"}
+
+
 # --- what says nothing, what is damaged, what is hostile
 
 

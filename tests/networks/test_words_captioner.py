@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from unprompt.errors import ConfigError
 from unprompt.networks.cnn_lstm_config import END, PAD, SPECIAL, START, UNKNOWN
-from unprompt.networks.words_captioner import Eyes, Writer, join_signs, split_signs
+from unprompt.networks.words_captioner import RUN, Eyes, Writer, join_signs, split_signs
 from unprompt.networks.words_captioner_config import EyesConfig, WordsCaptionerConfig
 from unprompt.pocket.grammar import sample_scene
 
@@ -48,17 +48,26 @@ def test_pocket_prompts_come_back_from_their_signs(seed: int) -> None:
     assert join_signs(split_signs(prompt)) == prompt
 
 
-def test_writing_follows_what_is_learnt(writer: Writer) -> None:
+def test_writing_follows_what_is_learnt_and_says_no_run_twice(writer: Writer) -> None:
     logits, maps = seen(3)
     signs, likely = writer.write(logits, maps)  # (3, 1, T)
     before = torch.cat([torch.full((3, 1), START), signs[:, 0, :-1]], 1)
     with torch.no_grad():
         whole = writer(logits, maps, before)
     whole[..., [PAD, START, UNKNOWN]] = -torch.inf
-    written = torch.cat([torch.ones(3, 1), (signs[:, 0, :-1] != END).float()], 1).cumprod(1).bool()
-    assert (whole.argmax(2) == signs[:, 0])[written].all()
-    steps = whole.log_softmax(2).gather(2, signs[:, 0][..., None])[..., 0]
-    torch.testing.assert_close((steps * written).sum(1), likely[:, 0])
+    whole = whole.log_softmax(2)
+    forbidden = 0
+    for image, row in enumerate(signs[:, 0].tolist()):
+        said = row[: row.index(END) + 1] if END in row else row
+        for step, sign in enumerate(said):
+            run = said[max(0, step - RUN + 1) : step]
+            ends = {said[at] for at in range(RUN - 1, step) if said[at - RUN + 1 : at] == run}
+            order = whole[image, step].argsort(descending=True).tolist()
+            assert sign == next(other for other in order if other not in ends)
+            forbidden += sign != order[0]
+        expected = whole[image, torch.arange(len(said)), said].sum()
+        torch.testing.assert_close(likely[image, 0], expected)
+    assert forbidden
 
 
 def test_drawn_captions_come_as_often_as_they_are_likely(writer: Writer) -> None:

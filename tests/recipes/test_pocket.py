@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -14,7 +15,9 @@ from unprompt.interrogator.vocabulary import OwnLists, read_vocabulary
 from unprompt.learning.train_clip import ClipTraining
 from unprompt.learning.words_captioner_config import WordsCaptionerTraining
 from unprompt.networks.captioner import read_captions
+from unprompt.networks.preprocess import Preprocess
 from unprompt.pocket.interrogation import phrase_lists
+from unprompt.progress import silent
 from unprompt.recipes import pocket
 from unprompt.recipes.config import PocketConfig
 from unprompt.regression.config import TrainConfig
@@ -126,6 +129,72 @@ def tiny(out: Path) -> pocket.Recipe:
     )
 
 
+def test_nothing_of_an_earlier_bundle_stays_installed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    recipe = tiny(tmp_path / "pocket")
+    recipe.bundle.mkdir(parents=True)
+    for name in (pocket.NAME, "relatedness.json"):
+        (recipe.bundle / name).touch()
+    folder = pocket.install(recipe).parent
+    (recipe.bundle / "relatedness.json").unlink()
+    pocket.install(recipe)
+    assert [path.name for path in folder.iterdir()] == [pocket.NAME]
+
+
+class Kept:
+    """Pixels that stand in for an array in the cache."""
+
+    def __init__(self) -> None:
+        self.there = True
+
+    def discard(self) -> None:
+        self.there = False
+
+
+def test_features_leave_nothing_in_the_cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    pixels, activations = Kept(), Kept()
+    tower = SimpleNamespace(
+        name="tf_efficientnet_lite0",
+        network=None,
+        preprocess=Preprocess(32),
+        features=lambda looked_at, **_: np.full((2, 3), looked_at is activations),
+    )
+    monkeypatch.setattr(pocket, "pixels_of", lambda *_: pixels)
+    monkeypatch.setattr(pocket, "images_fingerprint", lambda *_: "")
+    monkeypatch.setattr(pocket, "frozen_stages", lambda *_: 5)
+    monkeypatch.setattr(pocket, "open_activations", lambda *_, **__: activations)
+    assert pocket.make_features(tiny(tmp_path), None, tower, silent).all()  # type: ignore[arg-type]
+    assert not pixels.there
+    assert not activations.there
+
+
+def test_maps_of_another_network_are_not_gone_on_with(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    recipe = tiny(tmp_path)
+    recipe.bundle.mkdir()
+    begun: list[Path] = []
+
+    def begin(path: Path, *_: object) -> None:
+        begun.append(path)
+        path.with_suffix(".filling").mkdir(exist_ok=True)
+        raise KeyboardInterrupt
+
+    for name in ("read_dataset", "pixels_of"):
+        monkeypatch.setattr(pocket, name, lambda *_: Kept())
+    monkeypatch.setattr(pocket, "eyes_of", lambda _: SimpleNamespace(config=SimpleNamespace(size=32)))
+    monkeypatch.setattr(pocket, "images_fingerprint", lambda *_: "")
+    monkeypatch.setattr(pocket, "open_maps", begin)
+    for network in (b"one", b"one", b"another"):
+        recipe.network.write_bytes(network)
+        with pytest.raises(KeyboardInterrupt):
+            pocket.make_captioner(recipe, silent)
+    assert begun[0] == begun[1] != begun[2]
+    assert list(tmp_path.glob("maps*")) == [begun[2].with_suffix(".filling")]
+
+
 @pytest.mark.slow
 @pytest.mark.usefixtures("small_gallery")
 def test_whole_bundle_is_made_scored_and_used(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -145,7 +214,7 @@ def test_whole_bundle_is_made_scored_and_used(tmp_path: Path, monkeypatch: pytes
     assert len(results["ways"]) == 10
     assert 0 <= results["captions"]["nouns"] <= 1
     assert list(read_captions(out / "captions.csv")) == list(read_prompts(out / "held-out" / "list.csv").ids)
-    assert not (out / "maps.npy").exists()
+    assert not list(out.glob("maps*"))
     assert all(-1 <= row["low"] <= row["score"] <= row["high"] <= 1 for row in results["ways"])
     assert read_json(out / "results.json")["ways"] == results["ways"]
     with (out / "results.csv").open() as stream:

@@ -41,7 +41,7 @@ from unprompt.regression.model import new_model
 from unprompt.regression.objective import Objective, loss_of
 from unprompt.regression.probe import fit_ridge
 from unprompt.regression.scores import EpochScores, read_scores
-from unprompt.regression.train import memory_told, train
+from unprompt.regression.train import check_parts, memory_told, train, validation_score
 from unprompt.storage.images import read_file
 
 pytestmark = pytest.mark.usefixtures("small_gallery")
@@ -109,6 +109,31 @@ def test_run_leaves_everything(whole: Path, pairs: Path) -> None:
     rows = read_scores(whole / "metrics.csv")
     assert [row.epoch for row in rows] == [0, 1, 2]
     assert record["best"]["validation"] == max(row.validation for row in rows)
+
+
+def test_a_finished_run_is_told_before_anything_is_read(tmp_path: Path) -> None:
+    run = tmp_path / "RUN"
+    run.mkdir()
+    (run / "train.json").write_text("{}")
+    with pytest.raises(RunError, match="holds a finished training run; add --overwrite"):
+        train(tmp_path / "no data set", run, TINY, CPU)
+    assert [path.name for path in run.iterdir()] == ["train.json"]
+
+
+def test_a_score_that_is_no_number_ends_the_training() -> None:
+    truth = torch.eye(2, 384)
+    assert validation_score(3 * truth, truth, "") == 1
+    with pytest.raises(RunError, match="score of the validation images is not a number; try this"):
+        validation_score(torch.full((2, 384), torch.nan), truth, "try this")
+
+
+def test_batch_norm_gets_no_single_image() -> None:
+    mlp = replace(TINY, head="mlp", batch=8)
+    check_parts(mlp, replace(CPU, accumulate=2), 100, 2)
+    check_parts(replace(mlp, head="linear"), replace(CPU, accumulate=8), 100, 1)
+    for accumulate, images, processes in ((8, 100, 1), (4, 100, 2), (1, 1, 1), (2, 3, 1)):
+        with pytest.raises(ConfigError, match="needs 2 images in each part of a batch"):
+            check_parts(mlp, replace(CPU, accumulate=accumulate), images, processes)
 
 
 def test_validation_score_is_that_of_the_saved_checkpoint(whole: Path, pairs: Path) -> None:

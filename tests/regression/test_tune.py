@@ -43,6 +43,7 @@ from unprompt.regression.trials import (
     write_trials,
 )
 from unprompt.regression.tune import tune
+from unprompt.regression.words import vocabulary_of
 from unprompt.storage.files import locked
 from unprompt.storage.toml_files import read_config, write_config
 
@@ -351,6 +352,17 @@ def test_trials_that_fail_are_told_and_the_study_goes_on(pictures: Path, tmp_pat
         tune(pictures, tmp_path / "T", replace(TINY, epochs=1), one, CPU, progress=block_all)
     assert not (tmp_path / "T" / "tune.json").exists()
     assert "failed" in (tmp_path / "T" / "trials.csv").read_text()
+
+
+def test_a_head_that_the_prompts_cannot_have_is_a_failed_trial(
+    pictures: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def train(*_: object, **__: object) -> None:
+        vocabulary_of(["a fox"], 2)
+
+    monkeypatch.setattr("unprompt.regression.train.train", train)
+    with pytest.raises(RunError, match=r"the only trial gave no score; .* no word occurs in 2 of 1 prompt"):
+        tune(pictures, tmp_path / "S", TINY, replace(SEARCH, trials=1), CPU)
 
 
 def test_a_folder_of_something_else_is_left_alone(pictures: Path, tmp_path: Path) -> None:

@@ -11,7 +11,7 @@ import torch
 
 from tests.regression.test_train import CPU, TINY, learnt, same_weights
 from unprompt.datasets.dataset import read_dataset
-from unprompt.errors import ConfigError, InputError
+from unprompt.errors import ConfigError
 from unprompt.networks.preprocess import Preprocess
 from unprompt.regression.checkpoint import load_model, save_model
 from unprompt.regression.config import TrainConfig
@@ -35,7 +35,7 @@ def test_words_by_hand() -> None:
 def test_vocabulary_by_hand() -> None:
     assert vocabulary_of(PROMPTS, 2) == ("red",)
     assert vocabulary_of(PROMPTS, 1)[:3] == ("red", "5", "a")  # the most frequent, then by the alphabet
-    with pytest.raises(InputError, match=r"no word occurs in 4 of 4 prompts.*word_count"):
+    with pytest.raises(ConfigError, match=r"no word occurs in 4 of 4 prompts.*word_count"):
         vocabulary_of(PROMPTS, 4)
 
 

@@ -27,7 +27,8 @@ from tests.other_content import put_other_content
 from tests.processes import killed_itself, run_command, started
 from tests.real_images import real_folder
 from tests.silence import TRIED, offline
-from unprompt.bundle.bundles import read_bundle
+from unprompt import __version__
+from unprompt.bundle.bundles import own_states, read_bundle
 from unprompt.cli import main
 from unprompt.crew.here import Here
 from unprompt.ensemble.blend import blend
@@ -40,12 +41,13 @@ from unprompt.records import DIM, Embeddings
 from unprompt.runs.chunks import Level, RunFolder
 from unprompt.runs.config import PredictConfig
 from unprompt.runs.deadline import Deadline
+from unprompt.runs.earlier import image_rows, read_earlier
 from unprompt.runs.kaggle import BundleChoice, kernel_config
 from unprompt.runs.looking import Looking
 from unprompt.runs.outputs import RunResult
 from unprompt.runs.predict import _fill, predict
 from unprompt.storage.files import read_embeddings, read_prompts, write_embeddings
-from unprompt.storage.images import NOT_IN_FOLDER, find_images
+from unprompt.storage.images import NOT_IN_FOLDER, ImageFile, find_images
 from unprompt.storage.sources import Sources
 from unprompt.storage.submission import read_submission, write_submission
 from unprompt.storage.text_config import TextConfig
@@ -165,6 +167,7 @@ class TestWhatARunLeaves:
 
     def test_record(self, finished: RunResult) -> None:
         record = run_json(finished.folder)
+        assert record["files"] == {}  # of its own
         assert record["images"] == 12
         assert record["levels"] == {"full": 12, "cheapest": 0, "prior": 0}
         assert record["complete_bundle"] is True
@@ -408,6 +411,31 @@ class TestUpdate:
         assert not (tmp_path / "RUN" / "from_file.csv").exists()
         assert not (tmp_path / "RUN" / "submission.csv").exists()
 
+    def test_files_prompts_that_were_used_become_guesses_again(self, scenes: Path, tmp_path: Path) -> None:
+        pictures, run = tmp_path / "pictures", tmp_path / "RUN"
+        pictures.mkdir()
+        with Image.open(scenes / "images" / "scene-01.png") as scene:
+            scene.load()
+        (pictures / "a.png").write_bytes(png(text_chunk("parameters", PARAMETERS), image=scene))
+        shutil.copy(scenes / "images" / "scene-02.png", pictures)
+        changing = [pictures / "scene-02.png"]
+
+        def change(step: str, done: int, total: int) -> None:
+            if step == "predicting" and done == total and changing:
+                shutil.copy(scenes / "images" / "scene-07.png", changing.pop())
+
+        predict(pictures, run, replace(SMALL, from_file="use"), progress=change)
+        used = read_prompts(run / "prompts.csv").texts
+        assert used[0] == "a lighthouse at dusk, (warm light:1.2)"
+        # Of what changed after it was looked at, nothing is taken over either.
+        again = predict(pictures, run, replace(SMALL, update=True, from_file="use"))
+        assert again.known == 1
+        assert again.prompts.texts[0] == used[0]
+        assert again.prompts.texts[1] != used[1]
+        guessed = predict(pictures, run, replace(SMALL, update=True))
+        assert guessed.known == 1
+        assert guessed.prompts.texts[0] != used[0]
+
     def test_of_another_bundle_is_refused(self, scenes: Path, tmp_path: Path) -> None:
         one = scenes / "images" / "scene-01.png"
         predict(one, tmp_path / "RUN", SMALL)
@@ -415,6 +443,26 @@ class TestUpdate:
         (tmp_path / "RUN" / "run.json").write_text(json.dumps(record))
         with pytest.raises(RunError, match="is of another bundle or another version"):
             predict(one, tmp_path / "RUN", replace(SMALL, update=True))
+
+    def test_of_a_model_that_has_changed_is_refused(self, tmp_path: Path) -> None:
+        table = '[[members]]\nname = "own"\nkind = "regression"\nweight = 1\ncheckpoint = "net.safetensors"\n'
+        (tmp_path / "own.toml").write_text(table)
+        network, run = tmp_path / "net.safetensors", tmp_path / "RUN"
+        network.write_bytes(b"one")
+        bundle = read_bundle(str(tmp_path / "own.toml"))
+        record = {"unprompt": __version__, "bundle": bundle.as_dict(), "files": own_states(bundle)}
+        run.mkdir()
+        (run / "run.json").write_text(json.dumps(record))
+        with pytest.raises(InputError, match="own"):  # it is the same; what the RUN lacks comes next
+            read_earlier(run, (), {}, bundle, False)
+        network.write_bytes(b"another")
+        with pytest.raises(RunError, match=r"net\.safetensors has changed since .* --overwrite"):
+            read_earlier(run, (), {}, bundle, False)
+
+    def test_paths_that_cannot_be_have_no_row(self, tmp_path: Path) -> None:
+        (tmp_path / "a.png").write_bytes(b"12345")
+        files = [ImageFile(name[0], tmp_path / name) for name in ("a.png", "b\0.png", "/c.png")]
+        assert {one: row[1:3] for one, row in image_rows(files, tmp_path).items()} == {"a": ("a.png", "5")}
 
     def test_with_overwrite_is_refused(self) -> None:
         with pytest.raises(ConfigError, match="give one of both"):

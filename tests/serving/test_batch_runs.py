@@ -15,7 +15,7 @@ from PIL import Image
 from unprompt.errors import RunError
 from unprompt.runs.config import PredictConfig
 from unprompt.runs.predict import predict
-from unprompt.serving.batch_runs import MOST_WAITING, BatchRun, BatchRuns, State
+from unprompt.serving.batch_runs import MOST_WAITING, BatchRun, BatchRuns, State, count_before
 from unprompt.serving.models import Models
 from unprompt.storage.files import read_embeddings, read_json, read_prompts
 
@@ -112,6 +112,14 @@ class TestQueue:
         assert now(runs, second.name).state is State.CANCELLED
         runs.cancel(first.name)
         assert now(runs, first.name).state is State.FAILED  # what is over stays what it is
+
+    def test_a_run_that_goes_on_comes_behind_those_that_wait(self, runs: BatchRuns, pictures: Path) -> None:
+        first, second, third = (runs.begin(pictures, "pictures", 3) for _ in range(3))
+        until(lambda: now(runs, first.name).state is State.RUNNING)
+        runs.cancel(second.name)
+        runs.go_on(second.name)
+        before = {run.name: count_before(run, runs.runs()) for run in runs.runs()}
+        assert [before[run.name] for run in (first, third, second)] == [0, 1, 2]
 
     def test_there_is_an_end_to_waiting(self, runs: BatchRuns, pictures: Path) -> None:
         def begin_many() -> None:

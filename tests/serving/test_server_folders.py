@@ -35,6 +35,12 @@ def test_folders_below_the_root_are_found(root: Path) -> None:
     assert [file.image_id for file in images_below(root, "deep/dogs")] == ["a"]
 
 
+def test_a_name_that_ends_in_a_space_is_a_name_too(root: Path) -> None:
+    (root / "cats").rename(root / "my cats ")
+    assert "my cats " in folders_with_images(root)
+    assert folder_below(root, "my cats ") == root / "my cats "
+
+
 @pytest.mark.parametrize(
     "name", ["..", "../outside", "/", "/etc", "cats/../../outside", "nothing", "a\0b", "x" * 5000, "~"]
 )

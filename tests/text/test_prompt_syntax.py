@@ -18,6 +18,9 @@ from unprompt.text.prompt_syntax import without_syntax
         ("((a (red:1.1) fox:0.9)), snow", "a red fox, snow"),
         ("a [cat:fox:0.5] in [snow::10] by [oil|ink]", "a fox in snow by oil"),
         ("{{a fox}}, {snow}, 1.5::red ::", "a fox, snow, red"),
+        (".5::a fox::, -1::dog::, 12::snow::", "a fox, dog, snow"),
+        ("(a fox:.5), (snow:+12), (a dog: -1.25 )", "a fox, snow, a dog"),
+        ("a fox\n BREAK,\n in snow ,AND a dog ADDROW", "a fox, in snow, a dog"),
         ("a fox \\(animal\\), (snow:1.1)", "a fox (animal), snow"),
         ("a fox BREAK in snow AND a dog", "a fox, in snow, a dog"),
         ("a fox, embedding:easynegative.pt", "a fox, easynegative.pt"),
@@ -45,6 +48,12 @@ def test_weights_change_no_words(words: list[str], data: st.DataObject) -> None:
 @given(st.text(alphabet="ab()[]{}<>:|,. 1\\"))
 def test_any_text_ends(typed: str) -> None:
     assert len(without_syntax(typed)) <= 2 * len(typed)
+
+
+def test_long_rows_of_digits_and_spaces_take_no_time() -> None:
+    for sign in ("1", " ", "\n", "1.", "1 "):
+        without_syntax(f"a{sign * 20_000}b, (a:{sign * 20_000}, 1.5::{sign * 20_000}::")
+    assert without_syntax(f"a fox{' ' * 20_000}BREAK{chr(10) * 20_000},a dog") == "a fox, a dog"
 
 
 def test_long_rows_of_brackets_take_no_time() -> None:

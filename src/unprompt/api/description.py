@@ -110,6 +110,7 @@ def _kind(schema: Schema) -> str:
         return f"list of {most}({_kind(schema.get('items', {}))})"
     limits = (
         ("minimum", "from {}"),
+        ("exclusiveMinimum", "above {}"),
         ("maximum", "to {}"),
         ("exclusiveMaximum", "below {}"),
         ("maxLength", "of at most {} characters"),

@@ -24,7 +24,8 @@ if TYPE_CHECKING:
 
 Answer = TypeVar("Answer")
 
-KEPT = 100  # answers in a session
+KEPT = 100  # answers in a session, beside those to the pictures of a page
+EACH = 4  # questions that a page asks of a picture
 STEP = 0.2  # seconds within which a click is noticed
 
 
@@ -62,6 +63,7 @@ def ask(key: Hashable, doing: str, question: Callable[[LoadedBundle], Answer]) -
     """
     answers: dict[Hashable, Answer] = st.session_state.setdefault("answers", {})
     if key in answers:
+        answers[key] = answers.pop(key)  # the last to be forgotten
         return answers[key]
     stopped: set[Hashable] = st.session_state.setdefault("stopped", set())
     place = st.empty()
@@ -74,10 +76,18 @@ def ask(key: Hashable, doing: str, question: Callable[[LoadedBundle], Answer]) -
         st.button("Stop", key=f"stop-{key}", on_click=stopped.add, args=(key,))
         answer = await_answer(doing, question)
     place.empty()
-    answers[key] = answer
-    while len(answers) > KEPT:
-        del answers[next(iter(answers))]
+    keep(answers, key, answer, current_settings().most_files)
     return answer
+
+
+def keep(answers: dict[Hashable, Answer], key: Hashable, answer: Answer, pictures: int) -> None:
+    """Keep an answer, and forget the oldest, but none to a page of so many pictures.
+
+    Each of a page's questions comes again whenever it is drawn: with room for fewer, all would be asked anew.
+    """
+    answers[key] = answer
+    while len(answers) > KEPT + EACH * pictures:
+        del answers[next(iter(answers))]
 
 
 def await_answer(doing: str, question: Callable[[LoadedBundle], Answer]) -> Answer:

@@ -38,7 +38,8 @@ function cut(line, x, y, rubber) {
     const [dx, dy, fx, fy] = [bx - ax, by - ay, ax - x, ay - y];
     const [a, b, c] = [dx * dx + dy * dy, fx * dx + fy * dy, fx * fx + fy * fy - reach * reach];
     const root = Math.sqrt(b * b - a * c); // NaN where the line through both points passes by
-    const [enters, leaves] = [(-b - root) / a, (-b + root) / a];
+    // Of two points in one place both are touched or none.
+    const [enters, leaves] = a ? [(-b - root) / a, (-b + root) / a] : c <= 0 ? [-Infinity, Infinity] : [NaN, NaN];
     if (!piece.length && !(enters <= 0)) piece.push(ax, ay);
     if (!(enters < 1 && leaves > 0)) {
       if (!piece.length) piece.push(ax, ay);

@@ -227,7 +227,7 @@ def choose(book: Sketchbook, steps: Steps) -> None:
 
     def paint(other: bool = False) -> None:
         if other:
-            book.seed += book.variants
+            book.vary()
         _begin(book, steps)
 
     with st.container(horizontal=True, vertical_alignment="bottom", key="doodle-settings"):
@@ -315,7 +315,7 @@ def take_painting(book: Sketchbook, place: st.delta_generator.DeltaGenerator) ->
 def show_painting(painting: Painting) -> None:
     """A painting's pictures: one large, of several all small, and what there is to say."""
     file = painting.files[painting.chosen]
-    st.image(file, width="stretch")
+    st.image(file, width="stretch", alt=painting.wish.prompt)
     if len(painting.files) > 1:
 
         def take(number: int) -> None:

@@ -13,7 +13,7 @@ from unprompt.app.looks import empty, head, name, note, trouble
 from unprompt.app.settings import current_settings
 from unprompt.demos.captions import run_zip
 from unprompt.errors import UnpromptError
-from unprompt.serving.batch_runs import BatchRun, State
+from unprompt.serving.batch_runs import BatchRun, State, count_before
 from unprompt.serving.server_folders import folder_below, folders_with_images, images_below
 from unprompt.text.english import counted
 
@@ -105,8 +105,7 @@ def show_open_runs(known_over: Sequence[str]) -> None:
             continue
         with st.container(border=True, key=f"open-{run.name}"):
             name(run.label)
-            ahead = sum(other.is_open and other.name < run.name for other in runs)
-            note(f"{run.name}: {describe(run, ahead)}")
+            note(f"{run.name}: {describe(run, count_before(run, runs))}")
             if run.state is State.RUNNING:
                 st.progress(run.done / run.total if run.total else 0.0)
             show_cancel(run)

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from unprompt.app.canvas import Canvas, Line
-from unprompt.doodles.paint_config import CLOSELY, DoodlePaint
+from unprompt.doodles.paint_config import CLOSELY, SEEDS, DoodlePaint
 from unprompt.doodles.steps import Guess, Steps
 
 KEPT = 8  # paintings that can be gone back to
@@ -162,6 +162,10 @@ class Sketchbook:
         return steps.negative_prompt(self.words.style)
 
     # --- pictures
+
+    def vary(self) -> None:
+        """Have the next painting's pictures begin behind the last ones' seeds; behind the largest comes 0."""
+        self.seed = (self.seed + self.variants) % SEEDS
 
     def wish(self, steps: Steps) -> Wish:
         """What is on the sheet and said now, to be painted."""

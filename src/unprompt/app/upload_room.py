@@ -1,11 +1,16 @@
-"""How much of visitors' files the app's server holds at a time, of all of them together.
+"""How much of visitors' files the app's server holds at a time, and how much of that is one visitor's.
 
 Streamlit keeps each file in memory until its visitor leaves or takes it away, and a program can send file
 after file for a visitor; it limits each of them, and not their sum.
+
+A visitor's first file is taken wherever there is room for it, a further one where all that the visitor then
+has is no more than what stays free. So n visitors who send all they can have 1 / (n + 1) of the room each and
+leave as much for the next: the dynamic threshold of shared buffers (Choudhury and Hahne, 1998).
 """
 
 from __future__ import annotations
 
+from collections import Counter
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -17,12 +22,15 @@ REFUSED = b"this server holds as many files as it can; take some away, or try ag
 
 
 class UploadRoom:
-    """ASGI middleware that answers 503 to uploads beyond `most` bytes held and on their way together."""
+    """ASGI middleware that answers 503 to uploads for which there is no room of `most` bytes.
+
+    What is held and what is on its way count alike.
+    """
 
     def __init__(self, app: ASGIApp, most: int) -> None:
         self.app = app
         self.most = most
-        self._coming = 0
+        self._coming: Counter[str] = Counter()  # bytes by visitor
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Pass on or refuse one request."""
@@ -31,12 +39,15 @@ class UploadRoom:
             return
         announced = dict(scope["headers"]).get(b"content-length", b"")
         size = int(announced) if announced.isdigit() else self.most  # who does not say comes alone
-        if held_bytes() + self._coming + size > self.most:
+        visitor = scope["path"].rpartition(UPLOADS)[2].partition("/")[0]
+        taken = held_bytes() + self._coming
+        free = self.most - taken.total() - size
+        if free < 0 or (taken[visitor] and taken[visitor] + size > free):
             headers = [(b"content-type", b"text/plain; charset=utf-8"), (b"retry-after", b"60")]
             await send({"type": "http.response.start", "status": 503, "headers": headers})
             await send({"type": "http.response.body", "body": REFUSED})
             return
-        self._coming += size
+        self._coming[visitor] += size
         came = 0
 
         async def counted() -> Message:
@@ -50,17 +61,23 @@ class UploadRoom:
         try:
             await self.app(scope, counted, send)
         finally:
-            self._coming -= size
+            self._coming[visitor] -= size
+            self._coming += Counter()  # forgets those who have nothing on its way
 
 
-def held_bytes() -> int:
-    """Bytes of the files that Streamlit holds for visitors who are there."""
+def held_bytes() -> Counter[str]:
+    """Bytes of the files that Streamlit holds, by visitor (its session) who is there."""
     from streamlit.runtime import Runtime
 
-    return bytes_in(Runtime.instance().uploaded_file_mgr) if Runtime.exists() else 0
+    return bytes_in(Runtime.instance().uploaded_file_mgr) if Runtime.exists() else Counter()
 
 
-def bytes_in(keeper: UploadedFileManager) -> int:
-    """Bytes of the files in Streamlit's keeper of them, as long as that is the one in memory."""
+def bytes_in(keeper: UploadedFileManager) -> Counter[str]:
+    """Bytes by visitor in Streamlit's keeper of files, as long as that is the one in memory."""
     stored = getattr(keeper, "file_storage", {})
-    return sum(len(file.data) for files in list(stored.values()) for file in list(files.values()))
+    return Counter(
+        {
+            visitor: sum(len(file.data) for file in list(files.values()))
+            for visitor, files in list(stored.items())
+        }
+    )

@@ -293,6 +293,7 @@ def show_whole(
             st.image(
                 painted.files[painted.chosen] if painted else _preview(upload.digest, upload),
                 width="stretch",
+                alt=f"{Path(upload.name).stem}{' in colour' if painted else ''}",
             )
         except UnreadableImageError as error:
             st.warning(f"**{plain(upload.name)}** cannot be used: {plain(str(error))}.")

@@ -24,7 +24,7 @@ from unprompt.networks.checkpoints import (
 )
 from unprompt.networks.loader import Loader
 from unprompt.storage.files import files_in
-from unprompt.storage.images import ImageFile
+from unprompt.storage.images import ImageFile, file_state
 from unprompt.storage.packages import extras, missing_from
 from unprompt.storage.sources import Sources
 from unprompt.storage.toml_files import read_toml
@@ -163,11 +163,27 @@ def declared_checkpoints(spec: MemberSpec) -> Sequence[str]:
 
 def sources_of(bundle: Bundle, images: Sequence[ImageFile]) -> Sources:
     """The files that a bundle's work on some images is made of."""
+    models, lists = _named_in(bundle)
+    models += [name for spec in bundle.members for name in declared_checkpoints(spec)]
+    return Sources(images, files_of(models), lists)
+
+
+def own_states(bundle: Bundle) -> dict[str, list[int | str]]:
+    """Bytes and times of the files of models and lists that a bundle's tables name themselves, by path.
+
+    They may change while their names stay; those of declared checkpoints may not.
+    """
+    models, lists = _named_in(bundle)
+    own = files_of(model for model in models if Path(model).exists())
+    return {str(path): list(file_state(path)) for path in (*own, *lists)}
+
+
+def _named_in(bundle: Bundle) -> tuple[list[str | Path], list[Path]]:
+    """What a bundle's tables name: models, by their paths or as declared checkpoints, and files of lists."""
     models: list[str | Path] = []
     lists: list[Path] = []
     for spec in bundle.members:
         models += [spec.checkpoint] if spec.checkpoint else []
-        models += declared_checkpoints(spec)
         for key in kind_named(spec.kind).paths:
             if not (value := spec.settings.get(key)):
                 continue
@@ -175,7 +191,7 @@ def sources_of(bundle: Bundle, images: Sequence[ImageFile]) -> Sources:
                 lists += files_in(Path(value))
             elif key != TABLES:
                 models.append(value)
-    return Sources(images, files_of(models), lists)
+    return models, lists
 
 
 def check_checkpoints(bundle: Bundle) -> None:

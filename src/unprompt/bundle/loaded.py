@@ -32,7 +32,7 @@ from unprompt.members.retrieval import RetrievalMember
 from unprompt.networks.devices import choose_device
 from unprompt.networks.loader import Loader
 from unprompt.networks.pipeline import Backbone
-from unprompt.records import Embeddings, Prompts
+from unprompt.records import Embeddings, Prompts, first_rows
 from unprompt.storage.images import image_of, images_of_rows, is_one_image
 from unprompt.text.english import counted
 
@@ -49,6 +49,7 @@ Answer = TypeVar("Answer")
 
 CHUNK = 64  # images of a list between two turns; batches of all our backbones end with it
 PHRASES = "phrases"  # the one mode of a bundle without a CLIP: what its member `phrases` says
+UNCAPTIONED = (PHRASES, "negative")  # modes whose prompts begin with no caption
 
 
 @dataclass(frozen=True)
@@ -191,7 +192,8 @@ class LoadedBundle:
         """Images -> prompts with their phrases, by one of `modes`; None: the first of them.
 
         `captions`: one an image, to begin the prompts with, in place of the captioner's. Raises ConfigError
-        for a mode that the bundle does not have, and for captions that are not as many as the images.
+        for a mode that the bundle does not have, and for captions that are not as many as the images or that
+        the mode has no use for (phrases, negative).
         """
         mode = self.modes[0] if mode is None else mode
         if mode not in self.modes:
@@ -200,6 +202,8 @@ class LoadedBundle:
             )
         said = None
         if captions is not None:
+            if mode in UNCAPTIONED:
+                raise ConfigError(f"the mode {mode} takes no captions; leave them out")
             texts = [captions] if isinstance(captions, str) else list(captions)
             wanted = 1 if is_one_image(images) else len(images)
             if len(texts) != wanted:
@@ -293,7 +297,9 @@ class LoadedBundle:
             return texts, self.embed(texts)
         for member in self.members:
             if isinstance(member, RetrievalMember):
-                return member.bank.prompts, member.bank.embeddings.astype(np.float32)
+                rows = first_rows(member.bank.prompts)
+                texts = tuple(member.bank.prompts[row] for row in rows)
+                return texts, member.bank.embeddings[rows].astype(np.float32)
         return (), np.zeros((0, 384), dtype=np.float32)
 
     # --- how images are looked at

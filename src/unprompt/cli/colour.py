@@ -224,8 +224,8 @@ def _add_train(actions: Any) -> None:
         "pairs", type=Path, nargs="+", metavar="PAIRS", help="pairs, in any layout of docs/formats.md"
     )
     parser.add_argument("--out", type=Path, required=True, metavar="RUN", help="folder for model and curves")
-    known = "; ".join(f"{name}: {about}" for name, about in ENGINES.items())
-    parser.add_argument("--engine", choices=tuple(ENGINES), default="small", help=f"{known} (%(default)s)")
+    known = "; ".join(f"{name}: {ENGINES[name]}" for name in SETTINGS)
+    parser.add_argument("--engine", choices=tuple(SETTINGS), default="small", help=f"{known} (%(default)s)")
     parser.add_argument(
         "--held-out", type=Path, metavar="PAIRS", help="--engine small: others, scored after each epoch"
     )

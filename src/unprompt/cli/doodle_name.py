@@ -49,7 +49,7 @@ def add(actions: Any) -> None:
         metavar="NAMER",
         help="a namer of `unprompt doodle train`, or DoodleNet's folder (the package's own)",
     )
-    parser.add_argument("--device", choices=DEVICES, default="auto", help="(%(default)s)")
+    parser.add_argument("--device", default="auto", help=f"{DEVICES} (%(default)s)")
     add_json(parser)
 
 

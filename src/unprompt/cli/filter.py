@@ -29,7 +29,7 @@ def add(parser: argparse.ArgumentParser) -> None:
         "prompts",
         type=Path,
         metavar="PROMPTS",
-        help="prompts as .csv, .txt or .parquet, or a data set's folder",
+        help="prompts as .csv, .jsonl, .txt or .parquet, or a data set's folder",
     )
     parser.add_argument("--out", type=Path, required=True, metavar="CSV", help="the prompts that are kept")
     add_settings(parser, FilterConfig)

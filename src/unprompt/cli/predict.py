@@ -62,7 +62,7 @@ def run(options: argparse.Namespace) -> None:
     from unprompt.runs.predict import predict
     from unprompt.storage.files import read_json
 
-    deadline = parse_duration(options.deadline) if options.deadline else None
+    deadline = parse_duration(options.deadline) if options.deadline is not None else None
     config = settings_from(options, PredictConfig, deadline=deadline)
     texts = settings_from(options, TextConfig)
     take_memory(options)

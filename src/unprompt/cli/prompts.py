@@ -44,7 +44,9 @@ def add(parser: argparse.ArgumentParser) -> None:
     add_json(parser)
 
     file = parser.add_argument_group("prompts from a file")
-    file.add_argument("--from", dest="source", type=Path, metavar="FILE", help="a .csv, .txt or .parquet")
+    file.add_argument(
+        "--from", dest="source", type=Path, metavar="FILE", help="a .csv, .jsonl, .txt or .parquet"
+    )
     file.add_argument("--column", metavar="C", help="column that holds the prompts (prompt)")
     file.add_argument("--clean", action="store_const", const=True, help="clean each as a language model's")
 
@@ -67,7 +69,7 @@ def add(parser: argparse.ArgumentParser) -> None:
         "--examples",
         type=Path,
         metavar="FILE",
-        help="prompts that show what is wanted, in a .csv, .txt or .parquet (64 of ours)",
+        help="prompts that show what is wanted, in a .csv, .jsonl, .txt or .parquet (64 of ours)",
     )
     add_settings(smollm2, Smollm2Config, only=("shots",), left_open=True)
 

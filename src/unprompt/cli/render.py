@@ -30,7 +30,9 @@ EXAMPLE = """\
 
 def add(parser: argparse.ArgumentParser) -> None:
     """Declare the options."""
-    parser.add_argument("prompts", type=Path, metavar="PROMPTS", help="prompts as .csv, .txt or .parquet")
+    parser.add_argument(
+        "prompts", type=Path, metavar="PROMPTS", help="prompts as .csv, .jsonl, .txt or .parquet"
+    )
     parser.add_argument("--out", type=Path, required=True, metavar="DATASET", help="folder for the data set")
     parser.add_argument(
         "--engine",

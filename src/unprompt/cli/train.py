@@ -92,5 +92,5 @@ def describe_epoch(scores: EpochScores) -> str:
     name = f"epoch {scores.epoch}" if scores.epoch else "probe  "
     return (
         f"{name}  train {scores.train:.4f}  validation {scores.validation:.4f}  "
-        f"constant {scores.constant:.4f}  loss {scores.loss:.4f}  {scores.images_per_second:.0f} images/s"
+        f"constant {scores.constant:.4f}  loss {scores.loss:.4f}  {scores.images_per_second:.3g} images/s"
     )

@@ -18,6 +18,7 @@ from unprompt.colouring.mentions import Mention, find_mentions, with_placeholder
 from unprompt.colouring.palette import PAPER, USUAL, WHITE, classes_of, lab_of
 from unprompt.colouring.regions import Regions, fills_of, find_regions
 from unprompt.pocket.closing import NOTHING
+from unprompt.storage.images import image_of
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -41,7 +42,8 @@ class Seen:
     """Line art as the network sees it, and its R regions, the largest first.
 
     `ink`: (side, side) uint8, 255 where a line is. `points`: (R, POINTS, 2) float32, x and y in -1 … 1.
-    `shapes`: (R, SHAPE) float32. `order`: (R,) the regions' numbers, from 1 on.
+    `shapes`: (R, SHAPE) float32. `order`: (R,) the regions' numbers, from 1 on; narrow ones of large drawings
+    that are beside each other may be missing.
     """
 
     ink: Bytes
@@ -68,6 +70,7 @@ def see(page: Bytes, regions: Regions, side: int) -> Seen:
     """Prepare line art (H, W) uint8, black on white, with its regions."""
     regions = regions.reduced()
     order = 1 + np.argsort(-regions.areas[1:], kind="stable")
+    order = order[regions.areas[order] > 0]
     ink = 255 - np.asarray(_squared(page, side))
     pixels = np.argsort(regions.labels.ravel(), kind="stable")  # those of each region one after the other
     return Seen(ink, _points_of(regions, order, pixels), _shapes_of(regions, order, pixels), order)
@@ -178,8 +181,11 @@ def choices_of(colours: Ints, mentions: Sequence[Mention]) -> Ints:
 
 def read_drawing(source: Image.Image, target: Image.Image) -> tuple[Bytes, Regions, Ints]:
     """A pair as a page (H, W), its regions, and the colour that each has in the target (R,), NOTHING for
-    paper: where the target is transparent or, if it never is, white around the drawing."""
-    page = np.asarray(source.convert("L"))
+    paper: where the target is transparent or, if it never is, white around the drawing.
+
+    What is transparent in the source is white.
+    """
+    page = np.asarray(image_of(source).convert("L"))
     coloured = np.asarray(target.convert("RGBA").resize(source.size, Image.Resampling.NEAREST)).astype(
         np.int64
     )

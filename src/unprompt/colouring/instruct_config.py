@@ -40,7 +40,9 @@ class InstructTraining:
         most=0.3,
     )
     ema: float = setting(0.9999, "decay of the moving average of the weights; 0: none", least=0, below=1)
-    flip: bool = setting(False, "half of the pairs are seen mirrored; not where captions say left or right")
+    flip: bool = setting(
+        False, "half of the pairs are seen mirrored, but for those whose caption says left or right"
+    )
     lora: int = setting(
         0, "rank of low-rank updates that are learnt in place of the whole U-Net; 0: the whole", least=0
     )

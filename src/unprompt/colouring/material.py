@@ -18,7 +18,7 @@ from unprompt.networks.devices import core_count
 from unprompt.progress import Progress, silent
 from unprompt.storage.caching import make_once
 from unprompt.storage.files import read_arrays, write_arrays
-from unprompt.storage.images import ImageFile, image_states, open_encoded, open_stored
+from unprompt.storage.images import ImageFile, decode_image, half_of, image_states, read_encoded
 from unprompt.storage.resumable import fingerprint
 
 if TYPE_CHECKING:
@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     Ints = NDArray[np.int64]
 
 LARGEST = 64  # regions of a drawing that are learnt from
-FORMAT = 2
+FORMAT = 3
 STEP = 512  # triples between two reports
 SIDED = re.compile(r"\b(left|right)\b", re.IGNORECASE)
 
@@ -175,12 +175,19 @@ def _drawings(
     progress("preparing drawings", len(pairs), len(pairs))
 
 
+def open_side(file: ImageFile) -> Image.Image:
+    """The source or target of a pair with its transparency; of two in one file its half.
+
+    Raises UnreadableImageError.
+    """
+    whole = decode_image(read_encoded(file), alpha=True)
+    return whole if file.half is None else half_of(whole, file.half)
+
+
 def open_image(file: ImageFile) -> Image.Image:
-    """An image with its transparency. Raises InputError naming it."""
+    """As `open_side`. Raises InputError naming the image."""
     try:
-        with open_encoded(file) as stream, open_stored(stream) as image:
-            image.load()
-            return image.copy()
+        return open_side(file)
     except UnreadableImageError as error:
         raise InputError(f"{file.path}, {file.image_id}: {error}; leave it out of the triples") from error
 

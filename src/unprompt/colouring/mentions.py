@@ -40,9 +40,10 @@ CLEAR = frozenset(
         "silver",
     ]
 )
+LOOKED_BACK = 20  # characters before a name: what follows is no longer than that
 # After these stands a thing: "an orange", "two peaches", "a drawing of salmon".
 _BEFORE_THING = re.compile(
-    r"\b(?:an?|the|this|that|one|two|three|four|(?<!bit )(?<!touch )(?<!touches )of|with|holding|eating)\s*$",
+    r"\b(?:an?|the|this|that|one|two|three|four|(?<!bit )(?<!touch )(?<!touches )of|with|holding|eating)$",
     re.IGNORECASE,
 )
 _FUNCTION = (
@@ -111,7 +112,12 @@ def _is_thing(words: str, match: re.Match[str]) -> bool:
         return False
     if name in BASIC and name != "orange":
         return False
-    if not _BEFORE_THING.search(words[: match.start()]) or _BEFORE_NOUN.match(words, match.end()):
+    end = match.start()
+    while end and words[end - 1].isspace():
+        end -= 1
+    if not _BEFORE_THING.search(words[max(0, end - LOOKED_BACK) : end]) or _BEFORE_NOUN.match(
+        words, match.end()
+    ):
         return False
     return not _and_colour().match(words, match.end())  # "with orange and blue stripes"
 

@@ -54,7 +54,7 @@ class Regions:
     def reduced(self) -> Regions:
         """The same regions by every so many pixels of large drawings, WORKED a side at most.
 
-        A region that lies between those pixels keeps one.
+        A region that lies between those pixels keeps one, or none where another one took it.
         """
         step = -(-max(self.labels.shape) // WORKED)
         if step == 1:
@@ -120,7 +120,12 @@ def fills_of(regions: Regions, fills: NDArray[np.integer]) -> NDArray[np.int64]:
     """The value of `fills` (H, W) that most pixels of each region have: (R,)."""
     inside = regions.labels > 0
     values, place = np.unique(fills[inside], return_inverse=True)
+    # A photograph has a colour for nearly each pixel: only those that a region really has are counted.
     cells = (regions.labels[inside].astype(np.int64) - 1) * len(values) + place.ravel()
-    votes = np.bincount(cells, minlength=regions.count * len(values)).reshape(regions.count, len(values))
-    found: NDArray[np.int64] = values[votes.argmax(1)] if len(values) else np.zeros(0, np.int64)
+    cells, votes = np.unique(cells, return_counts=True)
+    region, value = np.divmod(cells, max(1, len(values)))
+    order = np.lexsort((value, -votes, region))  # of equal votes the least value
+    there, first = np.unique(region[order], return_index=True)
+    found = np.zeros(regions.count, np.int64)
+    found[there] = values[value[order[first]]]
     return found

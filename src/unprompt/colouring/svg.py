@@ -262,8 +262,11 @@ def _nested(drawing: bytes, width: int, height: int) -> str:
     if not tree.get("viewBox"):
         tree.set("viewBox", f"0 0 {own_width:g} {own_height:g}")
     tree.attrib |= {"x": "0", "y": "0", "width": str(width), "height": str(height)}
-    # White paper in the drawing would hide the colours; lines are dark and stay.
-    tree.set("style", "mix-blend-mode:multiply")
+    # White paper in the drawing would hide the colours; lines are dark and stay. What else its style says,
+    # all that lies within inherits.
+    size = f"width:{width}px;height:{height}px"
+    own = tree.get("style", "").strip(" ;")
+    tree.set("style", ";".join(filter(None, (own, size if own else "", "mix-blend-mode:multiply"))))
     return ElementTree.tostring(tree, encoding="unicode")
 
 

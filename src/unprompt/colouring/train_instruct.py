@@ -31,6 +31,7 @@ from unprompt.colouring.instruct_config import InstructMachine, InstructPaint, I
 from unprompt.colouring.instruct_model import InstructModel, fused, open_model, save_lora
 from unprompt.colouring.instruct_paint import paint_once
 from unprompt.colouring.line_art import fitting
+from unprompt.colouring.material import SIDED
 from unprompt.datasets.batches import batches
 from unprompt.datasets.pairs import Pairs
 from unprompt.datasets.pixels import Pixels, images_fingerprint, open_pixels
@@ -287,11 +288,15 @@ class _Shown:
                 yield rows, (source, target)
 
     def _flipped(self, batch: Batch) -> tuple[Tensor, Tensor]:
-        """Sources and targets, of some pairs both mirrored where that was asked for."""
+        """Sources and targets, of some pairs both mirrored where that was asked for and no side is named."""
         sources, targets = batch.loaded
         if not self._config.flip:
             return sources, targets
-        mirrored = [derive_seed(self._config.seed, "flip", batch.epoch, int(row)) & 1 for row in batch.rows]
+        mirrored = [
+            derive_seed(self._config.seed, "flip", batch.epoch, int(row)) & 1
+            and not SIDED.search(self.captions[row % self.count])
+            for row in batch.rows
+        ]
         choose = torch.tensor(mirrored, dtype=torch.bool)[:, None, None, None]
         return torch.where(choose, sources.flip(2), sources), torch.where(choose, targets.flip(2), targets)
 

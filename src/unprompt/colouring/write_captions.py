@@ -19,6 +19,7 @@ from unprompt.colouring.captions_config import (
     CaptionWay,
     FillSettings,
 )
+from unprompt.colouring.material import open_side
 from unprompt.datasets.pairs import RECORD, TABLE, join_pairs, read_pairs
 from unprompt.errors import ConfigError, InputError, UnreadableImageError
 from unprompt.interrogator.caption_files import caption_files
@@ -32,13 +33,10 @@ from unprompt.records import Problem, check_unique, rows_of
 from unprompt.storage.files import files_in, read_ids, read_table
 from unprompt.storage.images import (
     ImageFile,
-    decode_image,
     find_images,
-    half_of,
     has_images,
     identify_images,
     image_states,
-    read_encoded,
 )
 from unprompt.text.english import none_readable
 
@@ -193,20 +191,14 @@ def _measured(
     def measure(one: Picture) -> tuple[ImageFile, str | Problem]:
         file = one.file
         try:
-            line_art = None if one.line_art is None else _open(one.line_art)
-            return file, caption_by_fills(_open(file), line_art, nouns[file.image_id], settings)
+            line_art = None if one.line_art is None else open_side(one.line_art)
+            return file, caption_by_fills(open_side(file), line_art, nouns[file.image_id], settings)
         except UnreadableImageError as error:
             return file, Problem(file.image_id, file.name, str(error))
 
     with ThreadPoolExecutor(core_count()) as pool:
         for start in range(0, len(pictures), BATCH):
             yield list(pool.map(measure, pictures[start : start + BATCH]))
-
-
-def _open(file: ImageFile) -> Image.Image:
-    """An image with its transparency. Raises UnreadableImageError."""
-    whole = decode_image(read_encoded(file), alpha=True)
-    return whole if file.half is None else half_of(whole, file.half)
 
 
 def _told(

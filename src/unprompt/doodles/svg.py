@@ -232,8 +232,11 @@ class _Walk:
             raise InputError(f"the SVG has <use> within each other more than {DEEPEST_USE} deep")
         place = np.array([[1, 0, _length(element.attributes, "x")], [0, 1, _length(element.attributes, "y")]])
         one = self.by_id[target[1:]]
-        if one.name == "symbol":
-            return self._within(one, _join(matrix, place), _style_of(one, style), used)
+        if one.name in ("symbol", "svg"):  # a window of its own, as large as `use` says
+            size = {
+                name: element.attributes[name] for name in ("width", "height") if name in element.attributes
+            }
+            one = _Element("svg", {**one.attributes, **size}, one.children)
         return [(one, _join(matrix, place), style, used)]
 
 

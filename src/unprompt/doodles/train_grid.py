@@ -9,12 +9,12 @@ OUT/
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
-from torch import Tensor
 
 from unprompt import __version__
 from unprompt.datasets.seeds import derive_seed
@@ -32,9 +32,9 @@ from unprompt.doodles.grid_config import GridConfig, GridTraining, LstmTraining
 from unprompt.doodles.scenes import Scene, compose_scenes
 from unprompt.learning.accelerator import open_accelerator, shared_folder
 from unprompt.learning.curves import OUTPUTS
-from unprompt.learning.loop import Batch, Examples, Learnt, learn
+from unprompt.learning.loop import Learnt
 from unprompt.learning.parts import Part
-from unprompt.learning.train_cnn_lstm import Telling, padded, train_cnn_lstm
+from unprompt.learning.train_cnn_lstm import Telling, learn_captions, padded, train_cnn_lstm
 from unprompt.networks.cnn_lstm import Eyes
 from unprompt.networks.cnn_lstm_config import END, START
 from unprompt.networks.devices import choose_device
@@ -85,32 +85,20 @@ def train_grid(
         some = torch.from_numpy(places[:512].astype(np.float32)).flatten(0, 1)
         writer.centre.copy_(some.mean(0))
         writer.spread.copy_(some.std(0, correction=0) + 1e-2)
-        said = _token_rows(scenes, tokens)
-
-        def inputs(batch: Batch) -> tuple[Tensor, Tensor]:
-            shown = torch.from_numpy(places[batch.rows].astype(np.float32))
-            return shown.to(accelerator.device), torch.from_numpy(said[batch.rows]).to(accelerator.device)
-
-        row = learn(
-            accelerator,
-            [Part(Telling(writer), network=writer)],
-            Examples(np.arange(len(scenes)), inputs),
-            config,
-            out,
-            "captions by looking at places",
-            progress=progress,
+        part, said = Part(Telling(writer), network=writer), _token_rows(scenes, tokens)
+        learnt = learn_captions(
+            accelerator, part, places, said, config, out, "captions by looking at places", progress
         )
         if accelerator.is_main_process:
             record = {
                 "unprompt": __version__,
                 "config": config.deciding(),
-                "seconds": row["seconds"],
-                "loss": row["loss"],
+                **asdict(learnt),
                 "drawings": len(doodles),
             }
             FORM.write(out / MODEL_FILE, writer, writer.config, record, half=True)
             finish(out, KIND, record)
-    return Learnt(row["seconds"], row["loss"])
+    return learnt
 
 
 def _look(scenes: Sequence[Scene], eyes: Grid, progress: Progress) -> NDArray[np.float16]:

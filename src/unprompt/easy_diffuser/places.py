@@ -7,7 +7,7 @@ import os
 from collections.abc import Sequence
 from pathlib import Path, PurePath
 
-from unprompt.errors import ConfigError
+from unprompt.errors import ConfigError, InputError
 from unprompt.storage.files import LONGEST_NAME
 from unprompt.storage.images import ImageFile
 
@@ -18,8 +18,15 @@ _DIGEST = 8  # hexadecimal digits that tell cut names apart
 def picture_places(images: Sequence[ImageFile], out: Path) -> list[Path]:
     """OUT/IMAGE.png of each image, always within `out`; a name that would be too long is cut.
 
-    Raises ConfigError where a picture would take the place of one of the images.
+    Raises ConfigError where a picture would take the place of one of the images, InputError for ids of data
+    sets that are no names below a folder.
     """
+    wrong = [image.image_id for image in images if not _is_below(PurePath(image.image_id))]
+    if wrong:
+        raise InputError(
+            f"{len(wrong)} of {len(images)} ids cannot name a picture below a folder, first: "
+            f"'{one_line(wrong[0])}'; give these images other ids"
+        )
     places = [out / _place(image.image_id) for image in images]
     files = {os.path.realpath(image.local_path) for image in images}
     over = [place for place in places if os.path.realpath(place) in files]
@@ -29,6 +36,10 @@ def picture_places(images: Sequence[ImageFile], out: Path) -> list[Path]:
             "name another folder with --out"
         )
     return places
+
+
+def _is_below(path: PurePath) -> bool:
+    return bool(path.name) and ".." not in path.parts
 
 
 def _place(image_id: str) -> PurePath:

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from unprompt.ensemble.blend import blend, check_weights
-from unprompt.ensemble.fit_weights import WeightFit, fit_weights
+from unprompt.ensemble.fit_weights import WeightFit, check_members, fit_weights
 from unprompt.errors import InputError
 from unprompt.networks.devices import choose_device
 from unprompt.networks.minilm import PromptEncoder, encode_cached
@@ -48,8 +48,9 @@ def fit_files(
     The truth may be of some of the members' images only. `given_weights` are compared with the fitted ones;
     without any these are 0.45 and 0.55 for two members, and equal for more. `progress` is told bootstrap
     samples done and in all. Raises InputError for unusable files, and where a member lacks images of the
-    truth, ConfigError for unusable weights.
+    truth, ConfigError for fewer than two members and unusable weights.
     """
+    check_members(len(members), given_weights)  # before the files are read and the truth is embedded
     if given_weights is None:
         given_weights = GIVEN if len(members) == len(GIVEN) else [1 / len(members)] * len(members)
     tables = [read_embeddings(path) for path in members]

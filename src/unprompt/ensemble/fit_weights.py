@@ -241,6 +241,14 @@ class WeightFit:
     held_out_gain: Estimate
 
 
+def check_members(count: int, given_weights: Sequence[float] | None = None) -> None:
+    """Raise ConfigError for fewer than two members and for unusable weights, where they are given."""
+    if count < 2:
+        raise ConfigError("weights are fitted for two members or more; a single one has the weight 1")
+    if given_weights is not None:
+        check_weights(given_weights, count)
+
+
 def fit_weights(
     tables: Sequence[Embeddings],
     truth: Embeddings,
@@ -253,9 +261,7 @@ def fit_weights(
     all. Raises ConfigError for fewer than two members and unusable weights, InputError for fewer than two
     images, images that a member lacks, and rows without a direction.
     """
-    if len(tables) < 2:
-        raise ConfigError("weights are fitted for two members or more; a single one has the weight 1")
-    check_weights(given_weights, len(tables))
+    check_members(len(tables), given_weights)
     if len(truth) < 2:
         raise InputError(f"weights need the truth of at least 2 images, got {len(truth)}")
     images = agreement(tables, truth)

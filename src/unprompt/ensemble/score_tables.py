@@ -32,7 +32,7 @@ def score_intervals(
         if not len(values):
             found[name] = (np.nan, np.nan)
             continue
-        means = values[random.integers(len(values), size=(SAMPLES, len(values)))].mean(1)
+        means = [values[random.integers(len(values), size=len(values))].mean() for _ in range(SAMPLES)]
         low, high = np.quantile(means, (0.025, 0.975))
         found[name] = (float(low), float(high))
     return found

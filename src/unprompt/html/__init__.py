@@ -1,4 +1,4 @@
 """What the HTML pages share: the templates' environment, thumbnails, histograms, how numbers are written.
 
-May import storage.
+May import storage and text.
 """

@@ -16,8 +16,8 @@ from unprompt.interrogator.cores import cores_for
 from unprompt.interrogator.modes import Interrogation, Interrogator
 from unprompt.interrogator.prompt_files import PromptRow
 from unprompt.interrogator.vocabulary import own_lists
+from unprompt.networks import captioners
 from unprompt.networks import clip as clips
-from unprompt.networks.captioner import batch_on
 from unprompt.networks.captioners import Captioner, load_captioner_of
 from unprompt.networks.clip import Clip
 from unprompt.networks.loader import Loader
@@ -48,7 +48,10 @@ class Asked:
 def batch_of(config: InterrogateConfig, device: str) -> int:
     """How many images are looked at together: as many as the one of CLIP and captioner that takes more."""
     clip = config.batch or clips.batch_on(device)
-    return max(clip, batch_on(device)) if config.needs_captioner else clip
+    if not config.needs_captioner:
+        return clip
+    model = config.captioner.captioner
+    return max(clip, captioners.batch_of(device, Path(model) if model else None))
 
 
 @dataclass(frozen=True)

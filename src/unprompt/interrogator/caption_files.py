@@ -16,10 +16,10 @@ from unprompt.crew.hiring import hire
 from unprompt.crew.work import Place, Ready
 from unprompt.errors import ConfigError, InputError
 from unprompt.interrogator.prompt_files import CaptionRow, PromptWriter, Table, open_prompts
-from unprompt.networks.captioner import HEADER, batch_on
+from unprompt.networks.captioner import HEADER
 from unprompt.networks.captioner_config import CaptionConfig
 from unprompt.networks.captioner_files import CHECKPOINT
-from unprompt.networks.captioners import Captioner, open_captioner
+from unprompt.networks.captioners import Captioner, batch_of, open_captioner
 from unprompt.networks.checkpoints import files_of
 from unprompt.networks.pipeline import Seen, gather, open_pipeline
 from unprompt.progress import Progress, silent
@@ -108,7 +108,7 @@ def caption(
         }
         models = files_of(path for path in (model or CHECKPOINT, vocabulary) if path)
         work = Captioning(partial(open_captioner, where, model, config, vocabulary), where)
-        step = config.batch or batch_on(where)
+        step = batch_of(where, model, config)
 
         def captioned(todo: Sequence[ImageFile]) -> Iterator[list[Captioned]]:
             progress("loading models", 0, 0)

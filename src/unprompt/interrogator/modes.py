@@ -52,13 +52,16 @@ class Interrogation:
 
     def spelled(self) -> Interrogation:
         """The same with the digits of its phrases joined, where a list has them apart."""
-        prompt, choices = self.prompt, []
-        for choice in self.choices:
+        prompt, end, choices = self.prompt, len(self.prompt), []
+        for choice in reversed(
+            self.choices
+        ):  # "1 9 9 0" also stands within "1 9 9 0 s", so each at its place
+            place = prompt.rindex(choice.phrase, 0, end)
             phrase = join_spaced_digits(choice.phrase)
-            if phrase != choice.phrase:
-                prompt = prompt.replace(choice.phrase, phrase)
+            prompt = f"{prompt[:place]}{phrase}{prompt[place + len(choice.phrase) :]}"
             choices.append(replace(choice, phrase=phrase))
-        return Interrogation(prompt, self.similarity, tuple(choices))
+            end = place
+        return Interrogation(prompt, self.similarity, tuple(reversed(choices)))
 
     def by_kind(self) -> dict[str, tuple[Choice, ...]]:
         """The phrases of each kind that the prompt has."""
@@ -126,25 +129,33 @@ class Interrogator:
         return self.config.mode != "negative"
 
     def prompts(
-        self, features: FloatArray, captions: Sequence[str] | None = None, measured: bool = True
+        self,
+        features: FloatArray,
+        captions: Sequence[str] | None = None,
+        measured: bool = True,
+        each: int = 1,
     ) -> list[Interrogation]:
         """Interrogate B images by their CLIP features (B, D), unit rows, and captions (B; not for negative).
 
-        Row i depends on image i alone, up to rounding. `measured`: whether each prompt's own similarity is
-        wanted; in classic, kaggle and fast it takes the text tower once more, some tenths of an image's time.
+        Row i depends on image i alone, up to rounding. `each`: captions of an image, K; then captions and
+        prompts are B x K, image by image, and phrases are ranked once an image. `measured`: whether each
+        prompt's own similarity is wanted; in classic, kaggle and fast it takes the text tower once more, some
+        tenths of an image's time.
         """
         import torch
 
-        if self.needs_captions and (captions is None or len(captions) != len(features)):
+        if self.needs_captions and (captions is None or len(captions) != len(features) * each):
             raise ValueError(
-                f"mode '{self.config.mode}' takes a caption for each of {counted(len(features), 'image')}"
+                f"mode '{self.config.mode}' takes {counted(each, 'caption')} for each of "
+                f"{counted(len(features), 'image')}"
             )
         said = [str(caption) for caption in captions] if captions is not None else []
         images = torch.as_tensor(features, dtype=torch.float32, device=self._tables[0].features.device)
         done: list[Interrogation] = []
         for start in range(0, len(images), self._block):
-            ranking = Ranking.of(images[start : start + self._block], self._tables)
-            done += self._interrogated(ranking, said[start : start + self._block], measured)
+            end = start + self._block
+            ranking = Ranking.of(images[start:end], self._tables, each)
+            done += self._interrogated(ranking, said[start * each : end * each], measured)
         return done if self.config.exact else [one.spelled() for one in done]
 
     def _interrogated(self, ranking: Ranking, captions: Sequence[str], measured: bool) -> list[Interrogation]:

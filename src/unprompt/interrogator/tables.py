@@ -13,7 +13,7 @@ import warnings
 from bisect import bisect_right
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from itertools import accumulate
+from itertools import accumulate, repeat
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -317,16 +317,21 @@ class Choice:
 
 @dataclass(frozen=True, eq=False)
 class Ranking:
-    """The cosines (B, P) of `images` (B, D) with all phrases of some tables, each computed once."""
+    """The cosines (B, P) of B images with all phrases of some tables, each computed once.
+
+    Each image is answered for K times in a row, once for each of its captions: `images` are (B x K, D), and
+    so many are the answers.
+    """
 
     images: Tensor
     tables: Sequence[Table]
     cosines: Tensor
+    times: int
 
     @classmethod
-    def of(cls, images: Tensor, tables: Sequence[Table]) -> Ranking:
-        """Rank B images, (B, D) float32 unit rows on the tables' device."""
-        return cls(images, tables, similarities(images, tables))
+    def of(cls, images: Tensor, tables: Sequence[Table], times: int = 1) -> Ranking:
+        """Rank B images, (B, D) float32 unit rows on the tables' device; `times`: K."""
+        return cls(images.repeat_interleave(times, 0), tables, similarities(images, tables), times)
 
     def nearest(
         self, count: int, chunk: int, kind: str | None = None, reverse: bool = False
@@ -345,12 +350,13 @@ class Ranking:
                 number = bisect_right(starts, column) - 1
                 table = self.tables[number]
                 found.append(Choice(table.kind, table.phrases[column - starts[number]], value))
-            yield found
+            yield from repeat(found, self.times)
 
     def log_sums(self, scale: float, kind: str | None = None) -> list[float]:
         """The logarithm of the sum of exp(scale x cosine) over the phrases of a kind, or all, by image."""
-        sums: list[float] = (scale * self.cosines[:, self._columns(kind)]).logsumexp(1).tolist()
-        return sums
+        sums = (scale * self.cosines[:, self._columns(kind)]).logsumexp(1)  # (B,)
+        answers: list[float] = sums.repeat_interleave(self.times).tolist()
+        return answers
 
     @property
     def _starts(self) -> list[int]:

@@ -89,16 +89,10 @@ def open_activations(
 ) -> Activations:
     """What the first `count` stages make of all `pixels`, computed where the backbone is.
 
-    The array is `cache/stages-{hash of the images' fingerprint, the preprocessing and the parameters}.npy`
-    and stays there until somebody deletes it. A call that is killed goes on where it was. Raises RunError
-    where the cache cannot be written or the disk is full.
+    The array is at `activations_path` and stays there until somebody deletes it. A call that is killed goes
+    on where it was. Raises RunError where the cache cannot be written or the disk is full.
     """
-    digest = hashlib.sha256(f"{images} {preprocess} {count}".encode())
-    front = (backbone.conv_stem, backbone.bn1, *backbone.blocks[:count])
-    for tensor in (tensor for part in front for tensor in part.state_dict().values()):
-        positive = tensor.detach().cpu() + 0  # a moving average makes 0.0 of -0.0
-        digest.update(positive.contiguous().numpy().tobytes())
-    path = cache / f"stages-{digest.hexdigest()[:20]}.npy"
+    path = activations_path(images, backbone, count, preprocess, cache)
     if not path.exists():
         was_training = backbone.training
         backbone.eval()
@@ -116,6 +110,18 @@ def open_activations(
         finally:
             backbone.train(was_training)
     return Activations(path)
+
+
+def activations_path(
+    images: str, backbone: torch.nn.Module, count: int, preprocess: Preprocess, cache: Path
+) -> Path:
+    """`cache/stages-{hash of the images' fingerprint, the preprocessing and the parameters}.npy`."""
+    digest = hashlib.sha256(f"{images} {preprocess} {count}".encode())
+    front = (backbone.conv_stem, backbone.bn1, *backbone.blocks[:count])
+    for tensor in (tensor for part in front for tensor in part.state_dict().values()):
+        positive = tensor.detach().cpu() + 0  # a moving average makes 0.0 of -0.0
+        digest.update(positive.contiguous().numpy().tobytes())
+    return cache / f"stages-{digest.hexdigest()[:20]}.npy"
 
 
 def _shape(backbone: torch.nn.Module, count: int, size: int) -> tuple[int, ...]:

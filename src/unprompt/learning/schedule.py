@@ -6,6 +6,7 @@ import math
 from dataclasses import asdict, dataclass, fields
 from typing import Any
 
+from unprompt.errors import ConfigError
 from unprompt.settings import DEVICES, check_settings, setting
 
 
@@ -26,6 +27,8 @@ class Schedule:
 
     def __post_init__(self) -> None:
         check_settings(self)
+        if self.seed < 0:
+            raise ConfigError(f"seed must be at least 0, got {self.seed}")
 
     @classmethod
     def of(cls, settings: Any, **others: Any) -> Schedule:

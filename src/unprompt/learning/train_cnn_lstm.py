@@ -13,7 +13,7 @@ from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import asdict
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
@@ -37,6 +37,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from unprompt.datasets.pixels import Pixels
+    from unprompt.learning.schedule import Schedule
     from unprompt.records import FloatArray
 
 KIND = FolderKind(
@@ -89,22 +90,10 @@ def train_cnn_lstm(
         told = torch.from_numpy(np.asarray(features, np.float32))
         network.centre.copy_(told.mean(0))
         network.spread.copy_(told.std(0, correction=0) + 1e-3)
-
-        def inputs(batch: Batch) -> tuple[Tensor, Tensor]:
-            some = words[batch.rows]
-            some = some[:, : int((some != PAD).sum(1).max())]
-            return told[batch.rows].to(accelerator.device), torch.from_numpy(some).to(accelerator.device)
-
-        row = learn(
-            accelerator,
-            [Part(Telling(network), network=network)],
-            Examples(np.arange(len(captions)), inputs),
-            config,
-            out,
-            "captions by a CNN-LSTM",
-            progress=progress,
+        part = Part(Telling(network), network=network)
+        learnt = learn_captions(
+            accelerator, part, features, words, config, out, "captions by a CNN-LSTM", progress
         )
-        learnt = Learnt(row["seconds"], row["loss"])
         if accelerator.is_main_process:
             record = {
                 "unprompt": __version__,
@@ -117,6 +106,32 @@ def train_cnn_lstm(
             write_cnn_lstm(out / MODEL_FILE, network, record)
             finish(out, KIND, record)
     return learnt
+
+
+def learn_captions(
+    accelerator: Any,
+    part: Part,
+    seen: NDArray[np.floating[Any]],
+    words: NDArray[np.int64],
+    schedule: Schedule,
+    out: Path,
+    title: str,
+    progress: Progress,
+) -> Learnt:
+    """Train a part, by Telling, with what was seen of N images (N, …) and their captions (N, T).
+
+    `words`: START, numbers of words, END, then PAD. Leaves what `learn` leaves, and raises as it does.
+    """
+
+    def inputs(batch: Batch) -> tuple[Tensor, Tensor]:
+        shown = torch.from_numpy(seen[batch.rows].astype(np.float32))
+        said = words[batch.rows]
+        said = said[:, : int((said != PAD).sum(1).max())]
+        return shown.to(accelerator.device), torch.from_numpy(said).to(accelerator.device)
+
+    examples = Examples(np.arange(len(words)), inputs)
+    row = learn(accelerator, [part], examples, schedule, out, title, progress=progress)
+    return Learnt(row["seconds"], row["loss"])
 
 
 def find_vocabulary(

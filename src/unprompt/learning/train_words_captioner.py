@@ -26,13 +26,13 @@ from unprompt.errors import InputError
 from unprompt.learning.accelerator import open_accelerator, shared_folder
 from unprompt.learning.curves import OUTPUTS
 from unprompt.learning.frozen_stages import LOOK_BATCH, SAVE
-from unprompt.learning.loop import Batch, Examples, Learnt, learn
+from unprompt.learning.loop import Learnt
 from unprompt.learning.parts import Part
-from unprompt.learning.train_cnn_lstm import Telling, find_vocabulary, word_rows
+from unprompt.learning.train_cnn_lstm import Telling, find_vocabulary, learn_captions, word_rows
 from unprompt.learning.words_captioner_config import WordsCaptionerTraining
 from unprompt.networks.backbones import own_preprocess
 from unprompt.networks.captioners import MODEL_FILE
-from unprompt.networks.cnn_lstm_config import PAD, SPECIAL
+from unprompt.networks.cnn_lstm_config import SPECIAL
 from unprompt.networks.words_captioner import (
     FORM,
     LONGEST,
@@ -100,24 +100,10 @@ def train_words_captioner(
             eyes,
         )
         network.eyes.requires_grad_(False).to(accelerator.device)
-        objective = Telling(_Looking(network))
-
-        def inputs(batch: Batch) -> tuple[Tensor, Tensor]:
-            some = signs[batch.rows]
-            some = some[:, : int((some != PAD).sum(1).max())]
-            seen = torch.from_numpy(maps[batch.rows].astype(np.float32))
-            return seen.to(accelerator.device), torch.from_numpy(some).to(accelerator.device)
-
-        row = learn(
-            accelerator,
-            [Part(objective, network=network.writer)],
-            Examples(np.arange(len(captions)), inputs),
-            config,
-            out,
-            "captions by words that are seen",
-            progress=progress,
+        part = Part(Telling(_Looking(network)), network=network.writer)
+        learnt = learn_captions(
+            accelerator, part, maps, signs, config, out, "captions by words that are seen", progress
         )
-        learnt = Learnt(row["seconds"], row["loss"])
         if accelerator.is_main_process:
             record = {
                 "unprompt": __version__,

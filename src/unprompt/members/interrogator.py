@@ -21,7 +21,7 @@ from unprompt.networks.captioners import Several, load_captioner_of
 from unprompt.networks.clip import Clip
 from unprompt.networks.clip_config import ClipConfig
 from unprompt.networks.loader import Loader
-from unprompt.records import unit_rows
+from unprompt.records import DIM, unit_rows
 from unprompt.settings import setting
 
 if TYPE_CHECKING:
@@ -41,7 +41,7 @@ class MemberConfig(InterrogatorConfig):
     phrases: str = ""  # folder with lists of one's own
     samples: int = setting(
         1,
-        "captions an image, whose prompts' mean is taken",
+        "captions an image, of whose prompts the mean is the embedding",
         least=1,
     )
     tables: str = ""  # folder with tables of the phrases' features, in place of the cache
@@ -76,26 +76,23 @@ class InterrogatorMember:
         self._encoder = encoder
 
     def guess(self, features: FloatArray, captions: Sequence[str] | NDArray[np.str_] | None = None) -> Guess:
-        """(B, D) features and captions, (B,) or K an image, (B, K) -> B prompts and embeddings (B, 384).
+        """(B, D) features and captions, (B,) or (B, 1 + K) -> B prompts and embeddings (B, 384).
 
-        Of K captions an image the mean of their prompts' embeddings is the expected embedding, as far as the
-        captioner knows, which has the highest expected cosine of all vectors; the prompt is that of the K
-        which is nearest to it.
+        The prompt is that of an image's first caption, the likeliest, and the embedding is the prompt's.
+        Where K more captions were drawn, it is the mean of those of their prompts: the expected embedding, as
+        far as the captioner knows, which has the highest expected cosine of all vectors.
         """
         said = None if captions is None else np.asarray(captions)
-        samples = said.shape[1] if said is not None and said.ndim == 2 else 1
+        each = said.shape[1] if said is not None and said.ndim == 2 else 1
         with cores_for(self._interrogator):
             found = self._interrogator.prompts(
-                features.repeat(samples, axis=0),
-                None if said is None else said.ravel().tolist(),
-                measured=False,
+                features, None if said is None else said.ravel().tolist(), measured=False, each=each
             )
-        each = self._embedded([one.prompt for one in found]).reshape(len(features), samples, -1)
-        embeddings = unit_rows(each.mean(1))
-        nearest = np.einsum("bkd,bd->bk", each, embeddings).argmax(1)
-        chosen = [found[row * samples + best] for row, best in enumerate(nearest.tolist())]
-        phrases = tuple(tuple(choice.phrase for choice in one.choices) for one in chosen)
-        return Guess(embeddings, tuple(one.prompt for one in chosen), phrases)
+        counted = [one.prompt for row, one in enumerate(found) if each == 1 or row % each]
+        embeddings = self._embedded(counted).reshape(len(features), -1, DIM).mean(1)
+        likeliest = found[::each]
+        phrases = tuple(tuple(choice.phrase for choice in one.choices) for one in likeliest)
+        return Guess(unit_rows(embeddings), tuple(one.prompt for one in likeliest), phrases)
 
     def _embedded(self, prompts: Sequence[str]) -> FloatArray:
         """Each different prompt is embedded once."""

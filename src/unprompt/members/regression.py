@@ -30,7 +30,8 @@ if TYPE_CHECKING:
 CHECKPOINT = "vit-b16-regression"
 CPU_BATCH = 4
 GPU_BATCH = 64
-TTA = ("", "flip")
+TTA = ("", "flip", "larger")
+LARGER, STEP = 1.25, 32  # times the side; the new side is a multiple of the step
 FOLDING_ERROR = 1e-4  # of a unit vector's numbers: what rounding may change when norms are folded
 
 
@@ -41,13 +42,17 @@ class RegressionConfig:
     backbone: str = setting("", "timm's name of the network")
     statistics: str = setting("", "of the channels: imagenet, half or clip", shown="the backbone's own")
     size: int = setting(0, "side of the input in pixels", shown="the backbone's own", least=0)
-    tta: str = setting("", "flip: the mean of an image's and its mirror image's embedding")
+    tta: str = setting(
+        "",
+        "flip: the mean of an image's and its mirror image's embedding; "
+        "larger: the same with the mirror image 1.25 times as large",
+    )
     batch: int = setting(0, "images a forward pass", shown="by the device", least=0)
 
     def __post_init__(self) -> None:
         check_settings(self)
         if self.tta not in TTA:
-            raise ConfigError(f"tta must be flip or left out, got '{self.tta}'")
+            raise ConfigError(f"tta must be flip, larger or left out, got '{self.tta}'")
 
 
 class Regressor:
@@ -58,13 +63,17 @@ class Regressor:
         self.batch = config.batch or (CPU_BATCH if device == "cpu" else GPU_BATCH)
         self._network = network
         self._device = device
-        self._mirrored = config.tta == "flip"
+        self._mirrored = bool(config.tta)
+        self._larger = larger(network.spec.preprocess.size) if config.tta == "larger" else 0
+        if self._larger:
+            self._check_larger()
 
     @classmethod
     def load(cls, device: str, checkpoint: Path | None, config: RegressionConfig) -> Regressor:
         """Load a network from a file, a folder that training left, or where the declared one is found.
 
-        Raises CheckpointError where it is missing, damaged or not what the settings say.
+        Raises CheckpointError where it is missing, damaged or not what the settings say; ConfigError for
+        settings that it cannot follow.
         """
         path, backbone = model_file(checkpoint, config.backbone)
         with needed_for("the regression member", "train"):
@@ -89,13 +98,38 @@ class Regressor:
         with torch.inference_mode(), torch.autocast("cuda", torch.float16, enabled=half):
             embeddings = self._forward(pixels)
             if self._mirrored:
-                both = embeddings + self._forward(pixels.flip(2))
+                both = embeddings + self._forward(pixels.flip(2), self._larger)
                 embeddings = torch.nn.functional.normalize(both, dim=1)
         rows: FloatArray = embeddings.float().cpu().numpy()
         return rows
 
-    def _forward(self, pixels: Any) -> Any:
-        return self._network(self._network.spec.preprocess.normalise(pixels))
+    def _forward(self, pixels: Any, side: int = 0) -> Any:
+        """Embeddings of pixels (B, S, S, 3), enlarged to `side` where it is given."""
+        images = self._network.spec.preprocess.normalise(pixels)
+        if side:
+            from torch.nn.functional import interpolate
+
+            images = interpolate(images, (side, side), mode="bicubic")
+        return self._network(images)
+
+    def _check_larger(self) -> None:
+        import torch
+
+        size = self._network.spec.preprocess.size
+        blank = torch.zeros(1, size, size, 3, dtype=torch.uint8, device=self._device)
+        try:
+            with torch.inference_mode():
+                self._forward(blank, self._larger)
+        except (AssertionError, RuntimeError) as error:  # timm's transformers know one size
+            raise ConfigError(
+                f"{self._network.spec.backbone} takes no other images than of {size} x {size} pixels, so tta "
+                "cannot be larger; flip can be had"
+            ) from error
+
+
+def larger(size: int) -> int:
+    """The side of an image that is LARGER times as large, about: 128 -> 160, 224 -> 288."""
+    return max(1, round(size * LARGER / STEP)) * STEP
 
 
 def model_file(checkpoint: Path | None, backbone: str) -> tuple[Path, str]:

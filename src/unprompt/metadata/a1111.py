@@ -18,7 +18,7 @@ from unprompt.metadata.generation import Generation, number_of, size_of, text_of
 from unprompt.storage.damage import DAMAGED_JSON
 
 NEGATIVE = "Negative prompt:"
-MOST_SETTINGS = 1000
+MOST_SETTINGS = 1000  # of a line; no more lines are read where so many are known
 LEAST_SETTINGS = 3  # as A1111 has it: fewer in a line are words of a prompt
 KNOWN = frozenset(
     {"steps", "sampler", "cfg scale", "seed", "size", "model", "model hash", "version", "guidance scale"}
@@ -92,7 +92,10 @@ def _find_settings(lines: list[str]) -> tuple[int, dict[str, str]]:
         settings = read_settings(lines[row])
         if len(settings) >= LEAST_SETTINGS and KNOWN & {name.lower() for name in settings}:
             for line in lines[row + 1 :]:
-                settings = {**read_settings(line), **settings}
+                if len(settings) >= MOST_SETTINGS:
+                    break
+                for name, value in read_settings(line).items():
+                    settings.setdefault(name, value)
             return row, settings
     return len(lines), {}
 

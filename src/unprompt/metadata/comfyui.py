@@ -6,7 +6,7 @@ or bypassed. The first is taken where it is there, the second is brought into it
 packages by others are followed by the names of their inputs, which mostly are those of ComfyUI's own.
 
 A graph from a file may have circles, any size, and nodes that each give twice what they are given: a walk
-goes over each link once, so deep at most, and gives so many characters at most.
+goes over each link once, so deep at most, and puts together so many characters at most.
 """
 
 from __future__ import annotations
@@ -22,6 +22,7 @@ from unprompt.metadata.generation import Generation, number_of, object_of, size_
 MOST_NODES = 20_000
 MOST_DEPTH = 100  # nodes in a row between a sampler and a text
 MOST_CHARACTERS = 100_000  # of a text that is put together
+MOST_TOGETHER = 1 << 22  # characters of all such texts on one walk
 
 MUTED, BYPASSED = 2, 4  # modes of a node in `workflow`
 
@@ -106,14 +107,15 @@ def find_sampler(graph: Graph) -> str | None:
 
     A picture that is saved counts before one that is only shown. Without either, the last sampler of all.
     """
+    seen: set[str] = set()  # what no sampler leads to, looked at once for all ends
     for ends in (_nodes_with(graph, "save", "output"), _nodes_with(graph, "preview", "combine")):
         for end in ends:
-            before = [name for name in _upstream(graph, end) if _is_sampler(graph[name])]
+            before = [name for name in _upstream(graph, [end], seen) if _is_sampler(graph[name])]
             if before:
                 painting = (name for name in before if "detailer" not in graph[name].kind.lower())
                 return next(painting, before[0])
     left = [name for name, node in graph.items() if _is_sampler(node)]
-    fed = {start for name in left for start in _upstream(graph, name) if start != name}
+    fed = set(_upstream(graph, [source for name in left for source, _ in graph[name].links.values()]))
     return next((name for name in reversed(left) if name not in fed), left[-1] if left else None)
 
 
@@ -138,17 +140,22 @@ def _is_sampler(node: Node) -> bool:
     return named or ("positive" in node.links and len(given & _SAMPLER_SIGNS) >= 2)
 
 
-def _upstream(graph: Graph, start: str) -> Iterator[str]:
-    """The node and all that lead to it, the nearest first."""
-    seen = {start}
-    queue = deque([start])
+def _upstream(graph: Graph, starts: Iterable[str], seen: set[str] | None = None) -> Iterator[str]:
+    """Nodes and all that lead to them, the nearest first; those that are `seen` are not gone to again."""
+    seen = set() if seen is None else seen
+    queue: deque[str] = deque()
+
+    def go_to(names: Iterable[str]) -> None:
+        for name in names:
+            if name in graph and name not in seen:
+                seen.add(name)
+                queue.append(name)
+
+    go_to(starts)
     while queue:
         name = queue.popleft()
         yield name
-        for source, _ in graph[name].links.values():
-            if source in graph and source not in seen:
-                seen.add(source)
-                queue.append(source)
+        go_to(source for source, _ in graph[name].links.values())
 
 
 # --- a sampler's settings
@@ -179,9 +186,7 @@ class _Settings:
         return None
 
     def _nearest(self, start: str, names: Sequence[str]) -> Any:
-        if start not in self._graph:
-            return None
-        for one in _upstream(self._graph, start):
+        for one in _upstream(self._graph, [start]):
             for name in names:
                 if name in self._graph[one].values:
                     return self._graph[one].values[name]
@@ -198,6 +203,7 @@ class _Walk:
         self._graph = graph
         self._side = side
         self._depth = 0
+        self._room = MOST_TOGETHER
         self._known: dict[tuple[str, Link], str] = {}  # what a link gives; "" while it is being found out
 
     def of_sampler(self, node: Node) -> str:
@@ -250,7 +256,7 @@ class _Walk:
         if not any(found):  # a node that is not known: whatever text leads to it
             others = [name for name in node.links if name not in {*parts, *_NOT_TEXT}]
             found = [next(filter(None, (self._conditioning(node.links[name]) for name in others)), "")]
-        return _join(dict.fromkeys(found), ", ")
+        return self._join(dict.fromkeys(found), ", ")
 
     def _several(self, node: Node) -> list[str] | None:
         """The inputs of a node that averages two, without one that counts for nothing."""
@@ -284,7 +290,7 @@ class _Walk:
                     texts = [one for one in texts if one not in text] + [text]
                 if texts and name == "populated_text":
                     break
-        return _join(texts, ", ")
+        return self._join(texts, ", ")
 
     def _input_text(self, node: Node, name: str) -> str:
         """A text that is a value, or behind a link."""
@@ -303,7 +309,7 @@ class _Walk:
         joiner = next((text for name in _JOINERS if isinstance(text := node.values.get(name), str)), None)
         if len(pieces) > 1 and (joiner is not None or _joins(node)):
             texts = (self._input_text(node, name) for name in pieces)
-            return _join(texts, (joiner or "").replace("\\n", "\n")).strip()
+            return self._join(texts, (joiner or "").replace("\\n", "\n")).strip()
         for name in (*_TEXTS, *pieces):
             for key in (name, name.capitalize(), name.upper()):
                 if (key in node.values or key in node.links) and (text := self._input_text(node, key)):
@@ -315,15 +321,19 @@ class _Walk:
         written = [value for value in node.values.values() if isinstance(value, str)]
         return text_of(written[0]) if len(written) == 1 else ""
 
-
-def _join(texts: Iterable[str], mark: str) -> str:
-    """Those that are not empty with a mark between them, cut where a graph multiplies them beyond all use."""
-    parts, room = [], MOST_CHARACTERS
-    for text in texts:
-        if text and room > 0:
-            parts.append(text[:room])
-            room -= len(text) + len(mark)
-    return mark.join(parts)
+    def _join(self, texts: Iterable[str], mark: str) -> str:
+        """Those that are not empty with a mark between them, cut where a graph multiplies them beyond all
+        use; the first alone where the walk has put together too many already."""
+        if self._room <= 0:
+            return next(filter(None, texts), "")
+        parts, room = [], MOST_CHARACTERS
+        for text in texts:
+            if text and room > 0:
+                parts.append(text[:room])
+                room -= len(text) + len(mark)
+        joined = mark.join(parts)
+        self._room -= len(joined)
+        return joined
 
 
 def _is_encoder(node: Node) -> bool:

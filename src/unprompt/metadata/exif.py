@@ -101,9 +101,10 @@ def decode_comment(content: bytes) -> str:
 
 def _decode(content: bytes, wide: bool) -> str:
     """A text of unknown code: UTF-16 where it is said to be `wide` or looks like it, UTF-8, else Latin-1."""
-    even, odd = content[0::2].count(0), content[1::2].count(0)
+    text = content.rstrip(b"\0")  # zeros that end and fill up a text say nothing of its code
+    even, odd = text[0::2].count(0), text[1::2].count(0)
     marked = content[:2] in (b"\xfe\xff", b"\xff\xfe")
-    if marked or max(even, odd) > len(content) // 8 or (wide and not _is_plain(content)):
+    if marked or max(even, odd) > len(text) // 8 or (wide and not _is_plain(content)):
         return _decode_wide(content, even, odd).strip("\0")
     content = content.strip(b"\0")
     try:

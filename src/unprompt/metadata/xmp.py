@@ -9,6 +9,7 @@ MOST_BYTES = 1 << 22
 MOST_DEPTH = 64
 RDF = "http://www.w3.org/1999/02/22-rdf-syntax-ns#"
 _STRUCTURE = {f"{RDF}{name}" for name in ("RDF", "Description", "Alt", "Seq", "Bag", "li")}
+ITEM, ALTERNATIVES = f"{RDF}li", f"{RDF}Alt"
 PROPERTY_BY_NAME = {
     "http://purl.org/dc/elements/1.1/description": "dc:description",
     "http://ns.adobe.com/exif/1.0/UserComment": "exif:UserComment",
@@ -43,6 +44,8 @@ def read_xmp(data: bytes) -> dict[str, str]:
 
     def end(name: str) -> None:
         open_names.pop()
+        if name == ITEM and open_names[-1:] == [ALTERNATIVES]:  # of a text in several languages the first
+            name = next(filter(PROPERTY_BY_NAME.get, open_names[-2:-1]), "")
         if name in PROPERTY_BY_NAME and (text := "".join(pieces).strip()):
             texts.setdefault(PROPERTY_BY_NAME[name], text)
 

@@ -27,7 +27,8 @@ class CaptionerConfig:
 
     captioner: str = setting(
         "",
-        "a folder of BLIP, BLIP-2 or GIT, Salesforce's .pth of BLIP, or the checkpoint blip-base",
+        "a folder of BLIP, BLIP-2 or GIT, Salesforce's .pth of BLIP, a folder that a training of a captioner "
+        "has left, or the checkpoint blip-base",
         shown="the checkpoint blip-large",
         metavar="PATH",
     )

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol, TypeAlias
+
+import numpy as np
 
 from unprompt.errors import ConfigError, InputError
 from unprompt.networks.captioner_config import CaptionConfig, CaptionerConfig
@@ -12,9 +14,13 @@ from unprompt.networks.loader import Loader
 from unprompt.storage.files import read_json
 
 if TYPE_CHECKING:
-    import numpy as np
     from numpy.typing import NDArray
     from PIL import Image
+
+    from unprompt.networks.cnn_lstm import CnnLstmCaptioner
+    from unprompt.networks.words_captioner import WordsCaptioner
+
+    OwnKind: TypeAlias = type[WordsCaptioner] | type[CnnLstmCaptioner]
 
 MODEL_FILE = "captioner.safetensors"  # in a folder that a training of ours left
 
@@ -49,18 +55,19 @@ class Captioner(Protocol):
 
 
 class Several:
-    """A captioner as a backbone whose row for an image is `count` captions: (B, K)."""
+    """A captioner as a backbone whose row for an image is its likeliest caption, then `count` drawn ones."""
 
     def __init__(self, captioner: Captioner, count: int) -> None:
-        self.name = f"{captioner.name} x{count}"
+        self.name = f"{captioner.name} 1+{count}"
         self.batch = max(1, captioner.batch // 2)
         self.prepare = captioner.prepare
         self._captioner = captioner
         self._count = count
 
     def features(self, prepared: Sequence[NDArray[Any]]) -> NDArray[np.str_]:
-        """B prepared images -> (B, K) captions."""
-        return self._captioner.several(prepared, self._count)
+        """B prepared images -> (B, 1 + K) captions."""
+        likeliest = self._captioner.features(prepared)[:, None]
+        return np.concatenate([likeliest, self._captioner.several(prepared, self._count)], 1)
 
 
 def open_captioner(
@@ -79,13 +86,26 @@ def open_captioner(
         from unprompt.networks.captioner import Captioner as Transformers
 
         return Transformers.load(device, model, config, vocabulary)
-    path, load = own
+    path, kind = own
     other = config or CaptionConfig()
-    if other.prompt or other.beams != CaptionConfig.beams:
+    if other != CaptionConfig(batch=other.batch):
         raise ConfigError(
-            f"{path} begins its captions itself and follows one beam; leave out prompt and beams"
+            f"{path} begins and ends its captions itself, by one beam; leave out prompt, length and beams"
         )
-    return load(device, path)
+    captioner = kind.load(device, path)
+    captioner.batch = other.batch or captioner.batch
+    return captioner
+
+
+def batch_of(device: str, model: Path | None = None, config: CaptionConfig | None = None) -> int:
+    """How many images at a time `open_captioner`'s captioner takes; it is not loaded for that."""
+    if config and config.batch:
+        return config.batch
+    if own := find_own(model):
+        return own[1].batch
+    from unprompt.networks.captioner import batch_on
+
+    return batch_on(device)
 
 
 def load_captioner_of(loader: Loader, config: CaptionerConfig) -> Captioner:
@@ -94,8 +114,8 @@ def load_captioner_of(loader: Loader, config: CaptionerConfig) -> Captioner:
     return loader.once(open_captioner, model, None, vocabulary)
 
 
-def find_own(model: Path | None) -> tuple[Path, Callable[[str, Path], Captioner]] | None:
-    """The file of a captioner of our own and what loads it; None for other models."""
+def find_own(model: Path | None) -> tuple[Path, OwnKind] | None:
+    """The file of a captioner of our own and its kind; None for other models."""
     if model is None:
         return None
     path = model / MODEL_FILE if model.is_dir() else model
@@ -105,13 +125,13 @@ def find_own(model: Path | None) -> tuple[Path, Callable[[str, Path], Captioner]
         form = read_json(path.with_suffix(".json")).get("format")
     except InputError:
         return None
-    return (path, load) if (load := _own_kinds().get(form)) else None
+    return (path, kind) if (kind := _own_kinds().get(form)) else None
 
 
-def _own_kinds() -> dict[Any, Callable[[str, Path], Captioner]]:
+def _own_kinds() -> dict[Any, OwnKind]:
     from unprompt.networks import cnn_lstm, words_captioner
 
     return {
-        words_captioner.FORM.form: words_captioner.WordsCaptioner.load,
-        cnn_lstm.FORM.form: cnn_lstm.CnnLstmCaptioner.load,
+        words_captioner.FORM.form: words_captioner.WordsCaptioner,
+        cnn_lstm.FORM.form: cnn_lstm.CnnLstmCaptioner,
     }

@@ -39,6 +39,7 @@ if TYPE_CHECKING:
 FORM = WeightsForm("words captioner", "unprompt-words-captioner", 1, "unprompt pocket")
 LONGEST = 48  # signs of a caption
 BATCH = 16
+RUN = 3  # signs in a row that are not said twice
 LEAST = 1e-4  # probability of a word; smaller ones tell nothing
 CAREFUL = 0.25  # of the eyes' log odds, to begin with: places are surer than the whole
 
@@ -138,7 +139,10 @@ class Writer(nn.Module):  # type: ignore[misc]
     def write(self, logits: Tensor, maps: Tensor, samples: int = 1) -> tuple[Tensor, Tensor]:
         """Write captions: signs (B, K, T), and how likely each caption was, log (B, K).
 
-        One sample is the likeliest sign, again and again; more are drawn (sampling.py).
+        One sample is the likeliest sign, again and again, but for one that would end three in a row that were
+        said before (Paulus et al. 2018, "A Deep Reinforced Model for Abstractive Summarization"): of an
+        image unlike all it has learnt from, a captioner else says "a pile of a pile of". More samples are
+        drawn (sampling.py).
         """
         device = maps.device
         draws = even_draws(samples, LONGEST).to(device) if samples > 1 else None
@@ -149,7 +153,7 @@ class Writer(nn.Module):  # type: ignore[misc]
             going = torch.ones(count, samples, dtype=torch.bool, device=device)
             likely = torch.zeros(count, samples, device=device)
             kept: list[_Kept] = [_Kept() for _ in self.decoder]
-            rows = []
+            rows: list[Tensor] = []
             for step in range(LONGEST):
                 hidden = self.signs(last) + self.order[step]
                 for layer, known in zip(self.decoder, kept, strict=True):
@@ -157,8 +161,13 @@ class Writer(nn.Module):  # type: ignore[misc]
                 told = self._told(self.norm(hidden), seen, spelt)  # (B, K, V)
                 told[..., [PAD, START, UNKNOWN]] = -torch.inf
                 told = told.log_softmax(2)
-                numbers = None if draws is None else draws[:, step].expand(count, -1)
-                last = told.argmax(2) if numbers is None else draw(told.exp(), numbers)
+                if draws is not None:
+                    last = draw(told.exp(), draws[:, step].expand(count, -1))
+                elif step < RUN:
+                    last = told.argmax(2)
+                else:
+                    ends = _ends_of_runs(torch.cat(rows, 1))
+                    last = told.scatter(2, ends[:, None], -torch.inf).argmax(2)
                 last = torch.where(going, last, END)
                 likely += torch.where(going, told.gather(2, last[..., None])[..., 0], 0)
                 going = going & (last != END)
@@ -166,6 +175,14 @@ class Writer(nn.Module):  # type: ignore[misc]
                 if not going.any():
                     break
         return torch.stack(rows, 2), likely
+
+
+def _ends_of_runs(said: Tensor) -> Tensor:
+    """Signs so far (B, t) -> those that would end a run that was said before (B, t - 2), PAD where none."""
+    same = torch.ones_like(said[:, RUN - 1 :], dtype=torch.bool)
+    for place in range(1, RUN):  # the end that would be next stands `place` after each sign of the run
+        same &= said[:, RUN - 1 - place : said.shape[1] - place] == said[:, -place, None]
+    return said[:, RUN - 1 :].where(same, PAD)
 
 
 class _Kept:

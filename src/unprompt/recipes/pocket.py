@@ -12,7 +12,7 @@ An hour and a half on two cores. Run again after a kill, it goes on where it was
                                      told/, and all others from train/
     run-N/                           the regression's training
     features.npz                     of the training scenes, by the regression's own backbone
-    maps.npy                         of the captioner's scenes, place by place; until it is trained
+    maps-HASH.npy                    of the captioner's scenes, place by place; until it is trained
     bundle/pocket.toml               the bundle, and what it names beside it
     bundle/relatedness.json          Easy Diffuser's, fitted to and graded on two parts of held-out/
     captions.csv                     what the captioner says of the held-out scenes
@@ -84,6 +84,7 @@ from unprompt.storage.files import (
     write_bytes,
     write_json,
 )
+from unprompt.storage.resumable import fingerprint
 from unprompt.storage.text_config import TextConfig
 from unprompt.storage.toml_files import read_config
 
@@ -97,7 +98,7 @@ GIVEN = {"regression": 0.55, "interrogator": 0.45}  # weights of the bundle `kag
 MEMBERS: Mapping[
     str, Mapping[str, Any]
 ] = {  # the prompts are those of the first that has any: the interrogator's
-    "regression": {"kind": "regression", "checkpoint": "regression.safetensors"},
+    "regression": {"kind": "regression", "checkpoint": "regression.safetensors", "tta": "larger"},
     "interrogator": {
         "kind": "interrogator",
         "checkpoint": "clip",
@@ -251,9 +252,10 @@ def make_features(recipe: Recipe, known: Dataset, tower: LockedTower, progress: 
     path = recipe.out / "features.npz"
     if not is_current(path, recipe.run / training.RECORD):
         pixels, config, stages = pixels_of(known, tower.preprocess.size, progress), recipe.regression, 0
+        looked_at = pixels
         if config.keep_frozen:  # then training has left what the first stages make
             stages = frozen_stages(tower.name, tower.network, config.freeze)
-            pixels = open_activations(
+            looked_at = open_activations(
                 pixels,
                 images_fingerprint(known, tower.preprocess),
                 tower.network,
@@ -263,9 +265,10 @@ def make_features(recipe: Recipe, known: Dataset, tower: LockedTower, progress: 
                 workers=0,
                 progress=progress,
             )
-        features = tower.features(pixels, progress=progress, stages=stages)
+        features = tower.features(looked_at, progress=progress, stages=stages)
         write_arrays(path, features=features.astype(np.float16))
-        pixels.discard()
+        for kept in (looked_at, pixels):
+            kept.discard()
     found: FloatArray = read_arrays(path, ("features",))["features"].astype(np.float32)
     return found
 
@@ -296,22 +299,32 @@ def make_captioner(recipe: Recipe, progress: Progress) -> None:
     folder = recipe.bundle / "captioner"
     if not is_trained(folder / captioning.KIND.record, recipe.captioner, recipe.run / training.RECORD):
         eyes, known = eyes_of(recipe.network), read_dataset(recipe.told.dataset)
-        pixels = pixels_of(known, eyes.config.size, progress)
-        path = recipe.out / "maps.npy"
-        if not is_current(path, recipe.run / training.RECORD):
-            path.unlink(missing_ok=True)
+        pixels, network = pixels_of(known, eyes.config.size, progress), sha256_of(recipe.network)
+        # By that name a call goes on with maps of the same network and scenes only, whole ones or begun.
+        seen = fingerprint(
+            {"eyes": network, "images": images_fingerprint(known, Preprocess(eyes.config.size))}
+        )
+        path = recipe.out / f"maps-{seen}.npy"
+        _remove_maps(recipe, but=path.stem)
         train_words_captioner(
             eyes,
             open_maps(path, pixels, eyes, progress),
             known.prompts.texts,
             folder,
             recipe.captioner,
-            images=sha256_of(recipe.network),
+            images=network,
             overwrite=True,
             progress=lambda step, done, total: progress(f"captioner, {step}", done, total),
         )
         pixels.discard()
-        path.unlink()
+    _remove_maps(recipe)
+
+
+def _remove_maps(recipe: Recipe, but: str = "") -> None:
+    """Remove maps that are whole or were begun, except those called `but`."""
+    for path in (*recipe.out.glob("maps*.npy"), *recipe.out.glob("maps*.filling")):
+        if path.stem != but:
+            shutil.rmtree(path) if path.is_dir() else path.unlink()
 
 
 def make_bank(recipe: Recipe, known: Dataset, features: FloatArray) -> None:
@@ -568,9 +581,14 @@ class _Work:
 
 
 def install(recipe: Recipe) -> Path:
-    """Copy the bundle to where `unprompt predict --bundle pocket` looks for it; its TOML file goes last."""
+    """Copy the bundle to where `unprompt predict --bundle pocket` looks for it; its TOML file goes last.
+
+    Nothing of an earlier one stays.
+    """
     target = bundles_folder() / "pocket"
     (target / NAME).unlink(missing_ok=True)
-    shutil.copytree(recipe.bundle, target, ignore=shutil.ignore_patterns(NAME, ".work"), dirs_exist_ok=True)
+    if target.exists():
+        shutil.rmtree(target)
+    shutil.copytree(recipe.bundle, target, ignore=shutil.ignore_patterns(NAME, ".work"))
     write_bytes(target / NAME, (recipe.bundle / NAME).read_bytes())
     return target / NAME

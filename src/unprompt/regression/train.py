@@ -7,6 +7,7 @@ what is learnt. Killed at any moment, a run goes on from its last save and ends 
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -21,7 +22,7 @@ from unprompt import __version__
 from unprompt.datasets.batches import batches
 from unprompt.datasets.pixels import Pixels, images_fingerprint
 from unprompt.datasets.split import first_of_shuffled
-from unprompt.errors import RunError
+from unprompt.errors import ConfigError, RunError
 from unprompt.learning.accelerator import device_of, open_accelerator, shared_folder
 from unprompt.learning.curves import OUTPUTS
 from unprompt.learning.frozen_stages import frozen_stages, open_activations
@@ -42,7 +43,7 @@ from unprompt.regression.outputs import write_epoch, write_outputs
 from unprompt.regression.probe import fit_head
 from unprompt.regression.scores import EpochScores, best_epoch
 from unprompt.regression.words import vocabulary_of, word_rows
-from unprompt.storage.resumable import WORK, FolderKind, finish
+from unprompt.storage.resumable import WORK, FolderKind, check_folder, finish
 from unprompt.storage.sources import Sources
 
 RECORD = "train.json"
@@ -92,11 +93,13 @@ def train(
     step of the work, and images done and in all; `on_epoch` the scores of each epoch, once it is saved.
 
     Raises InputError for a data set that cannot be used or split, CheckpointError for missing weights,
-    RunError for a RUN folder of something else, a loss that is not a number, and memory or disk used up.
+    ConfigError for settings that the backbone or the data set cannot have, RunError for a RUN folder of
+    something else, a loss or score that is not a number, and memory or disk used up.
     """
     config = config or TrainConfig()
     machine = machine or MachineConfig()
     check_augmentations(config.augment)
+    check_folder(out, KIND, overwrite)  # images are decoded, and prompts embedded, before it is opened
     accelerator = open_accelerator(machine.device, config.precision, machine.compile)
     main = accelerator.is_main_process
     report = progress if main else silent
@@ -104,6 +107,7 @@ def train(
     with accelerator.local_main_process_first():
         seen = own_preprocess(config.backbone, config.size)
         material = read_material(dataset, seen, config, machine, report)
+    check_parts(config, machine, len(material.train), accelerator.num_processes)
     words: tuple[str, ...] = ()
     if config.head == "words":
         words = vocabulary_of(material.texts(material.train), config.word_count)
@@ -136,6 +140,15 @@ def train(
         accelerator.wait_for_everyone()
         run.discard()
     return result
+
+
+def check_parts(config: TrainConfig, machine: MachineConfig, images: int, processes: int) -> None:
+    """Raise ConfigError where batch norm would get a single image, which has no statistics."""
+    if config.head == "mlp" and min(config.batch, images) // (processes * machine.accumulate) == 1:
+        raise ConfigError(
+            "the batch norm of the head mlp needs 2 images in each part of a batch, and a part has 1; raise "
+            "batch, lower accumulate, give more images, or choose another head"
+        )
 
 
 @contextmanager
@@ -238,8 +251,7 @@ class _Run:
             self.out,
             accumulate=self.machine.accumulate,
             start=start,
-            remedy="start again with a lower --learning-rate or --precision fp32. "
-            f"{self.out} keeps the checkpoints of the epochs before",
+            remedy=self._remedy,
             progress=self.report,
         )
 
@@ -285,9 +297,16 @@ class _Run:
         words = None if self.words is None else self.words[rows].to(device, non_blocking=True)
         return seen, self.targets[rows].to(device, non_blocking=True), words
 
+    @property
+    def _remedy(self) -> str:
+        """What to do where numbers overflow."""
+        return (
+            "start again with a lower --learning-rate or --precision fp32. "
+            f"{self.out} keeps the checkpoints of the epochs before"
+        )
+
     def _validation_score(self, raw: torch.Tensor) -> float:
-        truth = self.targets[self.material.validation]
-        return float(torch.cosine_similarity(raw.double(), truth.double()).mean())
+        return validation_score(raw, self.targets[self.material.validation], self._remedy)
 
     def _keep_frozen(self) -> None:
         """Load what the frozen stages make of images, from now on, instead of images."""
@@ -359,6 +378,14 @@ class _Run:
         if self.machine.workers >= 0:
             return self.machine.workers
         return 0 if self.loaded.decoded else core_count()
+
+
+def validation_score(raw: torch.Tensor, truth: torch.Tensor, remedy: str) -> float:
+    """The mean cosine of (m, 384) guesses of any length with the truth. Raises RunError for no number."""
+    score = float(torch.cosine_similarity(raw.double(), truth.double()).mean())
+    if not math.isfinite(score):
+        raise RunError(f"the score of the validation images is not a number; {remedy}")
+    return score
 
 
 def _record(

@@ -21,7 +21,7 @@ from typing import TYPE_CHECKING, Any
 
 from unprompt import __version__
 from unprompt.datasets.dataset import read_dataset
-from unprompt.datasets.pixels import discard_decoded
+from unprompt.datasets.pixels import discard_decoded, images_fingerprint
 from unprompt.errors import ConfigError, RunError
 from unprompt.networks.checkpoints import cache_folder, files_of
 from unprompt.progress import Progress, silent
@@ -51,7 +51,6 @@ BEST = "best.toml"
 LOCK = ".lock"
 FULL_TRIALS = 4  # are completed before any is pruned
 FULL_EPOCHS = 2  # before which none is: the average of the weights has to come along
-# What a plan decides, in words for the message that says that it changed.
 
 
 @dataclass(frozen=True)
@@ -122,10 +121,24 @@ def tune(
         )
         write_json(out / RECORD, _record(result, dataset, base, config))
     if not machine.keep_decoded:
-        from unprompt.networks.backbones import own_preprocess
-
-        discard_decoded(data, own_preprocess(base.backbone, base.size), cache_folder() / "pixels")
+        discard_kept(data, base, cache_folder() / "pixels")
     return result
+
+
+def discard_kept(data: Dataset, base: TrainConfig, cache: Path) -> None:
+    """Remove what all trials have read of the images: decoded, and as frozen stages make them."""
+    from unprompt.learning.frozen_stages import Activations, activations_path, frozen_stages
+    from unprompt.networks.backbones import own_preprocess
+    from unprompt.regression.model import new_backbone
+
+    seen = own_preprocess(base.backbone, base.size)
+    discard_decoded(data, seen, cache)
+    if base.keep_frozen:
+        backbone = new_backbone(base)
+        stages = frozen_stages(base.backbone, backbone, base.freeze)
+        path = activations_path(images_fingerprint(data, seen), backbone, stages, seen, cache)
+        if path.exists():
+            Activations(path).discard()
 
 
 def _training_images(images: int, base: TrainConfig) -> int:
@@ -239,8 +252,6 @@ def _learn(
         """Pass an epoch on; told twice, as after a kill, it makes no difference."""
         if row.epoch == 0:  # the head alone: most settings would all have its score
             return
-        if not math.isfinite(row.validation):
-            raise RunError(f"the validation score of epoch {row.epoch} is not a number")
         scores[row.epoch] = row.validation
         if row.epoch not in known:
             trial.report(row.validation, row.epoch)

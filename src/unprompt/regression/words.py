@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import torch
 
-from unprompt.errors import InputError
+from unprompt.errors import ConfigError
 from unprompt.text.english import counted
 from unprompt.text.words import split_words
 
@@ -33,12 +33,12 @@ def distinct_words(prompt: str) -> list[str]:
 def vocabulary_of(prompts: Sequence[str], least: int) -> tuple[str, ...]:
     """The words that occur in at least `least` prompts, up to MOST_WORDS, the most frequent first.
 
-    Raises InputError where there are none.
+    Raises ConfigError where there are none.
     """
     counts = Counter(word for prompt in prompts for word in distinct_words(prompt))
     frequent = sorted((-count, word) for word, count in counts.items() if count >= least)
     if not frequent:
-        raise InputError(
+        raise ConfigError(
             f"no word occurs in {least} of {counted(len(prompts), 'prompt')}, which a words head learns "
             "from; "
             "give more prompts, lower word_count, or another head"

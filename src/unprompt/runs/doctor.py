@@ -140,7 +140,7 @@ class Findings:
             assert self.image_seconds is not None
             lines.append(
                 f"  about {_duration(self.run_seconds)}: {self.load_seconds:.1f} s to load, then "
-                f"{1 / self.image_seconds:.0f} images/s (measured now on {TRIAL_IMAGES} images of 512 x 512)"
+                f"{1 / self.image_seconds:.3g} images/s (measured now on {TRIAL_IMAGES} images of 512 x 512)"
             )
         if self.free_bytes < self.needed_bytes:
             lines.append("  not enough disk for that run")
@@ -163,7 +163,7 @@ def examine(bundle: str, images: int, out: Path) -> Findings:
             load_seconds, image_seconds = _try(bundle, device)
     except CheckpointError as error:
         trouble = str(error)
-    place = out if out.exists() else out.resolve().parent
+    place = next(folder for folder in (out, *out.resolve().parents) if folder.exists())
     return Findings(
         versions=installed_versions(),
         system=f"{platform.system()} {platform.machine()}",

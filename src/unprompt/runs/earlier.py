@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 
 from unprompt import __version__
-from unprompt.bundle.bundles import Bundle
+from unprompt.bundle.bundles import Bundle, own_states
 from unprompt.errors import InputError, RunError
 from unprompt.runs.chunks import KIND, Chunk, Level
 from unprompt.storage.files import PROMPTS_HEADER, read_arrays, read_json, read_table, write_table
@@ -18,7 +19,10 @@ from unprompt.storage.images import ImageFile, file_state
 from unprompt.storage.remote import AnyPath, path_below
 
 IMAGES = "images.csv"
+FROM_FILE = "from_file.csv"
 HEADER = ("imgId", "file", "bytes", "modified")  # the time in nanoseconds since 1970
+
+Row = tuple[str, str, str, str]
 
 
 @dataclass(frozen=True)
@@ -29,22 +33,41 @@ class Earlier:
     chunk: Chunk
 
 
-def write_images(path: Path, files: Sequence[ImageFile], root: AnyPath) -> None:
-    """Write images.csv: which file each image is from. `root`: what the files' paths are relative to."""
-    write_table(path, HEADER, (_row(file, root) for file in files))
+def image_rows(files: Sequence[ImageFile], root: AnyPath) -> dict[str, Row]:
+    """By id, which file each image that is there is from, and how that is now: the rows of images.csv.
+
+    `root`: what the files' paths are relative to. Taken before images are looked at, so that one which
+    changes meanwhile is looked at again. A path that no file below `root` can have, as tables may name one,
+    has no row.
+    """
+    rows = {}
+    for file in files:
+        if not file.absent:
+            with suppress(ValueError):
+                rows[file.image_id] = _row(file, root)
+    return rows
 
 
-def _row(file: ImageFile, root: AnyPath) -> tuple[str, str, str, str]:
+def write_images(path: Path, rows: Iterable[Row]) -> None:
+    """Write images.csv."""
+    write_table(path, HEADER, iter(rows))
+
+
+def _row(file: ImageFile, root: AnyPath) -> Row:
     size, modified = file_state(file.path)
     folder = path_below(file.path.parent, root)
     return file.image_id, (folder / file.name).as_posix(), str(size), str(modified)
 
 
-def read_earlier(run: Path, files: Sequence[ImageFile], root: AnyPath, bundle: Bundle) -> Earlier | None:
+def read_earlier(
+    run: Path, files: Sequence[ImageFile], rows: Mapping[str, Row], bundle: Bundle, uses_file_prompts: bool
+) -> Earlier | None:
     """What a finished RUN says of those of the files that it has seen as they are, with the whole bundle.
 
-    None where there is no finished RUN. Raises RunError for one of another bundle or version, InputError for
-    one whose files cannot be read.
+    `rows`: what `image_rows` says of the files. An image whose file's own prompt stands in the place of a
+    guess counts only if that is wanted now too, `uses_file_prompts`: the guess is not kept. None where there
+    is no finished RUN. Raises RunError for one of another bundle or version, or of models that have changed,
+    InputError for one whose files cannot be read.
     """
     if not (run / KIND.record).exists():
         return None
@@ -55,8 +78,16 @@ def read_earlier(run: Path, files: Sequence[ImageFile], root: AnyPath, bundle: B
             f"{run} is of another bundle or another version of unprompt, so nothing can be added to it; add "
             "--overwrite in place of --update, or name another folder"
         )
+    before, now = record.get("files"), own_states(bundle)
+    if isinstance(before, dict) and before != now:
+        changed = next(path for path in {**before, **now} if before.get(path) != now.get(path))
+        raise RunError(
+            f"{changed} has changed since {run} was made, so nothing can be added to it; add --overwrite in "
+            "place of --update, or name another folder"
+        )
     row_by_id = {row["imgId"]: tuple(row[name] for name in HEADER) for row in _read(run / IMAGES, HEADER)}
     prompt_by_id = {row["imgId"]: row["prompt"] for row in _read(run / "prompts.csv", PROMPTS_HEADER)}
+    own_by_id = {row["imgId"]: row["prompt"] for row in _read(run / FROM_FILE, PROMPTS_HEADER)}
     tables = {
         spec.name: read_arrays(run / "members" / f"{spec.name}.npz", ("ids", "embeddings", "levels"))
         for spec in bundle.members
@@ -71,7 +102,9 @@ def read_earlier(run: Path, files: Sequence[ImageFile], root: AnyPath, bundle: B
         return (
             not file.absent
             and image_id in prompt_by_id
-            and row_by_id.get(image_id) == _row(file, root)
+            and (uses_file_prompts or prompt_by_id[image_id] != own_by_id.get(image_id))
+            and image_id in rows
+            and row_by_id.get(image_id) == rows[image_id]
             and all(
                 image_id in places and tables[name]["levels"][places[image_id]] == Level.FULL
                 for name, places in place_by_id.items()

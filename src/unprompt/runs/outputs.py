@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import platform
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from datetime import datetime, timezone
@@ -26,6 +26,7 @@ from unprompt.networks.minilm import PromptEncoder
 from unprompt.records import Embeddings, Problem, Prompts
 from unprompt.runs.chunks import Chunk, Level, RunFolder
 from unprompt.runs.config import PredictConfig
+from unprompt.runs.earlier import FROM_FILE
 from unprompt.runs.report import Report, ReportImage, choose_images, render_report
 from unprompt.storage.files import write_bytes, write_embeddings, write_problems, write_prompts
 from unprompt.storage.images import NOT_IN_FOLDER, ImageFile
@@ -156,9 +157,9 @@ def write_outputs(
     else:
         (folder.path / "submission.csv").unlink(missing_ok=True)  # an earlier run's, which was added to
     if from_files:
-        write_file_prompts(folder.path / "from_file.csv", from_files)
+        write_file_prompts(folder.path / FROM_FILE, from_files)
     else:
-        (folder.path / "from_file.csv").unlink(missing_ok=True)
+        (folder.path / FROM_FILE).unlink(missing_ok=True)
     page = render_report(_report(bundle, config, done, scored, from_files), config.workers or core_count())
     write_bytes(folder.path / "report.html", page.encode())
 
@@ -236,13 +237,19 @@ def _from_files(result: RunResult, config: PredictConfig) -> dict[str, Any]:
 
 
 def describe_run(
-    result: RunResult, bundle: Bundle, config: PredictConfig, device: str, scored: RunScore | None
+    result: RunResult,
+    bundle: Bundle,
+    files: Mapping[str, Sequence[int]],
+    config: PredictConfig,
+    device: str,
+    scored: RunScore | None,
 ) -> dict[str, Any]:
-    """What run.json says."""
+    """What run.json says. `files`: the bundle's own, as `own_states` told them before the work."""
     levels = {level.name.lower(): result.levels[level] for level in Level}
     return {
         "unprompt": __version__,
         "bundle": bundle.as_dict(),
+        "files": dict(files),
         "images": result.images,
         "problems": len(result.problems),
         "submitted": result.submitted,

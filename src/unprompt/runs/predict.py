@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from unprompt import __version__
-from unprompt.bundle.bundles import Bundle, check_checkpoints, read_bundle, sources_of
+from unprompt.bundle.bundles import Bundle, check_checkpoints, own_states, read_bundle, sources_of
 from unprompt.crew.hiring import hire
 from unprompt.crew.work import Crew
 from unprompt.errors import InputError
@@ -22,7 +22,7 @@ from unprompt.progress import Progress, silent
 from unprompt.runs.chunks import RunFolder, open_run
 from unprompt.runs.config import PredictConfig
 from unprompt.runs.deadline import Deadline
-from unprompt.runs.earlier import IMAGES, join_in_order, read_earlier, write_images
+from unprompt.runs.earlier import IMAGES, image_rows, join_in_order, read_earlier, write_images
 from unprompt.runs.looking import Look, Looking
 from unprompt.runs.outputs import (
     Outcome,
@@ -97,7 +97,8 @@ def predict(
     places = TextPlaces(_pictures(files, root), texts, config.overwrite) if texts.is_wanted else None
     if not loaded:
         check_checkpoints(bundle)  # before a run that is to be replaced goes
-    earlier = read_earlier(out, files, root, bundle) if config.update else None
+    rows, own = image_rows(files, root), own_states(bundle)
+    earlier = read_earlier(out, files, rows, bundle, config.from_file == USE) if config.update else None
     known = earlier.files if earlier else ()
     known_ids = {file.image_id for file in known}
     new = [file for file in files if file.image_id not in known_ids]
@@ -133,7 +134,7 @@ def predict(
         scored = score_run(done.blended, truths, loader.encoder) if truths else None
         write_outputs(folder, bundle, config, order, done, scored, from_files)
         unread = {problem.image_id for problem in done.problems}
-        write_images(out / IMAGES, [file for file in files if file.image_id not in unread], root)
+        write_images(out / IMAGES, [row for image_id, row in rows.items() if image_id not in unread])
         written = _write_texts(places, done, folder.work / TEXTS_BEGUN) if places else 0
         notes = [*(places.notes if places else ()), describe_unsubmittable(order, out / "submission.csv")]
         result = RunResult(
@@ -152,7 +153,7 @@ def predict(
             texts=written,
             notes=tuple(filter(None, notes)),
         )
-        folder.finish(describe_run(result, bundle, config, device, scored))
+        folder.finish(describe_run(result, bundle, own, config, device, scored))
     if len(done.problems) == len(files):
         first = done.problems[0]
         why = none_readable(len(files), "image", f"{first.file}: {first.problem}")

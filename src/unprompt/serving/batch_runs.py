@@ -11,10 +11,11 @@ from __future__ import annotations
 import queue
 import re
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, replace
 from datetime import datetime
 from enum import Enum
+from itertools import count
 from pathlib import Path
 from typing import TypeVar
 
@@ -49,7 +50,7 @@ class BatchRun:
 
     `name`: of its RUN folder, `folder`. `label`: what to call its images. `source`: None for one that an
     earlier server did. `total`: 0 until the images are counted. `owner`: who began it. `problems`: images
-    that could not be read. `message`: why it failed.
+    that could not be read. `message`: why it failed. `turn`: the larger, the later in the queue.
     """
 
     name: str
@@ -63,6 +64,7 @@ class BatchRun:
     problems: int = 0
     seconds: float = 0.0
     message: str = ""
+    turn: int = 0
 
     @property
     def is_open(self) -> bool:
@@ -84,6 +86,7 @@ class BatchRuns:
         self._lock = threading.Lock()
         self._runs = {run.name: run for run in finished_runs(out)}
         self._queue: queue.SimpleQueue[str | None] = queue.SimpleQueue()
+        self._turns = count(1)
         self._stop = threading.Event()  # the running run's
         self._worker = threading.Thread(target=self._work, name="unprompt-batch-runs", daemon=True)
         self._worker.start()
@@ -102,7 +105,9 @@ class BatchRuns:
             if sum(run.state is State.WAITING for run in self._runs.values()) >= MOST_WAITING:
                 raise RunError(f"{MOST_WAITING} runs are waiting already; begin yours when some are done")
             folder = self._new_folder(label)
-            run = BatchRun(folder.name, label, folder, source, owner, State.WAITING, total=images)
+            run = BatchRun(
+                folder.name, label, folder, source, owner, State.WAITING, total=images, turn=next(self._turns)
+            )
             self._runs[run.name] = run
         self._queue.put(run.name)
         return run
@@ -113,7 +118,7 @@ class BatchRuns:
             run = self._runs[name]
             if not run.can_go_on:
                 return
-            self._runs[name] = replace(run, state=State.WAITING, message="")
+            self._runs[name] = replace(run, state=State.WAITING, message="", turn=next(self._turns))
         self._queue.put(name)
 
     def cancel(self, name: str) -> None:
@@ -201,6 +206,11 @@ class BatchRuns:
         with self._lock:
             if not stop.is_set():
                 self._runs[run.name] = replace(self._runs[run.name], **what)  # type: ignore[arg-type]
+
+
+def count_before(run: BatchRun, runs: Iterable[BatchRun]) -> int:
+    """How many of the runs come before one that waits, the one that is done now among them."""
+    return sum(other.is_open and other.turn < run.turn for other in runs)
 
 
 def finished_runs(out: Path) -> Iterator[BatchRun]:

@@ -26,7 +26,8 @@ def folder_below(root: Path, name: str) -> Path:
     Raises InputError for one that is missing, is no folder, or lies outside, by "..", from "/" or by a link.
     """
     try:
-        folder = (root / name.strip()).resolve(strict=True)
+        written = root / name
+        folder = (written if written.is_dir() else root / name.strip()).resolve(strict=True)
         there = folder.is_dir()
     except (
         OSError,

@@ -83,13 +83,7 @@ def open_folder(
     `update`: a finished folder stays as it is, until the work is done and its files are replaced one by one.
     Work that ends with an error before any of it was kept leaves no folder that was not there before.
     """
-    if path.exists() and not path.is_dir():
-        raise RunError(f"{path} is a file; name a folder for the {kind.noun} with --out")
-    mine = any((path / name).exists() for name in (kind.record, WORK))
-    if path.is_dir() and not mine and any(path.iterdir()):
-        raise RunError(
-            f"{path} is not empty and not a {kind.noun} of unprompt; name another folder with --out"
-        )
+    _check_place(path, kind)
     work = path / WORK
     missing = [folder for folder in (path, *path.parents) if not folder.exists()]
     try:
@@ -107,10 +101,7 @@ def open_folder(
         if not overwrite and finished and not updating:
             if begun is None or not read_json(plan_path).get(UPDATE):
                 shutil.rmtree(work, ignore_errors=True)
-            raise RunError(
-                f"{path} holds a finished {kind.noun}; add --overwrite to replace it{kind.more}, or name "
-                "another folder"
-            )
+            raise _finished(path, kind)
         if not overwrite and not updating and begun is not None and not resumed:
             raise RunError(
                 f"{path} was begun with {change or 'other settings'}; "
@@ -133,6 +124,35 @@ def open_folder(
                     for folder in missing:
                         folder.rmdir()
             raise
+
+
+def check_folder(path: Path, kind: FolderKind, overwrite: bool) -> None:
+    """Raise RunError for a finished folder, unless `overwrite`, and for one that belongs to something else.
+
+    `open_folder` says the same; this is for what has much to do before it can say what its plan is. One with
+    a work folder that a kill has left is `open_folder`'s to clear up.
+    """
+    _check_place(path, kind)
+    if not overwrite and (path / kind.record).exists() and not (path / WORK).exists():
+        raise _finished(path, kind)
+
+
+def _check_place(path: Path, kind: FolderKind) -> None:
+    """Raise RunError for a file, and for a folder that belongs to something else."""
+    if path.exists() and not path.is_dir():
+        raise RunError(f"{path} is a file; name a folder for the {kind.noun} with --out")
+    mine = any((path / name).exists() for name in (kind.record, WORK))
+    if path.is_dir() and not mine and any(path.iterdir()):
+        raise RunError(
+            f"{path} is not empty and not a {kind.noun} of unprompt; name another folder with --out"
+        )
+
+
+def _finished(path: Path, kind: FolderKind) -> RunError:
+    return RunError(
+        f"{path} holds a finished {kind.noun}; add --overwrite to replace it{kind.more}, or name another "
+        "folder"
+    )
 
 
 def finish(path: Path, kind: FolderKind, record: Mapping[str, Any]) -> None:

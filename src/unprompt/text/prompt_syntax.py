@@ -11,9 +11,10 @@ _NETWORK = re.compile(
     r"<\s*(?:lora|lyco|hypernet|lora_unet|ti|embedding|wlr|segment)\s*:[^<>]*>", re.IGNORECASE
 )
 _EMBEDDING = re.compile(r"\bembedding:([\w./\\-]+)", re.IGNORECASE)
-_NOVEL_WEIGHT = re.compile(r"-?\d*\.?\d+::(.*?)::", re.DOTALL)
-_KEYWORD = re.compile(r"\s*,?\s*\b(?:BREAK|AND|ADDCOMM|ADDROW|ADDCOL|ADDBASE)\b\s*,?\s*")
-_NUMBER = r"\s*[+-]?\d*\.?\d+\s*"
+_DIGITS = r"(?:\d+(?:\.\d+)?|\.\d+)"  # in one way only: of a thousand digits each is looked at once
+_NOVEL_WEIGHT = re.compile(rf"(?<![\d.])-?{_DIGITS}::(.*?)::", re.DOTALL)
+_KEYWORD = re.compile(r" ?,? ?\b(?:BREAK|AND|ADDCOMM|ADDROW|ADDCOL|ADDBASE)\b ?,? ?")
+_NUMBER = rf"\s*[+-]?{_DIGITS}\s*"
 _WEIGHTED = re.compile(rf"\(([^()\[\]{{}}]*?)(?::{_NUMBER})?\)")
 _EDITED = re.compile(rf"\[([^()\[\]{{}}]*?)(?::{_NUMBER})?\]")
 _BRACED = re.compile(r"\{([^()\[\]{}]*)\}")
@@ -50,10 +51,9 @@ def without_syntax(prompt: str) -> str:
         text = _BRACED.sub(r"\1", text)
         if text == before:
             break
-    text = _KEYWORD.sub(", ", text)
+    text = _KEYWORD.sub(", ", re.sub(r"\s+", " ", text))
     for written, sign in _ESCAPED.items():
         text = text.replace(sign, written[1])
-    text = re.sub(r"\s+", " ", text)
     text = re.sub(r"\s+(?=[,.;])", "", text)
     return re.sub(r",(?:\s*,)+", ",", text).strip(" ,")
 
