@@ -17,6 +17,7 @@ from unprompt.errors import (
     ConfigError,
     InputError,
     RunError,
+    StoreError,
     UnpromptError,
     UnreadableImageError,
 )
@@ -56,6 +57,7 @@ __all__ = [
     "LoadedBundle",
     "Prediction",
     "RunError",
+    "StoreError",
     "UnpromptError",
     "UnreadableImageError",
     "bank",

@@ -67,6 +67,10 @@ class RunError(UnpromptError):
     """A run folder is in a state that the command must not touch."""
 
 
+class StoreError(UnpromptError):
+    """A store that an address names cannot be reached. Ends a run, which goes on when called again."""
+
+
 class UnreadableImageError(UnpromptError):
     """One image cannot be decoded. Becomes a row of problems.csv, never the end of a run."""
 

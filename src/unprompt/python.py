@@ -37,6 +37,7 @@ from unprompt.recipes.config import PocketConfig
 from unprompt.regression.config import MachineConfig, TrainConfig, TuneConfig
 from unprompt.runs.config import PredictConfig
 from unprompt.storage.memory_config import MemoryConfig
+from unprompt.storage.remote import AnyPath, path_of
 from unprompt.storage.text_config import TextConfig
 
 if TYPE_CHECKING:
@@ -143,6 +144,11 @@ def _path(path: StrPath | None) -> Path | None:
     return None if path is None else Path(path)
 
 
+def _sources(paths: StrPath | Sequence[StrPath]) -> list[AnyPath]:
+    """Paths, and places that addresses name."""
+    return list(map(path_of, [paths] if isinstance(paths, str | os.PathLike) else paths))
+
+
 def _paths(paths: StrPath | Sequence[StrPath]) -> list[Path]:
     return [Path(paths)] if isinstance(paths, str | os.PathLike) else [Path(path) for path in paths]
 
@@ -213,7 +219,7 @@ def predict(
     with shown(progress, "image") as told:
         told("loading models", 0, 0)
         return runs.predict(
-            Path(images), Path(out), config, _path(truth), _path(sample), progress=told, texts=texts
+            path_of(images), Path(out), config, _path(truth), _path(sample), progress=told, texts=texts
         )
 
 
@@ -288,7 +294,7 @@ def interrogate(
         overwrite=overwrite,
     )
     with shown(progress, "image") as told:
-        return run.interrogate(_paths(images), _path(out), config, _of_texts(settings), told)
+        return run.interrogate(_sources(images), _path(out), config, _of_texts(settings), told)
 
 
 @_takes(CaptionConfig, TextConfig, MemoryConfig)
@@ -319,7 +325,7 @@ def caption(
     _take_memory(settings)
     with shown(progress, "image") as told:
         return caption_files.caption(
-            _paths(images),
+            _sources(images),
             _path(out),
             _path(model),
             _path(vocabulary),
@@ -657,7 +663,7 @@ def bank(
     )
     seen_by = load(device_here(device) if config.cluster else choose_device(device))
     with shown(progress, "image") as told:
-        return build_bank(_paths(datasets), Path(out), seen_by, device, config, overwrite, told, load=load)
+        return build_bank(_sources(datasets), Path(out), seen_by, device, config, overwrite, told, load=load)
 
 
 @_takes()

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from tests.whole_world import ALL
+from tests.whole_world import ALL, INTERROGATOR
 from unprompt.bundle.bundles import Bundle
 from unprompt.bundle.loaded import PHRASES, LoadedBundle
 from unprompt.ensemble.kinds import MemberSpec
@@ -100,6 +100,18 @@ def test_every_mode_is_there_with_a_clip(
         assert all(one.prompt.startswith(caption) for one, caption in zip(found, captions, strict=True))
         given = loaded.interrogate(pictures[:1], mode, ["a house"])
         assert given[0].prompt.startswith("a house")
+
+
+def test_the_bundles_own_settings_hold_in_every_mode(
+    world: Path, loaded: LoadedBundle, pictures: list[Image.Image]
+) -> None:
+    path = world / "careful.toml"
+    path.write_text(INTERROGATOR + 'mode = "classic"\nsure = 0.9\nmax_flavors = 1\nwithout = ["artists"]\n')
+    careful = LoadedBundle.load(str(path), "cpu")
+    said = [one.prompt for one in careful.interrogate(pictures, "classic")]
+    assert said == [one.prompt for one in careful.predict(pictures)]
+    assert any(one.choices for one in loaded.interrogate(pictures, "fast"))
+    assert not any(one.choices for one in careful.interrogate(pictures, "fast"))
 
 
 def test_a_similarity_is_the_likeness_of_image_and_prompt(

@@ -18,6 +18,7 @@ from PIL.PngImagePlugin import PngInfo
 
 from unprompt.cli import build_parser, main
 from unprompt.cli.places import FILES, WRITTEN
+from unprompt.storage.remote import path_of
 
 PATHS = {"CSV", "FOLDER", "PATH"}  # of options whose type is text
 SERVERS = {"app", "serve"}  # would wait for visitors where a path is none that matters yet
@@ -41,7 +42,7 @@ COMMANDS = dict(leaves(build_parser()))
 
 
 def takes_path(action: argparse.Action) -> bool:
-    return action.type is Path or (action.metavar in PATHS and action.type is str)
+    return action.type in (Path, path_of) or (action.metavar in PATHS and action.type is str)
 
 
 OPTIONS = [

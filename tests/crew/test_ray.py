@@ -11,6 +11,7 @@ import pytest
 
 import tests
 from tests.crew.squares import interrogating
+from tests.whole_world import png
 from unprompt import python as unprompt
 from unprompt.errors import ConfigError
 from unprompt.runs.config import PredictConfig
@@ -62,6 +63,18 @@ def test_every_command_gives_the_bytes_of_one_machine(
     assert done.returncode == 0, done.stderr[-4000:]
     assert not list(tmp_path.glob("ran-*"))
     assert files_of(here) == files_of(there)
+
+
+@pytest.mark.slow
+def test_workers_open_an_address_themselves(tmp_path: Path) -> None:
+    """See on_addresses.py."""
+    for number in range(3):
+        (tmp_path / f"{number}.png").write_bytes(png(number))
+    paths = os.pathsep.join([str(REPOSITORY / "src"), str(REPOSITORY)])
+    command = [sys.executable, str(REPOSITORY / "tests" / "crew" / "on_addresses.py"), str(tmp_path)]
+    environment = {**os.environ, "PYTHONPATH": paths}
+    done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=600)
+    assert done.returncode == 0, done.stderr[-4000:]
 
 
 def test_a_deadline_is_of_one_machine() -> None:

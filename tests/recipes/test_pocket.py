@@ -129,6 +129,20 @@ def tiny(out: Path) -> pocket.Recipe:
     )
 
 
+def test_nothing_of_an_earlier_bundle_stays_installed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    recipe = tiny(tmp_path / "pocket")
+    recipe.bundle.mkdir(parents=True)
+    for name in (pocket.NAME, "relatedness.json"):
+        (recipe.bundle / name).touch()
+    folder = pocket.install(recipe).parent
+    (recipe.bundle / "relatedness.json").unlink()
+    pocket.install(recipe)
+    assert [path.name for path in folder.iterdir()] == [pocket.NAME]
+
+
 class Kept:
     """Pixels that stand in for an array in the cache."""
 

@@ -168,7 +168,7 @@ def sources_of(bundle: Bundle, images: Sequence[ImageFile]) -> Sources:
     return Sources(images, files_of(models), lists)
 
 
-def own_states(bundle: Bundle) -> dict[str, list[int]]:
+def own_states(bundle: Bundle) -> dict[str, list[int | str]]:
     """Bytes and times of the files of models and lists that a bundle's tables name themselves, by path.
 
     They may change while their names stay; those of declared checkpoints may not.

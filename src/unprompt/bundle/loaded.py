@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from itertools import islice
 from typing import TYPE_CHECKING, Any, TypeVar, overload
@@ -24,7 +24,7 @@ from unprompt.bundle.bundles import Bundle, load_members, read_bundle
 from unprompt.ensemble.blend import blend
 from unprompt.ensemble.members import Guess, Member, distinct_backbones, guess_from
 from unprompt.errors import ConfigError
-from unprompt.interrogator.config import MODES, InterrogatorConfig
+from unprompt.interrogator.config import MODES
 from unprompt.interrogator.modes import Interrogation, Interrogator
 from unprompt.members.interrogator import InterrogatorMember
 from unprompt.members.phrases import PhrasesMember
@@ -356,12 +356,14 @@ class LoadedBundle:
         )
 
     def _interrogator(self, mode: str) -> Interrogator:
+        """As the bundle has it, but for the mode; how many phrases another mode takes is its own."""
         if mode not in self._interrogators:
-            assert self._speaking is not None  # as there is a CLIP
+            speaking = self._speaking
+            assert speaking is not None  # as there is a CLIP
+            config = speaking.config
+            if mode != config.mode:
+                config = replace(config, mode=mode, max_flavors=None)
             self._interrogators[mode] = Interrogator.build(
-                self._speaking.clip.texts,
-                InterrogatorConfig(mode=mode),
-                self._speaking.lists,
-                self._speaking.tables,
+                speaking.clip.texts, config, speaking.lists, speaking.tables
             )
         return self._interrogators[mode]

@@ -13,6 +13,7 @@ from unprompt.members.config import BankConfig
 from unprompt.networks.clip_config import ClipConfig
 from unprompt.progress import StepBars
 from unprompt.settings import DEVICES
+from unprompt.storage.remote import path_of
 from unprompt.text.english import agreed, counted
 
 EXAMPLE = """\
@@ -23,7 +24,9 @@ EXAMPLE = """\
 
 def add(parser: argparse.ArgumentParser) -> None:
     """Declare the options."""
-    parser.add_argument("datasets", type=Path, nargs="+", metavar="DATASET", help="images with prompts")
+    parser.add_argument(
+        "datasets", type=path_of, nargs="+", metavar="DATASET", help="images with prompts, or their address"
+    )
     parser.add_argument("--out", type=Path, required=True, metavar="BANK", help="folder for the bank")
     add_settings(parser, ClipConfig)
     parser.add_argument(

@@ -19,6 +19,7 @@ from unprompt.cli.options import (
 from unprompt.networks.captioner_config import CaptionConfig
 from unprompt.progress import StepBars
 from unprompt.settings import CLUSTER, CLUSTERS, DEVICES
+from unprompt.storage.remote import path_of
 from unprompt.storage.text_config import TextConfig
 from unprompt.text.english import counted
 
@@ -32,7 +33,9 @@ EXAMPLE = """\
 
 def add(parser: argparse.ArgumentParser) -> None:
     """Declare the options."""
-    parser.add_argument("images", type=Path, nargs="+", metavar="IMAGE", help="images, or folders of them")
+    parser.add_argument(
+        "images", type=path_of, nargs="+", metavar="IMAGE", help="images, folders of them, or addresses"
+    )
     parser.add_argument(
         "--model",
         type=Path,

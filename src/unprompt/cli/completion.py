@@ -10,6 +10,8 @@ from dataclasses import dataclass
 from itertools import chain
 from pathlib import Path
 
+from unprompt.storage.remote import path_of
+
 EXAMPLE = """\
   unprompt completion bash > ~/.local/share/bash-completion/completions/unprompt
   unprompt completion zsh > ~/.zfunc/_unprompt
@@ -72,7 +74,7 @@ def commands_of(parser: argparse.ArgumentParser) -> Iterator[Command]:
             below += list(action.choices.values())
         elif not action.option_strings:
             words |= {str(choice): "" for choice in action.choices or ()}
-            files = files or action.type is Path
+            files = files or action.type in (Path, path_of)
         elif action.help is not argparse.SUPPRESS:
             text = " ".join(((action.help or "") % {**vars(action), "prog": parser.prog}).split())
             choices = tuple(map(str, action.choices or ()))

@@ -20,6 +20,7 @@ from unprompt.interrogator.config import InterrogateConfig, InterrogatorConfig
 from unprompt.networks.captioner_config import CaptionerConfig
 from unprompt.networks.clip_config import ClipConfig
 from unprompt.progress import StepBars
+from unprompt.storage.remote import path_of
 from unprompt.storage.text_config import TextConfig
 from unprompt.text.english import agreed, counted, part_of
 
@@ -35,7 +36,9 @@ EXAMPLE = """\
 
 def add(parser: argparse.ArgumentParser) -> None:
     """Declare the options."""
-    parser.add_argument("images", type=Path, nargs="+", metavar="IMAGES", help="images, or folders of them")
+    parser.add_argument(
+        "images", type=path_of, nargs="+", metavar="IMAGES", help="images, folders of them, or addresses"
+    )
     parser.add_argument(
         "--out",
         type=Path,

@@ -20,6 +20,7 @@ from unprompt.cli.options import (
 )
 from unprompt.progress import StepBars
 from unprompt.runs.config import PredictConfig
+from unprompt.storage.remote import path_of
 from unprompt.storage.text_config import TextConfig
 from unprompt.text.english import agreed, counted, part_of
 
@@ -29,6 +30,7 @@ if TYPE_CHECKING:
 EXAMPLE = """\
   unprompt predict my_images --out RUN
   unprompt predict my_images --out RUN --truth prompts.csv
+  unprompt predict s3://bucket/images --out RUN
   unprompt predict my_images --out RUN --txt --skip-existing --prefix "ohwx, "
   unprompt predict /kaggle/input/COMPETITION/images --out RUN \\
       --sample /kaggle/input/COMPETITION/sample_submission.csv --deadline 8h30m
@@ -37,7 +39,7 @@ EXAMPLE = """\
 
 def add(parser: argparse.ArgumentParser) -> None:
     """Declare the options."""
-    parser.add_argument("images", type=Path, metavar="IMAGES", help="a folder of images, or one image")
+    parser.add_argument("images", type=path_of, metavar="IMAGES", help="images: a folder, one, or an address")
     parser.add_argument("--out", type=Path, required=True, metavar="RUN", help="folder for the results")
     parser.add_argument("--truth", type=Path, metavar="CSV", help="prompts.csv to score against")
     parser.add_argument("--sample", type=Path, metavar="CSV", help="sample submission: gives ids and order")

@@ -28,6 +28,7 @@ from unprompt.errors import ConfigError, RunError, UnpromptError, counted
 from unprompt.networks.devices import core_count
 from unprompt.storage.memory import IMAGES
 from unprompt.storage.packages import needed_for
+from unprompt.storage.remote import AnyPath, RemotePath
 
 LOOK = 5.0  # seconds between two looks at which machines the cluster has
 LANDMARKS = 16  # files by which a machine shows that it sees what this one sees
@@ -45,16 +46,16 @@ class Expected:
     folder: str
     versions: dict[str, str]
     memory: int | None
-    landmarks: tuple[tuple[str, int], ...]
+    landmarks: tuple[tuple[AnyPath, int], ...]
 
 
-def expect(files: Sequence[Path]) -> Expected:
+def expect(files: Sequence[AnyPath]) -> Expected:
     """What this machine has, and some of the files that the work will be given."""
     step = max(1, len(files) // LANDMARKS)
-    landmarks = []
+    landmarks: list[tuple[AnyPath, int]] = []
     for path in files[::step]:
         with suppress(OSError, ValueError):
-            landmarks.append((str(path), path.stat().st_size))
+            landmarks.append((path, path.stat().st_size))
     return Expected(str(Path.cwd()), _versions(), IMAGES.wanted, tuple(landmarks))
 
 
@@ -101,13 +102,28 @@ def _check_machine(expected: Expected) -> None:
             )
     if Path(expected.folder).is_dir():
         os.chdir(expected.folder)  # which Ray has not put where modules are looked for
-    for name, size in expected.landmarks:
-        path = Path(name)
-        if not path.is_file() or path.stat().st_size != size:
+    for path, size in expected.landmarks:
+        if isinstance(path, RemotePath):
+            _check_reached(path, size, here)
+        elif not path.is_file() or path.stat().st_size != size:
             raise RunError(
                 f"the machine {here} does not see {path} as this one does; put the images on a disk that all "
                 "machines of the cluster have under the same path"
             )
+
+
+def _check_reached(path: RemotePath, size: int, here: str) -> None:
+    """Raise RunError where a machine does not see a file in a store as the driver does."""
+    try:
+        seen = path.state(again=True).st_size
+    except (FileNotFoundError, UnpromptError) as error:
+        why = "it is not there" if isinstance(error, FileNotFoundError) else error
+        raise RunError(
+            f"the machine {here} does not reach {path} ({why}); give all machines of the cluster the same "
+            "access, or put the images on a disk that they share"
+        ) from None
+    if seen != size:
+        raise RunError(f"the machine {here} sees {path} with {seen:,} bytes, this one with {size:,}")
 
 
 @dataclass(eq=False)
@@ -128,7 +144,7 @@ class RayActors:
     every machine must see.
     """
 
-    def __init__(self, cores: int | None, count: int | None, files: Sequence[Path]) -> None:
+    def __init__(self, cores: int | None, count: int | None, files: Sequence[AnyPath]) -> None:
         self._cores = cores
         self._count = count
         self._expected = expect(files)
@@ -308,7 +324,7 @@ def _last_line(error: Exception) -> str:
 
 @contextmanager
 def join_ray(
-    cores: int | None = None, count: int | None = None, files: Sequence[Path] = ()
+    cores: int | None = None, count: int | None = None, files: Sequence[AnyPath] = ()
 ) -> Iterator[RayActors]:
     """A crew on the cluster of $RAY_ADDRESS, or on one that is started here and ends with the block.
 

@@ -37,6 +37,7 @@ from unprompt.storage.files import read_embeddings, read_prompts, read_table, re
 from unprompt.storage.images import ImageFile, find_archives, find_images, has_images, images_in_parts
 from unprompt.storage.matching import fit_prompts, paths_by_id
 from unprompt.storage.parts import column_types, find_parts_below, ids_of_rows, read_columns
+from unprompt.storage.remote import AnyPath
 from unprompt.text.english import agreed, counted, part_of
 
 if TYPE_CHECKING:
@@ -56,7 +57,7 @@ class Dataset:
     `embeddings`: the same, or None where the data set has none.
     """
 
-    path: Path
+    path: AnyPath
     images: tuple[ImageFile, ...]
     prompts: Prompts
     embeddings: Embeddings | None
@@ -65,7 +66,7 @@ class Dataset:
         return len(self.images)
 
 
-def read_dataset(path: Path) -> Dataset:
+def read_dataset(path: AnyPath) -> Dataset:
     """Read a data set of any of the forms; images are only listed, not decoded.
 
     Raises InputError for another kind of folder, a part that is not whole, images without prompts, prompts
@@ -95,7 +96,7 @@ def read_dataset(path: Path) -> Dataset:
     raise _unknown(path)
 
 
-def _unknown(path: Path) -> InputError:
+def _unknown(path: AnyPath) -> InputError:
     return InputError(
         f"{path} is no data set: expected part-00000.parquet …, or prompts.csv with images/, "
         "or train.csv with train_images/, or images with metadata.csv (.jsonl, .parquet), whose columns are "
@@ -104,12 +105,12 @@ def _unknown(path: Path) -> InputError:
     )
 
 
-def _prompts_file(path: Path) -> Path | None:
+def _prompts_file(path: AnyPath) -> AnyPath | None:
     """The prompts of a folder, prompts.csv or prompts.jsonl."""
     return next((file for name in PROMPTS_FILES if (file := path / name).is_file()), None)
 
 
-def _read_loose(path: Path) -> Dataset:
+def _read_loose(path: AnyPath) -> Dataset:
     """Images in a folder and those below it, with prompts in any way that says which is whose."""
     images = find_images(path, recursive=True)
     folders = folders_of(path, images)
@@ -124,14 +125,14 @@ def _read_loose(path: Path) -> Dataset:
     raise _unknown(path)
 
 
-def _dataset_of(path: Path, found: Found) -> Dataset:
+def _dataset_of(path: AnyPath, found: Found) -> Dataset:
     images, texts = found
     prompts = Prompts(tuple(image.image_id for image in images), tuple(texts))
     images = sorted(images, key=lambda image: image.image_id)
     return Dataset(path, tuple(images), prompts.at([image.image_id for image in images]), None)
 
 
-def _read_parts(path: Path, parts: Sequence[Path]) -> Dataset:
+def _read_parts(path: AnyPath, parts: Sequence[AnyPath]) -> Dataset:
     import polars as pl
 
     images = images_in_parts(parts)
@@ -151,7 +152,7 @@ def _read_parts(path: Path, parts: Sequence[Path]) -> Dataset:
     return Dataset(path, tuple(images), prompts.at(ids), embeddings)
 
 
-def _read_folder(path: Path, folder: Path) -> Dataset:
+def _read_folder(path: AnyPath, folder: AnyPath) -> Dataset:
     source = _prompts_file(path)
     assert source is not None
     images, prompts = _paired(path, folder, read_prompts(source))
@@ -159,12 +160,12 @@ def _read_folder(path: Path, folder: Path) -> Dataset:
     return Dataset(path, images, prompts, embeddings)
 
 
-def _read_train(path: Path) -> Dataset:
+def _read_train(path: AnyPath) -> Dataset:
     images, prompts = _paired(path, path / "train_images", _read_train_csv(path / "train.csv"))
     return Dataset(path, images, prompts, None)
 
 
-def _read_train_csv(path: Path) -> Prompts:
+def _read_train_csv(path: AnyPath) -> Prompts:
     """A table of images' names (with or without folder and ending) and prompts, by whatever they call it."""
     table = read_table(path, ())
     named = []
@@ -213,7 +214,7 @@ def check_no_lonely_texts(folder: Path, stems: Iterable[str], images: Sequence[I
         )
 
 
-def _paired(path: Path, folder: Path, prompts: Prompts) -> tuple[tuple[ImageFile, ...], Prompts]:
+def _paired(path: AnyPath, folder: AnyPath, prompts: Prompts) -> tuple[tuple[ImageFile, ...], Prompts]:
     """The images of `folder` and their prompts, once it is sure that each has the other."""
     images = find_images(folder, recursive=True)
     prompts = fit_prompts(prompts, paths_by_id(images, folder))

@@ -14,6 +14,7 @@ from __future__ import annotations
 
 import json
 import os
+import posixpath
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -25,6 +26,7 @@ from unprompt.storage.damage import DAMAGED_JSON
 from unprompt.storage.files import read_json, read_table, read_text
 from unprompt.storage.images import ImageFile, image_endings
 from unprompt.storage.parts import column_types, read_columns
+from unprompt.storage.remote import AnyPath, RemotePath
 from unprompt.text.english import agreed, counted, part_of
 
 PROMPT_COLUMNS = ("prompt", "caption", "text")
@@ -38,7 +40,7 @@ _DIFFUSIONDB_PART = "part-"
 Found = tuple[list[ImageFile], list[str]]  # images and their prompts, in the same order
 
 
-def folders_of(path: Path, images: Sequence[ImageFile]) -> list[Path]:
+def folders_of(path: AnyPath, images: Sequence[ImageFile]) -> list[AnyPath]:
     """The folders from `path` down to the images."""
     folders = {image.path.parent for image in images}
     for folder in tuple(folders):
@@ -51,12 +53,12 @@ def folders_of(path: Path, images: Sequence[ImageFile]) -> list[Path]:
 # --- imagefolder
 
 
-def find_metadata(folders: Iterable[Path]) -> list[Path]:
+def find_metadata(folders: Iterable[AnyPath]) -> list[AnyPath]:
     """The metadata files of an imagefolder."""
     return [file for folder in folders for name in METADATA if (file := folder / name).is_file()]
 
 
-def read_imagefolder(path: Path, images: Sequence[ImageFile], tables: Sequence[Path]) -> Found:
+def read_imagefolder(path: AnyPath, images: Sequence[ImageFile], tables: Sequence[AnyPath]) -> Found:
     """Images and the prompts that metadata files give them.
 
     Raises InputError for a file without the columns, rows without a prompt, a file_name or an image, and
@@ -65,14 +67,14 @@ def read_imagefolder(path: Path, images: Sequence[ImageFile], tables: Sequence[P
     prompt_by_file: dict[str, str] = {}
     for table in tables:
         for name, prompt in _metadata_rows(table):
-            file = os.path.normpath(table.parent / name.replace("\\", "/"))
+            file = _file_named(name.replace("\\", "/"), table.parent)
             if file in prompt_by_file:
                 raise InputError(f"{table}: {name} has two rows, or one in another metadata file too")
             prompt_by_file[file] = prompt
     return _join(path, images, prompt_by_file, f"row in {tables[0].name}")
 
 
-def _metadata_rows(path: Path) -> list[tuple[str, str]]:
+def _metadata_rows(path: AnyPath) -> list[tuple[str, str]]:
     """Names of files and prompts."""
     if path.suffix == ".parquet":
         prompt = prompt_column(path, list(column_types(path)))
@@ -93,7 +95,7 @@ def _metadata_rows(path: Path) -> list[tuple[str, str]]:
     return rows
 
 
-def prompt_column(path: Path, columns: Sequence[str]) -> str:
+def prompt_column(path: AnyPath, columns: Sequence[str]) -> str:
     """The first of PROMPT_COLUMNS that a file has. Raises InputError where it has none."""
     there = [name for name in PROMPT_COLUMNS if name in columns]
     if not there:
@@ -107,26 +109,26 @@ def prompt_column(path: Path, columns: Sequence[str]) -> str:
 # --- diffusiondb
 
 
-def find_diffusiondb(folders: Iterable[Path]) -> list[Path]:
+def find_diffusiondb(folders: Iterable[AnyPath]) -> list[AnyPath]:
     """The files part-000001/part-000001.json of DiffusionDB."""
     files = (folder.resolve() / f"{folder.resolve().name}{JSON}" for folder in folders)
     return [file for file in files if file.name.startswith(_DIFFUSIONDB_PART) and file.is_file()]
 
 
-def read_diffusiondb(path: Path, images: Sequence[ImageFile], tables: Sequence[Path]) -> Found:
+def read_diffusiondb(path: AnyPath, images: Sequence[ImageFile], tables: Sequence[AnyPath]) -> Found:
     """Images and the prompts of DiffusionDB's parts.
 
     Raises InputError for a part's file that is not one, images without an entry and entries without an image.
     """
     prompt_by_file = {
-        os.path.normpath(table.parent / name): prompt
+        _file_named(name, table.parent): prompt
         for table in tables
         for name, prompt in _diffusiondb_record(table, read_json(table)).items()
     }
     return _join(path, images, prompt_by_file, f"entry in {tables[0].name}")
 
 
-def _diffusiondb_record(path: Path, record: Any) -> dict[str, str]:
+def _diffusiondb_record(path: AnyPath, record: Any) -> dict[str, str]:
     """Prompts by file name, of the record of a part. Raises InputError, with `path`, where it is none."""
     prompt_by_name = {}
     for name, entry in record.items() if isinstance(record, dict) else [("", record)]:
@@ -140,11 +142,12 @@ def _diffusiondb_record(path: Path, record: Any) -> dict[str, str]:
     return prompt_by_name
 
 
-def _join(path: Path, images: Sequence[ImageFile], prompt_by_file: Mapping[str, str], what: str) -> Found:
+def _join(path: AnyPath, images: Sequence[ImageFile], prompt_by_file: Mapping[str, str], what: str) -> Found:
     """Images and prompts by the images' files, once it is sure that each has the other."""
-    file_by_id = {image.image_id: os.path.normpath(image.path) for image in images}
-    if any(file not in prompt_by_file for file in file_by_id.values()):  # a link may be on the way to them
-        file_by_id = {image.image_id: os.path.realpath(image.path) for image in images}
+    file_by_id = {image.image_id: _file_named(image.path.name, image.path.parent) for image in images}
+    is_here = isinstance(path, Path)
+    if is_here and any(file not in prompt_by_file for file in file_by_id.values()):  # there may be links
+        file_by_id = {image.image_id: os.path.realpath(image.local_path) for image in images}
         prompt_by_file = {os.path.realpath(file): prompt for file, prompt in prompt_by_file.items()}
     without = [image for image in images if file_by_id[image.image_id] not in prompt_by_file]
     if without:
@@ -161,8 +164,15 @@ def _join(path: Path, images: Sequence[ImageFile], prompt_by_file: Mapping[str, 
     return list(images), [prompt_by_file[file_by_id[image.image_id]] for image in images]
 
 
-def _relative(file: str | Path, folder: Path) -> str:
-    return os.path.relpath(file, folder)
+def _file_named(name: str, folder: AnyPath) -> str:
+    """The path of a file that a table in a folder names."""
+    if isinstance(folder, RemotePath):
+        return str(folder / posixpath.normpath(name))
+    return os.path.normpath(folder / name)
+
+
+def _relative(file: str | AnyPath, folder: AnyPath) -> str:
+    return os.path.relpath(str(file), str(folder))
 
 
 # --- texts beside the images
@@ -171,7 +181,7 @@ def _relative(file: str | Path, folder: Path) -> str:
 Names = Mapping[tuple[str, str], str]  # of files by stem and ending, the ending in small letters
 
 
-def _names_in(folder: Path) -> Names:
+def _names_in(folder: AnyPath) -> Names:
     """What lies in a folder and may be a text; hidden files do not count."""
     files = (file for file in folder.iterdir() if file.suffix.lower() in (*TEXTS, JSON))
     return {(file.stem, file.suffix.lower()): file.name for file in files if not file.name.startswith(".")}
@@ -185,7 +195,7 @@ def have_texts(images: Sequence[ImageFile]) -> bool:
     )
 
 
-def read_texts(path: Path, images: Sequence[ImageFile]) -> Found:
+def read_texts(path: AnyPath, images: Sequence[ImageFile]) -> Found:
     """Images and the texts beside them; white space around a text does not count.
 
     Raises InputError for an image without a text or with an empty one, a text without an image, and one that
@@ -218,11 +228,11 @@ def read_texts(path: Path, images: Sequence[ImageFile]) -> Found:
     return list(images), [str(text) for text in texts]
 
 
-def _names_by_folder(images: Sequence[ImageFile]) -> dict[Path, Names]:
+def _names_by_folder(images: Sequence[ImageFile]) -> dict[AnyPath, Names]:
     return {folder: _names_in(folder) for folder in {image.path.parent for image in images}}
 
 
-def _text_beside(image: Path, names: Names) -> str | None:
+def _text_beside(image: AnyPath, names: Names) -> str | None:
     """The text beside an image; None where there is none. `names`: of what lies in its folder."""
     for ending in TEXTS:
         if name := names.get((image.stem, ending)):
@@ -252,13 +262,13 @@ class _Sample:
     record: Member | None = None
 
 
-def read_shards(path: Path, archives: Sequence[Path]) -> Found:
+def read_shards(path: AnyPath, archives: Sequence[AnyPath]) -> Found:
     """The images in archives and their prompts; images are found by their places when they are decoded.
 
     Archives that hold no images are passed over. Raises InputError for one that is not whole, an image
     without a prompt, a prompt of DiffusionDB's without an image, and two files of one key.
     """
-    places: list[tuple[Path, _Sample, Member]] = []
+    places: list[tuple[AnyPath, _Sample, Member]] = []
     prompts: list[str] = []
     without = []
     for archive in archives:
@@ -295,7 +305,7 @@ def _file_name(member: Member) -> str:
     return member.name.rpartition("/")[2]
 
 
-def _samples_in(archive: Path) -> dict[str, _Sample]:
+def _samples_in(archive: AnyPath) -> dict[str, _Sample]:
     """The samples in an archive by their key, the path without its ending."""
     samples: dict[str, _Sample] = {}
     endings = image_endings()
@@ -316,7 +326,7 @@ def _samples_in(archive: Path) -> dict[str, _Sample]:
     return samples
 
 
-def _diffusiondb_prompts(archive: Path, samples: Mapping[str, _Sample]) -> dict[str, str]:
+def _diffusiondb_prompts(archive: AnyPath, samples: Mapping[str, _Sample]) -> dict[str, str]:
     """The prompts of DiffusionDB's part-000001.zip by file name, from the JSON file in it or beside it.
 
     Of another archive none. Raises InputError for a file that is not one.
@@ -333,7 +343,7 @@ def _diffusiondb_prompts(archive: Path, samples: Mapping[str, _Sample]) -> dict[
     return _diffusiondb_record(beside, read_json(beside)) if beside.is_file() else {}
 
 
-def _prompt_of(archive: Path, sample: _Sample) -> str | None:
+def _prompt_of(archive: AnyPath, sample: _Sample) -> str | None:
     """The prompt of a sample. Raises InputError where its text is not UTF-8, or its record no JSON."""
     if sample.text:
         return _read_text(archive, sample.text).strip()
@@ -341,14 +351,14 @@ def _prompt_of(archive: Path, sample: _Sample) -> str | None:
     return _prompt_in(record) if isinstance(record, dict) else None
 
 
-def _read_text(archive: Path, member: Member) -> str:
+def _read_text(archive: AnyPath, member: Member) -> str:
     try:
         return read_member(archive, member.offset, member.size).decode("utf-8-sig")
     except UnicodeError as error:
         raise InputError(f"{archive}, {member.name} cannot be read: {error}") from error
 
 
-def _read_json(archive: Path, member: Member) -> Any:
+def _read_json(archive: AnyPath, member: Member) -> Any:
     try:
         return json.loads(_read_text(archive, member))
     except DAMAGED_JSON as error:

@@ -125,7 +125,7 @@ class Pairs:
     def side(self, side: Side) -> PairSide:
         """The sources or the targets by themselves, for `open_pixels`."""
         images = self.sources if side == "source" else self.targets
-        folders = {file.path.parent for file in images}
+        folders = {file.local_path.parent for file in images}
         path = folders.pop() if len(folders) == 1 else Path(os.path.commonpath(folders) if folders else ".")
         return PairSide(path, side, images)
 

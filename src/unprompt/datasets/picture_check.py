@@ -61,11 +61,11 @@ def check_pictures(images: Sequence[ImageFile], workers: int = 2) -> PictureChec
 
 
 def _place(image: ImageFile) -> tuple[Path, int]:
-    return image.path, image.row or 0
+    return image.local_path, image.row or 0
 
 
 def _row_group(image: ImageFile) -> tuple[Path, int]:
-    return image.path, (image.row or 0) // ROW_GROUP
+    return image.local_path, (image.row or 0) // ROW_GROUP
 
 
 def _look(images: Sequence[ImageFile]) -> list[Size | Problem]:

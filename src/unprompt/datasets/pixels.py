@@ -26,6 +26,7 @@ from unprompt.progress import Progress, silent
 from unprompt.storage.files import hold_shared, remove_unheld
 from unprompt.storage.images import ImageFile, image_states, open_file
 from unprompt.storage.parts import ROW_GROUP
+from unprompt.storage.remote import AnyPath
 from unprompt.storage.resumable import fill_array, fingerprint, rows_filled
 from unprompt.text.english import agreed, part_of
 
@@ -97,7 +98,7 @@ class EncodedPixels(Pixels):
     Slow for parts in random order: each image costs the reading of its row group.
     """
 
-    dataset: Path
+    dataset: AnyPath
     files: tuple[ImageFile, ...]
     preprocess: Preprocess
     decoded = False
@@ -233,7 +234,7 @@ def _fitted(file: ImageFile, preprocess: Preprocess) -> Bytes | str:
         return str(error)
 
 
-def _unreadable(dataset: Path, total: int, problems: Sequence[str]) -> InputError:
+def _unreadable(dataset: AnyPath, total: int, problems: Sequence[str]) -> InputError:
     return InputError(
         f"{part_of(len(problems), total, 'image')} of {dataset} cannot be read, first: {problems[0]}; "
         f"remove {agreed(len(problems), 'them')} from the data set"

@@ -12,7 +12,7 @@ import polars as pl
 from unprompt.errors import InputError
 from unprompt.storage.files import read_json
 from unprompt.storage.images import DATASET_RECORD
-from unprompt.storage.parts import read_columns
+from unprompt.storage.parts import column_types, read_columns
 from unprompt.text.english import agreed, counted
 
 if TYPE_CHECKING:
@@ -69,7 +69,7 @@ def read_provenance(dataset: Dataset) -> Provenance:
 def read_origin(dataset: Dataset) -> pl.DataFrame:
     """Those of the columns engine, settings and seed that all parts have; of a folder of images, none."""
     parts = sorted({image.path for image in dataset.images if image.row is not None and not image.span})
-    there = [column for column in COLUMNS if all(column in pl.read_parquet_schema(part) for part in parts)]
+    there = [column for column in COLUMNS if all(column in column_types(part) for part in parts)]
     if not parts or not there:
         return pl.DataFrame()
     return pl.concat([read_columns(part, there) for part in parts])

@@ -185,7 +185,7 @@ def _read_table(table: Path) -> CaptionedSheets:
     rows = read_table(table, columns).rows
     by_name: dict[str, ImageFile] = {}
     for file in find_images(table.parent, recursive=True, same_stems=True):
-        inside = file.path.relative_to(table.parent)
+        inside = file.local_path.relative_to(table.parent)
         for name in (file.path.stem, file.path.name, inside.as_posix()):
             by_name[name] = file
     image, caption = columns

@@ -157,7 +157,7 @@ def _of_parts(parts: list[Path]) -> list[Sketch] | None:
         for row, text in enumerate(read_columns(part, (column,))[column].to_list()):
             captions[part, row] = str(text or "")
     return [
-        Sketch(file.image_id, captions[file.path, file.row or 0], split_of(file.path.name), file)
+        Sketch(file.image_id, captions[file.local_path, file.row or 0], split_of(file.path.name), file)
         for file in images_in_parts(parts)
     ]
 

@@ -99,7 +99,7 @@ def _take(doodles: Iterator[Doodle], count: int) -> list[Doodle | None]:
 
 
 def _files_of(sketches: list[Sketch]) -> tuple[Path, ...]:
-    files = [sketch.strokes or (sketch.picture and sketch.picture.path) for sketch in sketches]
+    files = [sketch.strokes or (sketch.picture and sketch.picture.local_path) for sketch in sketches]
     return tuple(dict.fromkeys(path for path in files if path))
 
 
@@ -139,7 +139,9 @@ def _keys_of(folder: Path, files: list[Path]) -> dict[Path, str]:
     """Pictures as `find_images` calls them, SVGs by their path."""
     keys = {path: readable(path.relative_to(folder).with_suffix("").as_posix()) for path in files}
     if any(path.suffix.lower() != SUFFIX for path in files):
-        keys |= {file.path: file.image_id for file in find_images(folder, recursive=True, same_stems=True)}
+        keys |= {
+            file.local_path: file.image_id for file in find_images(folder, recursive=True, same_stems=True)
+        }
     return keys
 
 

@@ -28,7 +28,7 @@ def picture_places(images: Sequence[ImageFile], out: Path) -> list[Path]:
             f"'{one_line(wrong[0])}'; give these images other ids"
         )
     places = [out / _place(image.image_id) for image in images]
-    files = {os.path.realpath(image.path) for image in images}
+    files = {os.path.realpath(image.local_path) for image in images}
     over = [place for place in places if os.path.realpath(place) in files]
     if over:
         raise ConfigError(

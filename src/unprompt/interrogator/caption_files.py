@@ -25,6 +25,7 @@ from unprompt.networks.pipeline import Seen, gather, open_pipeline
 from unprompt.progress import Progress, silent
 from unprompt.records import Problem
 from unprompt.storage.images import ImageFile, identify_images
+from unprompt.storage.remote import AnyPath
 from unprompt.storage.text_config import TextConfig
 from unprompt.storage.training_texts import TextPlaces, TextWriter, find_pictures, open_texts
 from unprompt.text.english import none_readable
@@ -41,7 +42,7 @@ class Captioned:
     problem: str | None
 
 
-def images_of(sources: Sequence[Path], recursive: bool = False) -> list[ImageFile]:
+def images_of(sources: Sequence[AnyPath], recursive: bool = False) -> list[ImageFile]:
     """The images of several folders and files, in their order, see `find_pictures`."""
     return [picture.file for picture in find_pictures(sources, recursive)]
 
@@ -68,7 +69,7 @@ class CaptionResult:
 
 
 def caption(
-    sources: Sequence[Path],
+    sources: Sequence[AnyPath],
     out: Path | None,
     model: Path | None,
     vocabulary: Path | None,

@@ -33,6 +33,7 @@ from unprompt.progress import Progress, silent
 from unprompt.records import Problem, check_unique, rows_of
 from unprompt.storage.images import ImageFile, identify_images
 from unprompt.storage.matching import match_names, paths_by_id
+from unprompt.storage.remote import AnyPath
 from unprompt.storage.text_config import TextConfig
 from unprompt.storage.training_texts import TextPlaces, find_pictures, open_texts
 from unprompt.text.english import none_readable
@@ -58,7 +59,7 @@ class InterrogateResult:
 
 
 def interrogate(
-    sources: Sequence[Path],
+    sources: Sequence[AnyPath],
     out: Path | None,
     config: InterrogateConfig | None = None,
     texts: TextConfig | None = None,
@@ -73,7 +74,8 @@ def interrogate(
     the images' files go into a from_file.csv there.
 
     Raises InputError for unusable images, captions and lists of phrases, and where no image can be read;
-    CheckpointError for models; ConfigError for settings; RunError for a place that holds something else.
+    CheckpointError for models; ConfigError for settings; RunError for a place that holds something else;
+    StoreError for images in a store that cannot be reached.
     """
     config = config or InterrogateConfig()
     output = output_for(out, texts or TextConfig())

@@ -41,6 +41,7 @@ from unprompt.records import DIM, Problem, unit_rows
 from unprompt.storage import resumable as folders
 from unprompt.storage.files import read_arrays, read_json, write_arrays
 from unprompt.storage.images import ImageFile, identify_images
+from unprompt.storage.remote import AnyPath
 from unprompt.storage.sources import Sources
 from unprompt.text.english import counted, none_readable
 
@@ -148,7 +149,7 @@ class BankResult:
 
 
 def build_bank(
-    sources: Sequence[Path],
+    sources: Sequence[AnyPath],
     out: Path,
     backbone: IdentifiedBackbone,
     device: str = "cpu",

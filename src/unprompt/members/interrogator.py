@@ -72,6 +72,7 @@ class InterrogatorMember:
         speaker = Several(captioner, samples) if captioner and samples > 1 else captioner
         self.backbones: tuple[Backbone, ...] = (clip,) if speaker is None else (clip, speaker)
         self.tables = tables
+        self.config = interrogator.config
         self._interrogator = interrogator
         self._encoder = encoder
 

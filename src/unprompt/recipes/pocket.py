@@ -581,9 +581,14 @@ class _Work:
 
 
 def install(recipe: Recipe) -> Path:
-    """Copy the bundle to where `unprompt predict --bundle pocket` looks for it; its TOML file goes last."""
+    """Copy the bundle to where `unprompt predict --bundle pocket` looks for it; its TOML file goes last.
+
+    Nothing of an earlier one stays.
+    """
     target = bundles_folder() / "pocket"
     (target / NAME).unlink(missing_ok=True)
-    shutil.copytree(recipe.bundle, target, ignore=shutil.ignore_patterns(NAME, ".work"), dirs_exist_ok=True)
+    if target.exists():
+        shutil.rmtree(target)
+    shutil.copytree(recipe.bundle, target, ignore=shutil.ignore_patterns(NAME, ".work"))
     write_bytes(target / NAME, (recipe.bundle / NAME).read_bytes())
     return target / NAME

@@ -16,6 +16,7 @@ from unprompt.errors import InputError, RunError
 from unprompt.runs.chunks import KIND, Chunk, Level
 from unprompt.storage.files import PROMPTS_HEADER, read_arrays, read_json, read_table, write_table
 from unprompt.storage.images import ImageFile, file_state
+from unprompt.storage.remote import AnyPath, path_below
 
 IMAGES = "images.csv"
 FROM_FILE = "from_file.csv"
@@ -32,7 +33,7 @@ class Earlier:
     chunk: Chunk
 
 
-def image_rows(files: Sequence[ImageFile], root: Path) -> dict[str, Row]:
+def image_rows(files: Sequence[ImageFile], root: AnyPath) -> dict[str, Row]:
     """By id, which file each image that is there is from, and how that is now: the rows of images.csv.
 
     `root`: what the files' paths are relative to. Taken before images are looked at, so that one which
@@ -52,9 +53,9 @@ def write_images(path: Path, rows: Iterable[Row]) -> None:
     write_table(path, HEADER, iter(rows))
 
 
-def _row(file: ImageFile, root: Path) -> Row:
+def _row(file: ImageFile, root: AnyPath) -> Row:
     size, modified = file_state(file.path)
-    folder = file.path.parent.relative_to(root)
+    folder = path_below(file.path.parent, root)
     return file.image_id, (folder / file.name).as_posix(), str(size), str(modified)
 
 

@@ -239,7 +239,7 @@ def _from_files(result: RunResult, config: PredictConfig) -> dict[str, Any]:
 def describe_run(
     result: RunResult,
     bundle: Bundle,
-    files: Mapping[str, Sequence[int]],
+    files: Mapping[str, Sequence[int | str]],
     config: PredictConfig,
     device: str,
     scored: RunScore | None,

@@ -36,6 +36,7 @@ from unprompt.runs.outputs import (
 from unprompt.storage.files import read_prompts
 from unprompt.storage.images import ImageFile, find_images, identify_images
 from unprompt.storage.matching import fit_prompts, paths_by_id
+from unprompt.storage.remote import AnyPath
 from unprompt.storage.sources import Sources
 from unprompt.storage.submission import describe_unsubmittable, read_submission_ids, submittable
 from unprompt.storage.text_config import TextConfig
@@ -51,7 +52,7 @@ FINISHING, FINISHING_IMAGE, FINISHING_FILE, FINISHING_TRUTH = 2.0, 0.001, 0.002,
 
 
 def predict(
-    source: Path,
+    source: AnyPath,
     out: Path,
     config: PredictConfig | None = None,
     truth: Path | None = None,
@@ -61,7 +62,7 @@ def predict(
     texts: TextConfig | None = None,
     loaded: LoadedBundle | None = None,
 ) -> RunResult:
-    """Run a bundle over a folder of images, and leave a RUN folder.
+    """Run a bundle over a folder of images, here or at an address, and leave a RUN folder.
 
     `truth`: a prompts.csv to score against. `sample`: a sample submission whose ids and order the submission
     takes. `started`: `time.monotonic()` when the deadline began to count. `progress` is told images done and
@@ -73,7 +74,8 @@ def predict(
     apart, and change nothing else unless `config.from_file` is "use".
 
     Raises InputError for unusable images or files, CheckpointError for missing models, RunError for a RUN
-    folder that is finished or belongs to something else. A single unreadable image is not an error: it is
+    folder that is finished or belongs to something else, StoreError for images in a store that cannot be
+    reached. A single unreadable image is not an error: it is
     listed in problems.csv and its rows carry the prior embedding. Where no image can be read, RUN is left all
     the same, and then InputError raised.
     """
@@ -173,7 +175,7 @@ def _plan(
     return {**plan, "texts": asdict(texts)} if texts else plan
 
 
-def _pictures(files: Sequence[ImageFile], root: Path) -> list[Picture]:
+def _pictures(files: Sequence[ImageFile], root: AnyPath) -> list[Picture]:
     """The images that are there, with the folder that they are from."""
     return [Picture(file, root) for file in files if not file.absent]
 

@@ -49,7 +49,7 @@ def images_below(root: Path, name: str) -> list[ImageFile]:
     """
     folder = folder_below(root, name)
     files = find_images(folder, same_stems=True)
-    outside = [file for file in files if not file.path.resolve().is_relative_to(root)]
+    outside = [file for file in files if not file.local_path.resolve().is_relative_to(root)]
     if outside:
         raise InputError(
             f"{part_of(len(outside), len(files), 'image')} in '{name}' {agreed(len(outside), 'lead')} out of "

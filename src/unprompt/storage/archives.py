@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import struct
 import tarfile
 import zipfile
@@ -10,10 +9,10 @@ import zlib
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 
 from unprompt.errors import InputError
 from unprompt.records import check_unique
+from unprompt.storage.remote import AnyPath, read_span
 
 TAR, ZIP = ".tar", ".zip"
 ARCHIVES = frozenset({TAR, ZIP})
@@ -45,12 +44,12 @@ class Member:
         return "." + self.name.rpartition(".")[2].lower()
 
 
-def is_archive(path: Path) -> bool:
+def is_archive(path: AnyPath) -> bool:
     """Whether a file's ending is that of an archive that can be read."""
     return path.suffix.lower() in ARCHIVES
 
 
-def list_members(path: Path) -> Iterator[Member]:
+def list_members(path: AnyPath) -> Iterator[Member]:
     """The files in an archive, in its order; hidden ones do not count.
 
     Raises InputError for one that is cut short or damaged, a .tar that is compressed, and a .zip that is
@@ -61,11 +60,11 @@ def list_members(path: Path) -> Iterator[Member]:
             yield member
 
 
-def _in_tar(path: Path) -> Iterator[Member]:
+def _in_tar(path: AnyPath) -> Iterator[Member]:
     """Only headers are read, and one is in memory at a time."""
     try:
         total = path.stat().st_size
-        with tarfile.open(path, "r:") as archive:
+        with path.open("rb") as stream, tarfile.open(fileobj=stream, mode="r:") as archive:
             while (found := archive.next()) is not None:
                 archive.members = []  # type: ignore[attr-defined]  # it would grow by every file
                 whole = found.isreg() and found.sparse is None
@@ -74,7 +73,6 @@ def _in_tar(path: Path) -> Iterator[Member]:
                 if whole:
                     yield Member(found.name.removeprefix("./"), found.offset_data, found.size)
             end = archive.offset
-        with path.open("rb") as stream:
             stream.seek(end)
             if any(stream.read(_BLOCK)):  # tarfile takes a damaged header for the end
                 raise InputError(f"{path} is damaged at byte {end:,}; copy it anew")
@@ -84,9 +82,9 @@ def _in_tar(path: Path) -> Iterator[Member]:
         ) from error
 
 
-def _in_zip(path: Path) -> Iterator[Member]:
+def _in_zip(path: AnyPath) -> Iterator[Member]:
     try:
-        with zipfile.ZipFile(path) as archive:
+        with path.open("rb") as stream, zipfile.ZipFile(stream) as archive:
             found = [entry for entry in archive.infolist() if not entry.is_dir()]
     except (zipfile.BadZipFile, OSError, EOFError, ValueError, NotImplementedError) as error:
         raise InputError(f"{path} cannot be read as a zip archive ({error}); copy it anew") from error
@@ -98,21 +96,18 @@ def _in_zip(path: Path) -> Iterator[Member]:
         yield Member(entry.filename.removeprefix("./"), entry.header_offset, entry.compress_size)
 
 
-def read_member(path: Path, offset: int, size: int) -> bytes:
+def read_member(path: AnyPath, offset: int, size: int) -> bytes:
     """A member's bytes by its place; of a .tar fewer where the file ends before.
 
     Raises OSError, and InputError where a .zip is damaged at the place.
     """
-    with path.open("rb") as stream:
-        stream.seek(offset)
-        if path.suffix.lower() != ZIP:
-            return stream.read(size)
-        header = stream.read(_ZIP_HEADER.size)
-        if len(header) < _ZIP_HEADER.size or not header.startswith(b"PK\3\4"):
-            raise InputError(f"{path} is damaged at byte {offset:,}, or was replaced; copy it anew")
-        _, method, name, extra = _ZIP_HEADER.unpack(header)
-        stream.seek(name + extra, os.SEEK_CUR)
-        content = stream.read(size)
+    if path.suffix.lower() != ZIP:
+        return read_span(path, offset, size)
+    header = read_span(path, offset, _ZIP_HEADER.size)
+    if len(header) < _ZIP_HEADER.size or not header.startswith(b"PK\3\4"):
+        raise InputError(f"{path} is damaged at byte {offset:,}, or was replaced; copy it anew")
+    _, method, name, extra = _ZIP_HEADER.unpack(header)
+    content = read_span(path, offset + _ZIP_HEADER.size + name + extra, size)
     if method == zipfile.ZIP_STORED:
         return content
     unpacking = zlib.decompressobj(-zlib.MAX_WBITS)
@@ -126,7 +121,7 @@ def read_member(path: Path, offset: int, size: int) -> bytes:
     return unpacked
 
 
-def ids_of_members(places: Sequence[tuple[Path, Member]], source: Path) -> list[str]:
+def ids_of_members(places: Sequence[tuple[AnyPath, Member]], source: AnyPath) -> list[str]:
     """Ids of images in archives: stems; where two are the same, the paths there, then with its name.
 
     Raises InputError, with `source`, where two are the same all the same.

@@ -12,6 +12,7 @@ import numpy as np
 
 from unprompt.errors import InputError
 from unprompt.storage.damage import DAMAGED_ARRAYS
+from unprompt.storage.remote import AnyPath
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -32,14 +33,14 @@ def load_array(path: Path, mapped: bool = False) -> NDArray[Any]:
     return loaded
 
 
-def check_packed(path: Path, names: Sequence[str] | None = None) -> None:
+def check_packed(path: AnyPath, names: Sequence[str] | None = None) -> None:
     """Compare what the arrays of an .npz say with what is there; `names`: of these alone.
 
     Raises InputError for one that says that it has more than it has, or that unpacks to far more than any
     honest file does; and what DAMAGED_ARRAYS lists.
     """
     left = max(LEAST, PACKED * path.stat().st_size)
-    with zipfile.ZipFile(path) as archive:
+    with path.open("rb") as packed, zipfile.ZipFile(packed) as archive:
         for member in archive.infolist():
             if names is not None and member.filename.removesuffix(".npy") not in names:
                 continue

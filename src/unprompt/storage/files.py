@@ -27,6 +27,7 @@ from unprompt.errors import InputError, RunError, counted
 from unprompt.records import Embeddings, Problem, Prompts
 from unprompt.storage.array_headers import check_packed
 from unprompt.storage.damage import DAMAGED_ARRAYS, DAMAGED_JSON
+from unprompt.storage.remote import AnyPath
 from unprompt.storage.tables import LINES, Table, parse_csv, parse_header, parse_json_lines
 
 if TYPE_CHECKING:
@@ -207,7 +208,7 @@ def write_json(path: Path, content: Mapping[str, Any]) -> None:
     write_bytes(path, text.encode("utf-8", "backslashreplace"))
 
 
-def read_json(path: Path) -> dict[str, Any]:
+def read_json(path: AnyPath) -> dict[str, Any]:
     """Read a JSON object. Raises InputError where the file is missing or not one, a pipe or a device."""
     try:
         if path.exists() and not path.is_file() and not path.is_dir():
@@ -247,7 +248,7 @@ def write_problems(path: Path, problems: Sequence[Problem]) -> None:
     write_table(path, PROBLEMS_HEADER, ((p.image_id, p.file, p.problem) for p in problems))
 
 
-def read_prompts(path: Path) -> Prompts:
+def read_prompts(path: AnyPath) -> Prompts:
     """Read a prompts.csv, or the same as .jsonl: columns `imgId` and `prompt`, others are passed over.
 
     Raises InputError, with the line, as `read_table`, for an empty id, and for one that stands twice.
@@ -260,7 +261,7 @@ def read_prompts(path: Path) -> Prompts:
         raise InputError(f"{path}: {error}") from error
 
 
-def read_ids(table: Table, path: Path, column: str = PROMPTS_HEADER[0]) -> tuple[str, ...]:
+def read_ids(table: Table, path: AnyPath, column: str = PROMPTS_HEADER[0]) -> tuple[str, ...]:
     """The ids in a column, without spaces around them. Raises InputError, with the line, for an empty one."""
     ids = tuple(row[column].strip() for row in table.rows)
     if not all(ids):
@@ -268,7 +269,7 @@ def read_ids(table: Table, path: Path, column: str = PROMPTS_HEADER[0]) -> tuple
     return ids
 
 
-def read_table(path: Path, columns: Sequence[str]) -> Table:
+def read_table(path: AnyPath, columns: Sequence[str]) -> Table:
     """Read a table of texts that has at least `columns`: JSON lines where the ending says so, else CSV.
 
     `storage/tables.py` has the grammar. Raises InputError, with the line, for a missing file, bad UTF-8, and
@@ -278,12 +279,12 @@ def read_table(path: Path, columns: Sequence[str]) -> Table:
     return parse(read_text(path), path, columns)
 
 
-def read_header(path: Path) -> tuple[str, ...]:
+def read_header(path: AnyPath) -> tuple[str, ...]:
     """The columns of a CSV file, none where it is empty. Raises InputError as `read_text`."""
     return parse_header(read_text(path), path)
 
 
-def read_text(path: Path) -> str:
+def read_text(path: AnyPath) -> str:
     """Read a UTF-8 text, with or without a byte-order mark. Raises InputError that says where it is not."""
     try:
         content = path.read_bytes()
@@ -306,21 +307,22 @@ def write_arrays(path: Path, **arrays: NDArray[Any]) -> None:
         np.savez(stream, allow_pickle=False, **arrays)
 
 
-def read_arrays(path: Path, names: Sequence[str]) -> dict[str, NDArray[Any]]:
+def read_arrays(path: AnyPath, names: Sequence[str]) -> dict[str, NDArray[Any]]:
     """Read named arrays of an .npz, never unpickling. Raises InputError where that cannot be done."""
     try:
-        if zipfile.is_zipfile(path):
-            check_packed(path, names)
-        archive = np.load(path, allow_pickle=False)
-        if not isinstance(archive, np.lib.npyio.NpzFile):
-            raise InputError(f"{path} is a single array, expected an .npz with {', '.join(names)}")
-        with archive:
-            missing = [name for name in names if name not in archive.files]
-            if missing:
-                raise InputError(
-                    f"{path} has no array '{missing[0]}' (it has: {', '.join(archive.files) or 'nothing'})"
-                )
-            return {name: archive[name] for name in names}
+        with path.open("rb") as stream:
+            if zipfile.is_zipfile(stream):
+                check_packed(path, names)
+            stream.seek(0)
+            archive = np.load(stream, allow_pickle=False)
+            if not isinstance(archive, np.lib.npyio.NpzFile):
+                raise InputError(f"{path} is a single array, expected an .npz with {', '.join(names)}")
+            with archive:
+                missing = [name for name in names if name not in archive.files]
+                if missing:
+                    there = ", ".join(archive.files) or "nothing"
+                    raise InputError(f"{path} has no array '{missing[0]}' (it has: {there})")
+                return {name: archive[name] for name in names}
     except FileNotFoundError:
         raise InputError(f"{path} does not exist") from None
     except DAMAGED_ARRAYS as error:
@@ -332,7 +334,7 @@ def write_embeddings(path: Path, embeddings: Embeddings, **more: NDArray[Any]) -
     write_arrays(path, ids=np.array(embeddings.ids, dtype=np.str_), embeddings=embeddings.vectors, **more)
 
 
-def read_embeddings(path: Path) -> Embeddings:
+def read_embeddings(path: AnyPath) -> Embeddings:
     """Read members/NAME.npz. Raises InputError for another kind of file, shape or doubled ids."""
     arrays = read_arrays(path, ("ids", "embeddings"))
     try:

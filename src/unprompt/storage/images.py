@@ -1,7 +1,8 @@
 """The one reader of images: which ones a folder or data set holds, how one becomes RGB, and its PNG.
 
 A folder that cannot be used is an error. A file that cannot be read is not: it raises
-UnreadableImageError, which a run turns into a row of problems.csv. What a program hands over in memory, as
+UnreadableImageError, which a run turns into a row of problems.csv. A store that cannot be reached is neither:
+it raises StoreError, and the run ends until it is called again. What a program hands over in memory, as
 bytes, as Pillow's image or as an array, becomes the same RGB as its file would.
 """
 
@@ -30,6 +31,7 @@ from unprompt.storage.decoders import FORMATS, NO_IMAGE, decoding, open_picture
 from unprompt.storage.memory import IMAGES, Part
 from unprompt.storage.parts import IMAGE, find_image_column, find_parts_below, ids_of_rows, read_image_bytes
 from unprompt.storage.png_chunks import only_pixels
+from unprompt.storage.remote import AnyPath, RemotePath, path_below
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -50,6 +52,7 @@ PLUG_INS = {
     "pillow_jxl": ("pillow-jxl-plugin", (".jxl",)),
 }
 TEXTS = frozenset({".txt", ".caption"})  # which belong to the image that they stand beside
+MOST_FETCHED = 1 << 29  # bytes of one file in a store, which has to be in memory before it is decoded
 MAX_PIXELS = 89_478_485  # Pillow's own line between a large picture and a decompression bomb (256 MiB of RGB)
 LARGE = 1 << 24  # pixels, 4096 x 4096: more are not always decoded one by one, see `read_file`
 ENOUGH = 1024  # pixels of the shorter side that remain where a JPEG is decoded smaller
@@ -76,12 +79,18 @@ class ImageFile:
     """
 
     image_id: str
-    path: Path
+    path: AnyPath
     absent: bool = False
     row: int | None = None
     column: str = IMAGE
     half: Half | None = None
     span: tuple[int, int] | None = None
+
+    @property
+    def local_path(self) -> Path:
+        """`path`, of images that are not looked for in stores."""
+        assert isinstance(self.path, Path)
+        return self.path
 
     @property
     def name(self) -> str:
@@ -112,7 +121,7 @@ def identify_images(files: Sequence[ImageFile]) -> list[tuple[str, str]]:
 
 
 def find_images(
-    source: Path, recursive: bool = False, same_stems: bool = False, tell: bool = False
+    source: AnyPath, recursive: bool = False, same_stems: bool = False, tell: bool = False
 ) -> list[ImageFile]:
     """List the images of a folder, a data set or one file, sorted by image id.
 
@@ -125,7 +134,8 @@ def find_images(
     its ending: 10_cat/001. Two such files in the same folder, same.png and same.jpg, are an error, since
     their rows could not be told apart; `same_stems`: their ids have the endings. `tell`: warn, once, of files
     of other kinds, of folders that were not entered, and of ids that are more than a stem. Raises InputError
-    for a missing or unreadable folder, one without images, a file that is none, and a part that is not whole.
+    for a missing or unreadable folder, one without images, a file that is none, and a part that is not whole;
+    StoreError where `source` is in a store that cannot be reached.
     """
     files = _list_images(source, recursive, tell)
     if all(file.row is None for file in files):
@@ -149,9 +159,12 @@ def find_loose_images(sources: Sequence[Path], recursive: bool = False) -> list[
     listed: dict[tuple[Path, int | None], tuple[Path, ImageFile]] = {}
     for source in sources:
         for file in _list_images(source, recursive, tell=True):
-            listed.setdefault((file.path, file.row), (source if source.is_dir() else source.parent, file))
+            folder = source if source.is_dir() else source.parent
+            listed.setdefault((file.local_path, file.row), (folder, file))
     files = [file for _, file in listed.values()]
-    paths = [(file.path.relative_to(folder).parts, folder.resolve().name) for folder, file in listed.values()]
+    paths = [
+        (file.local_path.relative_to(folder).parts, folder.resolve().name) for folder, file in listed.values()
+    ]
     for longer in (
         [readable("_".join(parts)) for parts, _ in paths],
         [readable("_".join((name, *parts))) for parts, name in paths],
@@ -172,7 +185,7 @@ def find_loose_images(sources: Sequence[Path], recursive: bool = False) -> list[
     return files
 
 
-def _list_images(source: Path, recursive: bool, tell: bool) -> list[ImageFile]:
+def _list_images(source: AnyPath, recursive: bool, tell: bool) -> list[ImageFile]:
     """The images of a folder, a data set or one file; those of a folder by path, whatever their ids."""
     try:
         if source.is_file():
@@ -209,7 +222,7 @@ def _list_images(source: Path, recursive: bool, tell: bool) -> list[ImageFile]:
     return [ImageFile(readable(path.stem), path) for path in contents.images]
 
 
-def _check_is_image(path: Path) -> None:
+def _check_is_image(path: AnyPath) -> None:
     """Raise InputError for a file that neither its ending nor its first bytes show as an image."""
     if path.suffix.lower() in image_endings():
         return
@@ -219,18 +232,18 @@ def _check_is_image(path: Path) -> None:
         raise InputError(f"{path}: {error}; name a folder of images or one image") from error
 
 
-def _identified(files: Sequence[ImageFile], source: Path, same_stems: bool) -> list[ImageFile]:
+def _identified(files: Sequence[ImageFile], source: AnyPath, same_stems: bool) -> list[ImageFile]:
     """Image files of a folder with their ids, see `find_images`."""
     paths = [file.path for file in files]
-    paths_by_stem: dict[str, list[Path]] = defaultdict(list)
-    paths_by_place: dict[str, list[Path]] = defaultdict(list)
+    paths_by_stem: dict[str, list[AnyPath]] = defaultdict(list)
+    paths_by_place: dict[str, list[AnyPath]] = defaultdict(list)
     for path in paths:
         paths_by_stem[path.stem].append(path)
         paths_by_place[str(path.with_suffix(""))].append(path)
     doubled = sorted(place for place, same in paths_by_place.items() if len(same) > 1)
     if doubled and not same_stems:
         first, second = sorted(paths_by_place[doubled[0]])[:2]
-        names = f"{first.relative_to(source)} and {second.relative_to(source)}"
+        names = f"{path_below(first, source)} and {path_below(second, source)}"
         raise InputError(
             f"{len(doubled)} image ids in {source} belong to more than one file, first: {names} "
             f"both have the id '{first.stem}'; rename or move one of each"
@@ -243,29 +256,29 @@ def _identified(files: Sequence[ImageFile], source: Path, same_stems: bool) -> l
         elif len({same.parent for same in paths_by_stem[path.stem]}) == 1:
             ids.append(path.name)
         else:
-            place = path.relative_to(source)
+            place = path_below(path, source)
             ids.append((place.with_suffix("") if alone else place).as_posix())
     often = Counter(ids)
     if (
         max(often.values()) > 1
     ):  # beside same.png and same.jpg there is a same.png.jpg, whose stem is same.png
-        ids = [path.relative_to(source).as_posix() for path in paths]
+        ids = [path_below(path, source).as_posix() for path in paths]
     ids = [readable(image_id) for image_id in ids]
     check_unique(ids, f"the images in {source}")
     return [ImageFile(image_id, path) for image_id, path in zip(ids, paths, strict=True)]
 
 
-def has_images(folder: Path, recursive: bool = False) -> bool:
+def has_images(folder: AnyPath, recursive: bool = False) -> bool:
     """Whether there are images in this very folder; `recursive`: or in one below it."""
     return bool(_walk(folder, recursive).images)
 
 
-def find_archives(folder: Path) -> list[Path]:
+def find_archives(folder: AnyPath) -> list[AnyPath]:
     """The .tar and .zip files of a folder and those below it, by path; hidden ones do not count."""
     return _walk(folder, recursive=True).archives
 
 
-def images_in_parts(parts: Sequence[Path]) -> list[ImageFile]:
+def images_in_parts(parts: Sequence[AnyPath]) -> list[ImageFile]:
     """The images in the rows of parquet parts, by id.
 
     Raises InputError for doubled ids, no rows, and a part without a column of images.
@@ -282,7 +295,7 @@ def images_in_parts(parts: Sequence[Path]) -> list[ImageFile]:
     return sorted(files, key=lambda file: file.image_id)
 
 
-def images_in_archives(archives: Sequence[Path], source: Path) -> list[ImageFile]:
+def images_in_archives(archives: Sequence[AnyPath], source: AnyPath) -> list[ImageFile]:
     """The images in .tar and .zip files, by id; an archive without any is passed over.
 
     Raises InputError for doubled ids, no images, and an archive that is not whole or is packed otherwise.
@@ -312,11 +325,11 @@ class _Contents:
     entered, and why.
     """
 
-    images: list[Path] = field(default_factory=list)
-    archives: list[Path] = field(default_factory=list)
+    images: list[AnyPath] = field(default_factory=list)
+    archives: list[AnyPath] = field(default_factory=list)
     others: Counter[str] = field(default_factory=Counter)
-    passed: list[Path] = field(default_factory=list)
-    closed: list[tuple[Path, str]] = field(default_factory=list)
+    passed: list[AnyPath] = field(default_factory=list)
+    closed: list[tuple[AnyPath, str]] = field(default_factory=list)
 
     def left_out(self, everything: bool) -> list[str]:
         """Sentences about what was left out: folders that cannot be entered, or really `everything`."""
@@ -339,7 +352,7 @@ def _were(number: int, noun: str, more: str = "") -> str:
     return f"{number:,} {noun}{more} was" if number == 1 else f"{number:,} {noun}s{more} were"
 
 
-def _is_folder(path: Path) -> bool:
+def _is_folder(path: AnyPath) -> bool:
     with suppress(OSError):
         return path.is_dir()
     return False
@@ -351,15 +364,15 @@ def _advice(others: Counter[str]) -> str:
     return f"; to read more of them: pip install {' '.join(packages)}" if packages else ""
 
 
-def _walk(folder: Path, recursive: bool) -> _Contents:
+def _walk(folder: AnyPath, recursive: bool) -> _Contents:
     """Look through a folder. Raises OSError where it cannot be read itself."""
     contents = _Contents()
     endings = image_endings()
-    to_do: list[tuple[Path, frozenset[str]]] = [(folder, frozenset())]  # and the real folders above it
+    to_do: list[tuple[AnyPath, frozenset[str]]] = [(folder, frozenset())]  # and the real folders above it
     while to_do:
         here, above = to_do.pop()
         try:
-            real = os.path.realpath(here)
+            real = os.path.realpath(here) if isinstance(here, Path) else str(here)
             if real in above:
                 contents.closed.append((here, "a link that leads back to a folder above it"))
                 continue
@@ -422,19 +435,19 @@ def read_encoded(file: ImageFile) -> bytes:
     if file.row is not None:
         return _read_row(file)
     with decoding():
-        return file.path.read_bytes()
+        return _read_bytes(file.path)
 
 
 @contextmanager
 def open_encoded(file: ImageFile) -> Iterator[IO[bytes]]:
-    """An image file's bytes as a stream, of which only what is asked for is read.
+    """An image file's bytes as a stream, of which only what is asked for is read; in a store it is all.
 
     Raises UnreadableImageError, also for what goes wrong inside the block with the file.
     """
     if file.absent:
         raise UnreadableImageError(NOT_IN_FOLDER)
-    if file.row is not None:
-        yield io.BytesIO(_read_row(file))
+    if file.row is not None or isinstance(file.path, RemotePath):
+        yield io.BytesIO(read_encoded(file))
         return
     with _decoding(), file.path.open("rb") as stream:
         yield stream
@@ -481,16 +494,21 @@ def image_states(files: Sequence[ImageFile]) -> list[list[Any]]:
     ]
 
 
-def file_state(path: Path) -> tuple[int, int]:
-    """Bytes and time, in nanoseconds, of a file; of one that is gone, what no file has."""
+def file_state(path: AnyPath) -> tuple[int, int | str]:
+    """Bytes and time, in nanoseconds, of a file; of one that is gone, what no file has.
+
+    Of one in a store bytes and what tells it from others there, see `remote.State`.
+    """
     try:
+        if isinstance(path, RemotePath):
+            return path.state().st_size, path.state().mark
         state = path.stat()
     except OSError:
         return -1, -1
     return state.st_size, state.st_mtime_ns
 
 
-def read_image(path: Path, alpha: bool = False) -> Image.Image:
+def read_image(path: AnyPath, alpha: bool = False) -> Image.Image:
     """Decode an image file to RGB as a viewer would show it; `alpha`: to RGBA where it has transparency.
 
     First frame of an animation, EXIF orientation applied, alpha laid over white, palettes and CMYK
@@ -500,7 +518,9 @@ def read_image(path: Path, alpha: bool = False) -> Image.Image:
     return _read_path(path, _How(alpha=alpha))
 
 
-def _read_path(path: Path, how: _How) -> Image.Image:
+def _read_path(path: AnyPath, how: _How) -> Image.Image:
+    if isinstance(path, RemotePath):
+        return _decode_bytes(_read_bytes(path), how)
     with _decoding():
         if path.is_dir():
             raise UnreadableImageError("a folder, not an image")
@@ -509,10 +529,18 @@ def _read_path(path: Path, how: _How) -> Image.Image:
         return _decode(path, how)
 
 
-def read_size(path: Path) -> tuple[int, int]:
+def _read_bytes(path: AnyPath) -> bytes:
+    """A file's bytes. Raises UnreadableImageError for one in a store that is too large to be fetched."""
+    if isinstance(path, RemotePath) and path.known_size > MOST_FETCHED:
+        raise UnreadableImageError(f"a file of {path.known_size:,} bytes, the limit is {MOST_FETCHED:,}")
+    return path.read_bytes()
+
+
+def read_size(path: AnyPath) -> tuple[int, int]:
     """Width and height that an image file says it has; nothing is decoded. Raises UnreadableImageError."""
     with _decoding():
-        return _of_opened(path, FORMATS, lambda image: image.size)
+        source = io.BytesIO(_read_bytes(path)) if isinstance(path, RemotePath) else path
+        return _of_opened(source, FORMATS, lambda image: image.size)
 
 
 def decode_image(

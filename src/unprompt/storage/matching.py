@@ -16,18 +16,25 @@ from pathlib import Path
 from unprompt.errors import InputError
 from unprompt.records import Prompts
 from unprompt.storage.images import EXTENSIONS, ImageFile
+from unprompt.storage.remote import AnyPath, RemotePath
 
 
-def paths_by_id(files: Sequence[ImageFile], folder: Path | None = None) -> dict[str, str]:
+def paths_by_id(files: Sequence[ImageFile], folder: AnyPath | None = None) -> dict[str, str]:
     """What `match_names` compares: images' paths from `folder` (None: from the folder that all are in).
 
-    Images within other files, such as parquet parts, have their ids instead.
+    Images within other files, such as parquet parts, have their ids instead. Of images in stores the folder
+    that all are in is the whole store.
     """
     path_by_id = {file.image_id: file.image_id for file in files}
-    loose = [file for file in files if file.row is None]
-    if loose:
-        root = folder or os.path.commonpath([str(file.path.parent.absolute()) for file in loose])
-        path_by_id |= {file.image_id: Path(os.path.relpath(file.path, root)).as_posix() for file in loose}
+    loose = [(file.image_id, file.path) for file in files if file.row is None]
+    local = [(image_id, path) for image_id, path in loose if isinstance(path, Path)]
+    if local:
+        top = str(folder or os.path.commonpath([str(path.parent.absolute()) for _, path in local]))
+        path_by_id |= {image_id: Path(os.path.relpath(path, top)).as_posix() for image_id, path in local}
+    for image_id, path in loose:
+        if isinstance(path, RemotePath):
+            store = folder if isinstance(folder, RemotePath) else path.parents[-1]
+            path_by_id[image_id] = path.relative_to(store).as_posix()
     return path_by_id
 
 

@@ -2,16 +2,22 @@
 
 A column of images has the layout that the Hugging Face `datasets` library knows as an Image (a struct of
 `bytes` and `path`), and the schema carries that library's feature types, so `load_dataset` gives pictures.
+
+Of a part in a store the end, which says what it holds, and the columns that are asked for are fetched, images
+one row group at a time.
 """
 
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+import threading
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
+from fnmatch import fnmatchcase
 from functools import lru_cache
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar, cast
 
 import numpy as np
 
@@ -20,6 +26,8 @@ from unprompt.records import DIM
 from unprompt.storage.archives import TAR
 from unprompt.storage.damage import damaged_table
 from unprompt.storage.files import writing
+from unprompt.storage.packages import needed_for
+from unprompt.storage.remote import AnyPath, RemotePath, State
 
 if TYPE_CHECKING:
     import polars as pl
@@ -31,6 +39,10 @@ METADATA = "metadata.parquet"  # of an imagefolder
 IMAGE = "image"  # the column of images where a row has one
 ROW_GROUP = 64  # rows that are read together where one is asked for
 BLOCKS_KEPT = 4  # row groups in memory: readers go through a part in order
+GROUPS_KEPT = 2  # the same of parts in stores, which others may have written with many rows in each
+ENDS_KEPT = 64  # of parts in stores
+Place = TypeVar("Place", bound=AnyPath)
+_FETCHING = threading.Lock()  # so that threads which want rows of one group fetch it once
 
 
 @dataclass(frozen=True, eq=False)
@@ -174,28 +186,31 @@ def _feature(kind: Any) -> dict[str, Any]:
     return {"dtype": str(kind), "_type": "Value"}
 
 
-def find_parts(folder: Path) -> list[Path]:
+def find_parts(folder: Place) -> list[Place]:
     """The parquet files of a folder, by name.
 
     Hidden ones (half written) do not count, nor an imagefolder's metadata, nor the tables that img2dataset
     writes beside its shards: 00000.parquet beside 00000.tar or 00000/.
     """
+    listed = cast("Iterator[Place]", folder.iterdir()) if folder.is_dir() else ()
+    there = {path.name: path for path in listed}
     return [
         path
-        for path in sorted(folder.glob(PATTERN))
-        if not path.name.startswith(".")
-        and path.name != METADATA
-        and not path.with_suffix("").is_dir()
-        and not path.with_suffix(TAR).is_file()
+        for name, path in sorted(there.items())
+        if fnmatchcase(name, PATTERN)
+        and not name.startswith(".")
+        and name != METADATA
+        and not (path.stem in there and there[path.stem].is_dir())
+        and not (f"{path.stem}{TAR}" in there and there[f"{path.stem}{TAR}"].is_file())
     ]
 
 
-def find_parts_below(folder: Path) -> list[Path]:
+def find_parts_below(folder: Place) -> list[Place]:
     """The parquet files of a folder, or of data/ in it, where Hugging Face's repositories have them."""
-    return find_parts(folder) or find_parts(folder / "data")
+    return find_parts(folder) or find_parts(cast("Place", folder / "data"))
 
 
-def ids_of_rows(parts: Sequence[Path]) -> list[list[str]]:
+def ids_of_rows(parts: Sequence[AnyPath]) -> list[list[str]]:
     """Each part's ids: its column imgId, or, where no part has one, file and number: part-00000-0000001."""
     named = any("imgId" in column_types(part) for part in parts)
     if named:
@@ -203,8 +218,11 @@ def ids_of_rows(parts: Sequence[Path]) -> list[list[str]]:
     return [[f"{part.stem}-{row:07d}" for row in range(count_rows(part))] for part in parts]
 
 
-def count_rows(path: Path) -> int:
+def count_rows(path: AnyPath) -> int:
     """How many rows a part has. Raises InputError for a file that is not whole."""
+    if isinstance(path, RemotePath):
+        return int(_end_of(path).num_rows)
+
     import pyarrow.parquet as pq
 
     try:
@@ -213,7 +231,7 @@ def count_rows(path: Path) -> int:
         raise _unreadable(path, error) from error
 
 
-def find_image_column(path: Path) -> str:
+def find_image_column(path: AnyPath) -> str:
     """The column of pictures: `image`, or the only one. Raises InputError where it cannot be told."""
     there = column_types(path)
     pictures = [name for name, kind in there.items() if _holds_pictures(kind)]
@@ -229,18 +247,23 @@ def _holds_pictures(kind: pl.DataType) -> bool:
     return isinstance(kind, pl.Struct) and "bytes" in {field.name for field in kind.fields}
 
 
-def read_columns(path: Path, columns: Sequence[str]) -> pl.DataFrame:
+def read_columns(path: AnyPath, columns: Sequence[str]) -> pl.DataFrame:
     """Some columns of a part. Raises InputError for a missing column and for a file that is not whole."""
     import polars as pl
 
     _check_columns(path, columns)
+    if isinstance(path, RemotePath):
+        with _opened(path) as part:
+            frame = pl.from_arrow(part.read(columns=list(columns)))
+            assert isinstance(frame, pl.DataFrame)
+            return frame
     try:
         return pl.read_parquet(path, columns=list(columns), memory_map=False)
     except damaged_table() as error:
         raise _unreadable(path, error) from error
 
 
-def _check_columns(path: Path, columns: Sequence[str]) -> Mapping[str, pl.DataType]:
+def _check_columns(path: AnyPath, columns: Sequence[str]) -> Mapping[str, pl.DataType]:
     there = column_types(path)
     missing = [name for name in columns if name not in there]
     if missing:
@@ -248,17 +271,21 @@ def _check_columns(path: Path, columns: Sequence[str]) -> Mapping[str, pl.DataTy
     return there
 
 
-def column_types(path: Path) -> Mapping[str, pl.DataType]:
+def column_types(path: AnyPath) -> Mapping[str, pl.DataType]:
     """The columns of a part and what they hold, in order. Raises InputError for a file that is not whole."""
     import polars as pl
 
+    if isinstance(path, RemotePath):
+        nothing = pl.from_arrow(_end_of(path).schema.to_arrow_schema().empty_table())
+        assert isinstance(nothing, pl.DataFrame)
+        return nothing.schema
     try:
         return pl.read_parquet_schema(path)
     except damaged_table() as error:
         raise _unreadable(path, error) from error
 
 
-def check_image_column(path: Path, column: str) -> None:
+def check_image_column(path: AnyPath, column: str) -> None:
     """Raise InputError where a part has no such column, or where it holds something else than pictures."""
     kind = _check_columns(path, (column,))[column]
     if not _holds_pictures(kind):
@@ -267,8 +294,15 @@ def check_image_column(path: Path, column: str) -> None:
         )
 
 
-def read_image_bytes(path: Path, row: int, column: str = IMAGE) -> bytes | None:
+def read_image_bytes(path: AnyPath, row: int, column: str = IMAGE) -> bytes | None:
     """The encoded picture of one row, or None where the row has none. Raises InputError as `read_columns`."""
+    if isinstance(path, RemotePath):
+        with _FETCHING:
+            end, group = _end_of(path), 0
+            while row >= end.row_group(group).num_rows:
+                row -= end.row_group(group).num_rows
+                group += 1
+            return _read_group(path, path.stat(), group, column)[row]
     block = _read_block(path, path.stat().st_mtime_ns, row // ROW_GROUP, column)
     return block[row % ROW_GROUP]
 
@@ -284,7 +318,39 @@ def _read_block(path: Path, _changed: int, block: int, column: str) -> list[byte
         raise _unreadable(path, error) from error
 
 
-def _unreadable(path: Path, error: BaseException) -> InputError:
+def _end_of(path: RemotePath) -> Any:
+    """pyarrow's FileMetaData of a part in a store."""
+    return _read_end(path, path.stat())
+
+
+@lru_cache(maxsize=ENDS_KEPT)
+def _read_end(path: RemotePath, _as_it_is: State) -> Any:
+    with _opened(path, known=False) as part:
+        return part.metadata
+
+
+@lru_cache(maxsize=GROUPS_KEPT)
+def _read_group(path: RemotePath, _as_it_is: State, group: int, column: str) -> list[bytes | None]:
+    with _opened(path) as part:
+        structs = part.read_row_group(group, columns=[f"{column}.bytes"])[column]
+        return [None if one is None else one["bytes"] for one in structs.to_pylist()]
+
+
+@contextmanager
+def _opened(path: RemotePath, known: bool = True) -> Iterator[Any]:
+    """A part in a store as pyarrow's ParquetFile; `known`: its end has been read."""
+    with needed_for("a parquet file in a store", "remote", InputError):
+        import pyarrow as pa
+        import pyarrow.parquet as pq
+
+    try:
+        with path.open("rb") as stream:
+            yield pq.ParquetFile(stream, metadata=_end_of(path) if known else None)
+    except (OSError, pa.ArrowException) as error:
+        raise _unreadable(path, error) from error
+
+
+def _unreadable(path: AnyPath, error: BaseException) -> InputError:
     reason = str(error).splitlines()[0] if str(error) else type(error).__name__
     return InputError(
         f"{path} cannot be read as parquet ({reason}); copy it anew, "

@@ -5,6 +5,9 @@ is asked for (settings, names of images) is the plan; what lies in the files is 
 all commands: a file is the same where its size and its times are. Where they are not, an image that was
 already looked at is compared by a hash of its bytes, which is taken when they have just been read and so
 come from memory. Nothing else is read: 100,000 files cost 100,000 looks at their times.
+
+A file in a store is the same where its size and the store's mark of it are, see `remote.MARKS`. It is not
+fetched a second time for a hash, unless the store has no such mark.
 """
 
 from __future__ import annotations
@@ -18,6 +21,7 @@ from typing import TYPE_CHECKING, Any
 from unprompt.errors import counted, shown
 from unprompt.storage.damage import DAMAGED_JSON
 from unprompt.storage.files import write_bytes
+from unprompt.storage.remote import AnyPath, RemotePath
 
 if TYPE_CHECKING:
     from unprompt.storage.images import ImageFile
@@ -64,7 +68,7 @@ class Sources:
         checkpoints: Iterable[Path] = (),
         phrases: Iterable[Path] = (),
     ) -> None:
-        self._paths = {
+        self._paths: dict[str, list[AnyPath]] = {
             IMAGES: list(dict.fromkeys(file.path for file in images)),
             CHECKPOINT: list(dict.fromkeys(checkpoints)),
             PHRASES: list(dict.fromkeys(phrases)),
@@ -92,7 +96,7 @@ class Sources:
         now = self._record()
         hashes = _read_hashes(work / HASHES)
         for what, paths in self._paths.items():
-            if before.get(what) == now[what]:
+            if before.get(what) == now[what] and not any(map(_is_unmarked, paths)):
                 continue
             rows = before.get(what, [])
             if [row[0] for row in rows] != [row[0] for row in now[what]]:
@@ -101,7 +105,7 @@ class Sources:
             changed = [
                 path
                 for place, (path, old, new) in enumerate(zip(paths, rows, now[what], strict=True))
-                if old != new and not _is_same(path, old, new, known.get(place))
+                if (old != new or _is_unmarked(path)) and not _is_same(path, old, new, known.get(place))
             ]
             if changed:
                 more = f" and {counted(len(changed) - 1, 'more file')}" if changed[1:] else ""
@@ -119,6 +123,8 @@ class Sources:
         for file in files:
             place = self._place_by_path.get(file.path)
             if place is None or file.row is not None or file.absent:
+                continue
+            if isinstance(file.path, RemotePath) and not _is_unmarked(file.path):
                 continue
             try:
                 found = _hash(file.path)
@@ -152,16 +158,24 @@ def _plain(value: Any) -> str:
     return json.dumps(value, sort_keys=True)
 
 
-def _state(path: Path) -> tuple[int, int, int]:
-    """Bytes, and the times in nanoseconds at which content and entry changed last."""
+def _state(path: AnyPath) -> tuple[int, int | str, int | str]:
+    """Bytes, and the times in nanoseconds at which content and entry changed last; in a store its mark."""
     try:
+        if isinstance(path, RemotePath):
+            found = path.state()
+            return found.st_size, found.mark, found.mark
         state = path.stat()
     except (OSError, ValueError):  # ValueError: a table named a path with a NUL character
         return _GONE
     return state.st_size, state.st_mtime_ns, state.st_ctime_ns
 
 
-def _is_same(path: Path, old: Sequence[Any], new: Sequence[Any], known: str | None) -> bool:
+def _is_unmarked(path: AnyPath) -> bool:
+    """Whether it is in a store that does not say by any mark when it is another file."""
+    return isinstance(path, RemotePath) and _state(path)[1] == ""
+
+
+def _is_same(path: AnyPath, old: Sequence[Any], new: Sequence[Any], known: str | None) -> bool:
     """Whether a file is what it was, whose state (name, size, times) differs."""
     if old[1] != new[1]:
         return False
@@ -173,9 +187,12 @@ def _is_same(path: Path, old: Sequence[Any], new: Sequence[Any], known: str | No
         return False
 
 
-def _hash(path: Path) -> str:
+def _hash(path: AnyPath) -> str:
     """A fast hash of a file's bytes."""
     digest = hashlib.blake2b(digest_size=12)
+    if isinstance(path, RemotePath):
+        digest.update(path.read_bytes())
+        return digest.hexdigest()
     with path.open("rb") as stream:
         while block := stream.read(_BLOCK):
             digest.update(block)

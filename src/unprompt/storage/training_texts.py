@@ -41,6 +41,7 @@ from unprompt.storage.files import (
     write_problems,
 )
 from unprompt.storage.images import ImageFile, find_images, image_endings, readable
+from unprompt.storage.remote import AnyPath, RemotePath, path_below
 from unprompt.storage.resumable import PROGRESS, fingerprints, hold_work
 from unprompt.storage.sources import Sources, describe_change
 from unprompt.storage.text_config import TextConfig
@@ -70,14 +71,14 @@ class Picture:
     """An image file, and the folder among IMAGES that it was found in."""
 
     file: ImageFile
-    root: Path
+    root: AnyPath
 
     @property
-    def relative(self) -> Path:
+    def relative(self) -> PurePath:
         """Its path below its root; of one in a parquet part, its id."""
         if self.file.row is not None:
             return Path(self.file.image_id)
-        return self.file.path.relative_to(self.root)
+        return path_below(self.file.path, self.root)
 
     @property
     def key(self) -> str:
@@ -86,7 +87,7 @@ class Picture:
         return f"{self.file.path.absolute()}{row}"
 
 
-def find_pictures(sources: Sequence[Path], recursive: bool = False) -> list[Picture]:
+def find_pictures(sources: Sequence[AnyPath], recursive: bool = False) -> list[Picture]:
     """The images of several folders and files, each once, in their order.
 
     Images of the same name are told apart by their folders, or by their endings: those of several `sources`
@@ -121,6 +122,12 @@ def find_pictures(sources: Sequence[Path], recursive: bool = False) -> list[Pict
     return pictures
 
 
+def _local_root(picture: Picture) -> Path:
+    """The root of a picture that has a place for texts beside it."""
+    assert isinstance(picture.root, Path)
+    return picture.root
+
+
 # --- where their texts go
 
 
@@ -139,15 +146,16 @@ class TextPlaces:
         self.pictures = tuple(pictures)
         self.config = config
         self._replaces = overwrite and not config.skip_existing
-        self.path = self._told_path()
         self.notes: tuple[str, ...] = ()
         beside = not config.txt_folder and config.has_files
-        in_parts = [picture.file for picture in pictures if picture.file.row is not None]
-        if in_parts and (beside or config.metadata_jsonl or config.meta_cap):
+        files = [picture.file for picture in pictures]
+        placeless = [file for file in files if file.row is not None or isinstance(file.path, RemotePath)]
+        if placeless and (beside or config.metadata_jsonl or config.meta_cap):
             raise ConfigError(
-                f"there is no place beside {in_parts[0].name} for a text file; name a folder with "
+                f"there is no place beside {placeless[0].name} for a text file; name a folder with "
                 "--txt-folder"
             )
+        self.path = self._told_path()
         self._text_by_id = {one.file.image_id: self._text_path(one) for one in pictures}
         self._sharing = self._cap_sharing = frozenset[str]()
         if config.has_files:
@@ -165,7 +173,7 @@ class TextPlaces:
         self._no_rows = self._find_no_utf8() if self._has_tables else frozenset[str]()
         self._metadata = {
             root: _read_metadata(root / METADATA)
-            for root in (dict.fromkeys(one.root for one in pictures) if config.metadata_jsonl else ())
+            for root in (dict.fromkeys(map(_local_root, pictures)) if config.metadata_jsonl else ())
         }
         self._caps = _read_caps(Path(config.meta_cap)) if config.meta_cap else {}
 
@@ -173,7 +181,7 @@ class TextPlaces:
         if self.config.txt_folder:
             return Path(self.config.txt_folder)
         if self.config.has_files or self.config.metadata_jsonl:
-            return self.pictures[0].root
+            return _local_root(self.pictures[0])
         return Path(self.config.meta_cap).parent
 
     def _text_path(self, picture: Picture) -> Path:
@@ -183,7 +191,7 @@ class TextPlaces:
         if self.config.txt_folder:
             path = Path(self.config.txt_folder) / picture.relative.with_suffix(ending)
         else:
-            path = picture.file.path.with_suffix(ending)
+            path = picture.file.local_path.with_suffix(ending)
         return path
 
     def _find_too_long(self) -> frozenset[str]:
@@ -254,13 +262,15 @@ class TextPlaces:
         if self.config.has_files and os.path.lexists(text):
             return text
         if TEXT in self._row(picture):
-            return picture.root / METADATA
+            return _local_root(picture) / METADATA
         if self.config.meta_cap and CAPTION in self._caps.get(self._cap_key(picture), {}):
             return Path(self.config.meta_cap)
         return None
 
     def _row(self, picture: Picture) -> Mapping[str, Any]:
-        return self._metadata.get(picture.root, {}).get(picture.relative.as_posix(), {})
+        if not self._metadata:
+            return {}
+        return self._metadata[_local_root(picture)].get(picture.relative.as_posix(), {})
 
     def _existing_text(self, picture: Picture) -> str | None:
         """The text that is there, the files' before the tables'."""
@@ -351,9 +361,9 @@ class TextPlaces:
                 continue
             if self.config.metadata_jsonl:
                 name = picture.relative.as_posix()
-                row = self._metadata[picture.root].setdefault(name, {FILE_NAME: name})
+                row = self._metadata[_local_root(picture)].setdefault(name, {FILE_NAME: name})
                 if self._set(row, TEXT, line):
-                    changed.add(picture.root / METADATA)
+                    changed.add(_local_root(picture) / METADATA)
             if self.config.meta_cap and picture.file.image_id not in self._cap_sharing:
                 entry = self._caps.setdefault(self._cap_key(picture), {})
                 if self._set(entry, CAPTION, line):
