@@ -196,7 +196,10 @@ def test_use_of_a_command_is_told_with_its_cache_and_its_failure(
 ) -> None:
     memory, mib = benchmark_named("memory"), 2**20
     monkeypatch.setattr(memory, "UNPROMPT", (sys.executable, "-c"))
-    kept = f"import os, pathlib; pathlib.Path(os.environ['XDG_CACHE_HOME'], 'kept').write_bytes(b'x' * {mib})"
+    kept = (
+        f"import os, pathlib; pathlib.Path(os.environ['XDG_CACHE_HOME'], 'kept').write_bytes(b'x' * {mib}); "
+        "import time; time.sleep(1)"  # for a look at it
+    )
     used = memory.use([kept], 10, tmp_path)
     assert (used.images, used.cache_left) == (10, mib)
     assert used.memory > mib

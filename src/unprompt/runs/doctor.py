@@ -25,7 +25,7 @@ from unprompt.storage.images import ImageFile
 from unprompt.storage.packages import extras, missing_from, needed_for
 from unprompt.text.english import agreed, counted
 
-FOR_USERS = ("lite", "interrogate", "generate", "train", "pages", "app", "serve", "cluster")
+FOR_USERS = ("lite", "interrogate", "generate", "train", "pages", "app", "serve", "cluster", "remote")
 EXTRA = "lite"  # the default bundle's
 TRIAL_IMAGES = 48
 SUBMISSION_ROW = 27  # bytes of one row, measured on ids of nine characters
