@@ -26,7 +26,7 @@ demo: $(VENV)/.ready       ## sample images, recovered prompts, a score and a re
 	$(BIN)/unprompt demo
 
 check: lint                ## lint, types and the fast tests of the rooms that differ from BASE: while one works
-	OMP_NUM_THREADS=1 $(BIN)/python tests/changed.py $(BASE)
+	OMP_NUM_THREADS=1 $(BIN)/python -m tests.changed $(BASE)
 
 test: $(VENV)/.ready       ## all tests, files side by side, each worker with one core
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest $(PARALLEL)
@@ -44,7 +44,7 @@ format: $(VENV)/.ready
 	$(BIN)/ruff format .
 
 notebooks: $(VENV)/.ready  ## check that .py and .ipynb are in step, then run each notebook
-	$(BIN)/python tests/run_notebooks.py
+	$(BIN)/python -m tests.run_notebooks
 
 bench: export BENCH_JSON := $(BENCH_JSON)
 bench: $(VENV)/.ready      ## speed, as ratios against a named peer in the same run, kept in bench-COMMIT.json
@@ -76,7 +76,7 @@ kaggle: $(VENV)/.ready     ## the wheels that Kaggle's image lacks, ours among t
 	$(BIN)/python datasets_meta/build_wheels.py
 
 kaggle-dry-run: kaggle     ## notebook 03 offline from these wheels, on 7 images and on 500 others
-	$(BIN)/python tests/kaggle_dry_run.py
+	$(BIN)/python -m tests.kaggle_dry_run
 
 gpu-check: MINUTES := 10
 gpu-check: $(VENV)/.ready  ## on a machine with a CUDA GPU: ViT-B/16 and EfficientNet-Lite0 learn for MINUTES=10 each

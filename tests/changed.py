@@ -3,7 +3,7 @@
 Changed is what differs from a base, HEAD or the first argument, and what git does not know yet. A file of the
 package or of the tests stands for the tests of its room; the order of the rooms is always looked at.
 
-    python tests/changed.py main
+    python -m tests.changed main
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """Check that every notebook is thin and in step with its .py, then run it from top to bottom.
 
-`python tests/run_notebooks.py` checks and runs; `--sync` first writes each .ipynb anew from its .py.
+`python -m tests.run_notebooks` checks and runs; `--sync` first writes each .ipynb anew from its .py.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ def complaints(path: Path) -> list[str]:
     found = []
     pair = path.with_suffix(".ipynb")
     if not pair.exists() or cells(jupytext.read(pair)) != cells(notebook):
-        found.append(f"{pair.name} is not in step with {path.name}; run tests/run_notebooks.py --sync")
+        found.append(f"{pair.name} is not in step with {path.name}; run python -m tests.run_notebooks --sync")
     code = [cell.source for cell in notebook.cells if cell.cell_type == "code"]
     if len(code) > MOST_CODE_CELLS:
         found.append(f"{path.name} has {len(code)} code cells, at most {MOST_CODE_CELLS}")
