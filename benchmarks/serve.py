@@ -84,9 +84,9 @@ class Server:
 
 
 @contextmanager
-def served(bundle: str) -> Iterator[Server]:
+def served(bundle: str, *options: str) -> Iterator[Server]:
     """A server on a free port, killed at the end if it is still there."""
-    command = [sys.executable, "-m", "unprompt", "serve", "--port", "0", "--bundle", bundle]
+    command = [sys.executable, "-m", "unprompt", "serve", "--port", "0", "--bundle", bundle, *options]
     process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
     assert process.stdout is not None
     try:
@@ -310,11 +310,14 @@ def main() -> None:
     parser.add_argument(
         "--flood", type=int, metavar="N", help="only this: N clients that send pictures, for --seconds"
     )
+    parser.add_argument(
+        "--longest-wait", default="0", metavar="S", help="as serve takes it, of a flood (%(default)s)"
+    )
     parser.add_argument("--side", type=int, default=512, metavar="N", help="of their pictures (%(default)s)")
     parser.add_argument("--malformed", type=int, default=500, metavar="N", help="(%(default)s)")
     options = parser.parse_args()
     if options.flood:
-        with served(options.bundle) as server:
+        with served(options.bundle, "--longest-wait", options.longest_wait) as server:
             show_flood(server, options.flood, options.seconds, options.side)
         return
     texts = prompts(options.prompts)

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import math
 import threading
 from collections.abc import Awaitable, Callable, Sequence
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -39,12 +41,14 @@ class Bench:
         assert await asyncio.to_thread(self.begun.acquire, timeout=PATIENCE)
 
 
-def run(scenario: Callable[[Bench, Worker], Awaitable[None]], capacity: int = 16) -> Bench:
+def run(
+    scenario: Callable[[Bench, Worker], Awaitable[None]], capacity: int = 16, longest_wait: float = math.inf
+) -> Bench:
     """Play a scenario on a new worker and close it."""
     bench = Bench()
 
     async def played() -> None:
-        worker = Worker(capacity)
+        worker = Worker(capacity, longest_wait=longest_wait)
         try:
             await asyncio.wait_for(scenario(bench, worker), PATIENCE)
         finally:
@@ -120,6 +124,30 @@ def test_a_full_queue_sends_away_and_has_room_again() -> None:
         assert await worker.run(kind, [3]) == ["paint 3"]
 
     run(scenario, capacity=2)
+
+
+def test_whose_turn_would_come_too_late_is_sent_away(monkeypatch: pytest.MonkeyPatch) -> None:
+    now = [0.0]
+    monkeypatch.setattr("unprompt.serving.worker.time", SimpleNamespace(monotonic=lambda: now[0]))
+
+    async def scenario(bench: Bench, worker: Worker) -> None:
+        kind = bench.kind("paint")
+        first = await queued(worker, kind, 1)
+        await bench.has_begun()
+        second = await queued(worker, kind, 2)  # no pace is known yet, and nobody is sent away by it
+        third = await queued(worker, kind, 3)
+        now[0] = 4.0
+        bench.go.release()
+        await first
+        with pytest.raises(BusyError, match=r"2 requests are waiting or at work, .* again in 3 s"):
+            await worker.run(kind, [4])  # 2 jobs of 4 s, where 5 s may be waited
+        third.cancel()
+        await asyncio.wait({third})
+        fourth = await queued(worker, kind, 5)
+        bench.go.release(2)
+        assert [await second, await fourth] == [["paint 2"], ["paint 5"]]
+
+    run(scenario, longest_wait=5)
 
 
 def test_who_leaves_while_waiting_frees_the_slot_and_is_never_worked_for() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 from dataclasses import dataclass
 
@@ -70,6 +71,13 @@ class ServeConfig:
         choices=tuple(PAINTERS),
     )
     queue: int = setting(64, "requests that may wait or run at a time, the next ones are sent away", least=1)
+    longest_wait: float = setting(
+        0.0,
+        "requests that would wait longer for their turn, by the pace so far, are sent away; 0: none is",
+        metavar="SECONDS",
+        least=0,
+        below=math.inf,
+    )
     cors_origins: tuple[str, ...] = setting(
         (),
         "whose pages in a browser may use the server, such as http://localhost:3000; *: those of all sites",

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import math
 import signal
 import socket
 from collections.abc import AsyncIterator, Callable, Coroutine, Sequence
@@ -572,12 +573,13 @@ def create_app(
     thread: OneThread | None = None,
     origins: Sequence[str] = (),
     hosts: Sequence[str] = (),
+    longest_wait: float = ServeConfig.longest_wait,
 ) -> FastAPI:
     """The whole app around a bundle and a painter; `thread`: the one in which they were loaded.
 
-    `origins`, `hosts`: see `CheckedOrigin`.
+    `origins`, `hosts`: see `CheckedOrigin`. `queue`, `longest_wait`: see `ServeConfig`.
     """
-    service = Service(loaded, painter, Worker(queue, thread))
+    service = Service(loaded, painter, Worker(queue, thread, longest_wait or math.inf))
 
     @asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
@@ -672,6 +674,7 @@ def serve(
                     thread,
                     config.cors_origins,
                     (config.host, *config.hosts),
+                    config.longest_wait,
                 ),
                 log_level="info" if config.access_log else "warning",
                 access_log=config.access_log,

@@ -19,17 +19,20 @@ from unprompt.errors import UnpromptError
 from unprompt.progress import Tell
 from unprompt.serving.one_thread import OneThread
 from unprompt.serving.stops import AbandonedError, InterruptedWorkError, SkippedError
+from unprompt.text.english import agreed
 
 LONGEST_RETRY = 600  # seconds that Retry-After says at most
+UNKNOWN_PACE = 1.0  # seconds that a job is taken to need before any is done
 PACE_MEMORY = 0.8  # of the seconds a job takes: the share that older jobs have in the mean
 
 
 class BusyError(UnpromptError):
-    """The queue is full. `retry_after`: about how many seconds it takes until there is room."""
+    """The queue is full, or too long. `retry_after`: about how many seconds it takes until there is room."""
 
-    def __init__(self, capacity: int, retry_after: int) -> None:
+    def __init__(self, taken: int, retry_after: int) -> None:
         super().__init__(
-            f"{capacity} requests are waiting or at work, more are not taken; try again in {retry_after} s"
+            f"{taken} {agreed(taken, 'requests are')} waiting or at work, more are not taken; try again in "
+            f"{retry_after} s"
         )
         self.retry_after = retry_after
 
@@ -107,19 +110,24 @@ class _Job:
 class Worker:
     """Runs jobs one call after another, first come, first served. `course`: of the call that runs now."""
 
-    def __init__(self, capacity: int, thread: OneThread | None = None) -> None:
-        """`thread`: the one in which the models were loaded, if they were not loaded in the main thread.
+    def __init__(
+        self, capacity: int, thread: OneThread | None = None, longest_wait: float = math.inf
+    ) -> None:
+        """`longest_wait`: seconds that a job may have to wait for its turn, by the pace of those before it.
+
+        `thread`: the one in which the models were loaded, if they were not loaded in the main thread.
 
         Where two threads have used the models, OpenMP keeps a team of threads for each: more than there are
         cores, so that they no longer wait by spinning, and one prompt takes a third longer.
         """
         self.capacity = capacity
+        self.longest_wait = longest_wait
         self.course: Course | None = None
         self._thread = thread or OneThread("model")
         self._waiting: list[_Job] = []
         self._running: list[_Job] = []
         self._taken = 0
-        self._pace = 1.0  # seconds a job, in the recent mean
+        self._pace: float | None = None  # seconds a job, in the recent mean; none is done yet
 
     @property
     def taken(self) -> int:
@@ -129,11 +137,13 @@ class Worker:
     async def run(self, kind: Kind, items: Sequence[Any]) -> Sequence[Any]:
         """Answers to items, in order. Cancelling this drops a job that waits and stops one that runs.
 
-        Raises BusyError where the queue is full, and whatever the work raises.
+        Raises BusyError where the queue is full, or a turn would come too late, and what the work raises.
         """
-        if self._taken >= self.capacity:
-            seconds = math.ceil(self._pace * self._taken)
-            raise BusyError(self.capacity, max(1, min(LONGEST_RETRY, seconds)))
+        wait = self._taken * (UNKNOWN_PACE if self._pace is None else self._pace)
+        is_long = self._pace is not None and wait > self.longest_wait
+        if is_long or self._taken >= self.capacity:
+            until_room = wait - self.longest_wait if is_long else wait
+            raise BusyError(self._taken, max(1, min(LONGEST_RETRY, math.ceil(until_room))))
         job = _Job(kind, items, asyncio.get_running_loop().create_future())
         self._taken += 1
         self._waiting.append(job)
@@ -180,7 +190,8 @@ class Worker:
         self.course = None
         self._running = []
         seconds = (time.monotonic() - started) / len(turn)
-        self._pace = PACE_MEMORY * self._pace + (1 - PACE_MEMORY) * seconds
+        before = seconds if self._pace is None else self._pace
+        self._pace = PACE_MEMORY * before + (1 - PACE_MEMORY) * seconds
         error = call.exception()
         answers = iter(() if error else call.result())
         for job in turn:
