@@ -150,7 +150,7 @@ def test_gpu_check_says_how_to_run_without_a_gpu(own_cache: Path) -> None:
 @pytest.mark.slow
 def test_gpu_check_runs_on_a_cpu_from_drawing_to_json(own_cache: Path, tmp_path: Path) -> None:
     command = [sys.executable, str(BENCHMARKS / "gpu_check.py"), "--device", "cpu", "--images", "64"]
-    small = ["--minutes", "0.1", "--backbone", "test_vit", "--batch", "8", "--out", str(tmp_path)]
+    small = ["--minutes", "0.03", "--backbone", "test_vit", "--batch", "8", "--out", str(tmp_path)]
     run = subprocess.run([*command, *small], capture_output=True, text=True)
     assert run.returncode == 0, run.stderr
     found = json.loads((tmp_path / "gpu_check.json").read_text())

@@ -281,7 +281,7 @@ def test_strokes_are_not_held_in_memory(tmp_path: Path) -> None:
         source, random = tmp_path / f"{count}.ndjson", np.random.default_rng(0)
         with source.open("w") as lines:
             for number in range(count):
-                points = random.integers(0, 256, (2000, 2))
+                points = random.integers(0, 256, (600, 2))
                 points[:2] = [[0, 0], [255, 255]]  # simplified already: it stays as it is
                 lines.write(line(Drawing((points,)), str(number), word=str(number % 5)))
         tracemalloc.start()
@@ -291,7 +291,7 @@ def test_strokes_are_not_held_in_memory(tmp_path: Path) -> None:
         return found
 
     peak(5)  # what is imported at the first time
-    assert (peak(160) - peak(40)) / 120 < 4000  # bytes a drawing, whose points alone are 32,000
+    assert (peak(160) - peak(40)) / 120 < 4000  # bytes a drawing, whose points alone are 9,600
 
 
 def test_unguessed_empty_and_damaged_drawings_are_told(tmp_path: Path) -> None:
