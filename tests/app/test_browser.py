@@ -335,7 +335,7 @@ def test_a_colouring_page_is_coloured_by_words(visitor: Visitor, scenes: Path) -
     visitor.page.set_input_files(UPLOADER, scenes / "images" / "scene-01.png")
     visitor.page.get_by_role("button", name="Colour this page by words").click()
     visitor.sees("parts between the lines")
-    assert visitor.page.locator(SHEET).is_visible()
+    visitor.page.locator(SHEET).wait_for()
 
 
 @pytest.mark.parametrize("size", [(1, 1), (2000, 20), (1, 3000)], ids=["dot", "wide", "tall"])
