@@ -7,7 +7,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from tests.doodles.own import FACE, HOUSE
@@ -23,6 +23,8 @@ DRAWINGS = st.lists(
 
 
 @given(DRAWINGS, st.floats(20, 200), st.floats(0, 5))
+@example(Drawing(([(1, 0), (1, 6e-111)],)), 20, 0)  # a dot but for what numbers can tell
+@example(Drawing(([(1, 0), (1, 5e-324)],)), 20, 0)
 def test_what_is_fitted_fills_the_square_but_for_its_margin(
     drawing: Drawing, size: float, margin: float
 ) -> None:

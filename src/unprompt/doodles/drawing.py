@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     Points = NDArray[np.float64]
 
 MOST_POINTS = 200_000  # of a drawing; the longest of Quick, Draw! have a few thousand
+SMALLEST = 1e-300  # side of a drawing that is not taken for a dot
 
 
 @dataclass(frozen=True, eq=False)
@@ -66,9 +67,10 @@ class Drawing:
         A dot stays a dot. InputError for an empty drawing.
         """
         low, high = self.bounds
-        side = float((high - low).max())
-        scale = (size - 2 * margin) / side if side > 0 else 1.0
-        return self.moved(scale, size / 2 - scale * (low + high) / 2)
+        middle, side = (low + high) / 2, float((high - low).max())
+        scale = (size - 2 * margin) / side if side > SMALLEST else 1.0
+        # To the middle first: far from it, what is large times a large scale leaves no digits for the rest.
+        return Drawing(tuple((stroke - middle) * scale + size / 2 for stroke in self.strokes))
 
 
 @dataclass(frozen=True, eq=False)
