@@ -260,6 +260,16 @@ LEFT, RIGHT = (0.25, 0.5), (0.75, 0.5)
 PURPLE, MIXED = (0x7E, 0x1E, 0x9C), (0x12, 0x34, 0x56)
 
 
+def take_crayon(visitor: Visitor, name: str) -> None:
+    """Choose a crayon; a page that is drawn anew at that very moment is clicked once more."""
+    crayon = visitor.page.get_by_role("radio", name=name)
+    crayon.click(force=True)
+    visitor.page.wait_for_timeout(100)
+    if not crayon.is_checked():
+        visitor.settle()
+        crayon.check(force=True)
+
+
 def test_line_art_is_coloured_by_words_and_by_taps(visitor: Visitor, boxes: Path) -> None:
     page = visitor.page
     visitor.open("words")
@@ -276,7 +286,7 @@ def test_line_art_is_coloured_by_words_and_by_taps(visitor: Visitor, boxes: Path
         box = crayon.bounding_box()
         assert min(box["width"], box["height"]) >= 44
     assert page.locator(SHEET).bounding_box()["width"] >= min(350, 0.4 * page.viewport_size["width"])
-    page.get_by_role("radio", name="purple").check(force=True)
+    take_crayon(visitor, "purple")
     tap(visitor, *LEFT)
     wait_for_colour(visitor, *LEFT, PURPLE)
     assert shown_at(visitor, *RIGHT) == before
@@ -293,7 +303,7 @@ def test_line_art_is_coloured_by_words_and_by_taps(visitor: Visitor, boxes: Path
     page.get_by_role("button", name="Redo").click()
     wait_for_colour(visitor, *LEFT, MIXED)
     # By keys: the aim is in the middle, outside the boxes.
-    page.get_by_role("radio", name="paper").check(force=True)
+    take_crayon(visitor, "paper")
     sheet = page.locator(".sheet")
     sheet.focus()
     for _ in range(10):
@@ -314,7 +324,7 @@ def test_one_of_several_is_chosen_and_earlier_ones_are_gone_back_to(visitor: Vis
     page.set_input_files(UPLOADER, boxes)
     visitor.sees("3 parts between the lines")
     visitor.settle()
-    page.get_by_role("radio", name="purple").check(force=True)
+    take_crayon(visitor, "purple")
     tap(visitor, *LEFT)
     wait_for_colour(visitor, *LEFT, PURPLE)
     visitor.settle()
