@@ -357,12 +357,13 @@ class LoadedBundle:
 
     def _interrogator(self, mode: str) -> Interrogator:
         """As the bundle has it, but for the mode; how many phrases another mode takes is its own."""
+        speaking = self._speaking
+        assert speaking is not None  # as there is a CLIP
+        own = speaking.interrogator
+        if mode == own.config.mode:
+            return own
         if mode not in self._interrogators:
-            speaking = self._speaking
-            assert speaking is not None  # as there is a CLIP
-            config = speaking.config
-            if mode != config.mode:
-                config = replace(config, mode=mode, max_flavors=None)
+            config = replace(own.config, mode=mode, max_flavors=None)
             self._interrogators[mode] = Interrogator.build(
                 speaking.clip.texts, config, speaking.lists, speaking.tables
             )

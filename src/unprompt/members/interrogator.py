@@ -72,8 +72,7 @@ class InterrogatorMember:
         speaker = Several(captioner, samples) if captioner and samples > 1 else captioner
         self.backbones: tuple[Backbone, ...] = (clip,) if speaker is None else (clip, speaker)
         self.tables = tables
-        self.config = interrogator.config
-        self._interrogator = interrogator
+        self.interrogator = interrogator
         self._encoder = encoder
 
     def guess(self, features: FloatArray, captions: Sequence[str] | NDArray[np.str_] | None = None) -> Guess:
@@ -85,8 +84,8 @@ class InterrogatorMember:
         """
         said = None if captions is None else np.asarray(captions)
         each = said.shape[1] if said is not None and said.ndim == 2 else 1
-        with cores_for(self._interrogator):
-            found = self._interrogator.prompts(
+        with cores_for(self.interrogator):
+            found = self.interrogator.prompts(
                 features, None if said is None else said.ravel().tolist(), measured=False, each=each
             )
         counted = [one.prompt for row, one in enumerate(found) if each == 1 or row % each]
