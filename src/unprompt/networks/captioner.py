@@ -114,7 +114,7 @@ class Captioner:
         return self._written(prepared, {"num_beams": self._config.beams, "do_sample": False})
 
     def several(self, prepared: Sequence[NDArray[Any]], count: int) -> NDArray[np.str_]:
-        """B times (3, S, S) -> (B, K) captions, drawn as often as they are held for likely (sampling.py).
+        """B times (3, S, S) -> (B, 1 + K) captions: as `features`, then K drawn (sampling.py).
 
         Raises as `features` does.
         """
@@ -122,7 +122,7 @@ class Captioner:
 
         drawn = DrawEvenly(even_draws(count, self._config.length))
         how = {"do_sample": True, "num_return_sequences": count, "logits_processor": [drawn]}
-        return self._written(prepared, how).reshape(-1, count)
+        return np.column_stack([self.features(prepared), self._written(prepared, how).reshape(-1, count)])
 
     def _written(self, prepared: Sequence[NDArray[Any]], how: Mapping[str, Any]) -> NDArray[np.str_]:
         """`how`: what `generate` is told of the search for the next words."""

@@ -6,14 +6,13 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol, TypeAlias
 
-import numpy as np
-
 from unprompt.errors import ConfigError, InputError
 from unprompt.networks.captioner_config import CaptionConfig, CaptionerConfig
 from unprompt.networks.loader import Loader
 from unprompt.storage.files import read_json
 
 if TYPE_CHECKING:
+    import numpy as np
     from numpy.typing import NDArray
     from PIL import Image
 
@@ -51,7 +50,7 @@ class Captioner(Protocol):
         """B prepared images -> B captions."""
 
     def several(self, prepared: Sequence[NDArray[Any]], count: int) -> NDArray[np.str_]:
-        """B prepared images -> (B, K) captions, drawn as often as they are held for likely."""
+        """B prepared images -> (B, 1 + K) captions: the likeliest, then K drawn ones (sampling.py)."""
 
 
 class Several:
@@ -66,8 +65,7 @@ class Several:
 
     def features(self, prepared: Sequence[NDArray[Any]]) -> NDArray[np.str_]:
         """B prepared images -> (B, 1 + K) captions."""
-        likeliest = self._captioner.features(prepared)[:, None]
-        return np.concatenate([likeliest, self._captioner.several(prepared, self._count)], 1)
+        return self._captioner.several(prepared, self._count)
 
 
 def open_captioner(

@@ -160,15 +160,17 @@ class CnnLstmCaptioner:
 
     def features(self, prepared: Sequence[NDArray[Any]]) -> NDArray[np.str_]:
         """B times (S, S, 3) -> B captions."""
-        seen = torch.from_numpy(self._eyes.see(np.stack(prepared))).to(self._device)
-        return _joined(self._network.write(seen))
+        return _joined(self._network.write(self._see(prepared)))
 
     def several(self, prepared: Sequence[NDArray[Any]], count: int) -> NDArray[np.str_]:
-        """B times (S, S, 3) -> (B, K) captions, drawn as often as they are held for likely (sampling.py)."""
-        seen = torch.from_numpy(self._eyes.see(np.stack(prepared))).to(self._device)
+        """B times (S, S, 3) -> (B, 1 + K) captions: the likeliest, then K drawn ones (sampling.py)."""
+        seen = self._see(prepared)
         draws = even_draws(count, LONGEST).to(self._device).repeat(len(seen), 1)
-        words = self._network.write(seen.repeat_interleave(count, 0), draws=draws)
-        return _joined(words).reshape(-1, count)
+        drawn = _joined(self._network.write(seen.repeat_interleave(count, 0), draws=draws))
+        return np.column_stack([_joined(self._network.write(seen)), drawn.reshape(-1, count)])
+
+    def _see(self, prepared: Sequence[NDArray[Any]]) -> Tensor:
+        return torch.from_numpy(self._eyes.see(np.stack(prepared))).to(self._device)
 
 
 def _joined(captions: Sequence[Sequence[str]]) -> NDArray[np.str_]:

@@ -303,17 +303,23 @@ class WordsCaptioner:
 
     def features(self, prepared: Sequence[NDArray[Any]]) -> NDArray[np.str_]:
         """B times (S, S, 3) -> B captions."""
-        return self.several(prepared, 1)[:, 0]
+        return self._said(*self._look(prepared), 1)[:, 0]
 
     def several(self, prepared: Sequence[NDArray[Any]], count: int) -> NDArray[np.str_]:
-        """B times (S, S, 3) -> (B, K) captions: the likeliest where one is asked for, else drawn ones.
+        """B times (S, S, 3) -> (B, 1 + K) captions: the likeliest, then K drawn; see `Writer.write`."""
+        seen = self._look(prepared)
+        return np.concatenate([self._said(*seen, 1), self._said(*seen, count)], 1)
 
-        Drawn captions come as often as the captioner holds them for likely; see `Writer.write`.
-        """
+    def _look(self, prepared: Sequence[NDArray[Any]]) -> tuple[Tensor, Tensor]:
+        """Log odds of words (B, 1 + P, W) and maps (B, P, C)."""
         pixels = torch.from_numpy(np.stack(prepared)).to(self._device)
         with torch.inference_mode():
             maps = self._network.eyes.look(self._preprocess.normalise(pixels)).float()
-            signs, _ = self._network.writer.write(self._network.eyes.read(maps), maps, count)
+            return self._network.eyes.read(maps), maps
+
+    def _said(self, logits: Tensor, maps: Tensor, count: int) -> NDArray[np.str_]:
+        """The likeliest caption of each image where one is asked for, else drawn ones: (B, K)."""
+        signs, _ = self._network.writer.write(logits, maps, count)
         known = self._network.config.vocabulary
         said = [
             [join_signs([known[sign] for sign in row if sign != END]) for row in rows]
