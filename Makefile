@@ -16,6 +16,7 @@ unexport PYTHONDONTWRITEBYTECODE
 .PHONY: demo check test test-fast lint format notebooks bench bench-compare bench-train pocket-regression pocket kaggle kaggle-dry-run gpu-check drill fuzz docs clean
 
 $(VENV)/.ready: pyproject.toml constraints.txt
+	@$(PYTHON) -c 'import sys; sys.version_info >= (3, 11) or sys.exit("the versions in constraints.txt need Python 3.11 or later; name one: make PYTHON=python3.12 demo")'
 	$(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip install --quiet --upgrade pip
 	$(BIN)/python -m pip install --quiet -c constraints.txt -e '.[lite,generate,train,interrogate,pages,app,serve,dev]'

@@ -146,6 +146,7 @@ def main() -> None:
     record = {
         "what": 'linear map (384 x 384, 16 bits) from "a photo of a NOUN" less the mean class sentence '
         "to the mean of the prompts that mention NOUN less their list's mean",
+        "licence": "that of unprompt",
         "made_by": "python -m datasets_meta.make_prompt_map " + " ".join(path.name for path in options.lists),
         "prompts": {
             path.name: {"prompts": len(prompts), "sha256": hashlib.sha256(path.read_bytes()).hexdigest()}

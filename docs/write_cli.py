@@ -11,6 +11,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from unprompt.cli import build_parser
+from unprompt.cli.look import build_look_parser
 
 FILE = Path(__file__).with_name("cli.md")
 HEAD = """\
@@ -22,8 +23,8 @@ Exit codes: 0 done, 1 an error that is told in one line, 2 wrong usage, 130 inte
 shown on stderr: as a bar in a terminal, else as a line a minute. `unprompt --debug COMMAND …` shows the whole
 traceback of an error.
 
-`unprompt IMAGE …`, with a file or folder where a command would stand, prints the prompt that is in the file,
-or a guess; `unprompt IMAGE --help` lists its options.
+[`unprompt IMAGE …`](#unprompt-image), with a file or folder where a command would stand, prints the prompt
+that is in the file, or a guess.
 """
 
 
@@ -82,7 +83,7 @@ def arguments(parser: argparse.ArgumentParser) -> Iterator[str]:
         if not listed:
             continue
         if group.title not in ("positional arguments", "options"):
-            title = group.title or ""
+            title = "; ".join(filter(None, (group.title, group.description)))
             yield f"\n{title[:1].upper()}{title[1:]}:\n"
         else:
             yield ""
@@ -99,10 +100,10 @@ def commented(line: str) -> str:
     return re.sub(r"(?<=\S) {2,}(?=\S)", "    # ", line)
 
 
-def section(summary: str, parser: argparse.ArgumentParser) -> Iterator[str]:
-    """What is said of one command."""
-    words = parser.prog.split()
-    yield f"\n{'#' * len(words)} {parser.prog}\n"
+def section(summary: str, parser: argparse.ArgumentParser, title: str = "") -> Iterator[str]:
+    """What is said of one command; `title`: its heading, where that is not its name."""
+    heading = title or parser.prog
+    yield f"\n{'#' * len(heading.split())} {heading}\n"
     yield cell(summary[:1].upper() + summary[1:]) + "."
     yield f"\n```text\n{usage(parser)}\n```"
     yield from arguments(parser)
@@ -119,6 +120,8 @@ def page() -> str:
     for summary, one in found:
         if len(one.prog.split()) == 2:
             lines.append(f"| [`{one.prog}`](#{one.prog.replace(' ', '-')}) | {cell(summary)} |")
+    look = build_look_parser()
+    lines += section((look.description or "").rstrip("."), look, "unprompt IMAGE")
     for summary, one in found:
         lines += section(summary, one)
     return "\n".join(lines) + "\n"

@@ -20,7 +20,7 @@
 # section says what to change for GPT-2 and Stable Diffusion 2 on Kaggle; the steps stay the same.
 
 # %%
-# %pip install --quiet --no-index --find-links /kaggle/input/unprompt-wheels "unprompt[lite,generate]"
+# %pip install --quiet --find-links /kaggle/input/unprompt-wheels "unprompt[lite,generate]"
 
 # %%
 from pathlib import Path

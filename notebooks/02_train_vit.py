@@ -21,7 +21,7 @@
 # say what to change for ViT-B/16 and images by Stable Diffusion on Kaggle; the steps stay the same.
 
 # %%
-# %pip install --quiet --no-index --find-links /kaggle/input/unprompt-wheels "unprompt[generate,train]"
+# %pip install --quiet --find-links /kaggle/input/unprompt-wheels "unprompt[generate,train]"
 
 # %%
 from pathlib import Path

@@ -19,7 +19,7 @@
 # positive and a negative prompt, and new pictures from a web UI's API. No internet is used.
 
 # %%
-# %pip install -q --no-index --find-links /kaggle/input/unprompt-wheels "unprompt[lite,generate,app,serve]"
+# %pip install -q --find-links /kaggle/input/unprompt-wheels "unprompt[lite,generate,app,serve]"
 
 # %%
 import sys

@@ -19,7 +19,7 @@
 # minute on two cores.
 
 # %%
-# %pip install --quiet --no-index --find-links /kaggle/input/unprompt-wheels "unprompt[generate,train,pages]"
+# %pip install --quiet --find-links /kaggle/input/unprompt-wheels "unprompt[generate,train,pages]"
 
 # %%
 from pathlib import Path

@@ -20,7 +20,7 @@
 # cores.
 
 # %%
-# %pip install --quiet --no-index --find-links /kaggle/input/unprompt-wheels "unprompt[generate,train,pages]"
+# %pip install --quiet --find-links /kaggle/input/unprompt-wheels "unprompt[generate,train,pages]"
 
 # %%
 from pathlib import Path

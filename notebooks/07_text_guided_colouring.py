@@ -19,7 +19,7 @@
 # packages, and nothing is downloaded. It takes a minute and a half on two cores.
 
 # %%
-# %pip install --quiet --no-index --find-links /kaggle/input/unprompt-wheels "unprompt[generate,train,pages]"
+# %pip install --quiet --find-links /kaggle/input/unprompt-wheels "unprompt[generate,train,pages]"
 
 # %%
 from pathlib import Path

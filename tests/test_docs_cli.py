@@ -11,7 +11,8 @@ from pathlib import Path
 import pytest
 from docs import write_cli
 
-from unprompt.cli import build_parser
+from unprompt.cli import begins_with_a_picture, build_parser
+from unprompt.cli.look import build_look_parser
 
 ROOT = Path(__file__).resolve().parents[1]
 PAGES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").glob("*.md"))]
@@ -32,7 +33,9 @@ def test_the_page_is_todays_parser() -> None:
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
 def test_every_command_that_is_printed_parses(page: Path) -> None:
     for line in printed_commands(page):
-        build_parser().parse_args(shlex.split(line.partition(" > ")[0], comments=True)[1:])
+        words = shlex.split(line.partition(" > ")[0], comments=True)[1:]
+        parser = build_look_parser() if begins_with_a_picture(words) else build_parser()
+        parser.parse_args(words)
 
 
 def test_printed_commands_are_found() -> None:

@@ -206,8 +206,8 @@ def predict(
 
     `bundle`: its name or its TOML file. `truth`: a prompts.csv to score against. `sample`: a sample
     submission, for ids and order. `deadline`: seconds, or a text such as "8h30m". `settings`: fields of
-    `PredictConfig`, and of `TextConfig`, captions for training. Raises what `unprompt.runs.predict.predict`
-    raises.
+    `PredictConfig`, of `TextConfig`, captions for training, and of `MemoryConfig`. Raises what
+    `unprompt.runs.predict.predict` raises.
     """
     from unprompt.runs import predict as runs
     from unprompt.runs.deadline import parse_duration
@@ -258,9 +258,8 @@ def interrogate(
 
     `out`: a .csv or .jsonl, or a folder for one .txt an image. `settings`: fields of `TextConfig`, captions
     for training, such as `txt`, with which each lies beside its image, and `skip_existing`, and of
-    `MemoryConfig`. Raises what
-    `unprompt.interrogator.run.interrogate` raises. For images that are in memory, and for answers in memory:
-    `load(bundle).interrogate`.
+    `MemoryConfig`. Raises what `unprompt.interrogator.run.interrogate` raises. For images that are in memory,
+    and for answers in memory: `load(bundle).interrogate`.
     """
     from unprompt.interrogator import run
     from unprompt.interrogator.config import InterrogateConfig, InterrogatorConfig
@@ -313,12 +312,12 @@ def caption(
 ) -> list[Captioned]:
     """Describe each image of folders and files in a sentence, and write them to `out` where that is given.
 
-    `model`: a folder of BLIP, BLIP-2 or GIT, Salesforce's .pth, or a folder that a training of a captioner
-    has left (the checkpoint blip-large). `settings`: fields of `CaptionConfig`, and of `TextConfig`, captions
-    for training, which `overwrite` lets replace what is there. An image that cannot be read has a `problem`
-    and no `caption`; one that was skipped is not in the list. Raises InputError where none can be read,
-    CheckpointError for the model, RunError for texts that are there already. `cluster`: "ray", where Ray's
-    workers are to look at the pictures.
+    `model`: a folder of BLIP, BLIP-2 or GIT, Salesforce's .pth, a folder that a training of a captioner has
+    left, or the checkpoint blip-base (the checkpoint blip-large). `settings`: fields of `CaptionConfig`, of
+    `TextConfig`, captions for training, which `overwrite` lets replace what is there, and of `MemoryConfig`.
+    `cluster`: "ray", where Ray's workers are to look at the pictures. An image that cannot be read has a
+    `problem` and no `caption`; one that was skipped is not in the list. Raises InputError where none can be
+    read, CheckpointError for the model, RunError for texts that are there already.
     """
     from unprompt.interrogator import caption_files
 
@@ -644,8 +643,8 @@ def bank(
 ) -> BankResult:
     """Keep a CLIP's features of images with known prompts in the folder `out`, to look up others.
 
-    `clip`: open_clip's name of it; `checkpoint`: its file or folder. `settings`: fields of `BankConfig`.
-    Raises CheckpointError for the CLIP, and what `unprompt.members.bank.build_bank` raises.
+    `clip`: open_clip's name of it; `checkpoint`: its file or folder. `settings`: fields of `BankConfig` and
+    `MemoryConfig`. Raises CheckpointError for the CLIP, and what `unprompt.members.bank.build_bank` raises.
     """
     from unprompt.members.bank import build_bank
     from unprompt.networks.clip import Clip

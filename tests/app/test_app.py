@@ -223,7 +223,8 @@ def copyable(at: Any) -> list[str]:
 def test_every_page_says_what_it_is_for_before_anything_is_asked(app: Any, page: str) -> None:
     at = app.switch_page(f"{page}_page.py").run()
     assert not at.exception
-    title = {"words": "Colour by words", "doodle": "Doodle to photo"}.get(page, page.capitalize())
+    titles = {"colour": "Colouring pages", "words": "Colour by words", "doodle": "Doodle to photo"}
+    title = titles.get(page, page.capitalize())
     assert f"<h1>{title}</h1>" in html(at)
     assert 'class="empty"' in html(at)
 

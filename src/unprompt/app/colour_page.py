@@ -58,7 +58,7 @@ def _page(digest: str, detail: str, _picture: Picture) -> Page:
 
 def show() -> None:
     """The page."""
-    head("Colour", "Pages to print and colour, of any pictures.")
+    head("Colouring pages", "Lines of any pictures, to print and colour.")
     pictures = pick_pictures("colour")
     if not pictures:
         empty("Upload, paste or drop pictures, or take a sample.")

@@ -12,7 +12,7 @@ PAGES = {
     "prompt": "Prompt",
     "caption": "Caption",
     "compare": "Compare",
-    "colour": "Colour",
+    "colour": "Colouring pages",
     "words": "Colour by words",
     "doodle": "Doodle to photo",
     "run": "Run",

@@ -40,8 +40,8 @@ def add(parser: argparse.ArgumentParser) -> None:
         "--model",
         type=Path,
         metavar="PATH",
-        help="a folder of BLIP, BLIP-2 or GIT, Salesforce's .pth of BLIP, or a folder that a training of a "
-        "captioner has left (the checkpoint blip-large)",
+        help="a folder of BLIP, BLIP-2 or GIT, Salesforce's .pth of BLIP, a folder that a training of a "
+        "captioner has left, or the checkpoint blip-base (the checkpoint blip-large)",
     )
     parser.add_argument(
         "--vocabulary",

@@ -23,7 +23,11 @@ EXAMPLE = """\
 def add(parser: argparse.ArgumentParser) -> None:
     """Declare the options."""
     parser.add_argument(
-        "--out", type=Path, default=Path("unprompt-demo"), metavar="DIR", help="(%(default)s)"
+        "--out",
+        type=Path,
+        default=Path("unprompt-demo"),
+        metavar="DIR",
+        help="folder for the pictures and the report (%(default)s)",
     )
     add_json(parser)
 

@@ -65,7 +65,9 @@ def add(parser: argparse.ArgumentParser) -> None:
         metavar="FOLDER",
         help="where its pictures go, as IMAGE.png (here)",
     )
-    running.add_argument("--bundle", default=DEFAULT_BUNDLE, metavar="NAME", help="(%(default)s)")
+    running.add_argument(
+        "--bundle", default=DEFAULT_BUNDLE, metavar="NAME", help="what looks at the images (%(default)s)"
+    )
     running.add_argument("--device", default="auto", help=f"{DEVICES} (%(default)s)")
     add_settings(running, NegativeConfig)
     add_json(running)

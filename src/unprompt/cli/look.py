@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 EXAMPLE = """\
   unprompt ./cat.png
   unprompt ./cat.png --guess --json
-  unprompt my_images --recursive
+  unprompt ./my_images --recursive
 """
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 import sys
 from collections.abc import Callable, Collection, Mapping
-from dataclasses import fields
+from dataclasses import Field, fields
 from pathlib import Path
 from types import NoneType
 from typing import TYPE_CHECKING, Any, TypeVar, get_args, get_origin, get_type_hints
@@ -71,15 +71,26 @@ def add_settings(
             form |= {"choices": about["choices"], "metavar": None}
         if about["metavar"]:
             form["metavar"] = about["metavar"]
-        shown = _shown(default) if about["shown"] is None else about["shown"]
+        shown = shown_default(item)
         text = " ".join(filter(None, (about["help"], shown and f"({shown})")))
         parser.add_argument(
-            f"--{about['flag'] or item.name.replace('_', '-')}",
+            flag_of(item),
             dest=item.name,
             default=None if left_open else default,
             help=text.replace("%", "%%"),
             **form,
         )
+
+
+def flag_of(item: Field[Any]) -> str:
+    """The option that gives a setting: batch_size -> --batch-size."""
+    return f"--{item.metadata['flag'] or item.name.replace('_', '-')}"
+
+
+def shown_default(item: Field[Any]) -> str:
+    """A setting's default as its help tells it; "" for what is not worth telling."""
+    shown: str | None = item.metadata["shown"]
+    return _shown(item.default) if shown is None else shown
 
 
 def _form(kind: Any, default: Any, left_open: bool) -> dict[str, Any]:

@@ -26,9 +26,11 @@ def add(parser: argparse.ArgumentParser) -> None:
         "--auth",
         metavar="USER:PASSWORD",
         help="basic auth; others on this machine can see it in the list of processes, so rather set "
-        "$UNPROMPT_AUTH, or",
+        "$UNPROMPT_AUTH or give --auth-file",
     )
-    parser.add_argument("--auth-file", type=Path, metavar="FILE", help="a file whose first line is that")
+    parser.add_argument(
+        "--auth-file", type=Path, metavar="FILE", help="a file whose first line is USER:PASSWORD"
+    )
 
 
 def run(options: argparse.Namespace) -> None:

@@ -10,7 +10,7 @@ from dataclasses import fields
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
-from unprompt.cli.options import add_settings, given_settings
+from unprompt.cli.options import add_settings, flag_of, given_settings, shown_default
 from unprompt.errors import ConfigError
 from unprompt.text.english import counted
 
@@ -36,14 +36,25 @@ class Learnt(Protocol):
 def add_trainings(parser: argparse.ArgumentParser, flag: str, settings: Settings) -> None:
     """The options of all trainings, left open, in a group for each; what two of them have is declared once.
 
-    `flag`: the option by which one of them is chosen, such as --engine.
+    There the first one's default stands; the groups of the others say theirs. `flag`: the option by which one
+    of them is chosen, such as --engine.
     """
     declared: set[str] = set()
     for name, kinds in settings.items():
         for title, kind in zip(TITLES, kinds, strict=True):
-            group = parser.add_argument_group(f"{flag} {name}: {title}")
+            group = parser.add_argument_group(f"{flag} {name}: {title}", _told_above(kind, declared))
             add_settings(group, kind, skip=declared, left_open=True)
             declared |= {item.name for item in fields(kind)}
+
+
+def _told_above(kind: type[DataclassInstance], declared: Collection[str]) -> str | None:
+    """Which options of other groups a group has too, with their defaults; None where it has no others."""
+    options = [item for item in fields(kind) if "help" in item.metadata]
+    told = [item for item in options if item.name in declared]
+    if not told or len(told) == len(options):
+        return None
+    texts = [" ".join(filter(None, (flag_of(item), shown_default(item)))) for item in told]
+    return f"of the above also: {', '.join(texts)}"
 
 
 def check_belongs(

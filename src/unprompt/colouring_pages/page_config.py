@@ -67,7 +67,7 @@ class CompareConfig:
     detail: str = setting("middle", "how small a thing is still drawn", choices=DETAILS)
     weights: Path | None = setting(None, "of pix2pix, a generator of `unprompt page train`", metavar="FILE")
     device: str = setting("auto", DEVICES)
-    most: int = setting(24, "pictures that the sheet shows, the first ones", least=1, most=200)
+    most: int = setting(24, "pictures that are taken, the first ones", least=1, most=200)
 
     def __post_init__(self) -> None:
         check_settings(self)

@@ -14,7 +14,9 @@ class ClipConfig:
     """Which CLIP a member looks through. Its file is the member's checkpoint."""
 
     clip: str = setting(MODEL, "open_clip's name of it", metavar="MODEL")
-    statistics: str = setting("", "of the channels: half", shown="the model's own")
+    statistics: str = setting(
+        "", "mean and deviation of the channels that it expects: half", shown="the model's own"
+    )
     pretrained: str = setting(
         "",
         "open_clip's name of the weights in the file (openai, laion2b_s32b_b82k …), which says how pictures "

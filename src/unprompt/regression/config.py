@@ -30,7 +30,9 @@ class TrainConfig:
     head: str = setting(
         "linear", "mlp: d -> 16d, batch norm, ReLU, 384; words: d -> the prompts' words -> 384", choices=HEADS
     )
-    word_count: int = setting(10, "a words head knows the words of so many training prompts", least=1)
+    word_count: int = setting(
+        10, "a words head knows the words that stand in so many training prompts or more", least=1
+    )
     size: int = setting(0, "side of the input in pixels", shown="the backbone's own", least=0)
     patch: int = setting(0, "side of a ViT's patch in pixels", shown="the backbone's own", least=0)
     drop_path: float = setting(0.0, "stochastic depth", least=0, below=1)
