@@ -18,7 +18,9 @@ from unprompt.datasets.provenance import read_origin
 from unprompt.errors import InputError, UnreadableImageError
 from unprompt.generate.prompt_files import read_any_prompts
 from unprompt.records import Prompts
+from unprompt.storage import archives
 from unprompt.storage.images import find_images, read_encoded, read_file
+from unprompt.storage.remote import read_span
 
 
 def paint(folder: Path, shades: dict[str, int]) -> None:
@@ -200,6 +202,27 @@ class TestDiffusionDB:
         assert read_dataset(zipped / "part-000002.zip").prompts.ids == ("y1",)
         assert [file.image_id for file in find_images(zipped)] == ["x1", "x2", "y1"]
         assert [read_encoded(file) for file in find_images(zipped / "part-000002.zip")] == [png(21)]
+
+    def test_a_picture_in_a_zip_file_is_read_at_once(
+        self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        path = tmp_path / "0.zip"
+        long = "/".join(["folder"] * 100)  # its header and its bytes are too far apart
+        with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as archive:
+            archive.writestr("1.png", png(21))
+            archive.writestr(zipfile.ZipInfo("2.png"), png(22))  # not packed
+            archive.writestr(f"{long}/3.png", png(23))
+            archive.writestr("4.png", png(24))
+        spans: list[int] = []
+
+        def counted(path: Path, start: int, size: int) -> bytes:
+            spans.append(start)
+            return read_span(path, start, size)
+
+        monkeypatch.setattr(archives, "read_span", counted)
+        files = find_images(path)
+        assert [read_encoded(file) for file in files] == [png(shade) for shade in (21, 22, 23, 24)]
+        assert len(spans) == 5
 
     def test_what_is_left_over_in_a_zip_file(self, tmp_path: Path) -> None:
         with zipfile.ZipFile(tmp_path / "part-000001.zip", "w") as archive:
