@@ -108,8 +108,11 @@ def open_folder(
                 f"{path} was begun with {change}; run what was begun, or add --overwrite to start anew",
                 change,
             )
-        for part in path.rglob(PARTS):  # what a killed process had begun to write
-            part.unlink()
+        for part in list(path.rglob(PARTS)):  # what a killed process had begun to write
+            if part.is_dir():
+                shutil.rmtree(part)
+            else:
+                part.unlink(missing_ok=True)  # it may have been in a folder that has just gone
         if not resumed:
             _remove(path, (f"{WORK}/*",) if updating else (kind.record, *kind.outputs, f"{WORK}/*"))
             sources.begin(work)
