@@ -228,8 +228,16 @@ class TestDiffusionDB:
         with zipfile.ZipFile(tmp_path / "part-000001.zip", "w") as archive:
             archive.writestr("1.png", png(1))
             archive.writestr("part-000001.json", '{"1.png": {"p": "one"}, "2.png": {"p": "two"}}')
-        with pytest.raises(InputError, match=r"1 prompt of .*part-000001\.zip have no image, first: 2\.png"):
+        with pytest.raises(InputError, match=r"1 prompt of .*part-000001\.zip has no image, first: 2\.png"):
             read_dataset(tmp_path)
+
+    def test_a_text_in_a_zip_file_comes_before_the_parts_record(self, tmp_path: Path) -> None:
+        with zipfile.ZipFile(tmp_path / "part-000001.zip", "w") as archive:
+            archive.writestr("1.png", png(1))
+            archive.writestr("1.txt", "by hand")
+            archive.writestr("2.png", png(2))
+            archive.writestr("part-000001.json", '{"1.png": {"p": "one"}, "2.png": {"p": "two"}}')
+        assert read_dataset(tmp_path).prompts.texts == ("by hand", "two")
 
     def test_a_zip_file_that_cannot_be_read(self, tmp_path: Path) -> None:
         path = tmp_path / "0.zip"
