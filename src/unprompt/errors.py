@@ -67,6 +67,14 @@ class RunError(UnpromptError):
     """A run folder is in a state that the command must not touch."""
 
 
+class ChangedError(RunError):
+    """Unfinished work cannot go on, since it was begun with something else: `change` says with what."""
+
+    def __init__(self, message: str, change: str = "") -> None:
+        super().__init__(message)
+        self.change = change
+
+
 class StoreError(UnpromptError):
     """A store that an address names cannot be reached. Ends a run, which goes on when called again."""
 

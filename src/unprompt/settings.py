@@ -90,3 +90,13 @@ def check_settings(config: DataclassInstance) -> None:
             raise ConfigError(f"{item.name} must be {' and '.join(limits)}, got {value}")
         if isinstance(value, int) and abs(value) > LARGEST:
             raise ConfigError(f"{item.name} must be at most {LARGEST:,}, got one of {len(str(value))} digits")
+
+
+def check_utf8(text: str, source: str) -> None:
+    """Raise ConfigError, without the text, where the system's bytes of USER:PASSWORD are not UTF-8."""
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        raise ConfigError(
+            f"{source} is not UTF-8, as user and password are sent; write it in UTF-8"
+        ) from None

@@ -18,6 +18,7 @@ FAULTS = {
     3: ValueError("height and width must be > 0"),
     4: RuntimeError(OUT),
     5: OverflowError("signed integer is greater than maximum"),
+    6: UnreadableImageError("what the model makes of it is not a number"),
 }
 
 
@@ -44,12 +45,12 @@ def told(found: Sequence[object]) -> list[object]:
 
 
 def test_the_fault_of_one_is_no_others() -> None:
-    contents = [file_of(7), b"no picture", file_of(8), file_of(2), file_of(9)]
+    contents = [file_of(7), b"no picture", file_of(8), file_of(2), file_of(9), file_of(6)]
     assert told(look_at_each(widths, contents[:3])) == [7, 422, 8]
-    assert told(look_at_each(widths, contents)) == [7, 422, 8, 503, 9]
+    assert told(look_at_each(widths, contents)) == [7, 422, 8, 503, 9, 422]
 
 
-@pytest.mark.parametrize(("width", "status"), [(2, 503), (3, 422), (4, 503), (5, 422)])
+@pytest.mark.parametrize(("width", "status"), [(2, 503), (3, 422), (4, 503), (5, 422), (6, 422)])
 def test_what_one_alone_is_told(width: int, status: int) -> None:
     [found] = look_at_each(widths, [file_of(width)])
     assert isinstance(found, TooLittleMemoryError if status == 503 else UnreadableImageError)

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import json
+import shutil
+import subprocess
 from collections import Counter
 from contextlib import ExitStack
 from pathlib import Path
@@ -15,7 +18,7 @@ from PIL import Image
 from tests.app.visiting import PATIENCE, UPLOADER, serving, visiting
 from tests.html_pages import open_browser
 from unprompt.app import upload_room
-from unprompt.app.upload_room import UPLOADS, UploadRoom
+from unprompt.app.upload_room import UPLOADS, UploadRoom, room_for
 
 
 class Kept:
@@ -105,6 +108,83 @@ def test_visitors_who_send_all_they_can_leave_as_much_as_each_of_them_has(
         assert await send_until_refused("second", 50) == 400  # of 880, with 480 left
 
     asyncio.run(run())
+
+
+def test_the_room_for_a_visitors_next_file() -> None:
+    assert room_for("one", Counter(), 1000) == 1000
+    assert room_for("one", Counter(other=600), 1000) == 400
+    assert room_for("one", Counter(one=200, other=300), 1000) == 150  # 350 are the visitor's then, and free
+    assert room_for("one", Counter(one=500), 1000) == 0
+    assert room_for("one", Counter(one=100, other=1000), 1000) == 0
+    assert room_for("two", Counter(one=1100), 1000) == 0
+
+
+@pytest.mark.parametrize(
+    ("held", "says"),
+    [
+        ({"test session id": 100_000}, None),
+        ({"other": 3 << 20}, None),  # a file of 1 MB, the largest that this server takes, has room
+        ({"other": (4 << 20) - 300_000}, "takes files of up to 0.2 MB from you now. Remove some"),
+        ({"test session id": 2 << 20}, "is nearly full and takes no more files from you now"),
+    ],
+)
+def test_a_page_says_how_much_room_there_is_before_a_file_is_refused(
+    held: dict[str, int], says: str | None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    testing = pytest.importorskip("streamlit.testing.v1")
+    from unprompt.app import picture_inputs
+    from unprompt.app.settings import VARIABLE, AppSettings
+
+    monkeypatch.setenv(VARIABLE, AppSettings(limit_mb=1, uploads_mb=4).to_json())
+    monkeypatch.setattr(picture_inputs, "held_bytes", lambda: Counter(held))
+
+    def script() -> None:
+        from unprompt.app.picture_inputs import pick_pictures
+
+        pick_pictures("own")
+
+    at = testing.AppTest.from_function(script, default_timeout=PATIENCE / 1000).run()
+    assert not at.exception
+    if says is None:
+        assert not at.warning
+    else:
+        assert says in at.warning[0].value
+
+
+REFUSALS = """
+import start from "./refused.mjs";
+const chip = (textContent) => ({ textContent, dataset: {} });
+const chips = [chip("a.png 1 MB Error: Network Error")];
+globalThis.document = { querySelectorAll: () => chips, body: {} };
+globalThis.MutationObserver = class {
+  constructor(look) { globalThis.look = look; }
+  observe() {}
+  disconnect() {}
+};
+const told = [];
+const counts = [];
+const run = () => start({ setTriggerValue: (name) => told.push(name) });
+run();
+counts.push(told.length);
+chips.push(chip("b.png 1 MB Error: Request failed with status code 503"));
+look();
+counts.push(told.length);
+look();
+run()();
+counts.push(told.length);
+chips.push(chip("c.png 1 MB Error: Request failed with status code 503"));
+look();
+console.log(JSON.stringify([...counts, told]));
+"""
+
+
+@pytest.mark.skipif(shutil.which("node") is None, reason="Node is not installed")
+def test_a_page_is_run_anew_once_for_each_file_that_was_refused(tmp_path: Path) -> None:
+    script = Path(upload_room.__file__).with_name("refused.js")
+    (tmp_path / "refused.mjs").write_text(script.read_text(encoding="utf-8"), encoding="utf-8")
+    (tmp_path / "page.mjs").write_text(REFUSALS, encoding="utf-8")
+    done = subprocess.run(["node", str(tmp_path / "page.mjs")], capture_output=True, check=True, timeout=60)
+    assert json.loads(done.stdout) == [0, 1, 1, ["refused", "refused"]]
 
 
 def test_a_file_counts_once_while_its_answer_is_sent(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -201,6 +281,8 @@ def test_who_sends_one_picture_is_served_beside_two_who_send_all_they_can(tmp_pa
         assert len(answers) == 2 * count
         assert set(answers) == {204, 503}
         assert answers.count(204) * size <= room
+        for one in floods:
+            one.sees("This server is nearly full and takes")
         third = leaving.enter_context(visiting(browser, address, "desktop"))
         third.open("caption")
         third.page.set_input_files(UPLOADER, own)

@@ -14,7 +14,7 @@ from tests.whole_world import ALL, INTERROGATOR
 from unprompt.bundle.bundles import Bundle
 from unprompt.bundle.loaded import PHRASES, LoadedBundle
 from unprompt.ensemble.kinds import MemberSpec
-from unprompt.errors import ConfigError
+from unprompt.errors import ConfigError, UnreadableImageError
 from unprompt.interrogator.config import MODES
 from unprompt.members.bank import Bank
 from unprompt.members.retrieval import RetrievalConfig, RetrievalMember
@@ -80,6 +80,29 @@ def test_a_reading_is_what_a_run_leaves(
         for name, weight in (("regression", 0.5), ("interrogator", 0.45), ("retrieval", 0.2))
     )
     np.testing.assert_allclose(predictions[0].embedding, blended / np.linalg.norm(blended), atol=1e-5)
+
+
+class Overflowing:
+    """A backbone whose features of images of 3 pixels across are infinite."""
+
+    name, batch = "overflowing", 2
+
+    def prepare(self, image: Image.Image) -> np.ndarray:
+        return np.array([1.0 if image.width != 3 else np.inf], np.float32)
+
+    def features(self, prepared: list[np.ndarray]) -> np.ndarray:
+        return np.stack(prepared)
+
+
+def test_an_image_whose_features_are_not_finite_is_named() -> None:
+    member = SimpleNamespace(name="retrieval", backbones=(Overflowing(),))
+    loaded = LoadedBundle(BARE, [member], SimpleNamespace(device="cpu"))
+    images = [Image.new("RGB", (width, 1)) for width in (1, 2, 4, 3, 5)]
+    with pytest.raises(UnreadableImageError, match=r"^images\[3\]: what the model .* \(--device cpu\)$"):
+        loaded.predict(images)
+    for one in (images[3], images[3:4]):
+        with pytest.raises(UnreadableImageError, match=r"^what the model makes of it is infinite"):
+            loaded.predict(one)
 
 
 def test_nothing_is_read_of_no_images(loaded: LoadedBundle) -> None:

@@ -145,6 +145,16 @@ class TestReading:
         assert dataset.embeddings is None
         assert read_file(dataset.images[0]).getpixel((0, 0)) == (1, 0, 254)
 
+    @pytest.mark.parametrize("column", [[[0.5] * 512, [0.1] * 512], ["first", "second"]])
+    def test_embeddings_of_another_model(self, tmp_path: Path, column: list[object]) -> None:
+        images = [{"bytes": png(2)}, {"bytes": png(1)}]
+        rows = {"imgId": ["b", "a"], "prompt": ["two", "one"], "image": images, "embedding": column}
+        pl.DataFrame(rows).write_parquet(tmp_path / "a.parquet")
+        with pytest.raises(
+            InputError, match=r"a\.parquet: the column 'embedding' holds .*, expected 384 numbers .* rename"
+        ):
+            read_dataset(tmp_path)
+
     def test_the_folder_form(self, tmp_path: Path) -> None:
         (tmp_path / "images").mkdir()
         for shade in (3, 4):
@@ -158,6 +168,9 @@ class TestReading:
         with_embeddings = read_dataset(tmp_path).embeddings
         assert with_embeddings is not None
         np.testing.assert_array_equal(with_embeddings.vectors, vectors[::-1])
+        write_embeddings(tmp_path / "embeddings.npz", Embeddings(("x4",), vectors[:1]))
+        with pytest.raises(InputError, match=r"embeddings\.npz: 1 of 2 images has no embedding, first: x3"):
+            read_dataset(tmp_path)
 
     @pytest.mark.parametrize(
         "header", ["image_name,prompt", "file_name,text", "imgId,prompt", ",path,caption"]

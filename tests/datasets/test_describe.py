@@ -27,7 +27,7 @@ from unprompt.datasets.describe import Description, describe_dataset, sample_row
 from unprompt.datasets.neighbours import constant_score, nearest_rows, study_neighbours
 from unprompt.datasets.page import page_path, render_description, write_page
 from unprompt.datasets.picture_check import check_pictures
-from unprompt.datasets.provenance import write_value
+from unprompt.datasets.provenance import read_provenance, write_value
 from unprompt.datasets.wording import Lengths, most_frequent, study_wording
 from unprompt.errors import ConfigError, InputError, RunError
 from unprompt.records import DIM, Prompts, unit_rows
@@ -254,6 +254,21 @@ class TestProvenance:
         assert description.facts["Settings"] == "size: 8\nstyle: none"
         assert "There is no dataset.json" in description.notes[0]
         assert "Seed" not in description.facts
+
+    def test_seeds_count_where_they_are_known(self, tmp_path: Path) -> None:
+        seeds: tuple[int | None, ...] = (9, None, 9, 4)
+        for name, some, says in (("a", seeds, "2 different for 3 images"), ("b", (None,) * 4, None)):
+            part = Part(
+                tuple("wxyz"),
+                ("fox",) * 4,
+                (png(),) * 4,
+                some,
+                "own pictures",
+                "{}",
+                np.tile(axes((1,)), (4, 1)),
+            )
+            write_part(tmp_path / name / part_name(0), part)
+            assert read_provenance(read_dataset(tmp_path / name)).facts.get("Seeds of the images") == says
 
     def test_a_record_that_does_not_fit(self, tmp_path: Path) -> None:
         make_dataset(tmp_path, ["one", "two"])

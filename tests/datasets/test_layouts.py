@@ -18,7 +18,9 @@ from unprompt.datasets.provenance import read_origin
 from unprompt.errors import InputError, UnreadableImageError
 from unprompt.generate.prompt_files import read_any_prompts
 from unprompt.records import Prompts
+from unprompt.storage import archives
 from unprompt.storage.images import find_images, read_encoded, read_file
+from unprompt.storage.remote import read_span
 
 
 def paint(folder: Path, shades: dict[str, int]) -> None:
@@ -201,12 +203,41 @@ class TestDiffusionDB:
         assert [file.image_id for file in find_images(zipped)] == ["x1", "x2", "y1"]
         assert [read_encoded(file) for file in find_images(zipped / "part-000002.zip")] == [png(21)]
 
+    def test_a_picture_in_a_zip_file_is_read_at_once(
+        self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        path = tmp_path / "0.zip"
+        long = "/".join(["folder"] * 100)  # its header and its bytes are too far apart
+        with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as archive:
+            archive.writestr("1.png", png(21))
+            archive.writestr(zipfile.ZipInfo("2.png"), png(22))  # not packed
+            archive.writestr(f"{long}/3.png", png(23))
+            archive.writestr("4.png", png(24))
+        spans: list[int] = []
+
+        def counted(path: Path, start: int, size: int) -> bytes:
+            spans.append(start)
+            return read_span(path, start, size)
+
+        monkeypatch.setattr(archives, "read_span", counted)
+        files = find_images(path)
+        assert [read_encoded(file) for file in files] == [png(shade) for shade in (21, 22, 23, 24)]
+        assert len(spans) == 5
+
     def test_what_is_left_over_in_a_zip_file(self, tmp_path: Path) -> None:
         with zipfile.ZipFile(tmp_path / "part-000001.zip", "w") as archive:
             archive.writestr("1.png", png(1))
             archive.writestr("part-000001.json", '{"1.png": {"p": "one"}, "2.png": {"p": "two"}}')
-        with pytest.raises(InputError, match=r"1 prompt of .*part-000001\.zip have no image, first: 2\.png"):
+        with pytest.raises(InputError, match=r"1 prompt of .*part-000001\.zip has no image, first: 2\.png"):
             read_dataset(tmp_path)
+
+    def test_a_text_in_a_zip_file_comes_before_the_parts_record(self, tmp_path: Path) -> None:
+        with zipfile.ZipFile(tmp_path / "part-000001.zip", "w") as archive:
+            archive.writestr("1.png", png(1))
+            archive.writestr("1.txt", "by hand")
+            archive.writestr("2.png", png(2))
+            archive.writestr("part-000001.json", '{"1.png": {"p": "one"}, "2.png": {"p": "two"}}')
+        assert read_dataset(tmp_path).prompts.texts == ("by hand", "two")
 
     def test_a_zip_file_that_cannot_be_read(self, tmp_path: Path) -> None:
         path = tmp_path / "0.zip"

@@ -101,6 +101,15 @@ class TestRecord:
         with pytest.raises(InputError, match="1 of 2 images has no pair, first: x"):
             pairs.at(["id003", "x"])
 
+    def test_a_side_of_files_named_in_different_ways(
+        self, pairs: Pairs, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.chdir(tmp_path)
+        Path("here").mkdir()
+        here = replace(pairs.sources[0], path=Path("here") / "0.png")
+        assert replace(pairs, sources=(here, *pairs.sources[1:])).side("source").path == tmp_path
+        assert pairs.side("target").path == tmp_path / "made"
+
     def test_the_other_way_round(self, pairs: Pairs) -> None:
         assert pairs.swapped() == Pairs(pairs.ids, pairs.targets, pairs.sources, pairs.captions)
 

@@ -76,7 +76,7 @@ def test_a_member_of_weight_zero_has_no_share() -> None:
 
 
 def test_a_member_that_lacks_an_image_is_an_error() -> None:
-    with pytest.raises(InputError, match="1 of 2 images has no embedding, first: y"):
+    with pytest.raises(InputError, match=r"^member 2: 1 of 2 images has no embedding, first: y"):
         blend([table(x=[1], y=[1]), table(x=[1])], [1, 1])
 
 

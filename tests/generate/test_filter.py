@@ -147,7 +147,7 @@ class TestErrors:
         with pytest.raises(ConfigError, match="threshold"):
             FilterConfig(threshold=95)
         write_embeddings(tmp_path / "e.npz", Embeddings(("a",), unit_rows(np.ones((1, 384)))))
-        with pytest.raises(InputError, match="4 of 5 images have no embedding, first: b"):
+        with pytest.raises(InputError, match=r"e\.npz: 4 of 5 images have no embedding, first: b; name"):
             filter_prompts(source, tmp_path / "kept.csv", FilterConfig(embeddings=tmp_path / "e.npz"))
         assert not (tmp_path / "kept.csv").exists()
 

@@ -22,6 +22,7 @@ from hypothesis import strategies as st
 
 from unprompt.cli import build_parser
 from unprompt.errors import ConfigError, InputError, RunError, UnpromptError
+from unprompt.generate.prompt_files import FilePrompts
 from unprompt.generate.prompts import Draft, extend_prompts
 from unprompt.storage.files import locked, read_json, read_prompts
 
@@ -105,6 +106,15 @@ def test_the_readers_of_prompts_read_it(tmp_path: Path) -> None:
     assert [[*pair] for pair in zip(prompts.ids, prompts.texts, strict=True)] == [
         row[:2] for row in expected(Counting(), 100)
     ]
+
+
+def test_a_prompt_may_be_longer_than_csv_takes_fields(tmp_path: Path) -> None:
+    long = "word " * 30_000
+    (tmp_path / "list.txt").write_text(f"{long}\na cat\n{long.upper()}\n")
+    engine = FilePrompts(tmp_path / "list.txt")
+    assert extend_prompts(tmp_path / "prompts.csv", engine, 1).samples == (long.strip(),)
+    result = extend_prompts(tmp_path / "prompts.csv", engine, None)
+    assert (result.count, dict(result.rejected)) == (2, {"duplicate": 1})
 
 
 def test_the_record_says_how_it_was_made(tmp_path: Path) -> None:

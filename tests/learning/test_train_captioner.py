@@ -120,6 +120,8 @@ def test_what_makes_no_sense_is_told(tmp_path: Path) -> None:
     pixels, captions = plain_pictures()
     with pytest.raises(InputError, match="a caption for each image, got 32 and 31"):
         train_captioner(pixels, captions[1:], tmp_path / "few", CONFIG)
+    with pytest.raises(InputError, match="teacher's features are of 31 images, and there are 32"):
+        train_captioner(pixels, captions, tmp_path / "few", CONFIG, np.zeros((31, 3), np.float32))
     with pytest.raises(ConfigError, match="size 32 is not a multiple of the patch of 20 pixels"):
         replace(CONFIG, patch=20)
     with pytest.raises(ConfigError, match="width must be a multiple of 64, got 96"):

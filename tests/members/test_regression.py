@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +15,7 @@ from PIL import Image
 from tests.whole_world import write_checkpoint
 from unprompt.bundle.bundles import load_members, read_bundle
 from unprompt.ensemble.members import distinct_backbones
+from unprompt.ensemble.prior import prior_embedding
 from unprompt.errors import CheckpointError, ConfigError
 from unprompt.members.regression import (
     RegressionConfig,
@@ -244,6 +246,33 @@ def test_a_run_with_other_workers_gives_the_same_bytes(
         predict(scenes / "images", tmp_path / str(workers), config)
     one, three = (tmp_path / str(workers) / "submission.csv" for workers in (1, 3))
     assert one.read_bytes() == three.read_bytes()
+
+
+def test_an_image_that_overflows_is_a_problem_and_costs_no_other(
+    scenes: Path, checkpoint: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    bundle = one_member(tmp_path / "own.toml", checkpoint)
+    for number in (1, 2, 3):
+        (tmp_path / "images").mkdir(exist_ok=True)
+        name = f"scene-{number:02d}.png"
+        (tmp_path / "images" / name).write_bytes((scenes / "images" / name).read_bytes())
+    whole = predict(tmp_path / "images", tmp_path / "WHOLE", PredictConfig(bundle=bundle, device="cpu"))
+    features = Regressor.features
+
+    def overflow(self: Regressor, prepared: Sequence[np.ndarray]) -> np.ndarray:
+        rows = features(self, prepared)
+        rows[1] = np.nan  # as a unit row of infinite numbers is
+        return rows
+
+    monkeypatch.setattr(Regressor, "features", overflow)
+    result = predict(tmp_path / "images", tmp_path / "RUN", PredictConfig(bundle=bundle, device="cpu"))
+    assert [(problem.image_id, problem.file) for problem in result.problems] == [("scene-02", "scene-02.png")]
+    assert 'scene-02,scene-02.png,"what the model makes of it' in (tmp_path / "RUN/problems.csv").read_text()
+    assert "--device cpu" in result.problems[0].problem
+    before, after = (read_submission(run / "submission.csv") for run in (whole.folder, result.folder))
+    assert after.ids == before.ids
+    np.testing.assert_array_equal(after.vectors[[0, 2]], before.vectors[[0, 2]])
+    np.testing.assert_allclose(after.vectors[1], prior_embedding(), atol=1e-6)
 
 
 def test_a_plain_state_dict_in_a_bundle(scenes: Path, tmp_path: Path) -> None:

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from unprompt.networks.pipeline import keep_ahead, see
+from unprompt.networks.pipeline import NOT_FINITE, keep_ahead, see
 from unprompt.storage.images import ImageFile
 
 
@@ -55,3 +55,36 @@ def test_a_picture_without_memory_is_a_problem(tmp_path: Path) -> None:
     assert seen.problems[1] == "not enough memory to prepare it"
     for features in seen.features.values():  # rows of both stay beside each other
         np.testing.assert_array_equal(features, [[1], [3]])
+
+
+class Overflowing(Widths):
+    """Numbers of which those of images of some widths are not finite, as they are in half precision."""
+
+    def __init__(self, most: int, bad: dict[int, float]) -> None:
+        super().__init__(most)
+        self.bad = bad
+
+    def features(self, prepared: Sequence[np.ndarray]) -> np.ndarray:
+        widths = super().features(prepared).astype(np.float32)  # (B, 1)
+        return np.hstack([widths, [[self.bad.get(int(width), 0)] for width in widths[:, 0]]])
+
+
+class Speaking(Widths):
+    def features(self, prepared: Sequence[np.ndarray]) -> np.ndarray:
+        return np.array([f"{array[0]} wide" for array in prepared])
+
+
+def test_a_picture_whose_features_are_not_finite_is_a_problem_and_costs_no_other(tmp_path: Path) -> None:
+    for width in (1, 2, 3, 5):
+        Image.new("RGB", (width, 2)).save(tmp_path / f"{width}.png")
+    (tmp_path / "4.png").write_bytes(b"no picture")
+    files = [ImageFile(str(width), tmp_path / f"{width}.png") for width in (1, 2, 4, 3, 5)]
+    backbones = [Overflowing(10, {2: np.nan}), Overflowing(11, {5: np.inf}), Speaking(12)]
+    seen = see(files, backbones, nullcontext())
+    assert [problem == NOT_FINITE for problem in seen.problems] == [False, True, False, False, True]
+    assert seen.problems[2] is not None
+    for backbone in backbones[:2]:
+        np.testing.assert_array_equal(seen.features[backbone.name], [[1, 0], [3, 0]])
+    assert seen.features["widths up to 12"].tolist() == ["1 wide", "3 wide"]
+    none = see(files[1:3], backbones, nullcontext())
+    assert (none.problems[0], none.features) == (NOT_FINITE, {})

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from unprompt.errors import InputError
+from unprompt.errors import InputError, UnreadableImageError
 from unprompt.records import DIM, Embeddings, Prompts, unit_rows
 from unprompt.regression.gallery import LINE, LINES, Shown, choose_shown, draw_gallery, wrap_text
 from unprompt.storage.images import ImageFile
@@ -80,6 +80,15 @@ def test_the_gallery_is_a_picture_whatever_the_prompts_and_images(
     assert pixels[250, 0, 0] > 10_000  # the picture
     assert (pixels.get((0xDD, 0xDD, 0xDD), 0) > 10_000) == (count > 1)  # the square of the one that is gone
     assert not recwarn.list
+
+
+def test_an_error_is_shown_as_it_is(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def fail(file: ImageFile) -> Image.Image:
+        raise UnreadableImageError(r"/data/$\nowhere$/part-00000.parquet cannot be read as parquet")
+
+    monkeypatch.setattr("unprompt.regression.gallery.read_file", fail)
+    draw_gallery(tmp_path / "gallery.png", [Shown(IMAGES[0], "a fox", "a cat", 0.5)], "1 image")
+    assert (tmp_path / "gallery.png").exists()
 
 
 def test_long_texts_end_in_an_ellipsis() -> None:

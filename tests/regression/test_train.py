@@ -41,7 +41,7 @@ from unprompt.regression.model import new_model
 from unprompt.regression.objective import Objective, loss_of
 from unprompt.regression.probe import fit_ridge
 from unprompt.regression.scores import EpochScores, read_scores
-from unprompt.regression.train import check_parts, memory_told, train, validation_score
+from unprompt.regression.train import check_finite, check_parts, memory_told, train, validation_score
 from unprompt.storage.images import read_file
 
 pytestmark = pytest.mark.usefixtures("small_gallery")
@@ -125,6 +125,14 @@ def test_a_score_that_is_no_number_ends_the_training() -> None:
     assert validation_score(3 * truth, truth, "") == 1
     with pytest.raises(RunError, match="score of the validation images is not a number; try this"):
         validation_score(torch.full((2, 384), torch.nan), truth, "try this")
+
+
+def test_features_that_are_no_numbers_end_the_training() -> None:
+    features = torch.zeros(3, 4)
+    check_finite(features, "")
+    features[1, 2], features[2] = torch.inf, torch.nan
+    with pytest.raises(RunError, match="features of 2 of 3 images are infinite or not numbers; try this"):
+        check_finite(features, "try this")
 
 
 def test_batch_norm_gets_no_single_image() -> None:
@@ -343,6 +351,7 @@ def test_unknown_augmentation(pairs: Path, tmp_path: Path) -> None:
     [
         torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 2 GiB"),
         RuntimeError("[enforce fail at alloc_cpu.cpp] DefaultCPUAllocator: can't allocate memory"),
+        RuntimeError("CUDA error: CUBLAS_STATUS_ALLOC_FAILED when calling `cublasCreate(handle)`"),
         MemoryError(),
     ],
 )

@@ -17,7 +17,7 @@ from PIL import Image
 
 from tests.processes import killed_itself
 from unprompt.cli import main
-from unprompt.errors import ConfigError, RunError
+from unprompt.errors import ChangedError, ConfigError, RunError
 from unprompt.generate.config import RenderConfig
 from unprompt.generate.render.run import render_prompts
 from unprompt.pocket.engine import PocketEngine
@@ -363,6 +363,48 @@ def test_a_head_that_the_prompts_cannot_have_is_a_failed_trial(
     monkeypatch.setattr("unprompt.regression.train.train", train)
     with pytest.raises(RunError, match=r"the only trial gave no score; .* no word occurs in 2 of 1 prompt"):
         tune(pictures, tmp_path / "S", TINY, replace(SEARCH, trials=1), CPU)
+
+
+class Trainings:
+    """Stands in for `train`: counts the calls, and ends each with an error."""
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        self.calls = 0
+        self.ends_with: BaseException = KeyboardInterrupt()
+        monkeypatch.setattr("unprompt.regression.train.train", self)
+
+    def __call__(self, *_: object, **__: object) -> None:
+        self.calls += 1
+        raise self.ends_with
+
+
+def test_a_study_does_not_go_on_at_another_precision(
+    pictures: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    trainings = Trainings(monkeypatch)
+    with pytest.raises(KeyboardInterrupt):
+        tune(pictures, tmp_path / "S", TINY, SEARCH, CPU)
+    before = (tmp_path / "S" / "study.journal").read_bytes()
+    monkeypatch.setattr("unprompt.learning.accelerator.choose_precision", lambda wanted, device: "fp16")
+    with pytest.raises(RunError, match=r"S was begun with another precision, which device and .*; run what"):
+        tune(pictures, tmp_path / "S", TINY, SEARCH, CPU)
+    assert trainings.calls == 1
+    assert (tmp_path / "S" / "study.journal").read_bytes() == before
+
+
+def test_a_trial_that_cannot_go_on_ends_the_study_and_has_not_failed(
+    pictures: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    trainings = Trainings(monkeypatch)
+    trainings.ends_with = ChangedError("RUN was begun with another data set", "another data set")
+    for _ in range(2):
+        with pytest.raises(RunError, match=r"trial 0 of \S+S was begun with another data set; .* with --out"):
+            tune(pictures, tmp_path / "S", TINY, SEARCH, CPU)
+    trainings.ends_with = KeyboardInterrupt()
+    with pytest.raises(KeyboardInterrupt):
+        tune(pictures, tmp_path / "S", TINY, SEARCH, CPU)
+    assert trainings.calls == 3
+    assert [line.split(",")[:2] for line in outcome(tmp_path / "S")[1:]] == [["0", RUNNING]]
 
 
 def test_a_folder_of_something_else_is_left_alone(pictures: Path, tmp_path: Path) -> None:

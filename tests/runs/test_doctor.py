@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from pathlib import Path
+from types import SimpleNamespace
 
+import numpy as np
 import pytest
 
 from unprompt.runs import doctor
@@ -16,3 +18,20 @@ def test_a_slow_bundle_and_a_folder_that_is_still_to_be_made(
     found = doctor.examine("lite", 10, tmp_path / "runs" / "today" / "RUN")
     assert found.out == tmp_path
     assert "  about 31 s: 1.0 s to load, then 0.333 images/s" in "\n".join(found.lines())
+
+
+def test_a_bundle_that_makes_no_numbers_of_the_trial_pictures(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    overflowing = SimpleNamespace(
+        name="overflowing",
+        batch=2,
+        prepare=lambda image: np.zeros(1),
+        features=lambda prepared: np.full((len(prepared), 1), np.nan),
+    )
+    member = SimpleNamespace(name="one", backbones=(overflowing,))
+    monkeypatch.setattr(doctor, "load_members", lambda *_: [member])
+    monkeypatch.setattr(doctor, "TRIAL_IMAGES", 1)
+    found = doctor.examine("lite", 10, tmp_path)
+    assert found.trouble is not None
+    assert "a trial picture: what the model makes of it is infinite or not a number" in found.trouble

@@ -11,7 +11,7 @@ import pytest
 from numpy.typing import NDArray
 
 from unprompt.errors import RunError
-from unprompt.storage.resumable import fill_array, hold_work, rows_filled
+from unprompt.storage.resumable import FolderKind, fill_array, hold_work, open_folder, rows_filled
 
 ROWS = np.arange(42, dtype=np.int16).reshape(7, 3, 2)
 ORDER = (4, 5, 6, 0, 1, 2, 3)  # rows are not filled from the first to the last
@@ -73,6 +73,25 @@ def test_an_array_with_problems_gets_no_name(tmp_path: Path) -> None:
     assert rows_filled(path) == 4
     assert fill(path, make)[0] == words  # also those from before the kill
     assert not list(tmp_path.iterdir())
+
+
+def test_what_a_kill_left_half_written_goes_files_and_folders(tmp_path: Path) -> None:
+    kind = FolderKind("training", "train.json", ("metrics.csv", "tensorboard"))
+
+    def begin() -> bool:
+        with open_folder(tmp_path / "RUN", kind, {"seed": 0}, overwrite=False) as resumed:
+            (tmp_path / "RUN" / "metrics.csv").touch()
+        return resumed
+
+    assert not begin()
+    half = tmp_path / "RUN" / "tensorboard" / ".abc.part"  # as a TemporaryDirectory that was not cleaned up
+    half.mkdir(parents=True)
+    (half / ".events.1.part").touch()
+    (tmp_path / "RUN" / ".metrics.csv.1.part").touch()
+    assert begin()
+    assert sorted(path.name for path in (tmp_path / "RUN").rglob("*")) == [
+        *(".work", "lock", "metrics.csv", "plan.json", "sources.json", "tensorboard")
+    ]
 
 
 def test_a_place_that_cannot_be_written_says_what_else_to_do(tmp_path: Path) -> None:

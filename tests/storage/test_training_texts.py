@@ -206,6 +206,19 @@ def test_what_was_killed_goes_on(skip: bool, tmp_path: Path) -> None:
     assert not list(tmp_path.glob(".*"))
 
 
+def test_a_save_costs_what_is_new_however_many_pictures_are_broken(tmp_path: Path) -> None:
+    paint(tmp_path, *(f"{number}.png" for number in range(8)))
+    progress = tmp_path / ".caption.work" / "progress.json"
+    sizes = []
+    with open_texts(places_of(tmp_path, txt=True), "caption", PLAN, False) as writer:
+        writer.start()
+        for file in writer.todo:
+            writer.add([], [Problem(file.image_id, file.path.name, "broken")])
+            sizes.append(progress.stat().st_size)
+        assert writer.done == len(writer.problems) == 8
+        assert max(sizes) < sizes[0] + 10  # longer numbers
+
+
 def test_another_plan_does_not_go_on_unless_texts_are_skipped(tmp_path: Path) -> None:
     paint(tmp_path, "1.png", "2.png")
     with pytest.raises(KeyboardInterrupt):

@@ -14,7 +14,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 
 from unprompt.api.errors import refusal
 from unprompt.errors import ConfigError
-from unprompt.painting.webui_config import check_utf8
+from unprompt.settings import check_utf8
 from unprompt.storage.files import read_text
 
 VARIABLE = "UNPROMPT_AUTH"

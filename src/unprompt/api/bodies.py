@@ -18,7 +18,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from unprompt.api.config import DEEPEST, LONGEST, MOST_TOGETHER, MOST_VALUES, PATIENCE
 from unprompt.api.errors import refusal
 
-LARGE = 1 << 16  # bytes of JSON that are parsed in another thread than the one that answers
+LARGE = 1 << 16  # bytes of JSON, or of base64 in it, that are read in another thread than the answering one
 RETRY_AFTER = 5  # seconds, where there is no room for one more body
 
 

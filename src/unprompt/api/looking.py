@@ -42,13 +42,13 @@ def look_at_each(look: Callable[[Sequence[Image.Image]], Any], contents: Sequenc
     pictures = Pictures(contents)
     try:
         found = list(look(pictures))
-    except UnpromptError:
-        raise
-    except (MemoryError, ValueError, ArithmeticError, RuntimeError) as error:
+    except (UnreadableImageError, MemoryError, ValueError, ArithmeticError, RuntimeError) as error:
         if len(contents) > 1:
             return [one for content in contents for one in look_at_each(look, [content])]
         if 0 in pictures.problems:
             return [pictures.problems[0]]
+        if isinstance(error, UnreadableImageError):
+            return [error]
         if is_out_of_memory(error):
             return [TooLittleMemoryError("not enough memory for it now; send a smaller one, or later")]
         LOG.exception("an image of %d x %d pixels cannot be looked at", *pictures[0].size)

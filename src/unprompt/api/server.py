@@ -25,7 +25,7 @@ from unprompt import __version__
 from unprompt.api import colours, contract, doodles, pages, painting_orders
 from unprompt.api.auth import BasicAuth, Credentials
 from unprompt.api.base64_pictures import bytes_of, decode
-from unprompt.api.bodies import BodyLimit, JsonRoute
+from unprompt.api.bodies import LARGE, BodyLimit, JsonRoute
 from unprompt.api.config import (
     MOST_BODY,
     MOST_CHARACTERS,
@@ -176,11 +176,7 @@ class Service:
 
     async def png_info(self, image: str) -> contract.PngInfoAnswer:
         """What a base64 picture's file says of how it was painted."""
-        try:
-            content = bytes_of(image)
-        except UnreadableImageError as error:
-            raise UnreadableImageError(f"the picture is {error}") from None
-        [found] = await self.worker.run(self._png_info, [content])
+        [found] = await self.worker.run(self._png_info, [await contents_of(image, "the picture")])
         if isinstance(found, UnreadableImageError):
             raise found
         answer: contract.PngInfoAnswer = found
@@ -188,10 +184,7 @@ class Service:
 
     async def page(self, request: contract.PageRequest) -> contract.PageAnswer:
         """The colouring page of a base64 image."""
-        try:
-            content = bytes_of(request.image)
-        except UnreadableImageError as error:
-            raise UnreadableImageError(f"the image is {error}") from None
+        content = await contents_of(request.image, "the image")
         [made] = await self.worker.run(self._pages, [pages.read_order(request, content, self.loaded.device)])
         if isinstance(made, UnreadableImageError):
             raise UnreadableImageError(f"the image cannot be read: {made}")
@@ -202,10 +195,7 @@ class Service:
 
     async def colour(self, request: contract.ColourRequest) -> colours.Coloured:
         """Line art of a base64 image, coloured."""
-        try:
-            content = bytes_of(request.image)
-        except UnreadableImageError as error:
-            raise UnreadableImageError(f"the image is {error}") from None
+        content = await contents_of(request.image, "the image")
         return await self.coloured(colours.read_order(request, content))
 
     async def coloured(self, order: colours.ColourOrder) -> colours.Coloured:
@@ -240,12 +230,7 @@ class Service:
                 )
 
     async def _look(self, kind: Kind, images: Sequence[str]) -> list[Any]:
-        contents = []
-        for number, text in enumerate(images, start=1):
-            try:
-                contents.append(bytes_of(text))
-            except UnreadableImageError as error:
-                raise UnreadableImageError(f"image {number} is {error}") from None
+        contents = [await contents_of(text, f"image {number}") for number, text in enumerate(images, start=1)]
         found = await self.worker.run(kind, contents)
         for number, one in enumerate(found, start=1):
             if isinstance(one, UnreadableImageError):
@@ -273,6 +258,17 @@ class Service:
     def _painted(self, orders: Sequence[Order], tell: Tell) -> list[painting_orders.Painted]:
         assert self.painter is not None  # else nothing is ordered
         return [_paint(self.painter, order, tell) for order in orders]
+
+
+async def contents_of(text: str, what: str) -> bytes:
+    """A base64 picture's file, of a long text in another thread, so that others are answered meanwhile.
+
+    Raises UnreadableImageError that calls the picture `what`.
+    """
+    try:
+        return await asyncio.to_thread(bytes_of, text) if len(text) > LARGE else bytes_of(text)
+    except UnreadableImageError as error:
+        raise UnreadableImageError(f"{what} is {error}") from None
 
 
 def _paint(painter: Painter, order: Order, tell: Tell) -> painting_orders.Painted:

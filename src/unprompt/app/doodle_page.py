@@ -15,6 +15,7 @@ from unprompt.app.easel import easel_of
 from unprompt.app.held_widgets import held, take
 from unprompt.app.looks import empty, head, label, note, plain, trouble
 from unprompt.app.paintings import await_painting, begin, is_painting
+from unprompt.app.picture_inputs import say_room
 from unprompt.app.settings import current_settings
 from unprompt.app.sketchbook import MOST_WORDS, Painting, Sketchbook, Wish, sketchbook_of
 from unprompt.app.thumbs import thumbs, url_of
@@ -101,6 +102,7 @@ def pick() -> None:
 def pick_paper() -> None:
     """A drawing on paper, uploaded or photographed."""
     with st.popover("A drawing on paper", icon=":material/photo_camera:"):
+        say_room()
         st.file_uploader(
             "A picture of a drawing, or an SVG",
             (*EXTENSIONS, SUFFIX[1:]),

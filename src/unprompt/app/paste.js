@@ -4,7 +4,7 @@ export default function () {
     const pictures = [...(event.clipboardData?.files ?? [])].filter((file) => file.type.startsWith("image/"));
     const uploaders = [...document.querySelectorAll('[data-testid="stFileUploader"]')];
     if (!pictures.length || !uploaders.length) return;
-    const empty = uploaders.find((uploader) => !uploader.querySelector('[data-testid="stFileUploaderFile"]'));
+    const empty = uploaders.find((uploader) => !uploader.querySelector('[data-testid="stFileChip"]'));
     const input = (empty ?? uploaders[0]).querySelector('input[type="file"]');
     const transfer = new DataTransfer();
     for (const picture of input.multiple ? pictures : pictures.slice(0, 1)) transfer.items.add(picture);

@@ -8,18 +8,29 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import streamlit as st
+from streamlit.runtime.scriptrunner import get_script_run_ctx
 
 from unprompt.app.looks import plain
 from unprompt.app.settings import current_settings
+from unprompt.app.upload_room import held_bytes, room_for
 from unprompt.demos.sample_uploads import are_there_samples, sample_uploads
 from unprompt.errors import UnreadableImageError
-from unprompt.serving.uploads import EXTENSIONS, Upload, open_upload, preview, read_upload, without_doubles
+from unprompt.serving.uploads import (
+    EXTENSIONS,
+    MEGABYTE,
+    Upload,
+    open_upload,
+    preview,
+    read_upload,
+    without_doubles,
+)
 from unprompt.text.english import agreed, counted
 
 if TYPE_CHECKING:
     from PIL import Image
 
 PASTE = Path(__file__).with_name("paste.js")
+REFUSED = Path(__file__).with_name("refused.js")
 
 
 @dataclass(frozen=True)
@@ -47,6 +58,7 @@ class Picture:
 def pick_pictures(key: str) -> list[Picture]:
     """An uploader for several pictures, and samples to take one after the other. Says what cannot be read."""
     settings = current_settings()
+    say_room()
     files = st.file_uploader(
         "Pictures",
         EXTENSIONS,
@@ -64,6 +76,7 @@ def pick_pictures(key: str) -> list[Picture]:
 
 def pick_picture(key: str, first_sample: int = 0) -> Picture | None:
     """An uploader for one picture; where it is empty, a sample can be taken. Says what cannot be read."""
+    say_room()
     file = st.file_uploader(
         "Picture",
         EXTENSIONS,
@@ -84,6 +97,30 @@ def pick_picture(key: str, first_sample: int = 0) -> Picture | None:
 def accept_pasted() -> None:
     """Let pictures that are pasted anywhere on the page go to its uploaders."""
     st.components.v2.component("unprompt_paste", js=PASTE.read_text(encoding="utf-8"))(key="paste")
+
+
+def notice_refusals() -> None:
+    """Run the page anew where there was no room for a file, so that it says so: Streamlit shows a number."""
+    component = st.components.v2.component("unprompt_refused", js=REFUSED.read_text(encoding="utf-8"))
+    component(key="refused", on_refused_change=lambda: None)
+
+
+def say_room() -> None:
+    """Say how large a file the server takes from this visitor now, where that is less than it takes at most.
+
+    Stands above each uploader, for what is larger is refused before a page can say anything.
+    """
+    settings, visitor = current_settings(), get_script_run_ctx()
+    most = int(settings.uploads_mb * MEGABYTE)
+    room = room_for(visitor.session_id if visitor else "", held_bytes(), most)
+    if room >= min(settings.limit_mb * MEGABYTE, most):
+        return
+    tenths = 10 * room // MEGABYTE
+    taken = f"files of up to {tenths / 10} MB" if tenths else "no more files"
+    st.warning(
+        f"This server is nearly full and takes {taken} from you now. "
+        "Remove some of yours, or try again in a few minutes."
+    )
 
 
 def _samples_taken(key: str) -> int:

@@ -40,9 +40,7 @@ class UploadRoom:
         announced = dict(scope["headers"]).get(b"content-length", b"")
         size = int(announced) if announced.isdigit() else self.most  # who does not say comes alone
         visitor = scope["path"].rpartition(UPLOADS)[2].partition("/")[0]
-        taken = held_bytes() + self._coming
-        free = self.most - taken.total() - size
-        if free < 0 or (taken[visitor] and taken[visitor] + size > free):
+        if size > room_for(visitor, held_bytes() + self._coming, self.most):
             headers = [(b"content-type", b"text/plain; charset=utf-8"), (b"retry-after", b"60")]
             await send({"type": "http.response.start", "status": 503, "headers": headers})
             await send({"type": "http.response.body", "body": REFUSED})
@@ -72,6 +70,12 @@ class UploadRoom:
             await self.app(scope, counted, answered)
         finally:
             end()
+
+
+def room_for(visitor: str, taken: Counter[str], most: int) -> int:
+    """Bytes that a visitor's next file may have in a room of `most`, of which visitors have `taken`."""
+    free = max(0, most - taken.total())
+    return max(0, free - taken[visitor]) // 2 if taken[visitor] else free
 
 
 def held_bytes() -> Counter[str]:

@@ -14,6 +14,7 @@ from unprompt.app.easel import Easel, Order, Taps, Whole, Work, easel_of
 from unprompt.app.held_widgets import held, take
 from unprompt.app.looks import empty, head, label, note, plain, trouble
 from unprompt.app.paintings import await_painting, begin, is_painting
+from unprompt.app.picture_inputs import say_room
 from unprompt.app.settings import current_settings
 from unprompt.app.thumbs import thumbs, url_of
 from unprompt.colouring.mentions import find_mentions
@@ -187,6 +188,7 @@ def pick(easel: Easel) -> None:
             st.session_state["words-wanted"] = name
             easel.words = SAMPLES[name].words[0]
 
+    say_room()
     st.file_uploader(
         "Line art",
         (*EXTENSIONS, SUFFIX[1:]),

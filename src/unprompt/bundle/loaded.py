@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from functools import cached_property
 from itertools import islice
@@ -23,7 +24,7 @@ import numpy as np
 from unprompt.bundle.bundles import Bundle, load_members, read_bundle
 from unprompt.ensemble.blend import blend
 from unprompt.ensemble.members import Guess, Member, distinct_backbones, guess_from
-from unprompt.errors import ConfigError
+from unprompt.errors import ConfigError, UnreadableImageError
 from unprompt.interrogator.config import MODES
 from unprompt.interrogator.modes import Interrogation, Interrogator
 from unprompt.members.interrogator import InterrogatorMember
@@ -31,7 +32,7 @@ from unprompt.members.phrases import PhrasesMember
 from unprompt.members.retrieval import RetrievalMember
 from unprompt.networks.devices import choose_device
 from unprompt.networks.loader import Loader
-from unprompt.networks.pipeline import Backbone
+from unprompt.networks.pipeline import NOT_FINITE, Backbone, finite_rows
 from unprompt.records import Embeddings, Prompts, first_rows
 from unprompt.storage.images import image_of, images_of_rows, is_one_image
 from unprompt.text.english import counted
@@ -78,6 +79,24 @@ class Prediction:
     phrases: tuple[str, ...]
     members: Mapping[str, FloatArray]
     prompts: Mapping[str, str]
+
+
+class _NotFiniteError(Exception):
+    """What a model made of the image number `row` of a chunk is not finite."""
+
+    def __init__(self, row: int) -> None:
+        super().__init__(row)
+        self.row = row
+
+
+@contextmanager
+def _named(start: int, images: int) -> Iterator[None]:
+    """Name the image of a _NotFiniteError, from a chunk that begins with the image `start` of so many."""
+    try:
+        yield
+    except _NotFiniteError as error:
+        place = f"images[{start + error.row}]: " if images > 1 else ""
+        raise UnreadableImageError(f"{place}{NOT_FINITE}") from None
 
 
 class LoadedBundle:
@@ -311,16 +330,20 @@ class LoadedBundle:
     ) -> Answer | list[Answer]:
         """One image -> its answer; several -> the list of theirs, CHUNK after CHUNK."""
         if is_one_image(images):
-            return answer(iter([image_of(images)]))[0]
+            with _named(0, 1):
+                return answer(iter([image_of(images)]))[0]
         rows = range(len(images))
-        return [
-            one
-            for start in rows[::CHUNK]
-            for one in answer(images_of_rows(images, rows[start : start + CHUNK]))
-        ]
+        answers: list[Answer] = []
+        for start in rows[::CHUNK]:
+            with _named(start, len(rows)):
+                answers += answer(images_of_rows(images, rows[start : start + CHUNK]))
+        return answers
 
     def _look(self, images: Iterator[Image.Image], backbones: Sequence[Backbone]) -> dict[str, NDArray[Any]]:
-        """What backbones make of B RGB images, in their batches, by their names."""
+        """What backbones make of B RGB images, in their batches, by their names.
+
+        Raises _NotFiniteError where that is not finite.
+        """
         parts: dict[str, list[NDArray[Any]]] = {backbone.name: [] for backbone in backbones}
         step = max(backbone.batch for backbone in backbones)
         while batch := [[one.prepare(image) for one in backbones] for image in islice(images, step)]:
@@ -330,7 +353,11 @@ class LoadedBundle:
                         parts[backbone.name].append(
                             backbone.features(prepared[start : start + backbone.batch])
                         )
-        return {name: np.concatenate(some) for name, some in parts.items()}
+        seen = {name: np.concatenate(some) for name, some in parts.items()}
+        fine = np.logical_and.reduce([finite_rows(rows) for rows in seen.values()])  # (B,)
+        if not fine.all():
+            raise _NotFiniteError(int(fine.argmin()))
+        return seen
 
     # --- what it is made of
 

@@ -33,6 +33,7 @@ from unprompt.datasets.layouts import (
 from unprompt.errors import InputError
 from unprompt.records import DIM, Embeddings, Prompts
 from unprompt.storage.archives import is_archive
+from unprompt.storage.damage import damaged_table
 from unprompt.storage.files import read_embeddings, read_prompts, read_table, read_text
 from unprompt.storage.images import ImageFile, find_archives, find_images, has_images, images_in_parts
 from unprompt.storage.matching import fit_prompts, paths_by_id
@@ -42,6 +43,10 @@ from unprompt.text.english import agreed, counted, part_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
+
+    import polars as pl
+
+    from unprompt.records import FloatArray
 
 IMAGE_COLUMNS = ("image_name", "image", "file_name", "filename", "image_id", "imgId", "image_path", "path")
 PROMPTS_FILES = ("prompts.csv", "prompts.jsonl")
@@ -146,17 +151,37 @@ def _read_parts(path: AnyPath, parts: Sequence[AnyPath]) -> Dataset:
     embeddings = None
     if with_embeddings:
         vectors = np.concatenate(
-            [rows["embedding"].cast(pl.Array(pl.Float32, DIM)).to_numpy() for rows in tables]
+            [_embeddings_in(part, rows) for part, rows in zip(parts, tables, strict=True)]
         )
         embeddings = Embeddings(prompts.ids, vectors).at(ids)
     return Dataset(path, tuple(images), prompts.at(ids), embeddings)
+
+
+def _embeddings_in(part: AnyPath, rows: pl.DataFrame) -> FloatArray:
+    """The column `embedding` of a part, (n, 384). Raises InputError where it holds something else."""
+    import polars as pl
+
+    column = rows["embedding"]
+    try:
+        vectors: FloatArray = column.cast(pl.Array(pl.Float32, DIM)).to_numpy()
+    except damaged_table() as error:
+        raise InputError(
+            f"{part}: the column 'embedding' holds {column.dtype}, expected {DIM} numbers a row, the "
+            "prompt's by all-MiniLM-L6-v2; rename or remove another model's"
+        ) from error
+    return vectors
 
 
 def _read_folder(path: AnyPath, folder: AnyPath) -> Dataset:
     source = _prompts_file(path)
     assert source is not None
     images, prompts = _paired(path, folder, read_prompts(source))
-    embeddings = read_embeddings(path / EMBEDDINGS).at(prompts.ids) if (path / EMBEDDINGS).exists() else None
+    embeddings = None
+    if (path / EMBEDDINGS).exists():
+        try:
+            embeddings = read_embeddings(path / EMBEDDINGS).at(prompts.ids)
+        except InputError as error:
+            raise InputError(f"{path / EMBEDDINGS}: {error}; remove the file, or make it anew") from error
     return Dataset(path, images, prompts, embeddings)
 
 

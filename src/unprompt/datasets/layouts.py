@@ -277,14 +277,16 @@ def read_shards(path: AnyPath, archives: Sequence[AnyPath]) -> Found:
         for sample in samples.values():
             if sample.image is None:
                 continue
-            prompt = _prompt_of(archive, sample) or listed.pop(_file_name(sample.image), None)
+            own = listed.pop(_file_name(sample.image), None)
+            prompt = _prompt_of(archive, sample) or own
             if not prompt:
                 without.append(f"{archive.name}, {sample.image.name}")
             places.append((archive, sample, sample.image))
             prompts.append(prompt or "")
         if listed:
             raise InputError(
-                f"{counted(len(listed), 'prompt')} of {archive} have no image, first: {min(listed)}"
+                f"{counted(len(listed), 'prompt')} of {archive} {agreed(len(listed), 'have')} no image, "
+                f"first: {min(listed)}"
             )
     if not places:
         raise InputError(f"{archives[0]} holds no images")

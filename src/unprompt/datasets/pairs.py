@@ -126,6 +126,8 @@ class Pairs:
         """The sources or the targets by themselves, for `open_pixels`."""
         images = self.sources if side == "source" else self.targets
         folders = {file.local_path.parent for file in images}
+        if len({folder.is_absolute() for folder in folders}) > 1:  # of sets that were joined
+            folders = {folder.absolute() for folder in folders}
         path = folders.pop() if len(folders) == 1 else Path(os.path.commonpath(folders) if folders else ".")
         return PairSide(path, side, images)
 

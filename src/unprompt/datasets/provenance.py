@@ -86,9 +86,13 @@ def _only(columns: pl.DataFrame, name: str) -> str | None:
 
 
 def _count_seeds(columns: pl.DataFrame) -> str | None:
+    """How many different seeds the images have of which it is known."""
     if "seed" not in columns:
         return None
-    return f"{columns['seed'].n_unique():,} different for {counted(len(columns), 'image')}"
+    known = columns["seed"].drop_nulls()
+    if known.is_empty():
+        return None
+    return f"{known.n_unique():,} different for {counted(len(known), 'image')}"
 
 
 def write_value(value: Any) -> str:

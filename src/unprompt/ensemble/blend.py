@@ -52,7 +52,10 @@ def blend(tables: Sequence[Embeddings], weights: Sequence[float]) -> Embeddings:
             )
     shares = np.asarray(weights, dtype=np.float64) / max(weights)
     total = np.zeros((len(ids), tables[0].vectors.shape[1]))
-    for table, share in zip(tables, shares, strict=True):
-        total += share * unit_rows(table.at(ids).vectors).astype(np.float64)
+    for position, (table, share) in enumerate(zip(tables, shares, strict=True), start=1):
+        try:
+            total += share * unit_rows(table.at(ids).vectors).astype(np.float64)
+        except InputError as error:
+            raise InputError(f"member {position}: {error}") from error
     total[np.linalg.norm(total, axis=1) < CANCELLED * shares.sum()] = 0
     return Embeddings(ids, unit_rows(total, "blended embeddings"))

@@ -77,25 +77,51 @@ def cosines(guess: NDArray[np.floating], truth: NDArray[np.floating]) -> NDArray
     return similarities
 
 
-def score(guess: Embeddings, truth: Embeddings) -> Score:
-    """Compare two sets of embeddings by id. Raises InputError where they share no id."""
-    known: set[str] = set(guess.ids)
-    shared: Sequence[str] = [image_id for image_id in truth.ids if image_id in known]
+@dataclass(frozen=True)
+class SharedIds:
+    """Which images a guess and a truth have in common.
+
+    `shared`, and `missing` from the guess: in the truth's order; `extra` in the guess: in the guess's.
+    """
+
+    shared: tuple[str, ...]
+    missing: tuple[str, ...]
+    extra: tuple[str, ...]
+
+
+def share_ids(guess: Sequence[str], truth: Sequence[str]) -> SharedIds:
+    """Match the ids of a guess and a truth. Raises InputError where they share none."""
+    guessed, wanted = set(guess), set(truth)
+    shared = tuple(image_id for image_id in truth if image_id in guessed)
     if not shared:
         raise InputError(
             f"guess and truth share no image id ({len(guess):,} and {counted(len(truth), 'id')}; "
-            f"the guess starts with '{guess.ids[0] if guess.ids else ''}', "
-            f"the truth with '{truth.ids[0] if truth.ids else ''}'); are these files of the same images?"
+            f"the guess starts with '{guess[0] if guess else ''}', "
+            f"the truth with '{truth[0] if truth else ''}'); are these files of the same images?"
         )
-    similarities = cosines(guess.at(shared).vectors, truth.at(shared).vectors)
+    return SharedIds(
+        shared=shared,
+        missing=tuple(image_id for image_id in truth if image_id not in guessed),
+        extra=tuple(image_id for image_id in guess if image_id not in wanted),
+    )
+
+
+def score(guess: Embeddings, truth: Embeddings) -> Score:
+    """Compare two sets of embeddings by id. Raises InputError where they share no id."""
+    ids = share_ids(guess.ids, truth.ids)
+    return score_rows(ids, guess.at(ids.shared).vectors, truth.at(ids.shared).vectors)
+
+
+def score_rows(ids: SharedIds, guess: NDArray[np.floating], truth: NDArray[np.floating]) -> Score:
+    """Compare the rows of n images that guess and truth share: (n, D) and (n, D), in the order of the ids."""
+    similarities = cosines(guess, truth)
     low, high = bootstrap_interval(similarities)
-    wanted = set(truth.ids)
     return Score(
         mean=float(similarities.mean()),
         low=low,
         high=high,
-        ids=tuple(shared),
+        ids=ids.shared,
         similarities=similarities,
-        missing=tuple(image_id for image_id in truth.ids if image_id not in known),
-        extra=tuple(image_id for image_id in guess.ids if image_id not in wanted),
+        missing=ids.missing,
+        extra=ids.extra,
     )

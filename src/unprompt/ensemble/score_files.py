@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from unprompt.ensemble.score import Score, score
+from unprompt.ensemble.score import Score, score_rows, share_ids
 from unprompt.errors import InputError
 from unprompt.networks.devices import choose_device
 from unprompt.networks.minilm import PromptEncoder
@@ -32,9 +32,14 @@ def file_kind(path: Path) -> str:
 
 
 def score_files(guess: Path, truth: Path, device: str = "auto") -> Score:
-    """Score a guess file against a prompts.csv. Raises InputError for unusable files or no shared ids."""
+    """Score a guess file against a prompts.csv; prompts are embedded of the images that both have.
+
+    Raises InputError for unusable files or no shared ids.
+    """
     guessed = read_submission(guess) if file_kind(guess) == "submission" else read_prompts(guess)
     truths = fit_prompts(read_prompts(truth), {image_id: image_id for image_id in guessed.ids})
+    ids = share_ids(guessed.ids, truths.ids)
     encoder = PromptEncoder.load(choose_device(device))
-    embeddings = guessed if isinstance(guessed, Embeddings) else encoder.embed(guessed)
-    return score(embeddings, encoder.embed(truths))
+    some = guessed.at(ids.shared)
+    rows = some.vectors if isinstance(some, Embeddings) else encoder.encode(some.texts)
+    return score_rows(ids, rows, encoder.encode(truths.at(ids.shared).texts))

@@ -191,10 +191,14 @@ def _embeddings(
 ) -> tuple[FloatArray, int]:
     """Embeddings of the distinct prompts: given, kept beside the list, or made; and how many were made."""
     if given is not None:
-        return read_embeddings(given).at([prompts.ids[row] for row in distinct]).unit().vectors, 0
-    known = read_beside(source, prompts, encoder_identity())
-    if known is not None:
-        return known[distinct], 0
+        known = read_embeddings(given)
+        try:
+            return known.at([prompts.ids[row] for row in distinct]).unit().vectors, 0
+        except InputError as error:
+            raise InputError(f"{given}: {error}; name the embeddings of {source}") from error
+    beside = read_beside(source, prompts, encoder_identity())
+    if beside is not None:
+        return beside[distinct], 0
     texts = [prompts.texts[row] for row in distinct]
     made = encode_in_steps(load(), texts, work, progress)
     return made, len(texts)

@@ -49,8 +49,8 @@ def read_any_prompts(path: Path, column: str | None = None) -> Prompts:
     """Read the prompts of a .csv, .jsonl, .txt or .parquet file, or of a data set, as they stand there.
 
     `column` is where the prompts are, if not in `prompt`. Ids come from `imgId`; rows without one are called
-    by the file's name and their number. Empty lines are passed over. Raises InputError,
-    with the line where there is one, for a missing file, another kind or header, bad UTF-8 and doubled ids.
+    by the file's name and their number. Empty lines are passed over. Raises InputError, with the line where
+    there is one, for a missing file, another kind or header, bad UTF-8 and doubled ids.
     """
     return read_prompt_table(path, column).prompts
 
@@ -71,8 +71,7 @@ class FilePrompts:
     """The prompts of a file as an engine: white space made plain, empty ones rejected.
 
     `clean` takes weights, networks' names and flags out, and cleans as a language model's, for lists that
-    were scraped. Draft number n is row n of
-    the file. Raises InputError as `read_any_prompts` does.
+    were scraped. Draft number n is row n of the file. Raises InputError as `read_any_prompts` does.
     """
 
     def __init__(self, path: Path, column: str | None = None, clean: bool = False) -> None:

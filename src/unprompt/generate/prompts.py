@@ -42,6 +42,7 @@ PATIENCE = 10_000  # drafts in a row that give no prompt, after which an endless
 SAVE_SECONDS = 2.0  # between two saves: what a kill can cost
 ROWS = "rows.csv"
 SAMPLES = 3
+LONGEST_FIELD = 2**31 - 1  # characters of a prompt that are read back; csv's own limit is 131,072
 
 
 @dataclass(frozen=True)
@@ -316,5 +317,6 @@ def _read_state(path: Path) -> _State | None:
 
 def _texts(path: Path) -> Iterator[str]:
     """The prompts of a file that this module wrote."""
+    csv.field_size_limit(LONGEST_FIELD)
     with path.open(encoding="utf-8", newline="") as stream:
         yield from (row[1] for row in islice(csv.reader(stream), 1, None))

@@ -1,8 +1,9 @@
 """Where prompts or captions go, as they come: a table of rows. Texts are storage/training_texts.py's.
 
-While the work is under way a hidden folder beside the results keeps the lock and progress.json, which says
-how far they count. A table without that folder is whole. A killed process may have written more than it
-had saved; when the same work goes on, a table is cut back to what counts and gets the same bytes again.
+While the work is under way a hidden folder beside the results keeps the lock, the images that could not be
+read, and progress.json, which says how far these and the table count. A table without that folder is whole.
+A killed process may have written more than it had saved; when the same work goes on, a table is cut back to
+what counts and gets the same bytes again.
 """
 
 from __future__ import annotations
@@ -27,6 +28,7 @@ from unprompt.storage.files import (
     write_problems,
 )
 from unprompt.storage.images import ImageFile
+from unprompt.storage.journal import Journal
 from unprompt.storage.resumable import PROGRESS, fingerprints, hold_work
 from unprompt.storage.sources import Sources, describe_change
 from unprompt.storage.text_config import TextConfig
@@ -34,6 +36,7 @@ from unprompt.storage.training_texts import TextWriter
 
 HEADER = ("imgId", "prompt", "caption", "similarity")
 LINES = ".jsonl"
+NOTED = "problems.jsonl"  # in the hidden folder
 TABLES = (".csv", LINES)
 
 
@@ -71,7 +74,7 @@ class Table:
     """One .jsonl file, or a CSV file of any other name.
 
     `header`: the columns of its rows. `path` is what to tell the user, `work` the hidden folder, `problems`
-    the file for what cannot be read.
+    the file for what cannot be read, and `noted` where that is kept until the table is whole.
     """
 
     def __init__(self, path: Path, header: Sequence[str] = HEADER) -> None:
@@ -79,6 +82,7 @@ class Table:
         self.header = header
         self.work = path.with_name(f".{path.name}.work")
         self.problems = path.with_name(f"{path.stem}.problems.csv")
+        self.noted = Journal(self.work / NOTED)
 
     def has(self, size: int) -> bool:
         """Whether so many bytes as were written are still there."""
@@ -135,12 +139,12 @@ def output_for(out: Path | None, texts: TextConfig) -> Table | TextConfig:
 
 @dataclass(frozen=True)
 class _State:
-    """How far the work has come: `done` images, of which some had problems, and `size` bytes of the table."""
+    """How far the work has come: `done` images, `size` bytes of the table, `noted` bytes of the problems."""
 
     plan: Mapping[str, str]
     done: int = 0
     size: int = 0
-    problems: tuple[Problem, ...] = ()
+    noted: int = 0
 
 
 class PromptWriter:
@@ -158,6 +162,7 @@ class PromptWriter:
         self.skipped = 0
         self._output = output
         self._state = state
+        self._problems = [Problem(**problem) for problem in output.noted.read(state.noted)]
         self._sources = sources
 
     @property
@@ -168,7 +173,7 @@ class PromptWriter:
     @property
     def problems(self) -> tuple[Problem, ...]:
         """The images that could not be read."""
-        return self._state.problems
+        return tuple(self._problems)
 
     def start(self) -> None:
         """Take the place: what is in it from here on counts as ours."""
@@ -177,6 +182,7 @@ class PromptWriter:
             self._sources.begin(self._output.work)
             _save(self._output, self._state)
         self._output.begin(self._state.size)
+        self._output.noted.begin(self._state.noted)
 
     def add(self, rows: Sequence[Row], problems: Sequence[Problem]) -> None:
         """Keep what the next images gave: a row or a problem for each."""
@@ -184,8 +190,9 @@ class PromptWriter:
             plan=self._state.plan,
             done=self._state.done + len(rows) + len(problems),
             size=self._output.append(rows),
-            problems=(*self._state.problems, *problems),
+            noted=self._output.noted.append(map(asdict, problems)),
         )
+        self._problems += problems
         _save(self._output, self._state)
         self._sources.note(row.file for row in rows)
 
@@ -259,7 +266,7 @@ def _opened(
     """The progress of earlier work with the same plan, or of work that begins now."""
     begun = _read_state(output.work / PROGRESS)
     change = describe_change(begun.plan, plan) or sources.go_on(output.work) if begun is not None else ""
-    if begun is not None and not change and output.has(begun.size):
+    if begun is not None and not change and output.has(begun.size) and output.noted.has(begun.noted):
         return PromptWriter(output, files, begun, sources, resumed=True)
     if not overwrite:
         if begun is not None and not change:
@@ -286,7 +293,6 @@ def _read_state(path: Path) -> _State | None:
     """A state that was saved; None where there is none, or none that this version reads."""
     try:
         saved = read_json(path)
-        problems = tuple(Problem(**problem) for problem in saved["problems"])
-        return _State(dict(saved["plan"]), int(saved["done"]), int(saved["size"]), problems)
+        return _State(dict(saved["plan"]), int(saved["done"]), int(saved["size"]), int(saved["noted"]))
     except OTHER_RECORD:
         return None

@@ -29,12 +29,16 @@ def open_accelerator(device: str = "auto", precision: str = "fp32", compiled: bo
     """
     with needed_for("training", "train"):
         from accelerate import Accelerator, InitProcessGroupKwargs
-        from accelerate.state import AcceleratorState
+        from accelerate.state import AcceleratorState, PartialState
     chosen = choose_device(device)
     precision = choose_precision(precision, chosen)
     if chosen.startswith("cuda:"):
         torch.cuda.set_device(chosen)
-    AcceleratorState._reset_state()  # of an earlier run in this process: it would insist on its precision
+    # Of an earlier run in this process: it would insist on its precision, and on the kind of its device.
+    earlier = PartialState._shared_state.get("device")
+    AcceleratorState._reset_state(
+        reset_partial_state=earlier is not None and earlier.type != torch.device(chosen).type
+    )
     return Accelerator(
         cpu=chosen == "cpu",
         mixed_precision="no" if precision == "fp32" else precision,

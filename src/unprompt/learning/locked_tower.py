@@ -9,7 +9,6 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 from itertools import pairwise
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -32,19 +31,6 @@ class LockedTower:
     name: str
     preprocess: Preprocess
     network: Any
-
-    @classmethod
-    def of_timm(cls, name: str, size: int = 0, weights: Path | None = None) -> LockedTower:
-        """A pretrained network, from a file or where its weights are found by name (0: at its own size).
-
-        Raises CheckpointError where the weights are missing or another's, ConfigError for an unknown name.
-        """
-        from unprompt.networks.backbones import load, own_preprocess, pretrained_state
-
-        preprocess = own_preprocess(name, size)
-        state, source = pretrained_state(name, weights)
-        network = load(name, preprocess.size, 0, 0.0, state, source)
-        return cls(name, preprocess, network.eval().requires_grad_(False))
 
     def features(
         self,

@@ -62,7 +62,6 @@ def read_state(folder: Path) -> tuple[Standing, dict[str, Any]] | None:
         tensors = torch.load(path, map_location="cpu", weights_only=True)
         standing = Standing(**tensors.pop("standing"))
     except damaged_weights() as error:
-        raise RunError(
-            f"{path} cannot be read ({str(error).splitlines()[0]}); start anew with --overwrite"
-        ) from error
+        reason = str(error).partition("\n")[0] or type(error).__name__
+        raise RunError(f"{path} cannot be read ({reason}); start anew with --overwrite") from error
     return standing, tensors

@@ -100,9 +100,10 @@ def train_captioner(
     something else's.
     """
     config = config or CaptionerTraining()
-    counts = {len(pixels), len(captions), len(captions) if teacher is None else len(teacher)}
-    if len(counts) > 1 or not captions:
+    if len(pixels) != len(captions) or not captions:
         raise InputError(f"a captioner needs a caption for each image, got {len(pixels)} and {len(captions)}")
+    if teacher is not None and len(teacher) != len(pixels):
+        raise InputError(f"the teacher's features are of {len(teacher)} images, and there are {len(pixels)}")
     accelerator = open_accelerator(device)
     plan = {
         "unprompt": __version__,

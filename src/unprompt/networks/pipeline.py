@@ -28,6 +28,12 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
     from PIL import Image
 
+# Of an image whose features are infinite or NaN. In half precision numbers end at 65,504.
+NOT_FINITE = (
+    "what the model makes of it is infinite or not a number, as happens in the half precision of a GPU; "
+    "look at it on the CPU (--device cpu)"
+)
+
 Item = TypeVar("Item")
 Begun = TypeVar("Begun")
 
@@ -54,8 +60,9 @@ class Backbone(Protocol):
 class Seen:
     """What came of a batch of files.
 
-    `problems`: why each file could not be read, None for those that could. `features`: for each backbone's
-    name B_ok rows, those of the readable files in their order. `seconds`: busy time by step.
+    `problems`: why there is nothing of a file: it could not be read, or a backbone's features of it are not
+    finite; None for the others. `features`: for each backbone's name B_ok rows, those of the others in their
+    order; no names where there are none. `seconds`: busy time by step.
     """
 
     problems: tuple[str | None, ...]
@@ -98,7 +105,30 @@ def see(files: Sequence[ImageFile], backbones: Sequence[Backbone], turn: Any) ->
             ]
             seconds[backbone.name] += time.perf_counter() - start
         features[backbone.name] = np.concatenate(parts)
-    return Seen(tuple(problems), features, seconds)
+    return _without_overflows(Seen(tuple(problems), features, seconds))
+
+
+def finite_rows(features: NDArray[Any]) -> NDArray[np.bool_]:
+    """Which images a backbone has made finite numbers of, or texts: B rows -> (B,)."""
+    if features.dtype.kind != "f":
+        return np.ones(len(features), dtype=bool)
+    fine: NDArray[np.bool_] = np.isfinite(features.reshape(len(features), -1)).all(axis=1)
+    return fine
+
+
+def _without_overflows(seen: Seen) -> Seen:
+    """The same, but for images that some backbone has no finite numbers of: they become problems."""
+    if not seen.features:
+        return seen
+    kept = np.logical_and.reduce([finite_rows(rows) for rows in seen.features.values()])  # (B_ok,)
+    if kept.all():
+        return seen
+    verdicts = iter(kept)
+    problems = tuple(
+        NOT_FINITE if problem is None and not next(verdicts) else problem for problem in seen.problems
+    )
+    features = {name: rows[kept] for name, rows in seen.features.items()} if kept.any() else {}
+    return Seen(problems, features, seen.seconds)
 
 
 def keep_ahead(

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 
 from unprompt.errors import ConfigError
+from unprompt.settings import check_utf8
 
 URL = "http://127.0.0.1:7860"  # where the web UI listens unless told otherwise
 ANSWER_SECONDS = 300.0  # a picture can take minutes
@@ -26,13 +27,3 @@ def find_auth() -> Auth | None:
         raise ConfigError(f"${AUTH} must be USER:PASSWORD, and has no " + ("user" if colon else "':'"))
     check_utf8(given, f"${AUTH}")
     return user, password
-
-
-def check_utf8(text: str, source: str) -> None:
-    """Raise ConfigError, without the text, where the system gave bytes for it that are not UTF-8."""
-    try:
-        text.encode()
-    except UnicodeEncodeError:
-        raise ConfigError(
-            f"{source} is not UTF-8, as user and password are sent; write it in UTF-8"
-        ) from None

@@ -109,7 +109,14 @@ def _draw(axes: Axes, item: Shown) -> None:
     except UnreadableImageError as error:
         square = Image.new("RGB", (THUMBNAIL, THUMBNAIL), "#dddddd")
         axes.text(
-            0.5, 0.5, wrap_text(str(error)), transform=axes.transAxes, ha="center", va="center", fontsize=8
+            0.5,
+            0.5,
+            wrap_text(str(error)),
+            transform=axes.transAxes,
+            ha="center",
+            va="center",
+            fontsize=8,
+            parse_math=False,
         )
     axes.imshow(np.asarray(square))
     axes.set_title(f"similarity {item.similarity:.3f}", loc="left", fontsize=10, fontweight="bold")

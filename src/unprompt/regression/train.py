@@ -32,7 +32,7 @@ from unprompt.learning.schedule import Schedule
 from unprompt.learning.state import Standing, has_state
 from unprompt.networks.backbones import freeze, own_preprocess, parameter_groups, set_checkpointing
 from unprompt.networks.checkpoints import cache_folder, files_of
-from unprompt.networks.devices import core_count
+from unprompt.networks.devices import core_count, is_out_of_memory
 from unprompt.progress import Progress, silent
 from unprompt.regression.augment import augment, check_augmentations
 from unprompt.regression.config import MachineConfig, TrainConfig
@@ -45,6 +45,7 @@ from unprompt.regression.scores import EpochScores, best_epoch
 from unprompt.regression.words import vocabulary_of, word_rows
 from unprompt.storage.resumable import WORK, FolderKind, check_folder, finish
 from unprompt.storage.sources import Sources
+from unprompt.text.english import part_of
 
 RECORD = "train.json"
 KIND = FolderKind(
@@ -61,7 +62,6 @@ KIND = FolderKind(
 PROBE_IMAGES = 30_000  # more do not make a better start
 LOOK_BATCH = 64  # images that are looked at together where nothing is learnt
 BETAS = (0.9, 0.99)
-OUT_OF_MEMORY = ("out of memory", "can't allocate memory", "not enough memory")
 
 
 @dataclass(frozen=True)
@@ -157,12 +157,9 @@ def memory_told(machine: MachineConfig, out: Path) -> Iterator[None]:
     try:
         yield
     except (MemoryError, RuntimeError) as error:
-        message = str(error)
-        used_up = isinstance(error, MemoryError | torch.OutOfMemoryError) or any(
-            words in message for words in OUT_OF_MEMORY
-        )
-        if not used_up:
+        if not is_out_of_memory(error):
             raise
+        message = str(error)
         raise RunError(
             f"out of memory ({message.splitlines()[0] if message else 'no more said'}); run the same command "
             f"with --accumulate {2 * machine.accumulate} or --checkpointing: the result stays the same, and "
@@ -329,6 +326,7 @@ class _Run:
         train = first_of_shuffled(self.material.train, PROBE_IMAGES, self.config.seed)
         features = self._over(train, self.network.features, "features")
         held_out = self._over(validation, self.network.features, "features of validation images")
+        check_finite(torch.cat([features, held_out]), self._remedy)
         targets = self.targets[train]
         raw, raw_held_out = fit_head(
             self.network.head,
@@ -378,6 +376,16 @@ class _Run:
         if self.machine.workers >= 0:
             return self.machine.workers
         return 0 if self.loaded.decoded else core_count()
+
+
+def check_finite(features: torch.Tensor, remedy: str) -> None:
+    """Raise RunError, with a count, where rows of features (n, d) are infinite or not numbers."""
+    bad = int((~torch.isfinite(features).all(1)).sum())
+    if bad:
+        raise RunError(
+            f"the backbone's features of {part_of(bad, len(features), 'image')} are infinite or not numbers; "
+            f"{remedy}"
+        )
 
 
 def validation_score(raw: torch.Tensor, truth: torch.Tensor, remedy: str) -> float:

@@ -10,6 +10,7 @@ and training goes on exactly where it was killed, so a study that was killed end
 
 from __future__ import annotations
 
+import hashlib
 import math
 import shutil
 import warnings
@@ -22,8 +23,9 @@ from typing import TYPE_CHECKING, Any
 from unprompt import __version__
 from unprompt.datasets.dataset import read_dataset
 from unprompt.datasets.pixels import discard_decoded, images_fingerprint
-from unprompt.errors import ConfigError, RunError
+from unprompt.errors import ChangedError, ConfigError, RunError
 from unprompt.networks.checkpoints import cache_folder, files_of
+from unprompt.networks.devices import choose_device
 from unprompt.progress import Progress, silent
 from unprompt.regression import trials as trial_states
 from unprompt.regression.config import MachineConfig, TrainConfig, TuneConfig
@@ -86,8 +88,9 @@ def tune(
     an error of its settings, a loss that is not a number or memory used up, counts as failed, and the study
     goes on.
 
-    Raises RunError for a STUDY of something else or of other settings, a full disk, and where no trial gave a
-    score; ConfigError for a search that has nothing to try; InputError and CheckpointError as `train` does.
+    Raises RunError for a STUDY of something else, of other settings or at another precision, a full disk, and
+    where no trial gave a score; ConfigError for a search that has nothing to try; InputError and
+    CheckpointError as `train` does.
     """
     base, config, machine = base or TrainConfig(), config or TuneConfig(), machine or MachineConfig()
     data = read_dataset(dataset)
@@ -96,7 +99,7 @@ def tune(
         space, notes = search_space(base, config, vit, _training_images(len(data), base))
     for note in notes:
         warnings.warn(note, stacklevel=2)
-    with _opened(out, _plan(data, base, config)) as resumed:
+    with _opened(out, _plan(data, base, config, machine)) as resumed:
         study = _open_study(out)
         start = start_of(base, vit, space)
         told = _trials(study)
@@ -147,13 +150,17 @@ def _training_images(images: int, base: TrainConfig) -> int:
     return min(most, base.limit) if base.limit else most
 
 
-def _plan(data: Dataset, base: TrainConfig, config: TuneConfig) -> dict[str, Any]:
-    """What must stay the same for a study to go on. The number of trials may change."""
+def _plan(data: Dataset, base: TrainConfig, config: TuneConfig, machine: MachineConfig) -> dict[str, Any]:
+    """What must stay the same for a study and its trial to go on. The number of trials may change."""
+    from unprompt.learning.accelerator import choose_precision
+
     search = asdict(config)
     del search["trials"]
+    own = hashlib.sha256(data.embeddings.vectors.tobytes()).hexdigest() if data.embeddings else ""
     return {
         "unprompt": __version__,
-        "data": fingerprint({"ids": data.prompts.ids, "prompts": data.prompts.texts}),
+        "precision": choose_precision(base.precision, choose_device(machine.device)),
+        "data": fingerprint({"ids": data.prompts.ids, "prompts": data.prompts.texts, "embeddings": own}),
         "images": fingerprint({"images": image_states(data.images)}),
         "weights": [file_state(path) for path in files_of([base.weights] if base.weights else [])],
         "base": base.as_dict(),
@@ -269,6 +276,11 @@ def _learn(
             training.train(dataset, folder, config, kept, on_epoch=report)
     except optuna.TrialPruned:
         study.tell(trial.number, state=optuna.trial.TrialState.PRUNED)
+    except ChangedError as error:  # nor is what has changed since it was begun
+        raise RunError(
+            f"trial {trial.number} of {out} was begun with {error.change}; run what was begun, or name "
+            "another folder with --out"
+        ) from error
     except (ConfigError, RunError) as error:
         if isinstance(error.__cause__, OSError):  # a full disk is no fault of the settings
             raise

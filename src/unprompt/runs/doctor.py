@@ -183,7 +183,10 @@ def examine(bundle: str, images: int, out: Path) -> Findings:
 
 
 def _try(bundle: str, device: str) -> tuple[float, float]:
-    """Seconds to load the bundle and seconds an image, on noise pictures written for the purpose."""
+    """Seconds to load the bundle and seconds an image, on noise pictures written for the purpose.
+
+    Raises CheckpointError where it cannot be loaded, or cannot look at one of them.
+    """
     from PIL import Image
 
     load_members(read_bundle(bundle), Loader(device))  # imports, and tables that are made only once
@@ -202,6 +205,8 @@ def _try(bundle: str, device: str) -> tuple[float, float]:
             for chunk in (files[:8], files):  # the first only warms up
                 begun = time.perf_counter()
                 seen = gather(pipeline.submit(chunk, backbones))
+                if problem := next(filter(None, seen.problems), None):
+                    raise CheckpointError(f"a trial picture: {problem}")
                 for member in members:
                     guess_from(member, seen.features)
                 took = time.perf_counter() - begun

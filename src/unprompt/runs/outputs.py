@@ -18,7 +18,7 @@ from unprompt import __version__
 from unprompt.bundle.bundles import Bundle
 from unprompt.ensemble.blend import blend
 from unprompt.ensemble.prior import prior_embedding
-from unprompt.ensemble.score import Score, cosines, score
+from unprompt.ensemble.score import Score, cosines, score_rows, share_ids
 from unprompt.metadata.config import USE
 from unprompt.metadata.files import FilePrompt, count_tools, write_file_prompts
 from unprompt.networks.devices import core_count
@@ -122,13 +122,14 @@ class RunScore:
 
 
 def score_run(blended: Embeddings, truths: Prompts, encoder: PromptEncoder) -> RunScore:
-    """Score a blend against the true prompts, and the prior beside it."""
-    target = encoder.embed(truths)
-    scored = score(blended, target)
+    """Score a blend against the true prompts of its images, and the prior beside it."""
+    ids = share_ids(blended.ids, truths.ids)
+    target = encoder.encode(truths.at(ids.shared).texts)  # (n, 384)
+    scored = score_rows(ids, blended.at(ids.shared).vectors, target)
     constant = np.tile(prior_embedding(), (len(scored.ids), 1))
     return RunScore(
         score=scored,
-        baseline=float(cosines(constant, target.at(scored.ids).vectors).mean()),
+        baseline=float(cosines(constant, target).mean()),
         truth_by_id=dict(zip(truths.ids, truths.texts, strict=True)),
     )
 

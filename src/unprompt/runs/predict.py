@@ -115,7 +115,8 @@ def predict(
             places.check_free()
         loader = loaded.loader if loaded else Loader(device_here(device))
         an_image = FINISHING_IMAGE + (FINISHING_FILE if config.from_file != OFF else 0)
-        reserve = FINISHING + an_image * len(files) + FINISHING_TRUTH * len(truths or ())
+        scored_ids = {file.image_id for file in files} & set(truths.ids if truths else ())
+        reserve = FINISHING + an_image * len(files) + FINISHING_TRUTH * len(scored_ids)
         deadline = Deadline(config.deadline, started, reserve)
         chunks = [new[first : first + config.chunk] for first in range(0, len(new), config.chunk)]
         missing = [number for number in range(len(chunks)) if not folder.has_full_chunk(number)]

@@ -19,6 +19,7 @@ ARCHIVES = frozenset({TAR, ZIP})
 MOST_UNPACKED = 1 << 29  # bytes of one file
 _BLOCK = tarfile.BLOCKSIZE
 _ZIP_HEADER = struct.Struct("<4s4xH16xHH")  # signature, method, lengths of name and extra field
+_BESIDE = 512  # bytes that are read with a header for what follows it, name and extra field
 _ENCRYPTED = 1
 
 
@@ -103,11 +104,14 @@ def read_member(path: AnyPath, offset: int, size: int) -> bytes:
     """
     if path.suffix.lower() != ZIP:
         return read_span(path, offset, size)
-    header = read_span(path, offset, _ZIP_HEADER.size)
-    if len(header) < _ZIP_HEADER.size or not header.startswith(b"PK\3\4"):
+    found = read_span(path, offset, _ZIP_HEADER.size + _BESIDE + size)
+    if len(found) < _ZIP_HEADER.size or not found.startswith(b"PK\3\4"):
         raise InputError(f"{path} is damaged at byte {offset:,}, or was replaced; copy it anew")
-    _, method, name, extra = _ZIP_HEADER.unpack(header)
-    content = read_span(path, offset + _ZIP_HEADER.size + name + extra, size)
+    _, method, name, extra = _ZIP_HEADER.unpack_from(found)
+    begin = _ZIP_HEADER.size + name + extra
+    content = found[begin : begin + size]
+    if name + extra > _BESIDE:
+        content = read_span(path, offset + begin, size)
     if method == zipfile.ZIP_STORED:
         return content
     unpacking = zlib.decompressobj(-zlib.MAX_WBITS)

@@ -21,7 +21,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from unprompt.errors import InputError, RunError
+from unprompt.errors import ChangedError, InputError, RunError
 from unprompt.progress import Progress, silent
 from unprompt.storage.damage import OTHER_RECORD
 from unprompt.storage.files import PARTS, full_disk_told, locked, read_json, write_json
@@ -76,10 +76,10 @@ def open_folder(
 
     `sources`: the files that the work is made of, where their names in the plan say too little.
 
-    Raises RunError where the folder is finished, was begun with another plan or with files that have changed
-    since, belongs to something else, or is being written by another process. `overwrite` removes what the
-    same kind of work left there, and nothing else; unfinished work of the same plan goes on all the same,
-    since it ends with the same bytes.
+    Raises RunError where the folder is finished, belongs to something else, or is being written by another
+    process; ChangedError where it was begun with another plan or with files that have changed since.
+    `overwrite` removes what the same kind of work left there, and nothing else; unfinished work of the same
+    plan goes on all the same, since it ends with the same bytes.
     `update`: a finished folder stays as it is, until the work is done and its files are replaced one by one.
     Work that ends with an error before any of it was kept leaves no folder that was not there before.
     """
@@ -103,12 +103,16 @@ def open_folder(
                 shutil.rmtree(work, ignore_errors=True)
             raise _finished(path, kind)
         if not overwrite and not updating and begun is not None and not resumed:
-            raise RunError(
-                f"{path} was begun with {change or 'other settings'}; "
-                "run what was begun, or add --overwrite to start anew"
+            change = change or "other settings"
+            raise ChangedError(
+                f"{path} was begun with {change}; run what was begun, or add --overwrite to start anew",
+                change,
             )
-        for part in path.rglob(PARTS):  # what a killed process had begun to write
-            part.unlink()
+        for part in list(path.rglob(PARTS)):  # what a killed process had begun to write
+            if part.is_dir():
+                shutil.rmtree(part)
+            else:
+                part.unlink(missing_ok=True)  # it may have been in a folder that has just gone
         if not resumed:
             _remove(path, (f"{WORK}/*",) if updating else (kind.record, *kind.outputs, f"{WORK}/*"))
             sources.begin(work)

@@ -47,6 +47,7 @@ WORDS: Mapping[str, str] = {
     "engine": "another engine",
     "orders": "other orders",
     "device": "another device",
+    "precision": "another precision, which device and settings decide",
     "base": "other settings of the training",
     "search": "another search",
     "data": "another data set",

@@ -9,7 +9,8 @@ What each reader takes:
 - Hugging Face's `imagefolder` reads `file_name`, relative to the folder of metadata.jsonl.
 
 What is there already is replaced only where that is asked for. While the work is under way a hidden folder
-keeps a journal of the texts that were made; killed, the work goes on from it.
+keeps a journal of the texts that were made and the pictures that could not be read; killed, the work goes on
+from it.
 """
 
 from __future__ import annotations
@@ -41,6 +42,7 @@ from unprompt.storage.files import (
     write_problems,
 )
 from unprompt.storage.images import ImageFile, find_images, image_endings, readable
+from unprompt.storage.journal import Journal
 from unprompt.storage.remote import AnyPath, RemotePath, path_below
 from unprompt.storage.resumable import PROGRESS, fingerprints, hold_work
 from unprompt.storage.sources import Sources, describe_change
@@ -433,7 +435,6 @@ class _State:
 
     plan: Mapping[str, str]
     size: int = 0
-    problems: tuple[Problem, ...] = ()
 
 
 class TextWriter:
@@ -449,7 +450,7 @@ class TextWriter:
         self._sources = sources
         self._work = work_folder(places, name)
         self.problems_path = places.path / f"{name}.problems.csv"
-        self._journal = self._work / JOURNAL
+        self._journal = Journal(self._work / JOURNAL)
         self.path = places.path
         begun = _read_state(self._work / PROGRESS, self._journal)
         skipping = places.config.skip_existing
@@ -466,14 +467,16 @@ class TextWriter:
         self.resumed = begun is not None
         if begun is None:
             places.check_free()
-        self._state = _State(own, begun.size, () if skipping else begun.problems) if begun else _State(own)
+        self._state = _State(own, begun.size) if begun else _State(own)
         key_by_id = {picture.file.image_id: picture.key for picture in places.pictures}
-        line_by_key = dict(self._read_journal())
+        kept = self._journal.read(self._state.size)
+        line_by_key = dict(line for line in kept if isinstance(line, list))
+        self._problems = [Problem(**line) for line in kept if isinstance(line, dict) and not skipping]
         self._line_by_id = {
             image_id: line_by_key[key] for image_id, key in key_by_id.items() if key in line_by_key
         }
         self._key_by_id = key_by_id
-        over = {*self._line_by_id, *(problem.image_id for problem in self._state.problems)}
+        over = {*self._line_by_id, *(problem.image_id for problem in self._problems)}
         wanted = places.wanted()
         self.todo = [file for file in wanted if file.image_id not in over]
         self.skipped = len(places.pictures) - len({file.image_id for file in wanted} | over)
@@ -481,19 +484,12 @@ class TextWriter:
     @property
     def done(self) -> int:
         """How many images are finished, those with problems included."""
-        return len(self._line_by_id) + len(self._state.problems)
+        return len(self._line_by_id) + len(self._problems)
 
     @property
     def problems(self) -> tuple[Problem, ...]:
         """The images that could not be read."""
-        return self._state.problems
-
-    def _read_journal(self) -> Iterator[tuple[str, str]]:
-        if self._state.size:
-            with self._journal.open("rb") as stream:
-                for line in stream.read(self._state.size).splitlines():
-                    key, text = json.loads(line)
-                    yield key, text
+        return tuple(self._problems)
 
     def start(self) -> None:
         """Take the place, and bring the files to where the journal is."""
@@ -501,21 +497,17 @@ class TextWriter:
             self.problems_path.unlink(missing_ok=True)
         if not self._goes_on:
             self._sources.begin(self._work)
-        with self._journal.open("ab") as stream:
-            stream.truncate(self._state.size)
+        self._journal.begin(self._state.size)
         self._save()
         self._places.write_files(self._line_by_id)
 
     def add(self, prompts: Sequence[tuple[ImageFile, str]], problems: Sequence[Problem] = ()) -> None:
         """Keep what the next images gave: a prompt or a problem for each."""
         lines = {file.image_id: self._places.finished_line(prompt) for file, prompt in prompts}
-        rows = (json.dumps([self._key_by_id[image_id], line]) for image_id, line in lines.items())
-        with full_disk_told(self._journal), self._journal.open("ab") as stream:
-            stream.write("".join(f"{row}\n" for row in rows).encode())
-            stream.flush()
-            os.fsync(stream.fileno())  # before the state that counts these bytes
-            size = stream.tell()
-        self._state = _State(self._state.plan, size, (*self._state.problems, *problems))
+        rows: list[Any] = [[self._key_by_id[image_id], line] for image_id, line in lines.items()]
+        size = self._journal.append([*rows, *map(asdict, problems)])
+        self._state = _State(self._state.plan, size)
+        self._problems += problems
         self._save()
         self._places.write_files(lines)
         self._line_by_id.update(lines)
@@ -553,14 +545,13 @@ def open_texts(
         yield TextWriter(places, name, {**plan, "texts": asdict(places.config)}, overwrite, sources)
 
 
-def _read_state(path: Path, journal: Path) -> _State | None:
+def _read_state(path: Path, journal: Journal) -> _State | None:
     """A state that was saved and whose journal is whole; None where there is none."""
     try:
         saved = read_json(path)
-        problems = tuple(Problem(**problem) for problem in saved["problems"])
-        state = _State(dict(saved["plan"]), int(saved["size"]), problems)
-        return state if journal.stat().st_size >= state.size else None
-    except (*OTHER_RECORD, OSError):
+        state = _State(dict(saved["plan"]), int(saved["size"]))
+        return state if journal.has(state.size) else None
+    except OTHER_RECORD:
         return None
 
 
