@@ -98,7 +98,7 @@ GIVEN = {"regression": 0.55, "interrogator": 0.45}  # weights of the bundle `kag
 MEMBERS: Mapping[
     str, Mapping[str, Any]
 ] = {  # the prompts are those of the first that has any: the interrogator's
-    "regression": {"kind": "regression", "checkpoint": "regression.safetensors", "tta": "larger"},
+    "regression": {"kind": "regression", "checkpoint": "regression.safetensors", "tta": "flip"},
     "interrogator": {
         "kind": "interrogator",
         "checkpoint": "clip",
