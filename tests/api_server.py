@@ -34,8 +34,11 @@ def until(condition: Callable[[], object], what: str) -> None:
 
 
 @contextmanager
-def serving(app: FastAPI, grace: int = 10) -> Iterator[str]:
-    """Serve an app in a thread as long as the block lasts; gives http://127.0.0.1:PORT."""
+def serving(app: FastAPI, grace: int = 10, keep_alive: int = 5) -> Iterator[str]:
+    """Serve an app in a thread as long as the block lasts; gives http://127.0.0.1:PORT.
+
+    `keep_alive`: seconds after an answer for which a connection waits for another request, uvicorn's own.
+    """
     with bind("127.0.0.1", 0) as listening:
         config = uvicorn.Config(
             app,
@@ -44,6 +47,7 @@ def serving(app: FastAPI, grace: int = 10) -> Iterator[str]:
             http=CarefulConnection,
             ws="none",
             timeout_graceful_shutdown=grace,
+            timeout_keep_alive=keep_alive,
         )
         server = uvicorn.Server(config)
         thread = threading.Thread(target=server.run, kwargs={"sockets": [listening]})

@@ -51,11 +51,6 @@ LONG = {"prompt": SCENE.prompt, "width": 2048, "height": 2048, "batch_size": 16}
 
 
 @pytest.fixture(scope="module")
-def loaded() -> LoadedBundle:
-    return LoadedBundle.load("lite", "cpu")
-
-
-@pytest.fixture(scope="module")
 def url(loaded: LoadedBundle) -> Iterator[str]:
     with serving(create_app(loaded, PocketPainter())) as address:
         yield address
@@ -596,7 +591,7 @@ def test_a_body_that_stops_coming_is_not_waited_for_but_an_answer_is() -> None:
             await asyncio.wait_for(request.receive(), 1.0)
         return len(body)
 
-    with serving(app) as url:
+    with serving(app, keep_alive=1) as url:
         assert httpx.post(f"{url}/slow", json={"a": "b"}).json() == 1
         address = httpx.URL(url)
         with socket.create_connection((address.host, address.port), timeout=10) as line:
@@ -681,11 +676,11 @@ def test_every_error_has_the_same_shape(client: httpx.Client) -> None:
     assert answers[3].json()["detail"] == "unknown keys: 'text' (did you mean 'texts'?)"
 
 
-def test_500_malformed_requests_leave_the_server_answering(
+def test_malformed_requests_of_all_kinds_leave_the_server_answering(
     client: httpx.Client, loaded: LoadedBundle
 ) -> None:
     statuses: Counter[int] = Counter()
-    for one in api_malformed.requests(500):
+    for one in api_malformed.requests(10 * len(api_malformed.WAYS)):
         answer = client.post(one.path, content=one.body, headers=one.headers)
         assert 400 <= answer.status_code < 500, (one.what, one.path, one.body[:80], answer.text)
         assert answer.json().keys() == {"error", "detail"}
@@ -759,7 +754,7 @@ def test_schemathesis_finds_no_fault(url: str) -> None:
     for operation, mode in [*((one, mode_of.POSITIVE) for one in operations), *wrong]:
 
         @settings(
-            max_examples=25,
+            max_examples=10,
             deadline=None,
             derandomize=True,
             database=None,

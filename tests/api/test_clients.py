@@ -64,11 +64,6 @@ BODIES = {
 
 
 @pytest.fixture(scope="module")
-def loaded() -> LoadedBundle:
-    return LoadedBundle.load("lite", "cpu")
-
-
-@pytest.fixture(scope="module")
 def url(loaded: LoadedBundle) -> Iterator[str]:
     with serving(create_app(loaded, PocketPainter(), origins=(ORIGIN,))) as address:
         yield address

@@ -202,6 +202,8 @@ def app(tmp_path: Path, known: Path, monkeypatch: pytest.MonkeyPatch) -> Any:
         AppSettings(device="cpu", root=root, out=tmp_path / "out", known=known, limit_mb=1)
     )
     monkeypatch.setenv(VARIABLE, settings.to_json())
+    # Each app looks through all packages for components, which takes longer than a page; there are none.
+    monkeypatch.setattr("streamlit.components.v2.manifest_scanner.scan_component_manifests", list)
     at = testing.AppTest.from_file(str(MAIN), default_timeout=PATIENCE).run()
     assert not at.exception
     return at

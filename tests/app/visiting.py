@@ -23,6 +23,10 @@ SIZES = {"desktop": {"width": 1280, "height": 900}, "phone": {"width": 390, "hei
 UPLOADER = '[data-testid="stFileUploader"] input[type="file"]'
 DONE = '[data-testid="stApp"][data-test-script-state="notRunning"]'
 PROGRAM = "import sys; from unprompt.cli import main; sys.exit(main())"
+FITS = """() => {
+    const whole = document.documentElement, main = document.querySelector('[data-testid="stMain"]');
+    return whole.scrollWidth <= whole.clientWidth && main.scrollWidth <= main.clientWidth;
+}"""
 
 
 def free_port() -> int:
@@ -88,8 +92,15 @@ class Visitor:
             self.faults.append(request.url)
 
     def open(self, page: str) -> None:
+        """Come to a page as who has just typed its address."""
         self.page.goto(f"{self.address}/{page}")
         self.page.wait_for_selector("h1")
+        self.settle()
+
+    def follow(self, title: str) -> None:
+        """Go on to another page by the links above all of them."""
+        self.page.get_by_role("link", name=title, exact=True).click()
+        self.page.get_by_role("heading", name=title, exact=True).wait_for()
         self.settle()
 
     def settle(self) -> None:
@@ -100,23 +111,46 @@ class Visitor:
         self.page.get_by_text(text).first.wait_for()
 
     def check(self) -> None:
-        """No fault so far, no exception shown, nothing wider than the window."""
+        """No fault so far, no exception shown, nothing wider than the window once all has its place."""
         assert self.faults == []
         assert self.page.locator('[data-testid="stException"]').count() == 0
-        wide = "document.documentElement.scrollWidth - document.documentElement.clientWidth"
-        assert self.page.evaluate(wide) <= 0
-        main = '[data-testid="stMain"]'
-        assert self.page.eval_on_selector(main, "one => one.scrollWidth - one.clientWidth") <= 0
+        self.page.wait_for_function(FITS, timeout=10_000)
+
+    def at_each_size(self) -> Iterator[str]:
+        """Make the window as large as each of SIZES in turn, and check it; then it is as it was."""
+        own = self.page.viewport_size
+        for size, edges in SIZES.items():
+            self.page.set_viewport_size(edges)
+            self.check()
+            yield size
+        self.page.set_viewport_size(own)
+
+    def fits(self, *reached: Any) -> None:
+        """Nothing is wrong in windows of any of SIZES, and what is to be `reached` there can be clicked."""
+        for _ in self.at_each_size():
+            for one in reached:
+                one.click(trial=True)
 
 
-@contextmanager
-def visiting(browser: Any, address: str, size: str) -> Iterator[Visitor]:
-    """A visitor with one of SIZES; at the end nothing was wrong."""
-    context = browser.new_context(viewport=SIZES[size], has_touch=size == "phone")
-    one = Visitor(context.new_page(), address)
-    yield one
-    one.check()
-    context.close()
+class Windows:
+    """A browser's windows, one of each of SIZES: what their pages need is loaded and compiled once."""
+
+    def __init__(self, browser: Any) -> None:
+        self._browser = browser
+        self._by_size: dict[str, Any] = {}
+
+    @contextmanager
+    def visiting(self, address: str, size: str) -> Iterator[Visitor]:
+        """A visitor with a page of its own; at the end nothing was wrong, whatever size the window has."""
+        if size not in self._by_size:
+            self._by_size[size] = self._browser.new_context(viewport=SIZES[size], has_touch=size == "phone")
+        page = self._by_size[size].new_page()
+        try:
+            one = Visitor(page, address)
+            yield one
+            one.fits()
+        finally:
+            page.close()
 
 
 def saved(visitor: Visitor, label: str) -> bytes:

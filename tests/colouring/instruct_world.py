@@ -10,7 +10,7 @@ from unprompt.colouring.instruct_config import InstructMachine
 
 COLOURS = ("red", "green", "blue", "yellow")
 MACHINE = InstructMachine(
-    device="cpu", gradient_checkpointing=False, samples=0, checkpoint_steps=0, save_minutes=0.0
+    device="cpu", gradient_checkpointing=False, samples=0, checkpoint_steps=0, save_minutes=9.0
 )
 
 

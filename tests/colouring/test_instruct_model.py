@@ -198,15 +198,15 @@ def test_a_pocket_folder_that_is_not_whole_is_told(tmp_path: Path) -> None:
 @pytest.mark.slow
 def test_a_pocket_model_learns_which_colour_the_words_say(tmp_path: Path) -> None:
     balls = draw_balls(tmp_path / "pairs")
-    config = pocket_settings(steps=200, batch=8, learning_rate=2e-3, ema=0.95)
-    train_instruct(read_pairs(balls), tmp_path / "run", config, replace(MACHINE, save_minutes=9))
-    painter = open_painter(tmp_path / "run" / "model", InstructPaint(steps=10, guidance=3, device="cpu"))
+    config = pocket_settings(steps=120, batch=8, learning_rate=3e-3, ema=0.9)
+    train_instruct(read_pairs(balls), tmp_path / "run", config, MACHINE)
+    painter = open_painter(tmp_path / "run" / "model", InstructPaint(steps=6, guidance=3, device="cpu"))
     wanted = {"red": (255, 0, 0), "blue": (0, 0, 255), "yellow": (255, 255, 0), "green": (0, 128, 0)}
     right = 0
-    for number in range(4):
+    for number in range(2):
         drawing = Image.open(balls / "line" / f"{number}.png").convert("RGB")
         for colour in wanted:  # of which the pair itself had but one
             made = np.asarray(painter.paint(drawing, f"a {colour} ball")).astype(int)[14:18, 7:11]
             distances = {name: abs(made.mean(axis=(0, 1)) - rgb).sum() for name, rgb in wanted.items()}
             right += min(distances, key=distances.__getitem__) == colour
-    assert right >= 12
+    assert right >= 6

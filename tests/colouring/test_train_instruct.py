@@ -38,6 +38,7 @@ pytestmark = pytest.mark.usefixtures("one_thread")
 
 UNET = Path("model/unet/diffusion_pytorch_model.safetensors")
 SAMPLED = replace(MACHINE, samples=3, sample_steps=2, checkpoint_steps=2)
+SAVING = 0.0  # minutes: after every step
 
 
 @pytest.fixture(scope="module")
@@ -198,7 +199,7 @@ def test_four_pairs_are_learnt_by_heart(
 ) -> None:
     monkeypatch.setattr(training, "EPOCH_STEPS", 5)
     config = settings(sd, batch=16, accumulate=1, steps=60, learning_rate=5e-3, drop=0.0)
-    learnt = run(balls, tmp_path / "run", config, machine=replace(MACHINE, save_minutes=9))
+    learnt = run(balls, tmp_path / "run", config)
     assert learnt.rows[-1]["loss"] < 0.4 * learnt.rows[0]["loss"]
 
 
@@ -312,7 +313,7 @@ def train_and_die(balls: Path, sd: Path, out: Path) -> None:
         return forward(self, *inputs)
 
     training._Objective.forward = deadly  # type: ignore[method-assign]
-    run(balls, out, settings(sd), machine=SAMPLED)
+    run(balls, out, settings(sd), machine=replace(SAMPLED, save_minutes=SAVING))
 
 
 def test_killed_training_ends_with_the_same_bytes(whole: Path, sd: Path, balls: Path, tmp_path: Path) -> None:
@@ -378,7 +379,10 @@ def test_the_state_of_low_rank_updates_is_small(sd: Path, balls: Path, tmp_path:
     states = {}
     for lora in (0, 2):
         with pytest.raises(StoppedError):
-            run(balls, tmp_path / str(lora), settings(sd, lora=lora, ema=0.0), progress=stop)
+            run(
+                balls, tmp_path / str(lora), settings(sd, lora=lora, ema=0.0), progress=stop,
+                machine=replace(MACHINE, save_minutes=SAVING),
+            )  # fmt: skip
         states[lora] = (tmp_path / str(lora) / ".work" / "state.pt").stat().st_size
     assert states[2] < 0.2 * states[0]
     assert run(balls, tmp_path / "2", settings(sd, lora=2, ema=0.0)).resumed

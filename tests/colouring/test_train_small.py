@@ -32,7 +32,7 @@ CONFIG = PainterTraining(side=32, width=16, layers=1, heads=2, filters=8, epochs
 @pytest.fixture(scope="module")
 def triples(tmp_path_factory: pytest.TempPathFactory) -> Pairs:
     out = tmp_path_factory.mktemp("triples") / "t"
-    return read_pairs(make_triples(out, TripleSettings(count=20, size=96, pocket=0.2)).out)
+    return read_pairs(make_triples(out, TripleSettings(count=12, size=96, pocket=0.2)).out)
 
 
 def test_a_training_that_was_stopped_ends_with_the_same_bytes(triples: Pairs, tmp_path: Path) -> None:
@@ -51,7 +51,7 @@ def test_a_training_that_was_stopped_ends_with_the_same_bytes(triples: Pairs, tm
     once, twice = (tmp_path / name / "painter.safetensors" for name in ("whole", "two"))
     assert once.read_bytes() == twice.read_bytes()
     record = json.loads((tmp_path / "two/painter.json").read_text())
-    assert (record["bits"], record["triples"]["learnt_from"]) == (16, 20)
+    assert (record["bits"], record["triples"]["learnt_from"]) == (16, 12)
     assert read_painter(twice).config == CONFIG.painter
     with pytest.raises(RunError):
         train_painter(triples, tmp_path / "two", CONFIG)
@@ -96,7 +96,7 @@ def test_pairs_without_captions_are_refused(triples: Pairs) -> None:
 def test_sets_that_share_ids_are_learnt_from_together(triples: Pairs) -> None:
     both = join_pairs([triples, triples])
     assert len(both) == 2 * len(triples)
-    assert len(open_material(both, 32, LetterEncoder())) == 40
+    assert len(open_material(both, 32, LetterEncoder())) == 24
 
 
 def test_the_command_trains_and_grades(
@@ -108,13 +108,13 @@ def test_the_command_trains_and_grades(
     assert not main(["colour", "train", folder, "--out", str(tmp_path / "run"), *sizes, "--json"])
     path = json.loads(capsys.readouterr().out)["out"]
     page = tmp_path / "grade.html"
-    grade = ["colour", "grade", folder, "--weights", path, "--most", "6", "--learnt", folder]
+    grade = ["colour", "grade", folder, "--weights", path, "--most", "3", "--learnt", folder]
     assert not main([*grade, "--out", str(page), "--json"])
     scores = json.loads(capsys.readouterr().out)
     assert list(scores) == ["painter", "flood", "usual", "nearest"]
-    assert scores["flood"]["all"]["triples"] == 6
+    assert scores["flood"]["all"]["triples"] == 3
     assert scores["painter"]["all"]["paper"]["mean"] is not None
-    assert page.read_text().count("<figure>") == 6 * 6
+    assert page.read_text().count("<figure>") == 3 * 6
     # Two sets: together, and each by itself.
     other = shutil.copytree(folder, tmp_path / "other")
     assert not main(["colour", "grade", folder, str(other), "--weights", path, "--most", "2", "--json"])

@@ -24,21 +24,16 @@ Answer = tuple[list[bool], list[int]]
 def loop(vectors: np.ndarray, threshold: float, against: np.ndarray | None = None) -> Answer:
     """The definition: row by row, against all of the other list, then all that is kept before it."""
     rows = vectors.astype(np.float64)
-    kept: list[int] = []
-    keeps, reasons = [], []
+    others = np.empty((0, rows.shape[1])) if against is None else against.astype(np.float64)
+    too_close, too_close_to_others = rows @ rows.T >= threshold, rows @ others.T >= threshold
+    kept = np.zeros(len(rows), bool)
+    reasons = []
     for row in range(len(rows)):
-        reason = -1
-        if against is not None and len(against):
-            close = np.flatnonzero((against.astype(np.float64) * rows[row]).sum(axis=1) >= threshold)
-            reason = -2 - int(close[0]) if close.size else -1
-        if reason == -1 and kept:
-            close = np.flatnonzero((rows[kept] * rows[row]).sum(axis=1) >= threshold)
-            reason = kept[int(close[0])] if close.size else -1
-        if reason == -1:
-            kept.append(row)
-        keeps.append(reason == -1)
+        close, close_others = np.flatnonzero(too_close[row] & kept), np.flatnonzero(too_close_to_others[row])
+        reason = -2 - int(close_others[0]) if close_others.size else int(close[0]) if close.size else -1
+        kept[row] = reason == -1
         reasons.append(reason)
-    return keeps, reasons
+    return kept.tolist(), reasons
 
 
 def clustered(count: int, groups: int, spread: float, seed: int, dim: int = 384) -> np.ndarray:

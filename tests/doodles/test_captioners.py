@@ -13,6 +13,7 @@ import pytest
 import torch
 
 from tests.doodles.own import BY_WORD, FACE, HOUSE, LADDER, SUN, doodles
+from unprompt.doodles import grades
 from unprompt.doodles.caption_files import caption_all, write_captions
 from unprompt.doodles.caption_scores import mean_scores, score_caption
 from unprompt.doodles.captioners import NOTHING, GroupCaptioner, TemplateCaptioner, read_group_network
@@ -215,10 +216,13 @@ def test_words_that_the_namer_does_not_know_are_refused(tmp_path: Path) -> None:
 @pytest.mark.slow
 def test_it_learns_to_tell_things_that_touch(tmp_path: Path) -> None:
     """Where things touch, connected strokes are no things; a captioner of four words tells them apart."""
-    config = GroupTraining(scenes=160, stroke_epochs=6, group_epochs=12, touching=1.0, traced=0.0, batch=8)
+    small = {"stroke_width": 48, "stroke_layers": 2, "group_width": 64, "group_layers": 1}
+    config = GroupTraining(
+        scenes=128, stroke_epochs=6, group_epochs=10, touching=1.0, traced=0.0, batch=8, **small
+    )
     train_groups(doodles(2), Nearest(), tmp_path / "run", config, CPU)
     captioner = GroupCaptioner(read_group_network(tmp_path / "run" / "captioner.safetensors"), Nearest())
-    scenes = list(compose_scenes(doodles(3), SceneConfig(60, 9, "any", 1.0)))
+    scenes = list(compose_scenes(doodles(3), SceneConfig(40, 9, "any", 1.0)))
 
     def grade(captions: Sequence[object]) -> dict[str, float]:
         return mean_scores(
@@ -296,7 +300,8 @@ def test_a_table_has_a_caption_for_each_drawing(tmp_path: Path) -> None:
     assert "twice" in twice.problem
 
 
-def test_grades_are_of_all_parts_and_make_a_page(trained: Path) -> None:
+def test_grades_are_of_all_parts_and_make_a_page(trained: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(grades, "LEARNT", 60)  # scenes, of which a thousand take longer than all else
     config = GradeConfig(trained / "captioner.safetensors", count=4, trips=3, pictures=2, shown=3)
     graded = grade_captioners(doodles(2), Nearest(), config, doodles(2))
     told = graded.as_dict()

@@ -217,7 +217,7 @@ def test_a_training_that_was_stopped_ends_with_the_same_bytes(tmp_path: Path) ->
 
 
 def test_a_namer_learns_its_four_words_and_teaches_them(tmp_path: Path) -> None:
-    config = replace(TINY, epochs=20, learning_rate=0.01, partial=0, ema=0.9)
+    config = replace(TINY, epochs=3, repeats=10, learning_rate=0.01, partial=0, ema=0.9)
     learnt = train_namer(doodles(4), tmp_path / "one", config, CPU, held_out=doodles(1))
     assert learnt.rows[-1]["held_out_top_1"] == 1
     path = learnt.out / "namer.safetensors"

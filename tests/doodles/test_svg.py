@@ -12,6 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
+from unprompt.doodles import svg_paths
 from unprompt.doodles.drawing import Drawing
 from unprompt.doodles.ink import ink
 from unprompt.doodles.svg import drawing_of_svg, read_svg_drawing, svg_of
@@ -243,7 +244,7 @@ def test_use_that_multiplies_is_refused() -> None:
         read('<g id="a"><use href="#a"/></g>')
 
 
-def test_depth_elements_and_size_are_bounded() -> None:
+def test_depth_elements_and_size_are_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
     with pytest.raises(InputError, match="nested more than"):
         read("<g>" * 5000 + "</g>" * 5000)
     deep = "<g>" * 190 + '<line x2="1"/>' + "</g>" * 190
@@ -252,8 +253,10 @@ def test_depth_elements_and_size_are_bounded() -> None:
         read("<g/>" * 100_001)
     with pytest.raises(InputError, match="bytes"):
         drawing_of_svg(b" " * (8 * 2**20 + 1))
+    monkeypatch.setattr(svg_paths, "MOST_SEGMENTS", 2000)
+    assert read('<polyline points="' + "0 0 1 1 " * 1000 + '"/>').strokes
     with pytest.raises(InputError, match="segments"):
-        read('<polyline points="' + "0 0 1 1 " * 120_000 + '"/>')
+        read('<polyline points="' + "0 0 1 1 " * 1001 + '"/>')
 
 
 @pytest.mark.parametrize(

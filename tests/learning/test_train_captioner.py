@@ -59,12 +59,12 @@ def test_pictures_get_their_captions(trained: Path) -> None:
 
 
 def test_killed_training_ends_with_the_same_bytes(tmp_path: Path) -> None:
-    config = replace(CONFIG, epochs=5)
+    config = replace(CONFIG, epochs=3)
     saving = replace(config, save_minutes=0)
     train_captioner(*plain_pictures(), tmp_path / "whole", config)
 
     def kill(step: str, done: int, total: int) -> None:
-        if step == "epoch 3" and done == 16:
+        if step == "epoch 2" and done == 16:
             raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):

@@ -71,7 +71,7 @@ def test_embeddings_and_tokens_equal_those_of_sentence_transformers(encoder: Pro
     )  # fmt: skip
     random = np.random.default_rng(0)
     words = ["a", "fox", "über", "雪の中", "snow,", "4k!", "\t\n", "(((masterpiece)))", "🎨", "e\u0301"]
-    texts = [" ".join(random.choice(words, length)) for length in random.integers(0, 40, 150)]
+    texts = [" ".join(random.choice(words, length)) for length in random.integers(0, 40, 40)]
     texts += ["fox " * 400, " leading and trailing ", "\0", "[MASK] [SEP]"]
     expected = model.encode(texts, normalize_embeddings=True, show_progress_bar=False)
     assert np.abs(encoder.encode(texts) - expected).max() < 2e-6

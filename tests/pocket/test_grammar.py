@@ -258,9 +258,9 @@ def test_no_constant_vector_is_good() -> None:
     pytest.importorskip("tokenizers")
     from unprompt.networks.minilm import PromptEncoder
 
-    texts = [draft.text for draft in islice(PocketPrompts().drafts(0), 1100) if not draft.rejected][:1000]
+    texts = [draft.text for draft in islice(PocketPrompts().drafts(0), 450) if not draft.rejected][:400]
     texts.sort(key=len)  # like lengths share a batch
-    assert len(texts) == 1000
+    assert len(texts) == 400
     mean = PromptEncoder.load("cpu").encode(texts).astype(np.float64).mean(axis=0)
     assert np.linalg.norm(mean) <= 0.42
 

@@ -144,6 +144,7 @@ def show() -> None:
         show_whole(easel, easel.upload, left, right)
         return
     order = easel.order
+    sheet = left.container()  # above the spinner, which would push it away from under a finger
     with left, st.spinner("Colouring."):
         try:
             _looked_at(order.digest, order.bridge, easel.upload)
@@ -157,7 +158,7 @@ def show() -> None:
         except UnpromptError as error:
             trouble(str(error))
             return
-    with left:
+    with sheet:
         tap(shown, painted)
     with right:
         if others:

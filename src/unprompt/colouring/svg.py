@@ -65,7 +65,7 @@ def read_svg(path: Path) -> bytes:
 def clean_svg(content: bytes) -> bytes:
     """See `read_svg`; of `<use>` only what lies in the file itself stays."""
     try:
-        plain_parser("the SVG").Parse(content, True)
+        _check_depth(content)
         tree = ElementTree.fromstring(content)
     except InputError as error:
         raise UnreadableImageError(str(error)) from error
@@ -73,7 +73,6 @@ def clean_svg(content: bytes) -> bytes:
         raise UnreadableImageError(f"this is no SVG: {error}") from error
     if _local(tree.tag) != "svg":
         raise UnreadableImageError(f"this is no SVG: it begins with <{_local(tree.tag)}>")
-    _check_depth(tree)
     _strip(tree)
     _check_numbers(tree)
     _check_effort(tree)
@@ -81,14 +80,26 @@ def clean_svg(content: bytes) -> bytes:
     return cleaned
 
 
-def _check_depth(tree: ElementTree.Element) -> None:
-    """Without recursion: what draws and writes an SVG goes into it element by element."""
-    level = [tree]
-    for _ in range(DEEPEST):
-        level = [child for element in level for child in element]
-        if not level:
-            return
-    raise UnreadableImageError(f"the SVG is nested more than {DEEPEST} deep; ungroup it")
+def _check_depth(content: bytes) -> None:
+    """Raise UnreadableImageError for elements too deep within each other, before any is kept.
+
+    What draws and writes an SVG goes into it element by element. Raises what `plain_parser` does.
+    """
+    depth = 0
+
+    def start(*_: object) -> None:
+        nonlocal depth
+        depth += 1
+        if depth > DEEPEST:
+            raise UnreadableImageError(f"the SVG is nested more than {DEEPEST} deep; ungroup it")
+
+    def end(*_: object) -> None:
+        nonlocal depth
+        depth -= 1
+
+    parser = plain_parser("the SVG")
+    parser.StartElementHandler, parser.EndElementHandler = start, end
+    parser.Parse(content, True)
 
 
 def _strip(tree: ElementTree.Element) -> None:

@@ -26,6 +26,7 @@ from unprompt.learning.loop import Batch, Examples, Learnt, learn
 from unprompt.learning.parts import Part
 from unprompt.learning.schedule import Schedule
 from unprompt.networks.clip import CONFIG_FILE, WEIGHTS_FILES
+from unprompt.networks.tokens import Tokens, clips_own
 from unprompt.progress import Progress, silent
 from unprompt.records import unit_rows
 from unprompt.settings import setting
@@ -268,11 +269,7 @@ def run_of_words(
 
 def token_rows(texts: Sequence[str], context: int) -> Tensor:
     """The ids of CLIP's tokenizer, filled up with 0 to the longest of the texts: (N, T) int32."""
-    import open_clip
-
-    from unprompt.networks.tokens import Tokens
-
-    rows = Tokens(open_clip.SimpleTokenizer(context_length=context), context).rows(texts)
+    rows = Tokens(clips_own(context), context).rows(texts)
     ids = np.zeros((len(rows), max(map(len, rows))), dtype=np.int32)
     for row, numbers in zip(ids, rows, strict=True):
         row[: len(numbers)] = numbers

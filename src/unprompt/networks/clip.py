@@ -22,6 +22,7 @@ from unprompt.networks.clip_kinds import DECLARED, QUICK, ClipKind, kind_of
 from unprompt.networks.extent import Extent, check_numbers, check_side, made_within
 from unprompt.networks.huggingface import never_asking, stay_offline
 from unprompt.networks.preprocess import LONGEST, without_far_ends
+from unprompt.networks.tokens import clips_own
 from unprompt.storage.packages import needed_for
 from unprompt.text.english import counted
 
@@ -115,12 +116,10 @@ class Clip:
 
         Without `tokenizer` it is CLIP's own; `preprocess` has open_clip's keys, the model's own without it.
         """
-        import open_clip
-
         from unprompt.networks.text_tower import fingerprint
 
         chosen = with_statistics(preprocess or model.visual.preprocess_cfg, statistics)
-        own = tokenizer or open_clip.SimpleTokenizer(context_length=model.context_length)
+        own = tokenizer or clips_own(model.context_length)
         return cls(f"clip {fingerprint(model)} {statistics}".rstrip(), model, own, device, chosen)
 
     @cached_property
@@ -290,7 +289,7 @@ class Source:
                     f"{self.model} has {text['vocab_size']:,} words, CLIP's own tokenizer {CLIPS_WORDS:,}; "
                     f"name a folder that holds {CONFIG_FILE}, the weights and the tokenizer's files"
                 )
-            return open_clip.SimpleTokenizer(context_length=text["context_length"])
+            return clips_own(text["context_length"])
         try:
             text = (open_clip.get_model_config(self.address) or {}).get("text_cfg", {})
             hub = text.get("hf_tokenizer_name", "")

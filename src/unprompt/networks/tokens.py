@@ -9,12 +9,20 @@ than all else; it leaves printable ASCII without "&" as it is, and is done for o
 from __future__ import annotations
 
 from collections.abc import Sequence
-from functools import lru_cache
+from functools import cache, lru_cache
 from itertools import chain
 from typing import Any
 
 WORDS_KEPT = 1 << 18
 PHRASES_KEPT = 1 << 15  # a chain asks for the same few thousand at each of its steps
+
+
+@cache
+def clips_own(context: int) -> Any:
+    """CLIP's own tokenizer for texts of `context` ids, read once: its list of words takes long to read."""
+    import open_clip
+
+    return open_clip.SimpleTokenizer(context_length=context)
 
 
 class Tokens:
