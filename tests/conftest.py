@@ -2,13 +2,19 @@
 
 from __future__ import annotations
 
+import fcntl
 import os
+import shutil
 import socket
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from functools import cache
+from multiprocessing import forkserver
 from pathlib import Path
 
 import pytest
+
+from tests.processes import FORKS, HEAVY
 
 os.environ["HF_HUB_OFFLINE"] = "1"
 
@@ -65,14 +71,57 @@ def no_network(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(socket.socket, "connect", only_here)
 
 
+@pytest.fixture(scope="session", autouse=True)
+def one_server_of_forks() -> Iterator[None]:
+    """Processes are forked from one that has all heavy packages, even where our own code starts it first."""
+    forkserver.set_forkserver_preload(list(HEAVY))
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setattr(forkserver, "set_forkserver_preload", lambda modules: None)
+        yield
+
+
+@pytest.fixture
+def forked_workers(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Workers of a crew are forked too: what they do is tested, not how they begin."""
+    monkeypatch.setattr("unprompt.crew.processes.spawning", lambda: FORKS)
+
+
+def copy_of(name: str, make: Callable[[Path], object], beside: Path, to: Path) -> Path:
+    """A copy, at `to`, of the folder that `make` fills; it is made once for all workers of the run.
+
+    `beside`: what belongs to the run, and so to all of them.
+    """
+    made, begun = beside.with_name(name), beside.with_name(f"{name}.begun")
+    with beside.with_name(f"{name}.lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)  # the others wait
+        if not made.exists():
+            shutil.rmtree(begun, ignore_errors=True)  # of one that failed
+            begun.mkdir()
+            make(begun)
+            begun.rename(made)
+    return shutil.copytree(made, to, dirs_exist_ok=True)
+
+
+@pytest.fixture(scope="module")
+def one_loader() -> Iterator[None]:
+    """Networks of bundles are loaded once for all tests of the module, but in processes of their own."""
+    from unprompt.networks.loader import Loader
+
+    known = cache(Loader)
+    with pytest.MonkeyPatch.context() as patched:
+        for user in ("unprompt.runs.predict", "unprompt.bundle.loaded"):
+            patched.setattr(f"{user}.Loader", known)
+        yield
+
+
 @pytest.fixture(scope="session")
-def scenes(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def scenes(own_cache: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A folder with images/ (12 sample scenes, PNG) and their prompts.csv."""
     from unprompt.pocket.samples import write_scenes
 
-    folder = tmp_path_factory.mktemp("scenes")
-    write_scenes(folder, 12)
-    return folder
+    return copy_of(
+        "scenes", lambda folder: write_scenes(folder, 12), own_cache, tmp_path_factory.mktemp("scenes")
+    )
 
 
 @pytest.fixture(scope="module")
@@ -93,15 +142,15 @@ def small_gallery(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.fixture(scope="module")
-def world(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def world(own_cache: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Tiny CLIP, captioner, regression and bank in the real formats, pictures, and the bundle all.toml."""
     from tests.whole_world import write_whole_world
 
-    return write_whole_world(tmp_path_factory.mktemp("world"))
+    return copy_of("world", write_whole_world, own_cache, tmp_path_factory.mktemp("world"))
 
 
 @pytest.fixture(scope="session")
-def pairs(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def pairs(own_cache: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A data set of 64 pocket scenes, 64 pixels wide."""
     from unprompt.generate.config import RenderConfig
     from unprompt.generate.pocket_prompts import PocketPrompts
@@ -109,7 +158,8 @@ def pairs(tmp_path_factory: pytest.TempPathFactory) -> Path:
     from unprompt.generate.render.run import render_prompts
     from unprompt.pocket.engine import PocketEngine
 
-    folder = tmp_path_factory.mktemp("pairs")
-    extend_prompts(folder / "prompts.csv", PocketPrompts(seed=3), count=64)
-    render_prompts(folder / "prompts.csv", folder / "DATASET", PocketEngine(size=64), RenderConfig())
-    return folder / "DATASET"
+    def make(folder: Path) -> None:
+        extend_prompts(folder / "prompts.csv", PocketPrompts(seed=3), count=64)
+        render_prompts(folder / "prompts.csv", folder / "DATASET", PocketEngine(size=64), RenderConfig())
+
+    return copy_of("pairs", make, own_cache, tmp_path_factory.mktemp("pairs")) / "DATASET"

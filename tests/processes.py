@@ -17,13 +17,16 @@ from pathlib import Path
 from typing import Any
 
 FORKS = multiprocessing.get_context("forkserver")
-HEAVY = ("torch", "torchvision", "timm", "open_clip", "transformers", "tests.processes")
+# What conftest.py has the forked process import.
+HEAVY = (
+    *("torch", "torchvision", "timm", "open_clip", "transformers", "tests.processes"),
+    *("accelerate", "matplotlib.backends.backend_agg", "torch.utils.tensorboard"),  # what trainings need
+)
 
 
 @contextmanager
 def started(function: Callable[..., object], *given: Any) -> Iterator[BaseProcess]:
     """A process with our environment that calls a module's function; what is left of it is killed."""
-    FORKS.set_forkserver_preload(list(HEAVY))
     process = FORKS.Process(target=call_with, args=(dict(os.environ), function, given))
     process.start()
     try:

@@ -11,19 +11,20 @@ from PIL.PngImagePlugin import PngInfo
 BLOCKED = Path(__file__).with_name("blocked")
 TRIED = 99  # the exit code of a program that tried to reach another machine
 COMMANDS = (
+    "./plain.png",
+    "predict images --out RUN --truth prompts.csv",
     "info images",
     "info images --dataset OWN",
-    "predict images --out RUN --truth prompts.csv",
     "interrogate images --out prompted.csv",
     "caption images --out captions.csv",
     "score prompts.csv prompts.csv",
-    "prompts --out made.csv --count 60",
+    "prompts --out made.csv --count 40",
     "filter made.csv --out kept.csv",
     "render kept.csv --out DATA",
     "describe DATA",
     "bank DATA --out BANK",
     "train DATA --out TRAINED --epochs 1 --backbone tf_efficientnet_lite0 --size 32",
-    "tune DATA --out STUDY --trials 1 --epochs 1 --backbone tf_efficientnet_lite0",
+    "tune DATA --out STUDY --trials 1 --config TRAINED/config.toml --batch 16",
     "page make images --out PAGES",
     "colour paint images/a.png a_red_square --out painted.png",
     "doodle name images",
@@ -32,9 +33,11 @@ COMMANDS = (
     "easy-diffuser run images",
     "checkpoints list",
     "cache",
-    "doctor",
+    "doctor --images 1000 --out DEMO --json",
+    "doctor --images 1000 --out DEMO",
     "completion bash",
     "demo --out DEMO",
+    "demo --out DEMO --json",
 )
 PROMPTS = "imgId,prompt\na,a red boat\nb,two green cats\n"
 
@@ -50,8 +53,9 @@ def offline(environment: dict[str, str]) -> dict[str, str]:
 
 
 def write_inputs(folder: Path) -> None:
-    """What COMMANDS work on: two pictures with a black square each, prompts in them, a list of prompts."""
+    """What COMMANDS work on: two pictures with a black square and a prompt each, one of noise, prompts."""
     (folder / "images").mkdir()
+    Image.effect_noise((64, 64), 100).save(folder / "plain.png")
     for name, edge in (("a", 40), ("b", 80)):
         picture = Image.new("RGB", (256, 256), "white")
         ImageDraw.Draw(picture).rectangle((60, 60, 60 + edge, 60 + edge), outline="black", width=6)

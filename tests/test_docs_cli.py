@@ -30,12 +30,17 @@ def test_the_page_is_todays_parser() -> None:
     assert write_cli.FILE.read_text(encoding="utf-8") == write_cli.page(), "run: python -m docs.write_cli"
 
 
+@pytest.fixture(scope="module")
+def parser() -> argparse.ArgumentParser:
+    """Today's, with all commands."""
+    return build_parser()
+
+
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
-def test_every_command_that_is_printed_parses(page: Path) -> None:
+def test_every_command_that_is_printed_parses(page: Path, parser: argparse.ArgumentParser) -> None:
     for line in printed_commands(page):
         words = shlex.split(line.partition(" > ")[0], comments=True)[1:]
-        parser = build_look_parser() if begins_with_a_picture(words) else build_parser()
-        parser.parse_args(words)
+        (build_look_parser() if begins_with_a_picture(words) else parser).parse_args(words)
 
 
 def test_printed_commands_are_found() -> None:

@@ -19,7 +19,7 @@ else:
     import tomli as tomllib
 
 from unprompt.cli import COMMANDS, build_parser, main
-from unprompt.cli.completion import commands_of, write_bash, write_fish, write_zsh
+from unprompt.cli.completion import Command, commands_of, write_bash, write_fish, write_zsh
 from unprompt.cli.extras import advise_on_missing
 from unprompt.datasets.pixels import DecodedPixels
 from unprompt.runs.doctor import FOR_USERS
@@ -90,10 +90,14 @@ def test_debug_stands_before_or_after_a_command(arguments: list[str]) -> None:
 class TestCompletion:
     """The scripts are asked what they complete, where the shell is installed."""
 
+    @pytest.fixture(scope="class")
+    def commands(self) -> list[Command]:
+        """All that can be completed."""
+        return list(commands_of(build_parser()))
+
     @pytest.fixture
-    def place(self, tmp_path: Path) -> Path:
+    def place(self, commands: list[Command], tmp_path: Path) -> Path:
         """A folder with the FILES, and the scripts beside it."""
-        commands = list(commands_of(build_parser()))
         (tmp_path / "scripts").mkdir()
         (tmp_path / "scripts" / "_unprompt").write_text(write_zsh(commands), encoding="utf-8")
         (tmp_path / "scripts" / "unprompt.fish").write_text(write_fish(commands), encoding="utf-8")
@@ -146,9 +150,9 @@ class TestCompletion:
             (["predict", "--out", ""], set()),  # then bash completes files
         ],
     )
-    def test_bash(self, words: list[str], offered: set[str], tmp_path: Path) -> None:
+    def test_bash(self, commands: list[Command], words: list[str], offered: set[str], tmp_path: Path) -> None:
         script = tmp_path / "unprompt.bash"
-        script.write_text(write_bash(list(commands_of(build_parser()))), encoding="utf-8")
+        script.write_text(write_bash(commands), encoding="utf-8")
         program = (
             'source "$1"; shift; COMP_WORDS=(unprompt "$@"); COMP_CWORD=$#; _unprompt; echo "${COMPREPLY[*]}"'
         )
@@ -157,8 +161,7 @@ class TestCompletion:
         )
         assert (set(run.stdout.split()), run.stderr) == (offered, "")
 
-    def test_every_command_and_option_is_in_every_script(self) -> None:
-        commands = list(commands_of(build_parser()))
+    def test_every_command_and_option_is_in_every_script(self, commands: list[Command]) -> None:
         assert {one.path for one in commands} >= {"", *COMMANDS, "checkpoints fetch", "easy-diffuser run"}
         scripts = [write(commands) for write in (write_bash, write_zsh, write_fish)]
         for one in commands:

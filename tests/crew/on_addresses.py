@@ -1,8 +1,7 @@
-"""Ray's workers read images at addresses; run as a script: `python on_addresses.py FOLDER_OF_IMAGES`."""
+"""Ray's workers read images at addresses; called by on_ray.py."""
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -57,7 +56,3 @@ def check_addresses(folder: Path) -> None:
         ),
     ):
         list(crew.do(Reading(), files))
-
-
-if __name__ == "__main__":
-    check_addresses(Path(sys.argv[1]))

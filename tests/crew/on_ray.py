@@ -1,7 +1,8 @@
 """A Ray cluster of two machines on this one, of which one is lost while work is under way; run as a script.
 
-A process of its own, since Ray starts servers. `python on_ray.py WORLD OUT`, with $UNPROMPT_TEST set to what
-no other process has.
+A process of its own, since Ray starts servers. `python on_ray.py WORLD PICTURES OUT`, with $UNPROMPT_TEST set
+to what no other process has. What starts takes longest: a worker has to import all packages. So there are no
+more machines and workers than are needed.
 """
 
 from __future__ import annotations
@@ -12,31 +13,57 @@ import sys
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
+from typing import Any
+from unittest.mock import patch
 
 import pytest
 import ray
 from ray.cluster_utils import Cluster
 
+from tests.crew.on_addresses import check_addresses
 from tests.crew.squares import Squares, interrogating
 from unprompt import python as unprompt
-from unprompt.crew.ray_actors import join_ray
+from unprompt.crew.ray_actors import RayActors, _Staff, _Worker, join_ray
 from unprompt.errors import CheckpointError, InputError, RunError
 
 MARK = "UNPROMPT_TEST"
+NEEDED = {"num_cpus": 1, "include_dashboard": False, "include_log_monitor": False, "no_monitor": True}
 
 
 @contextmanager
-def two_machines() -> Iterator[None]:
-    """A head that does no work, and two machines with a core each."""
-    cluster = Cluster(initialize_head=True, head_node_args={"num_cpus": 0, "include_dashboard": False})
+def two_machines() -> Iterator[int]:
+    """Two machines with a core each; gives the process of the first, which this one is connected to."""
+    cluster = Cluster(initialize_head=True, head_node_args=NEEDED)
     try:
-        for _ in range(2):
-            cluster.add_node(num_cpus=1)
+        cluster.add_node(num_cpus=1)
         os.environ["RAY_ADDRESS"] = cluster.address
-        yield
+        (raylet,) = cluster.head_node.all_processes["raylet"]
+        yield raylet.process.pid
     finally:
         ray.shutdown()
         cluster.shutdown()
+
+
+@contextmanager
+def kept_workers() -> Iterator[None]:
+    """Works that follow each other are done by the same workers, where those are not lost."""
+    kept: list[_Worker] = []
+    hired = _Staff._hired
+
+    def hired_or_kept(staff: _Staff, node: str, place: Any, options: Any) -> _Worker:
+        for earlier in kept:
+            if earlier.node == node:
+                kept.remove(earlier)
+                worker = _Worker(earlier.actor, node)
+                worker.awaited = worker.actor.open.remote(staff._work, place, staff._expected)
+                return worker
+        return hired(staff, node, place, options)
+
+    with (
+        patch.object(_Staff, "_hired", hired_or_kept),
+        patch.object(_Staff, "dismiss", lambda staff: kept.extend(staff._workers)),
+    ):
+        yield
 
 
 def kill_workers() -> int:
@@ -53,22 +80,25 @@ def kill_workers() -> int:
     return killed
 
 
-def check_squares(folder: Path) -> None:
+def check_squares(crew: RayActors, lost: Path, spared: int) -> None:
     """Every job is done, in order, though a machine is lost; what goes wrong in a worker is told."""
-    with join_ray() as crew:
-        lost = folder / "lost"
-        done = list(crew.do(Squares(lost_at=20, lost=lost), range(40)))
-        assert [(job, square) for job, (square, _) in done] == [(n, n * n) for n in range(40)]
-        assert lost.exists()
-        for error, work in ((InputError, Squares(fail_at=7)), (CheckpointError, Squares(closed=True))):
-            with pytest.raises(error, match="square"):
-                list(crew.do(work, range(20)))
+    done = list(crew.do(Squares(lost_at=20, lost=lost, spared=spared), range(40)))
+    assert [(job, square) for job, (square, _) in done] == [(n, n * n) for n in range(40)]
+    assert lost.exists()
+    with pytest.raises(InputError, match="square"):
+        list(crew.do(Squares(fail_at=7), range(20)))
+
+
+def check_openings(crew: RayActors, folder: Path) -> None:
+    """Where the work cannot begin, it is told why."""
+    with pytest.raises(CheckpointError, match="square"):
+        list(crew.do(Squares(closed=True), range(20)))
     sight = folder / "not there"
     sight.write_text("1")
-    with join_ray(files=[sight]) as crew:
+    with join_ray(files=[sight]) as blind:
         sight.unlink()
         with pytest.raises(RunError, match=r"does not see .*not there"):
-            list(crew.do(Squares(), range(3)))
+            list(blind.do(Squares(), range(3)))
 
 
 def check_commands(world: Path, out: Path) -> None:
@@ -90,7 +120,10 @@ def check_commands(world: Path, out: Path) -> None:
 
 
 if __name__ == "__main__":
-    world, out = map(Path, sys.argv[1:])
-    with two_machines():
-        check_squares(out.parent)
-        check_commands(world, out)
+    world, pictures, out = map(Path, sys.argv[1:])
+    with two_machines() as first, join_ray() as crew:
+        check_squares(crew, out.parent / "lost", spared=first)
+        with kept_workers():
+            check_openings(crew, out.parent)
+            check_addresses(pictures)
+            check_commands(world, out)

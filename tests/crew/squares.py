@@ -19,13 +19,15 @@ from unprompt.errors import CheckpointError, InputError
 class Squares:
     """Each job is a number, and its square is made of it, beside the process that made it.
 
-    `fail_at`: the number that it refuses. `lost_at`: the number with which a worker's machine is lost, unless
-    the file `lost` is there. `closed`: it cannot be opened.
+    `fail_at`: the number that it refuses. `lost_at`: the number from which on a worker's machine is lost, and
+    the file `lost` is there from then on; Ray's own process of the machine that is not lost is `spared`, and
+    its workers wait for that. `closed`: it cannot be opened.
     """
 
     fail_at: int | None = None
     lost_at: int | None = None
     lost: Path = Path()
+    spared: int = 0
     closed: bool = False
     wants_gpu: bool = False
 
@@ -41,10 +43,13 @@ class Squares:
             return partial(finish, number)
 
         def finish(number: int) -> tuple[int, int]:
-            if number == self.lost_at and not self.lost.exists():
-                self.lost.touch()
-                os.kill(os.getppid(), signal.SIGKILL)  # Ray's own process of this machine
-                time.sleep(3600)  # which does not come to its end, as nothing on the machine does
+            if self.lost_at is not None and number >= self.lost_at:
+                if os.getppid() != self.spared:
+                    self.lost.touch()
+                    os.kill(os.getppid(), signal.SIGKILL)  # Ray's own process of this machine
+                    time.sleep(3600)  # which does not come to its end, as nothing on the machine does
+                while not self.lost.exists():
+                    time.sleep(0.05)
             return number * number, os.getpid()
 
         yield Ready(begin, ahead=2)

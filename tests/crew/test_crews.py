@@ -25,6 +25,7 @@ def test_every_job_is_done_in_order(crew: Crew) -> None:
     assert ({pid for _, (_, pid) in done} == {os.getpid()}) is isinstance(crew, Here)
 
 
+@pytest.mark.usefixtures("forked_workers")
 @pytest.mark.parametrize("crew", CREWS)
 def test_errors_are_told(crew: Crew) -> None:
     with pytest.raises(InputError, match="7 has no square here"):

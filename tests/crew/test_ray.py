@@ -13,11 +13,18 @@ import tests
 from tests.crew.squares import interrogating
 from tests.whole_world import png
 from unprompt import python as unprompt
+from unprompt.crew.ray_actors import places_on
+from unprompt.crew.work import Place
 from unprompt.errors import ConfigError
 from unprompt.runs.config import PredictConfig
 
 MODULES = ("json", "pickle", "numpy", "secrets", "queue", "torch", "unprompt", "wave")
 REPOSITORY = Path(tests.__file__).parents[1]
+RAY = {
+    "PYTHONPATH": os.pathsep.join([str(REPOSITORY / "src"), str(REPOSITORY)]),
+    "RAY_prestart_worker_first_driver": "0",  # workers that nobody would give work to
+    "RAY_worker_niceness": "0",  # else they wait for what runs beside the test
+}
 
 
 @pytest.fixture
@@ -44,37 +51,49 @@ def files_of(folder: Path) -> dict[str, bytes]:
 def test_every_command_gives_the_bytes_of_one_machine(
     world: Path, strange_folder: Path, tmp_path: Path
 ) -> None:
-    """A machine is lost and workers are killed meanwhile, see on_ray.py."""
-    here, there = tmp_path / "here", tmp_path / "there"
-    here.mkdir()
-    there.mkdir()
+    """A machine is lost and workers are killed meanwhile, and images are read at addresses: see on_ray.py."""
+    here, there, pictures = tmp_path / "here", tmp_path / "there", tmp_path / "pictures"
+    for folder in (here, there, pictures):
+        folder.mkdir()
+    for number in range(3):
+        (pictures / f"{number}.png").write_bytes(png(number))
     quiet = {"device": "cpu", "progress": False}
     unprompt.predict(world / "images", here / "RUN", bundle=world / "all.toml", chunk=1, **quiet)
     unprompt.interrogate(world / "images", here / "prompts.csv", **interrogating(world), **quiet)
     unprompt.caption(world / "images", out=here / "captions.csv", model=world / "blip", **quiet)
     unprompt.bank(world / "DATA", here / "BANK", checkpoint=world / "clip", **quiet)
 
-    paths = os.pathsep.join([str(REPOSITORY / "src"), str(REPOSITORY)])
-    environment = {**os.environ, "PYTHONPATH": paths, "UNPROMPT_TEST": str(tmp_path)}
-    command = [sys.executable, str(REPOSITORY / "tests" / "crew" / "on_ray.py"), str(world), str(there)]
+    script = REPOSITORY / "tests" / "crew" / "on_ray.py"
     done = subprocess.run(
-        command, cwd=strange_folder, env=environment, capture_output=True, text=True, timeout=1800
+        [sys.executable, str(script), str(world), str(pictures), str(there)],
+        cwd=strange_folder,
+        env={**os.environ, **RAY, "UNPROMPT_TEST": str(tmp_path)},
+        capture_output=True,
+        text=True,
+        timeout=1800,
     )
     assert done.returncode == 0, done.stderr[-4000:]
     assert not list(tmp_path.glob("ran-*"))
     assert files_of(here) == files_of(there)
 
 
-@pytest.mark.slow
-def test_workers_open_an_address_themselves(tmp_path: Path) -> None:
-    """See on_addresses.py."""
-    for number in range(3):
-        (tmp_path / f"{number}.png").write_bytes(png(number))
-    paths = os.pathsep.join([str(REPOSITORY / "src"), str(REPOSITORY)])
-    command = [sys.executable, str(REPOSITORY / "tests" / "crew" / "on_addresses.py"), str(tmp_path)]
-    environment = {**os.environ, "PYTHONPATH": paths}
-    done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=600)
-    assert done.returncode == 0, done.stderr[-4000:]
+@pytest.mark.parametrize(
+    ("resources", "cores", "on_gpus", "places", "kept"),
+    [
+        ({"CPU": 4.0}, None, False, [Place(0, 4)], {"num_cpus": 4}),
+        ({"CPU": 5.0}, 2, False, [Place(0, 2), Place(1, 2)], {"num_cpus": 2}),
+        ({"CPU": 1.0}, 2, False, [], {"num_cpus": 2}),
+        ({"CPU": 0.0}, None, False, [], {"num_cpus": 1}),
+        ({"memory": 1e9}, None, False, [], {"num_cpus": 1}),  # as a head that only leads says it
+        ({"CPU": 8.0, "GPU": 2.0}, 3, True, [Place(0, 4)] * 2, {"num_gpus": 1, "num_cpus": 1}),
+        ({"GPU": 1.0}, None, True, [Place(0, 1)], {"num_gpus": 1, "num_cpus": 0}),
+        ({"CPU": 8.0}, None, True, [], {"num_gpus": 1, "num_cpus": 1}),
+    ],
+)
+def test_a_machine_has_as_many_workers_as_it_has_room_for(
+    resources: dict[str, float], cores: int | None, on_gpus: bool, places: list[Place], kept: dict[str, int]
+) -> None:
+    assert places_on(resources, cores, on_gpus) == (places, kept)
 
 
 def test_a_deadline_is_of_one_machine() -> None:

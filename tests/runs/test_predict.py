@@ -8,7 +8,6 @@ import re
 import resource
 import shutil
 import signal
-import subprocess
 import sys
 import time
 from collections import Counter
@@ -26,7 +25,6 @@ from tests.marked_pictures import PARAMETERS, png, text_chunk
 from tests.other_content import put_other_content
 from tests.processes import killed_itself, run_command, started
 from tests.real_images import real_folder
-from tests.silence import TRIED, offline
 from unprompt import __version__
 from unprompt.bundle.bundles import own_states, read_bundle
 from unprompt.cli import main
@@ -52,6 +50,8 @@ from unprompt.storage.sources import Sources
 from unprompt.storage.submission import read_submission, write_submission
 from unprompt.storage.text_config import TextConfig
 
+pytestmark = pytest.mark.usefixtures("one_loader")
+
 SMALL = PredictConfig(chunk=4)
 
 
@@ -69,7 +69,7 @@ def run_json(run: Path) -> dict[str, object]:
 
 
 @pytest.fixture(scope="module")
-def finished(scenes: Path, tmp_path_factory: pytest.TempPathFactory) -> RunResult:
+def finished(scenes: Path, one_loader: None, tmp_path_factory: pytest.TempPathFactory) -> RunResult:
     """One uninterrupted run over the sample scenes, with truth."""
     out = tmp_path_factory.mktemp("finished") / "RUN"
     return predict(scenes / "images", out, SMALL, truth=scenes / "prompts.csv")
@@ -780,11 +780,11 @@ def test_memory_does_not_grow_with_the_number_of_images(tmp_path: Path) -> None:
     """
     rng = np.random.default_rng(0)
     picture = Image.fromarray(rng.integers(0, 255, (32, 32, 3), dtype=np.uint8)).resize((2800, 2800))
-    picture.save(tmp_path / "one.jpg")
+    picture.save(tmp_path / "one.bmp")  # which takes least time to decode
     for count in (16, 28):
         (tmp_path / str(count)).mkdir()
         for number in range(count):
-            (tmp_path / str(count) / f"{number:03d}.jpg").hardlink_to(tmp_path / "one.jpg")
+            (tmp_path / str(count) / f"{number:03d}.bmp").hardlink_to(tmp_path / "one.bmp")
 
     def peak(count: int) -> int:
         """Of a process of its own: models that are loaded a second time leave holes in memory."""
@@ -794,27 +794,6 @@ def test_memory_does_not_grow_with_the_number_of_images(tmp_path: Path) -> None:
 
     few, many = peak(16), peak(28)
     assert many - few < 120, (few, many)  # 12 more decoded images would be 280 MB
-
-
-@pytest.mark.slow
-def test_predict_without_any_network_interface_tries_no_connection(scenes: Path, tmp_path: Path) -> None:
-    environment = offline(dict(os.environ))
-    allowed = subprocess.run(["unshare", "-rn", "true"], capture_output=True, check=False)
-    alone = [] if allowed.returncode else ["unshare", "-rn"]
-    command = [*alone, sys.executable, "-m", "unprompt", "predict", str(scenes / "images")]
-    command += ["--out", str(tmp_path / "RUN")]
-    run = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
-    assert run.returncode == 0, run.stderr
-    assert len(read_submission(tmp_path / "RUN" / "submission.csv")) == 12
-    proof = subprocess.run(
-        [sys.executable, "-c", "import socket; socket.create_connection(('192.0.2.1', 9))"],
-        env=environment,
-        capture_output=True,
-        check=False,
-    )
-    assert proof.returncode == TRIED  # the block does block
-    if not alone:
-        pytest.skip(f"with interfaces: unshare -rn is not allowed here: {allowed.stderr.decode().strip()}")
 
 
 @pytest.mark.real

@@ -14,7 +14,7 @@ import socket
 import tempfile
 import time
 from collections import Counter, deque
-from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass, field
 from importlib.metadata import PackageNotFoundError, version
@@ -211,7 +211,7 @@ class _Staff:
             name = node["NodeID"]
             if not node["Alive"] or self._losses[name] >= LOSSES:
                 continue
-            places, options = self._places(node["Resources"])
+            places, options = places_on(node["Resources"], self._cores, self._on_gpus)
             there = sum(worker.node == name for worker in self._workers)
             for number in range(there, len(places)):
                 if self._count is None or len(self._workers) < self._count:
@@ -220,15 +220,6 @@ class _Staff:
             lost = f": {self._reason}; what is done stays done" if self._reason else ""
             needed = "a GPU" if self._on_gpus else counted(self._cores or 1, "core")
             raise RunError(f"the Ray cluster has no machine (left) with {needed} for a worker{lost}")
-
-    def _places(self, resources: dict[str, float]) -> tuple[list[Place], dict[str, Any]]:
-        """The workers that a machine has room for, and what Ray keeps for each."""
-        gpus, cpus = int(resources.get("GPU", 0)), int(resources.get("CPU", 0))
-        if self._on_gpus:
-            cores = max(1, cpus // max(1, gpus))
-            return [Place(0, cores)] * gpus, {"num_gpus": 1, "num_cpus": min(1, cpus)}
-        cores = self._cores or max(1, cpus)
-        return [Place(number, cores) for number in range(cpus // cores)], {"num_cpus": cores}
 
     def _hired(self, node: str, place: Place, options: dict[str, Any]) -> _Worker:
         import ray
@@ -302,6 +293,21 @@ class _Staff:
                 ray.kill(worker.actor)
 
 
+def places_on(
+    resources: Mapping[str, float], cores: int | None, on_gpus: bool
+) -> tuple[list[Place], dict[str, int]]:
+    """The workers that a machine with these resources has room for, and what Ray keeps for each.
+
+    `cores`: of each; None: all of the machine's. `on_gpus`: each has a GPU, and they share the cores.
+    """
+    gpus, cpus = int(resources.get("GPU", 0)), int(resources.get("CPU", 0))
+    if on_gpus:
+        share = max(1, cpus // max(1, gpus))
+        return [Place(0, share)] * gpus, {"num_gpus": 1, "num_cpus": min(1, cpus)}
+    each = cores or max(1, cpus)
+    return [Place(number, each) for number in range(cpus // each)], {"num_cpus": each}
+
+
 def _has_gpus() -> bool:
     import ray
 
@@ -353,7 +359,13 @@ def _connect(cores: int) -> None:
     import ray
 
     os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
-    here = {} if os.environ.get("RAY_ADDRESS") else {"include_dashboard": False, "num_cpus": cores}
+    alone = {
+        "include_dashboard": False,
+        "num_cpus": cores,
+        # Workers that begin before it is known what they need would never be given work.
+        "_system_config": {"prestart_worker_first_driver": False},
+    }
+    here = {} if os.environ.get("RAY_ADDRESS") else alone
     # Ray gives its workers one thread each; another number of threads adds up in another order.
     threads = {"OMP_NUM_THREADS": str(core_count())}
     with tempfile.TemporaryDirectory(prefix="unprompt-") as empty:
