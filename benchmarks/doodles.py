@@ -19,7 +19,7 @@ from PIL import Image, ImageOps
 
 from unprompt.doodles.caption_scores import intervals, mean_scores, score_caption
 from unprompt.doodles.captioners import read_group_network
-from unprompt.doodles.drawing import Doodle, Drawing
+from unprompt.doodles.drawing import Doodle, Drawing, take
 from unprompt.doodles.facts import SceneFacts
 from unprompt.doodles.group_network import NEVER, Told
 from unprompt.doodles.groups import (
@@ -31,7 +31,6 @@ from unprompt.doodles.groups import (
     name_alone,
     name_groups,
     settle,
-    take,
     tell_groups,
 )
 from unprompt.doodles.ink import ink, picture_of
@@ -79,7 +78,7 @@ def measure_steps(doodles: Sequence[Doodle], namer: Namer, weights: Path | None,
     network = read_group_network(weights)
     order = [namer.words.index(word) for word in network.config.words]
     scenes = list(compose_scenes(doodles, SceneConfig(count, seed=1)))
-    found = group_strokes(network, [scene.drawing for scene in scenes])
+    found = group_strokes(network, [scene.drawing for scene in scenes], namer)
     true = [[group_of(scene.drawing, strokes) for strokes in scene.things] for scene in scenes]
 
     def answers(scene: Scene, groups: Sequence[Group]) -> np.ndarray:

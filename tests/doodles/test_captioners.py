@@ -17,7 +17,7 @@ from unprompt.doodles import grades
 from unprompt.doodles.caption_files import caption_all, write_captions
 from unprompt.doodles.caption_scores import mean_scores, score_caption
 from unprompt.doodles.captioners import NOTHING, GroupCaptioner, TemplateCaptioner, read_group_network
-from unprompt.doodles.drawing import Drawing, joined
+from unprompt.doodles.drawing import Drawing, joined, take
 from unprompt.doodles.facts import Kind, SceneFacts
 from unprompt.doodles.grade_config import GradeConfig
 from unprompt.doodles.grades import grade_captioners, grade_page, open_captioner, table_of
@@ -25,7 +25,7 @@ from unprompt.doodles.grid_captioner import Writer, find_tokens, read_tokens, wr
 from unprompt.doodles.grid_config import GridConfig, GridTraining, LstmTraining
 from unprompt.doodles.group_config import GroupConfig, GroupTraining
 from unprompt.doodles.group_network import GroupNetwork, Told
-from unprompt.doodles.groups import connected_groups, gather, group_strokes, settle, take, tell_groups
+from unprompt.doodles.groups import connected_groups, gather, group_strokes, settle, tell_groups
 from unprompt.doodles.ink import ink
 from unprompt.doodles.nouns import SOMETHING
 from unprompt.doodles.paint_config import FOLLOW
@@ -40,6 +40,7 @@ from unprompt.learning.schedule import TrainingMachine
 TINY = GroupTraining(
     scenes=24,
     stroke_epochs=1,
+    join_epochs=1,
     group_epochs=2,
     stroke_width=16,
     stroke_layers=1,
@@ -268,7 +269,7 @@ def test_a_writer_looks_at_the_picture_and_not_ahead() -> None:
 
 def test_strokes_are_grouped_by_what_was_learnt(trained: Path) -> None:
     network = read_group_network(trained / "captioner.safetensors")
-    (groups,) = group_strokes(network, [SHEET])
+    (groups,) = group_strokes(network, [SHEET], Nearest())
     assert sorted(n for group in groups for n in group.strokes) == list(range(len(SHEET.strokes)))
     for group in groups:
         low, high = take(SHEET, group.strokes).bounds

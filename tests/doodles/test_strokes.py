@@ -7,7 +7,15 @@ import pytest
 
 from tests.doodles.own import FACE, HOUSE, LADDER, SUN
 from unprompt.doodles.drawing import Drawing, joined
-from unprompt.doodles.strokes import NEAR, along, as_traced, clusters_of, see_strokes, take_together
+from unprompt.doodles.strokes import (
+    NEAR,
+    along,
+    as_traced,
+    clusters_of,
+    join_clusters,
+    see_strokes,
+    take_together,
+)
 
 CROSS = Drawing(([(0, 5), (10, 5)], [(5, 0), (5, 10)], [(20, 0)]))
 
@@ -70,6 +78,24 @@ def test_clusters_join_by_the_mean_of_their_scores() -> None:
     assert sorted(clusters_of(scores)) == [[0, 1], [2], [3, 4]]
     assert clusters_of(np.zeros((1, 1))) == [[0]]
     assert clusters_of(np.zeros((0, 0))) == []
+
+
+def test_what_is_not_clear_is_asked_and_what_is_refused_stays_apart() -> None:
+    scores = np.full((5, 5), -9.0)
+    for a, b, score in ((0, 1, 5), (0, 2, 1), (1, 2, -1), (3, 4, -1)):
+        scores[a, b] = scores[b, a] = score
+    refused = join_clusters(scores, 2.0)
+    assert next(refused) == ([0, 1], [2])  # after 0 and 1, which were clear
+    assert refused.send(False) == ([3], [4])
+    with pytest.raises(StopIteration) as done:
+        refused.send(False)
+    assert sorted(done.value.value) == [[0, 1], [2], [3], [4]]
+    granted = join_clusters(scores, 2.0)
+    assert next(granted) == ([0, 1], [2])
+    assert granted.send(True) == ([3], [4])
+    with pytest.raises(StopIteration) as done:
+        granted.send(True)
+    assert sorted(done.value.value) == [[0, 1, 2], [3, 4]]
 
 
 def test_many_strokes_are_taken_together_the_nearest_first() -> None:

@@ -60,7 +60,7 @@ def _train_groups(options: argparse.Namespace, doodles: list[Doodle]) -> None:
             doodles, namer, options.out, config, machine, options.overwrite, about, bars.show
         )
     path = learnt.out / MODEL_FILE
-    last = {"strokes": learnt.strokes[-1], "names": learnt.names[-1]}
+    last = {name: rows[-1] for name, rows in learnt.rows.items()}
     try_it = f"doodle caption DRAWINGS --weights {path}"
     tell_training(options, learnt, {"scenes": learnt.scenes}, "scene", last, path, try_it)
 

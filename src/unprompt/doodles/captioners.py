@@ -14,11 +14,13 @@ from unprompt.networks.weight_files import WeightsForm
 if TYPE_CHECKING:
     from unprompt.doodles.drawing import Drawing
     from unprompt.doodles.group_network import GroupNetwork
-    from unprompt.doodles.groups import Group, Names
+    from unprompt.doodles.groups import Group
+    from unprompt.doodles.name import Names
 
-FORM = WeightsForm("captioner of drawings", "unprompt-doodle-captioner", 1, "unprompt doodle train")
+FORM = WeightsForm("captioner of drawings", "unprompt-doodle-captioner", 2, "unprompt doodle train")
 SHIPPED = "doodle_captioner"
 NOTHING = "an empty sheet"
+LOOKS = 5  # of the namer at each thing
 
 
 @dataclass(frozen=True)
@@ -81,13 +83,14 @@ class GroupCaptioner:
         """The things of each drawing, as groups of its strokes; none for an empty sheet."""
         from unprompt.doodles.groups import group_strokes
 
-        return group_strokes(self._network, drawings)
+        return group_strokes(self._network, drawings, self._namer)
 
     def caption(self, drawings: Sequence[Drawing]) -> list[Caption]:
         """One for each drawing."""
         import numpy as np
 
-        from unprompt.doodles.groups import facts_of, name_groups, take
+        from unprompt.doodles.drawing import take
+        from unprompt.doodles.groups import facts_of, name_groups
 
         groups = self.group(drawings)
         parts = [
@@ -95,7 +98,7 @@ class GroupCaptioner:
         ]
         words = list(self._namer.words)
         order = [words.index(word) for word in self._network.config.words]
-        answers = self._namer.probabilities(parts)[:, order]
+        answers = self._namer.probabilities(parts, LOOKS)[:, order]
         found, first = [], 0
         for drawing, those in zip(drawings, groups, strict=True):
             if not those:
@@ -116,7 +119,8 @@ class TemplateCaptioner:
 
     def caption(self, drawings: Sequence[Drawing]) -> list[Caption]:
         """One for each drawing."""
-        from unprompt.doodles.groups import connected_groups, facts_of, name_alone, take
+        from unprompt.doodles.drawing import take
+        from unprompt.doodles.groups import connected_groups, facts_of, name_alone
 
         found = []
         for drawing in drawings:

@@ -94,6 +94,11 @@ def joined(drawings: Sequence[Drawing]) -> Drawing:
     return Drawing(tuple(stroke for drawing in drawings for stroke in drawing.strokes))
 
 
+def take(drawing: Drawing, strokes: Sequence[int]) -> Drawing:
+    """Only these strokes."""
+    return Drawing(tuple(drawing.strokes[number] for number in strokes))
+
+
 def hash_drawings(drawings: Iterable[Drawing]) -> str:
     """A hash of all strokes, which tells whether drawings are what they were."""
     digest = hashlib.blake2b(digest_size=12)

@@ -34,7 +34,7 @@ from unprompt.storage.images import encode_png
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    from unprompt.doodles.groups import Names
+    from unprompt.doodles.name import Names
 
 CAPTIONER = "captioner"
 PARTS = {

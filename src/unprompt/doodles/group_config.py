@@ -58,6 +58,9 @@ class GroupTraining(GroupSizes):
     stroke_epochs: int = setting(
         3, "how often a scene is seen to learn which strokes belong together", least=1
     )
+    join_epochs: int = setting(
+        20, "the same to learn which groups are one thing that strokes alone do not tell", least=1
+    )
     group_epochs: int = setting(8, "the same to learn what groups of strokes are in their context", least=1)
     warp: float = setting(0.5, "how far drawings are stretched, turned and shaken", least=0, most=1)
     batch: int = setting(32, "scenes a step", least=1)

@@ -1,5 +1,7 @@
 """Two small transformers: which strokes belong together, and what groups of strokes are among the others.
 
+Between them a smaller network, which decides about groups that the first is not sure of; see joins.py.
+
 Both look at tokens and at pairs of them (Vaswani et al. 2017, with what is known of a pair added to each
 attention, as in Shaw et al. 2018, "Self-Attention with Relative Position Representations"). What a group is
 called starts from the namer's own answer; groups that look the same add up theirs.
@@ -18,6 +20,7 @@ from unprompt.doodles.strokes import PAIR, STROKE
 
 GROUP = 8  # numbers about a group of strokes
 BOTH = 5  # numbers about two groups
+JOIN = 17  # numbers about two groups that may be one thing
 INNER = 32  # numbers that a pair is described by
 LEAST = 1e-4  # probability; smaller ones tell nothing
 NEVER = -1e4
@@ -33,12 +36,13 @@ class Told(NamedTuple):
 
 
 class GroupNetwork(nn.Module):  # type: ignore[misc]
-    """Both, as they lie in one file."""
+    """All three, as they lie in one file."""
 
     def __init__(self, config: GroupConfig) -> None:
         super().__init__()
         self.config = config
         self.strokes = Belonging(config)
+        self.joins = Joining()
         self.names = Naming(config)
 
 
@@ -55,6 +59,17 @@ class Belonging(nn.Module):  # type: ignore[misc]
         """Symmetric scores."""
         _, same = self.among(self.embed(told.each), told.pairs, told.there)
         return same
+
+
+class Joining(nn.Module):  # type: ignore[misc]
+    """What is known of two groups (N, JOIN) -> how much they are one thing (N,), above 0 for it."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.weigh = nn.Sequential(nn.Linear(JOIN, INNER), nn.GELU(), nn.Linear(INNER, 1))
+
+    def forward(self, told: Tensor) -> Tensor:
+        return self.weigh(told)[:, 0]
 
 
 class Naming(nn.Module):  # type: ignore[misc]

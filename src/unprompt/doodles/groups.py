@@ -4,32 +4,26 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
-from unprompt.doodles.drawing import Drawing
+from unprompt.doodles.drawing import Drawing, take
 from unprompt.doodles.facts import SceneFacts, around, read_places
 from unprompt.doodles.group_network import GROUP, GroupNetwork, Told
+from unprompt.doodles.joins import CLEAR, Join, Judge, see_joins
 from unprompt.doodles.nouns import SOMETHING
-from unprompt.doodles.strokes import Strokes, along, clusters_of, see_strokes, take_together
+from unprompt.doodles.strokes import Strokes, along, clusters_of, join_clusters, see_strokes, take_together
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
+
+    from unprompt.doodles.name import Names
 
     Reals = NDArray[np.float32]
 
 BATCH = 16  # sheets that are looked at together
 FINELY = 32  # points of a stroke by which its nearness is measured
-
-
-class Names(Protocol):
-    """What is asked of a namer; see name.Namer."""
-
-    words: tuple[str, ...]
-
-    def probabilities(self, drawings: Sequence[Drawing], looks: int = 1) -> NDArray[np.float32]:
-        """How probable each word is for each drawing (N, words), by so many looks at it."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -38,11 +32,6 @@ class Group:
 
     strokes: tuple[int, ...]
     box: NDArray[np.float64]
-
-
-def take(drawing: Drawing, strokes: Sequence[int]) -> Drawing:
-    """Only these strokes."""
-    return Drawing(tuple(drawing.strokes[number] for number in strokes))
 
 
 def group_of(drawing: Drawing, strokes: Sequence[int]) -> Group:
@@ -68,29 +57,82 @@ def gather(seen: Sequence[Strokes]) -> Told:
     return Told(torch.from_numpy(each), torch.from_numpy(pairs), torch.from_numpy(there))
 
 
-def group_strokes(network: GroupNetwork, drawings: Sequence[Drawing]) -> list[list[Group]]:
-    """The things of each drawing, as groups of its strokes; none for an empty sheet."""
+def group_strokes(network: GroupNetwork, drawings: Sequence[Drawing], namer: Names) -> list[list[Group]]:
+    """The things of each drawing, as groups of its strokes; none for an empty sheet.
+
+    Where the strokes do not say clearly what belongs together, the namer is asked too; see joins.py.
+    """
     import torch
 
     device = next(network.parameters()).device
+
+    def judge(joins: Sequence[Join]) -> list[bool]:
+        with torch.inference_mode():
+            scores = network.joins(torch.from_numpy(see_joins(joins, namer)).to(device))
+        found: list[bool] = (scores > 0).tolist()
+        return found
+
+    return group_by(network, drawings, judge)
+
+
+def group_by(network: GroupNetwork, drawings: Sequence[Drawing], judge: Judge) -> list[list[Group]]:
+    """The same where `judge` says which of the joins that are not clear are to be."""
     found: list[list[Group]] = []
     for first in range(0, len(drawings), BATCH):
-        some = drawings[first : first + BATCH]
-        bunches = [take_together(drawing) if drawing.strokes else [] for drawing in some]
-        sheets = [number for number, bunch in enumerate(bunches) if len(bunch) > 1]
-        scores: dict[int, NDArray[np.float32]] = {}
-        if sheets:
-            told = gather([see_strokes(_bunched(some[number], bunches[number])) for number in sheets])
-            with torch.inference_mode():
-                same = network.strokes(Told(*(tensor.to(device) for tensor in told))).cpu().numpy()
-            scores = dict(zip(sheets, same, strict=True))
-        for number, (drawing, bunch) in enumerate(zip(some, bunches, strict=True)):
-            if number in scores:
-                clusters = clusters_of(scores[number][: len(bunch), : len(bunch)])
-            else:
-                clusters = [[0]] if bunch else []
-            groups = [sorted(n for at in cluster for n in bunch[at]) for cluster in clusters]
-            found.append([group_of(drawing, group) for group in groups])
+        sheets = [
+            _Sheet(first + number, drawing, take_together(drawing) if drawing.strokes else [])
+            for number, drawing in enumerate(drawings[first : first + BATCH])
+        ]
+        for sheet, clusters in zip(sheets, _join_all(sheets, _score(network, sheets), judge), strict=True):
+            found.append([group_of(sheet.drawing, sheet.strokes(cluster)) for cluster in clusters])
+    return found
+
+
+class _Sheet(NamedTuple):
+    """A drawing, its number, and the bunches of its strokes that are looked at as one stroke."""
+
+    number: int
+    drawing: Drawing
+    bunches: Sequence[Sequence[int]]
+
+    def strokes(self, bunches: Sequence[int]) -> tuple[int, ...]:
+        """Those of some of its bunches."""
+        return tuple(sorted(stroke for bunch in bunches for stroke in self.bunches[bunch]))
+
+
+def _score(network: GroupNetwork, sheets: Sequence[_Sheet]) -> list[Reals]:
+    """How much each two of the N bunches of each sheet are of one thing (N, N), above 0 for it."""
+    import torch
+
+    device = next(network.parameters()).device
+    found = [np.zeros((len(sheet.bunches), len(sheet.bunches)), np.float32) for sheet in sheets]
+    several = [n for n, sheet in enumerate(sheets) if len(sheet.bunches) > 1]
+    if several:
+        told = gather([see_strokes(_bunched(sheets[n].drawing, sheets[n].bunches)) for n in several])
+        with torch.inference_mode():
+            same = network.strokes(Told(*(tensor.to(device) for tensor in told))).cpu().numpy()
+        for n, rows in zip(several, same, strict=True):
+            found[n] = rows[: len(found[n]), : len(found[n])]
+    return found
+
+
+def _join_all(sheets: Sequence[_Sheet], scores: Sequence[Reals], judge: Judge) -> list[list[list[int]]]:
+    """The clusters of bunches of all sheets, side by side: what is to be judged is judged together."""
+    found: list[list[list[int]]] = [[] for _ in sheets]
+    steps = [join_clusters(one, CLEAR) for one in scores]
+    answers: dict[int, bool | None] = dict.fromkeys(range(len(sheets)))
+    while answers:
+        asked: dict[int, Join] = {}
+        for n, answer in answers.items():
+            try:
+                one, other = steps[n].send(answer)
+            except StopIteration as done:
+                found[n] = done.value
+                continue
+            sheet = sheets[n]
+            between = scores[n][np.ix_(one, other)]
+            asked[n] = Join(sheet.number, sheet.drawing, sheet.strokes(one), sheet.strokes(other), between)
+        answers = dict(zip(asked, judge(list(asked.values())), strict=True)) if asked else {}
     return found
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple, Protocol
 
 import numpy as np
 
@@ -35,6 +35,15 @@ class Guess(NamedTuple):
 
     word: str
     probability: float
+
+
+class Names(Protocol):
+    """What is asked of a namer; see Namer."""
+
+    words: tuple[str, ...]
+
+    def probabilities(self, drawings: Sequence[Drawing], looks: int = 1) -> NDArray[np.float32]:
+        """How probable each word is for each drawing (N, words), by so many looks at it."""
 
 
 class Namer:

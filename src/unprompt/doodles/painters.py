@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from PIL import Image
 
     from unprompt.diffusion.engine import Sd2Engine, Sd2Renderer
-    from unprompt.doodles.groups import Names
+    from unprompt.doodles.name import Names
     from unprompt.doodles.pocket_scene import Told
 
 INSTALLED = ("stable-diffusion-1-5", "stable-diffusion-2")  # looked for where no model is named

@@ -25,7 +25,7 @@ from unprompt.progress import Progress, silent
 if TYPE_CHECKING:
     from unprompt.doodles.captioners import Captioner
     from unprompt.doodles.drawing import Drawing
-    from unprompt.doodles.groups import Names
+    from unprompt.doodles.name import Names
     from unprompt.doodles.scenes import Scene
     from unprompt.pocket.draw import Stage
 

@@ -13,7 +13,7 @@ from unprompt.doodles.facts import SceneFacts, read_places, same_facts
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    from unprompt.doodles.groups import Names
+    from unprompt.doodles.name import Names
 
     Floats = NDArray[np.float64]
 

@@ -73,7 +73,7 @@ class Steps:
         """The thing to which the last stroke belongs."""
         if self.captioner is None:
             return drawing
-        from unprompt.doodles.groups import take
+        from unprompt.doodles.drawing import take
 
         [groups] = self.captioner.group([drawing])
         last = len(drawing.strokes) - 1

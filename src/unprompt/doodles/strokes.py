@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Generator, Sequence
 from itertools import product
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -40,6 +40,11 @@ def along(stroke: NDArray[np.float64], count: int) -> NDArray[np.float64]:
     steps = np.concatenate([[0.0], np.cumsum(np.hypot(*np.diff(stroke, axis=0).T))])
     at = np.linspace(0, steps[-1], count)
     return np.stack([np.interp(at, steps, stroke[:, 0]), np.interp(at, steps, stroke[:, 1])], 1)
+
+
+def lengths_of(drawing: Drawing) -> NDArray[np.float64]:
+    """Of each stroke (S,), in the drawing's units; a dot is hardly anything."""
+    return np.array([max(1e-6, float(np.hypot(*np.diff(one, axis=0).T).sum())) for one in drawing.strokes])
 
 
 def see_strokes(drawing: Drawing) -> Strokes:
@@ -141,21 +146,39 @@ def _distances(points: NDArray[np.float32]) -> NDArray[np.float32]:
     return np.sqrt(squares)
 
 
-def clusters_of(scores: NDArray[np.floating], least: float = 0.0) -> list[list[int]]:
-    """Which of N belong together, by scores (N, N) of each two: above `least` for it, below it against.
+def clusters_of(scores: NDArray[np.floating]) -> list[list[int]]:
+    """Which of N belong together, by scores (N, N) of each two: above 0 for it, below it against.
 
-    The two clusters with the highest mean score of their members are joined, as long as it is above.
+    The two clusters with the highest mean score of their members are joined, as long as it is above 0.
     """
-    count = len(scores)
-    clusters = [[n] for n in range(count)]
+    try:
+        next(join_clusters(scores))
+    except StopIteration as done:
+        found: list[list[int]] = done.value
+        return found
+    raise AssertionError("nothing is asked where all is clear")
+
+
+def join_clusters(
+    scores: NDArray[np.floating], clear: float = 0.0
+) -> Generator[tuple[list[int], list[int]], bool | None, list[list[int]]]:
+    """The same, which yields the members of two clusters whose mean score is within `clear` of 0.
+
+    They are joined where the answer is True; else no two clusters that have them will be.
+    """
+    clusters = [[n] for n in range(len(scores))]
     sums = ((scores + scores.T) / 2).astype(float)
     np.fill_diagonal(sums, -np.inf)
-    sizes = np.ones(count)
+    sizes = np.ones(len(scores))
     while len(clusters) > 1:
         means = sums / sizes[:, None] / sizes
         one, other = sorted(divmod(int(means.argmax()), len(clusters)))
-        if means[one, other] <= least:
+        mean = means[one, other]
+        if mean <= -clear:
             break
+        if mean <= clear and not (yield clusters[one].copy(), clusters[other].copy()):
+            sums[one, other] = sums[other, one] = -np.inf
+            continue
         sums[one] += sums[other]
         sums[:, one] = sums[one]
         sums[one, one] = -np.inf

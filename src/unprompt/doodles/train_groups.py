@@ -2,11 +2,12 @@
 
     OUT/
       captioner.safetensors, captioner.json       the weights, and all about them
-      strokes/, names/                            how the two went: metrics.csv, curves.png, tensorboard/
+      strokes/, joins/, names/                    how each went: metrics.csv, curves.png, tensorboard/
       train.json                                  written last: settings, scores, seconds
 
-Scenes are composed of the drawings, strokes are learnt to be grouped, the groups that come out of that are
-named by the namer, and then it is learnt what they are. Killed at any moment, it goes on from its last save.
+Scenes are composed of the drawings, and strokes are learnt to be grouped: first by themselves, then, where
+that is not clear, with what the namer says of the groups. The namer names what comes out of that, and it is
+learnt what that is among the others. Killed at any moment, it goes on from its last save.
 """
 
 from __future__ import annotations
@@ -24,12 +25,14 @@ from torch.nn import functional
 from unprompt import __version__
 from unprompt.datasets.seeds import derive_seed
 from unprompt.doodles.captioners import FORM
-from unprompt.doodles.drawing import Doodle, Drawing, hash_drawings
+from unprompt.doodles.drawing import Doodle, Drawing, hash_drawings, take
 from unprompt.doodles.group_config import GroupConfig, GroupTraining
-from unprompt.doodles.group_network import GroupNetwork, Told
-from unprompt.doodles.groups import Group, Names, gather, group_strokes, take, tell_groups
+from unprompt.doodles.group_network import JOIN, GroupNetwork, Told
+from unprompt.doodles.groups import Group, gather, group_by, group_strokes, tell_groups
+from unprompt.doodles.joins import Join, see_joins
+from unprompt.doodles.name import Names
 from unprompt.doodles.scenes import Scene, compose_scenes
-from unprompt.doodles.strokes import MOST, as_traced, see_strokes
+from unprompt.doodles.strokes import MOST, as_traced, lengths_of, see_strokes
 from unprompt.errors import InputError
 from unprompt.learning.accelerator import device_of, open_accelerator, shared_folder
 from unprompt.learning.curves import Row
@@ -43,27 +46,29 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     Ints = NDArray[np.int64]
+    _Changed = tuple[Drawing, tuple[int, ...]]  # strokes, and the thing that each is of
 
 MODEL_FILE = "captioner.safetensors"
 KIND = FolderKind(
     noun="training of a captioner",
     record="train.json",
-    outputs=(MODEL_FILE, "captioner.json", "strokes", "names"),
+    outputs=(MODEL_FILE, "captioner.json", "strokes", "joins", "names"),
 )
 EMA = 0.995
 CROWDED = 80  # strokes up to which a sheet is shown as traced
 SHUFFLED = 0.15  # how often strokes are whole but in no order
 WHOLE = 0.5  # share of a thing's ink that a group has to have, and of its own ink, to be that thing
 NAMED = 512  # groups that are named at once
+JOINED = 2000  # scenes from which joins are learnt
+AT_ONCE = 256  # scenes that are looked at together
 
 
 @dataclass(frozen=True)
 class CaptionerLearnt:
-    """What a training has come to: rows of the two (learning/curves.py), and its seconds in all."""
+    """What a training has come to: of each part its `rows` (learning/curves.py), and its seconds in all."""
 
     out: Path
-    strokes: tuple[Row, ...]
-    names: tuple[Row, ...]
+    rows: Mapping[str, tuple[Row, ...]]
     resumed: bool
     seconds: float
     scenes: int
@@ -108,29 +113,45 @@ def train_groups(
         torch.manual_seed(derive_seed(config.seed, "networks"))
         network = GroupNetwork(GroupConfig(**config.sizes(), words=namer.words))
         scenes = list(compose_scenes(doodles, config.composed, report))
-        rows = np.arange(len(scenes))
-        shown = _StrokesShown(scenes, config, accelerator.device)
-        strokes = Loop(
-            accelerator,
-            [Part(_Grouping(network.strokes), "strokes", ema=EMA, network=network.strokes)],
-            Examples(rows, shown.inputs),
-            config.schedule(config.stroke_epochs, machine.save_minutes),
-            out / "strokes",
-            progress=report,
+        loops: dict[str, Loop] = {}
+
+        def learn(name: str, objective: nn.Module, examples: Examples, epochs: int, title: str) -> nn.Module:
+            part = Part(objective, name, ema=EMA, network=objective.network)
+            schedule = config.schedule(epochs, machine.save_minutes)
+            loops[name] = Loop(accelerator, [part], examples, schedule, out / name, progress=report)
+            loops[name].learn(title, plotted=("right",))
+            return loops[name].networks[name].eval()
+
+        device, rows = accelerator.device, np.arange(len(scenes))
+        network.strokes = learn(
+            "strokes",
+            _Grouping(network.strokes),
+            Examples(rows, _StrokesShown(scenes, config, device).inputs),
+            config.stroke_epochs,
+            "which strokes belong together",
         )
-        strokes.learn("which strokes belong together", plotted=("right",))
-        network.strokes = strokes.networks["strokes"].eval()
-        material = _look(scenes, network.to(accelerator.device), namer, config, report)
-        names = Loop(
-            accelerator,
-            [Part(_Calling(network.names), "names", ema=EMA, network=network.names)],
-            Examples(rows, lambda batch: material.inputs(batch, accelerator.device)),
-            config.schedule(config.group_epochs, machine.save_minutes),
-            out / "names",
-            progress=report,
+        network.to(device)
+        seen, right = _look_at_joins(scenes[:JOINED], network, namer, config, report)
+        if len(right):
+            network.joins = learn(
+                "joins",
+                _Deciding(network.joins),
+                Examples(
+                    np.arange(len(right)),
+                    lambda batch: (seen[batch.rows].to(device), right[batch.rows].to(device)),
+                ),
+                config.join_epochs,
+                "which groups are one thing",
+            )
+        material = _look(scenes, network, namer, config, report)
+        network.names = learn(
+            "names",
+            _Calling(network.names),
+            Examples(rows, lambda batch: material.inputs(batch, device)),
+            config.group_epochs,
+            "what groups of strokes are",
         )
-        names.learn("what groups of strokes are", plotted=("right",))
-        network.names = names.networks["names"]
+        seconds = sum(loop.seconds for loop in loops.values())
         if main:
             record = {
                 "unprompt": __version__,
@@ -138,15 +159,14 @@ def train_groups(
                 "config": config.as_dict(),
                 "machine": {**asdict(machine), "device": device_of(accelerator)},
                 "drawings": {"learnt_from": len(doodles), **(about or {})},
-                "seconds": round(strokes.seconds + names.seconds, 3),
-                "steps": strokes.step + names.step,
+                "seconds": round(seconds, 3),
+                "steps": sum(loop.step for loop in loops.values()),
             }
-            last = {"strokes": strokes.rows[-1], "names": names.rows[-1]}
+            last = {name: loop.rows[-1] for name, loop in loops.items()}
             FORM.write(out / MODEL_FILE, network, network.config, {**record, "last_epoch": last}, half=True)
-            finish(out, KIND, {**record, "epochs": {"strokes": strokes.rows, "names": names.rows}})
-    return CaptionerLearnt(
-        out, strokes.rows, names.rows, strokes.resumed, strokes.seconds + names.seconds, len(scenes)
-    )
+            finish(out, KIND, {**record, "epochs": {name: loop.rows for name, loop in loops.items()}})
+    learnt = {name: loop.rows for name, loop in loops.items()}
+    return CaptionerLearnt(out, learnt, loops["strokes"].resumed, seconds, len(scenes))
 
 
 # --- strokes
@@ -217,6 +237,62 @@ def change(scene: Scene, traced: float, random: np.random.Generator) -> tuple[Dr
     return scene.drawing, scene.owners
 
 
+# --- joins
+
+
+class _Deciding(nn.Module):  # type: ignore[misc]
+    """The objective: whether two groups are one thing."""
+
+    def __init__(self, network: nn.Module) -> None:
+        super().__init__()
+        self.network = network
+
+    def forward(self, told: Tensor, truth: Tensor) -> tuple[Tensor, dict[str, Tensor]]:
+        """And truth (B,), 0 or 1 -> loss, and sums over the batch."""
+        scores = self.network(told)
+        loss = functional.binary_cross_entropy_with_logits(scores, truth, reduction="none")
+        return loss.mean(), {"loss": loss.detach().sum(), "right": ((scores > 0) == (truth > 0.5)).sum()}
+
+
+def _look_at_joins(
+    scenes: Sequence[Scene], network: GroupNetwork, namer: Names, config: GroupTraining, progress: Progress
+) -> tuple[Tensor, Tensor]:
+    """What is to be judged where strokes of scenes are grouped: what is told of it, and the truth (N,).
+
+    The answer is the truth each time, so all that comes later is asked about groups that are right so far.
+    """
+    seen, right = [np.zeros((0, JOIN), np.float32)], []
+    for first in range(0, len(scenes), AT_ONCE):
+        changed = _changed(scenes[first : first + AT_ONCE], config)
+
+        def judge(joins: Sequence[Join], changed: Sequence[_Changed] = changed) -> list[bool]:
+            truth = [
+                len({_thing(*changed[join.sheet], strokes) for strokes in (join.one, join.other)}) == 1
+                for join in joins
+            ]
+            seen.append(see_joins(joins, namer))
+            right.extend(truth)
+            return truth
+
+        group_by(network, [drawing for drawing, _ in changed], judge)
+        progress("looking at joins", min(first + AT_ONCE, len(scenes)), len(scenes))
+    return torch.from_numpy(np.concatenate(seen)), torch.tensor(right, dtype=torch.float32)
+
+
+def _changed(scenes: Sequence[Scene], config: GroupTraining) -> list[_Changed]:
+    """Scenes as they are shown once their strokes are grouped: each in one way."""
+    return [
+        change(scene, config.traced, np.random.default_rng(derive_seed(config.seed, "named", scene.key)))
+        for scene in scenes
+    ]
+
+
+def _thing(drawing: Drawing, owners: Sequence[int], strokes: Sequence[int]) -> int:
+    """The thing that most of the ink of some strokes is of."""
+    mine = np.array(strokes)
+    return int(np.bincount(np.asarray(owners)[mine], lengths_of(take(drawing, strokes))).argmax())
+
+
 # --- groups
 
 
@@ -259,21 +335,17 @@ def _look(
     """Group the strokes of scenes as the captioner will, and name the groups."""
     drawings, groups, nouns, kinds = [], [], [], []
     number_by_word = {word: number for number, word in enumerate(namer.words)}
-    step = 256
-    for first in range(0, len(scenes), step):
-        some = scenes[first : first + step]
-        changed = [
-            change(scene, config.traced, np.random.default_rng(derive_seed(config.seed, "named", scene.key)))
-            for scene in some
-        ]
-        found = group_strokes(network, [drawing for drawing, _ in changed])
+    for first in range(0, len(scenes), AT_ONCE):
+        some = scenes[first : first + AT_ONCE]
+        changed = _changed(some, config)
+        found = group_strokes(network, [drawing for drawing, _ in changed], namer)
         for scene, (drawing, owners), those in zip(some, changed, found, strict=True):
             things = things_of(drawing, owners, those)
             drawings.append(drawing)
             groups.append(those)
             nouns += [len(namer.words) if n < 0 else number_by_word[scene.nouns[n]] for n in things]
             kinds += [-1 if n < 0 else scene.nouns.index(scene.nouns[n]) for n in things]
-        progress("grouping strokes", min(first + step, len(scenes)), len(scenes))
+        progress("grouping strokes", min(first + AT_ONCE, len(scenes)), len(scenes))
     everything = [
         take(drawing, group.strokes)
         for drawing, those in zip(drawings, groups, strict=True)
@@ -296,8 +368,7 @@ def _look(
 
 def things_of(drawing: Drawing, owners: Sequence[int], groups: Sequence[Group]) -> list[int]:
     """Of each group the number of the thing that it is, -1 where it is none or a piece of one."""
-    lengths = np.array([max(1e-6, float(np.hypot(*np.diff(one, axis=0).T).sum())) for one in drawing.strokes])
-    owner = np.asarray(owners)
+    lengths, owner = lengths_of(drawing), np.asarray(owners)
     found = []
     for group in groups:
         mine = np.array(group.strokes)

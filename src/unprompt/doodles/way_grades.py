@@ -22,7 +22,7 @@ from unprompt.progress import Progress, silent
 
 if TYPE_CHECKING:
     from unprompt.doodles.captioners import Captioner
-    from unprompt.doodles.groups import Names
+    from unprompt.doodles.name import Names
 
 
 @dataclass(frozen=True)
