@@ -270,7 +270,7 @@ def test_a_picture_can_be_pasted(desktop: Visitor, scenes: Path) -> None:
     desktop.sees("Recovered prompt")
     desktop.settle()
     desktop.fits()
-    desktop.follow("Colour")
+    desktop.follow("Colouring pages")
     assert not pasted.is_visible()
     paste_it()
     desktop.sees("On paper")

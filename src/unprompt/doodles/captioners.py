@@ -20,7 +20,6 @@ if TYPE_CHECKING:
 FORM = WeightsForm("captioner of drawings", "unprompt-doodle-captioner", 2, "unprompt doodle train")
 SHIPPED = "doodle_captioner"
 NOTHING = "an empty sheet"
-LOOKS = 5  # of the namer at each thing
 
 
 @dataclass(frozen=True)
@@ -98,7 +97,7 @@ class GroupCaptioner:
         ]
         words = list(self._namer.words)
         order = [words.index(word) for word in self._network.config.words]
-        answers = self._namer.probabilities(parts, LOOKS)[:, order]
+        answers = self._namer.probabilities(parts)[:, order]
         found, first = [], 0
         for drawing, those in zip(drawings, groups, strict=True):
             if not those:
