@@ -176,6 +176,7 @@ WORDS = (
     WORDS,
 )
 @example("a fox", 1, 20, 70, 'demo, v2: "x"')
+@example("a fox", 1, 20, 70, "[]0")
 def test_what_is_written_is_read_again(prompt: str, seed: int, steps: int, tenths: int, model: str) -> None:
     assume(not prompt.startswith(NEGATIVE))
     record = Generation(

@@ -127,12 +127,12 @@ def best_weights(images: Agreement) -> Floats:
     """The (k,) weights >= 0, of sum 1, with the highest score.
 
     Members that are the same share alike. The score can have more than one peak, so each member gets to
-    lead one of the starts.
+    lead one of the starts, and to stand nearly alone in another.
     """
     members = images.truth.shape[1]
     counts = np.ones(len(images))
     best, highest = np.full(members, 1 / members), -np.inf
-    for start in (best, *(0.5 * np.eye(members) + 0.5 / members)):
+    for start in (best, *(0.5 * np.eye(members) + 0.5 / members), *np.eye(members)):
         weights = climb(images, counts, start)
         reached = float(images.similarities(weights).mean())
         if reached > highest + BETTER:

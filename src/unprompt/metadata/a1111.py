@@ -26,6 +26,7 @@ KNOWN = frozenset(
 
 _NAME = re.compile(r"[\s,]*(\w[\w \-/.]{0,60}):\s*")
 _QUOTED = re.compile(r'"(?:\\.|[^\\"])*"')
+_ENDED = re.compile(r"\s*(,|$)")  # so a value does
 _FIRST = re.compile(r"\s*steps:\s*\d", re.IGNORECASE)
 
 
@@ -103,7 +104,7 @@ def _find_settings(lines: list[str]) -> tuple[int, dict[str, str]]:
 def read_settings(line: str) -> dict[str, str]:
     """'Steps: 20, Model: "a, b"' -> {"Steps": "20", "Model": "a, b"}; the first of a name counts.
 
-    A value is a text in quotes, JSON, or all up to the next comma.
+    A value is a text in quotes, JSON up to a comma or the end, or all up to the next comma.
     """
     settings: dict[str, str] = {}
     place = 0
@@ -128,7 +129,8 @@ def _read_value(line: str, start: int) -> tuple[str, int]:
         except DAMAGED_JSON:
             pass
         else:
-            return line[start:end], end
+            if _ENDED.match(line, end):
+                return line[start:end], end
     end = _next_comma(line, start)
     return line[start:end].strip(), end
 
