@@ -15,9 +15,9 @@ BLOCK = re.compile(r"^```python\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 
 
 @pytest.mark.slow
-@pytest.mark.usefixtures("one_thread", "small_gallery")
+@pytest.mark.usefixtures("one_loader", "one_thread", "small_gallery")
 def test_the_page_on_python_runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    write_scenes(tmp_path, 4)
+    write_scenes(tmp_path, 3)
     shutil.copyfile(tmp_path / "images" / "scene-01.png", tmp_path / "cat.png")
     monkeypatch.chdir(tmp_path)
     page = (DOCS / "python.md").read_text(encoding="utf-8")

@@ -16,6 +16,7 @@ from typing import Any
 import pytest
 
 from unprompt import progress as progress_module
+from unprompt.pocket.samples import write_scenes
 from unprompt.progress import StepBars, in_notebook, shown, silent
 
 STEPS = """
@@ -117,15 +118,16 @@ def test_bars_in_a_notebook(tmp_path: Path) -> None:
 
 
 @pytest.mark.slow
-def test_the_functions_show_it_in_a_notebook(world: Path, tmp_path: Path) -> None:
-    images = len(list((world / "images").iterdir()))
-    call = f'run = unprompt.predict("{world / "images"}", "RUN", bundle="{world / "all.toml"}", '
+def test_the_functions_show_it_in_a_notebook(tmp_path: Path) -> None:
+    images = 2
+    write_scenes(tmp_path, images)
+    call = 'run = unprompt.predict("images", "RUN", bundle="lite", device="cpu", '
     outputs = run_in_a_notebook(
         "import unprompt",
-        f'{call} device="cpu")',
-        f'{call} device="cpu", overwrite=True, progress=False)',
+        f"{call})",
+        f"{call} overwrite=True, progress=False)",
         "heard = []\n"
-        f'{call} device="cpu", overwrite=True, progress=lambda *told: heard.append(told))\n'
+        f"{call} overwrite=True, progress=lambda *told: heard.append(told))\n"
         f"heard[0], ('predicting', {images}, {images}) in heard",
         folder=tmp_path,
     )

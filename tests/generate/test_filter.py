@@ -237,7 +237,7 @@ class TestCommand:
         monkeypatch.setattr("unprompt.datasets.embedded.STEP", STEP)
         texts = tuple(
             f"{n} {what} in the style of {who}"
-            for n in range(12)
+            for n in range(4)
             for what in ("cats", "dogs", "owls")
             for who in ("Monet", "Dali", "Bosch", "Klee", "Miro", "Kahlo", "Goya", "Hals", "Dürer", "Turner")
         )

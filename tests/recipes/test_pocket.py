@@ -126,6 +126,7 @@ def tiny(out: Path) -> pocket.Recipe:
         ),
         clip=ClipTraining(epochs=2, batch=16, width=32, text_width=64, text_layers=1),
         captioner=WordsCaptionerTraining(epochs=2, batch=16, width=32),
+        workers=1,
     )
 
 

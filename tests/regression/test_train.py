@@ -6,12 +6,15 @@ import csv
 import json
 import math
 import os
+import re
 import resource
+import shlex
 import shutil
 import signal
-import subprocess
+import socket
 import sys
 import time
+from contextlib import ExitStack, redirect_stdout
 from dataclasses import replace
 from pathlib import Path
 
@@ -206,22 +209,55 @@ def test_killed_run_ends_as_a_whole_one(pairs: Path, whole: Path, tmp_path: Path
     assert same_weights(tmp_path / "RUN" / "last.safetensors", whole / "last.safetensors")
 
 
+def run_as_rank(rank: int, port: int, command: list[str], printed: Path) -> None:
+    """Run a command as one of two processes that a launcher has started."""
+    place = {
+        "RANK": rank,
+        "LOCAL_RANK": rank,
+        "WORLD_SIZE": 2,
+        "MASTER_ADDR": "127.0.0.1",
+        "MASTER_PORT": port,
+    }
+    os.environ.update({name: str(value) for name, value in place.items()})
+    torch.set_num_threads(1)
+    with printed.open("w") as stream, redirect_stdout(stream):
+        code = main(command)
+    sys.exit(code)
+
+
 @pytest.mark.slow
 def test_two_processes_learn_what_one_does(pairs: Path, one: Path, tmp_path: Path) -> None:
-    settings = one / "config.toml"
-    # With --cpu, accelerate starts one process only and does not say so.
-    launch = "--multi_gpu --num_processes 2 --num_machines 1 --mixed_precision no --dynamo_backend no"
-    launch += " --main_process_port 0"
-    command = [sys.executable, "-m", "accelerate.commands.launch", *launch.split()]
-    command += ["-m", "unprompt", "train", str(pairs), "--out", str(tmp_path / "TWO")]
-    command += ["--config", str(settings), "--device", "cpu", "--json"]
-    done = subprocess.run(command, capture_output=True, text=True, env={**os.environ, "OMP_NUM_THREADS": "1"})
-    assert done.returncode == 0, done.stderr[-2000:]
-    assert json.loads(done.stdout)["out"] == str(tmp_path / "TWO")  # printed once
+    command = ["train", str(pairs), "--out", str(tmp_path / "TWO")]
+    command += ["--config", str(one / "config.toml"), "--device", "cpu", "--json"]
+    with socket.create_server(("127.0.0.1", 0)) as probe:
+        port = probe.getsockname()[1]
+    printed = [tmp_path / f"printed-{rank}.txt" for rank in range(2)]
+    with ExitStack() as stack:
+        processes = [
+            stack.enter_context(started(run_as_rank, rank, port, command, file))
+            for rank, file in enumerate(printed)
+        ]
+        for process in processes:
+            process.join(300)
+        assert [process.exitcode for process in processes] == [0, 0]
+    assert json.loads(printed[0].read_text())["out"] == str(tmp_path / "TWO")
+    assert printed[1].read_text() == ""  # it was said once
     record = json.loads((tmp_path / "TWO" / "train.json").read_text())
     assert record["machine"]["processes"] == 2
     for alone, both in zip(learnt(one), learnt(tmp_path / "TWO"), strict=True):
         assert both == pytest.approx(alone, abs=2e-5)
+
+
+def test_the_manual_starts_several_processes_as_accelerate_takes_it() -> None:
+    from accelerate.commands.launch import launch_command_parser
+
+    from unprompt.cli import build_parser
+
+    page = (Path(__file__).parents[2] / "docs" / "train.md").read_text(encoding="utf-8")
+    (line,) = re.findall(r"^accelerate launch .*$", page, re.MULTILINE)
+    launch = launch_command_parser().parse_args(shlex.split(line)[2:])
+    assert (launch.num_processes, launch.module, launch.training_script) == (2, True, "unprompt")
+    assert build_parser(["train"]).parse_args(launch.training_script_args).dataset == Path("DATASET")
 
 
 @pytest.mark.parametrize("machine", [replace(CPU, accumulate=3), replace(CPU, checkpointing=True)])

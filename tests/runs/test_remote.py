@@ -18,6 +18,8 @@ from unprompt.runs.config import PredictConfig
 from unprompt.runs.predict import predict
 from unprompt.storage.remote import path_of
 
+pytestmark = pytest.mark.usefixtures("one_loader")
+
 SMALL = PredictConfig(chunk=4, from_file="off")
 OF_FILES = ("run.json", "images.csv")  # which have times in them
 
