@@ -13,10 +13,14 @@ from multiprocessing import forkserver
 from pathlib import Path
 
 import pytest
+from hypothesis import HealthCheck, settings
 
 from tests.processes import FORKS, HEAVY
 
 os.environ["HF_HUB_OFFLINE"] = "1"
+# How fast examples are drawn says how busy the machine is.
+settings.register_profile("any speed", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("any speed")
 
 
 @pytest.hookimpl(trylast=True)
