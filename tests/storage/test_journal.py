@@ -12,9 +12,9 @@ def test_what_counts_is_read_and_what_was_written_beyond_is_cut_off(tmp_path: Pa
     assert journal.read(0) == []
     assert journal.has(0)
     journal.begin(0)
-    first = journal.append([["a", "ä\n\u2028\ud83d"], {"b": 1}])
-    assert journal.append([]) == first
-    second = journal.append(["c"])
+    first = journal.note([["a", "ä\n\u2028\ud83d"], {"b": 1}])
+    assert journal.note([]) == first
+    second = journal.note(["c"])
     with journal.path.open("ab") as stream:
         stream.write(b'["half a li')
     assert journal.read(first) == [["a", "ä\n\u2028\ud83d"], {"b": 1}]
@@ -22,7 +22,7 @@ def test_what_counts_is_read_and_what_was_written_beyond_is_cut_off(tmp_path: Pa
     journal.begin(first)
     assert journal.path.stat().st_size == first
     assert (journal.has(first), journal.has(first + 1)) == (True, False)
-    third = journal.append(["d"])
+    third = journal.note(["d"])
     assert journal.read(third)[-1] == "d"
     journal.begin(0)
-    assert (journal.append([]), journal.has(1)) == (0, False)
+    assert (journal.note([]), journal.has(1)) == (0, False)

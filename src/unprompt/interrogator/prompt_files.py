@@ -9,7 +9,6 @@ what counts and gets the same bytes again.
 from __future__ import annotations
 
 import json
-import os
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, replace
@@ -22,13 +21,12 @@ from unprompt.records import Problem
 from unprompt.storage.damage import OTHER_RECORD
 from unprompt.storage.files import (
     csv_line,
-    full_disk_told,
     read_json,
     write_json,
     write_problems,
 )
 from unprompt.storage.images import ImageFile
-from unprompt.storage.journal import Journal
+from unprompt.storage.journal import GrowingFile, Journal
 from unprompt.storage.resumable import PROGRESS, fingerprints, hold_work
 from unprompt.storage.sources import Sources, describe_change
 from unprompt.storage.text_config import TextConfig
@@ -83,34 +81,25 @@ class Table:
         self.work = path.with_name(f".{path.name}.work")
         self.problems = path.with_name(f"{path.stem}.problems.csv")
         self.noted = Journal(self.work / NOTED)
+        self._file = GrowingFile(path)
 
     def has(self, size: int) -> bool:
         """Whether so many bytes as were written are still there."""
-        return not size or (self.path.exists() and self.path.stat().st_size >= size)
+        return self._file.has(size)
 
     def begin(self, size: int) -> None:
         """Get ready to write after the first `size` bytes; 0 starts anew."""
-        if size:
-            os.truncate(self.path, size)
-        else:
-            self._write("wb", b"" if self.path.suffix == LINES else csv_line(self.header))
+        self._file.begin(size, b"" if self.path.suffix == LINES else csv_line(self.header))
 
     def append(self, rows: Sequence[Row]) -> int:
         """Write rows to the disk; returns the size that counts from now on."""
-        return self._write("ab", b"".join(self._line(row) for row in rows))
+        return self._file.append(b"".join(self._line(row) for row in rows))
 
     def _line(self, row: Row) -> bytes:
         fields = row.fields()
         if self.path.suffix == LINES:
             return (json.dumps(fields, ensure_ascii=False) + "\n").encode()
         return csv_line([f"{value:.4f}" if isinstance(value, float) else value for value in fields.values()])
-
-    def _write(self, mode: str, content: bytes) -> int:
-        with full_disk_told(self.path), self.path.open(mode) as stream:
-            stream.write(content)
-            stream.flush()
-            os.fsync(stream.fileno())  # before the progress that counts these bytes
-            return stream.tell()
 
 
 def output_for(out: Path | None, texts: TextConfig) -> Table | TextConfig:
@@ -190,7 +179,7 @@ class PromptWriter:
             plan=self._state.plan,
             done=self._state.done + len(rows) + len(problems),
             size=self._output.append(rows),
-            noted=self._output.noted.append(map(asdict, problems)),
+            noted=self._output.noted.note(map(asdict, problems)),
         )
         self._problems += problems
         _save(self._output, self._state)

@@ -505,7 +505,7 @@ class TextWriter:
         """Keep what the next images gave: a prompt or a problem for each."""
         lines = {file.image_id: self._places.finished_line(prompt) for file, prompt in prompts}
         rows: list[Any] = [[self._key_by_id[image_id], line] for image_id, line in lines.items()]
-        size = self._journal.append([*rows, *map(asdict, problems)])
+        size = self._journal.note([*rows, *map(asdict, problems)])
         self._state = _State(self._state.plan, size)
         self._problems += problems
         self._save()
