@@ -267,7 +267,8 @@ def _look_at_joins(
 
         def judge(joins: Sequence[Join], changed: Sequence[_Changed] = changed) -> list[bool]:
             truth = [
-                len({_thing(*changed[join.sheet], strokes) for strokes in (join.one, join.other)}) == 1
+                _ink(*changed[join.sheet], join.one).argmax()
+                == _ink(*changed[join.sheet], join.other).argmax()
                 for join in joins
             ]
             seen.append(see_joins(joins, namer))
@@ -287,10 +288,10 @@ def _changed(scenes: Sequence[Scene], config: GroupTraining) -> list[_Changed]:
     ]
 
 
-def _thing(drawing: Drawing, owners: Sequence[int], strokes: Sequence[int]) -> int:
-    """The thing that most of the ink of some strokes is of."""
-    mine = np.array(strokes)
-    return int(np.bincount(np.asarray(owners)[mine], lengths_of(take(drawing, strokes))).argmax())
+def _ink(drawing: Drawing, owners: Sequence[int], strokes: Sequence[int]) -> NDArray[np.float64]:
+    """How much ink of some strokes is of each thing, by its number."""
+    mine = np.asarray(owners)[list(strokes)]
+    return np.bincount(mine, lengths_of(take(drawing, strokes))).astype(float)
 
 
 # --- groups
@@ -368,13 +369,12 @@ def _look(
 
 def things_of(drawing: Drawing, owners: Sequence[int], groups: Sequence[Group]) -> list[int]:
     """Of each group the number of the thing that it is, -1 where it is none or a piece of one."""
-    lengths, owner = lengths_of(drawing), np.asarray(owners)
+    drawn = _ink(drawing, owners, range(len(drawing.strokes)))
     found = []
     for group in groups:
-        mine = np.array(group.strokes)
-        ink = np.bincount(owner[mine], lengths[mine])
+        ink = _ink(drawing, owners, group.strokes)
         thing = int(ink.argmax())
-        whole = ink[thing] >= WHOLE * lengths[owner == thing].sum() and ink[thing] >= WHOLE * ink.sum()
+        whole = ink[thing] >= WHOLE * drawn[thing] and ink[thing] >= WHOLE * ink.sum()
         found.append(thing if whole else -1)
     return found
 

@@ -19,7 +19,10 @@ PHRASES_KEPT = 1 << 15  # a chain asks for the same few thousand at each of its 
 
 @cache
 def clips_own(context: int) -> Any:
-    """CLIP's own tokenizer for texts of `context` ids, read once: its list of words takes long to read."""
+    """CLIP's own tokenizer for texts of `context` ids, read once: its list of words takes long to read.
+
+    Of open_clip's own class, by which `Tokens` knows it; text/clip_words.py has one without that import.
+    """
     import open_clip
 
     return open_clip.SimpleTokenizer(context_length=context)
