@@ -676,11 +676,11 @@ def test_every_error_has_the_same_shape(client: httpx.Client) -> None:
     assert answers[3].json()["detail"] == "unknown keys: 'text' (did you mean 'texts'?)"
 
 
-def test_malformed_requests_of_all_kinds_leave_the_server_answering(
+def test_500_malformed_requests_leave_the_server_answering(
     client: httpx.Client, loaded: LoadedBundle
 ) -> None:
     statuses: Counter[int] = Counter()
-    for one in api_malformed.requests(10 * len(api_malformed.WAYS)):
+    for one in api_malformed.requests(500):
         answer = client.post(one.path, content=one.body, headers=one.headers)
         assert 400 <= answer.status_code < 500, (one.what, one.path, one.body[:80], answer.text)
         assert answer.json().keys() == {"error", "detail"}
@@ -754,7 +754,7 @@ def test_schemathesis_finds_no_fault(url: str) -> None:
     for operation, mode in [*((one, mode_of.POSITIVE) for one in operations), *wrong]:
 
         @settings(
-            max_examples=10,
+            max_examples=25,
             deadline=None,
             derandomize=True,
             database=None,
