@@ -53,6 +53,19 @@ class TestLog:
             "drawing: 6,400 of 10,000, 20 a second, about 3 min left",
         ]
 
+    def test_a_step_that_begins_anew_has_a_pace_of_its_own(
+        self, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        """Two data sets are drawn one after the other: the second's images took only their own time."""
+        now = 0.0
+        monkeypatch.setattr(progress_module.time, "monotonic", lambda: now)
+        with StepBars("image") as bars:
+            for now in (0.0, 30.0):
+                bars.show("drawing", round(100 * now), 3000)
+            for now in (31.0, 33.0, 61.0):
+                bars.show("drawing", round(10 * (now - 31)), 600)
+        assert capsys.readouterr().err.splitlines() == ["drawing: 300 of 600, 10 a second, about 30 s left"]
+
     def test_a_function_shows_nothing_in_it(
         self, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
     ) -> None:

@@ -73,6 +73,7 @@ class StepBars:
         else:
             self._screen = _Log()
         self._step = ""
+        self._done = self._total = 0
 
     def __enter__(self) -> StepBars:
         return self
@@ -87,11 +88,15 @@ class StepBars:
         self._step = ""
 
     def show(self, step: str, done: int, total: int) -> None:
-        """Tell how much of a step is done; what is done when it begins does not count for the rate."""
-        if step != self._step:
+        """Tell how much of a step is done; what is done when it begins does not count for the rate.
+
+        A step that was all done and is told less of is the next of the same name.
+        """
+        if step != self._step or done < self._done == self._total:
             self.close()
             self._screen.begin(printable(step), done, total)
             self._step = step
+        self._done, self._total = done, total
         self._screen.move(done, total)
 
 

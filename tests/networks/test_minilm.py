@@ -190,6 +190,13 @@ def test_other_texts_have_another_file(cache: Path, texts: list[str]) -> None:
     assert sorted(other.asked) == sorted(texts)
 
 
+def test_the_end_of_a_text_is_not_a_line_s_end(cache: Path) -> None:
+    encode_cached(CountingEncoder(), ["a\nb", "c"], "letters")
+    other = CountingEncoder()
+    encode_cached(other, ["a", "b\nc"], "letters")
+    assert other.asked == ["a", "b\nc"]
+
+
 def test_other_weights_have_another_file(cache: Path) -> None:
     encode_cached(CountingEncoder("weights-1"), ["a", "b"], "letters")
     other = CountingEncoder("weights-2")

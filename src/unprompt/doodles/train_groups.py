@@ -131,7 +131,8 @@ def train_groups(
             "which strokes belong together",
         )
         network.to(device)
-        seen, right = _look_at_joins(scenes[:JOINED], network, namer, config, report)
+        shown = _changed(scenes, config, report)
+        seen, right = _look_at_joins(shown[:JOINED], network, namer, report)
         if len(right):
             network.joins = learn(
                 "joins",
@@ -143,7 +144,7 @@ def train_groups(
                 config.join_epochs,
                 "which groups are one thing",
             )
-        material = _look(scenes, network, namer, config, report)
+        material = _look(scenes, shown, network, namer, report)
         network.names = learn(
             "names",
             _Calling(network.names),
@@ -255,37 +256,38 @@ class _Deciding(nn.Module):  # type: ignore[misc]
 
 
 def _look_at_joins(
-    scenes: Sequence[Scene], network: GroupNetwork, namer: Names, config: GroupTraining, progress: Progress
+    shown: Sequence[_Changed], network: GroupNetwork, namer: Names, progress: Progress
 ) -> tuple[Tensor, Tensor]:
     """What is to be judged where strokes of scenes are grouped: what is told of it, and the truth (N,).
 
     The answer is the truth each time, so all that comes later is asked about groups that are right so far.
     """
     seen, right = [np.zeros((0, JOIN), np.float32)], []
-    for first in range(0, len(scenes), AT_ONCE):
-        changed = _changed(scenes[first : first + AT_ONCE], config)
+    for first in range(0, len(shown), AT_ONCE):
+        some = shown[first : first + AT_ONCE]
 
-        def judge(joins: Sequence[Join], changed: Sequence[_Changed] = changed) -> list[bool]:
+        def judge(joins: Sequence[Join], some: Sequence[_Changed] = some) -> list[bool]:
             truth = [
-                _ink(*changed[join.sheet], join.one).argmax()
-                == _ink(*changed[join.sheet], join.other).argmax()
+                _ink(*some[join.sheet], join.one).argmax() == _ink(*some[join.sheet], join.other).argmax()
                 for join in joins
             ]
             seen.append(see_joins(joins, namer))
             right.extend(truth)
             return truth
 
-        group_by(network, [drawing for drawing, _ in changed], judge)
-        progress("looking at joins", min(first + AT_ONCE, len(scenes)), len(scenes))
+        group_by(network, [drawing for drawing, _ in some], judge)
+        progress("looking at joins", min(first + AT_ONCE, len(shown)), len(shown))
     return torch.from_numpy(np.concatenate(seen)), torch.tensor(right, dtype=torch.float32)
 
 
-def _changed(scenes: Sequence[Scene], config: GroupTraining) -> list[_Changed]:
+def _changed(scenes: Sequence[Scene], config: GroupTraining, progress: Progress) -> list[_Changed]:
     """Scenes as they are shown once their strokes are grouped: each in one way."""
-    return [
-        change(scene, config.traced, np.random.default_rng(derive_seed(config.seed, "named", scene.key)))
-        for scene in scenes
-    ]
+    shown = []
+    for scene in scenes:
+        rng = np.random.default_rng(derive_seed(config.seed, "named", scene.key))
+        shown.append(change(scene, config.traced, rng))
+        progress("changing scenes", len(shown), len(scenes))
+    return shown
 
 
 def _ink(drawing: Drawing, owners: Sequence[int], strokes: Sequence[int]) -> NDArray[np.float64]:
@@ -331,19 +333,24 @@ class _Material:
 
 
 def _look(
-    scenes: Sequence[Scene], network: GroupNetwork, namer: Names, config: GroupTraining, progress: Progress
+    scenes: Sequence[Scene],
+    shown: Sequence[_Changed],
+    network: GroupNetwork,
+    namer: Names,
+    progress: Progress,
 ) -> _Material:
-    """Group the strokes of scenes as the captioner will, and name the groups."""
-    drawings, groups, nouns, kinds = [], [], [], []
+    """Group the strokes of scenes, as they are shown, as the captioner will, and name the groups."""
+    drawings = [drawing for drawing, _ in shown]
+    groups: list[list[Group]] = []
+    nouns, kinds = [], []
     number_by_word = {word: number for number, word in enumerate(namer.words)}
     for first in range(0, len(scenes), AT_ONCE):
-        some = scenes[first : first + AT_ONCE]
-        changed = _changed(some, config)
-        found = group_strokes(network, [drawing for drawing, _ in changed], namer)
-        for scene, (drawing, owners), those in zip(some, changed, found, strict=True):
+        those_shown = slice(first, first + AT_ONCE)
+        groups += group_strokes(network, drawings[those_shown], namer)
+        for scene, (drawing, owners), those in zip(
+            scenes[those_shown], shown[those_shown], groups[those_shown], strict=True
+        ):
             things = things_of(drawing, owners, those)
-            drawings.append(drawing)
-            groups.append(those)
             nouns += [len(namer.words) if n < 0 else number_by_word[scene.nouns[n]] for n in things]
             kinds += [-1 if n < 0 else scene.nouns.index(scene.nouns[n]) for n in things]
         progress("grouping strokes", min(first + AT_ONCE, len(scenes)), len(scenes))

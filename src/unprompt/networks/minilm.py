@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import json
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -129,7 +130,8 @@ def encode_cached(encoder: PromptEncoder, texts: Sequence[str], what: str) -> Fl
     The file's name is the hash of the texts and of the encoder's weights. A damaged file is made again with
     a warning; a cache folder that cannot be written only costs the time of encoding again.
     """
-    key = hashlib.sha256("\n".join((encoder.identity, *texts)).encode()).hexdigest()[:20]
+    # As JSON, since a text may have line ends of its own.
+    key = hashlib.sha256(json.dumps([encoder.identity, *texts]).encode()).hexdigest()[:20]
     path = cache_folder() / "embeddings" / f"{what}-{key}.npz"
 
     def read(path: Path) -> FloatArray:
