@@ -31,6 +31,7 @@ from unprompt.errors import ConfigError, InputError, RunError
 from unprompt.pocket.closing import NOTHING
 from unprompt.pocket.drawings import svg_folder
 from unprompt.pocket.pairs import LINE
+from unprompt.storage.files import read_json
 from unprompt.storage.images import find_images, read_file
 from unprompt.storage.parts import part_name
 
@@ -181,6 +182,26 @@ def test_a_pair_depends_on_its_number_alone() -> None:
         assert first.target.mode == "L"
         assert first.source.size == first.target.size == (64, 64)
     assert make_pair(0, settings, names).source.tobytes() != make_pair(1, settings, names).source.tobytes()
+
+
+def test_plain_pairs_of_another_family_are_to_grade_on(tmp_path: Path) -> None:
+    """All kinds of drawing, on white, with nothing that is not the family's."""
+    family = tmp_path / "family"
+    family.mkdir()
+    for name in ("one", "other"):
+        (family / f"{name}.svg").write_text(
+            '<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 36 36"><rect x="9" y="9" width="18" '
+            'height="18" fill="#f00"/></svg>'
+        )
+    out = tmp_path / "pairs"
+    make_pairs(out, PairSettings(count=24, size=32, pocket=1, photographs=1, plain=True, family=family))
+    pairs = read_pairs(out)
+    assert pairs.captions is not None
+    assert {image_id.partition("-")[2] for image_id in pairs.ids} == {"one", "other"}
+    assert {caption.partition(": ")[2] for caption in pairs.captions} == {f"{kind}, white" for kind in KINDS}
+    corners = np.array([np.asarray(read_file(source))[[0, -1], 0] for source in pairs.sources])
+    assert corners.min() > 240  # of 255
+    assert read_json(out / "pairs.json")["made"]["family"] == "family"
 
 
 @pytest.mark.slow

@@ -39,6 +39,7 @@ EXAMPLE = """\
 """
 DATA_EXAMPLE = """\
   unprompt page data --out PAIRS --count 20000 --workers 2
+  unprompt page data --family TWEMOJI --plain --size 256 --count 200 --out GRADED
   unprompt page data photos --weights RUN/generator.safetensors --out STAGE2 --size 256
 """
 TRAIN_EXAMPLE = """\

@@ -34,6 +34,8 @@ from unprompt.colouring_pages.inputs import (
 from unprompt.colouring_pages.openmoji import (
     FlatDrawing,
     drawings_of,
+    find_family,
+    read_family,
     read_openmoji,
 )
 from unprompt.colouring_pages.strokes import strokes
@@ -68,7 +70,15 @@ ZOOMED = 0.5  # how likely a drawing is shown larger than the picture, where tha
 DAMAGED = 0.28  # how likely each kind of damage is
 INK = 0.5  # from which a pixel is a line
 LONGEST_TEXT = 80
-MADE = ("size", "pocket", "photographs", "zoom", "split", "seed")  # settings of stage 1 that the record tells
+MADE = (
+    "size",
+    "pocket",
+    "photographs",
+    "zoom",
+    "plain",
+    "split",
+    "seed",
+)  # settings of stage 1 that the record tells
 PHOTOGRAPH = "photograph"
 CELLS = 3  # small areas side by side that make a pattern
 
@@ -81,12 +91,21 @@ def make_pairs(out: Path, settings: PairSettings | None = None, progress: Progre
     and where a worker is killed; ConfigError and InputError where packages or their drawings are missing.
     """
     settings = settings or PairSettings()
-    names = drawings_of(settings.split)
+    names = _drawings(settings)
     made = {"kind": "stage 1", **{name: getattr(settings, name) for name in MADE}}
+    if settings.family:
+        made["family"] = settings.family.name
     plan = {**made, "drawings": hashlib.sha256(json.dumps(names).encode()).hexdigest()}
     amount = Amount(settings.count, settings.part, settings.workers, settings.overwrite)
     draw = partial(make_pair, settings=settings, names=names)
     return write_drawn_pairs(out, draw, amount, plan, made, progress)
+
+
+def _drawings(settings: PairSettings) -> tuple[str, ...]:
+    """Names of OpenMoji's drawings of the split, or files of a family."""
+    if settings.family:
+        return tuple(map(str, find_family(settings.family)))
+    return drawings_of(settings.split)
 
 
 def make_pair(number: int, settings: PairSettings, names: Sequence[str]) -> MadePair:
@@ -94,19 +113,22 @@ def make_pair(number: int, settings: PairSettings, names: Sequence[str]) -> Made
     visit = number // VISITS
     random = np.random.Generator(np.random.PCG64(derive_seed(settings.seed, "pair", number)))
     place = np.random.Generator(np.random.PCG64(derive_seed(settings.seed, "drawing", visit)))
-    if place.random() < settings.pocket:
+    if place.random() < settings.pocket and not settings.family and not settings.plain:
         return _pocket_pair(number, settings, names, random)
     name = names[int(place.integers(len(names)))]
-    drawing = _placed(name, settings.size * FINER, _placement(place, settings.zoom))
+    placement = _placement(place, settings.zoom)
+    drawing = _placed(name, settings.family is not None, settings.size * FINER, placement)
+    name = Path(name).stem
     width = settings.size * FINER / LINE
     closed = drawing.closed
-    if random.random() < settings.photographs:
+    if random.random() < settings.photographs and not settings.plain:
         source = draw_photograph(drawing, random, settings.size)
         target = Image.fromarray(closed.ink_shown(width)).reduce(FINER)
         return MadePair(f"{number:07d}-{name}", source, target, f"{name}: {PHOTOGRAPH}")
     kind = KINDS[int(random.integers(len(KINDS)))]
-    ground = GROUNDS[int(random.integers(len(GROUNDS)))]
-    damages = tuple(damage for damage in DAMAGES if random.random() < DAMAGED)
+    grounds, likely = (GROUNDS[:1], 0.0) if settings.plain else (GROUNDS, DAMAGED)
+    ground = grounds[int(random.integers(len(grounds)))]
+    damages = tuple(damage for damage in DAMAGES if random.random() < likely)
     source = draw_input(drawing, kind, ground, damages, random, settings.size)
     ink = closed.ink_shown(width) if kind == "fills" else closed.ink(width)
     caption = f"{name}: {kind}, {', '.join((ground, *damages))}"
@@ -130,8 +152,8 @@ def _set_of(names: tuple[str, ...]) -> frozenset[str]:
 
 
 @lru_cache(VISITS)
-def _placed(name: str, side: int, placement: Placement) -> FlatDrawing:
-    return read_openmoji(name, side, placement)
+def _placed(name: str, family: bool, side: int, placement: Placement) -> FlatDrawing:
+    return read_family(Path(name), side, placement) if family else read_openmoji(name, side, placement)
 
 
 def _placement(random: Generator, zoom: float) -> Placement:

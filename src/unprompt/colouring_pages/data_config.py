@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from pathlib import Path
 
 from unprompt.settings import check_settings, setting
 
@@ -28,7 +29,13 @@ class PairSettings:
         least=1,
         most=8,
     )
+    plain: bool = setting(False, "on white and undamaged, no scenes and no photographs: to grade on")
     split: str = setting("train", "which drawings: train, choose or test", choices=SPLITS)
+    family: Path | None = setting(
+        None,
+        "take the drawings from a folder of SVG emoji of another family; no pocket scenes then",
+        metavar="FOLDER",
+    )
     seed: int = setting(0, "other pairs of the same kind", metavar="S")
     workers: int = setting(1, "processes that draw", metavar="N", least=1)
     part: int = setting(256, "pairs of a file, and what a kill can cost", metavar="N", least=1)
