@@ -17,6 +17,7 @@ from unprompt.cli.train import read_settings
 from unprompt.datasets.config import DescribeConfig
 from unprompt.diffusion.config import Sd2Config
 from unprompt.easy_diffuser.config import FitConfig, NegativeConfig
+from unprompt.errors import ConfigError
 from unprompt.generate.config import FilterConfig, Gpt2Config, RenderConfig, Smollm2Config
 from unprompt.interrogator.config import InterrogateConfig, InterrogatorConfig
 from unprompt.networks.captioner_config import CaptionConfig, CaptionerConfig
@@ -149,3 +150,11 @@ def test_train_takes_defaults_then_the_file_then_the_options(tmp_path: Path) -> 
     assert read_settings(options) == TrainConfig(epochs=9, batch=8, weights=Path("w.pth"))
     fresh = build_parser(["train"]).parse_args([*line, "--from-scratch"])
     assert read_settings(fresh) == TrainConfig(epochs=9, batch=8, from_scratch=True)
+    file.write_text("epochs = 9\nfrom_scratch = true\n")
+    given = build_parser(["train"]).parse_args([*line, "--weights", "w.pth"])
+    assert read_settings(given) == TrainConfig(epochs=9, batch=8, weights=Path("w.pth"))
+    both = build_parser(["train"]).parse_args(
+        ["train", "D", "--out", "R", "--weights", "w", "--from-scratch"]
+    )
+    with pytest.raises(ConfigError, match="exclude each other"):
+        read_settings(both)

@@ -9,6 +9,7 @@ import argparse
 import json
 import os
 import shutil
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -125,8 +126,9 @@ HOSTILE = (b"\x1b[31mred\x07.png", b"caf\xe9.png", "gpj.\u202eexe.png".encode(),
 
 @pytest.mark.parametrize("more", [[], ["--json"], ["--csv"]])
 def test_no_terminal_obeys_a_name_or_a_prompt_from_outside(
-    more: list[str], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    more: list[str], tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setattr(sys.stdout, "isatty", lambda: True)
     prompt = PngInfo()
     prompt.add_text(
         "parameters", "a cat \x1b]0;owned\x07 \u202egpj\nNegative prompt: \x9b2J\nSteps: 20, Seed: 1"
@@ -142,6 +144,17 @@ def test_no_terminal_obeys_a_name_or_a_prompt_from_outside(
     if more == ["--json"]:  # escaped, and so the same for whoever reads it
         files = {one["file"] for one in json.loads(told.out)["images"]}
         assert files == {str(tmp_path / os.fsdecode(name)) for name in HOSTILE}
+
+
+def test_a_table_for_programs_has_prompts_as_they_are(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Arabic has marks that turn the direction: no terminal is to obey them, and no table may lose them."""
+    prompt = PngInfo()
+    prompt.add_text("parameters", "قطة\u200f حمراء\nSteps: 20, Seed: 1")
+    Image.new("RGB", (8, 8)).save(tmp_path / "cat.png", pnginfo=prompt)
+    assert main(["info", str(tmp_path), "--csv"]) == 0
+    assert "قطة\u200f حمراء" in capsys.readouterr().out
 
 
 @pytest.mark.slow

@@ -516,6 +516,9 @@ class TestSession:
         assert "bad.png: not an image" in printed.err
         assert main(common) == 0
         assert f"positive: {row['positive']}" in capsys.readouterr().out
+        for option in ("--out", "--steps", "--timeout"):
+            assert main([*common, option, "7"]) == 1
+            assert f"{option} is for pictures by a web UI" in capsys.readouterr().err
 
     def test_odd_names_stop_nothing(
         self, fitted: Relatedness, world: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]

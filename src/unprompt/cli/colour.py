@@ -18,6 +18,7 @@ from unprompt.cli.options import (
     settings_from,
     warn,
 )
+from unprompt.cli.printing import command
 from unprompt.cli.trainings import add_trainings, check_belongs, speaks, tell_training
 from unprompt.colouring.captions_config import WAYS, CaptionWay, FillSettings, ModelSettings
 from unprompt.colouring.data_config import TripleSettings
@@ -452,7 +453,8 @@ def run_train_captions(options: argparse.Namespace) -> None:
         print(json.dumps({"seconds": round(learnt.seconds, 3), "loss": learnt.loss, "out": str(path)}))
         return
     print(f"learnt in {learnt.seconds:.0f} s, the last loss {learnt.loss:.3f}: {path}")
-    print(f"try it: unprompt colour caption PICTURES --by lstm --model {path} --out captions.csv")
+    words = ("colour", "caption", "PICTURES", "--by", "lstm", "--model", path, "--out", "captions.csv")
+    print(f"try it: {command(*words)}")
 
 
 def _train_small(options: argparse.Namespace) -> None:
@@ -473,7 +475,7 @@ def _train_small(options: argparse.Namespace) -> None:
             progress=bars.show,
         )
     path = learnt.out / MODEL_FILE
-    try_it = f'colour paint LINE_ART "words" --out FILE --weights {path}'
+    try_it = ("colour", "paint", "LINE_ART", "a red fox", "--out", "FILE", "--weights", path)
     tell_training(options, learnt, {"triples": learnt.triples}, "triple", learnt.rows[-1], path, try_it)
 
 

@@ -8,6 +8,7 @@ from collections.abc import Collection
 from pathlib import Path
 
 from unprompt.cli.options import add_settings, settings_from, warn
+from unprompt.cli.printing import command
 from unprompt.learning.blip2_config import Blip2Machine, Blip2Training
 from unprompt.networks.captioner_config import CaptionConfig
 from unprompt.progress import StepBars
@@ -61,7 +62,8 @@ def run_train(options: argparse.Namespace) -> None:
         f"{counted(learnt.pictures, 'drawing')} in {learnt.seconds:.0f} s{resumed}"
     )
     print(f"the last epoch: loss {last['loss']:.3f}, {last['accuracy']:.0%} of tokens guessed: {learnt.out}")
-    print(f"try it: unprompt doodle caption DRAWINGS --by {options.model} --adapter {learnt.out}")
+    words = ("doodle", "caption", "DRAWINGS", "--by", options.model, "--adapter", learnt.out)
+    print(f"try it: {command(*words)}")
     if learnt.cut:
         captions = counted(learnt.cut, "caption")
         warn(f"of {captions} only the first {config.length} tokens were learnt (--length)")

@@ -115,5 +115,5 @@ def _train_namer(options: argparse.Namespace) -> None:
             data, options.out, config, machine, more, held_out, options.overwrite, about, bars.show
         )
     path = learnt.out / MODEL_FILE
-    try_it = f"doodle name DRAWINGS --weights {path}"
+    try_it = ("doodle", "name", "DRAWINGS", "--weights", path)
     tell_training(options, learnt, {"drawings": learnt.drawings}, "drawing", learnt.rows[-1], path, try_it)

@@ -61,7 +61,7 @@ def _train_groups(options: argparse.Namespace, doodles: list[Doodle]) -> None:
         )
     path = learnt.out / MODEL_FILE
     last = {name: rows[-1] for name, rows in learnt.rows.items()}
-    try_it = f"doodle caption DRAWINGS --weights {path}"
+    try_it = ("doodle", "caption", "DRAWINGS", "--weights", path)
     tell_training(options, learnt, {"scenes": learnt.scenes}, "scene", last, path, try_it)
 
 

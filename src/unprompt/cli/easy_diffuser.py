@@ -50,20 +50,18 @@ def add(parser: argparse.ArgumentParser) -> None:
         metavar="URL",
         help=f"the web UI to send the prompts to; user and password: ${AUTH}, as USER:PASSWORD",
     )
-    running.add_argument("--steps", type=int, default=STEPS, metavar="N", help="for the web UI (%(default)s)")
+    running.add_argument("--steps", type=int, metavar="N", help=f"for the web UI ({STEPS})")
     running.add_argument(
         "--timeout",
         type=float,
-        default=ANSWER_SECONDS,
         metavar="SECONDS",
-        help="to wait for the web UI to answer (%(default)g)",
+        help=f"to wait for the web UI to answer ({ANSWER_SECONDS:g})",
     )
     running.add_argument(
         "--out",
         type=Path,
-        default=Path(),
         metavar="FOLDER",
-        help="where its pictures go, as IMAGE.png (here)",
+        help="where the web UI's pictures go, as IMAGE.png (here)",
     )
     running.add_argument(
         "--bundle", default=DEFAULT_BUNDLE, metavar="NAME", help="what looks at the images (%(default)s)"
@@ -85,6 +83,10 @@ def add(parser: argparse.ArgumentParser) -> None:
 
 def run(options: argparse.Namespace) -> None:
     """Print the prompts of each image, and send them on where that is asked."""
+    for name in ("steps", "timeout", "out"):
+        if getattr(options, name) is not None and not options.send:
+            raise ConfigError(f"--{name} is for pictures by a web UI: name one with --send URL")
+
     from tqdm import tqdm
 
     from unprompt.easy_diffuser import start
@@ -95,7 +97,8 @@ def run(options: argparse.Namespace) -> None:
 
     auth = find_auth() if options.send else None
     images = images_of(options.images, options.recursive)
-    places = picture_places(images, options.out) if options.send else [options.out] * len(images)
+    out = options.out or Path()
+    places = picture_places(images, out) if options.send else [out] * len(images)
     session = start(
         None,
         options.bundle,
@@ -127,9 +130,9 @@ def run(options: argparse.Namespace) -> None:
         if options.send:
             pictures = session.send2ui(
                 options.send,
-                options.steps,
+                STEPS if options.steps is None else options.steps,
                 place,
-                options.timeout,
+                ANSWER_SECONDS if options.timeout is None else options.timeout,
                 auth,
             )
             row["pictures"] = [str(picture) for picture in pictures]

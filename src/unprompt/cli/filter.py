@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from unprompt.cli.options import add_json, add_settings, settings_from
+from unprompt.cli.printing import command
 from unprompt.generate.config import FilterConfig
 from unprompt.progress import StepBars
 from unprompt.text.english import counted
@@ -58,7 +59,7 @@ def run(options: argparse.Namespace) -> None:
     print("\n".join(histogram_lines(result)))
     print(f"kept     {result.out}")
     print(f"dropped  {result.dropped_file}")
-    print(f"next     unprompt render {result.out} --out DATASET")
+    print(f"next     {command('render', result.out, '--out', 'DATASET')}")
 
 
 def histogram_lines(result: FilterResult) -> list[str]:

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from unprompt.cli.options import add_settings, settings_from, warn
-from unprompt.cli.printing import Printed
+from unprompt.cli.printing import Printed, print_table
 from unprompt.datasets.config import OwnPicturesConfig
 from unprompt.metadata.config import InfoConfig
 from unprompt.progress import StepBars
@@ -103,7 +103,7 @@ def _print_table(found: Sequence[FilePrompt]) -> None:
     from unprompt.storage.files import csv_line
 
     rows = [HEADER, *(table_row(one) for one in found if one.prompt)]
-    sys.stdout.write("".join(csv_line(row).decode() for row in rows))
+    print_table("".join(csv_line(row).decode() for row in rows))
 
 
 def _print_json(found: Sequence[FilePrompt], made: OwnPicturesResult | None) -> None:

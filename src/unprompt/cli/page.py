@@ -273,7 +273,7 @@ def run_train(options: argparse.Namespace) -> None:
         )
     path = learnt.out / MODEL_FILE
     counts = {"pairs": learnt.pairs, "held_out": learnt.held_out}
-    try_it = f"page make IMAGES --out PAGES --method pix2pix --weights {path}"
+    try_it = ("page", "make", "IMAGES", "--out", "PAGES", "--method", "pix2pix", "--weights", path)
     tell_training(options, learnt, counts, "pair", learnt.rows[-1], path, try_it)
 
 

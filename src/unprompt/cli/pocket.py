@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from unprompt.cli.options import add_json, add_settings, settings_from
+from unprompt.cli.printing import command
 from unprompt.progress import StepBars
 from unprompt.recipes.config import PocketConfig
 
@@ -61,4 +62,4 @@ def run(options: argparse.Namespace) -> None:
     if installed:
         print(f"installed   {installed}")
     named = "pocket" if installed else result.bundle
-    print(f"next        unprompt predict IMAGES --out RUN --bundle {named}")
+    print(f"next        {command('predict', 'IMAGES', '--out', 'RUN', '--bundle', named)}")

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import shlex
+import sys
 from typing import Any, TextIO
 
 from unprompt.errors import shown
@@ -11,14 +13,28 @@ class Printed:
     """A stream that shows what others have in names and prompts for a terminal, see `errors.shown`."""
 
     def __init__(self, stream: TextIO) -> None:
-        self._stream = stream
+        self.plain = stream
 
     def write(self, text: str) -> int:
         """Write a text; its lines stay lines."""
-        return self._stream.write(shown(text, lines=True))
+        return self.plain.write(shown(text, lines=True))
 
     def __getattr__(self, name: str) -> Any:
-        return getattr(self._stream, name)
+        return getattr(self.plain, name)
+
+
+def print_table(text: str) -> None:
+    """Print what a program reads back: as it is, unless a terminal shows it."""
+    stream = sys.stdout
+    if isinstance(stream, Printed) and not stream.isatty():
+        stream.plain.write(text)
+    else:
+        stream.write(text)
+
+
+def command(*words: object) -> str:
+    """A command of unprompt's that a shell takes as it stands: "unprompt describe 'my pictures'"."""
+    return shlex.join(("unprompt", *map(str, words)))
 
 
 def message(text: str) -> str:

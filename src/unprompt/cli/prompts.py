@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import argparse
 import json
-import shlex
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from unprompt.cli.options import add_json, add_settings, own_options
+from unprompt.cli.printing import command
 from unprompt.errors import ConfigError
 from unprompt.generate.config import Gpt2Config, SamplingConfig, Smollm2Config
 from unprompt.generate.engines import PROMPT_ENGINES
@@ -115,7 +115,7 @@ def run(options: argparse.Namespace) -> None:
         print(f"  {sample}")
     print(f"prompts     {result.path}")
     kept = result.path.with_name("kept.csv")
-    print(f"next        unprompt filter {shlex.quote(str(result.path))} --out {shlex.quote(str(kept))}")
+    print(f"next        {command('filter', result.path, '--out', kept)}")
 
 
 def open_engine(name: str, options: argparse.Namespace) -> PromptEngine:

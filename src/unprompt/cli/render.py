@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from unprompt.cli import describe
 from unprompt.cli.options import add_json, add_settings, own_options, settings_from
+from unprompt.cli.printing import command
 from unprompt.datasets.config import DescribeConfig
 from unprompt.diffusion.config import Sd2Config
 from unprompt.errors import ConfigError
@@ -88,7 +89,7 @@ def run(options: argparse.Namespace) -> None:
     if options.describe:
         describe.show(result.out, None, DescribeConfig(device=options.device), as_json=False)
     else:
-        print(f"next        unprompt describe {result.out}")
+        print(f"next        {command('describe', result.out)}")
 
 
 def open_engine(name: str, options: argparse.Namespace) -> RenderEngine:

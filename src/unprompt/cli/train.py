@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from unprompt.cli.options import add_json, add_settings, given_settings, settings_from
+from unprompt.cli.printing import command
 from unprompt.cli.trainings import speaks
 from unprompt.progress import StepBars
 from unprompt.regression.config import MachineConfig, TrainConfig
@@ -42,11 +43,12 @@ def read_settings(options: argparse.Namespace) -> TrainConfig:
     """What is learnt, and how: the defaults, then the settings of `--config`, then the options."""
     from unprompt.storage.toml_files import read_config
 
+    named = given_settings(options, TrainConfig)
     given: dict[str, Any] = read_config(options.config, TrainConfig) if options.config else {}
-    given |= given_settings(options, TrainConfig)
-    if given.get("weights") and given.get("from_scratch") and options.from_scratch:
-        del given["weights"]
-    return TrainConfig(**given)
+    for one, other in (("weights", "from_scratch"), ("from_scratch", "weights")):
+        if named.get(one):  # overrides what the file has in its place
+            given.pop(other, None)
+    return TrainConfig(**given | named)
 
 
 def run(options: argparse.Namespace) -> None:
@@ -84,7 +86,8 @@ def run(options: argparse.Namespace) -> None:
     )
     print(f"checkpoint  {result.out / MODEL_FILE}")
     print(f"curves      {result.out / 'curves.png'}")
-    print(f"next        unprompt predict IMAGES --out PREDICTED --bundle {result.out / 'bundle.toml'}")
+    bundle = result.out / "bundle.toml"
+    print(f"next        {command('predict', 'IMAGES', '--out', 'PREDICTED', '--bundle', bundle)}")
 
 
 def describe_epoch(scores: EpochScores) -> str:

@@ -5,12 +5,13 @@ from __future__ import annotations
 import argparse
 import json
 import os
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import fields
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
 from unprompt.cli.options import add_settings, flag_of, given_settings, shown_default
+from unprompt.cli.printing import command
 from unprompt.errors import ConfigError
 from unprompt.text.english import counted
 
@@ -86,11 +87,12 @@ def tell_training(
     noun: str,
     last_epoch: Any,
     path: Path,
-    try_it: str,
+    try_it: Sequence[object],
 ) -> None:
     """Say what a training has come to, or print it as JSON; only where this process `speaks`.
 
     `counts`: how much was learnt from first, by the keys that JSON has for them; `noun`: of one of these.
+    `try_it`: the words of a command that uses what was learnt.
     """
     if not speaks():
         return
@@ -101,4 +103,4 @@ def tell_training(
     resumed = ", going on from an earlier start" if learnt.resumed else ""
     much = counted(next(iter(counts.values())), noun)
     print(f"learnt from {much} in {learnt.seconds:.0f} s{resumed}: {path}")
-    print(f"try it: unprompt {try_it}")
+    print(f"try it: {command(*try_it)}")

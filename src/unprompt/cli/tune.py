@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from unprompt.cli.options import add_json, add_settings, settings_from
+from unprompt.cli.printing import command
 from unprompt.progress import StepBars
 from unprompt.regression.config import MachineConfig, TrainConfig, TuneConfig
 from unprompt.text.english import counted
@@ -81,4 +82,5 @@ def run(options: argparse.Namespace) -> None:
     )
     print(f"settings    {result.out / 'best.toml'}")
     print(f"trials      {result.out / 'trials.csv'} and trials.png")
-    print(f"next        unprompt train {options.dataset} --out RUN --config {result.out / 'best.toml'}")
+    best = result.out / "best.toml"
+    print(f"next        {command('train', options.dataset, '--out', 'RUN', '--config', best)}")
