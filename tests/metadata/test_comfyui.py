@@ -227,6 +227,14 @@ def test_nan_and_what_is_no_node() -> None:
     assert read_comfyui("[" * 100_000, '{"a":' * 100_000) is None
 
 
+@pytest.mark.parametrize("output", ["1.0", "1.", " 1 ", "1e0", True, 1.0, 1.5, -1, "x", None, [0], 10**30])
+def test_outputs_that_are_no_whole_numbers(output: object) -> None:
+    """A link is a node's name and the number of its output; other programs write what they like."""
+    content = graph()
+    content["n3"]["inputs"]["odd"] = ["n4", output]
+    assert read_comfyui(json.dumps(content), None) is not None
+
+
 # --- the editor's form
 
 
@@ -310,7 +318,7 @@ GRAPHS = st.dictionaries(
     st.fixed_dictionaries(
         {
             "class_type": KINDS,
-            "inputs": st.dictionaries(INPUTS, st.tuples(NAMES, st.integers(0, 3)).map(list) | JSON),
+            "inputs": st.dictionaries(INPUTS, st.tuples(NAMES, st.integers(0, 3) | JSON).map(list) | JSON),
         }
     ),
 )

@@ -298,7 +298,7 @@ def test_zeros_behind_a_text_are_no_letters_of_two_bytes() -> None:
 
 
 def test_pictures_without_any(tmp_path: Path) -> None:
-    for kind in ("PNG", "JPEG", "WEBP", "GIF", "TIFF"):
+    for kind in ("PNG", "JPEG", "WEBP", "GIF", "TIFF", "BMP", "JPEG2000"):
         assert read_generation_of(saved(kind)) is None
     assert read_generation_of(saved("PNG", picture(mode="RGBA"))) is None
     assert read_generation_of(png_with(parameters="", prompt="{}", Comment="{}")) is None
@@ -374,6 +374,11 @@ def test_xml_with_entities_or_without_end() -> None:
     assert read_xmp(laughs) == {}
     assert read_xmp(b"<a>" * 100_000) == {}
     assert read_xmp(xmp("a fox")[:-40]) == {"dc:description": "a fox"}
+
+
+@pytest.mark.parametrize("encoding", ["foo", "hex", "mbcs", "utf-7", "punycode", ""])
+def test_xml_in_a_code_that_nobody_knows(encoding: str) -> None:
+    assert read_xmp(f'<?xml version="1.0" encoding="{encoding}"?>'.encode() + xmp("a fox")) == {}
 
 
 def test_deep_json_everywhere() -> None:

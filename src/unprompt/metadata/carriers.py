@@ -17,7 +17,6 @@ from unprompt.metadata.xmp import read_xmp
 from unprompt.storage.images import open_stored
 from unprompt.storage.png_chunks import SIGNATURE, TEXTS, walk_chunks
 
-FORMATS = ("PNG", "JPEG", "WEBP", "AVIF", "GIF", "TIFF")
 MOST_BYTES = 1 << 24  # of all texts of a file, packed
 EXIF, XMP = b"eXIf", "XML:com.adobe.xmp"
 HEADER = b"IHDR"
@@ -40,14 +39,14 @@ class Carried:
 
 
 def read_carried(stream: IO[bytes]) -> Carried:
-    """Read a file's texts. Raises UnreadableImageError for what is no picture of a format that has some."""
+    """Read a file's texts; formats that have none give none. Raises UnreadableImageError for no picture."""
     start = stream.read(len(SIGNATURE))
     if not start:
         raise UnreadableImageError("the file is empty")
     stream.seek(0)
     if start == SIGNATURE:
         return _read_png(stream)
-    with open_stored(stream, FORMATS) as image:
+    with open_stored(stream) as image:
         info = dict(image.info)
         kind = image.format or ""
     comment = info.get("comment", b"")

@@ -384,9 +384,10 @@ def _link_of(value: Any) -> Link | None:
     if not isinstance(value, list) or len(value) != 2:
         return None
     name, output = value
-    if isinstance(name, bool) or not isinstance(name, str | int) or whole_of(output, 10_000) is None:
+    slot = whole_of(output, 10_000)
+    if isinstance(name, bool) or not isinstance(name, str | int) or slot is None:
         return None
-    return text_of(name), int(output)
+    return text_of(name), slot
 
 
 # Values in the order in which the editor keeps them; it puts one after each seed that says what comes next.

@@ -57,6 +57,6 @@ def read_xmp(data: bytes) -> dict[str, str]:
     parser.EndElementHandler = end
     parser.CharacterDataHandler = pieces.append
     parser.EntityDeclHandler = refuse
-    with suppress(expat.ExpatError, _RefusedError, ValueError):
+    with suppress(expat.ExpatError, _RefusedError, ValueError, LookupError):  # the last: unknown encodings
         parser.Parse(data.strip(b"\0 \t\r\n"), True)
     return texts
