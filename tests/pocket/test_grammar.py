@@ -173,6 +173,11 @@ class TestReading:
         with pytest.raises(InputError, match=message):
             read_scene(prompt)
 
+    def test_of_a_long_text_an_error_says_a_part(self) -> None:
+        with pytest.raises(InputError, match="understand 'quokka, quokka") as caught:
+            read_scene("a fox, " + "quokka, " * 1000)
+        assert len(str(caught.value)) < 1000
+
 
 class TestStream:
     def test_a_draft_depends_on_its_number_alone(self) -> None:

@@ -8,12 +8,12 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from functools import cache
 from typing import Any
 
 import numpy as np
 
 from unprompt.pocket.dice import Dice
+from unprompt.pocket.kept import keep_array
 from unprompt.pocket.textures import Mask, Short, Whole, clouds, grain, on_circle, ramp, rgb, rows_and_columns
 
 Painter = Callable[[int, Dice], Short]
@@ -123,7 +123,7 @@ def patterned(colour: str, pattern: str, other: str) -> Painter:
     return paint
 
 
-@cache
+@keep_array
 def _pattern(name: str, side: int) -> Mask:
     row, column = rows_and_columns(side, side)
     return np.broadcast_to(PATTERNS[name](row, column, max(4, side // 8)), (side, side))

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import io
 import xml.etree.ElementTree as ElementTree
-from collections import OrderedDict
 from functools import cache
 from pathlib import Path
 
@@ -16,35 +15,13 @@ import numpy as np
 from PIL import Image, ImageFilter
 
 from unprompt.errors import InputError
+from unprompt.pocket.kept import Kept
 from unprompt.pocket.textures import clipped
 from unprompt.storage.packages import package_folder
 
 SMALLEST = 128  # pixels; sides are this times a power of two
-MEMORY = 256 * 2**20  # bytes of drawings that a process keeps
 
-
-class _Kept:
-    """The drawings used last, up to `memory` bytes."""
-
-    def __init__(self, memory: int = MEMORY) -> None:
-        self._memory = memory
-        self._images: OrderedDict[tuple[str, int, bool, bool], Image.Image] = OrderedDict()
-        self._bytes = 0
-
-    def get(self, key: tuple[str, int, bool, bool]) -> Image.Image | None:
-        if key in self._images:
-            self._images.move_to_end(key)
-        return self._images.get(key)
-
-    def add(self, key: tuple[str, int, bool, bool], image: Image.Image) -> None:
-        self._images[key] = image
-        self._bytes += 4 * image.width * image.height
-        while self._bytes > self._memory and len(self._images) > 1:
-            _, dropped = self._images.popitem(last=False)
-            self._bytes -= 4 * dropped.width * dropped.height
-
-
-_kept = _Kept()
+_kept: Kept[tuple[str, int, bool, bool], Image.Image] = Kept(lambda image: 4 * image.width * image.height)
 
 
 def drawing(name: str, wanted: int, lines: bool = False, light_left: bool = True) -> Image.Image:

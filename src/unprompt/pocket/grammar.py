@@ -120,7 +120,7 @@ STYLE_GROUPS = _synonyms(STYLES)
 # --- from a prompt back to its scene
 
 AROUND = ("place", "light", "view", "style")
-LONGEST_SAID = 200  # characters of a prompt that an error says back
+LONGEST_SAID = 200  # characters of a text that an error says back
 
 
 def read_scene(prompt: str) -> Scene:
@@ -134,11 +134,19 @@ def read_scene(prompt: str) -> Scene:
         return scene
     rest = " ".join(reader.words[reader.furthest :])
     known = " ".join(reader.words[: reader.furthest]).replace(" ,", ",")
-    where = f"after '{known}'" if known else "at its beginning"
+    where = f"after '{_said(known, end=True)}'" if known else "at its beginning"
     raise InputError(
-        f"the pocket world does not understand '{rest or 'the end'}' {where} in the prompt '{prompt}'; "
+        f"the pocket world does not understand '{_said(rest) or 'the end'}' {where} in the prompt "
+        f"'{_said(prompt)}'; "
         "write prompts for it with: unprompt prompts --engine pocket"
     )
+
+
+def _said(text: str, end: bool = False) -> str:
+    """A text as an error says it back: no more than its beginning, or its `end`."""
+    if len(text) <= LONGEST_SAID:
+        return text
+    return f"…{text[-LONGEST_SAID:]}" if end else f"{text[:LONGEST_SAID]}…"
 
 
 def read_near_scene(prompt: str) -> tuple[Scene, tuple[str, ...]]:
@@ -154,10 +162,9 @@ def read_near_scene(prompt: str) -> tuple[Scene, tuple[str, ...]]:
     except InputError:
         spotter = _Spotter(prompt)
         if not spotter.things:
-            said = prompt if len(prompt) <= LONGEST_SAID else f"{prompt[:LONGEST_SAID]}…"
             raise InputError(
-                f"the pocket world knows nothing that the prompt '{said}' names; write prompts for it with: "
-                "unprompt prompts --engine pocket"
+                f"the pocket world knows nothing that the prompt '{_said(prompt)}' names; write prompts for "
+                "it with: unprompt prompts --engine pocket"
             ) from None
         return spotter.scene, spotter.left_out
 

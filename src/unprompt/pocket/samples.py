@@ -56,12 +56,16 @@ def sample_scenes(count: int, seed: int = SEED) -> list[Scene]:
     return scenes
 
 
+def sample_prompts(count: int = COUNT) -> Prompts:
+    """The prompts of `count` scenes."""
+    ids = tuple(f"scene-{number:02d}" for number in range(1, count + 1))
+    return Prompts(ids, tuple(scene.prompt for scene in sample_scenes(count)))
+
+
 def write_scenes(folder: Path, count: int = COUNT) -> Prompts:
     """Draw `count` scenes as PNG files into `folder`/images, with `folder`/prompts.csv."""
-    scenes = sample_scenes(count)
-    ids = tuple(f"scene-{number:02d}" for number in range(1, count + 1))
-    for number, (image_id, scene) in enumerate(zip(ids, scenes, strict=True)):
+    truths = sample_prompts(count)
+    for number, (image_id, scene) in enumerate(zip(truths.ids, sample_scenes(count), strict=True)):
         write_bytes(folder / "images" / f"{image_id}.png", encode_png(draw_scene(scene, number, SIZE)))
-    truths = Prompts(ids, tuple(scene.prompt for scene in scenes))
     write_prompts(folder / "prompts.csv", truths)
     return truths

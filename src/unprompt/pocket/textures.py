@@ -1,4 +1,4 @@
-"""Noise, ramps and patterns in whole numbers, each made once a process.
+"""Noise, ramps and patterns in whole numbers, made once a process as long as there is room for them.
 
 Only integer arithmetic is used, so that a seed gives the same picture on every machine.
 """
@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from PIL import Image, ImageChops
 
 from unprompt.pocket.dice import Dice
+from unprompt.pocket.kept import keep_array
 
 Bytes = NDArray[np.uint8]
 Short = NDArray[np.int16]  # sums of colours
@@ -59,7 +60,7 @@ def clouds(height: int, width: int, cell: int, dice: Dice) -> Whole:
     return cut[:, ::-1] if dice.chance(50) else cut
 
 
-@cache
+@keep_array
 def _clouds(side: int, cell: int) -> Whole:
     whole = side * 2
     cells = min(BANK, whole // cell + 2)
@@ -122,7 +123,7 @@ def rows_and_columns(height: int, width: int) -> tuple[Whole, Whole]:
     return np.arange(height, dtype=np.int32)[:, None], np.arange(width, dtype=np.int32)[None, :]
 
 
-@cache
+@keep_array
 def vignette(side: int) -> Whole:
     """How bright a lens leaves each pixel, 256 in the middle, about 150 in the corners: (side, side, 1)."""
     middle = np.arange(side, dtype=np.int64) * 2 - side
@@ -130,7 +131,7 @@ def vignette(side: int) -> Whole:
     return (256 - distance * distance * 100 // 65536)[..., None].astype(np.int32)
 
 
-@cache
+@keep_array
 def cells(side: int, count: int) -> Whole:
     """Which of count x count scattered points is nearest to each pixel: (side, side)."""
     bank = _bank().astype(np.int64)
@@ -157,7 +158,7 @@ def cell_means(pixels: Bytes, labels: Whole) -> Bytes:
     return np.stack(means, axis=-1).astype(np.uint8)[labels]
 
 
-@cache
+@keep_array
 def cell_borders(side: int, count: int) -> Mask:
     """Where one cell of `cells` meets another: (side, side)."""
     labels = cells(side, count)
