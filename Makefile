@@ -5,8 +5,10 @@ BIN := $(VENV)/bin
 WORKERS ?= 2
 BASE ?= HEAD
 MINUTES ?= 5
-# Ratios of `make bench` are kept by commit; run again at the same one, they are added.
-BENCH_JSON ?= bench-$(shell git describe --always --dirty 2>/dev/null || echo unknown).json
+# Ratios of `make bench` are kept by commit, and by what differs from it; run again at the same, they are added.
+CODE := $(shell git describe --always --dirty 2>/dev/null || echo unknown)
+CHANGES := $(shell git diff --quiet HEAD 2>/dev/null || git diff HEAD 2>/dev/null | sha256sum | cut -c1-7)
+BENCH_JSON ?= bench-$(CODE)$(addprefix -,$(CHANGES)).json
 # Files side by side, in the order of tests/conftest.py.
 PARALLEL := -n $(WORKERS) --dist loadfile --no-loadscope-reorder
 export HF_HUB_OFFLINE := 1

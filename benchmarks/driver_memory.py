@@ -49,6 +49,8 @@ def main() -> None:
     parser.add_argument("counts", type=int, nargs="*", default=[100, 10_000, 40_000])
     parser.add_argument("--bundle", default="lite")
     options = parser.parse_args()
+    if len(set(options.counts)) < len(options.counts):
+        parser.error("two counts are the same, and what an image costs is their difference")
     last: tuple[int, float] | None = None
     for count in options.counts:
         receiver, sender = multiprocessing.Pipe(duplex=False)

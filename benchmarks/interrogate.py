@@ -311,7 +311,9 @@ def run(side: str, work: Path, images: int, options: argparse.Namespace) -> dict
     command = [sys.executable, __file__, "--side", side, "--work", str(work), "--clip", options.clip]
     command += ["--images", str(images), "--chains", str(options.chains), "--phrases", str(options.phrases)]
     environment = {**os.environ, "XDG_CACHE_HOME": str(work / "cache"), "HF_HUB_OFFLINE": "1"}
-    subprocess.run(command, check=True, env=environment, stderr=subprocess.DEVNULL)
+    done = subprocess.run(command, env=environment, stderr=subprocess.PIPE, text=True, check=False)
+    if done.returncode:
+        sys.exit(f"{side} failed:\n{done.stderr[-2000:]}")
     found: dict[str, Any] = json.loads((work / f"{side}.json").read_text())
     return found
 

@@ -124,6 +124,8 @@ def main() -> None:
     parser.add_argument("--drafts", type=int, default=512, help="of SmolLM2, and prompts of the grammar")
     parser.add_argument("--read", type=int, default=0, help="print so many prompts, evenly spread")
     options = parser.parse_args()
+    if options.drafts < TURNS:
+        parser.error(f"--drafts has to be at least {TURNS}, one a turn")
     torch.set_num_threads(1)
     torch.manual_seed(0)
     config = Smollm2Config()

@@ -204,6 +204,8 @@ def main() -> None:
     )
     parser.add_argument("--out", type=Path, metavar="JSON", help="what each run needed")
     options = parser.parse_args()
+    if len(set(options.counts)) < 2:
+        parser.error("--counts are the same twice, and what an image costs is their difference")
     used: dict[str, list[Used]] = {name: [] for name in options.commands}
     with tempfile.TemporaryDirectory() as scratch:
         for count in sorted(options.counts):
