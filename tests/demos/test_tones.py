@@ -50,6 +50,9 @@ class TestHashtags:
     def test_have_a_capital_for_each_word(self) -> None:
         assert hashtags(["penguin", "snowy field", "t-shirt"]) == ("#penguin", "#SnowyField", "#TShirt")
 
+    def test_have_no_capital_after_an_apostrophe(self) -> None:
+        assert hashtags(["cat's face", "bird’s nest"]) == ("#CatsFace", "#BirdsNest")
+
     def test_stand_once_and_are_few(self) -> None:
         assert hashtags(["Cat", "cat", "CAT"]) == ("#cat",)
         assert len(hashtags([f"thing {number}" for number in range(20)])) == HASHTAGS

@@ -116,11 +116,12 @@ def subjects_of(caption: str) -> tuple[str, ...]:
 def hashtags(subjects: Sequence[str], most: int = HASHTAGS) -> tuple[str, ...]:
     """ "snowy field" -> "#SnowyField": letters and digits, a capital for each word where there are several.
 
-    Screen loaded read such tags word by word. At most `most`, none twice, none of digits alone.
+    Screen readers read such tags word by word; "cat's face" is "#CatsFace". At most `most`, none twice, none
+    of digits alone.
     """
     tags: dict[str, str] = {}
     for subject in subjects:
-        words = re.findall(r"[^\W_]+", subject)
+        words = re.findall(r"[^\W_]+", re.sub("['’]", "", subject))
         tag = "".join(_with_capital(word) for word in words) if len(words) > 1 else "".join(words).lower()
         if tag and not tag.isdigit():
             tags.setdefault(tag.casefold(), f"#{tag}")
