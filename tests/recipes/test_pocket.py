@@ -71,11 +71,13 @@ def test_fitted_blend_is_scored_on_other_scenes() -> None:
 def test_time_left_is_by_the_pace_so_far() -> None:
     names = [step.name for step in pocket.STEPS]
     expected = sum(step.seconds for step in pocket.STEPS)
-    assert pocket.estimate(pocket.STEPS[0], 100_000, {}).seconds == expected
-    assert pocket.estimate(pocket.STEPS[0], 50_000, {}).seconds == expected / 2
+    assert pocket.estimate(pocket.STEPS[0], PocketConfig.images, {}).seconds == expected
+    assert pocket.estimate(pocket.STEPS[0], PocketConfig.images // 2, {}).seconds == expected / 2
     clip = pocket.STEPS[names.index("clip")]
     later = sum(step.seconds for step in pocket.STEPS[names.index("clip") :])
-    slow = pocket.estimate(clip, 100_000, {"regression": 2 * 1980.0, "prompts": 0.01})  # prompts were there
+    seconds = pocket.STEPS[names.index("regression")].seconds
+    taken = {"regression": 2 * seconds, "prompts": 0.01}  # prompts were there
+    slow = pocket.estimate(clip, PocketConfig.images, taken)
     assert slow.seconds == pytest.approx(2 * later)
     assert str(slow) == f"step 5 of 9  training the CLIP  (about {round(2 * later / 60)} min left in all)"
 

@@ -15,7 +15,7 @@ class PocketConfig:
     A training without a file has the package's own settings.
     """
 
-    images: int = setting(100_000, "scenes to learn from", least=1)
+    images: int = setting(140_000, "scenes to learn from", least=1)
     held_out: int = setting(1000, "other scenes, to score on", least=2)
     regression: Path | None = setting(
         None, "settings of the regression's training", flag="config", metavar="TOML"
