@@ -259,6 +259,10 @@ def test_an_installed_bundle_is_read_by_its_name(
     (folder / "pocket.toml").write_bytes(own.read_bytes())
     assert read_bundle("pocket").members
     assert known_bundles() == ["clip", "kaggle", "lite", "pocket"]
+    (folder / "pocket.toml").rename(folder / "my-bundle.2.toml")
+    folder.rename(folder.with_name("my-bundle.2"))
+    assert known_bundles() == ["clip", "kaggle", "lite", "my-bundle.2"]
+    assert read_bundle("my-bundle.2").members
 
 
 def spec(**settings: object) -> MemberSpec:

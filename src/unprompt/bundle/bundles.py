@@ -92,7 +92,12 @@ def _bundle_file(name: str) -> Path:
     if name in shipped_bundles():
         return Path(str(files("unprompt") / "data" / "bundles" / f"{name}.toml"))
     installed = bundles_folder() / name / f"{name}.toml"
-    return installed if name.isidentifier() and installed.is_file() else Path(name)
+    return installed if is_plain_name(name) and installed.is_file() else Path(name)
+
+
+def is_plain_name(name: str) -> bool:
+    """Whether a bundle's name is that of a folder, not a path."""
+    return Path(name).name == name and name != ".."
 
 
 def read_bundle(name: str) -> Bundle:

@@ -127,13 +127,13 @@ def related_tags(
 
 def relatedness_of(bundle: str) -> Relatedness:
     """What lies in a bundle's folder, or came with the package for it; ConfigError where nothing is."""
-    from unprompt.bundle.bundles import bundles_folder
+    from unprompt.bundle.bundles import bundles_folder, is_plain_name
 
     for path in (
         bundles_folder() / bundle / RELATEDNESS,
         Path(str(files("unprompt") / "data" / "easy_diffuser" / f"{bundle}.json")),
     ):
-        if bundle.isidentifier() and path.is_file():
+        if is_plain_name(bundle) and path.is_file():
             return _read_once(path, path.stat().st_mtime_ns)
     raise ConfigError(
         f"there is no relatedness of tags for the bundle '{bundle}'; make one with "
