@@ -9,7 +9,8 @@ from PIL import Image, ImageDraw
 from unprompt.cli import main
 from unprompt.colouring_pages.compare import CELL, GAP, HEAD, _pages, compare_methods
 from unprompt.colouring_pages.extract import open_extractor
-from unprompt.colouring_pages.page_config import PageConfig
+from unprompt.colouring_pages.page_config import CompareConfig, PageConfig
+from unprompt.errors import ConfigError
 
 
 def shapes(size: tuple[int, int]) -> Image.Image:
@@ -50,3 +51,32 @@ def test_the_command_writes_a_sheet(tmp_path: Path, capsys: pytest.CaptureFixtur
     assert (
         "methods must be of auto, pix2pix, canny, xdog, dodge, hed, got 'etching'" in capsys.readouterr().err
     )
+
+
+@pytest.mark.parametrize("name", ["sheet.jpg", "sheet", "sheet.png.webp"])
+def test_a_sheet_of_another_kind_is_refused(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], name: str
+) -> None:
+    shapes((80, 60)).save(tmp_path / "a.png")
+    out = tmp_path / name
+    assert main(["page", "compare", str(tmp_path / "a.png"), "--out", str(out), "--methods", "canny"]) == 1
+    assert f"--out {out} has to end in .png" in capsys.readouterr().err
+    assert not out.exists()
+
+
+def test_pictures_beyond_the_most_are_told(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    for name in ("a", "b", "c"):
+        shapes((80, 60)).save(tmp_path / f"{name}.png")
+    out = tmp_path / "out" / "sheet.PNG"
+    command = ["page", "compare", str(tmp_path), "--out", str(out), "--methods", "canny", "--most", "2"]
+    assert main(command) == 0
+    assert "the first 2 of 3 images are compared (--most)" in capsys.readouterr().err
+    assert Image.open(out).size == (2 * (CELL + GAP) + GAP, HEAD + 2 * (CELL + GAP))
+
+
+def test_weights_of_no_method_are_told() -> None:
+    weights = Path("generator.safetensors")
+    with pytest.raises(ConfigError, match="weights are of auto and pix2pix, and methods are canny hed"):
+        CompareConfig(("canny", "hed"), weights=weights)
+    config = CompareConfig(("canny", "pix2pix"), weights=weights)
+    assert [config.of(method).weights for method in config.methods] == [None, weights]

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from unprompt.cli import main
 from unprompt.colouring_pages.data import (
     drawn_as_pages,
     drop_small_parts,
@@ -27,7 +28,9 @@ from unprompt.colouring_pages.openmoji import (
     split_of,
 )
 from unprompt.datasets.pairs import read_pairs
+from unprompt.datasets.write_pairs import WrittenPairs
 from unprompt.errors import ConfigError, InputError, RunError
+from unprompt.networks.shipped import shipped_file
 from unprompt.pocket.closing import NOTHING
 from unprompt.pocket.drawings import svg_folder
 from unprompt.pocket.pairs import LINE
@@ -377,3 +380,88 @@ def test_stage_two_learns_of_whole_pages() -> None:
     assert not page[:40, :40].any()
     across = page[128, 40:90].sum()
     assert across == pytest.approx(256 / LINE, abs=1)
+
+
+# --- the command
+
+
+@pytest.fixture
+def asked(monkeypatch: pytest.MonkeyPatch) -> list[object]:
+    """The settings by which `page data` asks for pairs; none are made."""
+    found: list[object] = []
+
+    def make(*arguments: object) -> WrittenPairs:
+        found.extend(one for one in arguments if isinstance(one, PairSettings | StageTwoSettings))
+        return WrittenPairs(Path("out"), 1, ())
+
+    for name in ("make_pairs", "stage_two"):
+        monkeypatch.setattr(f"unprompt.colouring_pages.data.{name}", make)
+    return found
+
+
+@pytest.fixture
+def second(tmp_path: Path) -> list[str]:
+    """The arguments that ask for stage 2."""
+    Image.new("RGB", (8, 8)).save(tmp_path / "a.png")
+    return [str(tmp_path / "a.png"), "--weights", str(shipped_file("pages_stage_1"))]
+
+
+def test_each_stage_has_its_own_defaults(asked: list[object], second: list[str]) -> None:
+    assert main(["page", "data", "--out", "out"]) == 0
+    assert main(["page", "data", "--out", "out", "--plain", "--size", "64", "--overwrite"]) == 0
+    assert main(["page", "data", "--out", "out", *second]) == 0
+    assert main(["page", "data", "--out", "out", *second, "--part", "8", "--variants", "3"]) == 0
+    assert asked == [
+        PairSettings(),
+        PairSettings(size=64, plain=True, overwrite=True),
+        StageTwoSettings(),
+        StageTwoSettings(part=8, variants=3),
+    ]
+
+
+def test_help_tells_the_defaults_of_both_stages(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit):
+        main(["page", "data", "--help"])
+    told = capsys.readouterr().out
+    assert "pixels a side: 128 or 256 (128)" in " ".join(told.split())
+    assert "of the above also: --size 256, --seed 0, --part 64" in told
+
+
+@pytest.mark.parametrize(
+    ("options", "stage"),
+    [
+        (["--count", "50"], "1"),
+        (["--workers", "4"], "1"),
+        (["--plain"], "1"),
+        (["--family", "F"], "1"),
+        (["--variants", "5"], "2"),
+        (["--smallest", ".2"], "2"),
+    ],
+)
+def test_options_of_the_other_stage_are_refused(
+    asked: list[object],
+    second: list[str],
+    capsys: pytest.CaptureFixture[str],
+    options: list[str],
+    stage: str,
+) -> None:
+    images, here = ([], "1") if stage == "2" else (second, "2")
+    assert main(["page", "data", "--out", "out", *images, *options]) == 1
+    assert f"{options[0]} belongs to stage {stage}; the stage here is {here}" in capsys.readouterr().err
+    assert not asked
+
+
+@pytest.mark.parametrize(
+    ("options", "said"),
+    [
+        (["--family", "F", "--split", "test"], "--split does nothing beside --family"),
+        (["--family", "F", "--pocket", "0.5"], "--pocket does nothing beside --family"),
+        (["--plain", "--photographs", "0.5"], "--photographs does nothing beside --plain"),
+    ],
+)
+def test_options_that_others_replace_are_refused(
+    asked: list[object], capsys: pytest.CaptureFixture[str], options: list[str], said: str
+) -> None:
+    assert main(["page", "data", "--out", "out", *options]) == 1
+    assert said in capsys.readouterr().err
+    assert not asked

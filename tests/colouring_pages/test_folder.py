@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import io
 import json
 import signal
 import time
@@ -18,9 +19,12 @@ from unprompt.colouring_pages.extract import open_extractor
 from unprompt.colouring_pages.folder import Settings, make_pages
 from unprompt.colouring_pages.page import draw_page
 from unprompt.colouring_pages.page_config import OutputConfig, PageConfig
+from unprompt.colouring_pages.paper import lay_out
 from unprompt.colouring_pages.paper_config import PaperConfig
 from unprompt.errors import ConfigError, InputError, RunError
 from unprompt.networks.hed import FILE
+from unprompt.networks.shipped import shipped_file
+from unprompt.storage.resumable import WORK
 
 COARSE = Settings(paper=PaperConfig(dpi=72))  # small sheets, for speed
 
@@ -127,6 +131,35 @@ def test_a_booklet_has_a_title_page_and_all_pages(pictures: Path, tmp_path: Path
     assert "Summer".encode("utf-16-be").hex().encode() in booklet
 
 
+@pytest.mark.parametrize(
+    ("paper", "kept"),
+    [
+        (PaperConfig(dpi=72, on_page=2), None),
+        (PaperConfig(dpi=72, on_page=2, original="grey"), ((91, 68), "L")),  # 32 mm
+        (PaperConfig(dpi=72, on_page=2, original="colour", original_size=40), ((113, 85), "RGB")),
+    ],
+)
+def test_of_originals_is_kept_what_will_be_printed(
+    pictures: Path, tmp_path: Path, paper: PaperConfig, kept: tuple[tuple[int, int], str] | None
+) -> None:
+    out, found = tmp_path / "out", []
+
+    def look(step: str, done: int, total: int) -> None:
+        if step == "sheets" and not done:
+            for mark in sorted((out / WORK).glob("0*.npz")):
+                with np.load(mark) as arrays:
+                    found.append(arrays["picture"].tobytes() if "picture" in arrays else None)
+
+    settings = replace(COARSE, paper=paper)
+    make_pages([pictures], out, settings, progress=look)
+    images = [content and Image.open(io.BytesIO(content)) for content in found]
+    assert [image and (image.size, image.mode) for image in images] == [kept] * 3
+    extractor = open_extractor(settings.page)
+    pages = [draw_page(path, extractor) for path in sorted(pictures.iterdir())]
+    sheets = lay_out([page.drawing for page in pages], paper, [page.picture for page in pages])
+    assert [path.read_bytes() for path in sorted(out.glob("*.png"))] == [sheet.png(72) for sheet in sheets]
+
+
 def test_several_on_a_sheet_are_written_together(pictures: Path, tmp_path: Path) -> None:
     settings = replace(COARSE, paper=replace(COARSE.paper, on_page=2))
     make_pages([pictures], tmp_path / "out", settings)
@@ -149,6 +182,8 @@ def test_by_numbers_there_is_a_solution(pictures: Path, tmp_path: Path) -> None:
     [
         (OutputConfig(numbers=True, booklet="x"), PaperConfig(), "one to a sheet"),
         (OutputConfig(booklet="x"), PaperConfig(on_page=2), "one picture on a page"),
+        (OutputConfig(numbers=True), PaperConfig(original="grey"), "no small original"),
+        (OutputConfig(numbers=True), PaperConfig(page_numbers=True), "no page number"),
     ],
 )
 def test_what_does_not_go_together_is_told(output: OutputConfig, paper: PaperConfig, said: str) -> None:
@@ -159,6 +194,65 @@ def test_what_does_not_go_together_is_told(output: OutputConfig, paper: PaperCon
 def test_an_unknown_format_is_told() -> None:
     with pytest.raises(ConfigError, match="formats must be of png, svg, pdf, got 'gif'"):
         OutputConfig(formats=("png", "gif"))
+
+
+@pytest.mark.parametrize("title", ["Our\nsummer", "Our \udcfcmmer"])
+def test_a_booklet_that_cannot_be_titled_is_told(title: str) -> None:
+    with pytest.raises(ConfigError, match="booklet must be one line of printable text"):
+        OutputConfig(booklet=title)
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        ["--booklet", "Unser Fr\u00fchling"],
+        ["--on-page", "2", "--title", "Fr\u00fchling"],
+        ["--on-page", "2", "--name-line", "--name-word", "\u0418\u043c\u044f"],
+    ],
+)
+def test_letters_that_the_font_lacks_are_told_before_a_page_is_drawn(
+    pictures: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], options: list[str]
+) -> None:
+    assert main(["page", "make", str(pictures), "--out", str(tmp_path / "out"), *options]) == 1
+    assert f"for the text '{options[-1]}'; name a font file that has" in capsys.readouterr().err
+    assert not (tmp_path / "out").exists()
+
+
+@pytest.mark.parametrize(
+    ("output", "paper"),
+    [
+        (OutputConfig(booklet="Summer"), PaperConfig()),
+        (OutputConfig(), PaperConfig(page_numbers=True, on_page=2)),
+        (OutputConfig(numbers=True), PaperConfig()),
+    ],
+)
+def test_digits_that_the_font_lacks_are_told_before_a_page_is_drawn(
+    pictures: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, output: OutputConfig, paper: PaperConfig
+) -> None:
+    monkeypatch.setattr(
+        "unprompt.colouring_pages.lettering._trace", lambda sign, _: None if sign.isdigit() else ()
+    )
+    with pytest.raises(ConfigError, match="has no '0123456789'"):
+        make_pages([pictures], tmp_path / "out", Settings(output=output, paper=paper))
+    assert not (tmp_path / "out").exists()
+
+
+@pytest.mark.parametrize(
+    ("options", "said"),
+    [
+        (["--colours", "8"], "--colours belongs to --numbers"),
+        (["--least-number", "3"], "--least-number belongs to --numbers"),
+        (["--no-colour-names"], "--colour-names belongs to --numbers"),
+        (["--name-word", "By"], "--name-word belongs to --name-line"),
+        (["--original-size", "50"], "--original-size belongs to --original"),
+    ],
+)
+def test_an_option_that_does_nothing_without_another_is_told(
+    pictures: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], options: list[str], said: str
+) -> None:
+    assert main(["page", "make", str(pictures), "--out", str(tmp_path / "out"), *options]) == 1
+    assert said in capsys.readouterr().err
+    assert not (tmp_path / "out").exists()
 
 
 def test_a_finished_folder_and_another_plan_are_refused(pictures: Path, tmp_path: Path) -> None:
@@ -250,6 +344,17 @@ def test_json_has_the_numbers(pictures: Path, tmp_path: Path, capsys: pytest.Cap
         "out": str(out),
     }
     assert json.loads((out / "pages.json").read_text())["images"] == 3
+
+
+def test_the_python_function_takes_texts_for_paths(tmp_path: Path) -> None:
+    weights = shipped_file("pages_stage_1")
+    pages = [
+        unprompt.colouring_pages.make(picture(), dpi=72, method="pix2pix", weights=one).tobytes()
+        for one in (str(weights), weights)
+    ]
+    assert pages[0] == pages[1]
+    with pytest.raises(ConfigError, match=r"no\.ttf cannot be read as a font"):
+        unprompt.colouring_pages.make(picture(), title="A", font=str(tmp_path / "no.ttf"))
 
 
 def test_the_python_function_gives_a_picture_of_the_sheet() -> None:

@@ -98,14 +98,40 @@ def test_the_command_prints_a_table_and_writes_lines(
     command = ["page", "grade", str(tmp_path / "pairs"), "--methods", "canny", "dodge"]
     assert main([*command, "--out", str(tmp_path / "scores")]) == 0
     shown = capsys.readouterr().out.splitlines()
-    assert [line.split()[:2] for line in shown[1:]] == [
-        [method, kind] for method in ("canny", "dodge") for kind in ("flat", "pocket", "all")
+    counts = {"flat": "1", "pocket": "1", "all": "2"}
+    assert [line.split()[:3] for line in shown] == [
+        ["method", "source", "n"],
+        *([method, kind, n] for method in ("canny", "dodge") for kind, n in counts.items()),
     ]
     rows = list(csv.DictReader((tmp_path / "scores" / "canny.csv").open()))
     assert [row["imgId"] for row in rows] == ["p0", "p1", "mean"]
     assert main([*command, "--json"]) == 0
     told = json.loads(capsys.readouterr().out)
     assert told["canny"]["all"]["f1"] == pytest.approx(float(rows[-1]["f1"]), abs=1e-4)
+    assert [told["dodge"][kind]["n"] for kind in ("flat", "pocket", "all")] == [1, 1, 2]
+
+
+def test_the_command_scores_all_pairs_or_says_how_many(
+    pairs: Pairs, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    ids = tuple(f"p{number}" for number in range(30))
+    sources, targets = (
+        tuple(map(ImageFile, ids, (file.path for file in 15 * side)))
+        for side in (pairs.sources, pairs.targets)
+    )
+    many = Pairs(ids, sources, targets, ("",) * 30)
+    write_pairs(many, tmp_path / "pairs", "parts")
+    command = ["page", "grade", str(tmp_path / "pairs"), "--methods", "canny", "--json", "--ink"]
+    assert main(command) == 0
+    printed = capsys.readouterr()
+    assert json.loads(printed.out)["canny"]["all"]["n"] == 30
+    assert "--most" not in printed.err
+    assert main([*command, "--most", "3"]) == 0
+    printed = capsys.readouterr()
+    assert json.loads(printed.out)["canny"]["all"]["n"] == 3
+    assert "the first 3 of 30 pairs are scored (--most)" in printed.err
+    assert main([*command, "--weights", "generator.safetensors"]) == 1
+    assert "weights are of auto and pix2pix, and methods are canny" in capsys.readouterr().err
 
 
 @pytest.mark.slow

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import argparse
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import asdict, fields
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -20,16 +20,17 @@ from unprompt.cli.options import (
     take_memory,
     warn,
 )
-from unprompt.cli.trainings import tell_training
+from unprompt.cli.trainings import check_belongs, tell_training, told_above
 from unprompt.colouring_pages.config import PRESETS, PageMachine, PageTraining
 from unprompt.colouring_pages.data_config import PairSettings, StageTwoSettings
-from unprompt.colouring_pages.page_config import CompareConfig, OutputConfig, PageConfig
+from unprompt.colouring_pages.page_config import CompareConfig, GradeConfig, OutputConfig, PageConfig
 from unprompt.colouring_pages.paper_config import NumbersConfig, PaperConfig
 from unprompt.errors import ConfigError, InputError, UnreadableImageError
 from unprompt.progress import StepBars
 from unprompt.text.english import counted
 
 if TYPE_CHECKING:
+    from _typeshed import DataclassInstance
     from PIL import Image
 
 EXAMPLE = """\
@@ -40,7 +41,7 @@ EXAMPLE = """\
 DATA_EXAMPLE = """\
   unprompt page data --out PAIRS --count 20000 --workers 2
   unprompt page data --family TWEMOJI --plain --size 256 --count 200 --out GRADED
-  unprompt page data photos --weights RUN/generator.safetensors --out STAGE2 --size 256
+  unprompt page data photos --weights RUN/generator.safetensors --out STAGE2
 """
 TRAIN_EXAMPLE = """\
   unprompt page train PAIRS --out RUN
@@ -51,6 +52,11 @@ GRADE_EXAMPLE = (
     "  unprompt page grade PAIRS --methods canny dodge pix2pix --weights RUN/generator.safetensors"
 )
 COMPARE_EXAMPLE = "  unprompt page compare IMAGES --out sheet.png --methods canny hed"
+STAGES: Mapping[str, tuple[type[DataclassInstance], ...]] = {"1": (PairSettings,), "2": (StageTwoSettings,)}
+# Settings of pairs, and those that do nothing beside them.
+REPLACED = {"family": ("pocket", "split"), "plain": ("pocket", "photographs")}
+# Settings of paper, and those without which they do nothing.
+NEEDED = {"name_word": "name_line", "original_size": "original"}
 
 
 def add(parser: argparse.ArgumentParser) -> None:
@@ -65,7 +71,7 @@ def add(parser: argparse.ArgumentParser) -> None:
     add_settings(making.add_argument_group("lines"), PageConfig)
     add_settings(making.add_argument_group("files"), OutputConfig)
     add_settings(making.add_argument_group("paper"), PaperConfig)
-    add_settings(making.add_argument_group("paint by numbers"), NumbersConfig)
+    add_settings(making.add_argument_group("paint by numbers"), NumbersConfig, left_open=True)
     add_memory(making)
     add_json(making)
     comparing = declare(actions, "compare", "put pages of the same pictures by several methods on one sheet")
@@ -93,13 +99,10 @@ def _add_data(actions: Any) -> None:
     )
     parser.add_argument("--out", type=Path, required=True, metavar="PAIRS", help="the folder for the pairs")
     parser.add_argument("--weights", type=Path, metavar="FILE", help="stage 2: the generator of stage 1")
-    add_settings(parser, PairSettings)
-    add_settings(
-        parser.add_argument_group("stage 2"),
-        StageTwoSettings,
-        skip=[one.name for one in fields(PairSettings)],
-        left_open=True,
-    )
+    first = [one.name for one in fields(PairSettings)]
+    add_settings(parser.add_argument_group("stage 1: of drawings and scenes"), PairSettings, left_open=True)
+    second = parser.add_argument_group("stage 2: of images", told_above(StageTwoSettings, first))
+    add_settings(second, StageTwoSettings, skip=first, left_open=True)
     parser.add_argument("--overwrite", action="store_true", help="replace the pairs that are in the folder")
     add_json(parser)
 
@@ -132,12 +135,13 @@ def _add_grade(actions: Any) -> None:
     parser.add_argument(
         "--ink", action="store_true", help="score what the method gives, before it is cleaned and traced"
     )
-    add_settings(parser, CompareConfig)
+    add_settings(parser, GradeConfig)
     add_json(parser)
 
 
 def run(options: argparse.Namespace) -> None:
     """Make the pages of a folder."""
+    _check_needed(options)
     page, output = settings_from(options, PageConfig), settings_from(options, OutputConfig)
     take_memory(options)
     paper, numbers = settings_from(options, PaperConfig), settings_from(options, NumbersConfig)
@@ -183,16 +187,33 @@ def run(options: argparse.Namespace) -> None:
         )
 
 
+def _check_needed(options: argparse.Namespace) -> None:
+    """Raise ConfigError for an option that does nothing without another one, which was not given."""
+    paper = PaperConfig()
+    other = {name for name in asdict(paper) if getattr(options, name) != getattr(paper, name)}
+    idle = {name: needed for name, needed in NEEDED.items() if name in other and needed not in other}
+    if not options.numbers:
+        idle |= dict.fromkeys(given_settings(options, NumbersConfig), "numbers")
+    for name, needed in idle.items():
+        flags = [f"--{one.replace('_', '-')}" for one in (name, needed)]
+        raise ConfigError(f"{flags[0]} belongs to {flags[1]}, without which it does nothing")
+
+
 def run_compare(options: argparse.Namespace) -> None:
     """Write the sheet."""
     config = settings_from(options, CompareConfig)
+    if options.out.suffix.lower() != ".png":
+        raise ConfigError(f"--out {options.out} has to end in .png")
 
     from unprompt.colouring_pages.compare import compare_methods
     from unprompt.colouring_pages.extract import open_extractor
     from unprompt.storage.files import write_bytes
     from unprompt.storage.images import encode_png, find_loose_images, read_file
 
-    files = find_loose_images(options.images, options.recursive)[: config.most]
+    every = find_loose_images(options.images, options.recursive)
+    files = every[: config.most]
+    if len(files) < len(every):
+        warn(f"the first {len(files):,} of {counted(len(every), 'image')} are compared (--most)")
     extractors = [open_extractor(config.of(method)) for method in config.methods]
     unreadable = []
 
@@ -220,6 +241,11 @@ def run_data(options: argparse.Namespace) -> None:
             "pairs of stage 2 are of images and of what a generator makes of them: give images and "
             "--weights, or neither"
         )
+    check_belongs(options, STAGES, "stage", "2" if options.images else "1")
+    for chosen, replaced in REPLACED.items():
+        for name in replaced:
+            if getattr(options, chosen) and getattr(options, name):
+                raise ConfigError(f"--{name} does nothing beside --{chosen}; leave one of them out")
 
     from unprompt.colouring_pages.data import drawn_as_pages, make_pairs, stage_two
 
@@ -279,15 +305,17 @@ def run_train(options: argparse.Namespace) -> None:
 
 def run_grade(options: argparse.Namespace) -> None:
     """Print a table, or the numbers as JSON."""
-    config = settings_from(options, CompareConfig)
+    config = settings_from(options, GradeConfig)
 
     from unprompt.colouring_pages.extract import open_extractor
     from unprompt.colouring_pages.grade import grade_pairs, table_of
     from unprompt.colouring_pages.grades import write_scores
     from unprompt.datasets.pairs import read_pairs
 
-    pairs = read_pairs(options.pairs)
-    pairs = pairs.at(pairs.ids[: config.most])
+    every = read_pairs(options.pairs)
+    pairs = every.at(every.ids[: config.most])
+    if len(pairs) < len(every):
+        warn(f"the first {len(pairs):,} of {counted(len(every), 'pair')} are scored (--most)")
     graded = {}
     for method in config.methods:
         with StepBars("page") as bars:
@@ -307,7 +335,10 @@ def run_grade(options: argparse.Namespace) -> None:
                 {
                     method: {
                         "seconds": one.seconds,
-                        **{kind: asdict(score) for kind, score in one.by_kind().items()},
+                        **{
+                            kind: {"n": one.counts[kind], **asdict(score)}
+                            for kind, score in one.by_kind().items()
+                        },
                     }
                     for method, one in graded.items()
                 }

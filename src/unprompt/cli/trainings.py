@@ -43,12 +43,12 @@ def add_trainings(parser: argparse.ArgumentParser, flag: str, settings: Settings
     declared: set[str] = set()
     for name, kinds in settings.items():
         for title, kind in zip(TITLES, kinds, strict=True):
-            group = parser.add_argument_group(f"{flag} {name}: {title}", _told_above(kind, declared))
+            group = parser.add_argument_group(f"{flag} {name}: {title}", told_above(kind, declared))
             add_settings(group, kind, skip=declared, left_open=True)
             declared |= {item.name for item in fields(kind)}
 
 
-def _told_above(kind: type[DataclassInstance], declared: Collection[str]) -> str | None:
+def told_above(kind: type[DataclassInstance], declared: Collection[str]) -> str | None:
     """Which options of other groups a group has too, with their defaults; None where it has no others."""
     options = [item for item in fields(kind) if "help" in item.metadata]
     told = [item for item in options if item.name in declared]

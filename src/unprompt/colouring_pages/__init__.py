@@ -12,6 +12,7 @@ sheet. May import networks, data sets, learning, the pocket world and what stand
 from __future__ import annotations
 
 from dataclasses import fields
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from unprompt.colouring_pages.page_config import PageConfig
@@ -37,6 +38,8 @@ def make(picture: AnyImage, **settings: Any) -> Image.Image:
     if unknown := sorted(set(settings).difference(*names.values())):
         known = ", ".join(sorted(set().union(*names.values())))
         raise TypeError(f"make() has no keyword '{unknown[0]}'; it has: {known}")
+    paths = {name: Path(settings[name]) for name in ("weights", "font") if settings.get(name) is not None}
+    settings = {**settings, **paths}
     chosen, paper = (
         kind(**{name: value for name, value in settings.items() if name in names[kind]}) for kind in names
     )

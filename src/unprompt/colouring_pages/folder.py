@@ -5,7 +5,7 @@ from __future__ import annotations
 import io
 import time
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
@@ -17,10 +17,11 @@ from PIL import Image
 from unprompt import __version__
 from unprompt.colouring_pages.drawing import LineDrawing
 from unprompt.colouring_pages.extract import LineFinder, find_weights, open_extractor
-from unprompt.colouring_pages.lettering import measure
+from unprompt.colouring_pages.lettering import letter
+from unprompt.colouring_pages.numbers import COLOUR_NAMES
 from unprompt.colouring_pages.page import Page, draw_page
 from unprompt.colouring_pages.page_config import OutputConfig, PageConfig
-from unprompt.colouring_pages.paper import lay_out, make_booklet
+from unprompt.colouring_pages.paper import lay_out, make_booklet, print_small
 from unprompt.colouring_pages.paper_config import NumbersConfig, PaperConfig
 from unprompt.colouring_pages.pdf import pdf_bytes, write_pdf
 from unprompt.errors import ConfigError, InputError, UnreadableImageError
@@ -93,6 +94,11 @@ class Settings:
             )
         if self.output.booklet and self.paper.on_page > 1:
             raise ConfigError("a booklet has one picture on a page; leave out --on-page or --booklet")
+        if self.output.numbers and (self.paper.original != "none" or self.paper.page_numbers):
+            raise ConfigError(
+                "pages to paint by numbers have no small original and no page number; leave out --original "
+                "and --page-numbers, or --numbers"
+            )
 
     @property
     def together(self) -> bool:
@@ -122,6 +128,8 @@ def make_pages(
     files = find_loose_images(sources, recursive)
     check_file_names([file.image_id for file in files])
     _check_free(files, settings)
+    for text in _texts(settings):  # what the font lacks is an error before any page is drawn
+        letter(text, settings.paper.font)
     weights = find_weights(settings.page)
     plan = {
         "unprompt": __version__,
@@ -131,7 +139,6 @@ def make_pages(
     }
     kept = Sources(files)
     extractor = open_extractor(settings.page)
-    measure("", settings.paper.font)  # an error for what is no font, before any page is drawn
     with open_folder(out, KIND, plan, overwrite, sources=kept) as resumed:
         work = _Work(out, settings, extractor, kept)
         work.draw(files, progress)
@@ -177,6 +184,19 @@ def _check_free(files: Sequence[ImageFile], settings: Settings) -> None:
             f"the page of the image {clash[0]} would have the name of another file that is written; "
             "rename the image"
         )
+
+
+def _texts(settings: Settings) -> Iterator[str]:
+    """All that is written on the sheets; of numbers, the digits."""
+    paper, output = settings.paper, settings.output
+    yield paper.title
+    yield output.booklet
+    if paper.name_line:
+        yield paper.name_word
+    if output.numbers or output.booklet or paper.page_numbers:
+        yield "0123456789"
+    if output.numbers and settings.numbers.colour_names:
+        yield from (name for name, _ in COLOUR_NAMES)
 
 
 def _plain(value: Any) -> Any:
@@ -242,7 +262,7 @@ class _Work:
             sheets, why = page.sheets(self.settings.paper, numbers)
             self._write(file.image_id, sheets, ("", SOLUTION)[: len(sheets)])
         found = _Done(page.method, page.is_blank, bool(why))
-        _write_mark(mark, found, page if self.settings.together else None)
+        _write_mark(mark, found, page if self.settings.together else None, self.settings.paper)
         self.sources.note([file])
         return found
 
@@ -262,12 +282,13 @@ class _Work:
         paper, output = self.settings.paper, self.settings.output
         progress("sheets", 0, 1)
         unreadable = {problem.image_id for problem in self.problems}
-        pages = [
-            _read_page(self._mark(number))
+        marks = [
+            self._mark(number)
             for number, file in enumerate(files, start=1)
             if file.image_id not in unreadable
         ]
-        drawings, pictures = [page.drawing for page in pages], [page.picture for page in pages]
+        drawings = [_read_drawing(mark) for mark in marks]
+        pictures = None if paper.original == "none" else [_read_original(mark) for mark in marks]
         if output.booklet:
             titled = replace(paper, title=output.booklet)
             write_pdf(
@@ -286,15 +307,16 @@ class _Work:
 # --- what is kept of a page until all are done
 
 
-def _write_mark(path: Path, found: _Done, page: Page | None) -> None:
-    """Say that a picture's files are written, and keep its page where it is needed again."""
+def _write_mark(path: Path, found: _Done, page: Page | None, paper: PaperConfig) -> None:
+    """Say that a picture's files are written, and keep of its page what is to be printed again."""
     arrays: dict[str, Any] = {name: np.array(value) for name, value in asdict(found).items()}
     if page is not None:
         curves = page.drawing.curves
         arrays["size"] = np.array(page.drawing.size)
         arrays["lengths"] = np.array([len(curve) for curve in curves], np.int64)
         arrays["points"] = np.concatenate([np.zeros((0, 2), np.float32), *curves])
-        arrays["picture"] = np.frombuffer(encode_png(page.picture), np.uint8)
+        if paper.original != "none":
+            arrays["picture"] = np.frombuffer(encode_png(print_small(page.picture, paper)), np.uint8)
     write_arrays(path, **arrays)
 
 
@@ -307,10 +329,17 @@ def _read_mark(path: Path) -> _Done | None:
         return None
 
 
-def _read_page(path: Path) -> Page:
+def _read_drawing(path: Path) -> LineDrawing:
     with np.load(path, allow_pickle=False) as arrays:
         ends = np.cumsum(arrays["lengths"])[:-1]
         curves = np.split(arrays["points"], ends) if len(arrays["lengths"]) else []
         width, height = arrays["size"].tolist()
-        picture = Image.open(io.BytesIO(arrays["picture"].tobytes()), formats=("PNG",)).convert("RGB")
-        return Page(LineDrawing((width, height), tuple(curves)), picture, str(arrays["method"]))
+        return LineDrawing((width, height), tuple(curves))
+
+
+def _read_original(path: Path) -> Image.Image:
+    """The small picture that is printed beside a drawing."""
+    with np.load(path, allow_pickle=False) as arrays:
+        picture = Image.open(io.BytesIO(arrays["picture"].tobytes()), formats=("PNG",))
+        picture.load()
+        return picture

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
@@ -33,6 +34,11 @@ class Graded:
     scores: Mapping[str, PageScore]
     kinds: Mapping[str, str]
     seconds: float
+
+    @property
+    def counts(self) -> dict[str, int]:
+        """How many pages there are of each kind of source, and in all."""
+        return {**Counter(self.kinds.values()), "all": len(self.kinds)}
 
     def by_kind(self) -> dict[str, PageScore]:
         """The mean of each kind of source, and of all last."""
@@ -109,11 +115,11 @@ def _made(
 
 def table_of(graded: Mapping[str, Graded]) -> list[str]:
     """Scores as lines of text: a method and a kind of source each."""
-    lines = [f"{'method':10} {'source':18}     F1  regions  closed  specks   grey      s"]
+    lines = [f"{'method':10} {'source':18}     n     F1  regions  closed  specks   grey      s"]
     for method, one in graded.items():
         for kind, score in one.by_kind().items():
             lines.append(
-                f"{method:10} {kind:18} {score.f1:6.3f} {score.regions:8.3f} {score.closed:7.3f} "
-                f"{score.specks:7.2f} {score.grey:6.3f} {one.seconds:6.3f}"
+                f"{method:10} {kind:18} {one.counts[kind]:5} {score.f1:6.3f} {score.regions:8.3f} "
+                f"{score.closed:7.3f} {score.specks:7.2f} {score.grey:6.3f} {one.seconds:6.3f}"
             )
     return lines

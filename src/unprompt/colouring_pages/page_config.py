@@ -5,11 +5,13 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
+from unprompt.colouring_pages.paper_config import check_lines
 from unprompt.errors import ConfigError
 from unprompt.settings import DEVICES, check_settings, setting
 
 DETAILS = ("low", "middle", "high")
 METHODS = ("auto", "pix2pix", "canny", "xdog", "dodge", "hed")
+BY_GENERATOR = ("auto", "pix2pix")  # methods that draw by a generator of ours
 STAGES = ("auto", "1", "2")
 FORMATS = ("png", "svg", "pdf")
 
@@ -54,6 +56,7 @@ class OutputConfig:
 
     def __post_init__(self) -> None:
         check_settings(self)
+        check_lines(self, "booklet")
         wrong = [one for one in self.formats if one not in FORMATS]
         if wrong or not self.formats:
             raise ConfigError(f"formats must be of {', '.join(FORMATS)}, got '{' '.join(wrong)}'")
@@ -74,8 +77,20 @@ class CompareConfig:
         wrong = [one for one in self.methods if one not in METHODS]
         if wrong or not self.methods:
             raise ConfigError(f"methods must be of {', '.join(METHODS)}, got '{' '.join(wrong)}'")
+        if self.weights is not None and not set(self.methods).intersection(BY_GENERATOR):
+            raise ConfigError(
+                f"weights are of {' and '.join(BY_GENERATOR)}, and methods are {' '.join(self.methods)}; "
+                "leave the weights out"
+            )
 
     def of(self, method: str) -> PageConfig:
         """The settings of one of the methods."""
-        weights = self.weights if method in ("auto", "pix2pix") else None
+        weights = self.weights if method in BY_GENERATOR else None
         return PageConfig(method, self.detail, weights=weights, device=self.device)
+
+
+@dataclass(frozen=True)
+class GradeConfig(CompareConfig):
+    """What is scored."""
+
+    most: int = setting(1000, "pairs that are scored, the first", metavar="N", least=1)

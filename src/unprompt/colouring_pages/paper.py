@@ -56,7 +56,7 @@ def lay_out(
                 f"got {counted(len(drawings), 'drawing')} and {counted(count, 'original picture')} "
                 "to print beside them; every drawing needs one"
             )
-        pictures = [_small(picture, config) for picture in originals]
+        pictures = [print_small(picture, config) for picture in originals]
     pairs = list(zip(drawings, pictures, strict=True))
     for number, first in enumerate(range(0, len(pairs), config.on_page), 1):
         text = str(number) if config.page_numbers else ""
@@ -77,6 +77,17 @@ def make_booklet(
     upright = Counter(sheet.size for sheet in sheets).most_common(1)
     size = upright[0][0] if upright else next(page_sizes(config))
     return chain([_cover(drawings, config, size)], sheets)
+
+
+def print_small(picture: Image.Image, config: PaperConfig) -> Image.Image:
+    """An original, on white, in as many pixels as it is printed with."""
+    if "A" in picture.getbands() or "transparency" in picture.info:
+        picture = picture.convert("RGBA")
+        picture = Image.alpha_composite(Image.new("RGBA", picture.size, "white"), picture)
+    small = picture.convert("L" if config.original == "grey" else "RGB")
+    side = round(config.original_size / INCH * config.dpi)
+    small.thumbnail((side, side), Image.Resampling.LANCZOS)
+    return small
 
 
 def page_sizes(config: PaperConfig) -> Iterator[Size]:
@@ -296,17 +307,6 @@ def _best(plans: Iterator[_Plan]) -> _Plan:
         if plan.area > AS_LARGE * best.area:
             best = plan
     return best
-
-
-def _small(picture: Image.Image, config: PaperConfig) -> Image.Image:
-    """An original, on white, in as many pixels as it is printed with."""
-    if "A" in picture.getbands() or "transparency" in picture.info:
-        picture = picture.convert("RGBA")
-        picture = Image.alpha_composite(Image.new("RGBA", picture.size, "white"), picture)
-    small = picture.convert("L" if config.original == "grey" else "RGB")
-    side = round(config.original_size / INCH * config.dpi)
-    small.thumbnail((side, side), Image.Resampling.LANCZOS)
-    return small
 
 
 def _cover(drawings: Sequence[LineDrawing], config: PaperConfig, size: Size) -> Sheet:

@@ -4,13 +4,24 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from unprompt.errors import ConfigError
 from unprompt.settings import check_settings, setting
 
+if TYPE_CHECKING:
+    from _typeshed import DataclassInstance
+
 PAPERS = {"a4": (210.0, 297.0), "letter": (215.9, 279.4)}  # width and height in mm, upright
 ORIENTATIONS = ("auto", "portrait", "landscape")
 ORIGINALS = ("none", "colour", "grey")
+
+
+def check_lines(config: DataclassInstance, *names: str) -> None:
+    """Raise ConfigError for a setting among `names` that cannot be written in one line."""
+    for name in names:
+        if not getattr(config, name).isprintable():
+            raise ConfigError(f"{name} must be one line of printable text, got {getattr(config, name)!r}")
 
 
 @dataclass(frozen=True)
@@ -41,9 +52,7 @@ class PaperConfig:
 
     def __post_init__(self) -> None:
         check_settings(self)
-        for name in ("title", "name_word"):
-            if not getattr(self, name).isprintable():
-                raise ConfigError(f"{name} must be one line of printable text, got {getattr(self, name)!r}")
+        check_lines(self, "title", "name_word")
 
 
 @dataclass(frozen=True)
