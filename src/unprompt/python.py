@@ -314,10 +314,10 @@ def caption(
 
     `model`: a folder of BLIP, BLIP-2 or GIT, Salesforce's .pth, a folder that a training of a captioner has
     left, or the checkpoint blip-base (the checkpoint blip-large). `settings`: fields of `CaptionConfig`, of
-    `TextConfig`, captions for training, which `overwrite` lets replace what is there, and of `MemoryConfig`.
-    `cluster`: "ray", where Ray's workers are to look at the pictures. An image that cannot be read has a
-    `problem` and no `caption`; one that was skipped is not in the list. Raises InputError where none can be
-    read, CheckpointError for the model, RunError for texts that are there already.
+    `TextConfig`, captions for training, and of `MemoryConfig`. `overwrite`: replace a table or texts that are
+    there. `cluster`: "ray", where Ray's workers are to look at the pictures. An image that cannot be read has
+    a `problem` and no `caption`; one that was skipped is not in the list. Raises InputError where none can be
+    read, CheckpointError for the model, RunError for a table or texts that are there already.
     """
     from unprompt.interrogator import caption_files
 

@@ -75,6 +75,25 @@ def test_a_data_set(folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[
     assert data.prompts.texts[1:] == ("a lighthouse at dusk, warm light", "a fox [2Jin snow")
 
 
+@pytest.mark.parametrize("keeps", [False, True])
+def test_it_says_whether_it_goes_on(
+    keeps: bool,
+    folder: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    def interrupted(*given: object, **more: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("unprompt.metadata.files.read_file_prompts", interrupted)
+    more = ["--dataset", str(tmp_path / "DATASET")] if keeps else []
+    assert main(["info", str(folder), *more]) == 130
+    told = capsys.readouterr().err.splitlines()[-1]
+    assert ("run the same command again to go on" in told) is keeps
+    assert ("nothing was left half done" in told) is not keeps
+
+
 def test_in_python(folder: Path, tmp_path: Path) -> None:
     found = unprompt.info(folder, dataset=tmp_path / "D", device="cpu")
     assert [one.prompt for one in found] == [LIGHTHOUSE, LIGHTHOUSE, "a fox\n[2Jin snow", ""]

@@ -6,9 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from unprompt.errors import RunError
+from unprompt.errors import ConfigError, RunError
 from unprompt.interrogator.prompt_files import CaptionRow, PromptWriter, Table, open_prompts
-from unprompt.networks.captioner import HEADER
+from unprompt.networks.captioner import HEADER, read_captions
 from unprompt.records import Problem
 from unprompt.storage.images import ImageFile
 
@@ -33,8 +33,8 @@ def keep(writer: PromptWriter, files: list[ImageFile]) -> None:
             writer.add([CaptionRow(file, f"a {file.image_id}")], [])
 
 
-def begin_and_die(table: Table, files: list[ImageFile], count: int) -> None:
-    with open_prompts(table, files, {"model": "a"}, False) as writer:
+def begin_and_die(table: Table, files: list[ImageFile], count: int, overwrite: bool = False) -> None:
+    with open_prompts(table, files, {"model": "a"}, overwrite) as writer:
         writer.start()
         keep(writer, files[:count])
         raise KeyboardInterrupt
@@ -78,6 +78,67 @@ def test_what_was_killed_goes_on_with_the_problems_that_counted(
     for path in whole.path.parent.iterdir():
         assert (killed.path.parent / path.name).read_bytes() == path.read_bytes()
     assert {path.name for path in killed.path.parent.iterdir()} == {"captions.csv", "captions.problems.csv"}
+
+
+@pytest.mark.parametrize("name", ["cat.jpg", "notes.txt", "captions", "captions.csv.gz"])
+def test_a_file_of_another_ending_is_no_table(name: str, tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match=r"--out must end in \.csv or \.jsonl, got .*"):
+        Table(tmp_path / name, HEADER)
+
+
+def test_endings_count_in_capitals_too(files: list[ImageFile], tmp_path: Path) -> None:
+    for name, row in (("A.JSONL", '{"imgId": "000", "caption": "a"}'), ("A.CSV", "imgId,caption\n000,a")):
+        table = Table(tmp_path / name, HEADER)
+        table.begin(0)
+        table.append([CaptionRow(files[0], "a")])
+        assert table.path.read_text() == f"{row}\n"
+        assert read_captions(table.path) == {"000": "a"}
+
+
+def test_a_finished_table_is_replaced_where_that_is_said(files: list[ImageFile], tmp_path: Path) -> None:
+    table = Table(tmp_path / "captions.csv", HEADER)
+    assert not table.is_whole
+    table.path.write_text("imgId,caption\nx,by hand\n")
+    assert table.is_whole
+    with (
+        pytest.raises(RunError, match=r"captions\.csv is there already; add --overwrite to replace"),
+        open_prompts(table, files, {"model": "a"}, False),
+    ):
+        pass
+    assert table.path.read_text() == "imgId,caption\nx,by hand\n"
+    assert {path.name for path in tmp_path.iterdir()} == {"captions.csv", "images"}
+    with pytest.raises(KeyboardInterrupt):
+        begin_and_die(table, files, 6, overwrite=True)
+    assert not table.is_whole
+    with open_prompts(table, files, {"model": "a"}, False) as writer:  # goes on without the word
+        writer.start()
+        keep(writer, files[6:])
+        writer.finish()
+    assert table.is_whole
+    assert list(read_captions(table.path)) == [file.image_id for file in files[::4]]
+
+
+@pytest.mark.parametrize("count", [0, 6])
+@pytest.mark.parametrize("name", ["captions.csv", "captions.jsonl"])
+def test_another_file_that_came_in_the_place_of_a_killed_table_is_safe(
+    name: str, count: int, files: list[ImageFile], tmp_path: Path
+) -> None:
+    table = Table(tmp_path / name, HEADER)
+    with pytest.raises(KeyboardInterrupt):
+        begin_and_die(table, files, count)
+    killed = table.path.read_bytes()
+    mine = b"imgId,caption\n" + b"x,by hand\n" * 40
+    table.path.write_bytes(mine)
+    with (
+        pytest.raises(RunError, match="has lost rows that an earlier start wrote; add --overwrite"),
+        open_prompts(table, files, {"model": "a"}, False),
+    ):
+        pass
+    assert table.path.read_bytes() == mine
+    table.path.write_bytes(killed)
+    with open_prompts(table, files, {"model": "a"}, False) as writer:
+        assert writer.resumed
+        assert writer.done == count
 
 
 def test_problems_that_are_lost_are_told(files: list[ImageFile], tmp_path: Path) -> None:

@@ -27,7 +27,7 @@ from tests.tiny_captioners import (
     save_tiny_git,
     write_vocabulary,
 )
-from unprompt.cli import build_parser
+from unprompt.cli import build_parser, main
 from unprompt.errors import CheckpointError, ConfigError, InputError, RunError
 from unprompt.interrogator.caption_files import Captioned, caption, caption_files, images_of
 from unprompt.interrogator.prompt_files import CaptionRow, Table
@@ -661,6 +661,52 @@ def test_the_command_writes_a_table(
     written = read_captions(out)
     assert sorted(written) == ["0", "1", "2"]
     assert all(text.startswith("a dog") for text in written.values())
+
+
+def test_the_command_replaces_no_file_unless_told(
+    image_folder: Path, folders: dict[str, Path], tmp_path: Path
+) -> None:
+    photo, notes, table = image_folder / "0.png", tmp_path / "notes.txt", tmp_path / "captions.csv"
+    notes.write_text("mine")
+    table.write_text("imgId,caption\nx,by hand\n")
+    before = {path: path.read_bytes() for path in (photo, notes, table)}
+    command = [image_folder, "--model", folders["blip"], "--length", 3, "--device", "cpu", "--out"]
+    for path, more, told in (
+        (photo, (), ConfigError),
+        (photo, ("--overwrite",), ConfigError),
+        (notes, ("--overwrite",), ConfigError),
+        (table, (), RunError),
+    ):
+        with pytest.raises(told, match=r"--out must end in|add --overwrite to replace"):
+            run_command(*command, path, *more)
+        assert {path: path.read_bytes() for path in before} == before
+    run_command(*command, table, "--overwrite")
+    assert sorted(read_captions(table)) == ["0", "1", "2"]
+
+
+@pytest.mark.parametrize(
+    ("more", "advice"),
+    [
+        ((), "nothing was left half done"),
+        (("--json",), "nothing was left half done"),
+        (("--out", "captions.csv"), "run the same command again to go on; what is done is kept"),
+        (("--txt",), "run the same command again to go on; what is done is kept"),
+    ],
+)
+def test_the_command_says_whether_it_goes_on(
+    more: tuple[str, ...],
+    advice: str,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    def interrupted(*given: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr("unprompt.interrogator.caption_files.caption", interrupted)
+    assert main(["caption", "images", *more]) == 130
+    assert capsys.readouterr().err == f"\nunprompt: interrupted; {advice}\n"
 
 
 def test_a_folder_of_which_nothing_can_be_read(

@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 
 from unprompt.errors import ConfigError
+from unprompt.interrogator.prompt_files import Table
 from unprompt.interrogator.vocabulary import OwnLists, read_vocabulary
 from unprompt.learning.train_clip import ClipTraining
 from unprompt.learning.words_captioner_config import WordsCaptionerTraining
@@ -23,6 +24,7 @@ from unprompt.recipes.config import PocketConfig
 from unprompt.regression.config import TrainConfig
 from unprompt.runs.config import PredictConfig
 from unprompt.storage.files import read_json, read_prompts
+from unprompt.storage.resumable import PROGRESS
 
 
 def test_phrases_are_read_as_lists(tmp_path: Path) -> None:
@@ -196,6 +198,27 @@ def test_maps_of_another_network_are_not_gone_on_with(
             pocket.make_captioner(recipe, silent)
     assert begun[0] == begun[1] != begun[2]
     assert list(tmp_path.glob("maps*")) == [begun[2].with_suffix(".filling")]
+
+
+def test_captions_that_were_killed_are_made_whole(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    recipe, table = tiny(tmp_path), Table(tmp_path / "captions.csv")
+    record = recipe.bundle / "captioner" / pocket.captioning.KIND.record
+    record.parent.mkdir(parents=True)
+    record.touch()
+    table.work.mkdir()
+    (table.work / PROGRESS).touch()
+    table.path.write_text("imgId,caption\na,half\n")
+    begun: list[Path] = []
+
+    def go_on(_: object, out: Path, *__: object, **___: object) -> None:
+        begun.append(out)
+        out.write_text("imgId,caption\na,half\nb,half\n")
+        (table.work / PROGRESS).unlink()
+
+    monkeypatch.setattr(pocket, "caption", go_on)
+    for _ in range(2):
+        assert pocket.captions_once(recipe, silent) == {"a": "half", "b": "half"}
+    assert begun == [table.path]
 
 
 @pytest.mark.slow

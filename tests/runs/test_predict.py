@@ -247,6 +247,26 @@ class TestCaptionsForTraining:
         assert predict(folder, tmp_path / "RUN", config, texts=texts).resumed
         assert len(list(folder.rglob("*.txt"))) == 3
 
+    def test_killed_while_they_are_replaced_the_run_goes_on_to_replace(
+        self, folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        from unprompt.storage.training_texts import TextPlaces
+
+        config = PredictConfig(bundle="lite", device="cpu", recursive=True, report_images=0)
+        texts = TextConfig(txt=True)
+
+        def die(self: TextPlaces, line_by_id: dict[str, str]) -> None:
+            raise KeyboardInterrupt
+
+        monkeypatch.setattr(TextPlaces, "write_all", die)
+        with pytest.raises(KeyboardInterrupt):
+            predict(folder, tmp_path / "RUN", replace(config, overwrite=True), texts=texts)
+        monkeypatch.undo()
+        result = predict(folder, tmp_path / "RUN", config, texts=texts)
+        assert result.resumed
+        prompt_by_id = dict(zip(result.prompts.ids, result.prompts.texts, strict=True))
+        assert (folder / "2.txt").read_text() == f"{prompt_by_id['2']}\n" != "mine"
+
 
 class TestNames:
     @pytest.fixture

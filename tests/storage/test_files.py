@@ -23,6 +23,7 @@ from unprompt.errors import InputError, RunError
 from unprompt.records import DIM, Embeddings, Problem, Prompts
 from unprompt.storage.files import (
     check_file_names,
+    check_paths_below,
     csv_line,
     full_disk_told,
     part_beside,
@@ -87,6 +88,13 @@ def test_ids_that_cannot_be_names_of_files() -> None:
     for wrong in ("", ".a", "a/b", "a\\b", "a\0"):
         with pytest.raises(InputError, match="1 id cannot name a file"):
             check_file_names(["a", wrong])
+
+
+def test_ids_that_lead_out_of_a_folder() -> None:
+    check_paths_below(["a", "sub/a", "..a", "a..", "sub/..a/b", "ä, “b”"])
+    for wrong in ("", ".", "..", "../a", "sub/../../a", "/a", "//host/a", "C:\\a", "c:a", "a\\..\\b", "a\0"):
+        with pytest.raises(InputError, match="1 id cannot name a file below a folder"):
+            check_paths_below(["a", wrong])
 
 
 def test_writing_makes_the_folder_and_leaves_nothing_else(tmp_path: Path) -> None:

@@ -14,8 +14,11 @@ from PIL import Image
 
 from unprompt.errors import ConfigError, InputError, RunError
 from unprompt.records import Problem
+from unprompt.storage.images import ImageFile
+from unprompt.storage.remote import path_of
 from unprompt.storage.text_config import TextConfig
 from unprompt.storage.training_texts import (
+    Picture,
     TextPlaces,
     TextWriter,
     find_pictures,
@@ -206,6 +209,111 @@ def test_what_was_killed_goes_on(skip: bool, tmp_path: Path) -> None:
     assert not list(tmp_path.glob(".*"))
 
 
+def test_what_was_begun_to_replace_goes_on_to_replace(tmp_path: Path) -> None:
+    paint(tmp_path, "1.png", "2.png", "3.png")
+    metadata, caps = tmp_path / "metadata.jsonl", tmp_path / "meta_cap.json"
+    for number in "123":
+        (tmp_path / f"{number}.txt").write_text("old")
+    metadata.write_text("".join(f'{{"file_name": "{number}.png", "text": "old"}}\n' for number in "123"))
+    caps.write_text('{"1": {"caption": "old"}, "3": {"caption": "old"}}')
+
+    def places(overwrite: bool) -> TextPlaces:
+        return places_of(tmp_path, overwrite, txt=True, metadata_jsonl=True, meta_cap=str(caps))
+
+    with pytest.raises(KeyboardInterrupt):
+        kill_after_two(places(overwrite=True))
+    (tmp_path / "1.txt").write_text("old")  # as if the kill had come before it was written
+    writer = caption_all(places(overwrite=False))
+    assert writer.resumed
+    assert [file.image_id for file in writer.todo] == ["3"]
+    assert texts_in(tmp_path) == {"1.txt": "first\n", "2.txt": "old", "3.txt": "a 3\n"}
+    assert [row["text"] for row in rows_of(metadata)] == ["first", "old", "a 3"]
+    assert json.loads(caps.read_text()) == {"1": {"caption": "first"}, "3": {"caption": "a 3"}}
+    with pytest.raises(RunError, match=r"1\.txt is there already"):  # what is finished says nothing any more
+        caption_all(places(overwrite=False))
+
+
+def test_what_was_begun_to_replace_never_touches_what_is_then_to_be_skipped(tmp_path: Path) -> None:
+    paint(tmp_path, "1.png", "2.png", "3.png")
+    (tmp_path / "3.txt").write_text("old")
+    with pytest.raises(KeyboardInterrupt):
+        kill_after_two(places_of(tmp_path, overwrite=True, txt=True))
+    (tmp_path / "1.txt").write_text("by hand")
+    caption_all(places_of(tmp_path, txt=True, skip_existing=True))
+    assert texts_in(tmp_path) == {"1.txt": "by hand", "2.txt": "a 2\n", "3.txt": "old"}
+
+
+def test_texts_that_others_have_written_since_a_kill_are_told(tmp_path: Path) -> None:
+    paint(tmp_path, "1.png", "2.png", "same.jpg", "same.png")
+
+    def places(overwrite: bool = False) -> TextPlaces:
+        return places_of(tmp_path, overwrite, txt=True, metadata_jsonl=True)
+
+    with open_texts(places(), "caption", PLAN, False) as writer:
+        writer.start()
+        writer.add([(file, f"a {file.image_id}") for file in writer.todo[:3]])
+    # The text that same.png has too was made of same.jpg, by this work.
+    assert places_of(tmp_path, txt=True).existing(places().pictures[3]) == tmp_path / "same.txt"
+    (tmp_path / "metadata.jsonl").write_text('{"file_name": "same.png", "text": "by hand"}\n')
+    with pytest.raises(RunError, match=r"metadata\.jsonl is there already; add --overwrite"):
+        caption_all(places())
+    (tmp_path / "metadata.jsonl").unlink()
+    caption_all(places())
+    assert [row["text"] for row in rows_of(tmp_path / "metadata.jsonl")] == [
+        "a 1",
+        "a 2",
+        "a same.jpg",
+        "a same.png",
+    ]
+
+
+def test_what_others_write_into_the_tables_meanwhile_stays(tmp_path: Path) -> None:
+    paint(tmp_path, "1.png", "2.png")
+    caps = tmp_path / "meta_cap.json"
+    places = places_of(tmp_path, meta_cap=str(caps), metadata_jsonl=True)
+    caps.write_text('{"1": {"tags": "cat"}, "other": {"caption": "theirs"}}')
+    (tmp_path / "metadata.jsonl").write_text('{"file_name": "other.png", "text": "theirs"}\n')
+    caption_all(places)
+    assert json.loads(caps.read_text()) == {
+        "1": {"tags": "cat", "caption": "a 1"},
+        "other": {"caption": "theirs"},
+        "2": {"caption": "a 2"},
+    }
+    assert [row["text"] for row in rows_of(tmp_path / "metadata.jsonl")] == ["theirs", "a 1", "a 2"]
+
+
+@pytest.mark.parametrize("image_id", ["../../x", "a/../../x", "..", "/tmp/x", "C:/x", "C:x", "..\\x", "a\0b"])
+def test_an_id_never_leads_out_of_the_folder_of_texts(image_id: str, tmp_path: Path) -> None:
+    good, bad = (
+        Picture(ImageFile(one, tmp_path / "part.parquet", row=row, column="image"), tmp_path)
+        for row, one in enumerate(("sub/..x", image_id))
+    )
+    config = TextConfig(txt_folder=str(tmp_path / "deep" / "T"))
+    with pytest.raises(InputError, match="1 id cannot name a file below a folder, first: "):
+        TextPlaces([good, bad], config)
+    TextPlaces([good], config).write_files({"sub/..x": "a"})
+    assert texts_in(tmp_path) == {"deep/T/sub/..x.txt": "a\n"}
+
+
+def test_a_member_never_leads_out_of_the_folder_of_texts(tmp_path: Path) -> None:
+    paint(tmp_path, "a.png")
+    (tmp_path / "A").mkdir()
+    with zipfile.ZipFile(tmp_path / "A" / "images.zip", "w") as archive:
+        archive.write(tmp_path / "a.png", "../../a.png")
+        archive.write(tmp_path / "a.png", "../a.png")
+    config = TextConfig(txt_folder=str(tmp_path / "deep" / "T"))
+    with pytest.raises(InputError, match=r"2 ids cannot name a file below a folder, first: '\.\./"):
+        TextPlaces(find_pictures([tmp_path / "A"]), config)
+
+
+def test_a_key_of_a_store_never_leads_out_of_the_folder_of_texts(tmp_path: Path) -> None:
+    store, path = path_of("s3://bucket/pictures"), path_of("s3://bucket/pictures/../../a.png")
+    with pytest.raises(
+        InputError, match=r"1 id cannot name a file below a folder, first: '\.\./\.\./a\.png'"
+    ):
+        TextPlaces([Picture(ImageFile("a", path), store)], TextConfig(txt_folder=str(tmp_path)))
+
+
 def test_a_save_costs_what_is_new_however_many_pictures_are_broken(tmp_path: Path) -> None:
     paint(tmp_path, *(f"{number}.png" for number in range(8)))
     progress = tmp_path / ".caption.work" / "progress.json"
@@ -309,6 +417,12 @@ def test_a_zip_has_a_text_for_each_picture(tmp_path: Path) -> None:
         {"file_name": "same.jpg", "text": "b c"},
         {"file_name": "sub/ü.webp", "text": ""},
     ]
+
+
+def test_a_zip_has_nothing_outside_its_folder() -> None:
+    ids = ["../../x", "/tmp/x", "C:\\x", "..", "a/../x", "sub/..x"]
+    files = read_zip(zip_texts([(one, "a") for one in ids], metadata=False))
+    assert list(files) == ["x.txt", "tmp/x.txt", "x-2.txt", "_.txt", "a/x.txt", "sub/..x.txt"]
 
 
 def test_hugging_face_opens_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -57,7 +57,7 @@ def add(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--recursive", action="store_true", help="look into folders inside the folders too")
     parser.add_argument("--device", default="auto", help=f"{DEVICES} (%(default)s)")
     parser.add_argument("--cluster", choices=CLUSTERS, help=CLUSTER)
-    parser.add_argument("--overwrite", action="store_true", help="replace texts that are there")
+    parser.add_argument("--overwrite", action="store_true", help="replace a table or texts that are there")
     add_json(parser)
     add_texts(parser)
 
@@ -68,7 +68,7 @@ def run(options: argparse.Namespace) -> None:
     config = settings_from(options, CaptionConfig)
     texts = settings_from(options, TextConfig)
     take_memory(options)
-    if texts.is_wanted:
+    if options.out or texts.is_wanted:
         options.when_interrupted = "run the same command again to go on; what is done is kept"
 
     from tqdm import tqdm

@@ -49,7 +49,8 @@ def add(parser: argparse.ArgumentParser) -> None:
 
 def run(options: argparse.Namespace) -> None:
     """Read the files, say what stands in them, make the data set."""
-    options.when_interrupted = "run the same command again to go on; what is done is kept"
+    if options.dataset is not None:
+        options.when_interrupted = "run the same command again to go on; what is done is kept"
 
     from unprompt.metadata.files import check_any_readable, read_file_prompts
     from unprompt.networks.devices import core_count

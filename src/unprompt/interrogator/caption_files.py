@@ -84,17 +84,18 @@ def caption(
 ) -> CaptionResult:
     """Caption the images of folders and files: the command `caption`.
 
-    `out`: a table, CSV or .jsonl, which is replaced once it is finished. `texts`: captions for training, in
-    its place, which replace what is there where `overwrite` says so. Both go on where they were interrupted.
-    `cluster`: "ray", where others are to look at the pictures; the captions are the same.
-    `tell` is called with each file when it is done, `progress` with files done and in all. Raises InputError
-    where none can be read, CheckpointError for the model, ConfigError for both of `out` and `texts`, RunError
-    for texts that are there already, and where what was begun was of other images, another model or other
+    `out`: a table, .csv or .jsonl. `texts`: captions for training, in its place. Both replace what is there
+    where `overwrite` says so, and go on where they were interrupted. `cluster`: "ray", where others are to
+    look at the pictures; the captions are the same. `tell` is called with each file when it is done,
+    `progress` with files done and in all. Raises InputError where none can be read, CheckpointError for the
+    model, ConfigError for both of `out` and `texts` and for another ending of `out`, RunError for a table or
+    texts that are there already, and where what was begun was of other images, another model or other
     settings.
     """
     if out is not None and texts.is_wanted:
         raise ConfigError(f"captions go to the table {out}, or beside the pictures; give one of both")
     texts.check_use()
+    table = Table(out, HEADER) if out is not None else None
     pictures = find_pictures(sources, recursive)
     files = [picture.file for picture in pictures]
     with hire(cluster, None, [file.path for file in files]) as crew:
@@ -129,11 +130,10 @@ def caption(
                 return CaptionResult(
                     some, len(files), writer.path, writer.skipped, writer.resumed, places.notes
                 )
-        if out is not None:
-            table = Table(out, HEADER)
-            with open_prompts(table, files, plan, overwrite, models, replace_finished=True) as rows:
+        if table is not None:
+            with open_prompts(table, files, plan, overwrite, models) as rows:
                 some = _caption(rows, captioned)
-                return CaptionResult(some, len(files), out, resumed=rows.resumed)
+                return CaptionResult(some, len(files), table.path, resumed=rows.resumed)
         some = [one for batch in captioned(files) for one in batch]
     _check_some_read(some, len(files))
     return CaptionResult(some, len(files), None)

@@ -8,6 +8,7 @@ what counts and gets the same bytes again.
 
 from __future__ import annotations
 
+import hashlib
 import json
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -69,35 +70,63 @@ Row: TypeAlias = PromptRow | CaptionRow
 
 
 class Table:
-    """One .jsonl file, or a CSV file of any other name.
+    """One .csv or .jsonl file.
 
     `header`: the columns of its rows. `path` is what to tell the user, `work` the hidden folder, `problems`
     the file for what cannot be read, and `noted` where that is kept until the table is whole.
     """
 
     def __init__(self, path: Path, header: Sequence[str] = HEADER) -> None:
+        """Nothing is written. Raises ConfigError for a file of another ending, which is no table."""
+        if path.suffix.lower() not in TABLES:
+            raise ConfigError(f"--out must end in {' or '.join(TABLES)}, got {path}")
         self.path = path
         self.header = header
         self.work = path.with_name(f".{path.name}.work")
         self.problems = path.with_name(f"{path.stem}.problems.csv")
         self.noted = Journal(self.work / NOTED)
         self._file = GrowingFile(path)
+        self._has_lines = path.suffix.lower() == LINES
+        self._head = b"" if self._has_lines else csv_line(header)
+        self._written = hashlib.sha256()
 
-    def has(self, size: int) -> bool:
-        """Whether so many bytes as were written are still there."""
-        return self._file.has(size)
+    @property
+    def is_whole(self) -> bool:
+        """Whether it is there, and no work on it is under way or was killed."""
+        return self.path.exists() and not (self.work / PROGRESS).exists()
+
+    @property
+    def digest(self) -> str:
+        """A hash of what was written so far."""
+        return self._written.hexdigest()
+
+    def has(self, size: int, digest: str) -> bool:
+        """Whether what was written is still there, and not another file that came in its place.
+
+        That is so many bytes with that `digest`; before the first rows, at most the header.
+        """
+        if size:
+            return self._file.has(size) and hashlib.sha256(self._first(size)).hexdigest() == digest
+        return not self.path.exists() or self._head.startswith(self._first(len(self._head) + 1))
+
+    def _first(self, size: int) -> bytes:
+        with self.path.open("rb") as stream:
+            return stream.read(size)
 
     def begin(self, size: int) -> None:
         """Get ready to write after the first `size` bytes; 0 starts anew."""
-        self._file.begin(size, b"" if self.path.suffix == LINES else csv_line(self.header))
+        self._written = hashlib.sha256(self._first(size) if size else self._head)
+        self._file.begin(size, self._head)
 
     def append(self, rows: Sequence[Row]) -> int:
         """Write rows to the disk; returns the size that counts from now on."""
-        return self._file.append(b"".join(self._line(row) for row in rows))
+        content = b"".join(self._line(row) for row in rows)
+        self._written.update(content)
+        return self._file.append(content)
 
     def _line(self, row: Row) -> bytes:
         fields = row.fields()
-        if self.path.suffix == LINES:
+        if self._has_lines:
             return (json.dumps(fields, ensure_ascii=False) + "\n").encode()
         return csv_line([f"{value:.4f}" if isinstance(value, float) else value for value in fields.values()])
 
@@ -115,7 +144,7 @@ def output_for(out: Path | None, texts: TextConfig) -> Table | TextConfig:
         if texts.txt_folder:
             raise ConfigError(f"--out {out} and --txt-folder {texts.txt_folder} name two folders; give one")
         return replace(texts, txt=True, txt_folder=str(out))
-    if out.suffix not in TABLES:
+    if out.suffix.lower() not in TABLES:
         raise ConfigError(f"--out must end in {' or '.join(TABLES)}, or be a folder, got {out}")
     if texts.is_wanted:
         raise ConfigError(
@@ -128,12 +157,16 @@ def output_for(out: Path | None, texts: TextConfig) -> Table | TextConfig:
 
 @dataclass(frozen=True)
 class _State:
-    """How far the work has come: `done` images, `size` bytes of the table, `noted` bytes of the problems."""
+    """How far the work has come: `done` images, `size` bytes of the table, `noted` bytes of the problems.
+
+    `digest`: the table's, so that no other file in its place is taken for it.
+    """
 
     plan: Mapping[str, str]
     done: int = 0
     size: int = 0
     noted: int = 0
+    digest: str = ""
 
 
 class PromptWriter:
@@ -180,6 +213,7 @@ class PromptWriter:
             done=self._state.done + len(rows) + len(problems),
             size=self._output.append(rows),
             noted=self._output.noted.note(map(asdict, problems)),
+            digest=self._output.digest,
         )
         self._problems += problems
         _save(self._output, self._state)
@@ -231,17 +265,16 @@ def open_prompts(
     plan: Mapping[str, Any],
     overwrite: bool,
     models: Iterable[Path] = (),
-    replace_finished: bool = False,
 ) -> Iterator[PromptWriter]:
     """Open a table for the work that `plan` describes, going on where earlier work of the same plan ended.
 
     `models`: the files of the models. Raises RunError where the place has results already, was begun with
     another plan or with files that have changed since, or is being written by another process. `overwrite`
-    starts anew in the first two cases, `replace_finished` only in the first.
+    starts anew in the first two cases.
     """
     with hold_work(output.work, output.path):
         sources = Sources(files, models)
-        yield _opened(output, files, fingerprints(plan), overwrite, replace_finished, sources)
+        yield _opened(output, files, fingerprints(plan), overwrite, sources)
 
 
 def _opened(
@@ -249,13 +282,17 @@ def _opened(
     files: Sequence[ImageFile],
     plan: Mapping[str, str],
     overwrite: bool,
-    replace_finished: bool,
     sources: Sources,
 ) -> PromptWriter:
     """The progress of earlier work with the same plan, or of work that begins now."""
     begun = _read_state(output.work / PROGRESS)
     change = describe_change(begun.plan, plan) or sources.go_on(output.work) if begun is not None else ""
-    if begun is not None and not change and output.has(begun.size) and output.noted.has(begun.noted):
+    if (
+        begun is not None
+        and not change
+        and output.has(begun.size, begun.digest)
+        and output.noted.has(begun.noted)
+    ):
         return PromptWriter(output, files, begun, sources, resumed=True)
     if not overwrite:
         if begun is not None and not change:
@@ -267,7 +304,7 @@ def _opened(
                 f"{output.path} was begun with {change}; "
                 "run what was begun, name another --out, or add --overwrite to start anew"
             )
-        if output.path.exists() and not replace_finished:
+        if output.path.exists():
             raise RunError(
                 f"{output.path} is there already; add --overwrite to replace, or name another --out"
             )
@@ -282,6 +319,7 @@ def _read_state(path: Path) -> _State | None:
     """A state that was saved; None where there is none, or none that this version reads."""
     try:
         saved = read_json(path)
-        return _State(dict(saved["plan"]), int(saved["done"]), int(saved["size"]), int(saved["noted"]))
+        done, size, noted = (int(saved[name]) for name in ("done", "size", "noted"))
+        return _State(dict(saved["plan"]), done, size, noted, str(saved["digest"]))
     except OTHER_RECORD:
         return None

@@ -49,6 +49,7 @@ from unprompt.ensemble.image_weights import cross_fit_image_weights
 from unprompt.ensemble.score import cosines
 from unprompt.errors import InputError
 from unprompt.interrogator.caption_files import caption
+from unprompt.interrogator.prompt_files import Table
 from unprompt.learning import train_clip as clipping
 from unprompt.learning import train_words_captioner as captioning
 from unprompt.learning.frozen_stages import frozen_stages, open_activations
@@ -418,7 +419,7 @@ def predict_once(recipe: Recipe, progress: Progress) -> dict[str, Embeddings]:
 def captions_once(recipe: Recipe, progress: Progress) -> dict[str, str]:
     """What the captioner says of each held-out scene, by its id; kept in captions.csv."""
     path, folder = recipe.out / "captions.csv", recipe.bundle / "captioner"
-    if not is_current(path, folder / captioning.KIND.record):
+    if not (Table(path).is_whole and is_current(path, folder / captioning.KIND.record)):
         caption(
             [recipe.unseen.dataset],
             path,

@@ -33,7 +33,7 @@ from unprompt.runs.outputs import (
     use_file_prompts,
     write_outputs,
 )
-from unprompt.storage.files import read_prompts
+from unprompt.storage.files import read_json, read_prompts, write_json
 from unprompt.storage.images import ImageFile, find_images, identify_images
 from unprompt.storage.matching import fit_prompts, paths_by_id
 from unprompt.storage.remote import AnyPath
@@ -46,7 +46,8 @@ from unprompt.text.english import counted, none_readable
 if TYPE_CHECKING:
     from unprompt.bundle.loaded import LoadedBundle
 
-TEXTS_BEGUN = "texts-begun"  # in the work folder: captions for training are being written
+TEXTS_BEGUN = "texts-begun.json"  # in the work folder: captions for training are being written
+REPLACES = "replaces"  # whether they take the place of what is there
 # Seconds kept for what follows the last image: once, and for each image, file that is looked into and truth.
 FINISHING, FINISHING_IMAGE, FINISHING_FILE, FINISHING_TRUTH = 2.0, 0.001, 0.002, 0.01
 
@@ -111,8 +112,11 @@ def predict(
         folder, resumed = stack.enter_context(
             open_run(out, plan, config.overwrite, earlier is not None, sources)
         )
-        if places and not (folder.work / TEXTS_BEGUN).exists():
+        texts_begun = folder.work / TEXTS_BEGUN
+        if places and not texts_begun.exists():
             places.check_free()
+        elif places and read_json(texts_begun)[REPLACES]:
+            places.go_on_replacing()
         loader = loaded.loader if loaded else Loader(device_here(device))
         an_image = FINISHING_IMAGE + (FINISHING_FILE if config.from_file != OFF else 0)
         scored_ids = {file.image_id for file in files} & set(truths.ids if truths else ())
@@ -136,7 +140,7 @@ def predict(
         write_outputs(folder, bundle, config, order, done, scored, from_files)
         unread = {problem.image_id for problem in done.problems}
         write_images(out / IMAGES, [row for image_id, row in rows.items() if image_id not in unread])
-        written = _write_texts(places, done, folder.work / TEXTS_BEGUN) if places else 0
+        written = _write_texts(places, done, texts_begun) if places else 0
         notes = [*(places.notes if places else ()), describe_unsubmittable(order, out / "submission.csv")]
         result = RunResult(
             folder=out,
@@ -184,9 +188,10 @@ def _pictures(files: Sequence[ImageFile], root: AnyPath) -> list[Picture]:
 def _write_texts(places: TextPlaces, done: Outcome, begun: Path) -> int:
     """Write captions for training of the images that got a prompt; returns how many texts are new.
 
-    `begun`: a file that says, if the work is killed from here on, that texts which are there may be its own.
+    `begun`: a file that says, if the work is killed from here on, that texts which are there may be its own,
+    and whether it replaces others.
     """
-    begun.touch()
+    write_json(begun, {REPLACES: places.replaces})
     line_by_id = {
         image_id: places.finished_line(prompt)
         for image_id, prompt in zip(done.prompts.ids, done.prompts.texts, strict=True)

@@ -18,12 +18,12 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from functools import lru_cache
 from itertools import chain
-from pathlib import Path
+from pathlib import Path, PurePosixPath, PureWindowsPath
 from typing import IO, TYPE_CHECKING, Any
 
 import numpy as np
 
-from unprompt.errors import InputError, RunError, counted
+from unprompt.errors import InputError, RunError, counted, shown
 from unprompt.records import Embeddings, Problem, Prompts
 from unprompt.storage.array_headers import check_packed
 from unprompt.storage.damage import DAMAGED_ARRAYS, DAMAGED_JSON
@@ -199,6 +199,22 @@ def check_file_names(ids: Sequence[str]) -> None:
     wrong = [name for name in ids if not name or name.startswith(".") or set(name) & set("/\\\0")]
     if wrong:
         raise InputError(f"{counted(len(wrong), 'id')} cannot name a file, first: '{wrong[0]}'")
+
+
+def check_paths_below(ids: Sequence[str]) -> None:
+    """Raise InputError, with a count and the first, for ids that cannot name files in or below a folder."""
+    wrong = [name for name in ids if not _is_below(name)]
+    if wrong:
+        raise InputError(
+            f"{counted(len(wrong), 'id')} cannot name a file below a folder, first: '{shown(wrong[0])}'"
+        )
+
+
+def _is_below(name: str) -> bool:
+    """Whether no system takes a name for a path out of its folder, by a root, a drive or `..`."""
+    if "\0" in name or not PurePosixPath(name).name:
+        return False
+    return not any(path.anchor or ".." in path.parts for path in (PurePosixPath(name), PureWindowsPath(name)))
 
 
 def write_json(path: Path, content: Mapping[str, Any]) -> None:

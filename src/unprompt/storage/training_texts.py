@@ -22,10 +22,10 @@ import re
 import warnings
 import zipfile
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, replace
-from pathlib import Path, PurePath
+from pathlib import Path, PurePath, PureWindowsPath
 from typing import Any
 
 from unprompt.errors import ConfigError, InputError, RunError, agreed, part_of
@@ -33,6 +33,7 @@ from unprompt.records import Problem
 from unprompt.storage.damage import DAMAGED_JSON, OTHER_RECORD
 from unprompt.storage.files import (
     LONGEST_NAME,
+    check_paths_below,
     full_disk_told,
     part_beside,
     read_json,
@@ -140,7 +141,10 @@ class TextPlaces:
     """
 
     def __init__(self, pictures: Sequence[Picture], config: TextConfig, overwrite: bool = False) -> None:
-        """Nothing is written. Raises ConfigError and InputError for places that cannot be, or clash."""
+        """Nothing is written. Raises ConfigError and InputError for places that cannot be, or clash.
+
+        Names from outside, of rows, archives and stores, must not lead out of the folder of texts.
+        """
         if not config.is_wanted:
             raise ConfigError("say where the captions go: --txt, --metadata-jsonl or --meta-cap")
         if config.ending.lower() in image_endings():
@@ -150,13 +154,17 @@ class TextPlaces:
         self._replaces = overwrite and not config.skip_existing
         self.notes: tuple[str, ...] = ()
         beside = not config.txt_folder and config.has_files
-        files = [picture.file for picture in pictures]
-        placeless = [file for file in files if file.row is not None or isinstance(file.path, RemotePath)]
+        placeless = [
+            picture
+            for picture in pictures
+            if picture.file.row is not None or isinstance(picture.file.path, RemotePath)
+        ]
         if placeless and (beside or config.metadata_jsonl or config.meta_cap):
             raise ConfigError(
-                f"there is no place beside {placeless[0].name} for a text file; name a folder with "
+                f"there is no place beside {placeless[0].file.name} for a text file; name a folder with "
                 "--txt-folder"
             )
+        check_paths_below([str(picture.relative) for picture in placeless])
         self.path = self._told_path()
         self._text_by_id = {one.file.image_id: self._text_path(one) for one in pictures}
         self._sharing = self._cap_sharing = frozenset[str]()
@@ -173,11 +181,22 @@ class TextPlaces:
             keys = {one.file.image_id: self._cap_key(one) for one in pictures}
             self._cap_sharing = self._find_sharing(keys, "add --full-path")
         self._no_rows = self._find_no_utf8() if self._has_tables else frozenset[str]()
-        self._metadata = {
-            root: _read_metadata(root / METADATA)
-            for root in (dict.fromkeys(map(_local_root, pictures)) if config.metadata_jsonl else ())
-        }
-        self._caps = _read_caps(Path(config.meta_cap)) if config.meta_cap else {}
+        self._read_tables()
+
+    @property
+    def replaces(self) -> bool:
+        """Whether the texts take the place of what is there."""
+        return self._replaces
+
+    def go_on_replacing(self) -> None:
+        """Replace what is there, as the work was begun so; what is to be skipped stays all the same."""
+        self._replaces = not self.config.skip_existing
+
+    def _read_tables(self) -> None:
+        """Read what metadata.jsonl and meta_cap.json say now."""
+        roots = dict.fromkeys(map(_local_root, self.pictures)) if self.config.metadata_jsonl else ()
+        self._metadata = {root: _read_metadata(root / METADATA) for root in roots}
+        self._caps = _read_caps(Path(self.config.meta_cap)) if self.config.meta_cap else {}
 
     def _told_path(self) -> Path:
         if self.config.txt_folder:
@@ -258,10 +277,10 @@ class TextPlaces:
 
     # --- what is there
 
-    def existing(self, picture: Picture) -> Path | None:
-        """The file that has a text of a picture already; None where none has."""
+    def existing(self, picture: Picture, own: Collection[Path] = ()) -> Path | None:
+        """The file that has a text of a picture already; None where none has. `own`: texts not to count."""
         text = self._text_by_id[picture.file.image_id]
-        if self.config.has_files and os.path.lexists(text):
+        if self.config.has_files and text not in own and os.path.lexists(text):
             return text
         if TEXT in self._row(picture):
             return _local_root(picture) / METADATA
@@ -287,11 +306,16 @@ class TextPlaces:
                 return str(entry[key])
         return None
 
-    def check_free(self) -> None:
-        """Raise RunError where texts are there and nothing says what to do with them."""
+    def check_free(self, done: Collection[str] = ()) -> None:
+        """Raise RunError where texts are there and nothing says what to do with them.
+
+        `done`: ids of the pictures that are done already, whose texts are this work's own.
+        """
         if self.config.skip_existing or self._replaces:
             return
-        there = [path for path in map(self.existing, self.pictures) if path is not None]
+        own = {self._text_by_id[one.file.image_id] for one in self.pictures if one.file.image_id in done}
+        left = [one for one in self.pictures if one.file.image_id not in done]
+        there = [path for one in left if (path := self.existing(one, own)) is not None]
         if there:
             raise RunError(
                 f"{there[0]} is there already{f', and {len(there) - 1} more' if there[1:] else ''}; "
@@ -323,8 +347,10 @@ class TextPlaces:
     def write_all(self, line_by_id: Mapping[str, str]) -> None:
         """Write pictures' texts wherever they go, and wait for the disk.
 
-        Where pictures with a text were skipped, that text goes wherever it is not yet.
+        Where pictures with a text were skipped, that text goes wherever it is not yet. What others have
+        written into the tables since the work began stays in them.
         """
+        self._read_tables()
         lines = dict(line_by_id)
         if self.config.skip_existing and self._has_tables:
             for picture in self.pictures:
@@ -431,10 +457,14 @@ def _read_caps(path: Path) -> dict[str, dict[str, Any]]:
 
 @dataclass(frozen=True)
 class _State:
-    """How far the work has come: `size` bytes of the journal count."""
+    """How far the work has come: `size` bytes of the journal count.
+
+    `replaces`: whether the texts take the place of what is there, as was asked when the work began.
+    """
 
     plan: Mapping[str, str]
-    size: int = 0
+    size: int
+    replaces: bool
 
 
 class TextWriter:
@@ -465,9 +495,9 @@ class TextWriter:
             begun = None
         self._goes_on = begun is not None and not change
         self.resumed = begun is not None
-        if begun is None:
-            places.check_free()
-        self._state = _State(own, begun.size) if begun else _State(own)
+        if begun is not None and begun.replaces:
+            places.go_on_replacing()
+        self._state = _State(own, begun.size if begun else 0, places.replaces)
         key_by_id = {picture.file.image_id: picture.key for picture in places.pictures}
         kept = self._journal.read(self._state.size)
         line_by_key = dict(line for line in kept if isinstance(line, list))
@@ -477,6 +507,7 @@ class TextWriter:
         }
         self._key_by_id = key_by_id
         over = {*self._line_by_id, *(problem.image_id for problem in self._problems)}
+        places.check_free(over)
         wanted = places.wanted()
         self.todo = [file for file in wanted if file.image_id not in over]
         self.skipped = len(places.pictures) - len({file.image_id for file in wanted} | over)
@@ -506,7 +537,7 @@ class TextWriter:
         lines = {file.image_id: self._places.finished_line(prompt) for file, prompt in prompts}
         rows: list[Any] = [[self._key_by_id[image_id], line] for image_id, line in lines.items()]
         size = self._journal.note([*rows, *map(asdict, problems)])
-        self._state = _State(self._state.plan, size)
+        self._state = replace(self._state, size=size)
         self._problems += problems
         self._save()
         self._places.write_files(lines)
@@ -549,7 +580,7 @@ def _read_state(path: Path, journal: Journal) -> _State | None:
     """A state that was saved and whose journal is whole; None where there is none."""
     try:
         saved = read_json(path)
-        state = _State(dict(saved["plan"]), int(saved["size"]))
+        state = _State(dict(saved["plan"]), int(saved["size"]), bool(saved["replaces"]))
         return state if journal.has(state.size) else None
     except OTHER_RECORD:
         return None
@@ -562,8 +593,8 @@ def zip_texts(pictures: Iterable[tuple[str, str]], metadata: bool = True) -> byt
     """File names of pictures and their captions -> a ZIP with NAME.txt for each, and metadata.jsonl.
 
     `metadata`: False where the names have no endings, and so are no files'. Of names that would share a text
-    the later ones are numbered: same.png and same.jpg have same.txt and same-2.txt. The same pictures give
-    the same bytes.
+    the later ones are numbered: same.png and same.jpg have same.txt and same-2.txt. Unpacked, none lies
+    outside the folder, whatever its name says. The same pictures give the same bytes.
     """
     taken: set[str] = set()
     rows = []
@@ -571,7 +602,8 @@ def zip_texts(pictures: Iterable[tuple[str, str]], metadata: bool = True) -> byt
     with zipfile.ZipFile(stream, "w", zipfile.ZIP_DEFLATED) as archive:
         for name, caption in pictures:
             line = text_line(caption)
-            stem = PurePath(name).with_suffix("").as_posix() if metadata else name
+            inside = _inside(name)
+            stem = PurePath(inside).with_suffix("").as_posix() if metadata else inside
             target, number = f"{stem}.txt", 1
             while target in taken:
                 number += 1
@@ -582,6 +614,14 @@ def zip_texts(pictures: Iterable[tuple[str, str]], metadata: bool = True) -> byt
         if metadata:
             archive.writestr(_member(METADATA), "".join(rows))
     return stream.getvalue()
+
+
+def _inside(name: str) -> str:
+    """A name without a root, a drive and `..`, which would lead out of the folder that it is unpacked to."""
+    path = PureWindowsPath(name)
+    if not path.anchor and ".." not in path.parts:
+        return name
+    return "/".join(part for part in path.parts if part not in (path.anchor, "..")) or "_"
 
 
 def _member(name: str) -> zipfile.ZipInfo:
