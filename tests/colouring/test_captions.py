@@ -33,7 +33,7 @@ from unprompt.colouring.palette import (
 )
 from unprompt.colouring.regions import find_regions
 from unprompt.colouring.write_captions import read_pictures, write_captions
-from unprompt.errors import ConfigError, InputError
+from unprompt.errors import ConfigError, InputError, RunError
 from unprompt.pocket.closing import NOTHING
 
 RED, GREEN, BLUE = (names()[name].rgb for name in ("red", "green", "blue"))
@@ -194,6 +194,17 @@ def test_captions_that_were_stopped_go_on(tmp_path: Path, monkeypatch: pytest.Mo
     assert rows_of(tmp_path / "two.csv")["1"] == "a picture in green"
 
 
+def test_a_table_that_is_there_is_replaced_where_that_is_asked_for(tmp_path: Path) -> None:
+    picture, table = tmp_path / "red.png", tmp_path / "captions.csv"
+    on_white(painted(RED, RED)[1]).save(picture)
+    table.write_text("imgId,caption\nred,put right by hand\n")
+    with pytest.raises(RunError, match="is there already; add --overwrite"):
+        write_captions([picture], table)
+    assert rows_of(table) == {"red": "put right by hand"}
+    write_captions([picture], table, overwrite=True)
+    assert rows_of(table) == {"red": "a picture in red"}
+
+
 def test_a_cnn_lstm_is_taught_and_asked_by_command(
     tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -261,7 +272,7 @@ def test_what_cannot_be_is_told(pairs: Path, tmp_path: Path) -> None:
         CaptionWay("lstm")
     with pytest.raises(ConfigError, match="give one of both"):
         FillSettings(noun="owl", nouns="names")
-    with pytest.raises(ConfigError, match=r"a \.csv or \.jsonl file"):
+    with pytest.raises(ConfigError, match=r"--out must end in \.csv or \.jsonl"):
         write_captions([pairs], tmp_path / "captions.txt")
     with pytest.raises(InputError, match="does not exist"):
         write_captions([tmp_path / "nothing"], tmp_path / "captions.csv")

@@ -202,6 +202,7 @@ def _add_caption(actions: Any) -> None:
     group = parser.add_argument_group("by a network")
     add_settings(group, ModelSettings)
     group.add_argument("--device", default="auto", help=f"{DEVICES} (%(default)s)")
+    parser.add_argument("--overwrite", action="store_true", help="replace a table that is there")
     add_json(parser)
 
 
@@ -425,7 +426,7 @@ def run_caption(options: argparse.Namespace) -> None:
     from unprompt.colouring.write_captions import write_captions
 
     with StepBars("image") as bars:
-        done = write_captions(options.sources, options.out, way, options.device, bars.show)
+        done = write_captions(options.sources, options.out, way, options.device, bars.show, options.overwrite)
     unreadable = len(done.problems)
     if options.json:
         print(json.dumps({"images": done.images, "unreadable": unreadable, "out": str(done.path)}))

@@ -21,7 +21,7 @@ from unprompt.colouring.captions_config import (
 )
 from unprompt.colouring.material import open_side
 from unprompt.datasets.pairs import RECORD, TABLE, join_pairs, read_pairs
-from unprompt.errors import ConfigError, InputError, UnreadableImageError
+from unprompt.errors import InputError, UnreadableImageError
 from unprompt.interrogator.caption_files import caption_files
 from unprompt.interrogator.prompt_files import CaptionRow, Table, open_prompts
 from unprompt.networks import captioners
@@ -101,16 +101,16 @@ def write_captions(
     way: CaptionWay | None = None,
     device: str = "auto",
     progress: Progress = silent,
+    overwrite: bool = False,
 ) -> WrittenCaptions:
-    """Write imgId,caption of pictures to a .csv or .jsonl, which is replaced.
+    """Write imgId,caption of pictures to a .csv or .jsonl; `overwrite` replaces one that is there.
 
     Killed and called again with the same arguments it goes on. `progress` is told pictures done and in all.
     Raises InputError for pictures and nouns that cannot be used, and where none can be read; ConfigError for
-    settings; CheckpointError for the network.
+    settings; CheckpointError for the network; RunError for a table that is there.
     """
     way = way or CaptionWay()
-    if out.suffix.lower() not in (".csv", ".jsonl"):
-        raise ConfigError(f"captions are written to a .csv or .jsonl file, not to {out}")
+    output = Table(out, HEADER)
     pictures = read_pictures(sources)
     files = [one.file for one in pictures]
     nouns = _nouns_of(files, way.fills)
@@ -131,7 +131,7 @@ def write_captions(
         else [],
     }
     models = files_of(filter(None, [way.models.model or _declared_model(way)]))
-    with open_prompts(Table(out, HEADER), files, plan, overwrite=True, models=models) as table:
+    with open_prompts(output, files, plan, overwrite, models) as table:
         batches: Iterator[list[tuple[ImageFile, str | Problem]]] = iter(())
         if table.todo:
             todo = pictures[table.done :]
