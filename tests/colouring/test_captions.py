@@ -167,7 +167,7 @@ def test_pairs_are_captioned_and_what_cannot_be_read_is_told(
     # Of the pictures alone, with nouns of a table.
     nouns = tmp_path / "nouns.csv"
     nouns.write_text("imgId,noun\nbig_owl,owl\napple,apple\nbroken,x\n")
-    main(["colour", "caption", str(pairs / "B"), "--out", str(out), "--nouns", str(nouns)])
+    main(["colour", "caption", str(pairs / "B"), "--out", str(out), "--nouns", str(nouns), "--overwrite"])
     assert rows_of(out) == {"apple": "a red apple with green", "big_owl": "a blue owl with red"}
     assert [one.line_art is None for one in read_pictures([pairs / "B"])] == [True] * 3
     assert [one.line_art is None for one in read_pictures([pairs])] == [False] * 3
