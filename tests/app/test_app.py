@@ -35,8 +35,10 @@ from unprompt.doodles.painters import Made, Order
 from unprompt.doodles.samples import draw_samples
 from unprompt.easy_diffuser.negative import usual_words
 from unprompt.errors import CheckpointError, ConfigError, InputError
+from unprompt.serving.batch_runs import BEGUN
 from unprompt.serving.models import Models
 from unprompt.serving.uploads import Upload
+from unprompt.storage.files import write_json
 
 PATIENCE = 240  # seconds; what is awaited takes a few on a machine with nothing else to do
 
@@ -652,6 +654,22 @@ def test_a_folder_outside_the_root_is_refused(app: Any) -> None:
     said = [error.value.replace("\\", "") for error in at.error]
     assert said == ["there is no folder '../..' below the root"]
     assert "Begin" not in [button.label for button in at.button]
+
+
+def test_runs_that_an_earlier_server_left_unfinished_are_shown_and_go_on(app: Any, tmp_path: Path) -> None:
+    out, root = tmp_path / "out", tmp_path / "root"
+    for label in ("pictures", "gone"):
+        (out / f"20260101-000000-{label}").mkdir(parents=True)
+        said = {"label": label, "source": str(root / label), "images": 1}
+        write_json(out / BEGUN / f"20260101-000000-{label}.json", said)
+    at = app.switch_page("run_page.py").run()
+    assert not at.exception
+    shown = html(at)
+    assert "20260101-000000-pictures: 1 image; not finished; what is done is kept" in shown
+    assert "1 image; not finished; there is no folder 'gone' below the root any more" in unescape(shown)
+    assert [button.key for button in at.button if button.label == "Go on"] == [
+        "go-on-20260101-000000-pictures"
+    ]
 
 
 @pytest.mark.slow
