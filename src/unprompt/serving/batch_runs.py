@@ -302,7 +302,8 @@ def unfinished_runs(out: Path, root: Path) -> Iterator[BatchRun]:
             label, written, images = str(said["label"]), str(said["source"]), int(said["images"])
         except OTHER_RECORD:
             continue
-        source, message = None, ""
+        source: Path | None = None
+        message = ""
         try:
             source = folder_below(root, written)
         except InputError:
