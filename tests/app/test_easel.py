@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from unprompt.app.easel import KEPT, MOST_TAPS, Easel, Order, Tap, Taps, easel_of
+from unprompt.app.easel import KEPT, MOST_TAPS, Easel, Order, Tap, Taps, Whole, easel_of
 from unprompt.colouring.hints import Hint
 from unprompt.pocket.closing import NOTHING
 from unprompt.serving.uploads import Upload
@@ -90,6 +90,26 @@ def test_works_are_kept_as_they_were_left_and_the_oldest_goes() -> None:
     easel.show(UPLOAD, orders[KEPT])
     assert [work.order for work in easel.works.values()] == orders[1:]
     assert easel.show(UPLOAD, orders[0]).taps == Taps()
+
+
+def test_files_of_all_that_is_kept_are_there_until_other_line_art_is_forgotten() -> None:
+    easel, now = Easel(), Upload.of("now.png", b"now")
+    easel.put(UPLOAD)
+    easel.show(UPLOAD, easel.order)
+    easel.painted = Whole(UPLOAD, (b"painted",))
+    easel.painting = Upload.of("underway.png", b"underway")
+    easel.put(now)
+    work = easel.show(now, easel.order)
+    assert set(easel.files) == {b"boxes", b"underway", b"now"}
+    easel.forget_others()
+    assert (list(easel.works.values()), easel.painted) == ([work], None)
+    assert set(easel.files) == {b"underway", b"now"}
+    easel.painting, easel.painted = None, (painted := Whole(now, (b"painted",)))
+    easel.forget_others()
+    assert easel.painted is painted
+    easel.put(None)
+    easel.forget_others()
+    assert easel.files == []
 
 
 def test_orders_that_differ_have_other_keys() -> None:

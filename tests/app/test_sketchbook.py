@@ -9,10 +9,11 @@ from tests.sample_namer import SampleNamer
 from unprompt.app.canvas import Line, lines_of
 from unprompt.app.sketchbook import KEPT, MOST_WORDS, Painting, Sketchbook, sketchbook_of
 from unprompt.doodles.drawing import Drawing
-from unprompt.doodles.paint_config import SEEDS, DoodlePaint
+from unprompt.doodles.paint_config import DoodlePaint
 from unprompt.doodles.samples import draw_samples
 from unprompt.doodles.steps import Steps
 from unprompt.doodles.wording import negative_prompt_of
+from unprompt.painting.seeds import SEEDS
 
 STEPS = Steps(SampleNamer())
 CAT, HOUSE = (lines_of(draw_samples()[name].drawing) for name in ("Cat", "House"))

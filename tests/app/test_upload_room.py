@@ -17,7 +17,9 @@ from PIL import Image
 from tests.app.visiting import PATIENCE, UPLOADER, Windows, serving
 from tests.html_pages import open_browser
 from unprompt.app import upload_room
+from unprompt.app.easel import Easel
 from unprompt.app.upload_room import UPLOADS, UploadRoom, room_for
+from unprompt.serving.uploads import Upload
 
 
 class Kept:
@@ -243,6 +245,28 @@ def test_streamlits_own_files_are_counted() -> None:
     assert upload_room.bytes_in(keeper) == {"visitor 0": 200, "visitor 1": 100}
     keeper.remove_session_files("visitor 0")
     assert upload_room.bytes_in(keeper) == {"visitor 1": 100}
+
+
+def test_files_on_easels_are_counted_once_and_as_long_as_their_visitor_is_there() -> None:
+    pytest.importorskip("streamlit")
+    from streamlit.runtime.memory_uploaded_file_manager import MemoryUploadedFileManager
+    from streamlit.runtime.uploaded_file_manager import UploadedFileRec
+
+    keeper, easel = MemoryUploadedFileManager("/"), Easel()
+    upload_room.count_easel("painter", easel)
+    uploads = [Upload.of(f"{size}.png", bytes(size)) for size in (100, 20)]
+    for upload in uploads:
+        keeper.add_file("painter", UploadedFileRec(upload.name, upload.name, "image/png", upload.content))
+        easel.put(upload)
+        easel.show(upload, easel.order)
+    assert upload_room.bytes_in(keeper) == {"painter": 120}
+    for upload in uploads:
+        keeper.remove_file("painter", upload.name)
+    assert upload_room.bytes_in(keeper) == {"painter": 120}
+    easel.forget_others()
+    assert upload_room.bytes_in(keeper) == {"painter": 20}
+    keeper.remove_session_files("painter")  # who leaves takes it along, whenever Python forgets the easel
+    assert upload_room.bytes_in(keeper) == {}
 
 
 @pytest.mark.slow

@@ -2,22 +2,26 @@
 
 from __future__ import annotations
 
+import shutil
 import threading
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING
+from types import SimpleNamespace
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pytest
 from PIL import Image
 
-from unprompt.errors import RunError
+from unprompt.errors import InputError, RunError
+from unprompt.runs.chunks import Chunk, RunFolder
 from unprompt.runs.config import PredictConfig
 from unprompt.runs.predict import predict
-from unprompt.serving.batch_runs import MOST_WAITING, BatchRun, BatchRuns, State, count_before
+from unprompt.serving import batch_runs
+from unprompt.serving.batch_runs import BEGUN, MOST_WAITING, BatchRun, BatchRuns, State, count_before
 from unprompt.serving.models import Models
-from unprompt.storage.files import read_embeddings, read_json, read_prompts
+from unprompt.storage.files import read_embeddings, read_json, read_prompts, write_json
 
 if TYPE_CHECKING:
     from unprompt.bundle.loaded import LoadedBundle
@@ -58,9 +62,20 @@ def lite() -> Models:
 
 @pytest.fixture
 def runs(tmp_path: Path, lite: Models) -> Iterator[BatchRuns]:
-    runs = BatchRuns(tmp_path / "out", lite)
+    runs = BatchRuns(tmp_path / "out", lite, tmp_path)
     yield runs
-    runs.close()
+    cancel_all(runs)
+
+
+def cancel_all(runs: BatchRuns) -> None:
+    """So that nothing goes on behind a test."""
+    for run in runs.runs():
+        runs.cancel(run.name)
+
+
+def later_server(runs: BatchRuns, root: Path) -> BatchRuns:
+    """What is known of the runs by a server that is started when the first has ended; its bundle is none."""
+    return BatchRuns(runs.out, models_of("none"), root)
 
 
 def now(runs: BatchRuns, name: str) -> BatchRun:
@@ -82,10 +97,10 @@ class TestQueue:
             assert gate.wait(PATIENCE)
             return LoadedBundle.load("none")
 
-        runs = BatchRuns(tmp_path / "out", Models(load))
+        runs = BatchRuns(tmp_path / "out", Models(load), tmp_path)
         yield runs
+        cancel_all(runs)
         gate.set()
-        runs.close()
 
     def test_what_goes_wrong_is_told(self, runs: BatchRuns, pictures: Path, gate: threading.Event) -> None:
         gate.set()
@@ -110,6 +125,7 @@ class TestQueue:
         gate.set()
         until(lambda: not now(runs, first.name).is_open)
         assert now(runs, second.name).state is State.CANCELLED
+        assert not second.folder.exists()
         runs.cancel(first.name)
         assert now(runs, first.name).state is State.FAILED  # what is over stays what it is
 
@@ -131,10 +147,174 @@ class TestQueue:
 
     def test_a_folder_that_cannot_be_made_is_told(self, tmp_path: Path, pictures: Path) -> None:
         (tmp_path / "file").touch()
-        runs = BatchRuns(tmp_path / "file", models_of("none"))
+        runs = BatchRuns(tmp_path / "file", models_of("none"), tmp_path)
         with pytest.raises(RunError, match="cannot be made"):
             runs.begin(pictures, "pictures", 3)
-        runs.close()
+
+    def test_a_run_that_cannot_be_noted_is_told(
+        self, runs: BatchRuns, pictures: Path, gate: threading.Event
+    ) -> None:
+        gate.set()
+        failed = runs.begin(pictures, "pictures", 3)
+        until(lambda: not now(runs, failed.name).is_open)
+        shutil.rmtree(runs.out / BEGUN)
+        (runs.out / BEGUN).touch()
+        with pytest.raises(RunError, match="cannot be written"):
+            runs.begin(pictures, "pictures", 3)
+        assert [run.name for run in runs.runs()] == [failed.name]
+        assert sorted(path.name for path in runs.out.iterdir()) == [BEGUN, failed.name]
+        runs.go_on(failed.name)
+        assert now(runs, failed.name).state is State.FAILED
+        assert "cannot be written" in now(runs, failed.name).message
+
+    def test_what_a_server_leaves_unfinished_can_go_on_by_a_later_one(
+        self, runs: BatchRuns, pictures: Path, tmp_path: Path
+    ) -> None:
+        running, waiting = (runs.begin(pictures, "my / pictures", 3, owner="me") for _ in range(2))
+        until(lambda: now(runs, running.name).state is State.RUNNING)
+        later = later_server(runs, tmp_path)
+        left = {run.name: run for run in later.runs()}
+        assert left.keys() == {running.name, waiting.name}
+        for run in left.values():
+            assert (run.state, run.label, run.source, run.total) == (
+                State.UNFINISHED,
+                "my / pictures",
+                pictures,
+                3,
+            )
+            assert run.can_go_on
+            assert not run.is_open
+        later.go_on(waiting.name)
+        until(lambda: now(later, waiting.name).state is State.FAILED)
+        assert "no bundle is called 'none'" in now(later, waiting.name).message
+        assert now(later_server(runs, tmp_path), waiting.name).can_go_on  # one that has failed, too
+
+    def test_nothing_is_left_of_a_run_that_was_cancelled_before_it_began(
+        self, runs: BatchRuns, pictures: Path, tmp_path: Path
+    ) -> None:
+        first, second = (runs.begin(pictures, "pictures", 3) for _ in range(2))
+        until(lambda: now(runs, first.name).state is State.RUNNING)
+        runs.cancel(second.name)
+        assert sorted(path.name for path in runs.out.iterdir()) == [BEGUN, first.name]
+        assert [run.name for run in later_server(runs, tmp_path).runs()] == [first.name]
+        again = runs.begin(pictures, "pictures", 3)
+        assert again.name != second.name
+        runs.go_on(second.name)
+        assert now(later_server(runs, tmp_path), second.name).can_go_on
+
+    def test_a_later_server_goes_on_below_its_root_only(
+        self, runs: BatchRuns, pictures: Path, tmp_path: Path, tmp_path_factory: pytest.TempPathFactory
+    ) -> None:
+        run = runs.begin(pictures, "pictures", 3)
+        other = tmp_path_factory.mktemp("other")
+        shutil.copytree(pictures, other / "pictures")
+        assert now(later_server(runs, tmp_path), run.name).source == pictures
+        elsewhere = now(later_server(runs, other), run.name)
+        assert (elsewhere.source, elsewhere.can_go_on) == (None, False)
+        assert elsewhere.message == "there is no folder 'pictures' below the root any more"
+        shutil.rmtree(pictures)
+        pictures.symlink_to(other / "pictures")
+        assert not now(later_server(runs, tmp_path), run.name).can_go_on
+
+    def test_images_that_lead_out_of_the_root_by_their_turn_are_refused(
+        self,
+        runs: BatchRuns,
+        pictures: Path,
+        gate: threading.Event,
+        tmp_path_factory: pytest.TempPathFactory,
+    ) -> None:
+        first, second = (runs.begin(pictures, "pictures", 3) for _ in range(2))
+        until(lambda: now(runs, first.name).state is State.RUNNING)
+        outside = tmp_path_factory.mktemp("outside") / "secret.png"
+        Image.new("RGB", (32, 32)).save(outside)
+        (pictures / "p3.png").symlink_to(outside)
+        gate.set()
+        until(lambda: not now(runs, second.name).is_open)
+        assert "leads out of the root by a link, first: p3.png" in now(runs, second.name).message
+
+    @pytest.mark.parametrize("text", ["", "{}", "[]", '{"label": "a", "source": "b", "images": "many"}'])
+    def test_records_that_say_nothing_are_passed_over(
+        self, text: str, runs: BatchRuns, pictures: Path, tmp_path: Path
+    ) -> None:
+        run = runs.begin(pictures, "pictures", 3)
+        (runs.out / BEGUN / f"{run.name}.json").write_text(text)
+        assert later_server(runs, tmp_path).runs() == []
+
+
+class TestEnds:
+    """How runs end, by a `predict` that does as a test says."""
+
+    @pytest.fixture
+    def work(self, monkeypatch: pytest.MonkeyPatch) -> list[Callable[[Path, Callable[..., object]], object]]:
+        """What is done in the place of `predict`, of a RUN folder and what waits for its turn, one a run."""
+        todo: list[Callable[[Path, Callable[..., object]], object]] = []
+
+        def instead(source: Path, out: Path, *given: object, loaded: Any, **named: object) -> object:
+            return todo.pop(0)(out, loaded)
+
+        monkeypatch.setattr("unprompt.runs.predict.predict", instead)
+        monkeypatch.setattr("unprompt.serving.in_turn.members_in_turn", lambda loaded, take: take)
+        return todo
+
+    @pytest.fixture
+    def runs(self, tmp_path: Path) -> Iterator[BatchRuns]:
+        loaded = SimpleNamespace(bundle=SimpleNamespace(name="none"), device="cpu")
+        runs = BatchRuns(tmp_path / "out", Models(lambda: loaded), tmp_path)  # type: ignore[arg-type, return-value]
+        yield runs
+        cancel_all(runs)
+
+    def test_one_that_is_cancelled_behind_its_last_step_is_done(
+        self, runs: BatchRuns, pictures: Path, tmp_path: Path, work: list[Any]
+    ) -> None:
+        def finish(out: Path, take: object) -> object:
+            runs.cancel(out.name)
+            write_json(out / "run.json", {"images": 3, "problems": 1, "seconds": 2})
+            return SimpleNamespace(images=3, problems=("one",), seconds=2.0)
+
+        work.append(finish)
+        run = runs.begin(pictures, "pictures", 3)
+        until(lambda: now(runs, run.name).state is State.DONE)
+        assert (now(runs, run.name).done, now(runs, run.name).problems) == (3, 1)
+        assert not list((runs.out / BEGUN).iterdir())
+        assert now(later_server(runs, tmp_path), run.name).state is State.DONE
+
+    def test_one_whose_images_cannot_be_read_is_finished(
+        self, runs: BatchRuns, pictures: Path, tmp_path: Path, work: list[Any]
+    ) -> None:
+        def fail(out: Path, take: object) -> object:
+            write_json(out / "run.json", {"images": 3, "problems": 3, "seconds": 2})
+            raise InputError("none of 3 images can be read")
+
+        work.append(fail)
+        run = runs.begin(pictures, "pictures", 3)
+        until(lambda: not now(runs, run.name).is_open)
+        failed = now(runs, run.name)
+        assert (failed.state, failed.message) == (State.FAILED, "none of 3 images can be read")
+        assert not failed.can_go_on
+        (later,) = later_server(runs, tmp_path).runs()
+        assert (later.state, later.problems) == (State.DONE, 3)
+
+    @pytest.mark.parametrize("kept", [False, True])
+    def test_one_that_is_cancelled_leaves_what_it_has_done(
+        self, kept: bool, runs: BatchRuns, pictures: Path, tmp_path: Path, work: list[Any]
+    ) -> None:
+        def step(out: Path, take: Callable[..., object]) -> object:
+            if kept:
+                write_json(out / ".work" / "chunk.json", {})
+            runs.cancel(out.name)
+            return take(lambda: None)
+
+        def wait(out: Path, take: object) -> object:
+            raise InputError("behind the first")
+
+        work.extend([step, wait])
+        first, second = (runs.begin(pictures, "pictures", 3) for _ in range(2))
+        until(lambda: not now(runs, second.name).is_open)
+        assert now(runs, first.name).state is State.CANCELLED
+        assert first.folder.exists() is kept
+        assert [run.name for run in later_server(runs, tmp_path).runs() if run.name == first.name] == (
+            [first.name] if kept else []
+        )
 
 
 @pytest.mark.slow
@@ -149,7 +329,7 @@ def test_a_run_leaves_what_predict_leaves_and_a_later_server_knows_it(
     assert (done.state, done.done, done.total, done.problems, done.message) == (State.DONE, 4, 4, 1, "")
     assert read_json(done.folder / "run.json")["images"] == 4
     assert read_prompts(done.folder / "prompts.csv").ids == ("broken", "p0", "p1", "p2")
-    (later,) = BatchRuns(tmp_path / "out", models_of("none")).runs()
+    (later,) = later_server(runs, tmp_path).runs()
     assert (later.name, later.state, later.total, later.problems) == (run.name, State.DONE, 4, 1)
     assert later.source is None
 
@@ -165,6 +345,40 @@ def test_a_cancelled_run_ends_and_can_go_on(runs: BatchRuns, pictures: Path) -> 
     until(lambda: not now(runs, run.name).is_open)
     assert now(runs, run.name).state is State.DONE
     assert (run.folder / "submission.csv").is_file()
+
+
+@pytest.mark.slow
+def test_a_later_server_goes_on_where_a_run_was_ended(
+    runs: BatchRuns, lite: Models, pictures: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pytest.importorskip("torch")
+    for number in range(3, 12):  # more than are under way at a time
+        shutil.copy(pictures / "p0.png", pictures / f"p{number}.png")
+    monkeypatch.setattr(batch_runs, "CHUNK", 1)
+    written: list[int] = []
+    write = RunFolder.write_chunk
+
+    def write_and_end(folder: RunFolder, number: int, chunk: Chunk) -> None:
+        write(folder, number, chunk)
+        if not written:
+            runs.cancel(folder.path.name)
+        written.append(number)
+
+    monkeypatch.setattr(RunFolder, "write_chunk", write_and_end)
+    name = runs.begin(pictures, "pictures", 12).name
+    until(lambda: now(runs, name).state is State.CANCELLED)
+    behind = runs.begin(tmp_path / "none", "none", 0)
+    until(lambda: not now(runs, behind.name).is_open)  # and so the first has ended
+    assert 0 < len(written) < 12
+    later = BatchRuns(runs.out, lite, tmp_path)
+    assert now(later, name).can_go_on
+    later.go_on(name)
+    until(lambda: not now(later, name).is_open)
+    assert (now(later, name).state, now(later, name).done) == (State.DONE, 12)
+    assert sorted(written) == list(range(12))  # none of them twice
+    predict(pictures, tmp_path / "alone", PredictConfig(device="cpu"))
+    alone = read_prompts(tmp_path / "alone" / "prompts.csv")
+    assert read_prompts(now(later, name).folder / "prompts.csv") == alone
 
 
 @pytest.mark.slow

@@ -14,6 +14,7 @@ from unprompt.colouring.mentions import find_mentions
 from unprompt.colouring.paint_config import PaintConfig
 from unprompt.colouring.palette import CLASSES
 from unprompt.errors import ConfigError, InputError, UnreadableImageError
+from unprompt.painting.seeds import seeds_in_row
 from unprompt.storage.images import encode_png
 
 if TYPE_CHECKING:
@@ -30,6 +31,11 @@ class ColourOrder:
     variants: int = 1
     hints: tuple[Hint, ...] = ()
     transparent: bool = False
+
+    @property
+    def seeds(self) -> tuple[int, ...]:
+        """Of the variants, each one that can be asked for."""
+        return seeds_in_row(self.config.seed, self.variants)
 
 
 @dataclass(frozen=True)
@@ -77,9 +83,9 @@ def colour(order: ColourOrder) -> Coloured | UnreadableImageError | InputError:
     painter = open_painter()
     try:
         page = painter.look(decode(order.content, alpha=True), order.config.bridge)
-        seeds = range(order.config.seed, order.config.seed + order.variants)
         painted = [
-            painter.colour(page, order.words, replace(order.config, seed=seed), order.hints) for seed in seeds
+            painter.colour(page, order.words, replace(order.config, seed=seed), order.hints)
+            for seed in order.seeds
         ]
     except UnreadableImageError as error:
         return UnreadableImageError(f"the image cannot be read: {error}")
@@ -87,7 +93,7 @@ def colour(order: ColourOrder) -> Coloured | UnreadableImageError | InputError:
         return error
     return Coloured(
         tuple(encode_png(one.image(order.transparent)) for one in painted),
-        tuple(seeds),
+        order.seeds,
         heard(order.words),
         _told(painted),
         page.regions.count,

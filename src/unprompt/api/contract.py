@@ -29,8 +29,8 @@ from unprompt.api.config import (
     SIDES,
 )
 from unprompt.easy_diffuser.config import GROUPS
+from unprompt.painting.seeds import SEEDS
 
-SEEDS = 1 << 32  # seeds are from 0 to this, exclusive
 MOST_NAMED = 5  # unknown keys that an error names
 LONGEST_KEY = 60  # characters of an unknown key that are said back
 

@@ -13,8 +13,9 @@ from PIL import ImageFilter, ImageOps
 
 from unprompt.api.base64_pictures import encode
 from unprompt.api.config import MOST_PICTURES
-from unprompt.api.contract import MOST_NAMED, SEEDS, Img2ImgRequest, PaintAnswer, PaintRequest
+from unprompt.api.contract import MOST_NAMED, Img2ImgRequest, PaintAnswer, PaintRequest
 from unprompt.errors import ConfigError
+from unprompt.painting.seeds import SEEDS, seeds_in_row
 from unprompt.serving.hosts import shorten
 from unprompt.serving.painters import NotHereError, Order, Painter, Start, find_sampler
 
@@ -125,7 +126,7 @@ def read_order(request: PaintRequest, painter: Painter, image: Image.Image | Non
         start = Start(fit_image(image, size, request.resize_mode), request.denoising_strength)
     order = Order(
         prompt=request.prompt,
-        seeds=tuple((first + number) % SEEDS for number in range(count)),
+        seeds=seeds_in_row(first, count),
         width=request.width,
         height=request.height,
         batch=request.batch_size,

@@ -45,6 +45,7 @@ from unprompt.easy_diffuser.config import NegativeConfig
 from unprompt.easy_diffuser.negative import Negative, chosen_words, find_negative, join_negative
 from unprompt.errors import ConfigError, UnpromptError, UnreadableImageError
 from unprompt.interrogator.modes import Interrogation
+from unprompt.painting.seeds import SEEDS
 from unprompt.progress import Tell
 from unprompt.serving.connections import CarefulConnection
 from unprompt.serving.hosts import shorten
@@ -532,7 +533,7 @@ def ours(service: Service) -> APIRouter:
     async def colour_upload(
         request: Request,
         words: Annotated[str, Query(max_length=MOST_CHARACTERS)] = "",
-        seed: Annotated[int, Query(ge=0, lt=contract.SEEDS)] = 0,
+        seed: Annotated[int, Query(ge=0, lt=SEEDS)] = 0,
         crayons: Literal["any", "8", "16"] = "any",
         transparent: bool = False,
         bridge: bool = True,

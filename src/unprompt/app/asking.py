@@ -46,13 +46,15 @@ def models() -> Models:
 
 
 @st.cache_resource(show_spinner=False)
-def _batch_runs(out: str, _models: Models) -> BatchRuns:
-    return BatchRuns(Path(out), _models)
+def _batch_runs(out: str, root: str, _models: Models) -> BatchRuns:
+    return BatchRuns(Path(out), _models, Path(root))
 
 
 def batch_runs() -> BatchRuns:
-    """The runs that all visitors share."""
-    return _batch_runs(str(current_settings().out), models())
+    """The runs that all visitors share, of a server that has a root."""
+    settings = current_settings()
+    assert settings.root is not None
+    return _batch_runs(str(settings.out), str(settings.root), models())
 
 
 def ask(key: Hashable, doing: str, question: Callable[[LoadedBundle], Answer]) -> Answer | None:

@@ -22,12 +22,13 @@ from unprompt.app.thumbs import thumbs, url_of
 from unprompt.colouring.svg import SUFFIX
 from unprompt.demos.paper_drawings import drawing_of
 from unprompt.doodles import steps as doodles
-from unprompt.doodles.paint_config import FOLLOW, POCKET, SEEDS
+from unprompt.doodles.paint_config import FOLLOW, POCKET
 from unprompt.doodles.painters import choose_kind
 from unprompt.doodles.samples import draw_samples
 from unprompt.doodles.steps import Steps
 from unprompt.doodles.wording import STYLES
 from unprompt.errors import UnpromptError
+from unprompt.painting.seeds import SEEDS
 from unprompt.serving.uploads import EXTENSIONS, Upload
 from unprompt.storage.images import encode_png
 

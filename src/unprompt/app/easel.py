@@ -92,7 +92,8 @@ class Easel:
     `chosen`: which is shown.
 
     `works`: by their orders' keys, the oldest first. `last_tap`: the number of the last that was taken in.
-    `whole`: whether pictures are painted anew, not coloured part by part; `painted`: the last of these.
+    `whole`: whether pictures are painted anew, not coloured part by part; `painting`: the line art of which
+    one is under way; `painted`: the last of these.
     """
 
     upload: Upload | None = None
@@ -105,6 +106,7 @@ class Easel:
     works: dict[str, Work] = field(default_factory=dict)
     last_tap: float = 0
     whole: bool = False
+    painting: Upload | None = None
     painted: Whole | None = None
 
     def put(self, upload: Upload | None, words: str | None = None) -> None:
@@ -113,6 +115,19 @@ class Easel:
         self.begin_anew()
         if words is not None:
             self.words = words
+
+    @property
+    def files(self) -> list[bytes]:
+        """The files of line art that are kept here, some of them several times."""
+        uploads = [self.upload, self.painting, self.painted.upload if self.painted else None]
+        uploads += [work.upload for work in list(self.works.values())]  # a page may add to them meanwhile
+        return [upload.content for upload in uploads if upload]
+
+    def forget_others(self) -> None:
+        """Drop what was made of other line art than this one, so that the files of that go."""
+        self.works = {key: work for key, work in self.works.items() if work.upload is self.upload}
+        if self.painted and self.painted.upload is not self.upload:
+            self.painted = None
 
     @property
     def seeds(self) -> tuple[int, ...]:

@@ -10,9 +10,10 @@ from typing import TYPE_CHECKING
 import streamlit as st
 from streamlit.runtime.scriptrunner import get_script_run_ctx
 
+from unprompt.app.easel import easel_of
 from unprompt.app.looks import plain
 from unprompt.app.settings import current_settings
-from unprompt.app.upload_room import held_bytes, room_for
+from unprompt.app.upload_room import count_easel, held_bytes, room_for
 from unprompt.demos.sample_uploads import are_there_samples, sample_uploads
 from unprompt.errors import UnreadableImageError
 from unprompt.serving.uploads import (
@@ -108,12 +109,19 @@ def notice_refusals() -> None:
 def say_room() -> None:
     """Say how large a file the server takes from this visitor now, where that is less than it takes at most.
 
-    Stands above each uploader, for what is larger is refused before a page can say anything.
+    Stands above each uploader, for what is larger is refused before a page can say anything. What Colour by
+    words keeps of this visitor's earlier line art goes first, as nothing there can be taken away by hand.
     """
-    settings, visitor = current_settings(), get_script_run_ctx()
+    settings, script, easel = current_settings(), get_script_run_ctx(), easel_of(st.session_state)
     most = int(settings.uploads_mb * MEGABYTE)
-    room = room_for(visitor.session_id if visitor else "", held_bytes(), most)
-    if room >= min(settings.limit_mb * MEGABYTE, most):
+    enough = min(settings.limit_mb * MEGABYTE, most)
+    visitor = script.session_id if script else ""
+    count_easel(visitor, easel)
+    room = room_for(visitor, held_bytes(), most)
+    if room < enough:
+        easel.forget_others()
+        room = room_for(visitor, held_bytes(), most)
+    if room >= enough:
         return
     tenths = 10 * room // MEGABYTE
     taken = f"files of up to {tenths / 10} MB" if tenths else "no more files"

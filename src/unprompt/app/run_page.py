@@ -82,7 +82,7 @@ def show_runs() -> None:
 
 
 def show_run_over(run: BatchRun) -> None:
-    """A run that is done, failed or cancelled."""
+    """A run that is done, failed, cancelled or left unfinished."""
     with st.container(border=True, key=f"over-{run.name}"):
         name(run.label)
         note(f"{run.name}: {describe(run, ahead=0)}")
@@ -125,6 +125,8 @@ def describe(run: BatchRun, ahead: int) -> str:
         return f"{count} in {run.seconds:.0f} s{bad}"
     if run.state is State.FAILED:
         return f"failed: {run.message}"
+    if run.state is State.UNFINISHED:
+        return f"{count}; not finished; {run.message or 'what is done is kept'}"
     return f"cancelled after {run.done:,} of {count}; what is done is kept"
 
 

@@ -9,8 +9,9 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from unprompt.app.canvas import Canvas, Line
-from unprompt.doodles.paint_config import CLOSELY, SEEDS, DoodlePaint
+from unprompt.doodles.paint_config import CLOSELY, DoodlePaint
 from unprompt.doodles.steps import Guess, Steps
+from unprompt.painting.seeds import SEEDS
 
 KEPT = 8  # paintings that can be gone back to
 MOST_WORDS = 500  # characters of a caption or prompt

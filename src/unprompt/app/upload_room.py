@@ -1,7 +1,8 @@
 """How much of visitors' files the app's server holds at a time, and how much of that is one visitor's.
 
 Streamlit keeps each file in memory until its visitor leaves or takes it away, and a program can send file
-after file for a visitor; it limits each of them, and not their sum.
+after file for a visitor; it limits each of them, and not their sum. The page Colour by words keeps files
+longer, of the works that a visitor can go back to.
 
 A visitor's first file is taken wherever there is room for it, a further one where all that the visitor then
 has is no more than what stays free. So n visitors who send all they can have 1 / (n + 1) of the room each and
@@ -12,13 +13,17 @@ from __future__ import annotations
 
 from collections import Counter
 from typing import TYPE_CHECKING
+from weakref import WeakValueDictionary
 
 if TYPE_CHECKING:
     from starlette.types import ASGIApp, Message, Receive, Scope, Send
     from streamlit.runtime.uploaded_file_manager import UploadedFileManager
 
+    from unprompt.app.easel import Easel
+
 UPLOADS = "/_stcore/upload_file/"  # Streamlit's path for them
 REFUSED = b"this server holds as many files as it can; take some away, or try again later"
+_EASELS: WeakValueDictionary[str, Easel] = WeakValueDictionary()  # by visitor
 
 
 class UploadRoom:
@@ -78,19 +83,30 @@ def room_for(visitor: str, taken: Counter[str], most: int) -> int:
     return max(0, free - taken[visitor]) // 2 if taken[visitor] else free
 
 
+def count_easel(visitor: str, easel: Easel) -> None:
+    """Count the files on a visitor's easel from now on, as long as the visitor is there."""
+    _EASELS[visitor] = easel
+
+
 def held_bytes() -> Counter[str]:
-    """Bytes of the files that Streamlit holds, by visitor (its session) who is there."""
+    """Bytes of the files that are held, by visitor (Streamlit's session) who is there."""
     from streamlit.runtime import Runtime
 
     return bytes_in(Runtime.instance().uploaded_file_mgr) if Runtime.exists() else Counter()
 
 
 def bytes_in(keeper: UploadedFileManager) -> Counter[str]:
-    """Bytes by visitor in Streamlit's keeper of files, as long as that is the one in memory."""
+    """Bytes by visitor in Streamlit's keeper of files, as long as that is the one in memory, and on easels.
+
+    It knows a visitor from the first file until the visitor leaves, also when all files were taken away.
+    """
     stored = getattr(keeper, "file_storage", {})
-    return Counter(
-        {
-            visitor: sum(len(file.data) for file in list(files.values()))
-            for visitor, files in list(stored.items())
-        }
-    )
+    held: Counter[str] = Counter()
+    for visitor, files in list(stored.items()):
+        sent = [file.data for file in list(files.values())]
+        easel = _EASELS.get(visitor)
+        kept = {id(content): content for content in (easel.files if easel else ())}
+        for content in sent:
+            kept.pop(id(content), None)
+        held[visitor] = sum(map(len, [*sent, *kept.values()]))
+    return held

@@ -306,8 +306,9 @@ def show_whole(
     try:
         done = await_painting(PAINTED, working)
     except UnpromptError as error:
-        st.session_state[WRONG] = str(error)
+        easel.painting, st.session_state[WRONG] = None, str(error)
         st.rerun()
+    easel.painting = None
     if done is not None:
         easel.painted = Whole(*done)
         st.rerun()
@@ -321,6 +322,7 @@ def _begin_whole(easel: Easel, upload: Upload) -> None:
     def paint(watch: Watch) -> tuple[bytes, ...]:
         return colour_whole(open_whole_painter(*named), upload, words, seeds, settings.limit_mb, watch)
 
+    easel.painting = upload
     begin(PAINTED, upload, paint)
 
 

@@ -34,7 +34,6 @@ PAINTERS: Mapping[str, str] = MappingProxyType(
 )
 LOOSELY, CLOSELY, EXACTLY = "loosely", "closely", "exactly"
 RANDOM = -1  # a seed by chance
-SEEDS = 2**32
 MOST_VARIANTS = 16
 
 

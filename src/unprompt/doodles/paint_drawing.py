@@ -13,10 +13,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, TypeAlias
 
 from unprompt.doodles.drawing import Drawing
-from unprompt.doodles.paint_config import MOST_VARIANTS, RANDOM, SEEDS, DoodlePaint
+from unprompt.doodles.paint_config import MOST_VARIANTS, RANDOM, DoodlePaint
 from unprompt.doodles.painters import Order, Painter, open_painter
 from unprompt.doodles.wording import negative_prompt_of, prompt_of
 from unprompt.errors import CheckpointError, ConfigError, InputError
+from unprompt.painting.seeds import SEEDS, seeds_in_row
 from unprompt.painting.watch import Watch
 
 if TYPE_CHECKING:
@@ -155,7 +156,7 @@ class DoodlePainter:
         if negative_prompt is None:
             negative_prompt = negative_prompt_of(config.style)
         first = secrets.randbelow(SEEDS) if config.seed == RANDOM else config.seed
-        seeds = tuple((first + number) % SEEDS for number in range(variants))
+        seeds = seeds_in_row(first, variants)
         order = Order(drawing, prompt, negative_prompt, seeds, config, watch or Watch())
         made = self.painter.paint(order)
         name = self.painter.name

@@ -3,7 +3,8 @@
 They ask the models that answer visitors, so nothing is loaded twice. Each forward pass of a run is a question
 of its own among those of visitors (`unprompt.serving.models`): who asks something meanwhile waits for one of
 them, not for the run, and a run that is cancelled ends before the next. Files of a RUN are whole whenever
-they are there, so an ended run can go on later.
+they are there, so an ended run can go on later, also by a server that is started later: of runs that are not
+finished there are records, in a hidden folder beside the RUN folders.
 """
 
 from __future__ import annotations
@@ -12,6 +13,7 @@ import queue
 import re
 import threading
 from collections.abc import Callable, Iterable, Iterator
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from datetime import datetime
 from enum import Enum
@@ -19,18 +21,20 @@ from itertools import count
 from pathlib import Path
 from typing import TypeVar
 
-from unprompt.errors import RunError, UnpromptError
+from unprompt.errors import InputError, RunError, UnpromptError
 from unprompt.runs.chunks import KIND
 from unprompt.runs.config import PredictConfig
 from unprompt.serving.models import Models
+from unprompt.serving.server_folders import folder_below, images_below
 from unprompt.serving.stops import AbandonedError
 from unprompt.storage.damage import OTHER_RECORD
-from unprompt.storage.files import read_json
+from unprompt.storage.files import read_json, write_json
 
 Answer = TypeVar("Answer")
 
 CHUNK = 8  # images between two looks at how far a run is, and what a cancelled run can lose
 MOST_WAITING = 20
+BEGUN = ".begun"  # in the folder of RUN folders: NAME.json for each run that is not finished
 _STAMP = re.compile(r"^\d{8}-\d{6}-")  # what the names of RUN folders begin with
 
 
@@ -42,6 +46,7 @@ class State(Enum):
     DONE = "done"
     FAILED = "failed"
     CANCELLED = "cancelled"
+    UNFINISHED = "unfinished"  # by an earlier server: cancelled, failed, or ended with the server
 
 
 @dataclass(frozen=True)
@@ -49,8 +54,9 @@ class BatchRun:
     """A run as it stands now.
 
     `name`: of its RUN folder, `folder`. `label`: what to call its images. `source`: None for one that an
-    earlier server did. `total`: 0 until the images are counted. `owner`: who began it. `problems`: images
-    that could not be read. `message`: why it failed. `turn`: the larger, the later in the queue.
+    earlier server finished, and where it is no longer below the root. `total`: 0 until the images are
+    counted. `owner`: who began it. `problems`: images that could not be read. `message`: why it failed or
+    cannot go on. `turn`: the larger, the later in the queue.
     """
 
     name: str
@@ -73,19 +79,24 @@ class BatchRun:
 
     @property
     def can_go_on(self) -> bool:
-        """Whether it was ended before it was finished."""
-        return self.state in (State.FAILED, State.CANCELLED) and self.source is not None
+        """Whether it was ended before it was finished; one of images that cannot be read is finished."""
+        ended = self.state in (State.FAILED, State.CANCELLED, State.UNFINISHED)
+        return ended and self.source is not None and not (self.folder / KIND.record).exists()
 
 
 class BatchRuns:
-    """The runs below `out`: those of earlier servers, and a queue that does new ones one after the other."""
+    """The runs below `out`: those of earlier servers, and a queue that does new ones one after the other.
 
-    def __init__(self, out: Path, models: Models) -> None:
+    `root`: resolved; all images are below it. A server that ends does not wait for the queue's thread.
+    """
+
+    def __init__(self, out: Path, models: Models, root: Path) -> None:
         self.out = out
         self._models = models
+        self._root = root
         self._lock = threading.Lock()
-        self._runs = {run.name: run for run in finished_runs(out)}
-        self._queue: queue.SimpleQueue[str | None] = queue.SimpleQueue()
+        self._runs = {run.name: run for run in (*finished_runs(out), *unfinished_runs(out, root))}
+        self._queue: queue.SimpleQueue[str] = queue.SimpleQueue()
         self._turns = count(1)
         self._stop = threading.Event()  # the running run's
         self._worker = threading.Thread(target=self._work, name="unprompt-batch-runs", daemon=True)
@@ -108,15 +119,28 @@ class BatchRuns:
             run = BatchRun(
                 folder.name, label, folder, source, owner, State.WAITING, total=images, turn=next(self._turns)
             )
+            try:
+                self._write_record(run)
+            except RunError:
+                self._remove_empty(run)
+                raise
             self._runs[run.name] = run
         self._queue.put(run.name)
         return run
 
     def go_on(self, name: str) -> None:
-        """Queue a cancelled or failed run again; what it has done is kept. Others are left alone."""
+        """Queue a run again that was ended before it was finished; what it has done is kept.
+
+        Others are left alone. One fails whose record cannot be written.
+        """
         with self._lock:
             run = self._runs[name]
             if not run.can_go_on:
+                return
+            try:
+                self._write_record(run)
+            except RunError as error:
+                self._runs[name] = replace(run, state=State.FAILED, message=str(error))
                 return
             self._runs[name] = replace(run, state=State.WAITING, message="", turn=next(self._turns))
         self._queue.put(name)
@@ -127,16 +151,11 @@ class BatchRuns:
             run = self._runs[name]
             if not run.is_open:
                 return
+            self._runs[name] = replace(run, state=State.CANCELLED)
             if run.state is State.RUNNING:
                 self._stop.set()
-            self._runs[name] = replace(run, state=State.CANCELLED)
-
-    def close(self) -> None:
-        """Cancel all that waits or runs, and wait for the end of it."""
-        for run in self.runs():
-            self.cancel(run.name)
-        self._queue.put(None)
-        self._worker.join()
+            else:
+                self._remove_empty(run)
 
     def _new_folder(self, label: str) -> Path:
         """Make an empty RUN folder whose name says when and of what; the time is first, for sorting."""
@@ -144,6 +163,8 @@ class BatchRuns:
         stem = f"{datetime.now():%Y%m%d-%H%M%S}-{slug}"
         for number in range(1, MOST_WAITING + 100):
             folder = self.out / (stem if number == 1 else f"{stem}-{number}")
+            if folder.name in self._runs:  # cancelled in this second
+                continue
             try:
                 folder.mkdir(parents=True)
             except FileExistsError:
@@ -153,9 +174,33 @@ class BatchRuns:
             return folder
         raise RunError(f"too many runs have begun in this second in {self.out}; try again")
 
+    def _record(self, run: BatchRun) -> Path:
+        return self.out / BEGUN / f"{run.name}.json"
+
+    def _write_record(self, run: BatchRun) -> None:
+        """Note, beside the RUN folder, what a later server has to know to go on with it. Raises RunError."""
+        path = self._record(run)
+        try:
+            run.folder.mkdir(exist_ok=True)  # it may have been removed, where nothing was done yet
+            write_json(path, {"label": run.label, "source": str(run.source), "images": run.total})
+        except OSError as error:
+            raise RunError(f"{path} cannot be written: {error.strerror}") from error
+
+    def _remove_empty(self, run: BatchRun) -> None:
+        """Remove a cancelled run's folder and record where nothing is done yet."""
+        with suppress(OSError):  # a folder that is not empty
+            run.folder.rmdir()
+        if not run.folder.exists():
+            self._remove_record(run)
+
+    def _remove_record(self, run: BatchRun) -> None:
+        with suppress(OSError):  # where nothing can be written any more; then it says nothing new
+            self._record(run).unlink(missing_ok=True)
+
     def _work(self) -> None:
         """The queue's thread."""
-        while (name := self._queue.get()) is not None:
+        while True:
+            name = self._queue.get()
             with self._lock:
                 run = self._runs[name]
                 if run.state is not State.WAITING:  # cancelled while it waited
@@ -165,12 +210,15 @@ class BatchRuns:
             try:
                 self._do(run, stop)
             except AbandonedError:
-                continue
+                pass
             except UnpromptError as error:
                 self._note(run, stop, state=State.FAILED, message=str(error))
             except Exception as error:  # noqa: BLE001  told to whoever began the run; the next one begins
                 message = f"{type(error).__name__}: {error}"
                 self._note(run, stop, state=State.FAILED, message=message)
+            with self._lock:
+                if self._runs[name].state is State.CANCELLED:  # and does not wait again already
+                    self._remove_empty(run)
 
     def _do(self, run: BatchRun, stop: threading.Event) -> None:
         """Do a run. Raises AbandonedError soon after `stop` is set, and what `predict` raises."""
@@ -182,8 +230,10 @@ class BatchRuns:
                 raise AbandonedError(run.name)
             return self._models.ask(lambda loaded: call()).result()
 
-        loaded = self._models.ask(lambda loaded: loaded).result()
         assert run.source is not None
+        # What lies there may have changed since the run was begun.
+        images_below(self._root, str(run.source.relative_to(self._root)))
+        loaded = self._models.ask(lambda loaded: loaded).result()
         result = predict(
             run.source,
             run.folder,
@@ -191,15 +241,16 @@ class BatchRuns:
             progress=lambda step, done, total: self._note(run, stop, done=done, total=total),
             loaded=members_in_turn(loaded, take),
         )
-        self._note(
-            run,
-            stop,
-            state=State.DONE,
-            done=result.images,
-            total=result.images,
-            problems=len(result.problems),
-            seconds=round(result.seconds, 1),
-        )
+        self._remove_record(run)
+        with self._lock:  # also where it was cancelled behind its last step
+            self._runs[run.name] = replace(
+                self._runs[run.name],
+                state=State.DONE,
+                done=result.images,
+                total=result.images,
+                problems=len(result.problems),
+                seconds=round(result.seconds, 1),
+            )
 
     def _note(self, run: BatchRun, stop: threading.Event, **what: object) -> None:
         """Change how a run stands; what one says that was cancelled does not count."""
@@ -234,3 +285,29 @@ def finished_runs(out: Path) -> Iterator[BatchRun]:
             )
         except OTHER_RECORD:
             continue
+
+
+def unfinished_runs(out: Path, root: Path) -> Iterator[BatchRun]:
+    """The runs in a folder that earlier servers began and did not finish.
+
+    Those are passed over whose RUN folder somebody has removed, and records that cannot be read. A run whose
+    images are no longer below the resolved root cannot go on.
+    """
+    for record in sorted((out / BEGUN).glob("*.json")):
+        folder = out / record.stem
+        if not folder.is_dir() or (folder / KIND.record).exists():
+            continue
+        try:
+            said = read_json(record)
+            label, written, images = str(said["label"]), str(said["source"]), int(said["images"])
+        except OTHER_RECORD:
+            continue
+        source: Path | None = None
+        message = ""
+        try:
+            source = folder_below(root, written)
+        except InputError:
+            message = f"there is no folder '{label}' below the root any more"
+        yield BatchRun(
+            folder.name, label, folder, source, "", State.UNFINISHED, total=images, message=message
+        )
