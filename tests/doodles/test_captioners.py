@@ -216,6 +216,7 @@ def test_a_namer_of_other_words_is_refused_before_anything_is_made(
         (GroupConfig, {"stroke_width": 18}, "stroke_width must be a multiple of 4 heads, got 18"),
         (GridTraining, {"width": 250}, "width must be a multiple of 4 heads, got 250"),
         (GridConfig, {"heads": 3}, "width must be a multiple of 3 heads, got 256"),
+        (GridConfig, {"heads": 0}, "width, heads and layers of a writer must be at least 1"),
     ],
 )
 def test_widths_that_the_heads_do_not_divide_are_refused(

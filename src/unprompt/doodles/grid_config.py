@@ -30,6 +30,8 @@ class GridConfig:
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "tokens", tuple(self.tokens))
+        if min(self.width, self.heads, self.layers) < 1:
+            raise ConfigError("width, heads and layers of a writer must be at least 1")
         if self.width % self.heads:
             raise ConfigError(f"width must be a multiple of {self.heads} heads, got {self.width}")
 
