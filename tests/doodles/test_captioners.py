@@ -13,6 +13,7 @@ import pytest
 import torch
 
 from tests.doodles.own import BY_WORD, FACE, HOUSE, LADDER, SUN, doodles
+from unprompt.cli import main
 from unprompt.doodles import grades
 from unprompt.doodles.caption_files import caption_all, write_captions
 from unprompt.doodles.caption_scores import mean_scores, score_caption
@@ -34,7 +35,7 @@ from unprompt.doodles.scenes_config import SceneConfig
 from unprompt.doodles.strokes import see_strokes
 from unprompt.doodles.train_grid import train_grid, train_lstm
 from unprompt.doodles.train_groups import judge_pairs, things_of, train_groups
-from unprompt.errors import CheckpointError, InputError
+from unprompt.errors import CheckpointError, ConfigError, InputError
 from unprompt.learning.schedule import TrainingMachine
 
 TINY = GroupTraining(
@@ -179,6 +180,66 @@ def test_a_training_leaves_a_captioner_and_all_about_it(trained: Path) -> None:
     assert [bool(caption.facts.kinds) for caption in captions] == [True, False, True]
     assert captions[1].text == NOTHING
     assert set(captions[0].facts.counts) <= set(BY_WORD)
+
+
+class Farmer:
+    """A namer of other words."""
+
+    words = ("cow", "house", "pig", "sun")
+
+    def probabilities(self, drawings: Sequence[Drawing], looks: int = 1) -> np.ndarray:
+        return np.full((len(drawings), 4), 0.25, np.float32)
+
+
+def test_a_namer_of_other_words_is_refused_before_anything_is_made(
+    trained: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    told = "taught with 4 words and the namer has 4 words, 2 of them the same; give the namer"
+    weights = trained / "captioner.safetensors"
+    with pytest.raises(CheckpointError, match=told):
+        GroupCaptioner(read_group_network(weights), Farmer())
+    with pytest.raises(CheckpointError, match=told):
+        open_captioner(weights, Farmer(), 0.0)
+    monkeypatch.setattr(grades, "compose_scenes", lambda *_: pytest.fail("scenes were composed"))
+    with pytest.raises(CheckpointError, match=told):
+        grade_captioners(doodles(2), Farmer(), GradeConfig(weights), doodles(2))
+    strange = [*doodles(2), replace(doodles()[0], word="unicorn")]
+    with pytest.raises(InputError, match="has 'unicorn', which is none of the 4 words"):
+        grade_captioners(strange, Nearest(), GradeConfig(weights), doodles(2))
+
+
+@pytest.mark.parametrize(
+    ("kind", "settings", "told"),
+    [
+        (GroupTraining, {"heads": 5}, "stroke_width must be a multiple of 5 heads, got 96"),
+        (GroupTraining, {"group_width": 90}, "group_width must be a multiple of 4 heads, got 90"),
+        (GroupConfig, {"stroke_width": 18}, "stroke_width must be a multiple of 4 heads, got 18"),
+        (GridTraining, {"width": 250}, "width must be a multiple of 4 heads, got 250"),
+        (GridConfig, {"heads": 3}, "width must be a multiple of 3 heads, got 256"),
+        (GridConfig, {"heads": 0}, "width, heads and layers of a writer must be at least 1"),
+    ],
+)
+def test_widths_that_the_heads_do_not_divide_are_refused(
+    kind: type, settings: dict[str, int], told: str
+) -> None:
+    with pytest.raises(ConfigError, match=told):
+        kind(**settings)
+
+
+@pytest.mark.parametrize(
+    ("given", "told"),
+    [
+        (["groups", "--heads", "5"], "stroke_width must be a multiple of 5 heads"),
+        (["grid", "--width", "250"], "width must be a multiple of 4 heads"),
+        (["cnn-lstm", "--size", "1"], "size must be at least 32"),
+    ],
+)
+def test_sizes_that_no_network_has_are_told_before_drawings_are_read(
+    given: list[str], told: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    places = ["--data", str(tmp_path / "none"), "--out", str(tmp_path / "run")]
+    assert main(["doodle", "train", *places, "--model", *given]) == 1
+    assert told in capsys.readouterr().err
 
 
 def test_below_a_threshold_it_says_something(trained: Path) -> None:

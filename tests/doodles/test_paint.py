@@ -5,6 +5,8 @@ from __future__ import annotations
 import base64
 import io
 import json
+from dataclasses import replace
+from http.server import BaseHTTPRequestHandler
 from pathlib import Path
 from typing import Any
 
@@ -15,15 +17,25 @@ from PIL import Image
 from tests.doodles.own import HOUSE
 from tests.doodles.scenes_of_own import CAPTION, SCENE, KnowsCaption, KnowsParts
 from tests.tiny_sd import write_tiny_adapter, write_tiny_controlnet, write_tiny_sd
-from tests.web_ui_server import answering, encoded, picture, serving
+from tests.web_ui_server import answering, encoded, opened, picture, serving
 from unprompt import doodles
+from unprompt.cli import main
 from unprompt.diffusion.engine import Sd2Engine, Sd2Renderer
 from unprompt.diffusion.model import repainting
 from unprompt.doodles.drawing import Drawing
 from unprompt.doodles.paint_config import FOLLOW, DoodlePaint
 from unprompt.doodles.paint_drawing import DoodlePainter, open_drawing
-from unprompt.doodles.painters import Order, PocketPainter, SdPainter, choose_kind, open_painter, webui_fields
+from unprompt.doodles.painters import (
+    Order,
+    PocketPainter,
+    SdPainter,
+    check_painter,
+    choose_kind,
+    open_painter,
+    webui_fields,
+)
 from unprompt.doodles.sheet import black_on_white, white_on_black
+from unprompt.doodles.wording import negative_prompt_of
 from unprompt.errors import ConfigError, InputError
 from unprompt.painting.engine import Picture
 from unprompt.painting.watch import StoppedError, Watch
@@ -91,6 +103,15 @@ def test_how_closely_to_follow_in_words_is_in_order_and_numbers_go_before() -> N
         ({"painter": "controlnet"}, "needs a ControlNet's folder"),
         ({"painter": "t2i-adapter"}, "needs a T2I-Adapter's folder"),
         ({"painter": "pocket", "url": "http://127.0.0.1"}, "url belongs to the painter webui, not to pocket"),
+        ({"painter": "pocket", "model": "SD"}, "model belongs to the painter txt2img or .*, not to pocket"),
+        ({"painter": "webui", "model": "SD", "url": "http://x"}, "model belongs to .*, not to webui"),
+        ({"painter": "webui"}, "webui needs an address"),
+        ({"webui_controlnet": "scribble"}, "webui_controlnet is a name in a web UI: give its address, url"),
+        ({"url": "http://x", "controlnet": Path("a")}, "url and controlnet belong to different painters"),
+        ({"url": "http://x", "model": "SD"}, "url and model belong to different painters"),
+        ({"controlnet": Path("a"), "adapter": Path("b")}, "controlnet and adapter belong to different"),
+        ({"model": "SD", "steps": 1}, "strength 0.95 of 1 steps is less than one step"),
+        ({"url": "http://x", "steps": 1}, "strength 0.95 of 1 steps is less than one step"),
         ({"width": 8}, "width must be at least 64"),
         ({"seed": -2}, "seed must be at least -1"),
     ],
@@ -113,7 +134,64 @@ def test_what_auto_stands_for(
     assert choose_kind(DoodlePaint(model="sd", painter="txt2img")) == "txt2img"
 
 
+def test_few_steps_are_refused_only_where_painting_begins_with_the_drawing(
+    models: dict[str, Any], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setattr("unprompt.doodles.painters.installed_model", lambda: None)
+    assert isinstance(open_painter(DoodlePaint(steps=1)), PocketPainter)
+    assert DoodlePaint(steps=1, controlnet=models["controlnet"]).named_painter == "controlnet"
+    monkeypatch.setattr(
+        "unprompt.doodles.painters.installed_model", lambda: str(tmp_path)
+    )  # where there is no model
+    for look in (open_painter, check_painter):
+        with pytest.raises(ConfigError, match="less than one step"):
+            look(DoodlePaint(steps=1))
+
+
+OWN: dict[str, Any] = {
+    "steps": 20,
+    "guidance": 1.5,
+    "scheduler": "euler",
+    "dtype": "float32",
+    "follow": "exactly",
+}
+NUMBERS: dict[str, Any] = {"strength": 0.5, "conditioning": 0.7}
+
+
+@pytest.mark.parametrize(
+    ("painter", "unused"),
+    [
+        ("pocket", ["steps", "guidance", "strength", "conditioning", "scheduler", "dtype"]),
+        ("txt2img", ["follow", "strength", "conditioning"]),
+        ("img2img", ["conditioning"]),
+        ("controlnet", ["strength"]),
+        ("controlnet-img2img", []),
+        ("t2i-adapter", ["strength"]),
+        ("webui", ["conditioning", "scheduler", "dtype"]),
+    ],
+)
+def test_settings_that_a_painter_passes_over_are_known(painter: str, unused: list[str]) -> None:
+    assert DoodlePaint(**OWN, **NUMBERS).unused_by(painter) == unused
+    assert DoodlePaint().unused_by(painter) == []
+    scribbling = DoodlePaint(**NUMBERS, url="http://x", webui_controlnet="scribble")
+    assert scribbling.unused_by("webui") == []
+
+
 # --- Stable Diffusion
+
+
+def test_what_a_stable_diffusion_passes_over_is_told(
+    painters: dict[str, tuple[DoodlePaint, SdPainter]],
+) -> None:
+    config, painter = painters["txt2img"]
+    given = replace(config, guidance=1, **NUMBERS)
+    assert painter.paint(Order(HOUSE, PROMPT, "a cat", (5,), given)).told == [
+        "txt2img makes no use of strength, conditioning and the negative prompt"
+    ]
+    plain = Order(HOUSE, PROMPT, negative_prompt_of("photo"), (5,), replace(config, guidance=1))
+    assert painter.paint(plain).told == []  # the style's was not asked for
+    alone = Order(HOUSE, PROMPT, "a cat", (5,), replace(config, guidance=1))
+    assert painter.paint(alone).told == ["txt2img makes no use of the negative prompt at guidance 1"]
 
 
 def test_img2img_begins_with_the_sheet_as_diffusers_own_does(
@@ -212,11 +290,24 @@ def test_a_painting_that_is_stopped_ends_at_its_next_step_and_harms_no_later_one
     )
 
 
-def test_of_several_pictures_of_the_pocket_world_those_after_a_stop_are_not_drawn() -> None:
-    watch = Impatient(1)
+@pytest.mark.parametrize("kind", ["img2img", "controlnet", "t2i-adapter"])
+def test_pictures_are_taken_as_soon_as_each_is_done(
+    painters: dict[str, tuple[DoodlePaint, SdPainter]], kind: str
+) -> None:
+    config, painter = painters[kind]
+    whole = painter.paint(Order(HOUSE, PROMPT, "", (7, 8), config)).images
+    taken: list[Image.Image] = []
+    steps = config.steps_taken if kind == "img2img" else config.steps
     with pytest.raises(StoppedError):
-        own_painter().paint(SCENE, "a house", variants=3, watch=watch)
-    assert (watch.done, watch.total) == (1, 3)
+        painter.paint(Order(HOUSE, PROMPT, "", (7, 8), config, Impatient(steps + 1), taken.append))
+    assert np.array_equal(pixels(taken), pixels(whole[:1]))
+
+
+def test_of_several_pictures_of_the_pocket_world_those_after_a_stop_are_not_drawn() -> None:
+    watch, taken = Impatient(1), list[Image.Image]()
+    with pytest.raises(StoppedError):
+        own_painter().paint(SCENE, "a house", variants=3, watch=watch, take=taken.append)
+    assert (watch.done, watch.total, len(taken)) == (1, 3, 1)
 
 
 # --- the web UI
@@ -263,8 +354,38 @@ def test_without_its_controlnet_the_web_ui_gets_img2img_and_what_goes_wrong_is_s
         painter = open_painter(DoodlePaint(url=server.url))
         with pytest.raises(WebUIError, match="no such script"):
             painter.paint(Order(HOUSE, PROMPT, "", (3,), config))
-    with pytest.raises(ConfigError, match="webui needs an address"):
-        open_painter(config.__class__(painter="webui"))
+
+
+def test_pictures_that_a_web_ui_painted_stay_where_a_later_one_fails(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    shown = picture(1, (64, 64))
+    answers = [(200, answering(encoded(shown)))] * 2 + [(500, json.dumps({"detail": "worn out"}).encode())]
+
+    def answer(request: BaseHTTPRequestHandler) -> None:
+        status, body = answers.pop(0)
+        request.send_response(status)
+        request.send_header("Content-Length", str(len(body)))
+        request.end_headers()
+        request.wfile.write(body)
+
+    out = tmp_path / "photo.png"
+    line = ["doodle", "paint", str(write_house(tmp_path)), "--prompt", "a house", "--variants", "3"]
+    with opened(answer) as server:
+        code = main([*line, "--url", server.url, "--width", "64", "--height", "64", "--out", str(out)])
+    assert code == 1
+    files = [out, tmp_path / "photo-2.png"]
+    assert sorted(tmp_path.glob("*.png")) == sorted(files)
+    assert all(np.array_equal(np.asarray(Image.open(file)), np.asarray(shown)) for file in files)
+    said = capsys.readouterr().err
+    assert f"2 of 3 pictures had been painted and stay: {files[0]}, {files[1]}" in said
+    assert "worn out" in said
+
+
+def write_house(folder: Path) -> Path:
+    file = folder / "house.ndjson"
+    file.write_text(json.dumps({"drawing": [stroke.T.tolist() for stroke in HOUSE.strokes]}) + "\n")
+    return file
 
 
 def test_user_and_password_of_the_web_ui_come_from_the_environment(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -328,8 +449,8 @@ def test_the_prompt_can_be_edited_and_what_is_left_out_is_said() -> None:
     assert any("things lie as the words say" in sentence for sentence in unplaced.told)
     loosely = own_painter(follow="loosely").paint(SCENE, "a house")
     assert not any("as the words say" in sentence for sentence in loosely.told)
-    numbers = own_painter(strength=0.5).paint(SCENE)
-    assert "knows no strength and no conditioning" in numbers.told[-1]
+    numbers = own_painter(strength=0.5, steps=1).paint(SCENE, None, "dogs")
+    assert numbers.told[-1] == "the pocket world makes no use of steps, strength and the negative prompt"
 
 
 def test_styles_reach_the_prompt_and_the_pocket_world() -> None:
@@ -355,6 +476,22 @@ def test_what_cannot_be_painted_is_said(prompt: str | None, variants: int, says:
         own_painter().paint(SCENE, prompt, variants=variants)
 
 
+def test_drawings_are_named_and_described_on_the_device_that_is_asked_for(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    asked = []
+
+    def note(*_: Any, device: str, **__: Any) -> None:
+        asked.append(device)
+
+    monkeypatch.setattr("unprompt.networks.devices.choose_device", lambda name: f"the {name}")
+    monkeypatch.setattr("unprompt.doodles.name.Namer.load", note)
+    monkeypatch.setattr("unprompt.doodles.captioners.GroupCaptioner.load", note)
+    painter = DoodlePainter(DoodlePaint(device="chip"))
+    assert (painter.namer, painter.captioner) == (None, None)
+    assert asked == ["the chip"] * 2
+
+
 def test_an_empty_drawing_gets_a_sentence() -> None:
     with pytest.raises(InputError, match="draw something first"):
         own_painter().paint(Drawing(()), "a cat")
@@ -378,8 +515,7 @@ def test_transparent_pictures_are_drawings_on_white(tmp_path: Path) -> None:
 
 
 def test_the_python_face_paints_files_and_saves(tmp_path: Path) -> None:
-    file = tmp_path / "house.ndjson"
-    file.write_text(json.dumps({"drawing": [stroke.T.tolist() for stroke in HOUSE.strokes]}) + "\n")
+    file = write_house(tmp_path)
     pytest.importorskip("unprompt.doodles.read")
     painted = doodles.paint(file, "a house", painter="pocket", width=64, height=64, variants=2)
     paths = painted.save(tmp_path / "photo.png")

@@ -18,7 +18,7 @@ from tests.doodles.test_files import GOOD, bitmap_of, pack, write_lines
 from unprompt.doodles.drawing import Drawing
 from unprompt.doodles.ink import picture_of
 from unprompt.doodles.layouts import find_sketches
-from unprompt.doodles.read import read_doodles, read_drawing, word_of
+from unprompt.doodles.read import find_units, read_doodles, read_drawing, word_of
 from unprompt.doodles.simplify import simplified
 from unprompt.doodles.svg import svg_of
 from unprompt.errors import InputError
@@ -124,6 +124,34 @@ def test_pictures_in_folders_of_their_word(tmp_path: Path) -> None:
     ]
     with pytest.raises(InputError, match="empty"):
         list(read_doodles(tmp_path))
+
+
+def test_a_folder_of_a_canvas_s_json(tmp_path: Path) -> None:
+    write_canvas(tmp_path / "sheet.json", HOUSE)
+    (tmp_path / "test" / "hot_dog").mkdir(parents=True)
+    write_canvas(tmp_path / "test" / "hot_dog" / "a.JSON", FACE)
+    (house,) = read_doodles(tmp_path)  # as of pictures, the folder's own come first
+    assert (house.key, house.word, len(house.drawing.strokes)) == ("sheet", "", len(HOUSE.strokes))
+    (tmp_path / "sheet.json").unlink()
+    (unit,) = find_units(tmp_path)
+    ((face, split),) = unit.read(None)
+    assert (face.key, face.word, split) == ("test/hot_dog/a", "hot dog", "test")
+    (tmp_path / "test" / "hot_dog" / "about.json").write_text('{"author": "ann"}')
+    problems: list[Problem] = []
+    assert [one.key for one in read_doodles(tmp_path, problems)] == ["test/hot_dog/a"]
+    assert [(one.file, 'has no "strokes"' in one.problem) for one in problems] == [("about.json", True)]
+
+
+def test_a_json_beside_other_drawings_is_none(tmp_path: Path) -> None:
+    (tmp_path / "metadata.json").write_text("{}")
+    (tmp_path / "cat").mkdir()
+    (tmp_path / "cat" / "own.svg").write_text(svg_of(FISH))
+    (tmp_path / "cat" / "own.json").write_text("[]")
+    assert [one.key for one in read_doodles(tmp_path)] == ["cat/own"]
+
+
+def write_canvas(path: Path, drawing: Drawing) -> None:
+    path.write_text(json.dumps([{"points": stroke.tolist()} for stroke in drawing.strokes]))
 
 
 def test_bitmaps_of_a_folder(tmp_path: Path) -> None:

@@ -9,6 +9,7 @@ from typing import Any
 
 from unprompt.cli.options import add_json, add_settings, complete, declare, settings_from, warn
 from unprompt.doodles.paint_config import DoodlePaint
+from unprompt.errors import part_of
 
 EXAMPLE = """\
   unprompt doodle paint drawing.png --out photo.png
@@ -17,8 +18,7 @@ EXAMPLE = """\
   unprompt doodle paint drawing.png --model SD --controlnet SCRIBBLE --out photo.png
 """
 STABLE_DIFFUSION = (
-    "steps", "guidance", "strength", "conditioning", "model", "controlnet", "adapter", "scheduler", "device",
-    "dtype",
+    "steps", "guidance", "strength", "conditioning", "model", "controlnet", "adapter", "scheduler", "dtype",
 )  # fmt: skip
 WEB_UI = ("url", "webui_controlnet")
 
@@ -48,14 +48,26 @@ def run(options: argparse.Namespace) -> None:
     """Paint, write the pictures, and say what was said on the way to them."""
     config = settings_from(options, DoodlePaint)
 
-    from unprompt.doodles.paint_drawing import check_out, paint_file
+    from unprompt.doodles.paint_drawing import PictureFiles, paint_file
 
-    check_out(options.out)
-    painted = paint_file(options.drawing, options.prompt, options.negative_prompt, options.variants, config)
-    files = [str(path) for path in painted.save(options.out)]
+    files = PictureFiles(options.out)
+    try:
+        painted = paint_file(
+            options.drawing,
+            options.prompt,
+            options.negative_prompt,
+            options.variants,
+            config,
+            take=files.write,
+        )
+    except BaseException:  # Ctrl-C too
+        if files.written:
+            done = part_of(len(files.written), options.variants, "picture")
+            warn(f"{done} had been painted and stay: {', '.join(map(str, files.written))}")
+        raise
     if options.json:
         said = {
-            "files": files,
+            "files": [str(path) for path in files.written],
             "caption": painted.caption,
             "prompt": painted.prompt,
             "negative_prompt": painted.negative_prompt,
@@ -68,6 +80,6 @@ def run(options: argparse.Namespace) -> None:
     if painted.caption:
         print(f"caption: {painted.caption}")
     print(f"prompt: {painted.prompt}")
-    print(f"painted by {painted.painter}, seed {painted.seeds[0]}: {', '.join(files)}")
+    print(f"painted by {painted.painter}, seed {painted.seeds[0]}: {', '.join(map(str, files.written))}")
     for sentence in painted.told:
         warn(sentence)

@@ -88,7 +88,7 @@ def run(options: argparse.Namespace) -> None:
     elif model == BLIP2:
         doodle_blip2.run_train(options)
     else:
-        doodle_train_captioner.train_captioner(options, read_all(options.data))
+        doodle_train_captioner.train_captioner(options)
 
 
 def _of_folder(name: str) -> str:

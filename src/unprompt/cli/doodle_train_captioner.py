@@ -7,6 +7,7 @@ import json
 from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
+from unprompt.cli.doodle_name import read_all
 from unprompt.cli.options import settings_from
 from unprompt.cli.trainings import tell_training
 from unprompt.doodles.grid_config import GridTraining, LstmTraining, PixelMachine
@@ -17,7 +18,7 @@ from unprompt.progress import StepBars
 if TYPE_CHECKING:
     from _typeshed import DataclassInstance
 
-    from unprompt.doodles.drawing import Doodle
+    from unprompt.learning.loop import Learnt
 
 GROUPS, GRID, LSTM = "groups", "grid", "cnn-lstm"
 
@@ -35,15 +36,17 @@ MODELS = {
 }
 
 
-def train_captioner(options: argparse.Namespace, doodles: list[Doodle]) -> None:
+def train_captioner(options: argparse.Namespace) -> None:
     """Teach the captioner `options.model` with drawings and their words, and leave `options.out`."""
     if options.model == GROUPS:
-        _train_groups(options, doodles)
+        _train_groups(options)
+    elif options.model == GRID:
+        _train_grid(options)
     else:
-        _train_pixels(options, doodles)
+        _train_lstm(options)
 
 
-def _train_groups(options: argparse.Namespace, doodles: list[Doodle]) -> None:
+def _train_groups(options: argparse.Namespace) -> None:
     config, machine = settings_from(options, GroupTraining), settings_from(options, TrainingMachine)
 
     from unprompt.doodles.name import Namer
@@ -51,6 +54,7 @@ def _train_groups(options: argparse.Namespace, doodles: list[Doodle]) -> None:
     from unprompt.networks.devices import choose_device
 
     namer = Namer.load(config.namer, choose_device(machine.device))
+    doodles = read_all(options.data)
     about = {
         "from": [path.name for path in options.data],
         "namer": config.namer.name if config.namer else "the package's own",
@@ -65,17 +69,31 @@ def _train_groups(options: argparse.Namespace, doodles: list[Doodle]) -> None:
     tell_training(options, learnt, {"scenes": learnt.scenes}, "scene", last, path, try_it)
 
 
-def _train_pixels(options: argparse.Namespace, doodles: list[Doodle]) -> None:
-    from unprompt.doodles.train_grid import MODEL_FILE, train_grid, train_lstm
+def _train_grid(options: argparse.Namespace) -> None:
+    config, machine = settings_from(options, GridTraining), settings_from(options, PixelMachine)
 
-    device = settings_from(options, PixelMachine).device
+    from unprompt.doodles.train_grid import train_grid
+
+    doodles = read_all(options.data)
     with StepBars("scene") as bars:
-        if options.model == GRID:
-            config = settings_from(options, GridTraining)
-            learnt = train_grid(doodles, options.out, config, device, options.overwrite, bars.show)
-        else:
-            lstm = settings_from(options, LstmTraining)
-            learnt = train_lstm(doodles, options.out, lstm, device, options.overwrite, bars.show)
+        learnt = train_grid(doodles, options.out, config, machine.device, options.overwrite, bars.show)
+    _tell_loss(options, learnt)
+
+
+def _train_lstm(options: argparse.Namespace) -> None:
+    config, machine = settings_from(options, LstmTraining), settings_from(options, PixelMachine)
+
+    from unprompt.doodles.train_grid import train_lstm
+
+    doodles = read_all(options.data)
+    with StepBars("scene") as bars:
+        learnt = train_lstm(doodles, options.out, config, machine.device, options.overwrite, bars.show)
+    _tell_loss(options, learnt)
+
+
+def _tell_loss(options: argparse.Namespace, learnt: Learnt) -> None:
+    from unprompt.doodles.train_grid import MODEL_FILE
+
     path = options.out / MODEL_FILE
     if options.json:
         print(json.dumps({"seconds": round(learnt.seconds, 3), "loss": learnt.loss, "out": str(path)}))

@@ -9,7 +9,9 @@ from typing import TYPE_CHECKING, Protocol
 
 from unprompt.doodles.facts import SceneFacts, say_facts
 from unprompt.doodles.group_config import CaptionConfig, GroupConfig
+from unprompt.errors import CheckpointError
 from unprompt.networks.weight_files import WeightsForm
+from unprompt.text.english import counted
 
 if TYPE_CHECKING:
     from unprompt.doodles.drawing import Drawing
@@ -55,6 +57,14 @@ class GroupCaptioner:
     """Groups strokes into things, has them named, and names them again in their context."""
 
     def __init__(self, network: GroupNetwork, namer: Names, sure: float = CaptionConfig.sure) -> None:
+        """Raises CheckpointError where the namer has other words than the captioner was taught with."""
+        own, known = set(network.config.words), set(namer.words)
+        if own != known:
+            raise CheckpointError(
+                f"this captioner was taught with {counted(len(own), 'word')} and the namer has "
+                f"{counted(len(known), 'word')}, {len(own & known)} of them the same; give the namer that it "
+                "was taught with, with --namer"
+            )
         self._network = network.eval()
         self._namer = namer
         self._sure = sure
@@ -63,19 +73,13 @@ class GroupCaptioner:
     def load(cls, config: CaptionConfig | None = None, device: str = "cpu") -> GroupCaptioner:
         """The captioner and the namer of a config, by default the package's own.
 
-        Raises CheckpointError, also where the namer has other words than the captioner was taught with.
+        Raises CheckpointError, also where the two do not belong together.
         """
         from unprompt.doodles.name import Namer
-        from unprompt.errors import CheckpointError
 
         config = config or CaptionConfig()
         network = read_group_network(config.weights).to(device)
         namer = Namer.load(config.namer, device)
-        if set(namer.words) != set(network.config.words):
-            raise CheckpointError(
-                f"this captioner knows {len(network.config.words)} words and the namer {len(namer.words)} "
-                "others; give the namer that it was taught with, with --namer"
-            )
         return cls(network, namer, config.sure)
 
     def group(self, drawings: Sequence[Drawing]) -> list[list[Group]]:

@@ -22,6 +22,7 @@ from unprompt.doodles.drawing import Doodle, Drawing
 from unprompt.doodles.facts import say_facts
 from unprompt.doodles.grade_config import GradeConfig
 from unprompt.doodles.ink import picture_of
+from unprompt.doodles.name import labels_of
 from unprompt.doodles.scenes import Scene, compose_scenes
 from unprompt.doodles.scenes_config import ANY, SceneConfig
 from unprompt.doodles.way_grades import WayGrades, grade_way
@@ -111,10 +112,12 @@ def grade_captioners(
 ) -> Graded:
     """Score captioners, the namer and the pocket world's pictures on drawings that none of them has seen.
 
-    `learnt`: drawings that they have. Raises InputError for drawings without words, CheckpointError.
+    `learnt`: drawings that they have. Raises CheckpointError, and InputError for drawings without words and
+    for words that the namer does not have.
     """
     config = config or GradeConfig()
     captioners = open_captioners(namer, config, device)
+    labels_of(doodles, namer.words)  # what cannot be graded is told before all that takes long
     if learnt:
         scenes = list(compose_scenes(learnt, SceneConfig(LEARNT, config.seed + 1, "mixed", 0.3), progress))
         captioners |= {"constant": _Constant(scenes), "nearest": _Nearest(scenes)}

@@ -6,6 +6,7 @@ import math
 from dataclasses import dataclass
 
 from unprompt.doodles.scenes_config import SceneConfig
+from unprompt.errors import ConfigError
 from unprompt.learning.cnn_lstm_config import CnnLstmTraining
 from unprompt.learning.schedule import Schedule
 from unprompt.settings import DEVICES, setting
@@ -29,6 +30,10 @@ class GridConfig:
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "tokens", tuple(self.tokens))
+        if min(self.width, self.heads, self.layers) < 1:
+            raise ConfigError("width, heads and layers of a writer must be at least 1")
+        if self.width % self.heads:
+            raise ConfigError(f"width must be a multiple of {self.heads} heads, got {self.width}")
 
 
 @dataclass(frozen=True)
@@ -64,6 +69,14 @@ class GridTraining(PixelScenes, Schedule):
     size: int = setting(160, "pixels a side that it sees", least=32)
     width: int = setting(256, "of the writer", least=8)
     layers: int = setting(1, "of the writer", least=1)
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        self.writer((), GridConfig.channels)
+
+    def writer(self, tokens: tuple[str, ...], channels: int) -> GridConfig:
+        """The writer's own settings. Raises ConfigError for a width that its heads do not divide."""
+        return GridConfig(tokens, channels, self.backbone, self.size, self.width, self.layers)
 
 
 @dataclass(frozen=True)

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from unprompt.doodles.scenes_config import SceneConfig
+from unprompt.errors import ConfigError
 from unprompt.learning.schedule import Schedule
 from unprompt.settings import check_settings, setting
 
@@ -24,6 +25,11 @@ class GroupSizes:
 
     def __post_init__(self) -> None:
         check_settings(self)
+        for name in ("stroke_width", "group_width"):
+            if getattr(self, name) % self.heads:
+                raise ConfigError(
+                    f"{name} must be a multiple of {self.heads} heads, got {getattr(self, name)}"
+                )
 
 
 @dataclass(frozen=True)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from itertools import combinations
 from pathlib import Path
 from types import MappingProxyType
 from typing import NamedTuple
@@ -30,6 +31,30 @@ PAINTERS: Mapping[str, str] = MappingProxyType(
         CONTROLNET_IMG2IMG: "with both",
         T2I_ADAPTER: "with a T2I-Adapter for sketches",
         WEBUI: "a web UI over HTTP",
+    }
+)
+BEGINNING = (IMG2IMG, CONTROLNET_IMG2IMG, WEBUI)  # those that begin with the drawing
+STABLE_DIFFUSION = (TXT2IMG, IMG2IMG, CONTROLNET, CONTROLNET_IMG2IMG, T2I_ADAPTER)
+# What names something to paint with -> the painters that it is for.
+PAINTERS_BY_NEED: Mapping[str, tuple[str, ...]] = MappingProxyType(
+    {
+        "url": (WEBUI,),
+        "webui_controlnet": (WEBUI,),
+        "controlnet": (CONTROLNET, CONTROLNET_IMG2IMG),
+        "adapter": (T2I_ADAPTER,),
+        "model": STABLE_DIFFUSION,
+    }
+)
+# A setting that is not for all -> the painters that make use of it.
+PAINTERS_BY_SETTING: Mapping[str, tuple[str, ...]] = MappingProxyType(
+    {
+        "follow": (POCKET, *STABLE_DIFFUSION[1:], WEBUI),
+        "steps": (*STABLE_DIFFUSION, WEBUI),
+        "guidance": (*STABLE_DIFFUSION, WEBUI),
+        "strength": BEGINNING,
+        "conditioning": (CONTROLNET, CONTROLNET_IMG2IMG, T2I_ADAPTER, WEBUI),
+        "scheduler": STABLE_DIFFUSION,
+        "dtype": STABLE_DIFFUSION,
     }
 )
 LOOSELY, CLOSELY, EXACTLY = "loosely", "closely", "exactly"
@@ -110,23 +135,26 @@ class DoodlePaint:
 
     def __post_init__(self) -> None:
         check_settings(self)
-        for name, value, painters in (
-            ("controlnet", self.controlnet, (CONTROLNET, CONTROLNET_IMG2IMG)),
-            ("adapter", self.adapter, (T2I_ADAPTER,)),
-            ("url", self.url, (WEBUI,)),
-            ("webui_controlnet", self.webui_controlnet, (WEBUI,)),
-        ):
-            if value and self.painter not in (AUTO, *painters):
-                raise ConfigError(f"{name} belongs to the painter {painters[0]}, not to {self.painter}")
+        given = [name for name in PAINTERS_BY_NEED if getattr(self, name)]
+        for name in given:
+            if self.painter not in (AUTO, *PAINTERS_BY_NEED[name]):
+                raise ConfigError(
+                    f"{name} belongs to the painter {' or '.join(PAINTERS_BY_NEED[name])}, not to "
+                    f"{self.painter}"
+                )
+        for one, other in combinations(given, 2):
+            if not set(PAINTERS_BY_NEED[one]).intersection(PAINTERS_BY_NEED[other]):
+                raise ConfigError(f"{one} and {other} belong to different painters; give one of them")
+        if self.webui_controlnet and not self.url:
+            raise ConfigError("webui_controlnet is a name in a web UI: give its address, url, too")
         if self.painter in (CONTROLNET, CONTROLNET_IMG2IMG) and self.controlnet is None:
             raise ConfigError(f"the painter {self.painter} needs a ControlNet's folder: controlnet")
         if self.painter == T2I_ADAPTER and self.adapter is None:
             raise ConfigError("the painter t2i-adapter needs a T2I-Adapter's folder: adapter")
-        if self.begins_with_drawing and self.steps_taken < 1:
-            raise ConfigError(
-                f"strength {self.numbers.strength:g} of {self.steps} steps is less than one step, which "
-                "changes nothing; give more of either"
-            )
+        if self.painter == WEBUI and not self.url:
+            raise ConfigError("the painter webui needs an address: url, such as http://127.0.0.1:7860")
+        if self.named_painter is not None:
+            self.check_steps(self.named_painter)
 
     @property
     def numbers(self) -> Following:
@@ -144,6 +172,34 @@ class DoodlePaint:
         return min(int(self.steps * self.numbers.strength), self.steps)
 
     @property
-    def begins_with_drawing(self) -> bool:
-        """Whether the painter can be one that begins with the drawing."""
-        return self.painter in (AUTO, IMG2IMG, CONTROLNET_IMG2IMG, WEBUI)
+    def named_painter(self) -> str | None:
+        """The painter that is named, or that what is named is for; None: it depends on what is installed."""
+        if self.painter != AUTO:
+            return self.painter
+        given: Mapping[str, object] = {
+            WEBUI: self.url,
+            CONTROLNET: self.controlnet,
+            T2I_ADAPTER: self.adapter,
+            IMG2IMG: self.model,
+        }
+        return next((kind for kind, what in given.items() if what), None)
+
+    def check_steps(self, painter: str) -> None:
+        """Raise ConfigError where the settings leave one of PAINTERS no step to take."""
+        if painter in BEGINNING and self.steps_taken < 1:
+            raise ConfigError(
+                f"strength {self.numbers.strength:g} of {self.steps} steps is less than one step, which "
+                "changes nothing; give more of either"
+            )
+
+    def unused_by(self, painter: str) -> list[str]:
+        """The settings that are not the default's and of which one of PAINTERS makes no use."""
+        return [
+            name
+            for name, painters in PAINTERS_BY_SETTING.items()
+            if getattr(self, name) != getattr(DoodlePaint, name)
+            and (
+                painter not in painters
+                or (name == "conditioning" and painter == WEBUI and not self.webui_controlnet)
+            )
+        ]

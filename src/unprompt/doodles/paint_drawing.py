@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import os
 import secrets
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -14,7 +15,7 @@ from typing import TYPE_CHECKING, TypeAlias
 
 from unprompt.doodles.drawing import Drawing
 from unprompt.doodles.paint_config import MOST_VARIANTS, RANDOM, DoodlePaint
-from unprompt.doodles.painters import Order, Painter, open_painter
+from unprompt.doodles.painters import Order, Painter, open_painter, pass_over
 from unprompt.doodles.wording import negative_prompt_of, prompt_of
 from unprompt.errors import CheckpointError, ConfigError, InputError
 from unprompt.painting.seeds import SEEDS, seeds_in_row
@@ -52,25 +53,31 @@ class Painted:
 
     def save(self, out: str | os.PathLike[str]) -> list[Path]:
         """Write the pictures as PNG: photo.png, photo-2.png … Raises ConfigError for another ending."""
+        files = PictureFiles(out)
+        for image in self.images:
+            files.write(image)
+        return files.written
+
+
+class PictureFiles:
+    """Where pictures go, one after the other: photo.png, photo-2.png … `written`: those that are there."""
+
+    def __init__(self, out: str | os.PathLike[str]) -> None:
+        """Raises ConfigError for a name that does not end in .png."""
+        self._out = Path(out)
+        if self._out.suffix.lower() != ".png":
+            raise ConfigError(f"{out} has to end in .png, as that is what is written")
+        self.written: list[Path] = []
+
+    def write(self, image: Image.Image) -> None:
+        """Write the next picture."""
         from unprompt.storage.files import write_bytes
         from unprompt.storage.images import encode_png
 
-        paths = [numbered(check_out(Path(out)), number) for number in range(len(self.images))]
-        for path, image in zip(paths, self.images, strict=True):
-            write_bytes(path, encode_png(image))
-        return paths
-
-
-def check_out(out: Path) -> Path:
-    """The file that pictures go to. Raises ConfigError where it does not end in .png."""
-    if out.suffix.lower() != ".png":
-        raise ConfigError(f"{out} has to end in .png, as that is what is written")
-    return out
-
-
-def numbered(out: Path, number: int) -> Path:
-    """The file of a variant: photo.png, photo-2.png …"""
-    return out.with_stem(f"{out.stem}-{number + 1}") if number else out
+        number = len(self.written) + 1
+        path = self._out.with_stem(f"{self._out.stem}-{number}") if number > 1 else self._out
+        write_bytes(path, encode_png(image))
+        self.written.append(path)
 
 
 class DoodlePainter:
@@ -93,9 +100,10 @@ class DoodlePainter:
     def namer(self) -> Namer | None:
         """What names drawings; None where no network for it is here."""
         from unprompt.doodles.name import Namer
+        from unprompt.networks.devices import choose_device
 
         try:
-            return self._namer or Namer.load()
+            return self._namer or Namer.load(device=choose_device(self.config.device))
         except CheckpointError:
             return None
 
@@ -104,13 +112,15 @@ class DoodlePainter:
         """What describes drawings. Raises CheckpointError where there is none."""
         from unprompt.doodles.captioners import GroupCaptioner, TemplateCaptioner
         from unprompt.doodles.name import Namer
+        from unprompt.networks.devices import choose_device
 
         if self._captioner is not None:
             return self._captioner
+        device = choose_device(self.config.device)
         try:
-            return GroupCaptioner.load()
+            return GroupCaptioner.load(device=device)
         except CheckpointError:
-            return TemplateCaptioner(self._namer or Namer.load())
+            return TemplateCaptioner(self._namer or Namer.load(device=device))
 
     @cached_property
     def painter(self) -> Painter:
@@ -131,14 +141,16 @@ class DoodlePainter:
         variants: int = 1,
         config: DoodlePaint | None = None,
         watch: Watch | None = None,
+        take: Callable[[Image.Image], None] = pass_over,
     ) -> Painted:
         """Pictures of a drawing, of seeds that follow each other.
 
         `prompt`: None has the drawing described. `negative_prompt`: None takes the style's. `config`: other
         settings than this painter's, for what does not decide what is loaded. `watch`: how far it is, and the
-        way to end it from another thread. Raises InputError for an empty drawing and for a prompt of which a
-        painter can paint nothing, ConfigError for numbers that make no sense, StoppedError where the watch
-        was told to stop.
+        way to end it from another thread. `take`: is given each picture as soon as it is done, so that what
+        goes wrong later costs only what is not done yet. Raises InputError for an empty drawing and for a
+        prompt of which a painter can paint nothing, ConfigError for numbers that make no sense, StoppedError
+        where the watch was told to stop.
         """
         config = config or self.config
         check_drawn(drawing)
@@ -157,7 +169,7 @@ class DoodlePainter:
             negative_prompt = negative_prompt_of(config.style)
         first = secrets.randbelow(SEEDS) if config.seed == RANDOM else config.seed
         seeds = seeds_in_row(first, variants)
-        order = Order(drawing, prompt, negative_prompt, seeds, config, watch or Watch())
+        order = Order(drawing, prompt, negative_prompt, seeds, config, watch or Watch(), take)
         made = self.painter.paint(order)
         name = self.painter.name
         return Painted(tuple(made.images), seeds, caption, prompt, negative_prompt, name, tuple(made.told))
@@ -184,8 +196,9 @@ def paint_file(
     negative_prompt: str | None = None,
     variants: int = 1,
     config: DoodlePaint | None = None,
+    take: Callable[[Image.Image], None] = pass_over,
 ) -> Painted:
     """Pictures of one drawing, by what the package and the settings give; see `DoodlePainter.paint`."""
     drawing = open_drawing(source)
     check_drawn(drawing)
-    return DoodlePainter(config).paint(drawing, prompt, negative_prompt, variants)
+    return DoodlePainter(config).paint(drawing, prompt, negative_prompt, variants, take=take)

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
+from functools import partial
 from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
 from unprompt.doodles.drawing import Drawing
 from unprompt.doodles.paint_config import (
-    AUTO,
     CONTROLNET,
     CONTROLNET_IMG2IMG,
     IMG2IMG,
@@ -20,10 +20,11 @@ from unprompt.doodles.paint_config import (
     DoodlePaint,
 )
 from unprompt.doodles.sheet import black_on_white, nearest_sides, white_on_black
-from unprompt.doodles.wording import STYLES
-from unprompt.errors import CheckpointError, ConfigError
+from unprompt.doodles.wording import STYLES, negative_prompt_of
+from unprompt.errors import CheckpointError
 from unprompt.painting.watch import Watch
 from unprompt.painting.webui_config import Auth, find_auth
+from unprompt.text.english import list_in_words
 
 if TYPE_CHECKING:
     import httpx
@@ -32,13 +33,23 @@ if TYPE_CHECKING:
     from unprompt.diffusion.engine import Sd2Engine, Sd2Renderer
     from unprompt.doodles.name import Names
     from unprompt.doodles.pocket_scene import Told
+    from unprompt.painting.engine import Picture
+
+    Renderer = Callable[[Sequence[Picture]], list[Image.Image]]
 
 INSTALLED = ("stable-diffusion-1-5", "stable-diffusion-2")  # looked for where no model is named
 
 
+def pass_over(_: Image.Image) -> None:
+    """What takes pictures where nobody wants them before all are done."""
+
+
 @dataclass(frozen=True, eq=False)
 class Order:
-    """Pictures to be painted of a drawing, one a seed. `watch`: is told of every step, and can end it all."""
+    """Pictures to be painted of a drawing, one a seed.
+
+    `watch`: is told of every step, and can end it all. `take`: is given each picture as soon as it is done.
+    """
 
     drawing: Drawing
     prompt: str
@@ -46,6 +57,7 @@ class Order:
     seeds: tuple[int, ...]
     config: DoodlePaint
     watch: Watch = field(default_factory=Watch)
+    take: Callable[[Image.Image], None] = pass_over
 
 
 class Made(NamedTuple):
@@ -63,7 +75,7 @@ class Painter(Protocol):
         """One of PAINTERS, and what it paints with."""
 
     def paint(self, order: Order) -> Made:
-        """One RGB image a seed, in order, of the order's width and height.
+        """One RGB image a seed, in order, of the order's width and height; `order.take` has had each.
 
         Raises StoppedError where the order's watch was told to stop.
         """
@@ -90,13 +102,12 @@ class PocketPainter:
             spots = find_spots(order.drawing, told.all_facts, self._namer)
             if not spots:
                 said.append("which strokes are which thing is not known, so things lie as the words say")
-        if config.strength is not None or config.conditioning is not None:
-            said.append("the pocket world knows no strength and no conditioning, only how closely to follow")
         images: list[Image.Image] = []
         for seed in order.seeds:
             order.watch.tell(len(images), len(order.seeds))
             images.append(paint_told(told, spots, config.follow, seed, config.width, config.height))
-        return Made(images, said)
+            order.take(images[-1])
+        return Made(images, [*said, *_told_of_unused(order, POCKET)])
 
     @staticmethod
     def _read(order: Order) -> Told:
@@ -140,38 +151,49 @@ class SdPainter:
 
     def paint(self, order: Order) -> Made:
         """Raises RunError where a picture does not fit into the memory, or is not finite."""
+        from unprompt.painting.engine import Picture
+
+        renderer, render = self._renderer_of(order)
+        pictures = [Picture(f"picture {n}", order.prompt, seed) for n, seed in enumerate(order.seeds, 1)]
+        order.watch.check()  # loading the model took its time
+        images: list[Image.Image] = []
+        while len(images) < len(pictures):
+            batch = pictures[len(images) : len(images) + renderer.batch]
+            renderer.tell = partial(_tell_of_all, order.watch, len(images), len(batch), len(pictures))
+            for image in render(batch):
+                images.append(_sized(image, order.config))
+                order.take(images[-1])
+        return Made(images, self._told(order))
+
+    def _renderer_of(self, order: Order) -> tuple[Sd2Renderer, Renderer]:
+        """What renders an order, and the way in which it does."""
         from unprompt.diffusion.engine import Sd2Renderer
         from unprompt.diffusion.memory import automatic_batch
         from unprompt.diffusion.model import repainting
         from unprompt.diffusion.scribble import Control, ScribbleRenderer
-        from unprompt.painting.engine import Picture
 
-        engine = self._engine(order)
+        engine, pipeline, numbers = self._engine(order), self._renderer.pipeline, order.config.numbers
         size = (engine.width, engine.height)
-        pictures = [Picture(f"picture {n}", order.prompt, seed) for n, seed in enumerate(order.seeds, 1)]
         batch = automatic_batch(engine.device, *size, engine.dtype)
-        pipeline, numbers, tell = self._renderer.pipeline, order.config.numbers, order.watch.tell
-        order.watch.check()  # loading the model took its time
         if self._kind == TXT2IMG:
-            images = Sd2Renderer(engine, pipeline, batch, tell).render(pictures)
-        elif self._kind == IMG2IMG:
+            plain = Sd2Renderer(engine, pipeline, batch)
+            return plain, plain.render
+        if self._kind == IMG2IMG:
             begun = black_on_white(order.drawing, *size)
-            images = Sd2Renderer(engine, repainting(pipeline), batch, tell).repaint(
-                pictures, begun, numbers.strength
+            repainter = Sd2Renderer(engine, repainting(pipeline), batch)
+            return repainter, lambda pictures: repainter.repaint(pictures, begun, numbers.strength)
+        kind = T2I_ADAPTER if self._kind == T2I_ADAPTER else CONTROLNET
+        scribbling = ScribbleRenderer(engine, pipeline, batch, self._network, kind)
+        control = Control(white_on_black(order.drawing, *size), numbers.conditioning, numbers.until)
+        if self._kind == CONTROLNET_IMG2IMG:
+            begun = black_on_white(order.drawing, *size)
+            return scribbling, lambda pictures: scribbling.refollow(
+                pictures, control, begun, numbers.strength
             )
-        else:
-            kind = T2I_ADAPTER if self._kind == T2I_ADAPTER else CONTROLNET
-            scribbling = ScribbleRenderer(engine, pipeline, batch, self._network, kind, tell)
-            control = Control(white_on_black(order.drawing, *size), numbers.conditioning, numbers.until)
-            if self._kind == CONTROLNET_IMG2IMG:
-                begun = black_on_white(order.drawing, *size)
-                images = scribbling.refollow(pictures, control, begun, numbers.strength)
-            else:
-                images = scribbling.follow(pictures, control)
-        return Made([_sized(image, order.config) for image in images], self._told(order))
+        return scribbling, lambda pictures: scribbling.follow(pictures, control)
 
     def _told(self, order: Order) -> list[str]:
-        """Whether the size was rounded, and whether the end of a prompt is not read."""
+        """Whether the size was rounded, whether the end of a prompt is not read, and what is not used."""
         from unprompt.diffusion.model import find_too_long
 
         texts = {"prompt": order.prompt, "negative prompt": order.negative_prompt}
@@ -179,7 +201,7 @@ class SdPainter:
         long = [
             f"the {list(texts)[row]} is longer than the model reads; its end has no effect" for row in cut
         ]
-        return [*_told_of_size(order.config), *long]
+        return [*_told_of_size(order.config), *long, *_told_of_unused(order, self._kind)]
 
     def _engine(self, order: Order) -> Sd2Engine:
         config = order.config
@@ -215,8 +237,10 @@ class WebUIPainter:
         for seed in order.seeds:
             order.watch.tell(len(made), len(order.seeds))
             fields = webui_fields(order, seed)
-            made.append(paint_over(self._url, fields, self._transport, self._auth, order.watch))
-        return Made([_sized(image, order.config) for image in made], _told_of_size(order.config))
+            image = paint_over(self._url, fields, self._transport, self._auth, order.watch)
+            made.append(_sized(image, order.config))
+            order.take(made[-1])
+        return Made(made, [*_told_of_size(order.config), *_told_of_unused(order, WEBUI)])
 
 
 def webui_fields(order: Order, seed: int) -> dict[str, Any]:
@@ -248,11 +272,11 @@ def open_painter(config: DoodlePaint, namer: Names | None = None) -> Painter:
     Stable Diffusion is named or installed, and else the pocket world.
     """
     kind = choose_kind(config)
+    config.check_steps(kind)
     if kind == POCKET:
         return PocketPainter(namer)
     if kind == WEBUI:
-        if not config.url:
-            raise ConfigError("the painter webui needs an address: url, such as http://127.0.0.1:7860")
+        assert config.url is not None
         return WebUIPainter(config.url, auth=find_auth())
     return SdPainter.open(kind, config)
 
@@ -260,9 +284,11 @@ def open_painter(config: DoodlePaint, namer: Names | None = None) -> Painter:
 def check_painter(config: DoodlePaint) -> None:
     """Raise what opening the painter of the settings would for what is not there; nothing is loaded."""
     kind = choose_kind(config)
-    if kind == WEBUI and config.url:
+    config.check_steps(kind)
+    if kind == WEBUI:
         from unprompt.painting.webui import check_address
 
+        assert config.url is not None
         check_address(config.url)
         find_auth()
     if kind in (POCKET, WEBUI):
@@ -286,15 +312,7 @@ def _model(config: DoodlePaint) -> str:
 
 def choose_kind(config: DoodlePaint) -> str:
     """Which of PAINTERS settings mean: what `auto` stands for here."""
-    if config.painter != AUTO:
-        return config.painter
-    given: Mapping[str, Any] = {
-        WEBUI: config.url,
-        CONTROLNET: config.controlnet,
-        T2I_ADAPTER: config.adapter,
-        IMG2IMG: config.model or installed_model(),
-    }
-    return next((kind for kind, what in given.items() if what), POCKET)
+    return config.named_painter or (IMG2IMG if installed_model() else POCKET)
 
 
 def installed_model() -> str | None:
@@ -318,6 +336,26 @@ def _told_of_size(config: DoodlePaint) -> list[str]:
         f"painted at {size[0]} x {size[1]}, since Stable Diffusion's sides are multiples of 8, and scaled to "
         f"{config.width} x {config.height}"
     ]
+
+
+def _told_of_unused(order: Order, kind: str) -> list[str]:
+    """A sentence about what was asked for and is nothing to a painter of this kind, if there is such."""
+    config = order.config
+    unused = [name.replace("_", " ") for name in config.unused_by(kind)]
+    own = order.negative_prompt not in ("", negative_prompt_of(config.style))
+    if own and (kind == POCKET or config.guidance == 1):
+        unused.append("the negative prompt")
+    if not unused:
+        return []
+    who = {POCKET: "the pocket world", WEBUI: "the web UI"}.get(kind, kind)
+    why = " at guidance 1" if unused == ["the negative prompt"] and kind != POCKET else ""
+    return [f"{who} makes no use of {list_in_words(unused)}{why}"]
+
+
+def _tell_of_all(watch: Watch, before: int, now: int, pictures: int, done: int, total: int) -> None:
+    """Tell a watch of the steps of all pictures, of which some were `before` and `now` are being painted."""
+    steps = total // now
+    watch.tell(before * steps + done, pictures * steps)
 
 
 def _sized(image: Image.Image, config: DoodlePaint) -> Image.Image:

@@ -66,7 +66,8 @@ def read_doodles(path: Path, problems: list[Problem] | None = None) -> Iterator[
 
     A folder is one in a layout of `layouts.py`, or holds files of strokes, one a category as Quick, Draw! has
     them or otherwise; or bitmaps; or pictures and SVGs, those in folders below it with the folder's name as
-    their word. Of a folder with files of strokes, pictures beside them are passed over.
+    their word; or where there is nothing of these, a canvas's JSON, with words as pictures have them. Of a
+    folder with files of strokes, pictures beside them are passed over.
 
     `problems`: what cannot be read gets a row there, and all else is read; without such a list the first is
     InputError. A folder or file of no known kind always is.
@@ -120,32 +121,42 @@ def _read_split_file(path: Path, problems: list[Problem] | None) -> Iterator[tup
 
 
 def _units_of_folder(folder: Path) -> list[Unit]:
+    every: list[list[Path]] = []
     for pattern in ("*", "**/*"):  # folders below are looked into where the folder itself holds nothing
         files = [path for path in sorted(folder.glob(pattern)) if path.is_file() and path.name[0] != "."]
+        every.append(files)
         for suffixes in ((*ndjson.SUFFIXES, *binary.SUFFIXES), bitmaps.SUFFIXES):
             some = [path for path in files if path.name.lower().endswith(suffixes)]
             if some:
                 return [Unit((path,), partial(_read_split_file, path)) for path in some]
         drawn = [path for path in files if path.suffix.lower() in (SUFFIX, *image_endings())]
         if drawn:
-            keys = _keys_of(folder, drawn)
-            blocks = [drawn[start : start + TOGETHER] for start in range(0, len(drawn), TOGETHER)]
-            return [Unit(tuple(block), partial(_read_pictures, folder, block, keys)) for block in blocks]
-    kinds = ", ".join([*ndjson.SUFFIXES, *binary.SUFFIXES, *bitmaps.SUFFIXES, SUFFIX, ".png", ".jpg"])
+            return _single_drawings(folder, drawn)
+    for files in every:  # last, as beside other drawings a .json mostly tells something about them
+        if drawn := [path for path in files if path.suffix.lower() == JSON]:
+            return _single_drawings(folder, drawn)
+    kinds = ", ".join([*ndjson.SUFFIXES, *binary.SUFFIXES, *bitmaps.SUFFIXES, SUFFIX, JSON, ".png", ".jpg"])
     raise InputError(f"{folder} holds no drawings (looked for {kinds} and other pictures)")
 
 
+def _single_drawings(folder: Path, files: list[Path]) -> list[Unit]:
+    """Files that hold one drawing each."""
+    keys = _keys_of(folder, files)
+    blocks = [files[start : start + TOGETHER] for start in range(0, len(files), TOGETHER)]
+    return [Unit(tuple(block), partial(_read_singles, folder, block, keys)) for block in blocks]
+
+
 def _keys_of(folder: Path, files: list[Path]) -> dict[Path, str]:
-    """Pictures as `find_images` calls them, SVGs by their path."""
+    """Pictures as `find_images` calls them, the others by their path."""
     keys = {path: readable(path.relative_to(folder).with_suffix("").as_posix()) for path in files}
-    if any(path.suffix.lower() != SUFFIX for path in files):
+    if any(path.suffix.lower() not in (SUFFIX, JSON) for path in files):
         keys |= {
             file.local_path: file.image_id for file in find_images(folder, recursive=True, same_stems=True)
         }
     return keys
 
 
-def _read_pictures(
+def _read_singles(
     folder: Path, files: list[Path], keys: dict[Path, str], problems: list[Problem] | None
 ) -> Iterator[tuple[Doodle, str]]:
     for path in files:

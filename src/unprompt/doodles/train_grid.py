@@ -28,7 +28,7 @@ from unprompt.doodles.grid_captioner import (
     scene_pixels,
     write_tokens,
 )
-from unprompt.doodles.grid_config import GridConfig, GridTraining, LstmTraining
+from unprompt.doodles.grid_config import GridTraining, LstmTraining
 from unprompt.doodles.scenes import Scene, compose_scenes
 from unprompt.learning.accelerator import open_accelerator, shared_folder
 from unprompt.learning.curves import OUTPUTS
@@ -79,9 +79,7 @@ def train_grid(
         torch.manual_seed(derive_seed(config.seed, "networks"))
         tokens = find_tokens(words)
         places = _look(scenes, Grid(config.backbone, config.size, str(accelerator.device)), progress)
-        writer = Writer(
-            GridConfig(tokens, places.shape[2], config.backbone, config.size, config.width, config.layers)
-        )
+        writer = Writer(config.writer(tokens, places.shape[2]))
         some = torch.from_numpy(places[:512].astype(np.float32)).flatten(0, 1)
         writer.centre.copy_(some.mean(0))
         writer.spread.copy_(some.std(0, correction=0) + 1e-2)
