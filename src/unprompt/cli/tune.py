@@ -82,5 +82,5 @@ def run(options: argparse.Namespace) -> None:
     )
     print(f"settings    {result.out / 'best.toml'}")
     print(f"trials      {result.out / 'trials.csv'} and trials.png")
-    best = result.out / "best.toml"
-    print(f"next        {command('train', options.dataset, '--out', 'RUN', '--config', best)}")
+    found = result.out / "best.toml"
+    print(f"next        {command('train', options.dataset, '--out', 'RUN', '--config', found)}")
