@@ -10,7 +10,7 @@ import numpy as np
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-Integer = TypeVar("Integer", bound=np.signedinteger)
+Integer = TypeVar("Integer", np.int32, np.int64)
 
 
 def padded(rows: Sequence[Sequence[int]], fill: int, dtype: type[Integer]) -> NDArray[Integer]:
