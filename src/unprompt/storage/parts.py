@@ -224,7 +224,7 @@ def ids_of_rows(parts: Sequence[AnyPath]) -> list[list[str]]:
 def _read_ids(part: AnyPath) -> list[str]:
     ids = [image_id or "" for image_id in read_text_column(part, ID)]
     for row, image_id in enumerate(ids):
-        if not image_id.strip():
+        if not image_id:
             raise InputError(f"{part}, row {row}: has no {ID}")
     return ids
 
