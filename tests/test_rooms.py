@@ -52,3 +52,15 @@ def test_files_do_not_import_each_other_in_circles() -> None:
 
     for name in known:
         visit(name, ())
+
+
+def test_no_file_imports_what_another_keeps_to_itself() -> None:
+    private = [
+        f"{module}: {name.name} of {node.module}"
+        for module, path in modules().items()
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8")))
+        if isinstance(node, ast.ImportFrom) and (node.module or "").startswith("unprompt")
+        for name in node.names
+        if name.name.startswith("_") and not name.name.startswith("__")
+    ]
+    assert private == []

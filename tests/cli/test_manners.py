@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import json
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -18,10 +19,12 @@ if sys.version_info >= (3, 11):
 else:
     import tomli as tomllib
 
+from tests.rooms import modules
 from unprompt.cli import COMMANDS, build_parser, main
 from unprompt.cli.completion import Command, commands_of, write_bash, write_fish, write_zsh
 from unprompt.cli.extras import advise_on_missing
 from unprompt.datasets.pixels import DecodedPixels
+from unprompt.networks.cache_kinds import FETCHED, MADE
 from unprompt.runs.doctor import FOR_USERS
 from unprompt.storage.packages import distribution_of, extras, missing_from
 
@@ -174,7 +177,7 @@ class TestCache:
     @pytest.fixture
     def folder(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
         monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
-        for kind, size in (("pixels", 1000), ("phrases", 200), ("checkpoints/gpt2", 30)):
+        for kind, size in (("pixels", 1000), ("triples", 200), ("checkpoints/gpt2", 30)):
             (tmp_path / "unprompt" / kind).mkdir(parents=True)
             (tmp_path / "unprompt" / kind / "a.bin").write_bytes(b"0" * size)
         return tmp_path / "unprompt"
@@ -183,10 +186,10 @@ class TestCache:
         assert main(["cache", "--json"]) == 0
         found = {state["kind"]: state for state in json.loads(capsys.readouterr().out)}
         assert {
-            kind: found[kind]["bytes"] for kind in ("pixels", "phrases", "embeddings", "checkpoints")
+            kind: found[kind]["bytes"] for kind in ("pixels", "triples", "embeddings", "checkpoints")
         } == {
             "pixels": 1000,
-            "phrases": 200,
+            "triples": 200,
             "embeddings": 0,
             "checkpoints": 30,
         }
@@ -199,6 +202,18 @@ class TestCache:
         assert main(["cache", "clear", "checkpoints", "--yes", "--json"]) == 0
         assert json.loads(capsys.readouterr().out)[0]["bytes"] == 30
         assert not list(folder.iterdir())
+
+    def test_every_folder_of_the_cache_is_known_and_named_in_the_help(
+        self, capsys: pytest.CaptureFixture[str]
+    ) -> None:
+        source = "\n".join(path.read_text(encoding="utf-8") for path in modules().values())
+        used = set(re.findall(r"\bcache_folder\(\)\s*/\s*f?[\"']([^\"'/]+)", source))
+        assert {"pixels", "checkpoints", "triples"} < used
+        assert used == {*MADE, *FETCHED}
+        with pytest.raises(SystemExit):
+            main(["cache", "clear", "--help"])
+        told = capsys.readouterr().out
+        assert all(kind in told for kind in used)
 
     def test_asks_first(self, folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
         assert main(["cache", "clear", "pixels"]) == 1

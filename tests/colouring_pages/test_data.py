@@ -226,7 +226,7 @@ def test_pairs_come_as_parts_with_any_number_of_workers_and_after_a_kill(tmp_pat
     for number in range(3):
         one, other = (tmp_path / folder / part_name(number) for folder in ("whole", "cut"))
         assert one.read_bytes() == other.read_bytes()
-    with pytest.raises(RunError, match="finished set of pairs"):
+    with pytest.raises(RunError, match="finished set of pairs of pages; add --overwrite to replace it, or"):
         make_pairs(tmp_path / "whole", PairSettings(**settings))
     with pytest.raises(ConfigError, match="split must be one of"):
         PairSettings(split="all")

@@ -155,6 +155,24 @@ class TestReading:
         ):
             read_dataset(tmp_path)
 
+    @pytest.mark.parametrize("second", [None, ""])
+    def test_a_row_without_an_id(self, tmp_path: Path, second: str | None) -> None:
+        images = [{"bytes": png(2)}, {"bytes": png(1)}]
+        rows = {"imgId": ["b", second], "prompt": ["two", "one"], "image": images}
+        pl.DataFrame(rows).write_parquet(tmp_path / "a.parquet")
+        for read in (read_dataset, find_images):
+            with pytest.raises(InputError, match=r"a\.parquet, row 1: has no imgId$"):
+                read(tmp_path)
+
+    @pytest.mark.parametrize("column", ["imgId", "prompt"])
+    @pytest.mark.parametrize("values", [[[1], [2]], [b"\xff", b"a"]])
+    def test_columns_that_hold_no_text(self, tmp_path: Path, column: str, values: list[object]) -> None:
+        images = [{"bytes": png(2)}, {"bytes": png(1)}]
+        rows = {"imgId": ["b", "a"], "prompt": ["two", "one"], "image": images, column: values}
+        pl.DataFrame(rows).write_parquet(tmp_path / "a.parquet")
+        with pytest.raises(InputError, match=rf"a\.parquet: the column '{column}' holds .*, expected text$"):
+            read_dataset(tmp_path)
+
     def test_the_folder_form(self, tmp_path: Path) -> None:
         (tmp_path / "images").mkdir()
         for shade in (3, 4):

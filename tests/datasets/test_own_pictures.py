@@ -135,7 +135,7 @@ def test_killed_it_goes_on_to_the_same_bytes(
     assert (tmp_path / "D" / "part-00000.parquet").stat().st_mtime_ns == first
     for path in sorted((tmp_path / "WHOLE").iterdir()):
         assert (tmp_path / "D" / path.name).read_bytes() == path.read_bytes()
-    with pytest.raises(RunError, match="holds a finished data set"):
+    with pytest.raises(RunError, match="holds a finished data set of own pictures; add"):
         write(folder, tmp_path / "D", part=1)
     write(folder, tmp_path / "D", overwrite=True)
 

@@ -27,6 +27,7 @@ from unprompt.storage.images import ImageFile, encode_png, image_states, read_fi
 from unprompt.storage.parts import ROW_GROUP, PairPart, part_name, write_pair_part
 
 LAYOUTS = tuple(OUTPUTS)
+REPLACE = "add --overwrite to replace it, or name another folder"
 WIDTH, HEIGHT = 6, 4
 
 
@@ -413,6 +414,21 @@ class TestErrors:
         with pytest.raises(InputError, match="is a file; name the folder that has the split 'val'"):
             read_pairs(tmp_path / "a.zip", split="val")
 
+    @pytest.mark.parametrize("second", [None, ""])
+    def test_a_row_without_an_id(self, tmp_path: Path, second: str | None) -> None:
+        pictures = [{"bytes": b"", "path": "a.png"}] * 2
+        rows = {"imgId": ["b", second], "source": pictures, "target": pictures}
+        pl.DataFrame(rows).write_parquet(tmp_path / "a.parquet")
+        with pytest.raises(InputError, match=r"a\.parquet, row 1: has no imgId$"):
+            read_pairs(tmp_path)
+
+    def test_captions_that_are_no_text(self, tmp_path: Path) -> None:
+        pictures = [{"bytes": b"", "path": "a.png"}]
+        rows = {"imgId": ["a"], "source": pictures, "target": pictures, "caption": [[1, 2]]}
+        pl.DataFrame(rows).write_parquet(tmp_path / "a.parquet")
+        with pytest.raises(InputError, match=r"the column 'caption' holds List\(Int64\), expected text$"):
+            read_pairs(tmp_path)
+
     def test_parquet_files_of_something_else(self, tmp_path: Path) -> None:
         pl.DataFrame({"imgId": ["1"], "image": ["x"]}).write_parquet(tmp_path / "a.parquet")
         with pytest.raises(
@@ -530,7 +546,7 @@ class TestWriting:
     def test_a_finished_folder_and_overwriting(self, pairs: Pairs, tmp_path: Path, layout: Layout) -> None:
         write_pairs(pairs, tmp_path / "out", layout)
         before = hashes(tmp_path / "out")
-        with pytest.raises(RunError, match="holds a finished set of pairs; add --overwrite"):
+        with pytest.raises(RunError, match=f"holds a finished set of pairs; {REPLACE}$"):
             write_pairs(pairs, tmp_path / "out", layout)
         assert hashes(tmp_path / "out") == before
         (tmp_path / "out" / "notes.md").write_text("mine")

@@ -208,7 +208,8 @@ def test_it_goes_on_after_a_kill_with_the_same_bytes(tmp_path: Path, monkeypatch
     assert {name: content for name, content in whole.items() if name != page} == {
         name: content for name, content in cut.items() if name != page
     }
-    with pytest.raises(RunError, match="holds a finished set of doodles"):
+    advice = "add --overwrite to replace it, or name another folder"
+    with pytest.raises(RunError, match=f"cut holds a finished set of doodles; {advice}$"):
         prepare_doodles(sources, tmp_path / "cut", settings)
 
 

@@ -221,7 +221,7 @@ class TestGoingOn:
 
     def test_a_finished_data_set_is_not_touched(self, prompts: Path, tmp_path: Path) -> None:
         render_prompts(prompts, tmp_path / "D", PaintEngine(), RenderConfig(**SMALL))
-        with pytest.raises(RunError, match="holds a finished data set; add --overwrite"):
+        with pytest.raises(RunError, match="holds a finished rendered data set; add --overwrite"):
             render_prompts(prompts, tmp_path / "D", PaintEngine(), RenderConfig(**SMALL))
         before = hashes(tmp_path / "D")
         (tmp_path / "D" / "notes.txt").write_text("mine")
@@ -249,7 +249,7 @@ class TestGoingOn:
     def test_somebody_elses_folder_is_refused(self, prompts: Path, tmp_path: Path) -> None:
         (tmp_path / "D").mkdir()
         (tmp_path / "D" / "thesis.tex").touch()
-        with pytest.raises(RunError, match="is not empty and not a data set of unprompt"):
+        with pytest.raises(RunError, match="is not empty and not a rendered data set of unprompt"):
             render_prompts(prompts, tmp_path / "D", PaintEngine(), RenderConfig(overwrite=True))
 
 
@@ -350,7 +350,7 @@ class TestCommand:
         assert main(command) == 0
         assert "60 images in" in capsys.readouterr().out
         assert main(command) == 1
-        assert "holds a finished data set" in capsys.readouterr().err
+        assert "holds a finished rendered data set" in capsys.readouterr().err
         assert main([*command, "--overwrite", "--json"]) == 0
         assert json.loads(capsys.readouterr().out)["images"] == 60
         assert read_file(read_dataset(tmp_path / "D").images[0]).size == (32, 32)

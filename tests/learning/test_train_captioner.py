@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import shutil
 from dataclasses import replace
+from fnmatch import fnmatch
 from pathlib import Path
 
 import numpy as np
@@ -14,6 +16,7 @@ from tests.learning.test_train_clip import InMemory
 from tests.learning.two_coloured import two_coloured
 from unprompt.errors import ConfigError, InputError, RunError
 from unprompt.learning.train_captioner import (
+    KIND,
     SPECIAL,
     CaptionerTraining,
     token_rows,
@@ -73,6 +76,20 @@ def test_killed_training_ends_with_the_same_bytes(tmp_path: Path) -> None:
     train_captioner(*plain_pictures(), tmp_path / "captioner", config)
     for name in ("model.safetensors", "config.json", "preprocessor_config.json", "vocab.txt"):
         assert (tmp_path / "captioner" / name).read_bytes() == (tmp_path / "whole" / name).read_bytes()
+
+
+def test_overwriting_leaves_other_files_alone(trained: Path, tmp_path: Path) -> None:
+    out = tmp_path / "captioner"
+    shutil.copytree(trained, out)
+    (out / "my_notes.json").write_text('{"mine": true}')
+    with pytest.raises(RunError, match="holds a finished captioner; add --overwrite to replace it, or name"):
+        train_captioner(*plain_pictures(), out, CONFIG)
+    before = {path.name for path in out.iterdir()}
+    train_captioner(*plain_pictures(), out, replace(CONFIG, epochs=1), overwrite=True)
+    assert {path.name for path in out.iterdir()} == before
+    assert (out / "my_notes.json").read_text() == '{"mine": true}'
+    written = before - {"my_notes.json", KIND.record}
+    assert [name for name in written if not any(fnmatch(name, pattern) for pattern in KIND.outputs)] == []
 
 
 def test_teacher_is_learnt_and_thrown_away(tmp_path: Path) -> None:

@@ -11,7 +11,7 @@ import signal
 import sys
 import time
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from itertools import cycle
 from multiprocessing.process import BaseProcess
@@ -36,7 +36,7 @@ from unprompt.networks.checkpoints import sha256_of
 from unprompt.networks.loader import Loader
 from unprompt.progress import silent
 from unprompt.records import DIM, Embeddings
-from unprompt.runs.chunks import Level, RunFolder
+from unprompt.runs.chunks import Chunk, Level, RunFolder
 from unprompt.runs.config import PredictConfig
 from unprompt.runs.deadline import Deadline
 from unprompt.runs.earlier import image_rows, read_earlier
@@ -415,6 +415,23 @@ class TestUpdate:
         predict(updated.pictures, run, PredictConfig(chunk=2, update=True))
         assert comparable(run) == whole
 
+    def test_a_deadline_takes_no_guess_away(self, scenes: Path, tmp_path: Path) -> None:
+        pictures, run = tmp_path / "pictures", tmp_path / "RUN"
+        pictures.mkdir()
+        for number in (1, 2, 3):
+            shutil.copy(scenes / "images" / f"scene-{number:02d}.png", pictures)
+        predict(pictures, run, SMALL)
+        marked = read_embeddings(run / "members" / "zeroshot.npz")
+        levels = np.array([Level.FULL, Level.CHEAPEST, Level.PRIOR], np.int8)
+        for name in ("zeroshot", "phrases"):
+            write_embeddings(run / "members" / f"{name}.npz", marked, levels=levels)
+        again = predict(pictures, run, replace(SMALL, update=True, deadline=0))
+        assert again.levels == Counter(map(Level, levels.tolist()))
+        found = read_embeddings(run / "members" / "phrases.npz").vectors
+        np.testing.assert_array_equal(found[:2], marked.vectors[:2])
+        np.testing.assert_allclose(found[2], prior_embedding(), atol=1e-6)
+        assert predict(pictures, run, replace(SMALL, update=True)).levels == Counter({Level.FULL: 3})
+
     def test_what_no_image_gives_any_more_goes(self, scenes: Path, tmp_path: Path) -> None:
         pictures = tmp_path / "pictures"
         pictures.mkdir()
@@ -772,7 +789,7 @@ class TestDeadline:
         sources = Sources(files)
         sources.begin(folder.work)
         work = Looking(read_bundle("lite"), Loader("cpu"))
-        _fill(folder, chunks, range(6), Here(1), work, deadline, sources, silent)
+        _fill(folder, chunks, [None] * 6, Here(1), work, deadline, sources, silent)
         parts = [folder.read_chunk(number, ["zeroshot", "phrases"]) for number in range(6)]
         levels = [Level(int(part.levels[0])) for part in parts]
         assert levels == sorted(levels)
@@ -783,6 +800,55 @@ class TestDeadline:
             assert same is (level is not Level.FULL)
             is_prior = np.allclose(part.embeddings["zeroshot"], prior_embedding())
             assert is_prior is (level is Level.PRIOR)
+
+    @pytest.mark.parametrize(
+        ("seconds", "wanted"),
+        [
+            (0.0, (None, Level.PRIOR, Level.CHEAPEST, Level.FULL)),  # nothing can be done
+            (100.0, (Level.FULL,) * 4),
+            (11.01, (Level.FULL, Level.PRIOR, Level.CHEAPEST, Level.FULL)),  # one, where no guess is
+        ],
+    )
+    def test_a_later_start_never_makes_a_guess_worse(
+        self, scenes: Path, tmp_path: Path, seconds: float, wanted: tuple[Level | None, ...]
+    ) -> None:
+        """The clock is the test's: every chunk of three images that is done anew costs ten seconds."""
+        files = find_images(scenes / "images")
+        chunks = [files[first : first + 3] for first in range(0, 12, 3)]
+        folder, work = RunFolder(tmp_path), Looking(read_bundle("lite"), Loader("cpu"))
+        sources = Sources(files)
+        sources.begin(folder.work)
+        kept = (None, Level.PRIOR, Level.CHEAPEST, Level.FULL)
+        for number, level in enumerate(kept):
+            if level is not None:
+                mark = np.full((3, DIM), number, dtype=np.float32)
+                guesses = {"zeroshot": mark, "phrases": mark}
+                folder.write_chunk(number, Chunk(guesses, ("",) * 3, ("",) * 3, np.full(3, level, np.int8)))
+        told: list[int] = []
+
+        def tell(step: str, done: int, total: int) -> None:
+            told.append(done)
+
+        deadline = Deadline(seconds, 0.0, reserve=1.0, clock=lambda: 10.0 * sum(anew(folder, kept)))
+        assert [folder.level_of(number) for number in range(4)] == list(kept)
+        _fill(folder, chunks, kept, Here(1), work, deadline, sources, tell)
+        levels = [folder.level_of(number) for number in range(4)]
+        assert levels == [level if level is not None else Level.PRIOR for level in wanted]
+        assert anew(folder, kept) == [kept[number] is not levels[number] for number in range(4)]
+        assert told == sorted(told)
+        assert (told[0], told[-1]) == (3, 12)
+
+
+def anew(folder: RunFolder, kept: Sequence[Level | None]) -> list[bool]:
+    """Which chunks are other ones than those whose guesses are all their number."""
+    found = []
+    for number, level in enumerate(kept):
+        if folder.level_of(number) is None:
+            found.append(False)
+        else:
+            guesses = folder.read_chunk(number, ["zeroshot"]).embeddings["zeroshot"]
+            found.append(level is None or not np.array_equal(guesses, np.full((3, DIM), number)))
+    return found
 
 
 def predict_and_measure(images: Path) -> None:

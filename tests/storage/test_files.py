@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import errno
 import os
 import subprocess
 import sys
@@ -26,6 +27,7 @@ from unprompt.storage.files import (
     check_paths_below,
     csv_line,
     full_disk_told,
+    locked,
     part_beside,
     read_arrays,
     read_embeddings,
@@ -469,3 +471,32 @@ def test_a_pipe_is_not_waited_for(tmp_path: Path) -> None:
     os.mkfifo(tmp_path / "record.json")
     with pytest.raises(InputError, match=r"record\.json is no regular file"):
         read_json(tmp_path / "record.json")
+
+
+def refuse_locks(monkeypatch: pytest.MonkeyPatch, number: int) -> None:
+    """Have every lock end with an error of the system."""
+
+    def refused(*arguments: object) -> None:
+        raise OSError(number, os.strerror(number))
+
+    monkeypatch.setattr(pytest.importorskip("fcntl"), "flock", refused)
+
+
+@pytest.mark.parametrize("number", [errno.ENOSYS, errno.ENOLCK, errno.ENOTSUP, errno.EINVAL, errno.EIO])
+def test_a_disk_without_locks_can_be_written(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, number: int
+) -> None:
+    refuse_locks(monkeypatch, number)
+    with locked(tmp_path / "lock", tmp_path / "RUN"):
+        write_bytes(tmp_path / "a.txt", b"written")
+    assert (tmp_path / "a.txt").read_bytes() == b"written"
+
+
+@pytest.mark.parametrize("number", [errno.EWOULDBLOCK, errno.EAGAIN, errno.EACCES])
+def test_a_lock_that_another_process_holds_is_waited_for_by_the_user(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, number: int
+) -> None:
+    refuse_locks(monkeypatch, number)
+    words = r"^another unprompt is writing .*RUN; wait for it or name another --out$"
+    with pytest.raises(RunError, match=words), locked(tmp_path / "lock", tmp_path / "RUN"):
+        pytest.fail("the folder is another's")

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -10,8 +12,19 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from unprompt.errors import RunError
-from unprompt.storage.resumable import FolderKind, fill_array, hold_work, open_folder, rows_filled
+from tests.rooms import PACKAGE
+from unprompt.errors import ChangedError, RunError
+from unprompt.storage.files import read_json, write_json
+from unprompt.storage.resumable import (
+    HOLDS,
+    FolderKind,
+    check_folder,
+    fill_array,
+    finish,
+    hold_work,
+    open_folder,
+    rows_filled,
+)
 
 ROWS = np.arange(42, dtype=np.int16).reshape(7, 3, 2)
 ORDER = (4, 5, 6, 0, 1, 2, 3)  # rows are not filled from the first to the last
@@ -111,3 +124,92 @@ def test_a_hidden_folder_stays_as_long_as_there_is_progress(tmp_path: Path) -> N
         assert sorted(path.name for path in work.iterdir()) == ["lock", "progress.json"]
         (work / "progress.json").unlink()
     assert not work.exists()
+
+
+NAMER = FolderKind("training of a namer", "train.json", ("namer.safetensors",))
+OTHERS = (
+    FolderKind("training of a captioner", "train.json", ("captioner.safetensors",)),
+    FolderKind("run", "run.json", ("*.csv",), more=", --update to do the images that are new"),
+)
+
+
+def hold(out: Path, kind: FolderKind, finished: bool, overwrite: bool = False) -> None:
+    """Begin what a command of this kind leaves in its folder, and leave it at that or finish it."""
+    with open_folder(out, kind, {"seed": 0}, overwrite):
+        (out / ".work" / "state.pt").write_text("hours of work")
+        (out / "namer.safetensors").write_text("what was learnt")
+        if finished:
+            finish(out, kind, {"seconds": 3})
+
+
+def contents(folder: Path) -> dict[str, str]:
+    return {path.name: path.read_text() for path in folder.rglob("*") if path.is_file()}
+
+
+def without_the_kind(record: Path) -> None:
+    """As an earlier version wrote it."""
+    write_json(record, {name: value for name, value in read_json(record).items() if name != HOLDS})
+
+
+@pytest.mark.parametrize("overwrite", [False, True])
+@pytest.mark.parametrize("finished", [False, True])
+@pytest.mark.parametrize("other", OTHERS)
+def test_a_folder_of_another_kind_is_refused_and_stays_as_it_is(
+    tmp_path: Path, other: FolderKind, finished: bool, overwrite: bool
+) -> None:
+    out = tmp_path / "RUN"
+    hold(out, NAMER, finished)
+    before = contents(out)
+    with pytest.raises(
+        RunError, match=rf"RUN .*not a {other.noun}.*; name another folder with --out$"
+    ) as told:
+        hold(out, other, True, overwrite)
+    assert not isinstance(told.value, ChangedError)
+    assert contents(out) == before
+    with pytest.raises(RunError, match=f"not a {other.noun}"):
+        check_folder(out, other, overwrite)
+    if other.record == NAMER.record or not finished:
+        assert "holds a training of a namer, not a" in str(told.value)
+
+
+def test_what_an_earlier_version_left_is_taken_by_its_record_alone(tmp_path: Path) -> None:
+    hold(tmp_path / "begun", NAMER, finished=False)
+    without_the_kind(tmp_path / "begun" / ".work" / "plan.json")
+    with open_folder(tmp_path / "begun", NAMER, {"seed": 0}, overwrite=False) as resumed:
+        assert resumed
+    hold(tmp_path / "done", NAMER, finished=True)
+    without_the_kind(tmp_path / "done" / "train.json")
+    with pytest.raises(RunError, match="holds a finished training of a namer"):
+        hold(tmp_path / "done", NAMER, finished=True)
+    hold(tmp_path / "done", NAMER, finished=True, overwrite=True)
+    assert read_json(tmp_path / "done" / "train.json") == {"holds": "training of a namer", "seconds": 3}
+
+
+@pytest.mark.parametrize(
+    ("kind", "advice"),
+    [
+        (NAMER, "add --overwrite to replace it, or name another folder"),
+        (
+            OTHERS[1],
+            "add --overwrite to replace it, --update to do the images that are new, or name another folder",
+        ),
+    ],
+)
+def test_a_finished_folder_says_what_can_be_done(tmp_path: Path, kind: FolderKind, advice: str) -> None:
+    hold(tmp_path / "RUN", kind, finished=True)
+    for again in (
+        lambda: hold(tmp_path / "RUN", kind, True),
+        lambda: check_folder(tmp_path / "RUN", kind, False),
+    ):
+        with pytest.raises(RunError) as told:
+            again()
+        assert str(told.value) == f"{tmp_path / 'RUN'} holds a finished {kind.noun}; {advice}"
+
+
+def test_every_kind_of_folder_has_a_noun_of_its_own() -> None:
+    """Folders are told apart by it: most trainings have the same record."""
+    source = "\n".join(path.read_text(encoding="utf-8") for path in PACKAGE.rglob("*.py"))
+    made = re.findall(r"\b(?:FolderKind|drawn_kind)\(\s*(?:noun=)?\"([^\"]+)\"", source)
+    assert len(made) == len(re.findall(r"\b(?:FolderKind|drawn_kind)\((?!noun[:,])", source))
+    assert [noun for noun, count in Counter(made).items() if count > 1] == []
+    assert {"run", "bank", "training of a namer", "set of triples"} < set(made)

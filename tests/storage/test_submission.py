@@ -245,6 +245,16 @@ def test_a_bad_row_is_told_with_the_file(tmp_path: Path, kind: str) -> None:
     assert "mine.csv" in str(caught.value)
 
 
+@pytest.mark.parametrize("name", ["image", "element", "parts", "val"])
+def test_further_columns_are_passed_over(tmp_path: Path, name: str) -> None:
+    path = tmp_path / "mine.csv"
+    write_submission(path, unit_embeddings("a", "b"))
+    header, *rows = path.read_text().splitlines()
+    path.write_text("\n".join([f"{header},{name}", *(f"{row},a.png" for row in rows)]) + "\n")
+    np.testing.assert_array_equal(read_submission(path).vectors, unit_embeddings("a", "b").vectors)
+    assert read_submission_ids(path) == ["a", "b"]
+
+
 @pytest.mark.parametrize(
     ("content", "words"),
     [

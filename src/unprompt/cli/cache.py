@@ -8,6 +8,7 @@ import sys
 
 from unprompt.cli.options import add_json, complete, declare
 from unprompt.errors import ConfigError
+from unprompt.networks.cache_kinds import FETCHED, MADE
 
 CLEARS = """\
   unprompt cache clear
@@ -24,11 +25,12 @@ def add(parser: argparse.ArgumentParser) -> None:
     actions = parser.add_subparsers(title="actions", metavar="ACTION")
     clear = declare(actions, "clear", "remove caches; what was downloaded goes only where it is named")
     complete(clear, run_clear, CLEARS)
+    *kinds, last = *MADE, *FETCHED
     clear.add_argument(
         "kinds",
         nargs="*",
         metavar="KIND",
-        help="pixels, phrases, embeddings, checkpoints or bundles (the first three)",
+        help=f"{', '.join(kinds)} or {last} (all but {' and '.join(FETCHED)})",
     )
     clear.add_argument("--yes", action="store_true", help="do not ask")
     clear.add_argument(

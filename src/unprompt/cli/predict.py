@@ -44,7 +44,10 @@ def add(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--truth", type=Path, metavar="CSV", help="prompts.csv to score against")
     parser.add_argument("--sample", type=Path, metavar="CSV", help="sample submission: gives ids and order")
     parser.add_argument(
-        "--deadline", metavar="TIME", help="be done in this time (8h30m, 45m): images get less"
+        "--deadline",
+        metavar="TIME",
+        help="be done in this time (8h30m, 45m): images get less; loading, and the first "
+        f"{PredictConfig.chunk} images, take what they take",
     )
     add_settings(parser, PredictConfig, skip=("chunk", "deadline"))
     add_memory(parser)

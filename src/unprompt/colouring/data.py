@@ -38,7 +38,7 @@ from unprompt.colouring.wordings import (
     fill_in,
 )
 from unprompt.colouring_pages.openmoji import drawings_of, find_family
-from unprompt.datasets.drawn_pairs import Amount, MadePair, write_drawn_pairs
+from unprompt.datasets.drawn_pairs import Amount, MadePair, drawn_kind, write_drawn_pairs
 from unprompt.datasets.seeds import derive_seed
 from unprompt.datasets.write_pairs import WrittenPairs
 from unprompt.pocket.closing import NOTHING
@@ -51,6 +51,7 @@ if TYPE_CHECKING:
 
     from unprompt.colouring.regions import Regions
 
+KIND = drawn_kind("set of triples")
 VISITS = 4  # triples in a row that are of one drawing in one place: drawing it takes longest
 MADE = ("size", "pocket", "swapped", "split", "wordings", "seed")
 SHADES = 0.25  # how often a colour is named by one of its shades
@@ -82,7 +83,7 @@ def make_triples(
     }
     amount = Amount(settings.count, settings.part, settings.workers, settings.overwrite)
     draw = partial(make_triple, settings=settings, drawings=drawings)
-    return write_drawn_pairs(out, draw, amount, plan, made, progress)
+    return write_drawn_pairs(out, KIND, draw, amount, plan, made, progress)
 
 
 def _drawings(settings: TripleSettings) -> tuple[str, ...]:

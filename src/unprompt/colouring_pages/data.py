@@ -39,7 +39,7 @@ from unprompt.colouring_pages.openmoji import (
     read_openmoji,
 )
 from unprompt.colouring_pages.strokes import strokes
-from unprompt.datasets.drawn_pairs import KIND, Amount, MadePair, write_drawn_pairs, write_made_part
+from unprompt.datasets.drawn_pairs import Amount, MadePair, drawn_kind, write_drawn_pairs, write_made_part
 from unprompt.datasets.pairs import PROBLEMS
 from unprompt.datasets.seeds import derive_seed
 from unprompt.datasets.write_pairs import WrittenPairs
@@ -64,6 +64,7 @@ if TYPE_CHECKING:
     Ink = NDArray[np.floating[Any]]
     Extractor = Callable[[NDArray[np.uint8]], Ink]
 
+KIND = drawn_kind("set of pairs of pages")
 FINER = 2  # pixels a side of a drawing that become one
 VISITS = 2  # pairs of a drawing that share its place in the picture
 ZOOMED = 0.5  # how likely a drawing is shown larger than the picture, where that is asked for
@@ -98,7 +99,7 @@ def make_pairs(out: Path, settings: PairSettings | None = None, progress: Progre
     plan = {**made, "drawings": hashlib.sha256(json.dumps(names).encode()).hexdigest()}
     amount = Amount(settings.count, settings.part, settings.workers, settings.overwrite)
     draw = partial(make_pair, settings=settings, names=names)
-    return write_drawn_pairs(out, draw, amount, plan, made, progress)
+    return write_drawn_pairs(out, KIND, draw, amount, plan, made, progress)
 
 
 def _drawings(settings: PairSettings) -> tuple[str, ...]:

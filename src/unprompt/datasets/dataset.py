@@ -37,14 +37,18 @@ from unprompt.storage.damage import damaged_table
 from unprompt.storage.files import read_embeddings, read_prompts, read_table, read_text
 from unprompt.storage.images import ImageFile, find_archives, find_images, has_images, images_in_parts
 from unprompt.storage.matching import fit_prompts, paths_by_id
-from unprompt.storage.parts import column_types, find_parts_below, ids_of_rows, read_columns
+from unprompt.storage.parts import (
+    column_types,
+    find_parts_below,
+    ids_of_rows,
+    read_columns,
+    read_text_column,
+)
 from unprompt.storage.remote import AnyPath
 from unprompt.text.english import agreed, counted, part_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
-
-    import polars as pl
 
     from unprompt.records import FloatArray
 
@@ -138,30 +142,24 @@ def _dataset_of(path: AnyPath, found: Found) -> Dataset:
 
 
 def _read_parts(path: AnyPath, parts: Sequence[AnyPath]) -> Dataset:
-    import polars as pl
-
     images = images_in_parts(parts)
     with_embeddings = all("embedding" in column_types(part) for part in parts)
     prompt = prompt_column(parts[0], list(column_types(parts[0])))
-    columns = [prompt, *(["embedding"] if with_embeddings else [])]
-    tables = [read_columns(part, columns) for part in parts]
-    texts = [text or "" for rows in tables for text in rows[prompt].cast(pl.String)]
+    texts = [text or "" for part in parts for text in read_text_column(part, prompt)]
     prompts = Prompts(tuple(chain.from_iterable(ids_of_rows(parts))), tuple(texts))
     ids = [image.image_id for image in images]
     embeddings = None
     if with_embeddings:
-        vectors = np.concatenate(
-            [_embeddings_in(part, rows) for part, rows in zip(parts, tables, strict=True)]
-        )
+        vectors = np.concatenate([_embeddings_in(part) for part in parts])
         embeddings = Embeddings(prompts.ids, vectors).at(ids)
     return Dataset(path, tuple(images), prompts.at(ids), embeddings)
 
 
-def _embeddings_in(part: AnyPath, rows: pl.DataFrame) -> FloatArray:
+def _embeddings_in(part: AnyPath) -> FloatArray:
     """The column `embedding` of a part, (n, 384). Raises InputError where it holds something else."""
     import polars as pl
 
-    column = rows["embedding"]
+    column = read_columns(part, ("embedding",))["embedding"]
     try:
         vectors: FloatArray = column.cast(pl.Array(pl.Float32, DIM)).to_numpy()
     except damaged_table() as error:

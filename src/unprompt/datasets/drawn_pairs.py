@@ -19,8 +19,6 @@ from unprompt.storage.images import encode_png
 from unprompt.storage.parts import PairPart, part_name, write_pair_part
 from unprompt.storage.processes import killed_worker_told, spawning
 
-KIND = folders.FolderKind("set of pairs", RECORD, ("part-*.parquet", PROBLEMS), "settings or pictures")
-
 
 @dataclass(frozen=True)
 class MadePair:
@@ -42,8 +40,14 @@ class Amount:
     overwrite: bool = False
 
 
+def drawn_kind(noun: str) -> folders.FolderKind:
+    """The kind of folder that drawn pairs are written into, by what one is called."""
+    return folders.FolderKind(noun, RECORD, ("part-*.parquet", PROBLEMS))
+
+
 def write_drawn_pairs(
     out: Path,
+    kind: folders.FolderKind,
     draw: Callable[[int], MadePair],
     amount: Amount,
     plan: Mapping[str, Any],
@@ -59,7 +63,7 @@ def write_drawn_pairs(
     """
     plan = {"unprompt": __version__, "count": amount.count, "part": amount.part, **plan}
     starts = range(0, amount.count, amount.part)
-    with folders.open_folder(out, KIND, plan, amount.overwrite):
+    with folders.open_folder(out, kind, plan, amount.overwrite):
         missing = [number for number in range(len(starts)) if not (out / part_name(number)).exists()]
         done = amount.count - sum(min(amount.part, amount.count - starts[number]) for number in missing)
         progress("drawing pairs", done, amount.count)
@@ -74,7 +78,7 @@ def write_drawn_pairs(
             "made": dict(made),
             "versions": {"unprompt": __version__},
         }
-        folders.finish(out, KIND, record)
+        folders.finish(out, kind, record)
     return WrittenPairs(out, amount.count, ())
 
 

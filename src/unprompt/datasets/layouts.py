@@ -25,7 +25,7 @@ from unprompt.storage.archives import Member, ids_of_members, list_members, read
 from unprompt.storage.damage import DAMAGED_JSON
 from unprompt.storage.files import read_json, read_table, read_text
 from unprompt.storage.images import ImageFile, image_endings
-from unprompt.storage.parts import column_types, read_columns
+from unprompt.storage.parts import column_types, read_text_column
 from unprompt.storage.remote import AnyPath, RemotePath
 from unprompt.text.english import agreed, counted, part_of
 
@@ -78,9 +78,8 @@ def _metadata_rows(path: AnyPath) -> list[tuple[str, str]]:
     """Names of files and prompts."""
     if path.suffix == ".parquet":
         prompt = prompt_column(path, list(column_types(path)))
-        frame = read_columns(path, (FILE_NAME, prompt))
-        rows = list(zip(frame[FILE_NAME].cast(str), frame[prompt].cast(str), strict=True))
-        rows = [(name or "", text or "") for name, text in rows]
+        names, texts = read_text_column(path, FILE_NAME), read_text_column(path, prompt)
+        rows = [(name or "", text or "") for name, text in zip(names, texts, strict=True)]
     else:
         table = read_table(path, (FILE_NAME,))
         prompt = prompt_column(path, table.columns)

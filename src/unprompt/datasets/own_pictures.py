@@ -35,7 +35,7 @@ from unprompt.text.english import counted, none_readable
 from unprompt.text.prompt_syntax import without_syntax
 
 KIND = folders.FolderKind(
-    noun="data set",
+    noun="data set of own pictures",
     record=DATASET_RECORD,
     outputs=("part-*.parquet", "describe.html"),
 )

@@ -33,7 +33,7 @@ from unprompt.storage.parts import (
     column_types,
     find_parts_below,
     ids_of_rows,
-    read_columns,
+    read_text_column,
 )
 from unprompt.storage.resumable import WORK
 from unprompt.text.english import agreed, part_of
@@ -308,9 +308,7 @@ def _read_rows(path: Path, parts: Sequence[Path], columns: PairColumns) -> Pairs
             check_image_column(part, column)
         ids += here
         if captioned:
-            captions += (
-                read_columns(part, (columns.caption,))[columns.caption].cast(str).fill_null("").to_list()
-            )
+            captions += [text or "" for text in read_text_column(part, columns.caption)]
         for images, column in ((sources, columns.source), (targets, columns.target)):
             images += [ImageFile(image_id, part, row=row, column=column) for row, image_id in enumerate(here)]
     if not ids:

@@ -128,7 +128,7 @@ def write_pairs(
         raise ConfigError(f"part must be at least 1, got {part}")
     _check_fit(pairs, layout)
     _check_place(pairs, out, layout)
-    kind = folders.FolderKind("set of pairs", RECORD, OUTPUTS[layout], "pairs or other settings")
+    kind = folders.FolderKind("set of pairs", RECORD, OUTPUTS[layout])
     settings = {"layout": layout, **({"direction": direction} if layout == "aligned" else {})}
     plan = {"unprompt": __version__, **settings, "part": part, "pairs": _digest(pairs)}
     with folders.open_folder(out, kind, plan, overwrite):

@@ -53,7 +53,6 @@ KIND = folders.FolderKind(
     "set of doodles",
     STATE,
     (*(f"{split}.ndjson.gz" for split in SPLITS), DATA, PROBLEMS, PAGE),
-    "sources or settings",
 )
 # Words after which a mirrored drawing would be another.
 SIDES = re.compile(

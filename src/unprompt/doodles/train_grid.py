@@ -33,10 +33,11 @@ from unprompt.doodles.scenes import Scene, compose_scenes
 from unprompt.learning.accelerator import open_accelerator, shared_folder
 from unprompt.learning.curves import OUTPUTS
 from unprompt.learning.loop import Learnt
+from unprompt.learning.padding import padded
 from unprompt.learning.parts import Part
-from unprompt.learning.train_cnn_lstm import Telling, learn_captions, padded, train_cnn_lstm
+from unprompt.learning.train_cnn_lstm import Telling, learn_captions, train_cnn_lstm
 from unprompt.networks.cnn_lstm import Eyes
-from unprompt.networks.cnn_lstm_config import END, START
+from unprompt.networks.cnn_lstm_config import END, PAD, START
 from unprompt.networks.devices import choose_device
 from unprompt.progress import Progress, silent
 from unprompt.storage.resumable import FolderKind, fingerprint, finish
@@ -112,7 +113,7 @@ def _token_rows(scenes: Sequence[Scene], tokens: Sequence[str]) -> NDArray[np.in
     """(N, T): START, the facts as they are read from left to right, END, then PAD."""
     number = {token: at for at, token in enumerate(tokens)}
     rows = [[START, *(number[token] for token in write_tokens(scene.read())), END] for scene in scenes]
-    return padded(rows)
+    return padded(rows, PAD, np.int64)
 
 
 def train_lstm(

@@ -22,7 +22,7 @@ def prior_embedding() -> FloatArray:
 
     It is the mean of the embeddings of a public prompt list; `data/prior.json` says which.
     """
-    prior: FloatArray = unit_rows(_prior_mean()[None])[0]
+    prior: FloatArray = unit_rows(prior_mean()[None])[0]
     return prior
 
 
@@ -31,16 +31,17 @@ def unrelated_similarity(embeddings: FloatArray) -> FloatArray:
 
     It is that with all prompts of the public list, and so the product with the list's mean.
     """
-    return np.asarray(embeddings @ _prior_mean(), dtype=np.float32)
+    return np.asarray(embeddings @ prior_mean(), dtype=np.float32)
 
 
 def unrelated_prompts() -> float:
     """The mean similarity of two prompts drawn from the public list."""
-    return float(_prior_mean() @ _prior_mean())
+    return float(prior_mean() @ prior_mean())
 
 
 @cache
-def _prior_mean() -> FloatArray:
+def prior_mean() -> FloatArray:
+    """The mean embedding of the public prompt list, (384,) float32; shorter than unit length."""
     record = read_json(Path(str(files("unprompt") / "data" / "prior.json")))
     mean = np.frombuffer(base64.b64decode(record["embedding_float32_base64"]), dtype="<f4")
     assert mean.shape == (DIM,)

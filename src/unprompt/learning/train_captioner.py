@@ -30,6 +30,7 @@ from unprompt.errors import ConfigError, InputError
 from unprompt.learning.accelerator import open_accelerator, shared_folder
 from unprompt.learning.curves import OUTPUTS
 from unprompt.learning.loop import Batch, Examples, Learnt, learn
+from unprompt.learning.padding import padded
 from unprompt.learning.parts import Part
 from unprompt.learning.schedule import Schedule
 from unprompt.networks.huggingface import import_transformers
@@ -46,10 +47,14 @@ if TYPE_CHECKING:
     from unprompt.datasets.pixels import Pixels
     from unprompt.records import FloatArray
 
+MODEL_FILES = (
+    *("config.json", "generation_config.json", "model.safetensors", "preprocessor_config.json"),
+    *("tokenizer.json", "tokenizer_config.json", "special_tokens_map.json", "vocab.txt"),
+)
 KIND = FolderKind(
     noun="captioner",
     record="train.json",
-    outputs=("*.json", "model.safetensors", "vocab.txt", *OUTPUTS),
+    outputs=(*MODEL_FILES, *OUTPUTS),
 )
 SPECIAL = ("[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]")
 PAD, SEP = SPECIAL.index("[PAD]"), SPECIAL.index("[SEP]")
@@ -200,10 +205,7 @@ def token_rows(tokenizer: Any, captions: Sequence[str]) -> NDArray[np.int64]:
     """N captions -> (N, T) ids: a sign that begins the caption, its pieces, one that ends it, then pads."""
     pieces = tokenizer(list(captions), add_special_tokens=False).input_ids
     rows = [[len(tokenizer), *row[: LONGEST - 2], SEP] for row in pieces]
-    ids = np.full((len(rows), max(map(len, rows))), PAD, dtype=np.int64)
-    for row, numbers in zip(ids, rows, strict=True):
-        row[: len(numbers)] = numbers
-    return ids
+    return padded(rows, PAD, np.int64)
 
 
 class _Objective(torch.nn.Module):  # type: ignore[misc]

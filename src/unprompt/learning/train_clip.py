@@ -23,6 +23,7 @@ from unprompt.errors import CheckpointError, ConfigError, InputError
 from unprompt.learning.accelerator import open_accelerator, shared_folder
 from unprompt.learning.curves import OUTPUTS
 from unprompt.learning.loop import Batch, Examples, Learnt, learn
+from unprompt.learning.padding import padded
 from unprompt.learning.parts import Part
 from unprompt.learning.schedule import Schedule
 from unprompt.networks.clip import CONFIG_FILE, WEIGHTS_FILES
@@ -270,10 +271,7 @@ def run_of_words(
 def token_rows(texts: Sequence[str], context: int) -> Tensor:
     """The ids of CLIP's tokenizer, filled up with 0 to the longest of the texts: (N, T) int32."""
     rows = Tokens(clips_own(context), context).rows(texts)
-    ids = np.zeros((len(rows), max(map(len, rows))), dtype=np.int32)
-    for row, numbers in zip(ids, rows, strict=True):
-        row[: len(numbers)] = numbers
-    return torch.from_numpy(ids)
+    return torch.from_numpy(padded(rows, 0, np.int32))
 
 
 def encode_texts(tower: Any, ids: Tensor) -> Tensor:

@@ -25,6 +25,7 @@ from unprompt.learning.accelerator import open_accelerator, shared_folder
 from unprompt.learning.cnn_lstm_config import CnnLstmTraining
 from unprompt.learning.curves import OUTPUTS
 from unprompt.learning.loop import Batch, Examples, Learnt, learn
+from unprompt.learning.padding import padded
 from unprompt.learning.parts import Part
 from unprompt.networks.captioners import MODEL_FILE
 from unprompt.networks.cnn_lstm import BATCH, LONGEST, CnnLstm, Eyes, write_cnn_lstm
@@ -162,15 +163,7 @@ def word_rows(
         [START, *(numbers.get(word, UNKNOWN) for word in split(caption)[:longest]), END]
         for caption in captions
     ]
-    return padded(rows)
-
-
-def padded(rows: Sequence[Sequence[int]]) -> NDArray[np.int64]:
-    """N rows of numbers -> (N, T), PAD behind the shorter ones."""
-    found = np.full((len(rows), max(map(len, rows))), PAD, np.int64)
-    for row, numbers in zip(found, rows, strict=True):
-        row[: len(numbers)] = numbers
-    return found
+    return padded(rows, PAD, np.int64)
 
 
 class Telling(nn.Module):  # type: ignore[misc]

@@ -25,7 +25,7 @@ import numpy as np
 
 from unprompt.ensemble.kinds import MemberKind, MemberSpec
 from unprompt.ensemble.members import Guess, softmax
-from unprompt.ensemble.prior import _prior_mean
+from unprompt.ensemble.prior import prior_mean
 from unprompt.errors import ConfigError
 from unprompt.members.sight import Found, find_things
 from unprompt.networks import imagenet, minilm
@@ -100,7 +100,7 @@ class Projection:
         things = encode_cached(encoder, counted, "things")  # (T * 6, 384)
         centre, carried = classes.mean(axis=0), prompt_map()
         return cls(
-            _prior_mean(),
+            prior_mean(),
             (classes - centre) @ carried,
             ((things - centre) @ carried).reshape(-1, MOST, things.shape[1]),
             gain,

@@ -10,17 +10,8 @@ from pathlib import Path
 from typing import Any
 
 from unprompt.errors import ConfigError, RunError
+from unprompt.networks.cache_kinds import FETCHED, MADE
 from unprompt.networks.checkpoints import cache_folder, hub_cache, shown_bytes
-
-MADE = {  # by folder: made again whenever it is needed
-    "pixels": "decoded images of trainings",
-    "phrases": "tables of phrases by CLIP",
-    "embeddings": "embedded word lists and prompts",
-}
-FETCHED = {  # by folder: only cleared where it is named
-    "checkpoints": "models' parameters, from `unprompt checkpoints fetch`",
-    "bundles": "bundles that were installed",
-}
 
 
 @dataclass(frozen=True)

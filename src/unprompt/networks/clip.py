@@ -16,7 +16,7 @@ import numpy as np
 
 from unprompt.errors import CheckpointError, ConfigError
 from unprompt.networks import clip_transformers
-from unprompt.networks.checkpoints import locate, snapshot_in, verify
+from unprompt.networks.checkpoints import WEIGHTS_ENDINGS, locate, snapshot_in, verify
 from unprompt.networks.clip_config import MODEL
 from unprompt.networks.clip_kinds import DECLARED, QUICK, ClipKind, kind_of
 from unprompt.networks.extent import Extent, check_numbers, check_side, made_within
@@ -43,7 +43,6 @@ WEIGHTS_FILES = (  # as repositories of open_clip's models name them; the first 
     "open_clip_pytorch_model.bin",
     "open_clip_pytorch_model.pt",
 )
-WEIGHTS_ENDINGS = (".safetensors", ".bin", ".pt", ".pth")
 STATISTICS = {"half": ((0.5, 0.5, 0.5), (0.5, 0.5, 0.5))}  # of the channels: means, deviations
 CPU_BATCH = 8
 GPU_BATCH = 64

@@ -16,6 +16,7 @@ import numpy as np
 import torch
 
 from unprompt.errors import ConfigError
+from unprompt.learning.padding import padded
 from unprompt.text.english import counted
 from unprompt.text.words import split_words
 
@@ -50,10 +51,7 @@ def word_rows(prompts: Sequence[str], vocabulary: Sequence[str]) -> NDArray[np.i
     """N prompts -> (N, L) int32: places of their words in the vocabulary, filled up with its length."""
     place = {word: number for number, word in enumerate(vocabulary)}
     known = [[place[word] for word in distinct_words(prompt) if word in place] for prompt in prompts]
-    rows = np.full((len(prompts), max(map(len, known), default=0)), len(vocabulary), dtype=np.int32)
-    for row, places in zip(rows, known, strict=True):
-        row[: len(places)] = places
-    return rows
+    return padded(known, len(vocabulary), np.int32)
 
 
 def presence(rows: torch.Tensor, count: int) -> torch.Tensor:

@@ -64,10 +64,10 @@ class RunFolder:
     def _chunk_path(self, number: int) -> Path:
         return self.work / f"chunk-{number:06d}.npz"
 
-    def has_full_chunk(self, number: int) -> bool:
-        """Whether a chunk is done with all members. What a deadline cut short is worth doing again."""
+    def level_of(self, number: int) -> Level | None:
+        """How much of the bundle a finished chunk got; None where there is none."""
         path = self._chunk_path(number)  # a file that is there is whole
-        return path.exists() and not read_arrays(path, ("levels",))["levels"].any()
+        return Level(int(read_arrays(path, ("levels",))["levels"].max())) if path.exists() else None
 
     def write_chunk(self, number: int, chunk: Chunk) -> None:
         """Keep a finished chunk."""

@@ -27,10 +27,16 @@ Row = tuple[str, str, str, str]
 
 @dataclass(frozen=True)
 class Earlier:
-    """The images of `files` that need not be looked at again, and what they gave."""
+    """The images that have a guess, and what they gave; a deadline left some to the cheapest member."""
 
     files: tuple[ImageFile, ...]
     chunk: Chunk
+
+    @property
+    def known(self) -> tuple[ImageFile, ...]:
+        """Those that need not be looked at again."""
+        levels = self.chunk.levels
+        return tuple(file for file, level in zip(self.files, levels, strict=True) if level == Level.FULL)
 
 
 def image_rows(files: Sequence[ImageFile], root: AnyPath) -> dict[str, Row]:
@@ -62,7 +68,7 @@ def _row(file: ImageFile, root: AnyPath) -> Row:
 def read_earlier(
     run: Path, files: Sequence[ImageFile], rows: Mapping[str, Row], bundle: Bundle, uses_file_prompts: bool
 ) -> Earlier | None:
-    """What a finished RUN says of those of the files that it has seen as they are, with the whole bundle.
+    """What a finished RUN says of those of the files that it has seen as they are.
 
     `rows`: what `image_rows` says of the files. An image whose file's own prompt stands in the place of a
     guess counts only if that is wanted now too, `uses_file_prompts`: the guess is not kept. None where there
@@ -97,32 +103,32 @@ def read_earlier(
         for name, table in tables.items()
     }
 
-    def is_known(file: ImageFile) -> bool:
+    def level_of(file: ImageFile) -> Level:
         image_id = file.image_id
-        return (
+        has_guess = (
             not file.absent
             and image_id in prompt_by_id
             and (uses_file_prompts or prompt_by_id[image_id] != own_by_id.get(image_id))
             and image_id in rows
             and row_by_id.get(image_id) == rows[image_id]
-            and all(
-                image_id in places and tables[name]["levels"][places[image_id]] == Level.FULL
-                for name, places in place_by_id.items()
-            )
+            and all(image_id in places for places in place_by_id.values())
         )
+        if not has_guess:
+            return Level.PRIOR
+        return Level(max(tables[name]["levels"][places[image_id]] for name, places in place_by_id.items()))
 
-    known = tuple(filter(is_known, files))
+    level_by_file = {file: level for file in files if (level := level_of(file)) is not Level.PRIOR}
     embeddings = {
-        name: table["embeddings"][[place_by_id[name][file.image_id] for file in known]]
+        name: table["embeddings"][[place_by_id[name][file.image_id] for file in level_by_file]]
         for name, table in tables.items()
     }
     return Earlier(
-        known,
+        tuple(level_by_file),
         Chunk(
             embeddings,
-            prompts=tuple(prompt_by_id[file.image_id] for file in known),
-            problems=("",) * len(known),
-            levels=np.zeros(len(known), dtype=np.int8),
+            prompts=tuple(prompt_by_id[file.image_id] for file in level_by_file),
+            problems=("",) * len(level_by_file),
+            levels=np.array(list(level_by_file.values()), dtype=np.int8),
         ),
     )
 
@@ -136,8 +142,14 @@ def _read(path: Path, header: Sequence[str]) -> list[dict[str, str]]:
 
 
 def join_in_order(chunks: Sequence[Chunk], files: Sequence[ImageFile], order: Sequence[ImageFile]) -> Chunk:
-    """Chunks of `files` as one chunk, whose rows are in the order of the same files in `order`."""
-    row_by_id = {file.image_id: row for row, file in enumerate(files)}
+    """Chunks of `files` as one chunk, whose rows are in the order of the same files in `order`.
+
+    Of a file that stands in two of them that row is taken which got more of the bundle, the first of equals.
+    """
+    levels = np.concatenate([chunk.levels for chunk in chunks])
+    row_by_id: dict[str, int] = {}
+    for row in np.argsort(levels, kind="stable").tolist():
+        row_by_id.setdefault(files[row].image_id, row)
     rows = [row_by_id[file.image_id] for file in order]
     prompts = [prompt for chunk in chunks for prompt in chunk.prompts]
     problems = [problem for chunk in chunks for problem in chunk.problems]
@@ -148,5 +160,5 @@ def join_in_order(chunks: Sequence[Chunk], files: Sequence[ImageFile], order: Se
         },
         tuple(prompts[row] for row in rows),
         tuple(problems[row] for row in rows),
-        np.concatenate([chunk.levels for chunk in chunks])[rows],
+        levels[rows],
     )

@@ -19,7 +19,7 @@ from unprompt.metadata.files import FilePrompt, read_file_prompts
 from unprompt.networks.devices import core_count, device_here
 from unprompt.networks.loader import Loader
 from unprompt.progress import Progress, silent
-from unprompt.runs.chunks import RunFolder, open_run
+from unprompt.runs.chunks import Level, RunFolder, open_run
 from unprompt.runs.config import PredictConfig
 from unprompt.runs.deadline import Deadline
 from unprompt.runs.earlier import IMAGES, image_rows, join_in_order, read_earlier, write_images
@@ -100,7 +100,7 @@ def predict(
         check_checkpoints(bundle)  # before a run that is to be replaced goes
     rows, own = image_rows(files, root), own_states(bundle)
     earlier = read_earlier(out, files, rows, bundle, config.from_file == USE) if config.update else None
-    known = earlier.files if earlier else ()
+    known = earlier.known if earlier else ()
     known_ids = {file.image_id for file in known}
     new = [file for file in files if file.image_id not in known_ids]
     sources = sources_of(bundle, new)
@@ -123,15 +123,15 @@ def predict(
         reserve = FINISHING + an_image * len(files) + FINISHING_TRUTH * len(scored_ids)
         deadline = Deadline(config.deadline, started, reserve)
         chunks = [new[first : first + config.chunk] for first in range(0, len(new), config.chunk)]
-        missing = [number for number in range(len(chunks)) if not folder.has_full_chunk(number)]
-        if missing:
+        kept = [folder.level_of(number) for number in range(len(chunks))]
+        if any(level is not Level.FULL for level in kept):
             elsewhere = loader if loader.device == device else Loader(device)
             work = Looking(bundle, elsewhere, loaded.members if loaded else None)
-            _fill(folder, chunks, missing, crew, work, deadline, sources, progress)
+            _fill(folder, chunks, kept, crew, work, deadline, sources, progress)
         names = [spec.name for spec in bundle.members]
         made = [folder.read_chunk(number, names) for number in range(len(chunks))]
         if earlier:
-            made = [join_in_order([*made, earlier.chunk], [*new, *known], files)]
+            made = [join_in_order([*made, earlier.chunk], [*new, *earlier.files], files)]
         done = join_chunks(made, files, bundle)
         from_files = _read_files(files, config, progress)
         if config.from_file == USE and from_files:
@@ -242,30 +242,41 @@ def _match_sample(images: list[ImageFile], sample: Path | None) -> tuple[list[st
 def _fill(
     folder: RunFolder,
     chunks: Sequence[Sequence[ImageFile]],
-    missing: Sequence[int],
+    kept: Sequence[Level | None],
     crew: Crew,
     work: Looking,
     deadline: Deadline,
     sources: Sources,
     progress: Progress,
 ) -> None:
-    """Have the crew do the chunks that are not done yet, and keep them."""
+    """Have the crew do the chunks that are not done yet, and keep them.
+
+    `kept`: how much of the bundle each chunk got at an earlier start. What a deadline cut short is done again
+    where there is time for more, the cheapest member's after those that have no guess.
+    """
     total = sum(len(chunk) for chunk in chunks)
-    left = sum(len(chunks[number]) for number in missing)
+    bare = [number for number, level in enumerate(kept) if level in (None, Level.PRIOR)]
+    cheap = [number for number, level in enumerate(kept) if level is Level.CHEAPEST]
+    left = sum(len(chunks[number]) for number in (*bare, *cheap))
     begun = 0  # images under way
     steps: Mapping[str, set[str]] = {}
     last = deadline.clock()
 
     def looks() -> Iterator[Look]:
         """Each chunk, with as much of the bundle as there is time for when it is its turn."""
-        nonlocal begun, last
+        nonlocal begun, last, left
         progress("predicting", total - left, total)
         last = deadline.clock()
-        after = left
-        for number in missing:
-            count = len(chunks[number])
-            after -= count
+        after = sum(len(chunks[number]) for number in bare)  # these need a guess, while the others have one
+        for number in (*bare, *cheap):
+            count, before = len(chunks[number]), kept[number]
+            if before is not Level.CHEAPEST:
+                after -= count
             level, alone = deadline.level(count, after, begun, steps)
+            if before is not None and before <= level:
+                left -= count
+                progress("predicting", total - left, total)
+                continue
             begun += count
             yield Look(number, tuple(chunks[number]), level, alone)
 

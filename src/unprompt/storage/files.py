@@ -34,6 +34,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 PARTS = ".*.part"  # names of files that are being written
+HELD = (errno.EWOULDBLOCK, errno.EACCES)  # what a lock says that another process holds
 LONGEST_NAME = 255  # bytes of a file's name, on nearly all file systems
 PROMPTS_HEADER = ("imgId", "prompt")
 PROBLEMS_HEADER = ("imgId", "file", "problem")
@@ -123,20 +124,24 @@ def _tells_of_full_disk(error: Exception) -> bool:
 def locked(lock: Path, path: Path) -> Iterator[None]:
     """Hold the lock file `lock` for the writing of `path`; the system drops it when the process ends.
 
-    Raises RunError where another process holds it.
+    On a disk that has no locks, as some of networks, two runs into one folder are the user's own care. Raises
+    RunError where another process holds it.
     """
     try:
         import fcntl
-    except ImportError:  # Windows: two runs into one folder are then the user's own care
+    except ImportError:  # Windows has no such locks either
         yield
         return
     with lock.open("w") as stream:
         try:
             fcntl.flock(stream, fcntl.LOCK_EX | fcntl.LOCK_NB)
             if os.fstat(stream.fileno()).st_nlink == 0:
-                raise BlockingIOError("whoever held it has just finished and removed it")
-        except OSError:
-            raise RunError(f"another unprompt is writing {path}; wait for it or name another --out") from None
+                raise BlockingIOError(errno.EWOULDBLOCK, "whoever held it has just finished and removed it")
+        except OSError as error:
+            if error.errno in HELD:
+                raise RunError(
+                    f"another unprompt is writing {path}; wait for it or name another --out"
+                ) from None
         yield
 
 

@@ -36,6 +36,7 @@ if TYPE_CHECKING:
 
 PATTERN = "*.parquet"
 METADATA = "metadata.parquet"  # of an imagefolder
+ID = "imgId"
 IMAGE = "image"  # the column of images where a row has one
 ROW_GROUP = 64  # rows that are read together where one is asked for
 BLOCKS_KEPT = 4  # row groups in memory: readers go through a part in order
@@ -103,7 +104,7 @@ def write_part(path: Path, part: Part) -> None:
     rows = len(part.ids)
     flat = pa.array(np.ascontiguousarray(part.embeddings, dtype=np.float32).reshape(-1))
     columns = {
-        "imgId": pa.array(part.ids, pa.string()),
+        ID: pa.array(part.ids, pa.string()),
         "prompt": pa.array(part.prompts, pa.string()),
         IMAGE: _image_column(part.images, part.names or [f"{image_id}.png" for image_id in part.ids]),
         "seed": pa.array(part.seeds, pa.int64()),
@@ -118,7 +119,7 @@ def write_pair_part(path: Path, part: PairPart, columns: PairColumns = PAIR_COLU
     """Write one part of pairs, whole or not at all. The same rows give the same bytes."""
     import pyarrow as pa
 
-    table = {"imgId": pa.array(part.ids, pa.string()), columns.source: _image_column(*_unzip(part.sources))}
+    table = {ID: pa.array(part.ids, pa.string()), columns.source: _image_column(*_unzip(part.sources))}
     if part.captions is not None:
         table[columns.caption] = pa.array(part.captions, pa.string())
     table[columns.target] = _image_column(*_unzip(part.targets))
@@ -132,7 +133,7 @@ def write_text_part(
     import pyarrow as pa
 
     table = {
-        "imgId": pa.array(ids, pa.string()),
+        ID: pa.array(ids, pa.string()),
         IMAGE: _image_column(*_unzip(images)),
         "text": pa.array(texts, pa.string()),
     }
@@ -211,11 +212,21 @@ def find_parts_below(folder: Place) -> list[Place]:
 
 
 def ids_of_rows(parts: Sequence[AnyPath]) -> list[list[str]]:
-    """Each part's ids: its column imgId, or, where no part has one, file and number: part-00000-0000001."""
-    named = any("imgId" in column_types(part) for part in parts)
-    if named:
-        return [read_columns(part, ("imgId",))["imgId"].cast(str).to_list() for part in parts]
+    """Each part's ids: its column imgId, or, where no part has one, file and number: part-00000-0000001.
+
+    Raises InputError, with the row, for an id that is missing or empty.
+    """
+    if any(ID in column_types(part) for part in parts):
+        return [_read_ids(part) for part in parts]
     return [[f"{part.stem}-{row:07d}" for row in range(count_rows(part))] for part in parts]
+
+
+def _read_ids(part: AnyPath) -> list[str]:
+    ids = [image_id or "" for image_id in read_text_column(part, ID)]
+    for row, image_id in enumerate(ids):
+        if not image_id:
+            raise InputError(f"{part}, row {row}: has no {ID}")
+    return ids
 
 
 def count_rows(path: AnyPath) -> int:
@@ -261,6 +272,17 @@ def read_columns(path: AnyPath, columns: Sequence[str]) -> pl.DataFrame:
         return pl.read_parquet(path, columns=list(columns), memory_map=False)
     except damaged_table() as error:
         raise _unreadable(path, error) from error
+
+
+def read_text_column(path: AnyPath, column: str) -> list[str | None]:
+    """A column of a part as texts. Raises InputError as `read_columns`, and where it holds none."""
+    import polars as pl
+
+    values = read_columns(path, (column,))[column]
+    try:
+        return values.cast(pl.String).to_list()
+    except damaged_table() as error:
+        raise InputError(f"{path}: the column '{column}' holds {values.dtype}, expected text") from error
 
 
 def _check_columns(path: AnyPath, columns: Sequence[str]) -> Mapping[str, pl.DataType]:

@@ -14,7 +14,7 @@ import os
 import shutil
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -35,6 +35,7 @@ if TYPE_CHECKING:
 WORK = ".work"
 LOCK = "lock"
 PLAN, UPDATE, FINGERPRINT = "plan.json", "update", "fingerprint"
+HOLDS = "holds"  # in the plan and in the record: the noun of the folder's kind
 ARRAY = "array.npy"  # an array that is not whole
 PROGRESS = "progress.json"  # what an unfinished file or array keeps of how far it has come
 
@@ -43,14 +44,17 @@ PROGRESS = "progress.json"  # what an unfinished file or array keeps of how far 
 class FolderKind:
     """What a command leaves in its folder.
 
-    `noun`: what to call it. `record`: the file that is written last. `outputs`: patterns of everything else
-    that it writes there.
+    `noun`: what to call it; it stands in the folder, too, and tells kinds with the same record apart, so
+    each has its own. `record`: the file that is written last. `outputs`: patterns of everything else that it
+    writes there.
     """
 
     noun: str
     record: str
     outputs: tuple[str, ...]
-    more: str = ""  # what else can be done with a finished one, for the message that says that it is
+    more: str = field(
+        default="", kw_only=True
+    )  # ", --option to do this": what else the message about a finished one offers
 
 
 def fingerprints(plan: Mapping[str, Any]) -> dict[str, str]:
@@ -117,7 +121,7 @@ def open_folder(
             _remove(path, (f"{WORK}/*",) if updating else (kind.record, *kind.outputs, f"{WORK}/*"))
             sources.begin(work)
             more = {UPDATE: True} if updating else {}
-            write_json(plan_path, {FINGERPRINT: fingerprint(plan), **more, **plan})
+            write_json(plan_path, {FINGERPRINT: fingerprint(plan), HOLDS: kind.noun, **more, **plan})
         try:
             yield resumed
         except BaseException:
@@ -150,6 +154,19 @@ def _check_place(path: Path, kind: FolderKind) -> None:
         raise RunError(
             f"{path} is not empty and not a {kind.noun} of unprompt; name another folder with --out"
         )
+    for told in (path / kind.record, path / WORK / PLAN):
+        other = _what_it_holds(told)
+        if other not in (None, kind.noun):
+            raise RunError(f"{path} holds a {other}, not a {kind.noun}; name another folder with --out")
+
+
+def _what_it_holds(told: Path) -> str | None:
+    """The noun of the kind of folder that a plan or a record is of; None where it does not say."""
+    try:
+        noun = read_json(told).get(HOLDS)
+    except InputError:
+        return None
+    return noun if isinstance(noun, str) else None
 
 
 def _finished(path: Path, kind: FolderKind) -> RunError:
@@ -161,7 +178,7 @@ def _finished(path: Path, kind: FolderKind) -> RunError:
 
 def finish(path: Path, kind: FolderKind, record: Mapping[str, Any]) -> None:
     """Write the record and remove the work folder."""
-    write_json(path / kind.record, record)
+    write_json(path / kind.record, {HOLDS: kind.noun, **record})
     shutil.rmtree(path / WORK, ignore_errors=True)
 
 
@@ -300,7 +317,7 @@ def _known_plan(plan_path: Path) -> dict[str, Any] | None:
         known = read_json(plan_path)
     except InputError:
         return None
-    return {name: part for name, part in known.items() if name not in (FINGERPRINT, UPDATE)}
+    return {name: part for name, part in known.items() if name not in (FINGERPRINT, HOLDS, UPDATE)}
 
 
 def _remove(path: Path, patterns: Sequence[str]) -> None:

@@ -126,6 +126,7 @@ def _read_rows(path: Path) -> pl.DataFrame:
         raise InputError(f"{path} cannot be read as a submission: {str(error).splitlines()[0]}") from error
     if tuple(frame.columns[:2]) != HEADER:
         raise InputError(f"{path} has the header '{','.join(frame.columns)}', expected '{','.join(HEADER)}'")
+    frame = frame.select(HEADER)
     if frame.is_empty():
         raise InputError(f"{path} has a header but no rows")
     row_ids = frame[HEADER[0]]

@@ -45,7 +45,7 @@ if TYPE_CHECKING:
 
 MODEL = "model_sha256"  # the setting of an engine that says what is in its model's files
 KIND = folders.FolderKind(
-    noun="data set",
+    noun="rendered data set",
     record=DATASET_RECORD,
     outputs=("part-*.parquet", "images", "prompts.csv", EMBEDDINGS, "describe.html"),
 )
