@@ -268,6 +268,8 @@ def test_what_cannot_be_is_told(pairs: Path, tmp_path: Path) -> None:
         CaptionWay(models=ModelSettings(Path("x")))
     with pytest.raises(ConfigError, match="belong to --by fills, not to captioner"):
         CaptionWay("captioner", FillSettings(noun="owl"))
+    with pytest.raises(ConfigError, match="belong to --by interrogator, not to captioner"):
+        CaptionWay("captioner", models=ModelSettings(Path("x"), phrases="lists"))
     with pytest.raises(ConfigError, match="--by lstm needs --model"):
         CaptionWay("lstm")
     with pytest.raises(ConfigError, match="give one of both"):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import csv
 from pathlib import Path
 
 import numpy as np
@@ -21,6 +22,7 @@ from unprompt.colouring.palette import CLASSES, PAPER
 from unprompt.colouring.wordings import coloured_name, fill_in
 from unprompt.colouring_pages.openmoji import base_by_drawing, drawings_of, split_of
 from unprompt.datasets.pairs import read_pairs
+from unprompt.errors import ConfigError, InputError
 from unprompt.pocket.closing import NOTHING
 
 FOX = "1F98A"
@@ -115,6 +117,41 @@ def test_triples_do_not_depend_on_each_other_or_on_workers(tmp_path: Path) -> No
     pairs = read_pairs(one.out)
     assert alone.caption == (pairs.captions or ())[7]
     assert np.array_equal(np.asarray(alone.target), np.asarray(open_image(pairs.targets[7])))
+
+
+SQUARE = '<path d="M9 9h18v18h-18z" fill="#f00"/><path d="M18 9h9v18h-9z" fill="#00f"/>'
+THIN = '<path d="M9 9h18v18h-18z" fill="none" stroke="#000" stroke-width=".5"/>'
+
+
+def write_family(folder: Path, **drawings: str) -> Path:
+    folder.mkdir()
+    for name, inner in drawings.items():
+        head = '<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 36 36">'
+        (folder / f"{name}.svg").write_text(f"{head}{inner}</svg>")
+    return folder
+
+
+def test_of_a_family_what_has_no_colour_is_passed_over_and_what_is_broken_told(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    family = write_family(tmp_path / "family", square=SQUARE, thin=THIN, broken="<g>")
+    out = tmp_path / "t"
+    main(f"colour data --out {out} --count 6 --size 64 --family {family}".split())
+    told = capsys.readouterr()
+    assert "6 triples" in told.out
+    assert "1 drawing left out, see" in told.err
+    assert {image_id.partition("-")[2] for image_id in read_pairs(out).ids} == {"square"}
+    with (out / "problems.csv").open() as stream:
+        assert [row["file"] for row in csv.DictReader(stream)] == ["broken.svg"]
+
+
+def test_a_family_of_thin_lines_is_refused_before_the_folder_is_opened(tmp_path: Path) -> None:
+    family = write_family(tmp_path / "family", thin=THIN)
+    with pytest.raises(InputError, match="family has no drawing with an area to colour, 1 file looked at"):
+        make_triples(tmp_path / "t", TripleSettings(count=6, size=64, family=family))
+    assert not (tmp_path / "t").exists()
+    with pytest.raises(ConfigError, match="of a family all are taken"):
+        TripleSettings(family=family, split="choose")
 
 
 def test_held_out_drawings_are_not_learnt_from() -> None:

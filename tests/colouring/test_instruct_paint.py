@@ -104,7 +104,7 @@ def test_every_setting_and_input_changes_the_picture(folder: Path, drawing: Imag
 
 def test_variants_are_of_seeds_that_follow_each_other(folder: Path, drawing: Image.Image) -> None:
     painter = open_painter(folder, replace(CONFIG, seed=4, variants=3))
-    found = painter.variants(drawing, "a red cat")
+    found = list(painter.variants(drawing, "a red cat"))
     assert len({image.tobytes() for image in found}) == 3
     assert np.array_equal(pixels(found[2]), pixels(painter.paint(drawing, "a red cat", seed=6)))
 
@@ -198,6 +198,8 @@ def test_no_words_and_unknown_schedulers_are_refused(folder: Path, drawing: Imag
         open_painter(folder, replace(CONFIG, scheduler="best"))
     with pytest.raises(ConfigError, match="no effect with guidance 1"):
         InstructPaint(guidance=1.0, negative_prompt="grey")
+    with pytest.raises(ConfigError, match="image_guidance has no effect with guidance 1"):
+        InstructPaint(guidance=1.0, image_guidance=2.0)
 
 
 def test_it_is_scored_beside_the_small_painter(

@@ -21,7 +21,7 @@ from unprompt.colouring.painter_files import read_painter, write_painter
 from unprompt.colouring.palette import USUAL
 from unprompt.colouring.regions import find_regions
 from unprompt.colouring.scores import SHARES, difference_of, intervals, mean_scores, score_drawing
-from unprompt.errors import CheckpointError
+from unprompt.errors import CheckpointError, ConfigError
 from unprompt.pocket.closing import NOTHING
 
 WORDS = "a crimson box with navy corners"
@@ -226,3 +226,8 @@ def test_painting_what_is_right_scores_one(seed: int) -> None:
     for name in ("first", "second", "all", "unasked", "paper"):
         assert np.isnan(scores[name]) or scores[name] == pytest.approx(1), name
     assert np.isnan(scores["spilled"]) or scores["spilled"] == 0
+
+
+def test_widths_that_the_heads_do_not_divide_are_refused() -> None:
+    with pytest.raises(ConfigError, match="width must be a multiple of 3 heads, got 128"):
+        PainterConfig(heads=3)

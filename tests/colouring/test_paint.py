@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import json
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -417,6 +418,47 @@ def test_the_command_says_what_does_not_go_together(
 ) -> None:
     assert main(["colour", "paint", *arguments, "--out", str(tmp_path / "o.png")])
     assert message in capsys.readouterr().err
+
+
+def test_the_command_goes_on_with_a_table_and_replaces_a_folder(
+    tmp_path: Path, weights: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in "ab":
+        Image.fromarray(two_boxes()).save(tmp_path / f"{name}.png")
+    table = write_orders(tmp_path / "o.csv", [(f"{name}.png", "red", f"{name}.png") for name in "ab"])
+    out = tmp_path / "out"
+    command = f"colour paint --csv {table} --out {out} --weights {weights}".split()
+    paint = ColourPainter.paint
+
+    def interrupted(self: ColourPainter, *arguments: Any) -> Painted:
+        if (out / "a.png").exists():
+            raise KeyboardInterrupt
+        return paint(self, *arguments)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(ColourPainter, "paint", interrupted)
+        assert main(command) == 130
+    assert not (out / "b.png").exists()
+    (out / "a.png").write_bytes(b"kept as it is")
+    assert main(command) == 0
+    assert (out / "a.png").read_bytes() == b"kept as it is"
+    assert main(command) == 1
+    assert "add --overwrite to replace it" in capsys.readouterr().err
+    assert main([*command, "--overwrite"]) == 0
+    assert Image.open(out / "a.png").size == (80, 80)
+
+
+def test_a_folder_in_place_of_a_picture_is_refused(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "made.png").mkdir()
+    assert main(["colour", "paint", "a.png", "red", "--out", str(tmp_path / "made.png")])
+    assert "is a folder; name a file in it" in capsys.readouterr().err
+
+
+def test_crayons_and_a_palette_do_not_go_together(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match="give one of them"):
+        PaintConfig(crayons="8", palette=tmp_path / "p.png")
 
 
 def test_an_output_of_another_kind_is_refused_before_anything_is_loaded(

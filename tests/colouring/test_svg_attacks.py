@@ -9,6 +9,7 @@ import pytest
 
 from tests.doodles.attacks import SVG
 from tests.fuzzing import Attack, run, try_one
+from unprompt.colouring import apart
 from unprompt.colouring.svg import clean_svg, draw_svg, size_of
 from unprompt.errors import UnreadableImageError
 
@@ -19,6 +20,22 @@ FILTERS = {
     "octaves": '<feTurbulence numOctaves="100000" baseFrequency="0.5"/>',
     "thickened": '<feMorphology radius="100000"/>',
     "a kernel": f'<feConvolveMatrix order="99" kernelMatrix="{"1 " * 99 * 99}"/>',
+}
+
+
+LINE = '<path d="M1 1L90 90" stroke="#000"/>'
+TOO_LARGE = {
+    "in a style sheet": f"<style>path{{stroke-width:1e20}}</style>{LINE}",
+    "important": f"<style>path{{stroke-width: 1e20 !important}}</style>{LINE}",
+    "behind a comment": f"<style>path{{stroke-width:/* }} */1e20}}</style>{LINE}",
+    "in CDATA": f"<style><![CDATA[path{{stroke-width:1e20}}]]></style>{LINE}",
+    "of percent": f"<style>path{{stroke-width:123456789%}}</style>{LINE}",
+    "behind a unit": f"<style>path{{stroke-dasharray:1px1e20}}</style>{LINE}",
+    "in brackets": f"<style>path{{transform:scale(1e20)}}</style>{LINE}",
+    "of what is used": f"<style>#a{{stroke-width:1e20}}</style><symbol><g id='a'>{LINE}</g></symbol>",
+    "in a style": '<path d="M1 1L90 90" style="stroke:#000;/*;*/stroke-width:1e20px"/>',
+    "behind a letter": '<path d="M1e20 1L90 90" stroke="#000"/>',
+    "behind a point": '<path d="M1 1L.5.5e20" stroke="#000"/>',
 }
 
 
@@ -76,6 +93,54 @@ def test_long_attributes_take_no_time(content: str) -> None:
     with suppress(UnreadableImageError):
         clean_svg(content.encode())
     size_of(content.encode())
+
+
+@pytest.mark.parametrize("inner", TOO_LARGE.values(), ids=TOO_LARGE)
+def test_numbers_that_no_drawing_has_are_refused_wherever_they_stand(inner: str) -> None:
+    with pytest.raises(UnreadableImageError, match="beyond 10,000,000"):
+        clean_svg(f"{HEAD}{inner}</svg>".encode())
+
+
+def test_numbers_in_names_and_colours_are_none() -> None:
+    style = "<style>.cls-123456789,#x12345678{fill:#12345678;stroke-width:.00000001}</style>"
+    shape = f'{WHOLE} class="cls-123456789" id="x12345678" stroke="url(#a-12345678)"/>'
+    cleaned = clean_svg(f"{HEAD}{style}{shape}</svg>".encode()).decode()
+    for kept in (".cls-123456789,#x12345678{fill:#12345678;stroke-width:0}", "url(#a-12345678)"):
+        assert kept in cleaned
+
+
+@pytest.mark.parametrize("style", ["*mask:url(#m)", "/**/mask:url(#m)", "mask/*;*/:url(#m)"])
+def test_what_a_style_hides_is_counted(style: str) -> None:
+    """Comments, and the * before a property, are nothing to resvg."""
+    masked = f'{WHOLE} style="{style}"/>' * 900
+    with pytest.raises(UnreadableImageError, match="draws more than"):
+        clean_svg(f'{HEAD}<mask id="m">{WHOLE}/></mask>{masked}</svg>'.encode())
+
+
+@pytest.mark.parametrize("hidden", ["*filter", "/*x*/filter", "filter/*x*/"])
+def test_filters_that_a_style_hides_are_left_out(hidden: str) -> None:
+    content = f'{HEAD}{WHOLE} style="fill:#f00;{hidden}:blur(9px)"/></svg>'
+    assert "blur" not in clean_svg(content.encode()).decode()
+
+
+def test_a_drawing_that_takes_all_memory_ends_with_an_error_and_not_with_the_process() -> None:
+    """64 TB, as resvg makes a pattern's tile as large as it says."""
+    tile = '<pattern id="a" width="1e6" height="1e6" patternUnits="userSpaceOnUse">'
+    content = f'{HEAD}{tile}{WHOLE}/></pattern>{WHOLE} fill="url(#a)"/></svg>'
+    with pytest.raises(UnreadableImageError, match="too much memory or time"):
+        draw_svg(clean_svg(content.encode()), 400)
+
+
+def test_a_drawing_that_takes_hours_ends_with_an_error(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(apart, "SECONDS", 1)
+    dashes = '<path d="M1 1L90 90" stroke="#000" stroke-dasharray=".0002"/>' * 2000
+    with pytest.raises(UnreadableImageError, match="too much memory or time"):
+        draw_svg(clean_svg(f"{HEAD}{dashes}</svg>".encode()), 40)
+
+
+def test_what_resvg_says_is_told() -> None:
+    with pytest.raises(UnreadableImageError, match="cannot be drawn: damaged: SVG has an invalid size"):
+        draw_svg(b'<svg xmlns="http://www.w3.org/2000/svg" width="1e39" height="1e39"/>')
 
 
 @pytest.mark.parametrize("inner", FILTERS.values(), ids=FILTERS)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import io
+from http.server import BaseHTTPRequestHandler
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +12,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from tests.web_ui_server import answering, encoded, picture, serving
+from tests.web_ui_server import answering, encoded, opened, picture, serving
 from unprompt.cli import main
 from unprompt.colouring.webui_config import WebUIPaint
 from unprompt.colouring.webui_paint import WebUIPainter
@@ -76,6 +77,49 @@ def test_the_command_colours_by_a_web_ui(
     ):
         assert main([*colour, *wrong])
         assert said in capsys.readouterr().err, wrong
+
+
+def test_what_is_painted_stays_where_a_later_variant_fails(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    drawing = tmp_path / "box.png"
+    line_art().save(drawing)
+    body = answering(encoded(picture(1, (512, 344))))
+
+    def answer(request: BaseHTTPRequestHandler) -> None:
+        status, said = (200, body) if not (tmp_path / "made.png").exists() else (500, b"{}")
+        request.send_response(status)
+        request.send_header("Content-Length", str(len(said)))
+        request.end_headers()
+        request.wfile.write(said)
+
+    with opened(answer) as server:
+        colour = ["colour", "paint", str(drawing), "red", "--out", str(tmp_path / "made.png")]
+        assert main([*colour, "--engine", "webui", "--url", server.url, "--variants", "3"]) == 1
+    assert Image.open(tmp_path / "made.png").size == (90, 60)
+    assert "made.png" in capsys.readouterr().out
+
+
+def test_an_svg_is_coloured_by_a_web_ui_too(tmp_path: Path) -> None:
+    pytest.importorskip("resvg_py", reason="drawing SVGs needs resvg_py")
+    drawing, out = tmp_path / "box.svg", tmp_path / "made.png"
+    head = '<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 90 60">'
+    drawing.write_text(f'{head}<path d="M20 10v40" stroke="#000" stroke-width="4"/></svg>')
+    with serving(200, answering(encoded(picture(1, (512, 344))))) as server:
+        command = ["colour", "paint", str(drawing), "a red box", "--out", str(out), "--engine", "webui"]
+        assert not main([*command, "--url", server.url])
+    assert Image.open(out).size == (1536, 1024)
+    sent = decoded(server.asked[0][2]["init_images"][0])
+    assert (sent[0, 0] == 255).all()  # transparent is white
+    assert sent.min() < 80
+
+
+def test_a_drawing_that_cannot_be_read_is_told_before_an_engine_is_opened(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    command = ["colour", "paint", str(tmp_path / "none.svg"), "red", "--out", str(tmp_path / "made.png")]
+    assert main([*command, "--engine", "instruct", "--model", str(tmp_path / "none")])
+    assert "none.svg cannot be read" in capsys.readouterr().err
 
 
 def test_what_makes_no_sense_is_told() -> None:

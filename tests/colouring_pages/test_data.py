@@ -196,8 +196,12 @@ def test_plain_pairs_of_another_family_are_to_grade_on(tmp_path: Path) -> None:
             '<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 36 36"><rect x="9" y="9" width="18" '
             'height="18" fill="#f00"/></svg>'
         )
+    (family / "broken.svg").write_text("<svg")
+    (family / "empty.svg").write_text('<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 36 36"/>')
     out = tmp_path / "pairs"
-    make_pairs(out, PairSettings(count=24, size=32, pocket=1, photographs=1, plain=True, family=family))
+    settings = PairSettings(count=24, size=32, pocket=1, photographs=1, plain=True, family=family)
+    told = make_pairs(out, settings).problems
+    assert [one.file for one in told] == ["broken.svg"]
     pairs = read_pairs(out)
     assert pairs.captions is not None
     assert {image_id.partition("-")[2] for image_id in pairs.ids} == {"one", "other"}

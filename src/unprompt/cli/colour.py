@@ -6,6 +6,7 @@ import argparse
 import json
 from collections.abc import Callable, Mapping
 from dataclasses import fields
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -38,6 +39,7 @@ from unprompt.learning.schedule import TrainingMachine
 from unprompt.painting.webui_config import find_auth
 from unprompt.progress import StepBars
 from unprompt.settings import DEVICES
+from unprompt.storage.places import check_place
 from unprompt.text.english import counted
 
 if TYPE_CHECKING:
@@ -120,7 +122,7 @@ def _add_paint(actions: Any) -> None:
         help="many at once: columns image (relative to this file), words, out (a name in the folder --out)",
     )
     parser.add_argument(
-        "--out", type=Path, required=True, metavar="FILE", help="a .png or .svg; with --csv a folder"
+        "--out", type=Path, required=True, metavar="PATH", help="a .png or .svg; with --csv a folder"
     )
     parser.add_argument("--engine", choices=tuple(ENGINES), default="small", help="what paints (%(default)s)")
     parser.add_argument(
@@ -257,9 +259,12 @@ def run_data(options: argparse.Namespace) -> None:
     with StepBars("triple") as bars:
         written = make_triples(options.out, settings, bars.show)
     if options.json:
-        print(json.dumps({"triples": written.pairs, "out": str(written.out)}))
+        numbers = {"triples": written.pairs, "unreadable": len(written.problems)}
+        print(json.dumps({**numbers, "out": str(written.out)}))
     else:
         print(f"{counted(written.pairs, 'triple')}: {written.out}")
+    if written.problems:
+        warn(f"{counted(len(written.problems), 'drawing')} left out, see {written.out / 'problems.csv'}")
 
 
 def run(options: argparse.Namespace) -> None:
@@ -273,6 +278,8 @@ def run(options: argparse.Namespace) -> None:
     check_belongs(options, PAINTING, "--engine", options.engine, (VARIANTS,))
     if options.model is not None and options.engine != "instruct":
         raise ConfigError(f"--model belongs to --engine instruct; the engine here is {options.engine}")
+    if options.csv is None:
+        check_place(options.out, is_file=True)
     if options.engine == "small":
         _paint_small(options)
     else:
@@ -356,13 +363,15 @@ def _paint_by_diffusion(options: argparse.Namespace) -> None:
         raise ConfigError(f"--hint belongs to --engine small; the engine here is {options.engine}")
     if options.out.suffix.lower() != ".png":
         raise ConfigError(f"--out {options.out} has to end in .png")
-    painter = _open_instruct(options) if options.engine == "instruct" else _open_webui(options)
+    open_engine = _instruct_of(options) if options.engine == "instruct" else _webui_of(options)
 
+    from unprompt.colouring.orders import open_drawing
     from unprompt.storage.files import write_bytes
     from unprompt.storage.images import encode_png
 
+    picture, _ = open_drawing(options.image)
     written = []
-    for number, made in enumerate(painter.variants(options.image, options.words)):
+    for number, made in enumerate(open_engine().variants(picture, options.words)):
         written.append(_numbered(options.out, number))
         write_bytes(written[-1], encode_png(made))
         if not options.json:
@@ -371,7 +380,8 @@ def _paint_by_diffusion(options: argparse.Namespace) -> None:
         print(json.dumps({"files": [str(path) for path in written], "told": []}))
 
 
-def _open_instruct(options: argparse.Namespace) -> WholePainter:
+def _instruct_of(options: argparse.Namespace) -> Callable[[], WholePainter]:
+    """What opens the engine, once its settings are known to be right."""
     if options.model is None:
         raise ConfigError(
             "--engine instruct needs --model FOLDER, such as RUN/model of `unprompt colour train`"
@@ -380,15 +390,15 @@ def _open_instruct(options: argparse.Namespace) -> WholePainter:
 
     from unprompt.colouring.instruct_paint import open_painter
 
-    return open_painter(options.model, config)
+    return partial(open_painter, options.model, config)
 
 
-def _open_webui(options: argparse.Namespace) -> WholePainter:
+def _webui_of(options: argparse.Namespace) -> Callable[[], WholePainter]:
     config = settings_from(options, WebUIPaint)
 
     from unprompt.colouring.webui_paint import WebUIPainter
 
-    return WebUIPainter(config, find_auth())
+    return partial(WebUIPainter, config, find_auth())
 
 
 def run_grade(options: argparse.Namespace) -> None:
@@ -403,13 +413,11 @@ def run_grade(options: argparse.Namespace) -> None:
     sets = {str(path) if alike else path.name: read_pairs(path) for path in options.triples}
     with StepBars("triple") as bars:
         graded = grade_painters(sets, config, bars.show)
+    # Before the page is drawn, which may fail: the scores took their time.
+    print(json.dumps(graded.as_dict()) if options.json else table_of(graded), flush=True)
     if options.out:
         write_bytes(options.out, grade_page(graded, config).encode())
-    if options.json:
-        print(json.dumps(graded.as_dict()))
-    else:
-        print(table_of(graded))
-        if options.out:
+        if not options.json:
             print(f"page: {options.out}")
 
 

@@ -70,6 +70,9 @@ class CaptionWay:
             )
         if self.by != FILLS and self.fills != FillSettings():
             raise ConfigError(f"--noun, --nouns, --least and --most belong to --by fills, not to {self.by}")
+        others = ModelSettings(model=self.models.model)
+        if self.by not in (FILLS, INTERROGATOR) and self.models != others:
+            raise ConfigError(f"--clip and --phrases belong to --by interrogator, not to {self.by}")
         if self.by == LSTM and self.models.model is None:
             raise ConfigError(
                 "--by lstm needs --model RUN/captioner.safetensors of `unprompt colour train-captions`"

@@ -37,13 +37,16 @@ from unprompt.colouring.wordings import (
     coloured_name,
     fill_in,
 )
-from unprompt.colouring_pages.openmoji import drawings_of, find_family
+from unprompt.colouring_pages.openmoji import drawings_of, usable_family
 from unprompt.datasets.drawn_pairs import Amount, MadePair, drawn_kind, write_drawn_pairs
 from unprompt.datasets.seeds import derive_seed
 from unprompt.datasets.write_pairs import WrittenPairs
+from unprompt.errors import InputError
 from unprompt.pocket.closing import NOTHING
 from unprompt.pocket.flat import Placement
 from unprompt.progress import Progress, silent
+from unprompt.records import Problem
+from unprompt.storage.resumable import check_folder
 
 if TYPE_CHECKING:
     from numpy.random import Generator
@@ -52,6 +55,8 @@ if TYPE_CHECKING:
     from unprompt.colouring.regions import Regions
 
 KIND = drawn_kind("set of triples")
+LOOKED_AT = 64  # pixels a side at which a family's drawings are looked at
+TRIES = 1000  # of drawings that lie so that they have no coloured region
 VISITS = 4  # triples in a row that are of one drawing in one place: drawing it takes longest
 MADE = ("size", "pocket", "swapped", "split", "wordings", "seed")
 SHADES = 0.25  # how often a colour is named by one of its shades
@@ -68,11 +73,13 @@ def make_triples(
     """Write triples as parts of Pairs into the folder `out`: sources are line art, targets in colour.
 
     Killed at any moment and called again with the same settings, it goes on and ends with the same bytes,
-    with any number of workers. Raises RunError for a folder that is finished or belongs to something else;
-    ConfigError and InputError where packages or their drawings are missing.
+    with any number of workers. Of a family all files are read before: those without a coloured region are
+    passed over, those that cannot be drawn are told in problems.csv. Raises RunError for a folder that is
+    finished or belongs to something else; ConfigError and InputError where packages or drawings are missing.
     """
     settings = settings or TripleSettings()
-    drawings = _drawings(settings)
+    check_folder(out, KIND, settings.overwrite)  # before a family is read, which takes a while
+    drawings, problems = _drawings(settings, progress)
     made = {name: getattr(settings, name) for name in MADE}
     if settings.family:
         made["family"] = settings.family.name
@@ -83,14 +90,22 @@ def make_triples(
     }
     amount = Amount(settings.count, settings.part, settings.workers, settings.overwrite)
     draw = partial(make_triple, settings=settings, drawings=drawings)
-    return write_drawn_pairs(out, KIND, draw, amount, plan, made, progress)
+    return write_drawn_pairs(out, KIND, draw, amount, plan, made, progress, problems)
 
 
-def _drawings(settings: TripleSettings) -> tuple[str, ...]:
-    """Names of OpenMoji's drawings of the split, those that words are known for; or files of a family."""
+def _drawings(settings: TripleSettings, progress: Progress) -> tuple[tuple[str, ...], tuple[Problem, ...]]:
+    """Names of OpenMoji's drawings of the split, those that words are known for; or files of a family.
+
+    And those of the family's files that cannot be drawn.
+    """
     if settings.family:
-        return tuple(str(path) for path in find_family(settings.family))
-    return tuple(name for name in drawings_of(settings.split) if nouns_of(name))
+        found, problems = usable_family(settings.family, _is_coloured, progress)
+        return tuple(map(str, found)), problems
+    return tuple(name for name in drawings_of(settings.split) if nouns_of(name)), ()
+
+
+def _is_coloured(path: Path) -> bool:
+    return bool((known_family(path, LOOKED_AT).classes != PAPER).any())
 
 
 def make_triple(number: int, settings: TripleSettings, drawings: Sequence[str]) -> MadePair:
@@ -110,7 +125,7 @@ def make_triple(number: int, settings: TripleSettings, drawings: Sequence[str]) 
 def _known(visit: int, settings: TripleSettings, drawings: tuple[str, ...]) -> tuple[KnownDrawing, str]:
     seed = derive_seed(settings.seed, "drawing", visit)
     random = np.random.Generator(np.random.PCG64(seed))
-    while True:
+    for _ in range(TRIES):
         if not settings.family and random.random() < settings.pocket:
             scene = known_scene(int(random.integers(2**31)), settings.size, _set_of(drawings))
             return scene, "pocket"
@@ -125,6 +140,7 @@ def _known(visit: int, settings: TripleSettings, drawings: tuple[str, ...]) -> t
             known = known_openmoji(name, settings.size, placement)
         if (known.classes != PAPER).any():
             return known, Path(name).stem
+    raise InputError(f"{TRIES} drawings in a row have no coloured region at {settings.size} pixels")
 
 
 @lru_cache(1)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
+from unprompt.errors import ConfigError
 from unprompt.settings import check_settings, setting
 
 SPLITS = ("train", "choose", "test")  # of drawings
@@ -27,7 +28,9 @@ class TripleSettings:
         "train", "which wordings: those to train on, or those kept out of it", choices=("train", "kept")
     )
     family: Path | None = setting(
-        None, "take the drawings from a folder of SVG emoji of another family", metavar="FOLDER"
+        None,
+        "take the drawings from a folder of SVG emoji of another family; no pocket scenes then",
+        metavar="FOLDER",
     )
     seed: int = setting(0, "other triples of the same kind", metavar="S")
     workers: int = setting(1, "processes that draw", metavar="N", least=1)
@@ -36,3 +39,5 @@ class TripleSettings:
 
     def __post_init__(self) -> None:
         check_settings(self)
+        if self.family is not None and self.split != TripleSettings.split:
+            raise ConfigError("split is of OpenMoji's drawings; of a family all are taken")

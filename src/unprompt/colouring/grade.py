@@ -36,6 +36,7 @@ from unprompt.datasets.pairs import Pairs, join_pairs
 from unprompt.errors import InputError
 from unprompt.html.kit import render_page
 from unprompt.networks.minilm import PromptEncoder
+from unprompt.pocket.closing import NOTHING
 from unprompt.progress import Progress, silent
 from unprompt.storage.images import ImageFile, encode_png
 
@@ -150,7 +151,9 @@ def grade_painters(
             difference = difference_of(painted[name], right, areas, heard.mentions)
             shares = score_drawing(chosen, right, areas, heard.basics)
             scores[name].append({**shares, "difference": difference})
-            colours[name].append(painted[name][np.argsort(seen.order)])
+            full = np.full(regions.count, NOTHING)  # of regions that are not seen, too
+            full[seen.order - 1] = painted[name]
+            colours[name].append(full)
         groups.append(_groups_of(pairs.ids[row], right, names_of_sets[row] if len(sets) > 1 else None))
         progress("colouring", row + 1, len(pairs))
     return Graded(pairs, scores, groups, colours)

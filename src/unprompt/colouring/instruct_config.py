@@ -156,6 +156,8 @@ class InstructPaint:
             raise ConfigError(f"dtype must be auto, float16, bfloat16 or float32, got '{self.dtype}'")
         if self.negative_prompt and self.guidance == 1:
             raise ConfigError("a negative prompt has no effect with guidance 1; raise the guidance")
+        if self.image_guidance != InstructPaint.image_guidance and self.guidance == 1:
+            raise ConfigError("image_guidance has no effect with guidance 1; raise the guidance")
 
 
 # What a pocket training has where nothing else is asked for: minutes on two cores.

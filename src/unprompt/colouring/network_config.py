@@ -27,6 +27,8 @@ class PainterConfig:
         check_settings(self)
         if self.filters % 8:
             raise ConfigError(f"filters must be a multiple of 8, got {self.filters}")
+        if self.width % self.heads:
+            raise ConfigError(f"width must be a multiple of {self.heads} heads, got {self.width}")
 
 
 @dataclass(frozen=True)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+from unprompt.errors import ConfigError
 from unprompt.settings import check_settings, setting
 
 CRAYONS = {
@@ -35,6 +36,8 @@ class PaintConfig:
 
     def __post_init__(self) -> None:
         check_settings(self)
+        if self.palette is not None and self.crayons != "any":
+            raise ConfigError("crayons and palette both say which colours there are; give one of them")
 
     def variants(self, count: int) -> list[PaintConfig]:
         """The settings of so many variants: of seeds that follow each other."""

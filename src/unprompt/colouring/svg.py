@@ -11,6 +11,7 @@ from xml.parsers import expat
 
 import numpy as np
 
+from unprompt.colouring.apart import draw_apart
 from unprompt.errors import ConfigError, InputError, UnreadableImageError
 from unprompt.pocket.closing import NOTHING
 from unprompt.storage.decoders import decoding
@@ -29,13 +30,18 @@ LONGEST = 1536  # pixels at which a drawing is looked at
 MOST = 8 * 2**20  # bytes of an SVG
 DEEPEST = 200  # elements within each other
 LEFT_OUT = ("script", "foreignObject", "image", "iframe", "audio", "video", "use", "style", "filter")
-FILTER = re.compile(r"(^|;)\s*(backdrop-)?filter\s*:[^;]*")
+COMMENT = re.compile(r"/\*.*?(\*/|$)", re.DOTALL)  # of a style
+FILTER = re.compile(r"(^|;)\s*\*?(backdrop-)?filter\s*:[^;]*")  # with the * that old browsers alone read
 REFERENCE = re.compile(r"url\(\s*['\"]?#([^'\")\s]+)")
 # How many elements one costs to draw that is drawn through another: the paper is laid out anew for a mask.
 EFFORTS = {"mask": 100, "clip-path": 25, "fill": 10, "stroke": 10}
-# resvg ends the whole process on numbers beyond what it can count with, so they are refused before it.
-# Those that may be too large or too small: with eight digits, an exponent, or many zeros after the point.
-NUMBER = re.compile(r"(?<![#\w.])[-+]?(?:(?:\d+(?:\.\d*)?|\.\d+)[eE][-+]?\d+|\d{8,}\.?\d*|0*\.0{6,}\d*)")
+# resvg ends its process on numbers beyond what it can count with, so they are refused before it.
+# Only where one may be too large or too small is each looked at: with eight digits, an exponent, many zeros.
+EXTREME = re.compile(r"[\d.][eE][-+]?\d|\d{8}|\.0{6}")
+NUMBER = r"[-+]?(?:\d+\.?\d*|\.\d+)(?:[eE][-+]?\d+)?"
+NAME = r"#[\w-]+|(?<![\w-])(?<!\d\.)[a-zA-Z_][\w-]*"  # no unit, which a number may follow
+NUMBERS = re.compile(f"({NUMBER})")
+NUMBERS_AND_NAMES = re.compile(f"{NAME}|({NUMBER})")
 CORNER = re.compile(r"[a-zA-Z]|(?<![-\d.])[-\d.]+[\s,]+[-\d.]+")  # of a line, at most one each
 NO_NUMBERS = ("id", "href", "class", "label", "title", "version")
 FARTHEST = 1e7
@@ -113,7 +119,9 @@ def _strip(tree: ElementTree.Element) -> None:
             if _local(name).startswith("on") or link or outside or _local(name) == "filter":
                 del element.attrib[name]
             elif name == "style":
-                element.attrib[name] = FILTER.sub("", value)
+                element.attrib[name] = FILTER.sub("", COMMENT.sub(" ", value))
+        if _local(element.tag) == "style":
+            element.text = COMMENT.sub(" ", element.text or "")
         for child in list(element):
             kept = isinstance(child.tag, str) and (
                 _local(child.tag) not in LEFT_OUT or _is_own_use(child) or _is_plain_style(child)
@@ -130,23 +138,34 @@ def _is_own_use(element: ElementTree.Element) -> bool:
 
 
 def _is_plain_style(element: ElementTree.Element) -> bool:
-    text = element.text or ""
-    return _local(element.tag) == "style" and not re.search(r"@import|url\(|filter", text, re.IGNORECASE)
+    if _local(element.tag) != "style" or len(element):
+        return False
+    text = COMMENT.sub(" ", element.text or "")
+    return not re.search(r"@import|url\(|filter", text, re.IGNORECASE)
 
 
 def _check_numbers(tree: ElementTree.Element) -> None:
     """Raise UnreadableImageError for a number that no drawing has; those next to nothing become 0."""
 
-    def checked(match: re.Match[str]) -> str:
-        size = abs(float(match[0]))
+    def one(match: re.Match[str]) -> str:
+        if not match[1]:
+            return match[0]
+        size = abs(float(match[1]))
         if size > FARTHEST:
-            raise UnreadableImageError(f"the SVG has the number {match[0][:20]}, beyond {FARTHEST:,.0f}")
-        return match[0] if size > NEAREST or not size else "0"
+            raise UnreadableImageError(f"the SVG has the number {match[1][:20]}, beyond {FARTHEST:,.0f}")
+        return match[1] if size > NEAREST or not size else "0"
+
+    def checked(text: str, numbers: re.Pattern[str] = NUMBERS_AND_NAMES) -> str:
+        return numbers.sub(one, text) if EXTREME.search(text) else text
 
     for element in tree.iter():
         for name, value in element.attrib.items():
-            if _local(name) not in NO_NUMBERS and not _local(name).startswith("data-"):
-                element.attrib[name] = NUMBER.sub(checked, value)
+            if _local(name) == "d":  # its letters are no names: M1e9
+                element.attrib[name] = checked(value, NUMBERS)
+            elif _local(name) not in NO_NUMBERS and not _local(name).startswith("data-"):
+                element.attrib[name] = checked(value)
+        if _local(element.tag) == "style":
+            element.text = checked(element.text or "")
 
 
 def _check_effort(tree: ElementTree.Element) -> None:
@@ -197,7 +216,9 @@ def _references(element: ElementTree.Element) -> list[tuple[str, str]]:
         if _local(name) == "href" and value.strip().startswith("#"):
             found.append(("href", value.strip()[1:]))
         parts = [part.partition(":") for part in value.split(";")] if name == "style" else [(name, "", value)]
-        found += [(key.strip(), target) for key, _, said in parts for target in REFERENCE.findall(said)]
+        found += [
+            (key.strip(" \t\r\n*"), target) for key, _, said in parts for target in REFERENCE.findall(said)
+        ]
     return found
 
 
@@ -211,20 +232,12 @@ def draw_svg(content: bytes, longest: int = LONGEST) -> Image.Image:
 
     from PIL import Image
 
-    with needed_for("drawing an SVG", "pages", ConfigError):
-        import resvg_py
     width, height = size_of(content)
     scale = longest / max(width, height)
     try:
-        with decoding():
-            png = resvg_py.svg_to_bytes(
-                svg_string=content.decode(),
-                width=max(1, round(width * scale)),
-                height=max(1, round(height * scale)),
-                skip_system_fonts=True,
-            )
-            with Image.open(io.BytesIO(bytes(png)), formats=("PNG",)) as image:
-                return image.convert("RGBA")
+        png = draw_apart(content, max(1, round(width * scale)), max(1, round(height * scale)))
+        with decoding(), Image.open(io.BytesIO(png), formats=("PNG",)) as image:
+            return image.convert("RGBA")
     except UnreadableImageError as error:
         raise UnreadableImageError(f"this SVG cannot be drawn: {error}") from error
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 from PIL import Image
@@ -57,7 +58,8 @@ class WholePainter(ABC):
             made = made.resize(drawing.size, Image.Resampling.LANCZOS)
         return with_lines(made, drawing) if self.config.keep_lines else made
 
-    def variants(self, picture: AnyImage, words: str) -> list[Image.Image]:
-        """As many as the settings say, of seeds that follow each other."""
+    def variants(self, picture: AnyImage, words: str) -> Iterator[Image.Image]:
+        """As many as the settings say, of seeds that follow each other; each as soon as it is painted."""
         first = self.config.seed
-        return [self.paint(picture, words, seed) for seed in range(first, first + self.config.variants)]
+        for seed in range(first, first + self.config.variants):
+            yield self.paint(picture, words, seed)

@@ -34,9 +34,10 @@ from unprompt.colouring_pages.inputs import (
 from unprompt.colouring_pages.openmoji import (
     FlatDrawing,
     drawings_of,
-    find_family,
+    has_fills,
     read_family,
     read_openmoji,
+    usable_family,
 )
 from unprompt.colouring_pages.strokes import strokes
 from unprompt.datasets.drawn_pairs import Amount, MadePair, drawn_kind, write_drawn_pairs, write_made_part
@@ -92,21 +93,23 @@ def make_pairs(out: Path, settings: PairSettings | None = None, progress: Progre
     and where a worker is killed; ConfigError and InputError where packages or their drawings are missing.
     """
     settings = settings or PairSettings()
-    names = _drawings(settings)
+    folders.check_folder(out, KIND, settings.overwrite)  # before a family is read, which takes a while
+    names, problems = _drawings(settings, progress)
     made = {"kind": "stage 1", **{name: getattr(settings, name) for name in MADE}}
     if settings.family:
         made["family"] = settings.family.name
     plan = {**made, "drawings": hashlib.sha256(json.dumps(names).encode()).hexdigest()}
     amount = Amount(settings.count, settings.part, settings.workers, settings.overwrite)
     draw = partial(make_pair, settings=settings, names=names)
-    return write_drawn_pairs(out, KIND, draw, amount, plan, made, progress)
+    return write_drawn_pairs(out, KIND, draw, amount, plan, made, progress, problems)
 
 
-def _drawings(settings: PairSettings) -> tuple[str, ...]:
-    """Names of OpenMoji's drawings of the split, or files of a family."""
+def _drawings(settings: PairSettings, progress: Progress) -> tuple[tuple[str, ...], tuple[Problem, ...]]:
+    """Names of OpenMoji's drawings of the split, or files of a family; and those that cannot be drawn."""
     if settings.family:
-        return tuple(map(str, find_family(settings.family)))
-    return drawings_of(settings.split)
+        found, problems = usable_family(settings.family, has_fills, progress)
+        return tuple(map(str, found)), problems
+    return drawings_of(settings.split), ()
 
 
 def make_pair(number: int, settings: PairSettings, names: Sequence[str]) -> MadePair:

@@ -7,7 +7,7 @@ one drawing, such as an ox and a bull, or a person in several colours of skin: a
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -16,11 +16,15 @@ import numpy as np
 
 from unprompt.colouring_pages.data_config import SPLITS
 from unprompt.datasets.seeds import derive_seed
-from unprompt.errors import ConfigError, InputError
+from unprompt.errors import ConfigError, InputError, UnreadableImageError
 from unprompt.pocket.closing import NOTHING, ClosedLines, close_lines
 from unprompt.pocket.drawings import rasterised, read_svg, svg_folder
 from unprompt.pocket.flat import Placement, fills_and_lines, only_lines
 from unprompt.pocket.textures import Mask, Whole
+from unprompt.progress import Progress, silent
+from unprompt.records import Problem
+from unprompt.storage.decoders import decoding
+from unprompt.text.english import counted
 
 CHOOSE, TEST = 8, 10  # percent of the bases that are kept out of training
 
@@ -121,8 +125,9 @@ def read_family(path: Path, side: int, placement: Placement | None = None) -> Fl
     are the truth; narrow ones, such as a mouth, are lines. Raises InputError for a file that cannot be drawn.
     """
     try:
-        return _flat(path.read_text(encoding="utf-8"), side, placement)
-    except (OSError, ValueError, SyntaxError) as error:
+        with decoding():
+            return _flat(path.read_text(encoding="utf-8"), side, placement)
+    except UnreadableImageError as error:
         raise InputError(f"{path} cannot be drawn ({error}); leave it out") from error
 
 
@@ -141,6 +146,36 @@ def find_family(folder: Path) -> list[Path]:
     if not found:
         raise InputError(f"{folder} holds no SVG files; name a folder with a family of emoji")
     return found
+
+
+def has_fills(path: Path) -> bool:
+    """Whether a family's drawing has something to colour. Raises InputError as `read_family`."""
+    return bool((read_family(path, THUMBNAIL).fills != NOTHING).mean() >= EMPTY)
+
+
+def usable_family(
+    folder: Path, is_usable: Callable[[Path], bool], progress: Progress = silent
+) -> tuple[tuple[Path, ...], tuple[Problem, ...]]:
+    """The files of a family's folder that are usable, each read once; and those that cannot be read.
+
+    `is_usable` raises InputError for a file that cannot be. Raises InputError itself where none is left.
+    """
+    files = find_family(folder)
+    usable, problems = [], []
+    for number, path in enumerate(files):
+        progress("reading the family", number, len(files))
+        try:
+            if is_usable(path):
+                usable.append(path)
+        except InputError as error:
+            problems.append(Problem(path.stem, path.name, str(error)))
+    progress("reading the family", len(files), len(files))
+    if not usable:
+        why = f"; {len(problems):,} cannot be read, first: {problems[0].problem}" if problems else ""
+        raise InputError(
+            f"{folder} has no drawing with an area to colour, {counted(len(files), 'file')} looked at{why}"
+        )
+    return tuple(usable), tuple(problems)
 
 
 def _flat(svg: str, side: int, placement: Placement | None) -> FlatDrawing:

@@ -14,7 +14,9 @@ from unprompt import __version__
 from unprompt.datasets.pairs import PROBLEMS, RECORD
 from unprompt.datasets.write_pairs import WrittenPairs
 from unprompt.progress import Progress, silent
+from unprompt.records import Problem
 from unprompt.storage import resumable as folders
+from unprompt.storage.files import write_problems
 from unprompt.storage.images import encode_png
 from unprompt.storage.parts import PairPart, part_name, write_pair_part
 from unprompt.storage.processes import killed_worker_told, spawning
@@ -53,13 +55,14 @@ def write_drawn_pairs(
     plan: Mapping[str, Any],
     made: Mapping[str, Any],
     progress: Progress = silent,
+    problems: Sequence[Problem] = (),
 ) -> WrittenPairs:
     """Write the pairs `draw` gives for 0 .. count - 1 as parts of Pairs into the folder `out`.
 
     `draw`: no pair may depend on another; it is pickled where there are several workers. `plan`: all that
-    decides the pairs; `made`: what of it the record tells. Killed at any moment and called again with the
-    same, it goes on and ends with the same bytes. Raises RunError for a folder that is finished or belongs
-    to something else, and where a worker is killed.
+    decides the pairs; `made`: what of it the record tells. `problems`: drawings that were left out. Killed
+    at any moment and called again with the same, it goes on and ends with the same bytes. Raises RunError for
+    a folder that is finished or belongs to something else, and where a worker is killed.
     """
     plan = {"unprompt": __version__, "count": amount.count, "part": amount.part, **plan}
     starts = range(0, amount.count, amount.part)
@@ -70,16 +73,18 @@ def write_drawn_pairs(
         for drawn in _in_turn(_Drawer(out, draw, amount), missing, amount.workers):
             done += drawn
             progress("drawing pairs", done, amount.count)
+        if problems:
+            write_problems(out / PROBLEMS, problems)
         record = {
             "pairs": amount.count,
-            "problems": 0,
+            "problems": len(problems),
             "captions": True,
             "layout": "parts",
             "made": dict(made),
             "versions": {"unprompt": __version__},
         }
         folders.finish(out, kind, record)
-    return WrittenPairs(out, amount.count, ())
+    return WrittenPairs(out, amount.count, tuple(problems))
 
 
 @dataclass(frozen=True)
