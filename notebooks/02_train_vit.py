@@ -47,13 +47,13 @@ from unprompt.regression.train import train
 # %% [markdown]
 # ## Images to learn from
 #
-# As in `01_generate_dataset.ipynb`.
+# As in `01_generate_dataset.ipynb`. All that this notebook makes goes into a folder of its own, `vit`.
 
 # %%
-extend_prompts(Path("prompts.csv"), PocketPrompts(seed=0), count=1520)
-filter_prompts(Path("prompts.csv"), Path("kept.csv"), FilterConfig(threshold=0.95))
+extend_prompts(Path("vit/prompts.csv"), PocketPrompts(seed=0), count=1520)
+filter_prompts(Path("vit/prompts.csv"), Path("vit/kept.csv"), FilterConfig(threshold=0.95))
 config = RenderConfig(seed=0, workers=core_count(), overwrite=True)
-rendered = render_prompts(Path("kept.csv"), Path("DATASET"), PocketEngine(size=128), config)
+rendered = render_prompts(Path("vit/kept.csv"), Path("vit/DATASET"), PocketEngine(size=128), config)
 rendered.images, round(rendered.seconds)
 
 # %% [markdown]
@@ -64,10 +64,10 @@ rendered.images, round(rendered.seconds)
 # training and validation by the same rule.
 
 # %%
-extend_prompts(Path("more.csv"), PocketPrompts(seed=1), count=120)
-apart = FilterConfig(threshold=0.7, against=(Path("kept.csv"),))
-filtered = filter_prompts(Path("more.csv"), Path("held_out.csv"), apart)
-render_prompts(Path("held_out.csv"), Path("HELD_OUT"), PocketEngine(size=128), config)
+extend_prompts(Path("vit/more.csv"), PocketPrompts(seed=1), count=120)
+apart = FilterConfig(threshold=0.7, against=(Path("vit/kept.csv"),))
+filtered = filter_prompts(Path("vit/more.csv"), Path("vit/held_out.csv"), apart)
+render_prompts(Path("vit/held_out.csv"), Path("vit/HELD_OUT"), PocketEngine(size=128), config)
 filtered.read, filtered.kept
 
 # %% [markdown]
@@ -81,7 +81,7 @@ filtered.read, filtered.kept
 settings = TrainConfig(
     backbone="tf_efficientnet_lite0", fold_norms=True, size=96, epochs=3, batch=32, learning_rate=1e-3
 )
-result = train(Path("DATASET"), Path("RUN"), settings, overwrite=True)
+result = train(Path("vit/DATASET"), Path("vit/RUN"), settings, overwrite=True)
 result.train_images, result.validation_images, round(result.seconds)
 
 # %% [markdown]
@@ -91,35 +91,36 @@ result.train_images, result.validation_images, round(result.seconds)
 # that runs away from it.
 
 # %%
-pl.read_csv("RUN/metrics.csv").select("epoch", "loss", "train", "validation", "constant", "images_per_second")
+metrics = pl.read_csv("vit/RUN/metrics.csv")
+metrics.select("epoch", "loss", "train", "validation", "constant", "images_per_second")
 
 # %%
-Image("RUN/curves.png")
+Image("vit/RUN/curves.png")
 
 # %% [markdown]
 # Validation images from the best to the worst, each with the training prompt that lies nearest to what the
 # network says.
 
 # %%
-Image("RUN/gallery.png")
+Image("vit/RUN/gallery.png")
 
 # %% [markdown]
 # ## Prediction
 #
-# `RUN/bundle.toml` is a bundle with the trained network as its only member.
+# `vit/RUN/bundle.toml` is a bundle with the trained network as its only member.
 
 # %%
 predicted = predict(
-    Path("HELD_OUT"),
-    Path("PREDICTED"),
-    PredictConfig(bundle="RUN/bundle.toml", overwrite=True),
-    truth=Path("held_out.csv"),
+    Path("vit/HELD_OUT"),
+    Path("vit/PREDICTED"),
+    PredictConfig(bundle="vit/RUN/bundle.toml", overwrite=True),
+    truth=Path("vit/held_out.csv"),
 )
 predicted.score.numbers()
 
 # %%
-learnt, unseen = read_dataset(Path("DATASET")), read_dataset(Path("HELD_OUT"))
-guesses = read_embeddings(Path("PREDICTED/members/regression.npz"))
+learnt, unseen = read_dataset(Path("vit/DATASET")), read_dataset(Path("vit/HELD_OUT"))
+guesses = read_embeddings(Path("vit/PREDICTED/members/regression.npz"))
 shown = choose_shown(
     unseen.images,
     unseen.prompts,
@@ -129,8 +130,8 @@ shown = choose_shown(
     learnt.embeddings.vectors,
     count=8,
 )
-draw_gallery(Path("held_out.png"), shown, "Images apart from all training prompts, best to worst")
-Image("held_out.png")
+draw_gallery(Path("vit/held_out.png"), shown, "Images apart from all training prompts, best to worst")
+Image("vit/held_out.png")
 
 # %% [markdown]
 # ## ViT-B/16 on Kaggle: what to attach
@@ -148,7 +149,7 @@ Image("held_out.png")
 # ## One P100
 #
 # ```
-# !timeout --signal=INT 11h unprompt train /kaggle/input/DATASET --out RUN --weights WEIGHTS \
+# !timeout --signal=INT 11h unprompt train /kaggle/input/DATASET --out vit/RUN --weights WEIGHTS \
 #     --precision fp16 --batch 128 --accumulate 2 --epochs 5
 # ```
 #
@@ -162,7 +163,7 @@ Image("held_out.png")
 #
 # ```
 # !timeout --signal=INT 11h accelerate launch --num_processes 2 --mixed_precision fp16 \
-#     -m unprompt train /kaggle/input/DATASET --out RUN --weights WEIGHTS \
+#     -m unprompt train /kaggle/input/DATASET --out vit/RUN --weights WEIGHTS \
 #     --precision fp16 --batch 128 --epochs 5
 # ```
 #
@@ -174,17 +175,17 @@ Image("held_out.png")
 #
 # Sessions end at Kaggle's time limit, and what a stopped one leaves may be gone; so `timeout` stops the run
 # before. It can be stopped anywhere: it saves every 10 minutes (`--save-minutes`) and after each epoch, into
-# `RUN/.work`. Take the folder along whole, that hidden part too, attach this notebook's output to its next
-# version, and give the same command again:
+# `vit/RUN/.work`. Take the folder along whole, that hidden part too, attach this notebook's output to its
+# next version, and give the same command again:
 #
 # ```
-# !tar -cf RUN.tar RUN                          # the last cell
-# !tar -xf /kaggle/input/THIS_NOTEBOOK/RUN.tar  # the first one of the next session
+# !tar -cf vit.tar vit/RUN                      # the last cell
+# !tar -xf /kaggle/input/THIS_NOTEBOOK/vit.tar  # the first one of the next session
 # ```
 #
 # The result is the same as without the pause, up to the rounding of a GPU's own arithmetic. The settings, the
 # data set and the precision have to be the same too; `train` says so where they are not. After the last epoch
-# `.work` goes away, and `RUN/best.safetensors` with `RUN/bundle.toml` are what a submission needs.
+# `.work` goes away, and `vit/RUN/best.safetensors` with `vit/RUN/bundle.toml` are what a submission needs.
 #
 # ## What else there is to choose
 #
@@ -200,7 +201,7 @@ Image("held_out.png")
 # - `--augment crop shift colour`: small changes that leave the prompt true. None by default. `flip` is there
 #   too, but a mirrored picture contradicts "on the left" and every word written in it.
 # - `--patch`, `--size`: a ViT's weights are resampled to other patches and inputs.
-# - `unprompt tune DATASET --out STUDY --config RUN/config.toml --trials 20 --epochs 3` searches for learning
-#   rate, batch, layer decay, weight decay, head and, with a ViT, patch and stochastic depth; weights and all
-#   else are those of RUN. `unprompt train DATASET --out RUN2 --config STUDY/best.toml` then trains with what
-#   was best.
+# - `unprompt tune DATASET --out STUDY --config vit/RUN/config.toml --trials 20 --epochs 3` searches for
+#   learning rate, batch, layer decay, weight decay, head and, with a ViT, patch and stochastic depth; weights
+#   and all else are those of `vit/RUN`. `unprompt train DATASET --out vit/RUN2 --config STUDY/best.toml` then
+#   trains with what was best.

@@ -47,7 +47,7 @@ from unprompt.bundle.loaded import LoadedBundle
 # (with its checkpoints attached) have a captioner and a CLIP.
 
 # %% tags=["parameters"]
-images = find_inputs(scratch=Path("sample")).images
+images = find_inputs(scratch=Path("sample_pictures")).images
 bundle = "lite"
 
 # %%

@@ -75,14 +75,14 @@ len(traced.strokes)
 # %%
 things = [Doodle(name, one.drawing, one.words[0]) for name, one in samples.items() if len(one.words) == 1]
 training = NamerTraining(epochs=epochs, repeats=repeats, batch=64, filters=8)
-learnt = train_namer(things, Path("RUN"), training, TrainingMachine(), overwrite=True)
+learnt = train_namer(things, Path("NAMER"), training, TrainingMachine(), overwrite=True)
 round(learnt.seconds)
 
 # %%
-Image("RUN/curves.png")
+Image("NAMER/curves.png")
 
 # %%
-namer = Namer.load(Path("RUN/namer.safetensors"))
+namer = Namer.load(Path("NAMER/namer.safetensors"))
 pl.DataFrame(namer.name(traced), schema=["word", "probability"], orient="row")
 
 # %% [markdown]

@@ -51,8 +51,8 @@ from unprompt.storage.images import read_image
 # Photographs of installed packages and drawn scenes. For your own, set `images` to a list of files.
 
 # %% tags=["parameters"]
-write_scenes(Path("sample"), 2)
-images = [*find_photographs()[:2], *sorted(Path("sample/images").iterdir())]
+write_scenes(Path("sample_scenes"), 2)
+images = [*find_photographs()[:2], *sorted(Path("sample_scenes/images").iterdir())]
 pairs, epochs = 384, 8
 
 # %% [markdown]
@@ -74,8 +74,8 @@ display(page.resize((page.width // 6, page.height // 6)))
 # %%
 workers = core_count()
 make_pairs(Path("PAIRS"), PairSettings(pairs, size=64, workers=workers, overwrite=True))
-make_pairs(Path("HELD_OUT"), PairSettings(16, size=64, split="choose", workers=workers, overwrite=True))
-learnt_from, held_out = read_pairs(Path("PAIRS")), read_pairs(Path("HELD_OUT"))
+make_pairs(Path("HELD_OUT_PAIRS"), PairSettings(16, size=64, split="choose", workers=workers, overwrite=True))
+learnt_from, held_out = read_pairs(Path("PAIRS")), read_pairs(Path("HELD_OUT_PAIRS"))
 len(learnt_from), len(held_out)
 
 # %% [markdown]
@@ -89,7 +89,7 @@ settings = PageTraining(
     filters=12, levels=4, judge_filters=8, size=64, batch=16, epochs=epochs, learning_rate=2e-3, ema=0.9
 )
 machine = PageMachine(samples=len(learnt_from) * epochs // settings.batch)  # one sheet, at the end
-learnt = train_pages(learnt_from, Path("RUN"), settings, machine, held_out, overwrite=True)
+learnt = train_pages(learnt_from, Path("PAGES_RUN"), settings, machine, held_out, overwrite=True)
 round(learnt.seconds)
 
 # %% [markdown]
@@ -97,13 +97,13 @@ round(learnt.seconds)
 # were not learnt from.
 
 # %%
-Image("RUN/curves.png")
+Image("PAGES_RUN/curves.png")
 
 # %% [markdown]
 # From left to right: the source, what the generator makes of it, the truth.
 
 # %%
-Image(sorted(Path("RUN/samples").iterdir())[-1])
+Image(sorted(Path("PAGES_RUN/samples").iterdir())[-1])
 
 # %% [markdown]
 # ## Several methods beside each other
@@ -112,7 +112,7 @@ Image(sorted(Path("RUN/samples").iterdir())[-1])
 
 # %%
 config = CompareConfig(
-    methods=(*CompareConfig().methods, "pix2pix"), weights=Path("RUN/generator.safetensors")
+    methods=(*CompareConfig().methods, "pix2pix"), weights=Path("PAGES_RUN/generator.safetensors")
 )
 extractors = [open_extractor(config.of(method)) for method in config.methods]
 compare_methods([read_image(path) for path in images], extractors)

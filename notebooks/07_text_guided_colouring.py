@@ -85,8 +85,8 @@ display(clicked.resize((320, 320)))
 workers = core_count()
 made = TripleSettings(triples, size=96, pocket=0.2, workers=workers, overwrite=True)
 make_triples(Path("TRIPLES"), made)
-make_triples(Path("HELD_OUT"), TripleSettings(32, size=96, pocket=0, split="choose", overwrite=True))
-learnt_from, held_out = read_pairs(Path("TRIPLES")), read_pairs(Path("HELD_OUT"))
+make_triples(Path("HELD_OUT_TRIPLES"), TripleSettings(32, size=96, pocket=0, split="choose", overwrite=True))
+learnt_from, held_out = read_pairs(Path("TRIPLES")), read_pairs(Path("HELD_OUT_TRIPLES"))
 assert learnt_from.captions
 pl.DataFrame({"id": learnt_from.ids[:8], "words": learnt_from.captions[:8]})
 
@@ -100,11 +100,11 @@ display(*map(read_file, [*learnt_from.sources[:3], *learnt_from.targets[:3]]))
 
 # %%
 settings = PainterTraining(epochs=epochs, batch=16, ema=0.9)
-learnt = train_painter(learnt_from, Path("RUN"), settings, TrainingMachine(), held_out, overwrite=True)
+learnt = train_painter(learnt_from, Path("COLOUR_RUN"), settings, TrainingMachine(), held_out, overwrite=True)
 round(learnt.seconds)
 
 # %%
-Image("RUN/curves.png")
+Image("COLOUR_RUN/curves.png")
 
 # %% [markdown]
 # ## Beside the painter that comes with the package
@@ -114,6 +114,6 @@ Image("RUN/curves.png")
 
 # %%
 chosen = [(draw_sample(name).content, SAMPLES[name].words[0]) for name in ("Parrot", "House")]
-own = Path("RUN/painter.safetensors")
+own = Path("COLOUR_RUN/painter.safetensors")
 both = [colouring.paint(art, said, weights=weights) for art, said in chosen for weights in (None, own)]
 display(*[picture.resize((320, 320)) for picture in both])

@@ -11,7 +11,7 @@ from PIL import Image
 
 from unprompt.datasets.pairs import Pairs
 from unprompt.datasets.write_pairs import write_pairs
-from unprompt.doodles.captioned import SIZE, captioned, find_drawings, read_captioned, sheet_of
+from unprompt.doodles.captioned import SIZE, captioned, read_captioned, sheet_of
 from unprompt.doodles.drawing import Drawing
 from unprompt.errors import InputError
 from unprompt.storage.images import ImageFile
@@ -101,16 +101,6 @@ def test_a_picture_that_cannot_be_read_is_named(tmp_path: Path) -> None:
     (tmp_path / "t.csv").write_text("image,caption\n1,a dog\n")
     with pytest.raises(InputError, match=r"1\.png cannot be read"):
         read_captioned([tmp_path]).sheets[0]
-
-
-def test_drawings_to_caption_have_ids(tmp_path: Path) -> None:
-    write_strokes(tmp_path / "a.ndjson", "owl", "bear")
-    write_pictures(tmp_path, "scan")
-    keys, sheets = find_drawings([tmp_path])
-    assert keys == ["a0", "a1", "scan"]
-    assert [sheets[row].size for row in range(3)] == [(SIZE, SIZE), (SIZE, SIZE), (20, 10)]
-    with pytest.raises(InputError, match="a0"):
-        find_drawings([tmp_path, tmp_path / "a.ndjson"])
 
 
 def test_strokes_and_captions_of_ones_own() -> None:

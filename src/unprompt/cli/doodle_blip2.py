@@ -4,31 +4,42 @@ from __future__ import annotations
 
 import argparse
 import json
-from collections.abc import Collection
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from unprompt.cli.options import add_settings, settings_from, warn
+from unprompt.cli.options import add_settings, given_settings, settings_from, warn
 from unprompt.cli.printing import command
 from unprompt.learning.blip2_config import Blip2Machine, Blip2Training
 from unprompt.networks.captioner_config import CaptionConfig
 from unprompt.progress import StepBars
 from unprompt.text.english import counted
 
+if TYPE_CHECKING:
+    from unprompt.doodles.blip2_files import Blip2Captions
+
 EXAMPLE = """\
   unprompt doodle train --data PAIRS --model blip2-opt-2.7b --out RUN
   unprompt doodle caption drawings.ndjson --by blip2-opt-2.7b --adapter RUN --out captions.csv
 """
 SETTINGS = (Blip2Training, Blip2Machine)
-AT_ONCE = 16  # drawings between two steps of the bar, at most
 
 
-def add_caption_options(parser: argparse.ArgumentParser, declared: Collection[str] = ()) -> None:
-    """The options of captioning by a folder of BLIP-2, but those that are `declared`."""
+def add_caption_options(parser: argparse.ArgumentParser) -> None:
+    """The options of captioning by a folder of BLIP-2, left open."""
     group = parser.add_argument_group("--by FOLDER of BLIP-2")
     group.add_argument(
         "--adapter", type=Path, metavar="RUN", help="what a training left, or low-rank updates of peft's"
     )
-    add_settings(group, CaptionConfig, skip=declared)
+    add_settings(group, CaptionConfig, left_open=True)
+    group.add_argument(
+        "--overwrite", action="store_true", help="start a table anew that was begun with something else"
+    )
+
+
+def given_caption_options(options: argparse.Namespace) -> list[str]:
+    """The names of those of `add_caption_options` that were given."""
+    others = [name for name in ("adapter", "overwrite") if getattr(options, name)]
+    return [*others, *given_settings(options, CaptionConfig)]
 
 
 def run_train(options: argparse.Namespace) -> None:
@@ -69,28 +80,30 @@ def run_train(options: argparse.Namespace) -> None:
         warn(f"of {captions} only the first {config.length} tokens were learnt (--length)")
 
 
-def caption_drawings(options: argparse.Namespace) -> dict[str, str]:
-    """The captions of DRAWINGS (`options.drawings`) by the folder --by: by their ids, in their order.
-
-    Files of strokes are drawn; pictures are shown as they are. What cannot be read is told and left out.
-    """
+def caption_drawings(options: argparse.Namespace) -> Blip2Captions:
+    """Caption DRAWINGS (`options.drawings`) by the folder --by: into --out, or printed as they come."""
     config = settings_from(options, CaptionConfig)
+    if options.out:
+        options.when_interrupted = "run the same command again to go on; what is done is kept"
+    showing = not (options.out or options.json)
 
-    from unprompt.doodles.blip2 import Blip2Captioner
-    from unprompt.doodles.captioned import find_drawings
-    from unprompt.errors import InputError
+    from tqdm import tqdm
 
-    keys, sheets = find_drawings(options.drawings)
-    captioner = Blip2Captioner.load(Path(options.by), options.adapter, config, options.device)
-    said: dict[str, str] = {}
+    from unprompt.doodles.blip2_files import caption_files
+
+    def tell(key: str, caption: str) -> None:
+        if showing:
+            tqdm.write(f"{key}: {caption}")  # above the bar
+
     with StepBars("drawing") as bars:
-        for first in range(0, len(keys), AT_ONCE):
-            named = {}
-            for row in range(first, min(first + AT_ONCE, len(keys))):
-                try:
-                    named[keys[row]] = sheets[row]
-                except InputError as error:
-                    warn(str(error))
-            said |= zip(named, captioner.caption_pictures(list(named.values())), strict=True)
-            bars.show("captioning", min(first + AT_ONCE, len(keys)), len(keys))
-    return said
+        return caption_files(
+            [options.drawings],
+            options.by,
+            options.out,
+            options.adapter,
+            config,
+            options.device,
+            options.overwrite,
+            tell,
+            bars.show,
+        )

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import argparse
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from unprompt.cli import doodle_blip2
 from unprompt.cli.doodle_name import read_all, warn_of
-from unprompt.cli.options import add_json, add_settings, complete, declare, settings_from
+from unprompt.cli.options import add_json, add_settings, complete, declare, given_settings, settings_from
 from unprompt.doodles.grade_config import GradeConfig
 from unprompt.doodles.group_config import CaptionConfig
 from unprompt.doodles.scenes_config import SceneConfig
@@ -21,7 +21,7 @@ from unprompt.settings import DEVICES
 from unprompt.text.english import counted
 
 if TYPE_CHECKING:
-    from unprompt.doodles.caption_files import Captioned
+    from unprompt.records import Problem
 
 EXAMPLE = """\
   unprompt doodle caption drawing.png
@@ -46,7 +46,7 @@ def add(actions: Any) -> None:
     parser.add_argument(
         "--out", type=Path, metavar="FILE", help="a table of imgId,caption; none: it is shown"
     )
-    add_settings(parser, CaptionConfig)
+    add_settings(parser, CaptionConfig, left_open=True)
     parser.add_argument(
         "--by", type=Path, metavar="FOLDER", help="caption by a BLIP-2 on disk, not by groups of strokes"
     )
@@ -83,47 +83,54 @@ def _add_device(parser: argparse.ArgumentParser) -> None:
 def run(options: argparse.Namespace) -> None:
     """Caption the drawings of a file or a folder."""
     if options.by is not None:
-        _caption_by_blip2(options)
+        _refuse([*given_settings(options, CaptionConfig)], "captions by groups of strokes, not to --by")
+        _run_blip2(options)
         return
-    if options.adapter is not None:
-        raise ConfigError("--adapter belongs to --by FOLDER of a BLIP-2")
+    _refuse(doodle_blip2.given_caption_options(options), "--by FOLDER of a BLIP-2")
     config = settings_from(options, CaptionConfig)
 
-    from unprompt.doodles.caption_files import caption_all
+    from unprompt.doodles.caption_files import caption_all, write_captions
     from unprompt.doodles.captioners import GroupCaptioner
     from unprompt.networks.devices import choose_device
 
     captioner = GroupCaptioner.load(config, choose_device(options.device))
     with StepBars("drawing") as bars:
         done = caption_all(options.drawings, captioner, bars.show)
-    _show(options, {key: one.text for key, one in done.captions.items()}, done)
-    warn_of(done.problems)
-
-
-def _caption_by_blip2(options: argparse.Namespace) -> None:
-    given = [name for name in ("weights", "namer") if getattr(options, name) is not None]
-    if given:
-        raise ConfigError(f"--{given[0]} belongs to captions by groups of strokes, not to --by")
-    options.drawings = [options.drawings]
-    _show(options, doodle_blip2.caption_drawings(options))
-
-
-def _show(options: argparse.Namespace, captions: Mapping[str, str], done: Captioned | None = None) -> None:
-    """Write the table, or print the captions; `done`: how sure each is, and what has none."""
+    captions = {key: one.text for key, one in done.captions.items()}
     if options.out:
-        from unprompt.doodles.caption_files import write_captions
-
         write_captions(options.out, captions)
     if options.json:
-        sure = {key: {"sure": one.sure} for key, one in done.captions.items()} if done else {}
-        found = {key: {"caption": text, **sure.get(key, {})} for key, text in captions.items()}
-        problems = [asdict(problem) for problem in done.problems] if done else []
-        print(json.dumps({"captions": found, "problems": problems}, ensure_ascii=False))
+        _print_json(
+            {key: {"caption": one.text, "sure": one.sure} for key, one in done.captions.items()},
+            done.problems,
+        )
     elif options.out:
         print(f"{counted(len(captions), 'drawing')} captioned: {options.out}")
     else:
         for key, text in captions.items():
             print(f"{key}: {text}")
+    warn_of(done.problems)
+
+
+def _refuse(given: Sequence[str], owner: str) -> None:
+    """Raise ConfigError where an option was given that belongs to the other way of captioning."""
+    if given:
+        raise ConfigError(f"--{given[0]} belongs to {owner}")
+
+
+def _run_blip2(options: argparse.Namespace) -> None:
+    done = doodle_blip2.caption_drawings(options)
+    if options.json:
+        _print_json({key: {"caption": text} for key, text in done.captions.items()}, done.problems)
+    elif options.out:
+        resumed = ", going on from an earlier start" if done.resumed else ""
+        print(f"{counted(len(done.captions), 'drawing')} captioned{resumed}: {options.out}")
+    warn_of(done.problems)
+
+
+def _print_json(found: Mapping[str, Mapping[str, Any]], problems: Sequence[Problem]) -> None:
+    told = {"captions": found, "problems": [asdict(problem) for problem in problems]}
+    print(json.dumps(told, ensure_ascii=False))
 
 
 def run_scenes(options: argparse.Namespace) -> None:

@@ -10,6 +10,8 @@ from unprompt.doodles.read import read_doodles
 from unprompt.errors import InputError
 from unprompt.records import Problem
 
+EMPTY = "it is empty: nothing is drawn there"
+
 
 def drawn_batches(path: Path, size: int, problems: list[Problem]) -> Iterator[list[Doodle]]:
     """The drawings of a file or a folder, up to `size` at a time, each key once.
@@ -21,7 +23,7 @@ def drawn_batches(path: Path, size: int, problems: list[Problem]) -> Iterator[li
     batch: list[Doodle] = []
     for doodle in read_doodles(path, problems):
         if not doodle.drawing.strokes:
-            problems.append(Problem(doodle.key, path.name, "it is empty: nothing is drawn there"))
+            problems.append(Problem(doodle.key, path.name, EMPTY))
         elif doodle.key in keys:
             problems.append(Problem(doodle.key, path.name, "the key is there twice; the first one counts"))
         else:

@@ -21,7 +21,6 @@ from unprompt.doodles.drawing import Drawing, hash_drawings
 from unprompt.doodles.ink import picture_of
 from unprompt.doodles.ndjson import read_ndjson
 from unprompt.errors import InputError, UnreadableImageError
-from unprompt.records import check_unique
 from unprompt.storage.files import read_header, read_table
 from unprompt.storage.images import ImageFile, find_images, has_images, image_states, read_file
 from unprompt.storage.resumable import fingerprint
@@ -99,25 +98,6 @@ def read_captioned(paths: Sequence[Path]) -> CaptionedSheets:
     if not kept:
         raise InputError(f"nothing in {', '.join(map(str, paths))} has a caption to learn from")
     return CaptionedSheets(Sheets(tuple(sources[row] for row in kept)), tuple(captions[row] for row in kept))
-
-
-def find_drawings(paths: Sequence[Path]) -> tuple[list[str], Sheets]:
-    """All drawings of files and folders to be captioned, with their ids: strokes, and pictures of drawings.
-
-    The id is an ndjson's `key_id`, a picture's file name without its ending. Raises InputError for a path
-    that holds none, and for ids that stand twice.
-    """
-    found: list[tuple[str, ImageFile | Drawing]] = []
-    for path in paths:
-        files = [path] if path.is_file() and is_strokes(path) else []
-        if path.is_dir():
-            files = sorted(file for file in path.iterdir() if is_strokes(file))
-        if files:
-            found += [(doodle.key, doodle.drawing) for file in files for doodle in read_ndjson(file)]
-        if not files or (path.is_dir() and has_images(path)):
-            found += [(file.image_id, file) for file in find_images(path)]
-    check_unique([key for key, _ in found], "the drawings")
-    return [key for key, _ in found], Sheets(tuple(source for _, source in found))
 
 
 def is_strokes(path: Path) -> bool:
