@@ -32,7 +32,9 @@ def add_caption_options(parser: argparse.ArgumentParser) -> None:
     )
     add_settings(group, CaptionConfig, left_open=True)
     group.add_argument(
-        "--overwrite", action="store_true", help="start a table anew that was begun with something else"
+        "--overwrite",
+        action="store_true",
+        help="replace a table that is there, or was begun with something else",
     )
 
 

@@ -108,7 +108,7 @@ def caption_files(
     called with each id and caption, `progress` with drawings done and in all.
 
     Raises InputError where there are no drawings, or none that can be read; CheckpointError for the model;
-    RunError for a table that was begun with something else, unless `overwrite` starts it anew.
+    RunError for a table that is there, or was begun with something else, unless `overwrite` replaces it.
     """
     config = config or CaptionConfig()
     found = find_drawings(paths)
@@ -145,7 +145,7 @@ def caption_files(
         "drawings": identify_images(files),
     }
     models = files_of([model, *([adapter] if adapter else [])])
-    with open_prompts(Table(out, HEADER), files, plan, overwrite, models, replace_finished=True) as table:
+    with open_prompts(Table(out, HEADER), files, plan, overwrite, models) as table:
         begun = False
         for rows, problems in captioned(table.done):
             if not begun:  # a model that cannot be loaded leaves the place as it was
