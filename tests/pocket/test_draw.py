@@ -484,17 +484,5 @@ def test_drawings_that_are_not_installed_are_an_error_that_says_what_to_do(
     drawings.svg_folder.cache_clear()
 
 
-def test_memory_for_drawings_is_bounded() -> None:
-    from unprompt.pocket import drawings
-
-    kept = drawings._Kept(memory=3 * 64 * 64 * 4)
-    for number in range(5):
-        kept.add((str(number), 64, False, True), Image.new("RGBA", (64, 64)))
-        assert kept.get(("0", 64, False, True)) is not None  # used again each time, so it stays
-    assert [kept.get((str(number), 64, False, True)) is not None for number in range(5)] == [
-        True, False, False, True, True,
-    ]  # fmt: skip
-
-
 def test_places_are_named_once() -> None:
     assert len({id(place) for place in PLACES.values()}) == len(PLACE_GROUPS)

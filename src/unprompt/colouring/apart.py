@@ -6,11 +6,11 @@ of no length), or to end its process on numbers that it cannot count with. Here 
 
 from __future__ import annotations
 
-import subprocess
-import sys
+from subprocess import TimeoutExpired
 
 from unprompt.errors import ConfigError, UnreadableImageError
 from unprompt.storage.packages import package_folder
+from unprompt.storage.processes import run_code
 
 MEMORY = 2 * 2**30  # bytes; a plain drawing takes a hundredth
 SECONDS = 60  # of a processor
@@ -49,14 +49,11 @@ def draw_apart(svg: bytes, width: int, height: int) -> bytes:
     """
     if (package := package_folder("resvg_py")) is None:
         raise ConfigError("drawing an SVG needs resvg_py; run: pip install 'unprompt[pages]'")
-    # -I -S: nothing of the current directory, and no packages but the one that is needed.
     code = DRAW.format(memory=MEMORY, seconds=SECONDS)
-    command = [sys.executable, "-I", "-S", "-c", code, str(package.parent), str(width), str(height)]
+    arguments = (str(package.parent), str(width), str(height))
     try:
-        done = subprocess.run(
-            command, input=svg, capture_output=True, check=False, timeout=PATIENCE * SECONDS
-        )
-    except subprocess.TimeoutExpired as error:
+        done = run_code(code, arguments, svg, PATIENCE * SECONDS)
+    except TimeoutExpired as error:
         raise UnreadableImageError(ENDED) from error
     if done.returncode == 1:  # with a reason on the last line
         said = done.stderr.decode(errors="replace").strip().rpartition("\n")[2]

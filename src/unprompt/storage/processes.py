@@ -8,9 +8,10 @@ from __future__ import annotations
 
 import multiprocessing
 import os
+import subprocess
 import sys
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager
 from multiprocessing import context, resource_tracker, util
@@ -109,3 +110,14 @@ def killed_worker_told() -> Iterator[None]:
             "a worker process was killed, most likely for memory; run the same command again with fewer "
             "--workers, what is done stays done"
         ) from error
+
+
+def run_code(
+    code: str, arguments: Sequence[str], given: bytes, seconds: float
+) -> subprocess.CompletedProcess[bytes]:
+    """Run Python code in a process of its own, which has neither packages nor the current directory.
+
+    `given`: its stdin. Raises subprocess.TimeoutExpired after so many `seconds`.
+    """
+    command = [sys.executable, "-I", "-S", "-c", code, *arguments]
+    return subprocess.run(command, input=given, capture_output=True, check=False, timeout=seconds)
