@@ -18,6 +18,8 @@ from pathlib import Path
 
 from PIL import Image
 
+LINKS = 50_000  # names of one file: ext4 allows 65,000
+
 
 def measure(images: int, bundle: str, answer: Connection) -> None:
     """Send the peak of memory, in MB, before and after a run over so many images, and its seconds."""
@@ -27,10 +29,12 @@ def measure(images: int, bundle: str, answer: Connection) -> None:
     with tempfile.TemporaryDirectory() as folder:
         source = Path(folder) / "images"
         source.mkdir()
-        first = source / "00000000.png"
-        Image.new("RGB", (8, 8), "teal").save(first)
-        for number in range(1, images):
-            os.link(first, source / f"{number:08d}.png")
+        for number in range(images):
+            path, first = (source / f"{one:08d}.png" for one in (number, number - number % LINKS))
+            if path == first:
+                Image.new("RGB", (8, 8), "teal").save(path)
+            else:
+                os.link(first, path)
         before = peak()
         start = time.monotonic()
         config = PredictConfig(bundle=bundle, deadline=0, from_file="off", report_images=0)
