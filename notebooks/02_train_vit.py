@@ -51,7 +51,7 @@ from unprompt.regression.train import train
 
 # %%
 extend_prompts(Path("prompts.csv"), PocketPrompts(seed=0), count=1520)
-filter_prompts(Path("prompts.csv"), Path("kept.csv"), FilterConfig(threshold=0.95))
+filter_prompts(Path("prompts.csv"), Path("kept.csv"), FilterConfig(threshold=0.95, overwrite=True))
 config = RenderConfig(seed=0, workers=core_count(), overwrite=True)
 rendered = render_prompts(Path("kept.csv"), Path("DATASET"), PocketEngine(size=128), config)
 rendered.images, round(rendered.seconds)
@@ -65,7 +65,7 @@ rendered.images, round(rendered.seconds)
 
 # %%
 extend_prompts(Path("more.csv"), PocketPrompts(seed=1), count=120)
-apart = FilterConfig(threshold=0.7, against=(Path("kept.csv"),))
+apart = FilterConfig(threshold=0.7, against=(Path("kept.csv"),), overwrite=True)
 filtered = filter_prompts(Path("more.csv"), Path("held_out.csv"), apart)
 render_prompts(Path("held_out.csv"), Path("HELD_OUT"), PocketEngine(size=128), config)
 filtered.read, filtered.kept

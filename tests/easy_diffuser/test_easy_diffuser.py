@@ -617,6 +617,20 @@ def write_pocket(folder: Path, count: int) -> Path:
     return folder
 
 
+def test_a_file_of_another_kind_is_not_replaced(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    out = tmp_path / "settings.json"
+    out.write_text('{"mine": true}')
+    ask = ["easy-diffuser", "fit", str(tmp_path / "no data"), "--out", str(out)]
+    assert main(ask) == 1
+    assert (
+        "settings.json is there already, and not from `unprompt easy-diffuser fit`" in capsys.readouterr().err
+    )
+    assert out.read_text() == '{"mine": true}'
+    write_relatedness(out, LEARNED)
+    assert main(ask) == 1
+    assert "no data is not there" in capsys.readouterr().err
+
+
 @pytest.mark.slow
 class TestFit:
     def test_from_pocket_scenes_to_a_session(

@@ -277,6 +277,24 @@ class Failing(Counting):
             yield draft
 
 
+@pytest.mark.parametrize("end", [KeyboardInterrupt, RunError])
+def test_what_was_written_before_an_engine_ended_is_kept(tmp_path: Path, end: type[BaseException]) -> None:
+    """Of a language model that is a batch, which has taken minutes."""
+
+    class Ending(Counting):
+        def drafts(self, start: int) -> Iterator[Draft]:
+            yield from islice(super().drafts(start), 20)
+            raise end
+
+    out = tmp_path / "prompts.csv"
+    with pytest.raises(end):
+        extend_prompts(out, Ending(), 30)
+    kept = read_json(tmp_path / ".prompts.csv.work" / "progress.json")
+    assert (kept["count"], kept["next_number"]) == (len(expected(Counting(end=20), 30)), 20)
+    extend_prompts(out, Counting(), 30)
+    assert rows_of(out)[1:] == expected(Counting(), 30)
+
+
 # --- what it refuses
 
 

@@ -147,6 +147,13 @@ def test_batch_norm_gets_no_single_image() -> None:
             check_parts(mlp, replace(CPU, accumulate=accumulate), images, processes)
 
 
+def test_no_part_of_a_batch_is_empty() -> None:
+    check_parts(TINY, replace(CPU, accumulate=8), 100, 2)
+    for accumulate, images, processes in ((17, 100, 1), (9, 100, 2), (4, 3, 1)):
+        with pytest.raises(ConfigError, match="raise batch or lower accumulate"):
+            check_parts(TINY, replace(CPU, accumulate=accumulate), images, processes)
+
+
 def test_validation_score_is_that_of_the_saved_checkpoint(whole: Path, pairs: Path) -> None:
     """Computed here from the files alone: decoded images, the checkpoint, the data set's embeddings."""
     from unprompt.datasets.split import split_rows
@@ -326,6 +333,39 @@ def test_limit_takes_training_images_only(pairs: Path, tmp_path: Path) -> None:
     assert few.validation_images == 16
 
 
+def test_features_of_the_probe_outlive_a_kill(
+    pairs: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("unprompt.regression.train.LOOK_BATCH", 8)
+    monkeypatch.setattr("unprompt.regression.train.KEPT_BATCHES", 2)
+    config = replace(TINY, epochs=1)
+    train(pairs, tmp_path / "WHOLE", config, CPU)
+    told: list[tuple[str, int]] = []
+
+    def tell(step: str, done: int, total: int) -> None:
+        if "features" in step:
+            told.append((step, done))
+            if done == stop:
+                raise KeyboardInterrupt
+
+    held_out = "features of validation images"
+    for stop, expected in (
+        (40, [("features", done) for done in (8, 16, 24, 32, 40)]),
+        (16, [("features", 40), ("features", 48), (held_out, 8), (held_out, 16)]),
+        (0, []),
+    ):
+        told.clear()
+        if stop:
+            with pytest.raises(KeyboardInterrupt):
+                train(pairs, tmp_path / "RUN", config, CPU, progress=tell)
+            assert told == expected
+        else:
+            train(pairs, tmp_path / "RUN", config, CPU, progress=tell)
+            assert told == expected
+    assert learnt(tmp_path / "RUN") == learnt(tmp_path / "WHOLE")
+    assert same_weights(tmp_path / "RUN" / "last.safetensors", tmp_path / "WHOLE" / "last.safetensors")
+
+
 def test_callback_that_stops_a_run_leaves_it_resumable(pairs: Path, whole: Path, tmp_path: Path) -> None:
     class StoppedError(Exception):
         pass
@@ -350,8 +390,16 @@ def test_frozen_parameters_stay_as_they_are(pairs: Path, tmp_path: Path) -> None
 
 
 def test_pattern_that_freezes_nothing(pairs: Path, tmp_path: Path) -> None:
+    told: list[str] = []
     with pytest.raises(ConfigError, match=r"no parameter of test_vit matches 'stages\.\*'"):
-        train(pairs, tmp_path / "RUN", replace(TINY, freeze=("stages.*",)), CPU)
+        train(
+            pairs,
+            tmp_path / "RUN",
+            replace(TINY, freeze=("stages.*",)),
+            CPU,
+            progress=lambda step, *_: told.append(step),
+        )
+    assert not [step for step in told if "features" in step]  # not after an hour of looking at images
 
 
 # --- what can go wrong

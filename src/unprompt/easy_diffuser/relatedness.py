@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from unprompt.errors import InputError, RunError
+from unprompt.errors import ConfigError, InputError, RunError
 from unprompt.storage.files import read_json, write_json
 
 if TYPE_CHECKING:
@@ -85,6 +85,20 @@ def read_relatedness(path: Path) -> Relatedness:
         return Relatedness(**{item.name: content[item.name] for item in fields(Relatedness)})
     except (InputError, TypeError) as error:
         raise InputError(f"{path}: {error}") from error
+
+
+def check_place(path: Path) -> None:
+    """Raise ConfigError for a folder, and for a file that is no relatedness, which is not to be replaced."""
+    if path.is_dir():
+        raise ConfigError(f"{path} is a folder; name a file in it with --out")
+    if path.exists():
+        try:
+            read_relatedness(path)
+        except InputError as error:
+            raise ConfigError(
+                f"{path} is there already, and not from `unprompt easy-diffuser fit`; name another file with "
+                "--out"
+            ) from error
 
 
 def write_relatedness(path: Path, relatedness: Relatedness) -> None:

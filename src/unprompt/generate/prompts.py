@@ -40,6 +40,7 @@ HEADER = ("imgId", "prompt", "source", "seed")
 DUPLICATE = "duplicate"  # why a draft is dropped whose text was kept before, in whatever case
 PATIENCE = 10_000  # drafts in a row that give no prompt, after which an endless engine is given up
 SAVE_SECONDS = 2.0  # between two saves: what a kill can cost
+NOUN = "list of new prompts"  # what is written here
 ROWS = "rows.csv"
 SAMPLES = 3
 LONGEST_FIELD = 2**31 - 1  # characters of a prompt that are read back; csv's own limit is 131,072
@@ -121,7 +122,7 @@ def extend_prompts(
     if out.is_dir():
         raise RunError(f"{out} is a folder; name a file, for instance {out / 'prompts.csv'}")
     work = _work_folder(out)
-    with hold_work(work, out):
+    with hold_work(work, out, NOUN, overwrite):
         plan = json.loads(json.dumps({"unprompt": __version__, **engine.settings()}))
         state = before = _opened(out, plan, count, overwrite)
         if state.count != count:
@@ -261,8 +262,15 @@ def _append(
             _save(work, saved)
             return saved
 
+        def drafts() -> Iterator[Draft]:
+            try:
+                yield from engine.drafts(number)
+            except (Exception, KeyboardInterrupt):
+                save()  # a language model has worked on its last batch for minutes
+                raise
+
         saved_at = time.monotonic()
-        for draft in engine.drafts(number):
+        for draft in drafts():
             number = draft.number + 1
             key = draft.text.casefold()
             if reason := draft.rejected or (DUPLICATE if key in seen else ""):

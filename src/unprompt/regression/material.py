@@ -61,7 +61,7 @@ def read_material(
     dataset = read_dataset(path)
     device = choose_device(machine.device)
     targets = embed_targets(dataset, device, progress)
-    split = split_rows(targets, config.validation, config.group_cosine, config.seed, device)
+    split = split_rows(targets, config.validation, config.group_cosine, config.seed, device, progress)
     pixels = open_pixels(
         dataset,
         preprocess,
