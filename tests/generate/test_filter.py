@@ -23,7 +23,7 @@ from unprompt.generate.config import FilterConfig
 from unprompt.generate.filter import BINS, filter_prompts, nearest_histogram
 from unprompt.generate.pocket_prompts import PocketPrompts
 from unprompt.generate.prompts import extend_prompts
-from unprompt.networks.minilm import PromptEncoder
+from unprompt.networks.minilm import PromptEncoder, encoder_identity
 from unprompt.records import Embeddings, Prompts, unit_rows
 from unprompt.storage.files import locked, read_embeddings, read_prompts, write_embeddings, write_prompts
 
@@ -157,7 +157,11 @@ class TestWhatStays:
         write_embeddings(tmp_path / "e.npz", Embeddings(ids, vectors))
         result = filter_prompts(source, tmp_path / "kept.csv", FilterConfig(embeddings=tmp_path / "e.npz"))
         assert result.encoded == 0
-        assert read_prompts(tmp_path / "kept.csv").ids == ("a", "b", "c", "f")
+        kept = read_prompts(tmp_path / "kept.csv")
+        assert kept.ids == ("a", "b", "c", "f")
+        assert read_embeddings(tmp_path / "kept.npz").ids == kept.ids
+        # What `render` would take for the prompts' own must be the encoder's.
+        assert read_beside(tmp_path / "kept.csv", kept, encoder_identity()) is None
 
 
 class TestErrors:

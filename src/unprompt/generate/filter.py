@@ -32,6 +32,7 @@ if TYPE_CHECKING:
 
 DROPPED_HEADER = ("imgId", "prompt", "cosine", "closeToId", "closeToPrompt", "closeToList")
 NOUN = "filtered list of prompts"  # what is written here
+GIVEN = "given"  # in place of the encoder's identity
 SAMPLE = 2000  # prompts whose nearest neighbours the histogram counts
 BINS = 20  # of the histogram, between 0 and 1
 
@@ -184,8 +185,10 @@ def _filter(
             )
         ),
     )
-    write_beside(out, remaining, vectors[found.kept], encoder_identity())
-    write_json(_record_file(out), _record(result, source, config))
+    # Of given ones nobody knows what made them: `render` is not to take them for the encoder's.
+    encoder = encoder_identity() if config.embeddings is None else GIVEN
+    write_beside(out, remaining, vectors[found.kept], encoder)
+    write_json(_record_file(out), _record(result, source, config, encoder))
     more = tuple(table.others[0])
     write_table(
         out,
@@ -276,12 +279,12 @@ def _against(
     return np.concatenate(found)
 
 
-def _record(result: FilterResult, source: Path, config: FilterConfig) -> dict[str, Any]:
+def _record(result: FilterResult, source: Path, config: FilterConfig, encoder: str) -> dict[str, Any]:
     return {
         **result.numbers(),
         "source": source.name,
         "threshold": config.threshold,
         "against": [path.name for path in config.against],
-        "encoder": encoder_identity(),
+        "encoder": encoder,
         "versions": {"unprompt": __version__, "python": platform.python_version(), "numpy": np.__version__},
     }
