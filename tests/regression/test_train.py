@@ -14,6 +14,7 @@ import signal
 import socket
 import sys
 import time
+import warnings
 from contextlib import ExitStack, redirect_stdout
 from dataclasses import replace
 from pathlib import Path
@@ -36,10 +37,11 @@ from unprompt.errors import ConfigError, InputError, RunError
 from unprompt.learning.accelerator import choose_precision
 from unprompt.learning.schedule import learning_rate_share
 from unprompt.learning.state import Standing, read_state, write_state
-from unprompt.networks.backbones import parameter_groups
+from unprompt.networks.backbones import own_preprocess, parameter_groups
+from unprompt.progress import silent
 from unprompt.regression.checkpoint import load_model
 from unprompt.regression.config import MachineConfig, TrainConfig
-from unprompt.regression.material import constant_score
+from unprompt.regression.material import constant_score, read_material
 from unprompt.regression.model import new_model
 from unprompt.regression.objective import Objective, loss_of
 from unprompt.regression.probe import fit_ridge
@@ -145,6 +147,19 @@ def test_batch_norm_gets_no_single_image() -> None:
     for accumulate, images, processes in ((8, 100, 1), (4, 100, 2), (1, 1, 1), (2, 3, 1)):
         with pytest.raises(ConfigError, match="needs 2 images in each part of a batch"):
             check_parts(mlp, replace(CPU, accumulate=accumulate), images, processes)
+
+
+def test_a_data_set_that_is_not_finished_is_told(pairs: Path, tmp_path: Path) -> None:
+    """A rendering that was killed, or goes on, has left some of its parts."""
+    shutil.copytree(pairs, tmp_path / "HALF")
+    (tmp_path / "HALF" / "dataset.json").unlink()
+    (tmp_path / "HALF" / ".work").mkdir()
+    seen = own_preprocess(TINY.backbone, TINY.size)
+    with pytest.warns(UserWarning, match="HALF is not finished, and 64 images of it will be learnt from"):
+        read_material(tmp_path / "HALF", seen, TINY, replace(CPU, decoded="no"), silent)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        read_material(pairs, seen, TINY, replace(CPU, decoded="no"), silent)
 
 
 def test_no_part_of_a_batch_is_empty() -> None:
