@@ -251,7 +251,7 @@ def fill_array(
     work = _filling(path)
     try:
         work.mkdir(parents=True, exist_ok=True)
-        with locked(work / LOCK, path), full_disk_told(path):
+        with locked(work / LOCK, path, instead), full_disk_told(path):
             if path.exists():  # made by another process, just now
                 problems = []
             else:
