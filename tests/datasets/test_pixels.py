@@ -313,9 +313,7 @@ def test_a_second_process_does_not_write_into_the_first_ones_array(made_once: Pa
 
     def meanwhile(step: str, done: int, total: int) -> None:
         if done == 30:
-            with pytest.raises(
-                HeldError, match=r"another unprompt is writing .*; wait for it or decode images"
-            ):
+            with pytest.raises(HeldError, match=r"another unprompt is writing .*; wait for it or decode"):
                 open_pixels(dataset, FIT, "yes", tmp_path)
 
     pixels = open_pixels(dataset, FIT, "yes", tmp_path, meanwhile)
