@@ -19,13 +19,13 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from tests.html_pages import HOSTILE, listen, open_browser, parse, readable
-from unprompt.cli import build_parser
+from unprompt.cli import build_parser, main
 from unprompt.cli.options import settings_from
 from unprompt.datasets.config import DescribeConfig
 from unprompt.datasets.dataset import read_dataset
 from unprompt.datasets.describe import Description, describe_dataset, sample_rows, study_distinct
 from unprompt.datasets.neighbours import constant_score, nearest_rows, study_neighbours
-from unprompt.datasets.page import page_path, render_description, write_page
+from unprompt.datasets.page import check_place, page_path, render_description, write_page
 from unprompt.datasets.picture_check import check_pictures
 from unprompt.datasets.provenance import read_provenance, write_value
 from unprompt.datasets.wording import Lengths, most_frequent, study_wording
@@ -527,6 +527,19 @@ class TestCommand:
 def browser() -> Iterator[Any]:
     with open_browser() as browser:
         yield browser
+
+
+def test_a_page_that_cannot_be_written_is_told_before_anything_is_read(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "file").touch()
+    (tmp_path / "folder").mkdir()
+    for out in (tmp_path / "file" / "page.html", tmp_path / "folder"):
+        assert main(["describe", str(tmp_path / "no data set"), "--out", str(out)]) == 1
+        assert f"{out} cannot be written; name another place with --out" in capsys.readouterr().err
+    check_place(tmp_path / "new" / "folders" / "page.html")
+    check_place(Path("page.html"))
+    assert not (tmp_path / "new").exists()
 
 
 @pytest.mark.slow
