@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import polars as pl
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -282,6 +283,21 @@ class TestProvenance:
         part = Part(("z",), ("two",), (png(),), (9,), "sd2", "{}", axes((1,)))
         write_part(tmp_path / part_name(1), part)
         assert describe(tmp_path).facts["Engine"] == "2 different"
+
+    def test_others_parts_may_hold_something_else_under_these_names(self, tmp_path: Path) -> None:
+        """As pandas writes seeds of which some are missing, and settings that are no text."""
+        for number, seeds in enumerate((pl.Series([1, 2]), pl.Series([3.0, None]))):
+            pl.DataFrame(
+                {
+                    "image": [{"bytes": png(), "path": None}] * 2,
+                    "prompt": [f"a cat {number}", f"a dog {number}"],
+                    "engine": ["sd"] * 2,
+                    "settings": [{"steps": 20}] * 2,
+                    "seed": seeds,
+                }
+            ).write_parquet(tmp_path / f"{number}.parquet")
+        facts = read_provenance(read_dataset(tmp_path)).facts
+        assert facts == {"Engine": "sd"}
 
     @pytest.mark.parametrize(
         ("value", "text"),
