@@ -421,7 +421,10 @@ def test_what_another_process_is_writing_is_no_failure_of_a_trial(
             trainings.ends_with = error
         with pytest.raises(RunError, match=r"another unprompt is writing \S+96px\.npy; wait for it"):
             tune(pictures, tmp_path / "S", TINY, SEARCH, CPU)
-    assert trainings.calls == 1
+    trainings.ends_with = KeyboardInterrupt()
+    with pytest.raises(KeyboardInterrupt):
+        tune(pictures, tmp_path / "S", TINY, SEARCH, CPU)
+    assert trainings.calls == 2
     assert [line.split(",")[:2] for line in outcome(tmp_path / "S")[1:]] == [["0", RUNNING]]
 
 
