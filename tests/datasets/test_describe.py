@@ -546,16 +546,19 @@ def browser() -> Iterator[Any]:
 
 
 def test_a_page_that_cannot_be_written_is_told_before_anything_is_read(
-    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    """As in a data set of others, which lies where nothing can be written."""
     (tmp_path / "file").touch()
-    (tmp_path / "folder").mkdir()
-    for out in (tmp_path / "file" / "page.html", tmp_path / "folder"):
-        assert main(["describe", str(tmp_path / "no data set"), "--out", str(out)]) == 1
-        assert f"{out} cannot be written; name another place with --out" in capsys.readouterr().err
+    for out in (tmp_path / "file" / "page.html", tmp_path):
+        with pytest.raises(RunError, match=f"{out} cannot be written; name another place with --out"):
+            check_place(out)
     check_place(tmp_path / "new" / "folders" / "page.html")
     check_place(Path("page.html"))
     assert not (tmp_path / "new").exists()
+    monkeypatch.setattr("unprompt.datasets.page.os.access", lambda *_: False)
+    assert main(["describe", str(tmp_path)]) == 1
+    assert "describe.html cannot be written; name another place with --out" in capsys.readouterr().err
 
 
 @pytest.mark.slow
