@@ -55,7 +55,7 @@ prompts.samples, dict(prompts.rejected)
 # `kept.dropped.csv` says which prompt each of the others was too close to.
 
 # %%
-filtered = filter_prompts(Path("prompts.csv"), Path("kept.csv"), FilterConfig(threshold=0.95))
+filtered = filter_prompts(Path("prompts.csv"), Path("kept.csv"), FilterConfig(threshold=0.95, overwrite=True))
 filtered.read, filtered.kept, filtered.near_duplicates
 
 # %% [markdown]

@@ -51,7 +51,7 @@ from unprompt.regression.train import train
 
 # %%
 extend_prompts(Path("vit/prompts.csv"), PocketPrompts(seed=0), count=1520)
-filter_prompts(Path("vit/prompts.csv"), Path("vit/kept.csv"), FilterConfig(threshold=0.95))
+filter_prompts(Path("vit/prompts.csv"), Path("vit/kept.csv"), FilterConfig(threshold=0.95, overwrite=True))
 config = RenderConfig(seed=0, workers=core_count(), overwrite=True)
 rendered = render_prompts(Path("vit/kept.csv"), Path("vit/DATASET"), PocketEngine(size=128), config)
 rendered.images, round(rendered.seconds)
@@ -65,7 +65,7 @@ rendered.images, round(rendered.seconds)
 
 # %%
 extend_prompts(Path("vit/more.csv"), PocketPrompts(seed=1), count=120)
-apart = FilterConfig(threshold=0.7, against=(Path("vit/kept.csv"),))
+apart = FilterConfig(threshold=0.7, against=(Path("vit/kept.csv"),), overwrite=True)
 filtered = filter_prompts(Path("vit/more.csv"), Path("vit/held_out.csv"), apart)
 render_prompts(Path("vit/held_out.csv"), Path("vit/HELD_OUT"), PocketEngine(size=128), config)
 filtered.read, filtered.kept

@@ -67,6 +67,10 @@ class RunError(UnpromptError):
     """A run folder is in a state that the command must not touch."""
 
 
+class HeldError(RunError):
+    """Another process is writing the same files now; nothing is wrong with what was asked for."""
+
+
 class ChangedError(RunError):
     """Unfinished work cannot go on, since it was begun with something else: `change` says with what."""
 

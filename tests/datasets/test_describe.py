@@ -13,19 +13,20 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import polars as pl
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
 from tests.html_pages import HOSTILE, listen, open_browser, parse, readable
-from unprompt.cli import build_parser
+from unprompt.cli import build_parser, main
 from unprompt.cli.options import settings_from
 from unprompt.datasets.config import DescribeConfig
 from unprompt.datasets.dataset import read_dataset
 from unprompt.datasets.describe import Description, describe_dataset, sample_rows, study_distinct
 from unprompt.datasets.neighbours import constant_score, nearest_rows, study_neighbours
-from unprompt.datasets.page import page_path, render_description, write_page
+from unprompt.datasets.page import check_place, page_path, render_description, write_page
 from unprompt.datasets.picture_check import check_pictures
 from unprompt.datasets.provenance import read_provenance, write_value
 from unprompt.datasets.wording import Lengths, most_frequent, study_wording
@@ -283,6 +284,21 @@ class TestProvenance:
         write_part(tmp_path / part_name(1), part)
         assert describe(tmp_path).facts["Engine"] == "2 different"
 
+    def test_others_parts_may_hold_something_else_under_these_names(self, tmp_path: Path) -> None:
+        """As pandas writes seeds of which some are missing, and settings that are no text."""
+        for number, seeds in enumerate((pl.Series([1, 2]), pl.Series([3.0, None]))):
+            pl.DataFrame(
+                {
+                    "image": [{"bytes": png(), "path": None}] * 2,
+                    "prompt": [f"a cat {number}", f"a dog {number}"],
+                    "engine": ["sd"] * 2,
+                    "settings": [{"steps": 20}] * 2,
+                    "seed": seeds,
+                }
+            ).write_parquet(tmp_path / f"{number}.parquet")
+        facts = read_provenance(read_dataset(tmp_path)).facts
+        assert facts == {"Engine": "sd"}
+
     @pytest.mark.parametrize(
         ("value", "text"),
         [
@@ -527,6 +543,22 @@ class TestCommand:
 def browser() -> Iterator[Any]:
     with open_browser() as browser:
         yield browser
+
+
+def test_a_page_that_cannot_be_written_is_told_before_anything_is_read(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As in a data set of others, which lies where nothing can be written."""
+    (tmp_path / "file").touch()
+    for out in (tmp_path / "file" / "page.html", tmp_path):
+        with pytest.raises(RunError, match=f"{out} cannot be written; name another place with --out"):
+            check_place(out)
+    check_place(tmp_path / "new" / "folders" / "page.html")
+    check_place(Path("page.html"))
+    assert not (tmp_path / "new").exists()
+    monkeypatch.setattr("unprompt.datasets.page.os.access", lambda *_: False)
+    assert main(["describe", str(tmp_path)]) == 1
+    assert "describe.html cannot be written; name another place with --out" in capsys.readouterr().err
 
 
 @pytest.mark.slow

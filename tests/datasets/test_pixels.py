@@ -18,7 +18,7 @@ from tests.processes import killed_itself
 from unprompt.datasets import pixels as module
 from unprompt.datasets.dataset import Dataset, read_dataset
 from unprompt.datasets.pixels import DecodedPixels, EncodedPixels, images_fingerprint, open_pixels
-from unprompt.errors import InputError, RunError
+from unprompt.errors import HeldError, InputError, RunError
 from unprompt.networks.preprocess import Preprocess
 from unprompt.records import DIM, Prompts, unit_rows
 from unprompt.storage.files import write_prompts
@@ -313,7 +313,7 @@ def test_a_second_process_does_not_write_into_the_first_ones_array(made_once: Pa
 
     def meanwhile(step: str, done: int, total: int) -> None:
         if done == 30:
-            with pytest.raises(RunError, match="another unprompt is writing"):
+            with pytest.raises(HeldError, match=r"another unprompt is writing .*; wait for it or decode"):
                 open_pixels(dataset, FIT, "yes", tmp_path)
 
     pixels = open_pixels(dataset, FIT, "yes", tmp_path, meanwhile)

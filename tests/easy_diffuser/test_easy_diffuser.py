@@ -20,7 +20,7 @@ from unprompt.bundle.loaded import LoadedBundle
 from unprompt.cli import main
 from unprompt.easy_diffuser.config import FitConfig, NegativeConfig
 from unprompt.easy_diffuser.errors import OrderError
-from unprompt.easy_diffuser.fit import draw_rows, learn_relatedness
+from unprompt.easy_diffuser.fit import draw_rows, fit, learn_relatedness
 from unprompt.easy_diffuser.grading import Share, auc, auc_interval, calibration, grade, why_no_skill
 from unprompt.easy_diffuser.negative import chosen_words
 from unprompt.easy_diffuser.places import picture_places
@@ -615,6 +615,27 @@ def write_pocket(folder: Path, count: int) -> Path:
         lines.append(f's{number:03},"{draft.text}"')
     (folder / "prompts.csv").write_text("\n".join(lines) + "\n", encoding="utf-8")
     return folder
+
+
+def test_a_file_of_another_kind_is_not_replaced(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    out = tmp_path / "settings.json"
+    out.write_text('{"mine": true}')
+    ask = ["easy-diffuser", "fit", str(tmp_path / "no data"), "--out", str(out)]
+    assert main(ask) == 1
+    assert (
+        "settings.json is there already, and not from `unprompt easy-diffuser fit`" in capsys.readouterr().err
+    )
+    assert out.read_text() == '{"mine": true}'
+    write_relatedness(out, LEARNED)
+    assert main(ask) == 1
+    assert "no data is not there" in capsys.readouterr().err
+
+
+def test_tags_that_no_prompt_names_are_told_before_anything_is_loaded(tmp_path: Path) -> None:
+    (tmp_path / "tags.txt").write_text("zeppelin over atlantis\n")
+    config = FitConfig(bundle="no such bundle", tags=str(tmp_path / "tags.txt"))
+    with pytest.raises(InputError, match=r"none of 3 pairs of an image and a tag .* nothing to learn"):
+        fit(write_pocket(tmp_path / "DATA", 3), config)
 
 
 @pytest.mark.slow

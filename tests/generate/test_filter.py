@@ -11,18 +11,21 @@ from pathlib import Path
 import numpy as np
 import polars as pl
 import pytest
+from PIL import Image
 
 from tests.processes import run_command, started
 from unprompt.cli import main
 from unprompt.cli.filter import histogram_lines
 from unprompt.datasets import embedded
 from unprompt.datasets.embedded import encode_in_steps, read_beside, write_beside
-from unprompt.errors import ConfigError, InputError
+from unprompt.errors import ConfigError, HeldError, InputError, RunError
 from unprompt.generate.config import FilterConfig
 from unprompt.generate.filter import BINS, filter_prompts, nearest_histogram
-from unprompt.networks.minilm import PromptEncoder
+from unprompt.generate.pocket_prompts import PocketPrompts
+from unprompt.generate.prompts import extend_prompts
+from unprompt.networks.minilm import PromptEncoder, encoder_identity
 from unprompt.records import Embeddings, Prompts, unit_rows
-from unprompt.storage.files import read_embeddings, read_prompts, write_embeddings, write_prompts
+from unprompt.storage.files import locked, read_embeddings, read_prompts, write_embeddings, write_prompts
 
 TEXTS = {
     "a": "a red fox on a snowy field",
@@ -109,7 +112,7 @@ class TestWhatStays:
 
     def test_lower_thresholds_keep_less(self, source: Path, tmp_path: Path) -> None:
         kept = [
-            filter_prompts(source, tmp_path / "kept.csv", FilterConfig(threshold=threshold)).kept
+            filter_prompts(source, tmp_path / f"{threshold}.csv", FilterConfig(threshold=threshold)).kept
             for threshold in (1.0, 0.95, 0.01)
         ]
         assert kept[:2] == [5, 4]
@@ -121,7 +124,31 @@ class TestWhatStays:
         assert read_prompts(tmp_path / "k.csv").ids == ("list-0000000", "list-0000002")
         pl.DataFrame({"text": ["a cat", "a dog"]}).write_parquet(tmp_path / "list.parquet")
         config = FilterConfig(column="text")
-        assert filter_prompts(tmp_path / "list.parquet", tmp_path / "k.csv", config).kept == 2
+        assert filter_prompts(tmp_path / "list.parquet", tmp_path / "p.csv", config).kept == 2
+
+    def test_other_lists_need_not_have_the_column(self, source: Path, tmp_path: Path) -> None:
+        (tmp_path / "mine.csv").write_text("imgId,words\nx,a bowl of ramen\ny,a blue door\n")
+        (tmp_path / "both.csv").write_text("prompt,words\na blue door,a green door\n")
+        (tmp_path / "lines.txt").write_text("a blue door\n")
+        (tmp_path / "DATASET" / "images").mkdir(parents=True)
+        Image.new("RGB", (8, 8)).save(tmp_path / "DATASET" / "images" / "1.png")
+        write_prompts(tmp_path / "DATASET" / "prompts.csv", Prompts(("1",), ("a blue door",)))
+        for name, kept in (
+            ("prompts.csv", ("x", "y")),
+            ("both.csv", ("x", "y")),
+            ("lines.txt", ("x",)),
+            ("DATASET", ("x",)),
+        ):
+            config = FilterConfig(column="words", against=(tmp_path / name,), overwrite=True)
+            filter_prompts(tmp_path / "mine.csv", tmp_path / "kept.csv", config)
+            assert read_prompts(tmp_path / "kept.csv").ids == kept
+        (tmp_path / "none.csv").write_text("text\na blue door\n")
+        with pytest.raises(InputError, match=r"none\.csv.*prompt"):
+            filter_prompts(
+                tmp_path / "mine.csv",
+                tmp_path / "no.csv",
+                FilterConfig(column="words", against=(tmp_path / "none.csv",)),
+            )
 
     def test_given_embeddings_are_taken(self, source: Path, tmp_path: Path) -> None:
         ids = tuple(reversed(TEXTS))
@@ -130,14 +157,24 @@ class TestWhatStays:
         write_embeddings(tmp_path / "e.npz", Embeddings(ids, vectors))
         result = filter_prompts(source, tmp_path / "kept.csv", FilterConfig(embeddings=tmp_path / "e.npz"))
         assert result.encoded == 0
-        assert read_prompts(tmp_path / "kept.csv").ids == ("a", "b", "c", "f")
+        kept = read_prompts(tmp_path / "kept.csv")
+        assert kept.ids == ("a", "b", "c", "f")
+        assert read_embeddings(tmp_path / "kept.npz").ids == kept.ids
+        # What `render` would take for the prompts' own must be the encoder's.
+        assert read_beside(tmp_path / "kept.csv", kept, encoder_identity()) is None
 
 
 class TestErrors:
     def test_bad_input(self, source: Path, tmp_path: Path) -> None:
         for config in (FilterConfig(), FilterConfig(against=(source,))):
-            with pytest.raises(InputError, match="is a list that is to be read"):
+            with pytest.raises(InputError, match=r"prompts\.csv is to be read, and would be replaced"):
                 filter_prompts(source if not config.against else tmp_path / "x.csv", source, config)
+        for config, out in (
+            (FilterConfig(embeddings=tmp_path / "kept.npz", overwrite=True), "kept.csv"),
+            (FilterConfig(against=(tmp_path / "kept.dropped.csv",)), "kept.csv"),
+        ):
+            with pytest.raises(InputError, match=r"kept\.\S+ is to be read, and would be replaced; name"):
+                filter_prompts(source, tmp_path / out, config)
         with pytest.raises(InputError, match="must end in"):
             filter_prompts(source, tmp_path / "kept.txt", FilterConfig())
         with pytest.raises(InputError, match="does not exist"):
@@ -150,6 +187,36 @@ class TestErrors:
         with pytest.raises(InputError, match=r"e\.npz: 4 of 5 images have no embedding, first: b; name"):
             filter_prompts(source, tmp_path / "kept.csv", FilterConfig(embeddings=tmp_path / "e.npz"))
         assert not (tmp_path / "kept.csv").exists()
+        assert not (tmp_path / ".kept.csv.work").exists()
+
+    def test_another_list_is_replaced_only_where_that_is_asked(self, source: Path, tmp_path: Path) -> None:
+        out = tmp_path / "written" / "by_hand.csv"
+        out.parent.mkdir()
+        out.write_text("imgId,prompt\n1,weeks of work\n")
+        with pytest.raises(RunError, match=r"by_hand\.csv is there already; add --overwrite to replace it"):
+            filter_prompts(source, out, FilterConfig())
+        assert [path.name for path in out.parent.iterdir()] == ["by_hand.csv"]
+        assert out.read_text().endswith("weeks of work\n")
+        filter_prompts(source, out, FilterConfig(overwrite=True))
+        assert read_prompts(out).ids == ("a", "c", "f", "g")
+
+    def test_unfinished_work_of_another_command_stays(self, source: Path, tmp_path: Path) -> None:
+        out = tmp_path / "p.csv"
+        with pytest.raises(RunError, match="in a row gave no new prompt"):
+            extend_prompts(out, PocketPrompts(), 3, patience=0)
+        rows = tmp_path / ".p.csv.work" / "rows.csv"
+        before = rows.read_bytes()
+        with pytest.raises(RunError, match=r"p\.csv was begun as a list of new prompts, not as a filtered"):
+            filter_prompts(source, out, FilterConfig())
+        assert rows.read_bytes() == before
+        filter_prompts(source, out, FilterConfig(overwrite=True))
+        assert not rows.parent.exists()
+
+    def test_two_at_once_do_not_mix(self, source: Path, tmp_path: Path) -> None:
+        work, out = tmp_path / ".kept.csv.work", tmp_path / "kept.csv"
+        work.mkdir()
+        with locked(work / "lock", out), pytest.raises(HeldError, match="another unprompt is writing"):
+            filter_prompts(source, out, FilterConfig())
 
 
 class TestEmbeddingInSteps:
@@ -223,7 +290,11 @@ class TestCommand:
         assert "7 prompts" in said
         assert "4 kept, 2 exact duplicates and 1 near-duplicate (cosine >= 0.95) dropped" in said
         assert "0.95 to 1.00" in said
-        assert main(["filter", str(source), "--out", str(tmp_path / "kept.csv"), "--json"]) == 0
+        assert main(["filter", str(source), "--out", str(tmp_path / "kept.csv"), "--json"]) == 1
+        assert "kept.csv is there already; add --overwrite" in capsys.readouterr().err
+        assert (
+            main(["filter", str(source), "--out", str(tmp_path / "kept.csv"), "--json", "--overwrite"]) == 0
+        )
         numbers = json.loads(capsys.readouterr().out)
         assert (numbers["read"], numbers["kept"]) == (7, 4)
         record = json.loads((tmp_path / "kept.csv.json").read_text())

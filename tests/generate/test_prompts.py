@@ -11,7 +11,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import islice
 from pathlib import Path
 from typing import Any
@@ -275,6 +275,39 @@ class Failing(Counting):
             if draft.number == self.at:
                 raise ZeroDivisionError
             yield draft
+
+
+@pytest.mark.parametrize("end", [KeyboardInterrupt, RunError])
+def test_what_was_written_before_an_engine_ended_is_kept(tmp_path: Path, end: type[BaseException]) -> None:
+    """Of a language model that is a batch, which has taken minutes."""
+
+    class Ending(Counting):
+        def drafts(self, start: int) -> Iterator[Draft]:
+            yield from islice(super().drafts(start), 20)
+            raise end
+
+    out = tmp_path / "prompts.csv"
+    with pytest.raises(end):
+        extend_prompts(out, Ending(), 30)
+    kept = read_json(tmp_path / ".prompts.csv.work" / "progress.json")
+    assert (kept["count"], kept["next_number"]) == (len(expected(Counting(end=20), 30)), 20)
+    extend_prompts(out, Counting(), 30)
+    assert rows_of(out)[1:] == expected(Counting(), 30)
+
+
+def test_a_batch_is_kept_before_the_next_is_begun(tmp_path: Path) -> None:
+    kept = []
+
+    class Batches(Counting):
+        def drafts(self, start: int) -> Iterator[Draft]:
+            for draft in super().drafts(start):
+                ends = draft.number % 10 == 9
+                yield replace(draft, ends_batch=ends)
+                if ends:
+                    kept.append(read_json(tmp_path / ".prompts.csv.work" / "progress.json")["next_number"])
+
+    extend_prompts(tmp_path / "prompts.csv", Batches(), 25)
+    assert kept == [10, 20, 30]
 
 
 # --- what it refuses

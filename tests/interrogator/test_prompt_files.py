@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Mapping
+from itertools import count
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from unprompt.errors import ConfigError, RunError
+from unprompt.generate.prompts import Draft, extend_prompts
 from unprompt.interrogator.prompt_files import CaptionRow, PromptWriter, Table, open_prompts
 from unprompt.networks.captioner import HEADER, read_captions
 from unprompt.records import Problem
@@ -151,3 +155,35 @@ def test_problems_that_are_lost_are_told(files: list[ImageFile], tmp_path: Path)
         open_prompts(table, files, {"model": "a"}, False),
     ):
         pass
+
+
+def test_unfinished_prompts_are_not_replaced_by_what_images_show(
+    files: list[ImageFile], tmp_path: Path
+) -> None:
+    """Both leave a .csv, and keep their work in the same hidden folder until it is whole."""
+    out = tmp_path / "p.csv"
+    with pytest.raises(RunError, match="in a row gave no new prompt"):
+        extend_prompts(out, Stuck(), 3, patience=5)
+    rows = (tmp_path / ".p.csv.work" / "rows.csv").read_bytes()
+    with (
+        pytest.raises(RunError, match=r"p\.csv was begun as a list of new prompts, not as a table of what"),
+        open_prompts(Table(out, HEADER), files, {"model": "a"}, False),
+    ):
+        pass
+    assert (tmp_path / ".p.csv.work" / "rows.csv").read_bytes() == rows
+    with pytest.raises(KeyboardInterrupt):
+        begin_and_die(Table(out, HEADER), files, 6, overwrite=True)
+    assert not (tmp_path / ".p.csv.work" / "rows.csv").exists()
+    with pytest.raises(RunError, match=r"p\.csv was begun as a table of what images show, not as a list"):
+        extend_prompts(out, Stuck(), 1)
+    assert extend_prompts(out, Stuck(), 1, overwrite=True).samples == ("a fox",)
+
+
+class Stuck:
+    """An engine with one thing to say."""
+
+    def settings(self) -> Mapping[str, Any]:
+        return {"engine": "stuck"}
+
+    def drafts(self, start: int) -> Iterator[Draft]:
+        yield from (Draft(number, f"s-{number}", "a fox", "stuck", None) for number in count(start))

@@ -9,6 +9,7 @@ from collections.abc import Callable
 from dataclasses import replace
 from itertools import chain
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -250,6 +251,21 @@ def test_killed_gan_ends_as_a_whole_one(
     assert loop.step == 5
     assert run_through(loop) == whole[0]
     assert drawn(tmp_path) == whole[1]
+
+
+def test_slow_steps_do_not_put_off_a_save(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Four minutes each: after three of them, a save that is to come every ten minutes is due."""
+    now = [0.0]
+    monkeypatch.setattr("unprompt.learning.loop.time", SimpleNamespace(monotonic=lambda: now[0]))
+
+    def interrupt(step: str, done: int, total: int) -> None:
+        now[0] += 240
+        if done == 24:
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        run_through(gan(tmp_path, replace(SCHEDULE, save_minutes=10), progress=interrupt))
+    assert gan(tmp_path).step == 3
 
 
 def test_start_is_kept_once_saved(tmp_path: Path) -> None:

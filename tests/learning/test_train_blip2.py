@@ -306,3 +306,14 @@ def test_models_that_are_no_blip2_on_a_decoder(tmp_path: Path) -> None:
 def test_captions_that_are_missing(folder: Path, tmp_path: Path, captions: list[str], words: str) -> None:
     with pytest.raises(InputError, match=words):
         train_blip2(pictures(), captions, folder, tmp_path / "run", TRAINING, MACHINE)
+
+
+def test_a_batch_that_cannot_be_cut_is_told_before_anything_is_read(tmp_path: Path) -> None:
+    for config, count in (
+        (replace(TRAINING, accumulate=3), 4),
+        (replace(TRAINING, batch=4, accumulate=3), 2),
+    ):
+        with pytest.raises(ConfigError, match=r"a batch of 2 images cannot be cut into 3 parts"):
+            train_blip2(
+                pictures(count), CAPTIONS[:count], tmp_path / "no model", tmp_path / "RUN", config, MACHINE
+            )

@@ -14,6 +14,7 @@ import signal
 import socket
 import sys
 import time
+import warnings
 from contextlib import ExitStack, redirect_stdout
 from dataclasses import replace
 from pathlib import Path
@@ -36,10 +37,11 @@ from unprompt.errors import ConfigError, InputError, RunError
 from unprompt.learning.accelerator import choose_precision
 from unprompt.learning.schedule import learning_rate_share
 from unprompt.learning.state import Standing, read_state, write_state
-from unprompt.networks.backbones import parameter_groups
+from unprompt.networks.backbones import own_preprocess, parameter_groups
+from unprompt.progress import silent
 from unprompt.regression.checkpoint import load_model
 from unprompt.regression.config import MachineConfig, TrainConfig
-from unprompt.regression.material import constant_score
+from unprompt.regression.material import constant_score, read_material
 from unprompt.regression.model import new_model
 from unprompt.regression.objective import Objective, loss_of
 from unprompt.regression.probe import fit_ridge
@@ -145,6 +147,26 @@ def test_batch_norm_gets_no_single_image() -> None:
     for accumulate, images, processes in ((8, 100, 1), (4, 100, 2), (1, 1, 1), (2, 3, 1)):
         with pytest.raises(ConfigError, match="needs 2 images in each part of a batch"):
             check_parts(mlp, replace(CPU, accumulate=accumulate), images, processes)
+
+
+def test_a_data_set_that_is_not_finished_is_told(pairs: Path, tmp_path: Path) -> None:
+    """A rendering that was killed, or goes on, has left some of its parts."""
+    shutil.copytree(pairs, tmp_path / "HALF")
+    (tmp_path / "HALF" / "dataset.json").unlink()
+    (tmp_path / "HALF" / ".work").mkdir()
+    seen = own_preprocess(TINY.backbone, TINY.size)
+    with pytest.warns(UserWarning, match="HALF is not finished, and 64 images of it will be learnt from"):
+        read_material(tmp_path / "HALF", seen, TINY, replace(CPU, decoded="no"), silent)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        read_material(pairs, seen, TINY, replace(CPU, decoded="no"), silent)
+
+
+def test_no_part_of_a_batch_is_empty() -> None:
+    check_parts(TINY, replace(CPU, accumulate=8), 100, 2)
+    for accumulate, images, processes in ((17, 100, 1), (9, 100, 2), (4, 3, 1)):
+        with pytest.raises(ConfigError, match="raise batch or lower accumulate"):
+            check_parts(TINY, replace(CPU, accumulate=accumulate), images, processes)
 
 
 def test_validation_score_is_that_of_the_saved_checkpoint(whole: Path, pairs: Path) -> None:
@@ -326,6 +348,39 @@ def test_limit_takes_training_images_only(pairs: Path, tmp_path: Path) -> None:
     assert few.validation_images == 16
 
 
+def test_features_of_the_probe_outlive_a_kill(
+    pairs: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("unprompt.regression.train.LOOK_BATCH", 8)
+    monkeypatch.setattr("unprompt.regression.train.KEPT_BATCHES", 2)
+    config = replace(TINY, epochs=1)
+    train(pairs, tmp_path / "WHOLE", config, CPU)
+    told: list[tuple[str, int]] = []
+
+    def tell(step: str, done: int, total: int) -> None:
+        if "features" in step:
+            told.append((step, done))
+            if done == stop:
+                raise KeyboardInterrupt
+
+    held_out = "features of validation images"
+    for stop, expected in (
+        (40, [("features", done) for done in (8, 16, 24, 32, 40)]),
+        (16, [("features", 40), ("features", 48), (held_out, 8), (held_out, 16)]),
+        (0, []),
+    ):
+        told.clear()
+        if stop:
+            with pytest.raises(KeyboardInterrupt):
+                train(pairs, tmp_path / "RUN", config, CPU, progress=tell)
+            assert told == expected
+        else:
+            train(pairs, tmp_path / "RUN", config, CPU, progress=tell)
+            assert told == expected
+    assert learnt(tmp_path / "RUN") == learnt(tmp_path / "WHOLE")
+    assert same_weights(tmp_path / "RUN" / "last.safetensors", tmp_path / "WHOLE" / "last.safetensors")
+
+
 def test_callback_that_stops_a_run_leaves_it_resumable(pairs: Path, whole: Path, tmp_path: Path) -> None:
     class StoppedError(Exception):
         pass
@@ -350,8 +405,16 @@ def test_frozen_parameters_stay_as_they_are(pairs: Path, tmp_path: Path) -> None
 
 
 def test_pattern_that_freezes_nothing(pairs: Path, tmp_path: Path) -> None:
+    told: list[str] = []
     with pytest.raises(ConfigError, match=r"no parameter of test_vit matches 'stages\.\*'"):
-        train(pairs, tmp_path / "RUN", replace(TINY, freeze=("stages.*",)), CPU)
+        train(
+            pairs,
+            tmp_path / "RUN",
+            replace(TINY, freeze=("stages.*",)),
+            CPU,
+            progress=lambda step, *_: told.append(step),
+        )
+    assert not [step for step in told if "features" in step]  # not after an hour of looking at images
 
 
 # --- what can go wrong

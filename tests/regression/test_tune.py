@@ -407,6 +407,27 @@ def test_a_trial_that_cannot_go_on_ends_the_study_and_has_not_failed(
     assert [line.split(",")[:2] for line in outcome(tmp_path / "S")[1:]] == [["0", RUNNING]]
 
 
+def test_what_another_process_is_writing_is_no_failure_of_a_trial(
+    pictures: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As where a training of the same images is decoding them: else all trials would fail in a row."""
+    trainings = Trainings(monkeypatch)
+    lock = tmp_path / "lock"
+    with locked(lock, tmp_path / "96px.npy"):
+        try:
+            with locked(lock, tmp_path / "96px.npy"):
+                pass
+        except RunError as error:
+            trainings.ends_with = error
+        with pytest.raises(RunError, match=r"another unprompt is writing \S+96px\.npy; wait for it"):
+            tune(pictures, tmp_path / "S", TINY, SEARCH, CPU)
+    trainings.ends_with = KeyboardInterrupt()
+    with pytest.raises(KeyboardInterrupt):
+        tune(pictures, tmp_path / "S", TINY, SEARCH, CPU)
+    assert trainings.calls == 2
+    assert [line.split(",")[:2] for line in outcome(tmp_path / "S")[1:]] == [["0", RUNNING]]
+
+
 def test_a_folder_of_something_else_is_left_alone(pictures: Path, tmp_path: Path) -> None:
     (tmp_path / "S").mkdir()
     (tmp_path / "S" / "thesis.txt").write_text("mine")

@@ -13,7 +13,7 @@ import pytest
 from numpy.typing import NDArray
 
 from tests.rooms import PACKAGE
-from unprompt.errors import ChangedError, RunError
+from unprompt.errors import ChangedError, HeldError, RunError
 from unprompt.storage.files import read_json, write_json
 from unprompt.storage.resumable import (
     HOLDS,
@@ -115,15 +115,40 @@ def test_a_place_that_cannot_be_written_says_what_else_to_do(tmp_path: Path) -> 
 
 def test_a_hidden_folder_stays_as_long_as_there_is_progress(tmp_path: Path) -> None:
     work, out = tmp_path / ".out.csv.work", tmp_path / "out.csv"
-    with hold_work(work, out):
+    with hold_work(work, out, "table"):
         (work / "progress.json").write_text("{}")
         (work / ".rows.csv.1.part").touch()
-        with pytest.raises(RunError, match=r"another unprompt is writing .*out\.csv"), hold_work(work, out):
+        with (
+            pytest.raises(HeldError, match=r"another unprompt is writing .*out\.csv"),
+            hold_work(work, out, "table"),
+        ):
             pass
-    with hold_work(work, out):
-        assert sorted(path.name for path in work.iterdir()) == ["lock", "progress.json"]
+    with hold_work(work, out, "table"):
+        assert sorted(path.name for path in work.iterdir()) == ["lock", "owner.json", "progress.json"]
         (work / "progress.json").unlink()
     assert not work.exists()
+
+
+def test_a_hidden_folder_of_other_work_is_replaced_only_where_that_is_asked(tmp_path: Path) -> None:
+    work, out = tmp_path / ".out.csv.work", tmp_path / "out.csv"
+    with hold_work(work, out, "list"):
+        (work / "progress.json").write_text("{}")
+        (work / "rows.csv").write_text("hours of work")
+    for _ in range(2):  # the refusal leaves it as it is
+        with (
+            pytest.raises(RunError, match=r"out\.csv was begun as a list, not as a table; .*--overwrite"),
+            hold_work(work, out, "table"),
+        ):
+            pass
+    with hold_work(work, out, "list"):
+        assert (work / "rows.csv").read_text() == "hours of work"
+    with hold_work(work, out, "table", overwrite=True):
+        assert sorted(path.name for path in work.iterdir()) == ["lock", "owner.json"]
+    assert not work.exists()
+    work.mkdir()
+    (work / "progress.json").write_text("{}")  # of an earlier version, which did not say whose it was
+    with hold_work(work, out, "table"):
+        assert (work / "progress.json").exists()
 
 
 NAMER = FolderKind("training of a namer", "train.json", ("namer.safetensors",))

@@ -36,11 +36,12 @@ def show(dataset: Path, out: Path | None, config: DescribeConfig, as_json: bool)
     """Write the page about a data set and print its numbers."""
     from unprompt.datasets.dataset import read_dataset
     from unprompt.datasets.describe import describe_dataset
-    from unprompt.datasets.page import page_path, write_page
+    from unprompt.datasets.page import check_place, page_path, write_page
     from unprompt.networks.devices import core_count
     from unprompt.text.english import counted
 
     page = out or page_path(dataset)
+    check_place(page)
     description = describe_dataset(read_dataset(dataset), config)
     write_page(page, description, core_count())
     if as_json:

@@ -162,10 +162,9 @@ def run_fit(options: argparse.Namespace) -> None:
     config = settings_from(options, FitConfig)
 
     from unprompt.easy_diffuser.fit import fit
-    from unprompt.easy_diffuser.relatedness import write_relatedness
+    from unprompt.easy_diffuser.relatedness import check_place, write_relatedness
 
-    if options.out.is_dir():
-        raise ConfigError(f"{options.out} is a folder; name a file in it with --out")
+    check_place(options.out)  # images are looked at for minutes
     with StepBars("image") as bars:
         fitted = fit(options.dataset, config, bars.show)
     numbers = asdict(fitted.grade)

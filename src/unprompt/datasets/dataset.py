@@ -35,7 +35,14 @@ from unprompt.records import DIM, Embeddings, Prompts
 from unprompt.storage.archives import is_archive
 from unprompt.storage.damage import damaged_table
 from unprompt.storage.files import read_embeddings, read_prompts, read_table, read_text
-from unprompt.storage.images import ImageFile, find_archives, find_images, has_images, images_in_parts
+from unprompt.storage.images import (
+    DATASET_RECORD,
+    ImageFile,
+    find_archives,
+    find_images,
+    has_images,
+    images_in_parts,
+)
 from unprompt.storage.matching import fit_prompts, paths_by_id
 from unprompt.storage.parts import (
     column_types,
@@ -45,6 +52,7 @@ from unprompt.storage.parts import (
     read_text_column,
 )
 from unprompt.storage.remote import AnyPath
+from unprompt.storage.resumable import WORK
 from unprompt.text.english import agreed, counted, part_of
 
 if TYPE_CHECKING:
@@ -103,6 +111,11 @@ def read_dataset(path: AnyPath) -> Dataset:
     if archives:
         return _dataset_of(path, read_shards(path, archives))
     raise _unknown(path)
+
+
+def is_unfinished(path: Path) -> bool:
+    """Whether a data set of ours was begun, and what was writing it has not come to its end yet."""
+    return (path / WORK).is_dir() and not (path / DATASET_RECORD).exists()
 
 
 def _unknown(path: AnyPath) -> InputError:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 from unprompt.datasets.describe import NEAR, Description
@@ -19,6 +20,13 @@ def page_path(dataset: Path) -> Path:
     if dataset.is_dir():
         return dataset / "describe.html"
     return dataset.with_name(f"{dataset.stem}.describe.html")
+
+
+def check_place(path: Path) -> None:
+    """Raise RunError where no page can be written, before a data set is looked at for minutes."""
+    folder = next(one for one in (path.absolute().parent, *path.absolute().parents) if one.exists())
+    if path.is_dir() or not folder.is_dir() or not os.access(folder, os.W_OK):
+        raise RunError(f"{path} cannot be written; name another place with --out")
 
 
 def write_page(path: Path, description: Description, workers: int = 2) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -67,12 +67,21 @@ def read_provenance(dataset: Dataset) -> Provenance:
 
 
 def read_origin(dataset: Dataset) -> pl.DataFrame:
-    """Those of the columns engine, settings and seed that all parts have; of a folder of images, none."""
+    """Those of the columns engine, settings and seed that all parts have; of a folder of images, none.
+
+    Others' parts may have columns of these names that hold something else: these are passed over.
+    """
     parts = sorted({image.path for image in dataset.images if image.row is not None and not image.span})
-    there = [column for column in COLUMNS if all(column in column_types(part) for part in parts)]
+    types = [column_types(part) for part in parts]
+    there = [column for column in COLUMNS if _is_plain([kinds.get(column) for kinds in types])]
     if not parts or not there:
         return pl.DataFrame()
     return pl.concat([read_columns(part, there) for part in parts])
+
+
+def _is_plain(kinds: Sequence[pl.DataType | None]) -> bool:
+    """Whether a column holds texts, or whole numbers, in all parts alike; None: a part has no such column."""
+    return len(set(kinds)) == 1 and kinds[0] is not None and (kinds[0] == pl.String or kinds[0].is_integer())
 
 
 def _only(columns: pl.DataFrame, name: str) -> str | None:

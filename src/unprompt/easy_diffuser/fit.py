@@ -15,10 +15,10 @@ from unprompt.datasets.seeds import derive_seed
 from unprompt.datasets.split import random_order, split_rows
 from unprompt.easy_diffuser.config import FitConfig
 from unprompt.easy_diffuser.grading import Grade, grade
-from unprompt.easy_diffuser.relatedness import Relatedness, best_threshold, fit_sigmoid
+from unprompt.easy_diffuser.relatedness import Relatedness, best_threshold, check_both_kinds, fit_sigmoid
 from unprompt.easy_diffuser.round_trips import RoundTrips, make_round_trips
 from unprompt.easy_diffuser.space import space_of
-from unprompt.easy_diffuser.tags import read_tags
+from unprompt.easy_diffuser.tags import find_mentions, read_tags
 from unprompt.progress import Progress, silent
 from unprompt.records import Problem
 
@@ -47,9 +47,10 @@ def fit(dataset: Path, config: FitConfig, progress: Progress = silent) -> Fitted
     """
     data = read_dataset(dataset)
     tags = read_tags(config.tags)
-    loaded = LoadedBundle.load(config.bundle, config.device)
     rows = draw_rows(len(data), config)
     prompts = data.prompts.at([data.prompts.ids[row] for row in rows])
+    check_both_kinds(find_mentions(prompts.texts, tags))  # before the images are looked at, for minutes
+    loaded = LoadedBundle.load(config.bundle, config.device)
     trips, problems = make_round_trips(
         [data.images[row] for row in rows],
         prompts,

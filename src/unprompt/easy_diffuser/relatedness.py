@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from unprompt.errors import InputError, RunError
+from unprompt.errors import ConfigError, InputError, RunError
 from unprompt.storage.files import read_json, write_json
 
 if TYPE_CHECKING:
@@ -87,6 +87,20 @@ def read_relatedness(path: Path) -> Relatedness:
         raise InputError(f"{path}: {error}") from error
 
 
+def check_place(path: Path) -> None:
+    """Raise ConfigError for a folder, and for a file that is no relatedness, which is not to be replaced."""
+    if path.is_dir():
+        raise ConfigError(f"{path} is a folder; name a file in it with --out")
+    if path.exists():
+        try:
+            read_relatedness(path)
+        except InputError as error:
+            raise ConfigError(
+                f"{path} is there already, and not from `unprompt easy-diffuser fit`; name another file with "
+                "--out"
+            ) from error
+
+
 def write_relatedness(path: Path, relatedness: Relatedness) -> None:
     """Write it as JSON, whole or not at all.
 
@@ -110,13 +124,8 @@ def fit_sigmoid(cosines: NDArray[np.floating], there: Bools) -> tuple[float, flo
     Raises InputError where there are only hits or only misses, where all cosines are the same, and where
     hits are not nearer than misses.
     """
+    check_both_kinds(there)
     hits, misses = int(there.sum()), int((~there).sum())
-    if not hits or not misses:
-        what = "none" if not hits else "all"
-        raise InputError(
-            f"{what} of {len(there):,} pairs of an image and a tag have the tag in the prompt, so there is "
-            "nothing to learn; use a list of tags that fits the prompts, or more images"
-        )
     numbers = np.asarray(cosines, dtype=np.float64)
     centre, spread = float(numbers.mean()), float(numbers.std())
     if spread == 0:
@@ -144,6 +153,16 @@ def fit_sigmoid(cosines: NDArray[np.floating], there: Bools) -> tuple[float, flo
             "relatedness cannot be learned here; use more images, or another bundle or list of tags"
         )
     return a, float(slopes[1]) - a * centre
+
+
+def check_both_kinds(there: Bools) -> None:
+    """Raise InputError where pairs of an image and a tag are only hits or only misses."""
+    if there.all() or not there.any():
+        what = "all" if there.any() else "none"
+        raise InputError(
+            f"{what} of {there.size:,} pairs of an image and a tag have the tag in the prompt, so there is "
+            "nothing to learn; use a list of tags that fits the prompts, or more images"
+        )
 
 
 def _cross_entropy(logits: Floats, targets: Floats) -> float:

@@ -84,9 +84,12 @@ class FilterConfig:
     against: tuple[Path, ...] = setting(
         (), "other lists: what is too close to one of theirs goes too", metavar="PROMPTS"
     )
-    column: str | None = setting(None, "column of the prompts", shown="prompt")
+    column: str | None = setting(
+        None, "column of the prompts; other lists' too, where they have it", shown="prompt"
+    )
     embeddings: Path | None = setting(None, "their embeddings, by id, instead of making them", metavar="NPZ")
     device: str = setting("auto", DEVICES, metavar="DEVICE")
+    overwrite: bool = setting(False, "replace another list in CSV, and what lies beside it")
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "against", tuple(dict.fromkeys(self.against)))  # each list once

@@ -12,17 +12,18 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from unprompt import __version__
-from unprompt.datasets.embedded import encode_in_steps, forget_steps, read_beside, write_beside
+from unprompt.datasets.embedded import beside, encode_in_steps, read_beside, write_beside
 from unprompt.datasets.near_duplicates import Filtered, filter_near_duplicates
 from unprompt.datasets.neighbours import nearest_rows
-from unprompt.errors import InputError
+from unprompt.errors import InputError, RunError
 from unprompt.generate.config import FilterConfig
-from unprompt.generate.prompt_files import read_any_prompts, read_prompt_table
+from unprompt.generate.prompt_files import PromptTable, read_any_prompts, read_prompt_table
 from unprompt.networks.devices import choose_device
 from unprompt.networks.minilm import PromptEncoder, encoder_identity
 from unprompt.progress import Progress, silent
 from unprompt.records import Prompts, first_rows
 from unprompt.storage.files import PROMPTS_HEADER, read_embeddings, write_json, write_table
+from unprompt.storage.resumable import PROGRESS, hold_work
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -30,6 +31,8 @@ if TYPE_CHECKING:
     from unprompt.records import FloatArray
 
 DROPPED_HEADER = ("imgId", "prompt", "cosine", "closeToId", "closeToPrompt", "closeToList")
+NOUN = "filtered list of prompts"  # what is written here
+GIVEN = "given"  # in place of the encoder's identity
 SAMPLE = 2000  # prompts whose nearest neighbours the histogram counts
 BINS = 20  # of the histogram, between 0 and 1
 
@@ -91,18 +94,68 @@ def filter_prompts(
     kept prompts, which `render` takes), kept.dropped.csv (what was dropped because of what) and kept.csv.json
     (counts and settings). Interrupted, it goes on with the embeddings that are done.
 
-    Raises InputError for files that cannot be used, ConfigError for a threshold that is no cosine.
+    Raises InputError for files that cannot be used, ConfigError for a threshold that is no cosine, RunError
+    where `out` is there already, unless it is to be replaced, and where another process or command is at it.
     """
+    _check_place(source, out, config)
+    table = read_prompt_table(source, config.column)
+    others = [_read_other(path, config.column) for path in config.against]
+    work = out.with_name(f".{out.name}.work")
+    with hold_work(work, out, NOUN, config.overwrite):
+        result = _filter(source, table, others, out, work, config, progress)
+        (work / PROGRESS).unlink(missing_ok=True)
+    return result
+
+
+def _check_place(source: Path, out: Path, config: FilterConfig) -> None:
+    """Raise InputError where what is to be read would be replaced, RunError where another list would."""
     if out.suffix != ".csv":
         raise InputError(f"{out} must end in .csv")
-    if out.resolve() in {path.resolve() for path in (source, *config.against)}:
-        raise InputError(f"{out} is a list that is to be read; name another file with --out")
-    table = read_prompt_table(source, config.column)
-    prompts = table.prompts
-    others = [read_any_prompts(path, config.column) for path in config.against]
-    load = cache(lambda: PromptEncoder.load(choose_device(config.device)))  # only if texts are to be embedded
-    work = out.with_name(f".{out.name}.work")
+    replaced = {path.resolve() for path in (out, beside(out), _dropped_file(out), _record_file(out))}
+    read = (source, *config.against, *((config.embeddings,) if config.embeddings else ()))
+    for path in read:
+        if path.resolve() in replaced:
+            raise InputError(f"{path} is to be read, and would be replaced; name another file with --out")
+    if out.exists() and not config.overwrite:
+        raise RunError(f"{out} is there already; add --overwrite to replace it, or name another --out")
 
+
+def _dropped_file(out: Path) -> Path:
+    return out.with_suffix(".dropped.csv")
+
+
+def _record_file(out: Path) -> Path:
+    return out.with_name(f"{out.name}.json")
+
+
+def _read_other(path: Path, column: str | None) -> Prompts:
+    """A list of `against`, whose prompts are in the column, or where it has no such, where its own are."""
+    try:
+        return read_any_prompts(path, column)
+    except InputError:
+        if column is None:
+            raise
+        return read_any_prompts(path)
+
+
+def _filter(
+    source: Path,
+    table: PromptTable,
+    others: Sequence[Prompts],
+    out: Path,
+    work: Path,
+    config: FilterConfig,
+    progress: Progress,
+) -> FilterResult:
+    """Filter what was read, and write it; embeddings that are made lie in `work` until that is done."""
+
+    @cache
+    def load() -> PromptEncoder:  # only if texts are to be embedded
+        encoder = PromptEncoder.load(choose_device(config.device))
+        write_json(work / PROGRESS, {"source": source.name})  # from now on there is something to go on with
+        return encoder
+
+    prompts = table.prompts
     distinct = first_rows(prompts.texts)
     vectors, encoded = _embeddings(source, prompts, distinct, load, work, config.embeddings, progress)
     against = _against(config.against, others, load, work, progress)
@@ -111,7 +164,7 @@ def filter_prompts(
     kept = distinct[found.kept]
     result = FilterResult(
         out=out,
-        dropped_file=out.with_suffix(".dropped.csv"),
+        dropped_file=_dropped_file(out),
         read=len(prompts),
         kept=len(kept),
         duplicates=len(prompts) - len(distinct),
@@ -132,15 +185,16 @@ def filter_prompts(
             )
         ),
     )
-    write_beside(out, remaining, vectors[found.kept], encoder_identity())
-    write_json(out.with_name(f"{out.name}.json"), _record(result, source, config))
+    # Of given ones nobody knows what made them: `render` is not to take them for the encoder's.
+    encoder = encoder_identity() if config.embeddings is None else GIVEN
+    write_beside(out, remaining, vectors[found.kept], encoder)
+    write_json(_record_file(out), _record(result, source, config, encoder))
     more = tuple(table.others[0])
     write_table(
         out,
         (*PROMPTS_HEADER, *more),
         ((prompts.ids[row], prompts.texts[row], *(table.others[row][name] for name in more)) for row in kept),
     )
-    forget_steps(work)
     return result
 
 
@@ -196,9 +250,9 @@ def _embeddings(
             return known.at([prompts.ids[row] for row in distinct]).unit().vectors, 0
         except InputError as error:
             raise InputError(f"{given}: {error}; name the embeddings of {source}") from error
-    beside = read_beside(source, prompts, encoder_identity())
-    if beside is not None:
-        return beside[distinct], 0
+    known_beside = read_beside(source, prompts, encoder_identity())
+    if known_beside is not None:
+        return known_beside[distinct], 0
     texts = [prompts.texts[row] for row in distinct]
     made = encode_in_steps(load(), texts, work, progress)
     return made, len(texts)
@@ -225,12 +279,12 @@ def _against(
     return np.concatenate(found)
 
 
-def _record(result: FilterResult, source: Path, config: FilterConfig) -> dict[str, Any]:
+def _record(result: FilterResult, source: Path, config: FilterConfig, encoder: str) -> dict[str, Any]:
     return {
         **result.numbers(),
         "source": source.name,
         "threshold": config.threshold,
         "against": [path.name for path in config.against],
-        "encoder": encoder_identity(),
+        "encoder": encoder,
         "versions": {"unprompt": __version__, "python": platform.python_version(), "numpy": np.__version__},
     }

@@ -88,7 +88,15 @@ class LanguageModelPrompts(ABC):
             [np.random.default_rng(seed).random(config.max_tokens, dtype=np.float32) for seed in seeds]
         )
         return [
-            Draft(number, f"{self.name}-{config.seed}-{number:07d}", text, self.name, seed, rejected)
+            Draft(
+                number,
+                f"{self.name}-{config.seed}-{number:07d}",
+                text,
+                self.name,
+                seed,
+                rejected,
+                ends_batch=number == numbers[-1],
+            )
             for number, seed, (text, rejected) in zip(numbers, seeds, self.texts(numbers, draws), strict=True)
         ]
 

@@ -15,7 +15,7 @@ import shutil
 import time
 from collections import Counter
 from collections.abc import Iterator, Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from itertools import islice
 from pathlib import Path
 from typing import Any, Protocol
@@ -39,7 +39,8 @@ from unprompt.text.english import counted
 HEADER = ("imgId", "prompt", "source", "seed")
 DUPLICATE = "duplicate"  # why a draft is dropped whose text was kept before, in whatever case
 PATIENCE = 10_000  # drafts in a row that give no prompt, after which an endless engine is given up
-SAVE_SECONDS = 2.0  # between two saves: what a kill can cost
+SAVE_SECONDS = 2.0  # between two saves: what a kill can cost, or a batch of drafts that are made together
+NOUN = "list of new prompts"  # what is written here
 ROWS = "rows.csv"
 SAMPLES = 3
 LONGEST_FIELD = 2**31 - 1  # characters of a prompt that are read back; csv's own limit is 131,072
@@ -51,6 +52,7 @@ class Draft:
 
     `text` is the cleaned prompt. `rejected` says in two or three words why it is not one ("too short"), and
     is empty where it is. `source` says where the text comes from, `seed` makes it again (None: a file).
+    `ends_batch`: the next draft is made with others, which may take minutes.
     """
 
     number: int
@@ -59,6 +61,7 @@ class Draft:
     source: str
     seed: int | None
     rejected: str = ""
+    ends_batch: bool = field(default=False, compare=False)
 
 
 class PromptEngine(Protocol):
@@ -121,7 +124,7 @@ def extend_prompts(
     if out.is_dir():
         raise RunError(f"{out} is a folder; name a file, for instance {out / 'prompts.csv'}")
     work = _work_folder(out)
-    with hold_work(work, out):
+    with hold_work(work, out, NOUN, overwrite):
         plan = json.loads(json.dumps({"unprompt": __version__, **engine.settings()}))
         state = before = _opened(out, plan, count, overwrite)
         if state.count != count:
@@ -261,8 +264,15 @@ def _append(
             _save(work, saved)
             return saved
 
+        def drafts() -> Iterator[Draft]:
+            try:
+                yield from engine.drafts(number)
+            except (Exception, KeyboardInterrupt):
+                save()  # a language model has worked on its last batch for minutes
+                raise
+
         saved_at = time.monotonic()
-        for draft in engine.drafts(number):
+        for draft in drafts():
             number = draft.number + 1
             key = draft.text.casefold()
             if reason := draft.rejected or (DUPLICATE if key in seen else ""):
@@ -283,7 +293,7 @@ def _append(
                     f"{counted(in_vain, 'draft')} in a row gave no new prompt, after {kept} that did "
                     f"({describe_rejected(rejected)}); ask for {kept} with --count, or change the settings"
                 )
-            if time.monotonic() - saved_at > SAVE_SECONDS:
+            if draft.ends_batch or time.monotonic() - saved_at > SAVE_SECONDS:
                 save()
                 saved_at = time.monotonic()
         return save()

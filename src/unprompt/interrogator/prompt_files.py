@@ -37,6 +37,7 @@ HEADER = ("imgId", "prompt", "caption", "similarity")
 LINES = ".jsonl"
 NOTED = "problems.jsonl"  # in the hidden folder
 TABLES = (".csv", LINES)
+NOUN = "table of what images show"  # what is written here
 
 
 @dataclass(frozen=True)
@@ -272,7 +273,7 @@ def open_prompts(
     another plan or with files that have changed since, or is being written by another process. `overwrite`
     starts anew in the first two cases.
     """
-    with hold_work(output.work, output.path):
+    with hold_work(output.work, output.path, NOUN, overwrite):
         sources = Sources(files, models)
         yield _opened(output, files, fingerprints(plan), overwrite, sources)
 

@@ -312,7 +312,7 @@ class Loop:
                 self._standing = replace(self._standing, batches=number, step=self._standing.step + 1)
                 self._draw()  # before a save: a training that goes on from there does not look back
                 self._keep()
-                if number % every == 0 or number == len(whole):
+                if number % every == 0 or number == len(whole) or self._is_late():
                     self._check(sums)
                     sums = {}
                 self._report(f"epoch {epoch}", number * self._batch, len(whole) * self._batch)
@@ -351,12 +351,19 @@ class Loop:
             for other in others:
                 other.want_gradients(True)
 
+    def _is_due(self, now: float) -> bool:
+        return now - self._saved >= 60 * self._schedule.save_minutes
+
+    def _is_late(self) -> bool:
+        """Whether a save is due and need not be agreed on: CHECK steps of a CPU may take an hour."""
+        return self._accelerator.num_processes == 1 and self._is_due(time.monotonic())
+
     def _check(self, sums: Sums) -> None:
         """Add what all processes have summed up; end a training that has come to nothing; save where due."""
         now = time.monotonic()
         spent = now - self._began
         self._began = now
-        due = now - self._saved >= 60 * self._schedule.save_minutes and self._accelerator.is_main_process
+        due = self._is_due(now) and self._accelerator.is_main_process
         first = next(iter(sums.values()))
         mine = torch.stack([*sums.values(), first.new_tensor(float(due))])
         *totals, saving = self._accelerator.reduce(mine, "sum").tolist()

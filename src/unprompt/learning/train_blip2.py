@@ -30,6 +30,7 @@ import numpy as np
 import torch
 
 from unprompt import __version__
+from unprompt.datasets.batches import share_of
 from unprompt.datasets.seeds import derive_seed
 from unprompt.errors import CheckpointError, ConfigError, InputError
 from unprompt.learning.accelerator import device_of, open_accelerator, shared_folder
@@ -115,11 +116,14 @@ def train_blip2(
 
     Raises InputError for captions that are empty or not as many as pictures and for pictures that cannot be
     read, CheckpointError for a model that is missing or no BLIP-2 on a decoder (OPT), ConfigError for layers
-    that it has not, RunError for a folder of something else and a loss that is not a number.
+    that it has not and for a batch of fewer pictures than parts, RunError for a folder of something else and
+    a loss that is not a number.
     """
     config, machine = config or Blip2Training(), machine or Blip2Machine()
     check_captions(captions, len(pictures))
     accelerator = open_accelerator(machine.device, config.precision)
+    # A batch that cannot be cut is told now, and not when all pictures have been looked at.
+    share_of(np.arange(min(config.batch, len(pictures))), 0, accelerator.num_processes, config.accumulate)
     main, report = accelerator.is_main_process, progress if accelerator.is_main_process else silent
     precision = {"no": "fp32"}.get(accelerator.mixed_precision, accelerator.mixed_precision)
     loaded = load_captioner(model, None, precision)

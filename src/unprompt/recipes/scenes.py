@@ -78,7 +78,8 @@ def _write_list(path: Path, count: int, seed: int, against: tuple[Path, ...], pr
     drafts, kept = path.with_name("prompts.csv"), path.with_name("kept.csv")
     asked = count + 100 + count // 50  # the filter drops 1 in 200, and 1 in 50 against 20,000 others
     extend_prompts(drafts, PocketPrompts(seed), asked, progress=progress)
-    filter_prompts(drafts, kept, FilterConfig(against=against), progress)
+    # Where a kill came before the list, the filtered one is there already.
+    filter_prompts(drafts, kept, FilterConfig(against=against, overwrite=True), progress)
     found = read_prompts(kept)
     if len(found) < count:
         raise RunError(

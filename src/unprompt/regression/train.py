@@ -8,6 +8,7 @@ what is learnt. Killed at any moment, a run goes on from its last save and ends 
 from __future__ import annotations
 
 import math
+import shutil
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -19,7 +20,7 @@ import numpy as np
 import torch
 
 from unprompt import __version__
-from unprompt.datasets.batches import batches
+from unprompt.datasets.batches import batches, share_of
 from unprompt.datasets.pixels import Pixels, images_fingerprint
 from unprompt.datasets.split import first_of_shuffled
 from unprompt.errors import ConfigError, RunError
@@ -43,6 +44,7 @@ from unprompt.regression.outputs import write_epoch, write_outputs
 from unprompt.regression.probe import fit_head
 from unprompt.regression.scores import EpochScores, best_epoch
 from unprompt.regression.words import vocabulary_of, word_rows
+from unprompt.storage.files import read_arrays, write_arrays
 from unprompt.storage.resumable import WORK, FolderKind, check_folder, finish
 from unprompt.storage.sources import Sources
 from unprompt.text.english import part_of
@@ -61,6 +63,8 @@ KIND = FolderKind(
 )
 PROBE_IMAGES = 30_000  # more do not make a better start
 LOOK_BATCH = 64  # images that are looked at together where nothing is learnt
+KEPT_BATCHES = 8  # of features between two files: what a kill can cost before anything is learnt
+FEATURES = "features"  # a folder in .work, until the head is fitted to them and saved
 BETAS = (0.9, 0.99)
 
 
@@ -143,7 +147,8 @@ def train(
 
 
 def check_parts(config: TrainConfig, machine: MachineConfig, images: int, processes: int) -> None:
-    """Raise ConfigError where batch norm would get a single image, which has no statistics."""
+    """Raise ConfigError where a batch has fewer images than parts, or batch norm would get a single one."""
+    share_of(np.arange(min(config.batch, images)), 0, processes, machine.accumulate)
     if config.head == "mlp" and min(config.batch, images) // (processes * machine.accumulate) == 1:
         raise ConfigError(
             "the batch norm of the head mlp needs 2 images in each part of a batch, and a part has 1; raise "
@@ -201,15 +206,15 @@ class _Run:
     def begin(self) -> Loop:
         """The loop, where an earlier start left it; else at its beginning, with the head fitted."""
         config, began = self.config, time.monotonic()
+        freeze(self.network, config.freeze)
+        if self.machine.checkpointing:
+            set_checkpointing(self.network)
         if self.stages:
             self._keep_frozen()
         start = Standing(seconds=time.monotonic() - began)
         if config.probe and not has_state(self.out / WORK):
             row = self._probe(start.seconds)
             start = Standing(rows=(asdict(row),), seconds=row.seconds)
-        freeze(self.network, config.freeze)
-        if self.machine.checkpointing:
-            set_checkpointing(self.network)
         groups = parameter_groups(
             self.network,
             config.learning_rate,
@@ -261,6 +266,7 @@ class _Run:
             if main and rows:
                 write_epoch(self.out, rows, average, drawn=loop.draws_after(0))
             loop.save()
+            self._forget_features()
         if loop.step == 0:
             for row in rows:
                 on_epoch(row)
@@ -324,9 +330,15 @@ class _Run:
         start = time.monotonic()
         validation = self.material.validation
         train = first_of_shuffled(self.material.train, PROBE_IMAGES, self.config.seed)
-        features = self._over(train, self.network.features, "features")
-        held_out = self._over(validation, self.network.features, "features of validation images")
-        check_finite(torch.cat([features, held_out]), self._remedy)
+        features = self._over(train, self.network.features, "features", "train")
+        held_out = self._over(
+            validation, self.network.features, "features of validation images", "validation"
+        )
+        try:
+            check_finite(torch.cat([features, held_out]), self._remedy)
+        except RunError:
+            self._forget_features()  # with these nothing goes on
+            raise
         targets = self.targets[train]
         raw, raw_held_out = fit_head(
             self.network.head,
@@ -352,30 +364,57 @@ class _Run:
         )
 
     def _over(
-        self, rows: np.ndarray, look: Callable[[torch.Tensor, int], torch.Tensor], step: str
+        self,
+        rows: np.ndarray,
+        look: Callable[[torch.Tensor, int], torch.Tensor],
+        step: str,
+        kept_as: str = "",
     ) -> torch.Tensor:
         """What `look` gives for images as they are: (n,) rows -> (n, D) float32 on the CPU.
 
-        Each process takes one stretch of the rows; the last one fills up with its last row.
+        Each process takes one stretch of the rows; the last one fills up with its last row. `kept_as`: keep
+        it under this name as it comes, and take what an earlier start has kept; of one process alone, since
+        several may have no disk in common.
         """
         accelerator = self.accelerator
         stretch = -(-len(rows) // accelerator.num_processes)
         places = np.arange(stretch) + stretch * accelerator.process_index
         mine = rows[np.minimum(places, len(rows) - 1)]
-        plan = [mine[start : start + LOOK_BATCH] for start in range(0, stretch, LOOK_BATCH)]
-        found = []
+        kept = None
+        if kept_as and accelerator.num_processes == 1:
+            kept = self.out / WORK / FEATURES / kept_as
+        found = [] if kept is None else [part.to(accelerator.device) for part in read_features(kept)]
+        done = sum(map(len, found))
+        plan = [mine[start : start + LOOK_BATCH] for start in range(done, stretch, LOOK_BATCH)]
+        new: list[torch.Tensor] = []
         self.network.eval()
         with torch.inference_mode(), accelerator.autocast():
             for _, loaded in batches(self.loaded, plan, self._workers()):
                 batch = self.network.inputs(loaded.to(accelerator.device), self.stages)
-                found.append(look(batch, self.stages).float())
-                self.report(step, sum(map(len, found)), stretch)
-        return accelerator.gather(torch.cat(found)).cpu()[: len(rows)]
+                new.append(look(batch, self.stages).float())
+                done += len(loaded)
+                if kept is not None and len(new) == KEPT_BATCHES:
+                    write_arrays(kept / f"{done:09d}.npz", features=torch.cat(new).cpu().numpy())
+                    found, new = [*found, *new], []
+                self.report(step, done, stretch)
+        return accelerator.gather(torch.cat([*found, *new])).cpu()[: len(rows)]
+
+    def _forget_features(self) -> None:
+        """Remove what `_over` has kept."""
+        if self.accelerator.num_processes == 1:
+            shutil.rmtree(self.out / WORK / FEATURES, ignore_errors=True)
 
     def _workers(self) -> int:
         if self.machine.workers >= 0:
             return self.machine.workers
         return 0 if self.loaded.decoded else core_count()
+
+
+def read_features(kept: Path) -> list[torch.Tensor]:
+    """What an earlier start has kept in a folder, in the order of the rows: they were looked at in it."""
+    return [
+        torch.from_numpy(read_arrays(path, ("features",))["features"]) for path in sorted(kept.glob("*.npz"))
+    ]
 
 
 def check_finite(features: torch.Tensor, remedy: str) -> None:

@@ -23,7 +23,7 @@ from typing import TYPE_CHECKING, Any
 from unprompt import __version__
 from unprompt.datasets.dataset import read_dataset
 from unprompt.datasets.pixels import discard_decoded, images_fingerprint
-from unprompt.errors import ChangedError, ConfigError, RunError
+from unprompt.errors import ChangedError, ConfigError, HeldError, RunError
 from unprompt.networks.checkpoints import cache_folder, files_of
 from unprompt.networks.devices import choose_device
 from unprompt.progress import Progress, silent
@@ -88,9 +88,9 @@ def tune(
     an error of its settings, a loss that is not a number or memory used up, counts as failed, and the study
     goes on.
 
-    Raises RunError for a STUDY of something else, of other settings or at another precision, a full disk, and
-    where no trial gave a score; ConfigError for a search that has nothing to try; InputError and
-    CheckpointError as `train` does.
+    Raises RunError for a STUDY of something else, of other settings or at another precision, a full disk,
+    where another process is writing what a trial needs, and where no trial gave a score; ConfigError for a
+    search that has nothing to try; InputError and CheckpointError as `train` does.
     """
     base, config, machine = base or TrainConfig(), config or TuneConfig(), machine or MachineConfig()
     data = read_dataset(dataset)
@@ -282,7 +282,8 @@ def _learn(
             "another folder with --out"
         ) from error
     except (ConfigError, RunError) as error:
-        if isinstance(error.__cause__, OSError):  # a full disk is no fault of the settings
+        # A full disk, or another training that decodes the same images, is no fault of the settings.
+        if isinstance(error, HeldError) or isinstance(error.__cause__, OSError):
             raise
         trial.set_user_attr("problem", str(error))
         study.tell(trial.number, state=optuna.trial.TrialState.FAIL)

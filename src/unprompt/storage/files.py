@@ -23,7 +23,7 @@ from typing import IO, TYPE_CHECKING, Any
 
 import numpy as np
 
-from unprompt.errors import InputError, RunError, counted, shown
+from unprompt.errors import HeldError, InputError, RunError, counted, shown
 from unprompt.records import Embeddings, Problem, Prompts
 from unprompt.storage.array_headers import check_packed
 from unprompt.storage.damage import DAMAGED_ARRAYS, DAMAGED_JSON
@@ -121,11 +121,11 @@ def _tells_of_full_disk(error: Exception) -> bool:
 
 
 @contextmanager
-def locked(lock: Path, path: Path) -> Iterator[None]:
+def locked(lock: Path, path: Path, instead: str = "name another --out") -> Iterator[None]:
     """Hold the lock file `lock` for the writing of `path`; the system drops it when the process ends.
 
     On a disk that has no locks, as some of networks, two runs into one folder are the user's own care. Raises
-    RunError where another process holds it.
+    HeldError where another process holds it; `instead`: what can then be done beside waiting.
     """
     try:
         import fcntl
@@ -139,9 +139,7 @@ def locked(lock: Path, path: Path) -> Iterator[None]:
                 raise BlockingIOError(errno.EWOULDBLOCK, "whoever held it has just finished and removed it")
         except OSError as error:
             if error.errno in HELD:
-                raise RunError(
-                    f"another unprompt is writing {path}; wait for it or name another --out"
-                ) from None
+                raise HeldError(f"another unprompt is writing {path}; wait for it or {instead}") from None
         yield
 
 

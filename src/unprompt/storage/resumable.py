@@ -36,6 +36,7 @@ WORK = ".work"
 LOCK = "lock"
 PLAN, UPDATE, FINGERPRINT = "plan.json", "update", "fingerprint"
 HOLDS = "holds"  # in the plan and in the record: the noun of the folder's kind
+OWNER = "owner.json"  # in the hidden folder of a file: the noun of what the file will be
 ARRAY = "array.npy"  # an array that is not whole
 PROGRESS = "progress.json"  # what an unfinished file or array keeps of how far it has come
 
@@ -197,19 +198,29 @@ def write_folder(folder: Path, write: Callable[[Path], None], out: Path | None =
 
 
 @contextmanager
-def hold_work(work: Path, out: Path) -> Iterator[None]:
-    """Hold the hidden folder `work` of a file `out` that is written in steps.
+def hold_work(work: Path, out: Path, noun: str, overwrite: bool = False) -> Iterator[None]:
+    """Hold the hidden folder `work` of a file `out` that is written in steps; `noun`: what `out` will be.
 
     What the steps need to go on is the caller's `work`/progress.json; where that is gone in the end, the
-    folder goes. Raises RunError where it cannot be written and where another process holds it.
+    folder goes. Raises RunError where it cannot be written, where another process holds it, and where it has
+    unfinished work on something else, which `overwrite` removes.
     """
     try:
         work.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise RunError(f"{out} cannot be written: {error.strerror}") from error
     with locked(work / LOCK, out):
+        other = _what_it_holds(work / OWNER) if (work / PROGRESS).exists() else None
+        if other not in (None, noun):
+            if not overwrite:
+                raise RunError(
+                    f"{out} was begun as a {other}, not as a {noun}; run what was begun, name another --out, "
+                    "or add --overwrite to start anew"
+                )
+            _remove(work, (PROGRESS, "*"))
         for part in work.glob(PARTS):  # what a killed process had begun to write
             part.unlink()
+        write_json(work / OWNER, {HOLDS: noun})
         try:
             yield
         finally:
@@ -240,7 +251,7 @@ def fill_array(
     work = _filling(path)
     try:
         work.mkdir(parents=True, exist_ok=True)
-        with locked(work / LOCK, path), full_disk_told(path):
+        with locked(work / LOCK, path, instead), full_disk_told(path):
             if path.exists():  # made by another process, just now
                 problems = []
             else:
@@ -326,5 +337,5 @@ def _remove(path: Path, patterns: Sequence[str]) -> None:
         for target in sorted(path.glob(pattern)):
             if target.is_dir():
                 shutil.rmtree(target)
-            elif target != path / WORK / LOCK:
+            elif target.name != LOCK:
                 target.unlink()

@@ -571,7 +571,7 @@ def open_texts(
     the work was begun with another plan or with files that have changed since, or another process does it.
     `overwrite` starts anew in the first two cases; where existing texts are skipped, both are no error.
     """
-    with hold_work(work_folder(places, name), places.path):
+    with hold_work(work_folder(places, name), places.path, "set of texts for training", overwrite):
         sources = Sources([picture.file for picture in places.pictures], models)
         yield TextWriter(places, name, {**plan, "texts": asdict(places.config)}, overwrite, sources)
 
