@@ -67,6 +67,10 @@ class RunError(UnpromptError):
     """A run folder is in a state that the command must not touch."""
 
 
+class NoMemoryError(RunError):
+    """What is to be done at once does not fit into the memory."""
+
+
 class ChangedError(RunError):
     """Unfinished work cannot go on, since it was begun with something else: `change` says with what."""
 

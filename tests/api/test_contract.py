@@ -202,6 +202,12 @@ def test_start_pictures_are_fitted() -> None:
     assert fit_image(image, image.size, 2).tobytes() == image.tobytes()
 
 
+@pytest.mark.parametrize("size", [(4000, 1), (1, 4000), (4000, 3)])
+def test_a_start_picture_far_longer_than_wide_is_fitted_too(size: tuple[int, int]) -> None:
+    fitted = fit_image(Image.new("RGB", size, "red"), (64, 32), 2)
+    assert (fitted.size, fitted.getpixel((32, 16))) == ((64, 32), (255, 0, 0))
+
+
 def test_samplers_have_the_web_uis_names() -> None:
     assert order_of(sampler_name="k_euler_a").sampler.scheduler == "euler-a"
     assert order_of(sampler_index="DDIM").sampler.scheduler == "ddim"

@@ -424,7 +424,9 @@ class PageRequest(Given):
     dpi: Whole = Field(300, ge=72, le=MOST_DPI, description="pixels an inch of PNG and PDF")
     title: str = Field("", max_length=200, description="stands above the drawing")
     name_line: bool = False
-    original: Literal["none", "colour", "grey"] = Field("none", description="the small picture in a corner")
+    original: Literal["none", "colour", "grey"] = Field(
+        "none", description="the small picture in a corner; not with numbers"
+    )
     numbers: bool = Field(False, description="to paint by numbers; a PDF has the solution as its second page")
     colours: Whole = Field(12, ge=1, le=40, description="of the palette at most")
 

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from unprompt.cli import doodle_blip2
 from unprompt.cli.doodle_name import read_all, warn_of
-from unprompt.cli.options import add_json, add_settings, complete, declare, settings_from
+from unprompt.cli.options import add_json, add_settings, check_needed, complete, declare, settings_from
 from unprompt.doodles.grade_config import GradeConfig
 from unprompt.doodles.group_config import CaptionConfig
 from unprompt.doodles.scenes_config import SceneConfig
@@ -87,6 +87,7 @@ def run(options: argparse.Namespace) -> None:
         return
     if options.adapter is not None:
         raise ConfigError("--adapter belongs to --by FOLDER of a BLIP-2")
+    check_needed(options, doodle_blip2.CaptionConfig, "--by FOLDER of a BLIP-2")
     config = settings_from(options, CaptionConfig)
 
     from unprompt.doodles.caption_files import caption_all
@@ -101,7 +102,8 @@ def run(options: argparse.Namespace) -> None:
 
 
 def _caption_by_blip2(options: argparse.Namespace) -> None:
-    given = [name for name in ("weights", "namer") if getattr(options, name) is not None]
+    own = CaptionConfig()
+    given = [name for name in asdict(own) if getattr(options, name) != getattr(own, name)]
     if given:
         raise ConfigError(f"--{given[0]} belongs to captions by groups of strokes, not to --by")
     options.drawings = [options.drawings]
