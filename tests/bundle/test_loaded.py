@@ -132,7 +132,7 @@ def test_a_batch_that_does_not_fit_is_looked_at_in_smaller_ones() -> None:
     crowded = loaded_with(1)
     with pytest.warns(UserWarning, match="at once do not fit into the memory; going on with"):
         predictions = crowded.predict(images)
-    assert [one.prompt for one in predictions] == ["1.0"] * 6
+    assert [one.prompt for one in predictions] == ["[1.]"] * 6
     with pytest.raises(NoMemoryError, match="not enough memory for a single image"):
         loaded_with(0).predict(images[0])
 

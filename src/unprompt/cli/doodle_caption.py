@@ -16,6 +16,7 @@ from unprompt.doodles.grade_config import GradeConfig
 from unprompt.doodles.group_config import CaptionConfig
 from unprompt.doodles.scenes_config import SceneConfig
 from unprompt.errors import ConfigError
+from unprompt.networks.captioner_config import CaptionConfig as Blip2Caption
 from unprompt.progress import StepBars
 from unprompt.settings import DEVICES
 from unprompt.text.english import counted
@@ -87,7 +88,7 @@ def run(options: argparse.Namespace) -> None:
         return
     if options.adapter is not None:
         raise ConfigError("--adapter belongs to --by FOLDER of a BLIP-2")
-    check_needed(options, doodle_blip2.CaptionConfig, "--by FOLDER of a BLIP-2")
+    check_needed(options, Blip2Caption, "--by FOLDER of a BLIP-2")
     config = settings_from(options, CaptionConfig)
 
     from unprompt.doodles.caption_files import caption_all
