@@ -379,7 +379,14 @@ def test_halves_of_credentials_are_refused_without_being_said(text: str) -> None
 
 
 def test_settings_are_checked() -> None:
-    for wrong in ({"port": 70000}, {"queue": 0}, {"grace": -1}, {"painter": "oil"}, {"host": ""}):
+    for wrong in (
+        {"port": 70000},
+        {"queue": 0},
+        {"grace": -1},
+        {"painter": "oil"},
+        {"host": ""},
+        {"painter": "none", "sd": "SD"},
+    ):
         with pytest.raises(ConfigError):
             ServeConfig(**wrong)  # type: ignore[arg-type]
     assert ServeConfig().is_local
