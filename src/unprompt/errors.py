@@ -71,6 +71,10 @@ class HeldError(RunError):
     """Another process is writing the same files now; nothing is wrong with what was asked for."""
 
 
+class NoMemoryError(RunError):
+    """What is to be done at once does not fit into the memory."""
+
+
 class ChangedError(RunError):
     """Unfinished work cannot go on, since it was begun with something else: `change` says with what."""
 

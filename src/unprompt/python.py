@@ -351,21 +351,24 @@ def info(
     Each answer has the `file`, its `prompt`, "" where there is none, the whole `generation` or None, and a
     `problem` where the file could not be read. `dataset`: a folder, to which the images with a prompt are
     written as a data set. `settings`: fields of `InfoConfig` and, for the data set, of `OwnPicturesConfig`.
-    Raises InputError where no file can be read, and what
-    `unprompt.datasets.own_pictures.write_own_dataset` raises.
+    Raises InputError where no file can be read, ConfigError for a setting of a data set without `dataset`,
+    and what `unprompt.datasets.own_pictures.write_own_dataset` raises.
     """
     from unprompt.datasets.own_pictures import write_own_dataset
     from unprompt.metadata.files import check_any_readable, read_file_prompts
     from unprompt.networks.devices import core_count
     from unprompt.storage.images import find_loose_images
 
-    config = _of(InfoConfig, settings)
+    config, own = _of(InfoConfig, settings), _of(OwnPicturesConfig, settings)
+    if dataset is None and own != OwnPicturesConfig():
+        idle = next(field.name for field in fields(own) if getattr(own, field.name) != field.default)
+        raise ConfigError(f"{idle} belongs to dataset, without which it does nothing")
     files = find_loose_images(_paths(images), config.recursive)
     with shown(progress, "image") as told:
         found = list(read_file_prompts(files, config.workers or core_count(), progress=told))
         check_any_readable(found)
         if dataset is not None:
-            write_own_dataset(found, Path(dataset), _of(OwnPicturesConfig, settings), told)
+            write_own_dataset(found, Path(dataset), own, told)
     return found
 
 

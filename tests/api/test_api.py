@@ -178,6 +178,7 @@ def test_the_page_of_a_blank_picture_is_blank_and_bad_ones_are_told(client: http
         ({"image": base64_of(b"nothing")}, "the image cannot be read: not"),
         ({"title": "two\nlines"}, "title must be one line"),
         ({"margin": 51}, "margin"),
+        ({"numbers": True, "original": "grey"}, "original: a page to paint by numbers has no small picture"),
         ({"detial": "low"}, "detail"),
     ):
         answer = client.post("/v1/page", json={**body, **wrong})

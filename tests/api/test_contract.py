@@ -202,6 +202,25 @@ def test_start_pictures_are_fitted() -> None:
     assert fit_image(image, image.size, 2).tobytes() == image.tobytes()
 
 
+@pytest.mark.parametrize(
+    "name", ["override_settings", "alwayson_scripts", "styles", "script_args", "comments", "inpaint_full_res"]
+)
+def test_what_no_answer_could_repeat_is_refused_before_anything_is_painted(name: str) -> None:
+    half = {"a": ["\ud800"]}
+    sent = {"init_images": ["a"], name: [half] if name == "styles" else half}
+    with pytest.raises(ValidationError, match=f"{name} has half a character"):
+        Img2ImgRequest.model_validate(sent)
+    whole = {"a": ["\N{PILE OF POO}", float("nan")]}
+    sent[name] = [whole] if name == "styles" else whole
+    assert Img2ImgRequest.model_validate(sent).known()[name]
+
+
+@pytest.mark.parametrize("size", [(4000, 1), (1, 4000), (4000, 3)])
+def test_a_start_picture_far_longer_than_wide_is_fitted_too(size: tuple[int, int]) -> None:
+    fitted = fit_image(Image.new("RGB", size, "red"), (64, 32), 2)
+    assert (fitted.size, fitted.getpixel((32, 16))) == ((64, 32), (255, 0, 0))
+
+
 def test_samplers_have_the_web_uis_names() -> None:
     assert order_of(sampler_name="k_euler_a").sampler.scheduler == "euler-a"
     assert order_of(sampler_index="DDIM").sampler.scheduler == "ddim"
@@ -360,7 +379,14 @@ def test_halves_of_credentials_are_refused_without_being_said(text: str) -> None
 
 
 def test_settings_are_checked() -> None:
-    for wrong in ({"port": 70000}, {"queue": 0}, {"grace": -1}, {"painter": "oil"}, {"host": ""}):
+    for wrong in (
+        {"port": 70000},
+        {"queue": 0},
+        {"grace": -1},
+        {"painter": "oil"},
+        {"host": ""},
+        {"painter": "none", "sd": "SD"},
+    ):
         with pytest.raises(ConfigError):
             ServeConfig(**wrong)  # type: ignore[arg-type]
     assert ServeConfig().is_local

@@ -5,12 +5,15 @@ from __future__ import annotations
 import io
 from collections.abc import Sequence
 
+import httpx
 import pytest
+from fastapi import FastAPI
 from PIL import Image
 
-from unprompt.api.errors import TooLittleMemoryError, status_of
+from tests.api_server import serving
+from unprompt.api.errors import TooLittleMemoryError, add_handlers, status_of
 from unprompt.api.looking import look_at_each
-from unprompt.errors import ConfigError, UnpromptError, UnreadableImageError
+from unprompt.errors import ConfigError, NoMemoryError, UnpromptError, UnreadableImageError
 
 OUT = "DefaultCPUAllocator: can't allocate memory: you tried to allocate 4000000000 bytes"
 FAULTS = {
@@ -19,6 +22,7 @@ FAULTS = {
     4: RuntimeError(OUT),
     5: OverflowError("signed integer is greater than maximum"),
     6: UnreadableImageError("what the model makes of it is not a number"),
+    10: NoMemoryError("1 image at once do not fit into the memory of cuda; give a smaller batch"),
 }
 
 
@@ -50,7 +54,7 @@ def test_the_fault_of_one_is_no_others() -> None:
     assert told(look_at_each(widths, contents)) == [7, 422, 8, 503, 9, 422]
 
 
-@pytest.mark.parametrize(("width", "status"), [(2, 503), (3, 422), (4, 503), (5, 422), (6, 422)])
+@pytest.mark.parametrize(("width", "status"), [(2, 503), (3, 422), (4, 503), (5, 422), (6, 422), (10, 503)])
 def test_what_one_alone_is_told(width: int, status: int) -> None:
     [found] = look_at_each(widths, [file_of(width)])
     assert isinstance(found, TooLittleMemoryError if status == 503 else UnreadableImageError)
@@ -61,3 +65,21 @@ def test_what_is_not_the_pictures_fault_is_everybodys() -> None:
     with pytest.raises(ConfigError):
         look_at_each(widths, [file_of(7), file_of(99)])
     assert look_at_each(widths, []) == []
+
+
+def test_a_request_that_there_is_no_memory_for_is_told_to_come_again() -> None:
+    app = FastAPI()
+    add_handlers(app)
+    errors = {"system": MemoryError(), "torch": RuntimeError(OUT), "bug": RuntimeError("mat1 and mat2")}
+
+    @app.get("/{name}")
+    async def fail(name: str) -> None:
+        raise errors[name]
+
+    with serving(app) as url, httpx.Client(base_url=url) as client:
+        for name in ("system", "torch"):
+            answer = client.get(f"/{name}")
+            assert (answer.status_code, answer.headers["retry-after"]) == (503, "10")
+            assert answer.json()["detail"] == "not enough memory for this request now"
+        answer = client.get("/bug")
+    assert (answer.status_code, answer.json()["error"]) == (500, "InternalError")

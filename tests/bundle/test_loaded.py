@@ -14,7 +14,8 @@ from tests.whole_world import ALL, INTERROGATOR
 from unprompt.bundle.bundles import Bundle
 from unprompt.bundle.loaded import PHRASES, LoadedBundle
 from unprompt.ensemble.kinds import MemberSpec
-from unprompt.errors import ConfigError, UnreadableImageError
+from unprompt.ensemble.members import Guess
+from unprompt.errors import ConfigError, NoMemoryError, UnreadableImageError
 from unprompt.interrogator.config import MODES
 from unprompt.members.bank import Bank
 from unprompt.members.retrieval import RetrievalConfig, RetrievalMember
@@ -103,6 +104,37 @@ def test_an_image_whose_features_are_not_finite_is_named() -> None:
     for one in (images[3], images[3:4]):
         with pytest.raises(UnreadableImageError, match=r"^what the model makes of it is infinite"):
             loaded.predict(one)
+
+
+class Crowded(Overflowing):
+    """A backbone with memory for `room` images at once."""
+
+    batch = 4
+
+    def __init__(self, room: int) -> None:
+        self.room = room
+
+    def features(self, prepared: list[np.ndarray]) -> np.ndarray:
+        if len(prepared) > self.room:
+            raise RuntimeError("CUDA out of memory. Tried to allocate 2.00 GiB.")
+        return np.stack(prepared)
+
+
+def test_a_batch_that_does_not_fit_is_looked_at_in_smaller_ones() -> None:
+    def loaded_with(room: int) -> LoadedBundle:
+        member = SimpleNamespace(name="retrieval", backbones=(Crowded(room),), guess=guess)
+        return LoadedBundle(BARE, [member], SimpleNamespace(device="cpu"))
+
+    def guess(rows: np.ndarray) -> Guess:
+        return Guess(np.eye(1, 384).repeat(len(rows), 0), tuple(map(str, rows)))
+
+    images = [Image.new("RGB", (8, 8))] * 6
+    crowded = loaded_with(1)
+    with pytest.warns(UserWarning, match="at once do not fit into the memory; going on with"):
+        predictions = crowded.predict(images)
+    assert [one.prompt for one in predictions] == ["[1.]"] * 6
+    with pytest.raises(NoMemoryError, match="not enough memory for a single image"):
+        loaded_with(0).predict(images[0])
 
 
 def test_nothing_is_read_of_no_images(loaded: LoadedBundle) -> None:

@@ -128,6 +128,18 @@ class TestErrors:
                 "1 member but 2 weights",
             ),
             (["checkpoints", "fetch", "nonsense"], "no checkpoint is called 'nonsense'"),
+            (
+                ["blend", "a.npz", "--weights", "1", "--out", "{tmp}/s.csv", "--device", "cpu"],
+                "--device is for the prompts of --fit, without which it does nothing",
+            ),
+            (
+                ["doodle", "caption", "a.png", "--length", "9"],
+                "--length belongs to --by FOLDER of a BLIP-2, without which it does nothing",
+            ),
+            (
+                ["doodle", "caption", "a.png", "--by", "{tmp}", "--sure", "0.5"],
+                "--sure belongs to captions by groups of strokes, not to --by",
+            ),
         ],
     )
     def test_one_line_and_1(
@@ -139,6 +151,29 @@ class TestErrors:
         assert output.err.startswith("unprompt: ")
         assert output.err.count("\n") == 1
         assert says in output.err
+
+    @pytest.mark.parametrize("error", [MemoryError(), RuntimeError("CUDA out of memory. Tried to allocate")])
+    def test_too_little_memory_is_one_line_and_1(
+        self, error: Exception, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    ) -> None:
+        def fail(*_: object) -> None:
+            raise error
+
+        monkeypatch.setattr("unprompt.ensemble.score_files.score_files", fail)
+        assert main(["score", "a.csv", "b.csv"]) == 1
+        told = capsys.readouterr().err
+        assert told.startswith("unprompt: there is not enough memory for this; close what else uses it")
+        assert told.count("\n") == 1
+        with pytest.raises(type(error)):
+            main(["score", "a.csv", "b.csv", "--debug"])
+
+    def test_any_other_fault_keeps_its_traceback(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        def fail(*_: object) -> None:
+            raise RuntimeError("mat1 and mat2 shapes cannot be multiplied")
+
+        monkeypatch.setattr("unprompt.ensemble.score_files.score_files", fail)
+        with pytest.raises(RuntimeError, match="mat1 and mat2"):
+            main(["score", "a.csv", "b.csv"])
 
     def test_a_closed_pipe_is_no_error(self) -> None:
         run = subprocess.run(

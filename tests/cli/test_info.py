@@ -13,7 +13,7 @@ import unprompt
 from tests.marked_pictures import PARAMETERS, comfy_png, graph, png_with, saved, with_comment
 from unprompt.cli import begins_with_a_picture, main
 from unprompt.datasets.dataset import read_dataset
-from unprompt.errors import InputError
+from unprompt.errors import ConfigError, InputError
 
 LIGHTHOUSE = "a lighthouse at dusk, (warm light:1.2)"
 
@@ -73,6 +73,21 @@ def test_a_data_set(folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[
     assert f"data set    3 images with prompts: {tmp_path / 'D'}" in capsys.readouterr().out
     data = read_dataset(tmp_path / "D")
     assert data.prompts.texts[1:] == ("a lighthouse at dusk, warm light", "a fox [2Jin snow")
+
+
+@pytest.mark.parametrize(
+    ("given", "flag"),
+    [(["--plain"], "--plain"), (["--part", "9"], "--part"), (["--overwrite"], "--overwrite")],
+)
+def test_what_belongs_to_a_data_set_is_refused_without_one(
+    given: list[str], flag: str, folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["info", str(folder), *given]) == 1
+    told = capsys.readouterr()
+    assert told.err == f"unprompt: {flag} belongs to --dataset, without which it does nothing\n"
+    assert not told.out
+    with pytest.raises(ConfigError, match="plain belongs to dataset, without which it does nothing"):
+        unprompt.info(folder, plain=True)
 
 
 @pytest.mark.parametrize("keeps", [False, True])

@@ -34,9 +34,10 @@ from unprompt.easy_diffuser.relatedness import (
     write_relatedness,
 )
 from unprompt.easy_diffuser.round_trips import RoundTrips, make_round_trips
+from unprompt.easy_diffuser.session import Result, Session
 from unprompt.easy_diffuser.space import check_space, space_of
 from unprompt.easy_diffuser.tags import bare_words, find_mentions, plurals, read_tags
-from unprompt.errors import ConfigError, InputError, RunError
+from unprompt.errors import ConfigError, InputError, RunError, UnreadableImageError
 from unprompt.generate.pocket_prompts import PocketPrompts
 from unprompt.pocket.draw import draw_scene
 from unprompt.pocket.grammar import read_scene
@@ -551,6 +552,27 @@ class TestSession:
         assert {Path(path) for row in rows for path in row["pictures"]} == written
         assert tmp_path / "made" / "10_cat" / "001.png" in written
         assert tmp_path / "made" / "same.jpg.png" in written
+
+
+def test_a_picture_that_the_models_cannot_look_at_costs_no_other(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    answers = iter([UnreadableImageError("what the model makes of it is infinite"), Result("a fox", "", ())])
+
+    def run(_: Session) -> Result:
+        answer = next(answers)
+        if isinstance(answer, UnreadableImageError):
+            raise answer
+        return answer
+
+    monkeypatch.setattr(Session, "run", run)
+    for name in ("a.png", "b.png"):
+        Image.new("RGB", (4, 4)).save(tmp_path / name)
+    assert main(["easy-diffuser", "run", str(tmp_path), "--json"]) == 0
+    told = capsys.readouterr()
+    numbers = json.loads(told.out)
+    assert ([one["positive"] for one in numbers["images"]], numbers["unreadable"]) == (["a fox"], 1)
+    assert "a.png: what the model makes of it is infinite" in told.err
 
 
 def test_pictures_stay_in_their_folder(tmp_path: Path) -> None:

@@ -387,6 +387,11 @@ def test_images_that_cannot_be_read_have_no_row_and_are_listed(
         (["--out", "{tmp}/p.csv", "--batch", "-1"], "batch must be at least 0"),
         (["--out", "{tmp}/p.csv", "--caption", "a", "--captions", "c.csv"], "caption and captions exclude"),
         (["--out", "{tmp}/p.csv", "--mode", "negative", "--caption", "a"], "negative takes no captions"),
+        (["--out", "{tmp}/p.csv", "--mode", "negative", "--sure", "0.1"], "sure belongs to the modes"),
+        (
+            ["--out", "{tmp}/p.csv", "--caption", "a", "--vocabulary", "{tmp}"],
+            "the vocabulary is a captioner's",
+        ),
         (["--out", "{tmp}/p.csv", "--captions", "{tmp}/c.csv"], "4 of 5 images have no caption in"),
         (["--out", "{tmp}/p.csv", "--caption", "a", "--clip", "ViT-X"], "open_clip has no model 'ViT-X'"),
         (["--out", "{tmp}/p.csv", "--captioner", "{tmp}/none"], "there is no captioner"),

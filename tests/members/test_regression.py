@@ -127,6 +127,19 @@ def test_a_network_of_one_size_cannot_look_at_larger_images(tmp_path: Path) -> N
         Regressor.load("cpu", path, RegressionConfig(tta="larger"))
 
 
+def test_too_little_memory_for_larger_images_is_told_as_what_it_is(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(*_: object) -> None:
+        raise RuntimeError("CUDA out of memory. Tried to allocate 2.00 GiB.")
+
+    path = tmp_path / "best.safetensors"
+    write_checkpoint(path)
+    monkeypatch.setattr(Regressor, "_forward", fail)
+    with pytest.raises(RuntimeError, match="out of memory"):
+        Regressor.load("cpu", path, RegressionConfig(tta="larger"))
+
+
 def test_folding_norms_is_done_where_it_changes_nothing(tmp_path: Path) -> None:
     model = write_checkpoint(tmp_path / "best.safetensors", backbone="test_efficientnet")
     generator = torch.Generator().manual_seed(1)

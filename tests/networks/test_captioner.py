@@ -476,6 +476,26 @@ def test_the_declared_checkpoint_is_found_in_both_formats(
     assert PTH in Captioner.load("cpu").name
 
 
+def test_where_the_usual_checkpoint_is_missing_the_other_that_is_here_is_named(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(checkpoints, "KAGGLE_INPUT", tmp_path / "kaggle")
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    monkeypatch.setenv("HF_HUB_CACHE", str(tmp_path / "hub"))
+    monkeypatch.delenv("UNPROMPT_CHECKPOINTS", raising=False)
+    missing = r"'blip-large' .* --by-hand"
+    with pytest.raises(CheckpointError, match=f"{missing}$"):
+        Captioner.load("cpu")
+    base = checkpoints.declared("blip-base")
+    folder = checkpoints.checkpoint_folder("blip-base")
+    folder.mkdir(parents=True)
+    for file in base.files:
+        (folder / file.name).touch()
+    named = r"; blip-base is here: name it .*\(--model blip-base, of interrogate --captioner blip-base\)"
+    with pytest.raises(CheckpointError, match=f"{missing}{named}$"):
+        Captioner.load("cpu")
+
+
 def test_a_checkpoint_that_was_fetched_is_loaded_by_its_name(
     folders: dict[str, Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -8,7 +8,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from unprompt.networks.pipeline import NOT_FINITE, keep_ahead, see
+from unprompt.errors import NoMemoryError
+from unprompt.networks.pipeline import NOT_FINITE, keep_ahead, open_pipeline, see
 from unprompt.storage.images import ImageFile
 
 
@@ -55,6 +56,62 @@ def test_a_picture_without_memory_is_a_problem(tmp_path: Path) -> None:
     assert seen.problems[1] == "not enough memory to prepare it"
     for features in seen.features.values():  # rows of both stay beside each other
         np.testing.assert_array_equal(features, [[1], [3]])
+
+
+class Crowded(Widths):
+    """Has memory for `room` images at once. `tried`: how many it was given each time."""
+
+    batch = 8
+
+    def __init__(self, room: int, error: type[Exception]) -> None:
+        super().__init__(100)
+        self.room = room
+        self.error = error
+        self.tried: list[int] = []
+
+    def features(self, prepared: Sequence[np.ndarray]) -> np.ndarray:
+        self.tried.append(len(prepared))
+        if len(prepared) > self.room:
+            raise self.error("CUDA out of memory. Tried to allocate 2.00 GiB.")
+        return super().features(prepared)
+
+
+@pytest.mark.parametrize("error", [RuntimeError, MemoryError, NoMemoryError])
+def test_a_batch_that_does_not_fit_is_looked_at_in_smaller_ones(
+    tmp_path: Path, error: type[Exception]
+) -> None:
+    for width in range(1, 13):
+        Image.new("RGB", (width, 2)).save(tmp_path / f"{width}.png")
+    files = [ImageFile(str(width), tmp_path / f"{width}.png") for width in range(1, 13)]
+    crowded = Crowded(3, error)
+    with open_pipeline(1, "cpu") as pipeline:
+        with pytest.warns(UserWarning, match="do not fit into the memory") as told:
+            parts = [future.result() for future in pipeline.submit(files, [crowded])]
+        parts += [future.result() for future in pipeline.submit(files[:3], [crowded])]
+    assert [str(one.message) for one in told] == [
+        "8 images at once do not fit into the memory; going on with 4",
+        "4 images at once do not fit into the memory; going on with 2",
+    ]
+    found = [row[0] for part in parts for row in part.features[crowded.name].tolist()]
+    assert found == [*range(1, 13), 1, 2, 3]
+    assert crowded.tried == [8, 4, 2, 2, 2, 2, 2, 2, 2, 1]  # what did not fit once is not tried again
+
+
+def test_where_not_even_one_image_fits_it_is_told_in_a_sentence(tmp_path: Path) -> None:
+    Image.new("RGB", (5, 2)).save(tmp_path / "5.png")
+    files = [ImageFile("5", tmp_path / "5.png")]
+    with pytest.raises(NoMemoryError, match=r"not enough memory for a single image; .*--device cpu"):
+        see(files, [Crowded(0, RuntimeError)], nullcontext())
+
+
+def test_a_fault_that_is_not_of_memory_stays_what_it_is(tmp_path: Path) -> None:
+    class Faulty(Crowded):
+        def features(self, prepared: Sequence[np.ndarray]) -> np.ndarray:
+            raise RuntimeError("mat1 and mat2 shapes cannot be multiplied")
+
+    Image.new("RGB", (5, 2)).save(tmp_path / "5.png")
+    with pytest.raises(RuntimeError, match="mat1 and mat2"):
+        see([ImageFile("5", tmp_path / "5.png")], [Faulty(9, RuntimeError)], nullcontext())
 
 
 class Overflowing(Widths):

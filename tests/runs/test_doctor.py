@@ -8,6 +8,7 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 
+from unprompt.errors import NoMemoryError
 from unprompt.runs import doctor
 
 
@@ -35,3 +36,14 @@ def test_a_bundle_that_makes_no_numbers_of_the_trial_pictures(
     found = doctor.examine("lite", 10, tmp_path)
     assert found.trouble is not None
     assert "a trial picture: what the model makes of it is infinite or not a number" in found.trouble
+
+
+def test_a_bundle_that_there_is_no_memory_for_costs_nothing_else_of_the_page(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(*_: object) -> None:
+        raise NoMemoryError("the models have not enough memory for a single image")
+
+    monkeypatch.setattr(doctor, "_try", fail)
+    found = doctor.examine("lite", 10, tmp_path)
+    assert "  cannot run: the models have not enough memory for a single image" in found.lines()

@@ -597,6 +597,8 @@ class TestSample:
         submitted = read_submission(tmp_path / "RUN" / "submission.csv")
         assert list(submitted.ids) == wanted
         assert result.left_out == 10
+        # Those that are asked for are looked at first: a deadline comes to the others.
+        assert result.prompts.ids[:3] == ("absent", "scene-01", "scene-05")
         assert [(problem.image_id, problem.problem) for problem in result.problems] == [
             ("absent", NOT_IN_FOLDER)
         ]

@@ -383,6 +383,7 @@ def test_a_metadata_file_that_cannot_be_kept_is_refused(content: str, says: str,
         ({"txt": True, "ending": ".PNG"}, "must not be that of a picture"),
         ({"txt": True, "ending": "a/b"}, "ending must be like"),
         ({"txt": True, "ending": ""}, "ending must be like"),
+        ({"txt": True, "full_path": True}, "--full-path is about pictures in --meta-cap"),
     ],
 )
 def test_settings_that_make_no_sense(settings: dict[str, object], says: str, tmp_path: Path) -> None:

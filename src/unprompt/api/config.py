@@ -100,6 +100,8 @@ class ServeConfig:
             raise ConfigError(f"port must be from 0 (a free one) to 65535, got {self.port}")
         if not self.host:
             raise ConfigError("host must be a name or an address, such as 127.0.0.1")
+        if self.sd is not None and self.painter == "none":
+            raise ConfigError(f"the painter none paints nothing, and {self.sd} would; give one of both")
         object.__setattr__(self, "cors_origins", tuple(map(parse_origin, self.cors_origins)))
 
     @property

@@ -7,6 +7,7 @@ number, and null is the default. Defaults are the web UI's own.
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterable
 from difflib import get_close_matches
 from typing import Annotated, Any, Literal
@@ -33,6 +34,11 @@ from unprompt.painting.seeds import SEEDS
 
 MOST_NAMED = 5  # unknown keys that an error names
 LONGEST_KEY = 60  # characters of an unknown key that are said back
+# Fields of requests to paint in which values of any kind may stand, texts that nobody has looked at too.
+OF_ANY_KIND = (
+    "override_settings", "styles", "alwayson_scripts", "script_args", "comments", "force_task_id",
+    "inpaint_full_res",
+)  # fmt: skip
 
 
 def _whole(value: object) -> object:
@@ -177,6 +183,18 @@ class PaintRequest(WebUiGiven):
     disable_extra_networks: bool = False
     comments: Any = None
     force_task_id: Any = None
+
+    @model_validator(mode="after")
+    def _can_be_said_back(self) -> PaintRequest:
+        """The answer repeats what was sent, and no answer can have half a surrogate pair, as escapes can."""
+        for name in OF_ANY_KIND:
+            try:
+                json.dumps(getattr(self, name, None), ensure_ascii=False).encode()
+            except UnicodeEncodeError:
+                raise ValueError(
+                    f"{name} has half a character (\\ud800 to \\udfff); send whole ones"
+                ) from None
+        return self
 
 
 class Txt2ImgRequest(PaintRequest):
@@ -424,7 +442,9 @@ class PageRequest(Given):
     dpi: Whole = Field(300, ge=72, le=MOST_DPI, description="pixels an inch of PNG and PDF")
     title: str = Field("", max_length=200, description="stands above the drawing")
     name_line: bool = False
-    original: Literal["none", "colour", "grey"] = Field("none", description="the small picture in a corner")
+    original: Literal["none", "colour", "grey"] = Field(
+        "none", description="the small picture in a corner; not with numbers"
+    )
     numbers: bool = Field(False, description="to paint by numbers; a PDF has the solution as its second page")
     colours: Whole = Field(12, ge=1, le=40, description="of the palette at most")
 

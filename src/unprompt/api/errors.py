@@ -12,6 +12,7 @@ from starlette.exceptions import HTTPException
 from starlette.responses import Response
 
 from unprompt.errors import CheckpointError, RunError, UnpromptError
+from unprompt.networks.devices import is_out_of_memory
 from unprompt.serving.hosts import shorten
 from unprompt.serving.painters import NotHereError
 from unprompt.serving.worker import BusyError
@@ -67,7 +68,11 @@ def add_handlers(app: FastAPI) -> None:
         return refusal(status_of(error), type(error).__name__, str(error), headers)
 
     @app.exception_handler(MemoryError)
-    async def no_memory(_: Request, error: MemoryError) -> Response:
+    @app.exception_handler(RuntimeError)
+    async def no_memory(_: Request, error: Exception) -> Response:
+        """Torch's memory errors are RuntimeErrors; any other of these is a fault in the server."""
+        if not is_out_of_memory(error):
+            raise error
         wait = {"Retry-After": str(TooLittleMemoryError.retry_after)}
         return refusal(503, "TooLittleMemoryError", "not enough memory for this request now", wait)
 

@@ -10,10 +10,12 @@ from PIL import Image
 
 from unprompt.api.base64_pictures import decode
 from unprompt.api.errors import TooLittleMemoryError
-from unprompt.errors import UnpromptError, UnreadableImageError
+from unprompt.errors import NoMemoryError, UnpromptError, UnreadableImageError
 from unprompt.networks.devices import is_out_of_memory
 
 LOG = logging.getLogger(__name__)
+# What looking at a picture may raise by what the picture is, and not by how the server was set up.
+FAULTS = (UnreadableImageError, NoMemoryError, MemoryError, ValueError, ArithmeticError, RuntimeError)
 
 
 class Pictures(Sequence[Image.Image]):
@@ -42,7 +44,7 @@ def look_at_each(look: Callable[[Sequence[Image.Image]], Any], contents: Sequenc
     pictures = Pictures(contents)
     try:
         found = list(look(pictures))
-    except (UnreadableImageError, MemoryError, ValueError, ArithmeticError, RuntimeError) as error:
+    except FAULTS as error:
         if len(contents) > 1:
             return [one for content in contents for one in look_at_each(look, [content])]
         if 0 in pictures.problems:

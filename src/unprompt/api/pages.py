@@ -30,6 +30,10 @@ class PageOrder:
 
 def read_order(request: PageRequest, content: bytes, device: str) -> PageOrder:
     """A request as an order, drawn on `device`. Raises ConfigError for settings that do not go together."""
+    if request.numbers and request.original != "none":
+        raise ConfigError(
+            "original: a page to paint by numbers has no small picture; leave out original or numbers"
+        )
     paper = PaperConfig(
         paper=request.paper,
         orientation=request.orientation,

@@ -147,7 +147,10 @@ def fit_image(image: Image.Image, size: tuple[int, int], mode: int) -> Image.Ima
         return image.resize(size)
     if mode == CUT_OFF:
         return ImageOps.fit(image, size)
-    inner = ImageOps.contain(image, size)
+    # As ImageOps.contain, but that a picture which is far longer than wide keeps a pixel of each side.
+    width = min(size[0], max(1, round(image.width / image.height * size[1])))
+    height = min(size[1], max(1, round(image.height / image.width * size[0])))
+    inner = image.resize((width, height))
     filled = inner.resize(size).filter(ImageFilter.GaussianBlur(max(size) / 16))
     filled.paste(inner, ((size[0] - inner.width) // 2, (size[1] - inner.height) // 2))
     return filled

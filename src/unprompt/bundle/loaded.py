@@ -32,7 +32,7 @@ from unprompt.members.phrases import PhrasesMember
 from unprompt.members.retrieval import RetrievalMember
 from unprompt.networks.devices import choose_device
 from unprompt.networks.loader import Loader
-from unprompt.networks.pipeline import NOT_FINITE, Backbone, finite_rows
+from unprompt.networks.pipeline import NOT_FINITE, Backbone, finite_rows, look_through
 from unprompt.records import Embeddings, Prompts, first_rows
 from unprompt.storage.images import image_of, images_of_rows, is_one_image
 from unprompt.text.english import counted
@@ -114,6 +114,7 @@ class LoadedBundle:
         self._turn = threading.RLock()
         self._interrogators: dict[str, Interrogator] = {}
         self._compared: tuple[tuple[str, ...], FloatArray] | None = None
+        self._fits: dict[str, int] = {}  # images at a time where memory is short, by backbones' names
 
     @classmethod
     def load(cls, bundle: str, device: str = "auto", known: Prompts | None = None) -> LoadedBundle:
@@ -342,17 +343,16 @@ class LoadedBundle:
     def _look(self, images: Iterator[Image.Image], backbones: Sequence[Backbone]) -> dict[str, NDArray[Any]]:
         """What backbones make of B RGB images, in their batches, by their names.
 
-        Raises _NotFiniteError where that is not finite.
+        Raises _NotFiniteError where that is not finite, NoMemoryError as `look_through` does.
         """
         parts: dict[str, list[NDArray[Any]]] = {backbone.name: [] for backbone in backbones}
         step = max(backbone.batch for backbone in backbones)
         while batch := [[one.prepare(image) for one in backbones] for image in islice(images, step)]:
             for backbone, prepared in zip(backbones, zip(*batch, strict=True), strict=True):
                 for start in range(0, len(prepared), backbone.batch):
+                    some = prepared[start : start + backbone.batch]
                     with self._turn:
-                        parts[backbone.name].append(
-                            backbone.features(prepared[start : start + backbone.batch])
-                        )
+                        parts[backbone.name].append(look_through(backbone, some, self._fits))
         seen = {name: np.concatenate(some) for name, some in parts.items()}
         fine = np.logical_and.reduce([finite_rows(rows) for rows in seen.values()])  # (B,)
         if not fine.all():

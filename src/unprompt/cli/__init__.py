@@ -138,6 +138,17 @@ def main(arguments: Sequence[str] | None = None) -> int:
             raise
         warn(describe_os_error(error))
         return 1
+    except (MemoryError, RuntimeError) as error:  # of work that nobody nearer to it does in smaller parts
+        from unprompt.networks.devices import is_out_of_memory
+
+        if options.debug or not is_out_of_memory(error):
+            raise
+        then = getattr(options, "when_interrupted", "")
+        warn(
+            "there is not enough memory for this; close what else uses it, or have less done at once "
+            f"(--batch, --workers, --device cpu, where the command has them){then and f'; {then}'}"
+        )
+        return 1
     except ValueError as error:
         advice = describe_name_error(error)
         if advice is None or options.debug:

@@ -56,6 +56,8 @@ def run(options: argparse.Namespace) -> None:
         raise ConfigError("name the submission to write with --out")
     if options.sample and not options.out:
         raise ConfigError("--sample orders a submission; name it with --out")
+    if options.device != "auto" and not options.fit:
+        raise ConfigError("--device is for the prompts of --fit, without which it does nothing")
     numbers: dict[str, Any] = {}
     weights = options.weights
     if options.fit:

@@ -116,13 +116,13 @@ def run(options: argparse.Namespace) -> None:
         name = one_line(file.image_id)
         try:
             session.input_img(read_file(file))
+            result = session.run()
         except UnreadableImageError as error:
             unreadable += 1
             first = first or f"{one_line(file.name)}: {error}"
             with tqdm.external_write_mode():
                 warn(f"{one_line(file.name)}: {error}")
             continue
-        result = session.run()
         row = {"image": file.image_id, **asdict(result)}
         if not options.json:
             tqdm.write(f"{name}\n  positive: {result.positive}\n  negative: {result.negative}")

@@ -8,7 +8,7 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from unprompt.cli.options import add_settings, settings_from, warn
+from unprompt.cli.options import add_settings, check_needed, settings_from, warn
 from unprompt.cli.printing import Printed, print_table
 from unprompt.datasets.config import OwnPicturesConfig
 from unprompt.metadata.config import InfoConfig
@@ -51,6 +51,8 @@ def run(options: argparse.Namespace) -> None:
     """Read the files, say what stands in them, make the data set."""
     if options.dataset is not None:
         options.when_interrupted = "run the same command again to go on; what is done is kept"
+    else:
+        check_needed(options, OwnPicturesConfig, "--dataset")
 
     from unprompt.metadata.files import check_any_readable, read_file_prompts
     from unprompt.networks.devices import core_count

@@ -134,6 +134,17 @@ def settings_from(options: argparse.Namespace, kind: type[C], **others: Any) -> 
     return kind(**{**given_settings(options, kind), **others})
 
 
+def check_needed(options: argparse.Namespace, kind: type[DataclassInstance], needed: str) -> None:
+    """Raise ConfigError where an option that is a setting of a dataclass has another value than its default.
+
+    For where what it belongs to, such as "--dataset", was not given.
+    """
+    given = given_settings(options, kind)
+    for item in fields(kind):
+        if item.name in given and given[item.name] != item.default:
+            raise ConfigError(f"{flag_of(item)} belongs to {needed}, without which it does nothing")
+
+
 def add_json(parser: argparse.ArgumentParser) -> None:
     """`--json`: numbers for programs on stdout, nothing else there."""
     parser.add_argument("--json", action="store_true", help="print the numbers as JSON")

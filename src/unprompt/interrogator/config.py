@@ -121,6 +121,10 @@ class InterrogateConfig:
             raise ConfigError(f"{' and '.join(given)} exclude each other; give one of them")
         if given and not self.has_captions:
             raise ConfigError(f"the mode {self.prompts.mode} takes no captions; leave out {given[0]}")
+        if self.captioner.vocabulary and not self.needs_captioner:
+            raise ConfigError("the vocabulary is a captioner's, and none is asked here; leave it out")
+        if self.prompts.sure and self.prompts.mode == "negative":
+            raise ConfigError("sure belongs to the modes classic, kaggle, fast and best; leave it out")
 
     @property
     def has_captions(self) -> bool:

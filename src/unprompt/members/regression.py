@@ -14,6 +14,7 @@ from unprompt.ensemble.kinds import MemberKind, MemberSpec
 from unprompt.ensemble.members import Guess
 from unprompt.errors import CheckpointError, ConfigError
 from unprompt.networks.checkpoints import declared, locate, verify
+from unprompt.networks.devices import is_out_of_memory
 from unprompt.networks.loader import Loader
 from unprompt.records import unit_rows
 from unprompt.regression.checkpoint import MODEL_FILE
@@ -121,6 +122,8 @@ class Regressor:
             with torch.inference_mode():
                 self._forward(blank, self._larger)
         except (AssertionError, RuntimeError) as error:  # timm's transformers know one size
+            if is_out_of_memory(error):
+                raise
             raise ConfigError(
                 f"{self._network.spec.backbone} takes no other images than of {size} x {size} pixels, so tta "
                 "cannot be larger; flip can be had"

@@ -110,7 +110,7 @@ class Captioner:
         return found
 
     def features(self, prepared: Sequence[NDArray[Any]]) -> NDArray[np.str_]:
-        """B times (3, S, S) -> B captions. Raises RunError where the batch does not fit into the memory."""
+        """B times (3, S, S) -> B captions. Raises NoMemoryError where they do not fit into the memory."""
         return self._written(prepared, {"num_beams": self._config.beams, "do_sample": False})
 
     def several(self, prepared: Sequence[NDArray[Any]], count: int) -> NDArray[np.str_]:

@@ -12,7 +12,7 @@ from typing import Any
 
 from unprompt.errors import CheckpointError, InputError
 from unprompt.networks.blip_names import COUNTER, PARTS, SHAPES_READ, TIED, blip_sizes, transformers_name
-from unprompt.networks.checkpoints import locate, snapshot_in, verify
+from unprompt.networks.checkpoints import Found, locate, snapshot_in, verify
 from unprompt.networks.extent import Extent, TooLargeError, check_numbers, check_side, made_within, parts_of
 from unprompt.networks.huggingface import WEIGHTS, check_tokens, import_transformers, keep_only_tokens
 from unprompt.storage.files import read_json
@@ -59,7 +59,7 @@ def load_captioner(path: Path | None, vocabulary: Path | None, precision: str) -
     Raises CheckpointError where something is missing, damaged or no captioner.
     """
     if path is None or is_declared(path):
-        found = locate(path.name if path else CHECKPOINT)
+        found = _locate_usual() if path is None else locate(path.name)
         verify(found)
         path = found.main_path if found.main_path.suffix == ".pth" else found.folder
     path = snapshot_in(path)
@@ -73,6 +73,29 @@ def load_captioner(path: Path | None, vocabulary: Path | None, precision: str) -
             f"model_large_caption.pth, or one for `unprompt checkpoints fetch`: {', '.join(CHECKPOINTS)}"
         )
     return _load_salesforce(path, vocabulary, precision)
+
+
+def _locate_usual() -> Found:
+    """The checkpoint that is taken where none is named. CheckpointError says which other one is here."""
+    try:
+        return locate(CHECKPOINT)
+    except CheckpointError as error:
+        here = [name for name in CHECKPOINTS if name != CHECKPOINT and _is_here(name)]
+        if not here:
+            raise
+        raise CheckpointError(
+            f"{error}; {here[0]} is here: name it to caption by it (--model {here[0]}, of interrogate "
+            f"--captioner {here[0]})"
+        ) from None
+
+
+def _is_here(name: str) -> bool:
+    """Whether a declared checkpoint is found."""
+    try:
+        locate(name)
+    except CheckpointError:
+        return False
+    return True
 
 
 def is_declared(path: Path) -> bool:

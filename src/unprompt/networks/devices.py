@@ -10,7 +10,7 @@ import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from unprompt.errors import ConfigError, RunError
+from unprompt.errors import ConfigError, NoMemoryError
 
 # What torch's errors say where memory is short: CUDA and MPS, allocators of Linux and Windows, mapped files,
 # and cuBLAS.
@@ -67,7 +67,9 @@ def core_count() -> int:
 
 def is_out_of_memory(error: BaseException) -> bool:
     """Whether an error, of torch's on any device or of the system's, says that there is not enough memory."""
-    if isinstance(error, MemoryError) or (isinstance(error, OSError) and error.errno == errno.ENOMEM):
+    if isinstance(error, (MemoryError, NoMemoryError)) or (
+        isinstance(error, OSError) and error.errno == errno.ENOMEM
+    ):
         return True
     # torch.OutOfMemoryError is a RuntimeError too, and says the first of these.
     return isinstance(error, RuntimeError) and any(sign in str(error) for sign in NO_MEMORY)
@@ -75,10 +77,11 @@ def is_out_of_memory(error: BaseException) -> bool:
 
 @contextmanager
 def within_memory(what: str, device: str, advice: str) -> Iterator[None]:
-    """Raise RunError where the device has too little memory for what is done at once in this block."""
+    """Raise NoMemoryError where the device has too little memory for what is done at once in this block."""
     try:
         yield
     except (MemoryError, RuntimeError) as error:
         if not is_out_of_memory(error):
             raise
-        raise RunError(f"{what} at once do not fit into the memory of {device}; give {advice}") from error
+        told = f"{what} at once do not fit into the memory of {device}; give {advice}"
+        raise NoMemoryError(told) from error

@@ -11,6 +11,7 @@ from __future__ import annotations
 import sys
 import threading
 import time
+import warnings
 from collections import defaultdict, deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -20,9 +21,10 @@ from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
 import numpy as np
 
-from unprompt.errors import UnreadableImageError
+from unprompt.errors import NoMemoryError, UnreadableImageError
 from unprompt.networks.devices import is_out_of_memory
 from unprompt.storage.images import ImageFile, open_file
+from unprompt.text.english import counted
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -70,8 +72,59 @@ class Seen:
     seconds: dict[str, float]
 
 
-def see(files: Sequence[ImageFile], backbones: Sequence[Backbone], turn: Any) -> Seen:
-    """Read, prepare and look at one batch of files. `turn` is the context in which the device may be used."""
+def look_through(backbone: Backbone, prepared: Sequence[NDArray[Any]], fits: dict[str, int]) -> NDArray[Any]:
+    """B prepared images -> B rows, in the backbone's batches, or in smaller ones where memory is short.
+
+    A batch that does not fit is halved, with a warning, and looked at again. `fits` keeps the smaller size by
+    the backbone's name, for the batches that follow. Raises NoMemoryError where a single image does not fit.
+    """
+    parts: list[NDArray[Any]] = []
+    done = 0
+    while done < len(prepared):
+        batch = prepared[done : done + fits.get(backbone.name, backbone.batch)]
+        rows = _rows_if_they_fit(backbone, batch)
+        if rows is None:
+            fits[backbone.name] = len(batch) // 2
+            warnings.warn(
+                f"{counted(len(batch), 'image')} at once do not fit into the memory; going on with "
+                f"{len(batch) // 2}",
+                stacklevel=2,
+            )
+        else:
+            parts.append(rows)
+            done += len(batch)
+    return np.concatenate(parts)
+
+
+def _rows_if_they_fit(backbone: Backbone, batch: Sequence[NDArray[Any]]) -> NDArray[Any] | None:
+    """What a backbone makes of a batch, or None where memory ran out and a smaller one can help.
+
+    When it has returned, the error and the tensors that it held are gone, so that their memory is free.
+    """
+    try:
+        return backbone.features(batch)
+    except (MemoryError, RuntimeError, NoMemoryError) as error:
+        if not is_out_of_memory(error):
+            raise
+        if len(batch) == 1:
+            raise NoMemoryError(
+                "the models have not enough memory for a single image; close what else uses it, or look at "
+                "the images on the CPU (--device cpu)"
+            ) from error
+    return None
+
+
+def see(
+    files: Sequence[ImageFile],
+    backbones: Sequence[Backbone],
+    turn: Any,
+    fits: dict[str, int] | None = None,
+) -> Seen:
+    """Read, prepare and look at one batch of files. `turn` is the context in which the device may be used.
+
+    `fits`: what `look_through` keeps. Raises NoMemoryError as that does.
+    """
+    fits = {} if fits is None else fits
     seconds: dict[str, float] = defaultdict(float)
     problems: list[str | None] = []
     prepared: dict[str, list[NDArray[Any]]] = {backbone.name: [] for backbone in backbones}
@@ -99,12 +152,8 @@ def see(files: Sequence[ImageFile], backbones: Sequence[Backbone], turn: Any) ->
             continue
         with turn:
             start = time.perf_counter()
-            parts = [
-                backbone.features(rows[first : first + backbone.batch])
-                for first in range(0, len(rows), backbone.batch)
-            ]
+            features[backbone.name] = look_through(backbone, rows, fits)
             seconds[backbone.name] += time.perf_counter() - start
-        features[backbone.name] = np.concatenate(parts)
     return _without_overflows(Seen(tuple(problems), features, seconds))
 
 
@@ -176,12 +225,13 @@ class Pipeline:
         self._turn = nullcontext() if device == "cpu" else threading.Lock()
         begin = use_one_thread if device == "cpu" else None
         self._pool = ThreadPoolExecutor(workers, "unprompt-worker", initializer=begin)
+        self._fits: dict[str, int] = {}
 
     def submit(self, files: Sequence[ImageFile], backbones: Sequence[Backbone]) -> list[Future[Seen]]:
         """Begin a chunk; its batches always have the same borders, so their numbers are always the same."""
         step = max((backbone.batch for backbone in backbones), default=1)
         batches = [files[first : first + step] for first in range(0, len(files), step)]
-        return [self._pool.submit(see, batch, backbones, self._turn) for batch in batches]
+        return [self._pool.submit(see, batch, backbones, self._turn, self._fits) for batch in batches]
 
     def close(self) -> None:
         """Drop what has not begun and wait for what has."""

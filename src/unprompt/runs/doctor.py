@@ -14,7 +14,7 @@ from typing import Any
 from unprompt import __version__
 from unprompt.bundle.bundles import load_members, read_bundle
 from unprompt.ensemble.members import distinct_backbones, guess_from
-from unprompt.errors import CheckpointError
+from unprompt.errors import CheckpointError, RunError
 from unprompt.networks.checkpoints import Checkpoint, Found, known_checkpoints, locate
 from unprompt.networks.devices import choose_device, core_count
 from unprompt.networks.loader import Loader
@@ -161,7 +161,7 @@ def examine(bundle: str, images: int, out: Path) -> Findings:
         with needed_for(f"the bundle '{bundle}'", EXTRA):
             device = choose_device("auto")
             load_seconds, image_seconds = _try(bundle, device)
-    except CheckpointError as error:
+    except (CheckpointError, RunError) as error:
         trouble = str(error)
     place = next(folder for folder in (out, *out.resolve().parents) if folder.exists())
     return Findings(
@@ -185,7 +185,8 @@ def examine(bundle: str, images: int, out: Path) -> Findings:
 def _try(bundle: str, device: str) -> tuple[float, float]:
     """Seconds to load the bundle and seconds an image, on noise pictures written for the purpose.
 
-    Raises CheckpointError where it cannot be loaded, or cannot look at one of them.
+    Raises CheckpointError where it cannot be loaded, or cannot look at one of them, and RunError where there
+    is not enough memory for that.
     """
     from PIL import Image
 

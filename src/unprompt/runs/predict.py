@@ -217,7 +217,8 @@ def _read_files(
 def _match_sample(images: list[ImageFile], sample: Path | None) -> tuple[list[str], list[ImageFile], int]:
     """Ids in the submission's order, the files to look at, and how many images the sample leaves out.
 
-    An id of the sample without an image counts as a file that cannot be read: its rows carry the prior.
+    An id of the sample without an image counts as a file that cannot be read: its rows carry the prior. The
+    images that the sample asks for come first, so that a deadline costs the others more.
     """
     if sample is None:
         return [image.image_id for image in images], images, 0
@@ -235,7 +236,7 @@ def _match_sample(images: list[ImageFile], sample: Path | None) -> tuple[list[st
         if image_id not in file_by_id
     ]
     asked = set(wanted)
-    files = sorted([*images, *absent], key=lambda file: file.image_id)
+    files = sorted([*images, *absent], key=lambda file: (file.image_id not in asked, file.image_id))
     return wanted, files, sum(image.image_id not in asked for image in images)
 
 

@@ -35,6 +35,8 @@ class TextConfig:
         if set(ending) & set("/\\\0") or len(ending.strip(". ")) == 0:
             raise ConfigError(f"ending must be like .txt or .caption, got '{self.ending}'")
         object.__setattr__(self, "ending", ending)
+        if self.full_path and not self.meta_cap:
+            raise ConfigError("--full-path is about pictures in --meta-cap, without which it does nothing")
 
     @property
     def has_files(self) -> bool:
