@@ -723,6 +723,22 @@ def test_captions_are_kept_under_the_name_that_a_picture_has_now(
     assert kept == [name, "rose.png"]
 
 
+def test_a_prompt_to_compare_is_there_after_a_picture_or_another_page(
+    app: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    loaded = SimpleNamespace(embed=lambda texts: [np.ones(4)])
+    monkeypatch.setattr(Models, "_answer", lambda models, question: question(loaded))
+    at = app.switch_page("compare_page.py").run()
+    at = at.segmented_control(key="compare-first-kind").set_value("Prompt").run()
+    at = at.text_area(key="compare-first-text").set_value("a red bus").run()
+    for kind in ("Picture", "Prompt"):
+        at = at.segmented_control(key="compare-first-kind").set_value(kind).run()
+    assert at.text_area(key="compare-first-text").value == "a red bus"
+    at = at.switch_page("run_page.py").run().switch_page("compare_page.py").run()
+    assert not at.exception
+    assert at.text_area(key="compare-first-text").value == "a red bus"
+
+
 def test_a_page_of_several_pictures_offers_no_more_samples_than_there_are(
     app: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
