@@ -108,7 +108,7 @@ class Halves:
         )
 
     def _halves(self, drawing: Drawing) -> list[tuple[int, ...]]:
-        right = [stroke[0, 0] > 500 for stroke in drawing.strokes]
+        right = [bool(stroke[0, 0] > 500) for stroke in drawing.strokes]
         return [tuple(n for n, one in enumerate(right) if one is half) for half in (False, True)]
 
 
