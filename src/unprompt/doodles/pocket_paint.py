@@ -114,7 +114,7 @@ def lay_at(told: Told, spots: Sequence[Spot], follow: str, window: Window, dice:
 
 
 def _number_things(told: Told, spots: Sequence[Spot]) -> dict[int, int]:
-    """For each kind of spots the thing's number, where it is drawn; kinds of one word are in the things' order."""
+    """The number of the thing that spots of a kind are, by kinds; those of one word are in their order."""
     found: dict[int, int] = {}
     for kind, word in sorted({(spot.kind, spot.word) for spot in spots}):
         taken = set(found.values())
