@@ -209,7 +209,7 @@ def test_a_training_leaves_a_captioner_and_all_about_it(trained: Path) -> None:
 
 def test_a_captioner_says_what_it_is_told_of_a_thing(trained: Path) -> None:
     captioner = GroupCaptioner(read_group_network(trained / "captioner.safetensors"), Nearest(), 0)
-    nothing, told = captioner.caption([Drawing(()), SUN], [{}, {0: "moon"}])
+    nothing, told = captioner.caption([Drawing(()), take(SUN, [0])], [{}, {0: "moon"}])
     assert (nothing.text, told.facts.counts) == (NOTHING, {"moon": 1})
 
 
