@@ -98,7 +98,7 @@ scene.caption
 
 # %%
 steps = Steps(namer)
-steps.caption(traced, guesses=steps.guesses(traced)), steps.caption(traced, "tiger")
+steps.caption(traced, guesses=steps.guesses(traced)), steps.caption(traced, {0: "tiger"})
 
 # %% [markdown]
 # ## The package's own

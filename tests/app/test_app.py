@@ -10,6 +10,7 @@ import threading
 from collections import Counter
 from html import unescape
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -27,6 +28,7 @@ from unprompt.app.sketchbook import Painting
 from unprompt.app.start import MAIN, check_app_settings, check_port, streamlit_options
 from unprompt.app.upload_room import bytes_in
 from unprompt.colouring.instruct_config import InstructPaint
+from unprompt.demos import captions
 from unprompt.doodles import steps
 from unprompt.doodles.nouns import one_of
 from unprompt.doodles.paint_config import DoodlePaint
@@ -435,7 +437,12 @@ class TestDoodles:
             def paint(self, order: Order) -> Made:
                 if "entropy" in order.prompt:
                     raise InputError("entropy cannot be painted")
-                images = [Image.new("RGB", (32, 32), (seed, 0, 0)) for seed in order.seeds]
+                images = []
+                for seed in order.seeds:
+                    if images and "half" in order.prompt:
+                        raise InputError("there is no other half")
+                    images.append(Image.new("RGB", (32, 32), (seed, 0, 0)))
+                    order.take(images[-1])
                 return Made(images, [f"painted {order.config.follow}"])
 
         given = steps.Steps(SampleNamer(), painter=DoodlePainter(painter=Flat()))
@@ -494,6 +501,45 @@ class TestDoodles:
         at = at.button(key="doodle-paint").click().run()
         assert [error.value for error in at.error] == ["entropy cannot be painted"]
         assert not at.run().error
+
+    def test_of_a_painting_that_fails_the_pictures_that_are_done_are_shown(self, book: Any) -> None:
+        sketchbook = book.session_state["sketchbook"]
+        sketchbook.put(lines_of(draw_samples()["Cat"].drawing))
+        at = field(book.run().text_area, "doodle-prompt").set_value("half a cat").run()
+        at = field(at.number_input, "doodle-seed").set_value(7).run()
+        at = field(at.segmented_control, "doodle-variants").set_value(3).run()
+        at = at.button(key="doodle-paint").click().run()
+        assert not at.exception
+        assert [error.value for error in at.error] == ["there is no other half"]
+        assert red_of(sketchbook.shown.files) == [7]
+        assert "1 of 3 pictures was painted before it ended." in html(at)
+        assert "Painted by flat." in html(at)
+
+    def test_what_was_chosen_is_shown_after_another_page_or_an_empty_sheet(self, book: Any) -> None:
+        sketchbook = book.session_state["sketchbook"]
+        cat = lines_of(draw_samples()["Cat"].drawing)
+        sketchbook.put(cat)
+        at = field(book.run().segmented_control, "doodle-variants").set_value(3).run()
+        at = field(at.selectbox, "doodle-style").set_value("oil").run()
+        at = field(at.text_input, "doodle-caption").set_value("a tiger").run()
+
+        def shown(at: Any) -> tuple[int, str, str]:
+            assert not at.exception
+            return (
+                field(at.segmented_control, "doodle-variants").value,
+                field(at.selectbox, "doodle-style").value,
+                field(at.text_input, "doodle-caption").value,
+            )
+
+        assert shown(at) == (3, "oil", "a tiger")
+        at = at.switch_page("run_page.py").run().switch_page("doodle_page.py").run()
+        assert shown(at) == (3, "oil", "a tiger")
+        sketchbook.put(())
+        at = at.run()
+        assert not at.selectbox
+        sketchbook.put(cat)
+        assert shown(at.run()) == (3, "oil", "a cat")
+        assert (sketchbook.variants, sketchbook.words.style) == (3, "oil")
 
     def test_a_drawing_on_paper_comes_onto_the_sheet(self, book: Any) -> None:
         pytest.importorskip("scipy")
@@ -622,6 +668,23 @@ class TestPaintersOfTheServer:
         easel.put(Upload.of("other.png", png("white")[1]))  # its picture is not another one's
         assert "Press Colour" in html(at.run())
 
+    def test_line_art_that_cannot_be_read_is_not_painted_for_ever(
+        self, app: Any, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        pytest.importorskip("httpx")
+        settings = check_app_settings(AppSettings(device="cpu", webui="http://127.0.0.1:9"))
+        monkeypatch.setenv(VARIABLE, settings.to_json())
+        at = app.switch_page("words_page.py").run()
+        easel = at.session_state["easel"]
+        easel.put(Upload.of("bad.png", b"nothing"), "two red boxes")
+        easel.whole = True
+        at = at.run().button(key="words-go").click().run()
+        assert not at.exception
+        assert "cannot be used" in at.warning[0].value
+        assert "not a PNG, JPEG or WebP" in at.error[0].value.replace("\\", "")
+        assert not at.button(key="words-go").disabled
+        assert easel.painting is None
+
 
 def write_tiny_instruct(folder: Path) -> Path:
     """A tiny Stable Diffusion widened to look at pictures."""
@@ -640,6 +703,60 @@ def field(fields: Any, name: str) -> Any:
 def red_of(files: tuple[bytes, ...]) -> list[int]:
     """The red of each picture's first pixel."""
     return [Image.open(io.BytesIO(file)).getpixel((0, 0))[0] for file in files]
+
+
+def test_captions_are_kept_under_the_name_that_a_picture_has_now(
+    app: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    caption = SimpleNamespace(text="a red wall", model="a model", captioned=True)
+    loaded = SimpleNamespace(caption=lambda images: [caption])
+    monkeypatch.setattr(Models, "_answer", lambda models, question: question(loaded))
+    kept: list[str] = []
+    monkeypatch.setattr(
+        captions, "captions_csv", lambda done: kept.extend(one.name for one in done) or b"table"
+    )
+    at = app.switch_page("caption_page.py").run()
+    name, content, kind = png("red")
+    for file in (name, "rose.png"):
+        at = at.file_uploader[0].set_value((file, content, kind)).run()
+        assert not at.exception
+    assert kept == [name, "rose.png"]
+
+
+def test_a_prompt_to_compare_is_there_after_a_picture_or_another_page(
+    app: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    loaded = SimpleNamespace(embed=lambda texts: [np.ones(4)])
+    monkeypatch.setattr(Models, "_answer", lambda models, question: question(loaded))
+    at = app.switch_page("compare_page.py").run()
+    at = at.segmented_control(key="compare-first-kind").set_value("Prompt").run()
+    at = at.text_area(key="compare-first-text").set_value("a red bus").run()
+    for kind in ("Picture", "Prompt"):
+        at = at.segmented_control(key="compare-first-kind").set_value(kind).run()
+    assert at.text_area(key="compare-first-text").value == "a red bus"
+    at = at.switch_page("run_page.py").run().switch_page("compare_page.py").run()
+    assert not at.exception
+    assert at.text_area(key="compare-first-text").value == "a red bus"
+
+
+def test_a_page_of_several_pictures_offers_no_more_samples_than_there_are(
+    app: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    caption = SimpleNamespace(text="a wall", model="a model", captioned=True)
+    loaded = SimpleNamespace(caption=lambda images: [caption])
+    monkeypatch.setattr(Models, "_answer", lambda models, question: question(loaded))
+    samples = tuple(Upload.of(*png(colour)[:2]) for colour in ("red", "blue"))
+    monkeypatch.setattr("unprompt.app.picture_inputs.are_there_samples", lambda: True)
+    monkeypatch.setattr("unprompt.app.picture_inputs.sample_uploads", lambda: samples)
+    at = app.switch_page("caption_page.py").run()
+    for count in (1, 2):
+        assert not at.button(key="caption-take").disabled
+        at = at.button(key="caption-take").click().run()
+        assert not at.exception
+        assert html(at).count('<p class="label">Caption</p>') == count
+    assert at.button(key="caption-take").disabled
+    at = at.button(key="caption-put-away").click().run()
+    assert not at.button(key="caption-take").disabled
 
 
 def test_without_a_root_the_run_page_says_how_to_give_one(app: Any, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -28,6 +28,17 @@ def test_what_comes_back_from_a_page_that_was_not_drawn_is_no_news() -> None:
     assert not one.is_news("a cat")
 
 
+def test_a_widget_that_was_forgotten_is_a_new_one_that_shows_what_was_given() -> None:
+    widgets: dict[str, Held] = {}
+    one = hold(widgets, "caption", "a cat")
+    one.begin_again()
+    assert hold(widgets, "caption", "a cat") is one
+    assert one.is_news("a tiger")
+    one.begin_again()
+    second = hold(widgets, "caption", "a tiger")
+    assert (second.key, second.first) == ("caption-1", "a tiger")
+
+
 def test_what_a_visitor_empties_begins_again() -> None:
     widgets: dict[str, Held] = {}
     one = hold(widgets, "caption", "a cat")

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from types import SimpleNamespace
 from typing import Any
 
 from tests.sample_namer import SampleNamer
 from unprompt.app.canvas import Line, lines_of
 from unprompt.app.sketchbook import KEPT, MOST_WORDS, Painting, Sketchbook, sketchbook_of
+from unprompt.doodles.captioners import Caption, captioned
 from unprompt.doodles.drawing import Drawing
+from unprompt.doodles.facts import BESIDE, Kind, SceneFacts
 from unprompt.doodles.paint_config import DoodlePaint
 from unprompt.doodles.samples import draw_samples
 from unprompt.doodles.steps import Steps
@@ -78,6 +82,55 @@ def test_a_guess_that_is_chosen_corrects_the_caption_and_stays_while_one_draws()
     assert book.caption(STEPS) == "an umbrella"
     book.choose("umbrella")
     assert book.caption(STEPS) == "a cat"
+
+
+class Halves:
+    """A captioner of a sheet with a cat in the left half and a house in the right one."""
+
+    def group(self, drawings: Sequence[Drawing]) -> Any:
+        return [
+            [SimpleNamespace(strokes=half) for half in self._halves(drawing) if half] for drawing in drawings
+        ]
+
+    def caption(self, drawings: Sequence[Drawing], words: Sequence[Mapping[int, str]] = ()) -> list[Caption]:
+        return [
+            captioned(SceneFacts(kinds, (BESIDE,) * (len(kinds) - 1)), 0.9)
+            for drawing, known in zip(drawings, words, strict=True)
+            if (kinds := self._kinds(drawing, known))
+        ]
+
+    def _kinds(self, drawing: Drawing, known: Mapping[int, str]) -> tuple[Kind, ...]:
+        named = zip(("cat", "house"), self._halves(drawing), strict=True)
+        return tuple(
+            Kind(next((word for stroke, word in known.items() if stroke in half), noun))
+            for noun, half in named
+            if half
+        )
+
+    def _halves(self, drawing: Drawing) -> list[tuple[int, ...]]:
+        right = [bool(stroke[0, 0] > 500) for stroke in drawing.strokes]
+        return [tuple(n for n, one in enumerate(right) if one is half) for half in (False, True)]
+
+
+def test_a_choice_is_of_its_thing_when_another_is_drawn() -> None:
+    steps, book = Steps(SampleNamer(), Halves()), Sketchbook()
+    cat, house = Line(6, (10, 10, 300, 400)), Line(6, (700, 10, 900, 400))
+
+    def caption(*lines: Line) -> str:
+        if lines:
+            book.take(sent(book, lines))
+        book.look(steps)
+        return book.caption(steps)
+
+    assert caption(cat) == "a cat"
+    book.choose("tiger")
+    assert (caption(), book.chosen) == ("a tiger", "tiger")
+    assert (caption(cat, house), book.chosen) == ("a tiger beside a house", "")
+    book.choose("barn")
+    assert (caption(), book.chosen) == ("a tiger beside a barn", "barn")
+    assert (caption(cat), book.chosen) == ("a tiger", "tiger")  # undone
+    book.choose("tiger")
+    assert (caption(), book.chosen) == ("a cat", "")
 
 
 def test_what_is_written_is_kept_until_it_is_emptied() -> None:
@@ -157,6 +210,18 @@ def test_few_paintings_are_kept_and_each_wish_once() -> None:
     again = painted(book)
     assert len(book.paintings) == KEPT
     assert book.paintings[-1] is again
+
+
+def test_a_painting_that_ended_early_takes_no_place_of_a_whole_one() -> None:
+    book = book_of(CAT)
+    book.variants = 2
+    wish = book.wish(STEPS)
+    early, whole = (Painting(wish, book.words, files, ()) for files in ((b"1",), (b"1", b"2")))
+    book.add(early)
+    book.add(whole)
+    assert (book.paintings, book.shown) == ([whole], whole)
+    book.add(early)
+    assert (book.paintings, book.shown) == ([whole], whole)
 
 
 def test_a_session_has_one_sketchbook() -> None:

@@ -26,7 +26,15 @@ from unprompt.doodles.grid_captioner import Writer, find_tokens, read_tokens, wr
 from unprompt.doodles.grid_config import GridConfig, GridTraining, LstmTraining
 from unprompt.doodles.group_config import GroupConfig, GroupTraining
 from unprompt.doodles.group_network import GroupNetwork, Told
-from unprompt.doodles.groups import connected_groups, gather, group_strokes, settle, tell_groups
+from unprompt.doodles.groups import (
+    Named,
+    connected_groups,
+    gather,
+    group_strokes,
+    renamed,
+    settle,
+    tell_groups,
+)
 from unprompt.doodles.ink import ink
 from unprompt.doodles.nouns import SOMETHING
 from unprompt.doodles.paint_config import FOLLOW
@@ -120,6 +128,23 @@ def test_equal_nouns_are_one_kind_and_unsure_ones_something() -> None:
     assert settle(np.array([[3, 0, 9.0]]), np.zeros((1, 1)), ("cat", "dog"), 0).nouns == ("cat",)
 
 
+def test_what_somebody_says_of_a_thing_is_said_of_its_kind_but_of_what_has_its_own_word() -> None:
+    groups = connected_groups(SHEET)  # a house, a sun, two ladders
+    house, sun, ladder, other = (group.strokes[0] for group in groups)
+    named = Named(("barn", "ladder", SOMETHING), (0.5, 0.6, 0.1), ((0,), (2, 3), (1,)))
+
+    def kinds(words: dict[int, str]) -> dict[str, tuple[int, ...]]:
+        found = renamed(named, groups, words)
+        return dict(zip(found.nouns, found.groups, strict=True))
+
+    assert kinds({}) == dict(zip(named.nouns, named.groups, strict=True))
+    assert kinds({house: "house"}) == {"house": (0,), "ladder": (2, 3), SOMETHING: (1,)}
+    assert kinds({other: "fence"}) == {"barn": (0,), "fence": (2, 3), SOMETHING: (1,)}
+    assert kinds({ladder: "fence", other: "gate"})["gate"] == (3,)
+    assert kinds({sun: "barn"}) == {"barn": (0, 1), "ladder": (2, 3)}
+    assert renamed(Named(("barn",), (0.5,), ((0,),)), groups, {sun: "sun"}).groups == ((0,), (1,))
+
+
 def test_a_group_is_a_thing_where_it_has_most_of_its_ink() -> None:
     sheet = Drawing(([(0, 0), (10, 0)], [(0, 1), (4, 1)], [(50, 0), (60, 0)], [(50, 1), (53, 1)]))
     owners = (0, 0, 1, 1)
@@ -180,6 +205,12 @@ def test_a_training_leaves_a_captioner_and_all_about_it(trained: Path) -> None:
     assert [bool(caption.facts.kinds) for caption in captions] == [True, False, True]
     assert captions[1].text == NOTHING
     assert set(captions[0].facts.counts) <= set(BY_WORD)
+
+
+def test_a_captioner_says_what_it_is_told_of_a_thing(trained: Path) -> None:
+    captioner = GroupCaptioner(read_group_network(trained / "captioner.safetensors"), Nearest(), 0)
+    nothing, told = captioner.caption([Drawing(()), take(SUN, [0])], [{}, {0: "moon"}])
+    assert (nothing.text, told.facts.counts) == (NOTHING, {"moon": 1})
 
 
 class Farmer:

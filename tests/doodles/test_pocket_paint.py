@@ -117,6 +117,16 @@ def test_strokes_of_what_cannot_be_drawn_are_taken_for_nothing_else() -> None:
     assert sorted(positions_of(stage_of(told, spots, "closely", 1, 96, 96))) == [0, 1]
 
 
+@pytest.mark.parametrize(("side", "left"), [("left", 0), ("right", 1)])
+def test_things_of_one_noun_and_other_adjectives_each_lie_where_the_words_say(side: str, left: int) -> None:
+    told = read_caption(f"a red house to the {side} of a blue house")
+    sheet = joined([HOUSE, HOUSE.moved(1, (400, 0))])
+    spots = find_spots(sheet, told.all_facts, KnowsParts())
+    found = positions_of(stage_of(told, spots, "closely", 1, 200, 100))
+    assert {number: len(boxes) for number, boxes in found.items()} == {0: 1, 1: 1}
+    assert min(found, key=lambda number: float(found[number][0, 0])) == left
+
+
 @pytest.mark.parametrize("size", [(160, 160), (200, 120), (100, 180)])
 def test_things_lie_in_the_boxes_of_their_strokes(size: tuple[int, int]) -> None:
     spots = find_spots(SCENE, FACTS, KnowsParts())

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import pytest
 from PIL import Image
@@ -10,14 +10,13 @@ from PIL import Image
 from tests.sample_namer import Likely, SampleNamer
 from unprompt.doodles.captioners import Caption, captioned
 from unprompt.doodles.drawing import Drawing
-from unprompt.doodles.facts import BESIDE, Kind, SceneFacts
-from unprompt.doodles.groups import Group, group_of
+from unprompt.doodles.groups import Group, Named, facts_of, group_of, renamed
 from unprompt.doodles.nouns import SOMETHING
 from unprompt.doodles.paint_config import DoodlePaint
 from unprompt.doodles.paint_drawing import DoodlePainter
 from unprompt.doodles.painters import Made, Order
 from unprompt.doodles.samples import draw_samples
-from unprompt.doodles.steps import Steps, corrected
+from unprompt.doodles.steps import Steps
 from unprompt.errors import ConfigError, InputError
 
 SAMPLES = draw_samples()
@@ -36,9 +35,12 @@ class ThreeThings:
         numbers = range(sun), range(sun, sun + house), range(sun + house, sun + house + tree)
         return [[group_of(drawing, tuple(some)) for some in numbers] for drawing in drawings]
 
-    def caption(self, drawings: Sequence[Drawing]) -> list[Caption]:
-        facts = SceneFacts((Kind("house"), Kind("tree"), Kind("sun", sky=True)), (BESIDE,))
-        return [captioned(facts, 0.9) for _ in drawings]
+    def caption(self, drawings: Sequence[Drawing], words: Sequence[Mapping[int, str]] = ()) -> list[Caption]:
+        named = Named(("sun", "house", "tree"), (0.9, 0.9, 0.9), ((0,), (1,), (2,)))
+        return [
+            captioned(facts_of(renamed(named, groups, known), groups), 0.9)
+            for groups, known in zip(self.group(drawings), words, strict=True)
+        ]
 
 
 def test_a_drawing_is_named() -> None:
@@ -57,30 +59,22 @@ def test_of_a_scene_it_is_guessed_what_was_drawn_last() -> None:
 
 
 def test_without_a_captioner_a_caption_says_the_chosen_word_or_the_likeliest() -> None:
-    assert STEPS.caption(CAT, "umbrella") == "an umbrella"
-    assert STEPS.caption(CAT, "", [Likely("cat", 0.4), Likely("dog", 0.3)]) == "a cat"
-    assert STEPS.caption(CAT, "", [Likely("cat", 0.05)]) == SOMETHING
+    assert STEPS.caption(CAT, {0: "dog", 1: "umbrella"}) == "an umbrella"
+    assert STEPS.caption(CAT, {}, [Likely("cat", 0.4), Likely("dog", 0.3)]) == "a cat"
+    assert STEPS.caption(CAT, {}, [Likely("cat", 0.05)]) == SOMETHING
     assert Steps().caption(CAT) == SOMETHING
-    assert STEPS.caption(NOTHING, "cat") == ""
-    assert STEPS.caption(CAT, "The Eiffel Tower") == "the Eiffel Tower"
+    assert STEPS.caption(NOTHING, {0: "cat"}) == ""
+    assert STEPS.caption(CAT, {0: "The Eiffel Tower"}) == "the Eiffel Tower"
 
 
-def test_a_chosen_word_corrects_what_the_captioner_says_of_the_last_thing() -> None:
+def test_chosen_words_are_said_of_the_things_that_have_their_strokes() -> None:
     steps = Steps(SampleNamer(), ThreeThings())
-    guesses = steps.guesses(AT_HOME)
-    assert steps.caption(AT_HOME, "", guesses) == "a house beside a tree, with a sun in the sky"
-    assert steps.caption(AT_HOME, "bush", guesses) == "a house beside a bush, with a sun in the sky"
-
-
-def test_corrected_is_what_was_said_or_what_nobody_was_sure_about_or_the_last() -> None:
-    two = SceneFacts((Kind("cat", 2), Kind(SOMETHING)), (BESIDE,))
-    assert corrected(two, "cat", "dog").counts == {"dog": 2, SOMETHING: 1}
-    assert corrected(two, "tree", "dog").counts == {"cat": 2, "dog": 1}
-    assert corrected(SceneFacts((Kind("cat"), Kind("car")), (BESIDE,)), "tree", "dog").counts == {
-        "cat": 1,
-        "dog": 1,
-    }
-    assert corrected(SceneFacts(()), "tree", "dog") == SceneFacts(())
+    assert steps.caption(AT_HOME) == "a house beside a tree, with a sun in the sky"
+    first, last = ThreeThings.counts[0], sum(ThreeThings.counts) - 1
+    assert steps.last_thing(AT_HOME)[-1] == last
+    assert steps.caption(AT_HOME, {last: "bush"}) == "a house beside a bush, with a sun in the sky"
+    both = steps.caption(AT_HOME, {first: "barn", last: "bush"})
+    assert both == "a barn beside a bush, with a sun in the sky"
 
 
 def test_a_prompt_is_made_of_a_caption() -> None:

@@ -47,7 +47,8 @@ def tell(order: DoodleOrder, device: str = "cpu") -> DoodleAnswer | UnpromptErro
 
 def _answer(order: DoodleOrder, steps: Steps) -> DoodleAnswer:
     guesses = steps.guesses(order.drawing, order.top)
-    caption = steps.caption(order.drawing, order.word, guesses)
+    last = len(order.drawing.strokes) - 1
+    caption = steps.caption(order.drawing, {last: order.word} if order.word else {}, guesses)
     return DoodleAnswer(
         guesses=[DoodleGuess(word=guess.word, probability=guess.probability) for guess in guesses],
         caption=caption,

@@ -6,7 +6,7 @@ A visitor's answers are kept in the visitor's session, so that going back to a p
 from __future__ import annotations
 
 from collections.abc import Callable, Hashable
-from concurrent.futures import wait
+from concurrent.futures import Future, wait
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
@@ -61,7 +61,8 @@ def ask(key: Hashable, doing: str, question: Callable[[LoadedBundle], Answer]) -
     """The answer to a question, from the session where it has been asked before under this `key`.
 
     Meanwhile the page says what it is `doing` and has a button to stop. None where the visitor pressed it:
-    then the page shows a button to go on. An UnpromptError becomes a message, and ends the page.
+    then the page shows a button to go on. An UnpromptError becomes a message, and ends the page. What is
+    being answered when the page is drawn anew is not asked again.
     """
     answers: dict[Hashable, Answer] = st.session_state.setdefault("answers", {})
     if key in answers:
@@ -74,11 +75,18 @@ def ask(key: Hashable, doing: str, question: Callable[[LoadedBundle], Answer]) -
             st.button("Go on", key=f"go-on-{key}", on_click=stopped.discard, args=(key,))
             note("Stopped.")
         return None
+    last: dict[Hashable, Future[Answer]] = st.session_state.setdefault("last-asked", {})
+    future = last.get(key)
+    if future is None or future.cancelled() or (future.done() and future.exception()):
+        future = models().ask(question)
+    last.clear()
+    last[key] = future
     with place.container(horizontal=True, vertical_alignment="center"):
         st.button("Stop", key=f"stop-{key}", on_click=stopped.add, args=(key,))
-        answer = await_answer(doing, question)
-    place.empty()
+        answer = _await(doing, future)
     keep(answers, key, answer, current_settings().most_files)
+    last.clear()
+    place.empty()
     return answer
 
 
@@ -93,14 +101,18 @@ def keep(answers: dict[Hashable, Answer], key: Hashable, answer: Answer, picture
 
 
 def await_answer(doing: str, question: Callable[[LoadedBundle], Answer]) -> Answer:
-    """The answer to a question that is quick and not worth keeping; others are for `ask`.
+    """The answer to a question that is quick and not worth keeping; others are for `ask`."""
+    return _await(doing, models().ask(question))
+
+
+def _await(doing: str, future: Future[Answer]) -> Answer:
+    """Wait for an answer.
 
     The wait is cut into steps, and Streamlit can end this script between two of them: with a click, or when
     the page is closed. A question whose turn has not come by then is dropped.
     """
     if not models().are_loaded:
         doing = f"{doing} The models are loaded first, once for all visitors."
-    future = models().ask(question)
     pulse = st.empty()
     try:
         with st.spinner(plain(doing), show_time=True):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING
 
@@ -31,6 +32,7 @@ def show() -> None:
         captioned = ask(("caption", picture.digest), doing, partial(_question, picture))
         if captioned is None:
             break
+        captioned = replace(captioned, name=picture.name)  # the same bytes may have come by another name
         show_caption(picture, captioned)
         done.append(captioned)
     if done:

@@ -71,10 +71,13 @@ def show() -> None:
 def choose(name: str, first_sample: int) -> Chosen | None:
     """One side's widgets."""
     key = f"compare-{name.lower()}"
-    kind = st.segmented_control(name, (PICTURE, PROMPT), default=PICTURE, required=True, key=f"{key}-kind")
+    kind = st.segmented_control(
+        name, (PICTURE, PROMPT), default=PICTURE, required=True, key=f"{key}-kind", persist_state="session"
+    )
     if kind == PROMPT:
         text = st.text_area("Prompt", key=f"{key}-text", max_chars=2000, label_visibility="collapsed",
-                            placeholder="a watercolor of a penguin on a snowy field")  # fmt: skip
+                            placeholder="a watercolor of a penguin on a snowy field",
+                            persist_state="session")  # fmt: skip
         return Chosen(None, " ".join(text.split())) if text and text.strip() else None
     picture = pick_picture(key, first_sample)
     if picture is None:

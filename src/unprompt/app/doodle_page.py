@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import streamlit as st
-from PIL import Image
 
 from unprompt.app.canvas import Canvas, lines_of, picture_of, svg_of
 from unprompt.app.easel import easel_of
@@ -30,9 +29,12 @@ from unprompt.doodles.wording import STYLES
 from unprompt.errors import UnpromptError
 from unprompt.painting.seeds import SEEDS
 from unprompt.serving.uploads import EXTENSIONS, Upload
-from unprompt.storage.images import encode_png
+from unprompt.storage.images import decode_image, encode_png
+from unprompt.text.english import counted
 
 if TYPE_CHECKING:
+    from PIL import Image
+
     from unprompt.app.canvas import Line
     from unprompt.doodles.paint_drawing import Painted
     from unprompt.painting.watch import Watch
@@ -87,7 +89,7 @@ def show() -> None:
         if book.shown:
             show_painting(book.shown)
         look_back(book)
-    take_painting(book, working)
+    take_painting(book, steps, working)
 
 
 def pick() -> None:
@@ -153,7 +155,7 @@ def _take_drawn() -> None:
 def guess(book: Sketchbook, steps: Steps) -> None:
     """What the drawing may be; a word that is chosen is what it is."""
     words = [(one.word, f"{one.word} · {percent(one.probability)}") for one in book.guesses.words]
-    chosen = book.words.chosen
+    chosen = book.chosen
     if chosen and chosen not in dict(words):
         words = [(chosen, chosen), *words]
     with st.container(horizontal=True, gap="xsmall", key="doodle-guesses"):
@@ -229,6 +231,8 @@ def choose(book: Sketchbook, steps: Steps) -> None:
     painting = is_painting(PAINTED)
 
     def paint(other: bool = False) -> None:
+        if is_painting(PAINTED):  # it was clicked twice
+            return
         if other:
             book.vary()
         _begin(book, steps)
@@ -292,27 +296,35 @@ def _begin(book: Sketchbook, steps: Steps) -> None:
     begin(PAINTED, (wish, book.words), partial(_paint, steps, wish))
 
 
-def _paint(steps: Steps, wish: Wish, watch: Watch) -> tuple[Painted, tuple[bytes, ...]]:
-    """Pictures, and the same as files. In the painting thread."""
+def _paint(steps: Steps, wish: Wish, watch: Watch, take: Callable[[bytes], None]) -> Painted:
+    """Pictures, whose files `take` is given. In the painting thread."""
+
+    def take_image(image: Image.Image) -> None:
+        take(encode_png(image))
+
     drawing = Canvas(lines=wish.lines).drawing
     config = wish.config(steps.painter.config)
-    painted = steps.paint(drawing, wish.prompt, wish.negative, wish.variants, config, watch)
-    return painted, tuple(map(encode_png, painted.images))
+    return steps.paint(drawing, wish.prompt, wish.negative, wish.variants, config, watch, take_image)
 
 
-def take_painting(book: Sketchbook, place: st.delta_generator.DeltaGenerator) -> None:
-    """Wait for what is painted, and show it."""
-    try:
-        done = await_painting(PAINTED, place)
-    except UnpromptError as error:
-        st.session_state[WRONG] = str(error)
-        st.rerun()
-    if done is None:
+def take_painting(book: Sketchbook, steps: Steps, place: st.delta_generator.DeltaGenerator) -> None:
+    """Wait for what is painted, and show it; of what was stopped or failed, the pictures that were done."""
+    ended = await_painting(PAINTED, place)
+    if ended is None:
         return
-    (wish, words), (painted, files) = done
-    small = url_of(painted.image, SMALL)
-    book.add(Painting(wish, words, files, painted.told, painted.painter, small))
+    if ended.files:
+        wish, words = ended.wish
+        told = ended.made.told if ended.made else (_what_is_done(len(ended.files), wish.variants),)
+        small = url_of(decode_image(ended.files[0]), SMALL)
+        book.add(Painting(wish, words, ended.files, told, steps.painter.painter.name, small))
+    if ended.wrong:
+        st.session_state[WRONG] = ended.wrong
     st.rerun()
+
+
+def _what_is_done(done: int, wished: int) -> str:
+    """A sentence about a painting that ended early."""
+    return f"{done} of {counted(wished, 'picture')} {'was' if done == 1 else 'were'} painted before it ended"
 
 
 def show_painting(painting: Painting) -> None:
@@ -326,7 +338,8 @@ def show_painting(painting: Painting) -> None:
 
         label("Choose one")
         thumbs("doodle-variant", _small(painting.files), take, painting.chosen)
-    if painting.painter != POCKET:  # which says so itself
+    is_whole = len(painting.files) == painting.wish.variants
+    if painting.painter != POCKET or not is_whole:  # the pocket world says so itself at its end
         note(f"Painted by {painting.painter}.")
     for sentence in painting.told:
         note(f"{sentence[:1].upper()}{sentence[1:]}.")
@@ -336,11 +349,8 @@ def show_painting(painting: Painting) -> None:
 @st.cache_data(max_entries=20, show_spinner=False)
 def _small(files: Sequence[bytes]) -> list[tuple[str, str]]:
     """Files as small pictures to choose from."""
-    from io import BytesIO
-
     return [
-        (url_of(Image.open(BytesIO(file), formats=("PNG",)), SMALL), f"variant {number}")
-        for number, file in enumerate(files, start=1)
+        (url_of(decode_image(file), SMALL), f"variant {number}") for number, file in enumerate(files, start=1)
     ]
 
 

@@ -33,6 +33,10 @@ class Held:
         self.last = value
         return True
 
+    def begin_again(self) -> None:
+        """Take in that the widget was forgotten, so that it shows what it began with."""
+        self.last = self.first
+
 
 def hold(widgets: MutableMapping[str, Held], name: str, value: object) -> Held:
     """The widget of a name that shows a value: the one that is there, or a new one."""

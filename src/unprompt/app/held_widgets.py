@@ -13,8 +13,15 @@ HELD = "held"  # in the session: widgets by their names
 
 
 def held(name: str, value: object) -> Held:
-    """The widget of a name that is to show a value."""
-    return hold(st.session_state.setdefault(HELD, {}), name, value)
+    """The widget of a name that is to show a value.
+
+    Streamlit forgets what a visitor changed a widget to as soon as a page is drawn without it.
+    """
+    widgets = st.session_state.setdefault(HELD, {})
+    before = widgets.get(name)
+    if before is not None and before.key not in st.session_state:
+        before.begin_again()
+    return hold(widgets, name, value)
 
 
 def take(widget: Held, use: Callable[[Any], None]) -> None:

@@ -68,7 +68,7 @@ def pick_pictures(key: str) -> list[Picture]:
         max_upload_size=settings.limit_mb,
         label_visibility="collapsed",
     )
-    count = _samples_taken(key)
+    count = _samples_taken(key, each_once=True)
     uploads = [Upload.of(file.name, file.getvalue()) for file in files]
     if count:
         uploads += sample_uploads()[:count]
@@ -131,8 +131,11 @@ def say_room() -> None:
     )
 
 
-def _samples_taken(key: str) -> int:
-    """Buttons to take samples and to put them away; returns how many have been taken."""
+def _samples_taken(key: str, each_once: bool = False) -> int:
+    """Buttons to take samples and to put them away; returns how many have been taken.
+
+    `each_once`: no more than there are, else the first follows the last.
+    """
     state = f"{key}-samples"
     count = int(st.session_state.setdefault(state, 0))
     if not are_there_samples():
@@ -146,7 +149,11 @@ def _samples_taken(key: str) -> int:
 
     with st.container(horizontal=True, vertical_alignment="center", key=f"{key}-sampling"):
         label = "Take another sample" if count else "Take a sample"
-        st.button(label, key=f"{key}-take", on_click=take, icon=":material/auto_awesome:", type="tertiary")
+        none_left = each_once and count > 0 and count >= len(sample_uploads())
+        st.button(
+            label, key=f"{key}-take", on_click=take, icon=":material/auto_awesome:", type="tertiary",
+            disabled=none_left,
+        )  # fmt: skip
         if count:
             st.button(
                 "Remove samples" if count > 1 else "Remove the sample",

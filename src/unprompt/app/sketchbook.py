@@ -6,7 +6,7 @@ Nothing of Streamlit's: a sketchbook lies in a visitor's session.
 from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
-from typing import Any
+from typing import Any, NamedTuple
 
 from unprompt.app.canvas import Canvas, Line
 from unprompt.doodles.paint_config import CLOSELY, DoodlePaint
@@ -19,21 +19,32 @@ MOST_WORDS = 500  # characters of a caption or prompt
 
 @dataclass(frozen=True)
 class Guesses:
-    """Of the drawing of a key: what was drawn last may be, the likeliest first, and what all shows."""
+    """Of the drawing of a key: what was drawn last may be, the likeliest first, and what all shows.
+
+    `thing`: the lines of what was drawn last.
+    """
 
     key: str = ""
+    thing: frozenset[Line] = frozenset()
     words: tuple[Guess, ...] = ()
     caption: str = ""
 
 
+class Choice(NamedTuple):
+    """What a visitor said that a thing is: the lines that it had then, and the word."""
+
+    lines: frozenset[Line]
+    word: str
+
+
 @dataclass(frozen=True)
 class Words:
-    """What a visitor said: the word that was taken of the guesses, texts that were written, a style.
+    """What a visitor said: the words that were taken of the guesses, texts that were written, a style.
 
     A text is None where the program's is wanted.
     """
 
-    chosen: str = ""
+    choices: tuple[Choice, ...] = ()
     caption: str | None = None
     prompt: str | None = None
     negative: str | None = None
@@ -62,8 +73,8 @@ class Wish:
 class Painting:
     """Pictures of a wish, as PNG files, and what had been said when it was made.
 
-    `painter`: what painted them. `chosen`: the picture that is shown large. `small`: how the first one looks,
-    as a URL.
+    `files`: fewer than were wished for where it was stopped, or failed. `painter`: what painted them.
+    `chosen`: the picture that is shown large. `small`: how the first one looks, as a URL.
     """
 
     wish: Wish
@@ -106,7 +117,7 @@ class Sketchbook:
 
     def forget_words(self) -> None:
         """Say of the drawing what the program says."""
-        self.words = replace(self.words, chosen="", caption=None, prompt=None)
+        self.words = replace(self.words, choices=(), caption=None, prompt=None)
 
     # --- what is said of it
 
@@ -115,20 +126,34 @@ class Sketchbook:
         key = self.canvas.key
         if self.guesses.key != key:
             drawing = self.canvas.drawing
-            guesses = steps.guesses(drawing)
-            self.guesses = Guesses(key, guesses, steps.caption(drawing, "", guesses))
+            thing = steps.last_thing(drawing)
+            guesses = steps.guesses(drawing, thing=thing)
+            lines = frozenset(self.canvas.lines[stroke] for stroke in thing)
+            self.guesses = Guesses(key, lines, guesses, steps.caption(drawing, {}, guesses))
+
+    @property
+    def chosen(self) -> str:
+        """What the visitor said that the thing is that was drawn last; "" where nothing was said of it."""
+        words = [choice.word for choice in self.words.choices if choice.lines & self.guesses.thing]
+        return words[-1] if words else ""
 
     def choose(self, word: str) -> None:
-        """Say that the drawing is this; chosen twice, it is not said any more. Caption and prompt follow."""
-        chosen = "" if word == self.words.chosen else word
-        self.words = replace(self.words, chosen=chosen, caption=None, prompt=None)
+        """Say that what was drawn last is this; chosen twice, it is not said any more.
+
+        What was said of other things stays. Caption and prompt follow.
+        """
+        thing = self.guesses.thing
+        choices = [choice for choice in self.words.choices if not choice.lines & thing]
+        if word != self.chosen:
+            choices.append(Choice(thing, word))
+        self.words = replace(self.words, choices=tuple(choices), caption=None, prompt=None)
 
     def write_caption(self, text: str) -> None:
         """Take the visitor's caption in place of a guess; an empty one is the program's again.
 
         The prompt follows it.
         """
-        self.words = replace(self.words, chosen="", caption=_own(text), prompt=None)
+        self.words = replace(self.words, choices=(), caption=_own(text), prompt=None)
 
     def write_prompt(self, text: str) -> None:
         """Take the visitor's prompt; an empty one is the program's again."""
@@ -143,12 +168,16 @@ class Sketchbook:
         self.words = replace(self.words, style=style, prompt=None, negative=None)
 
     def caption(self, steps: Steps) -> str:
-        """What the visitor wrote, else what the chosen word says, else what was guessed."""
+        """What the visitor wrote, else what the chosen words say, else what was guessed."""
         if self.words.caption is not None:
             return self.words.caption
-        if self.words.chosen:
-            return steps.caption(self.canvas.drawing, self.words.chosen, self.guesses.words)
-        return self.guesses.caption
+        words: dict[int, str] = {}
+        for choice in self.words.choices:
+            strokes = [number for number, line in enumerate(self.canvas.lines) if line in choice.lines]
+            words |= dict.fromkeys(strokes[:1], choice.word)  # of what was rubbed out none is left
+        if not words:
+            return self.guesses.caption
+        return steps.caption(self.canvas.drawing, words, self.guesses.words)
 
     def prompt(self, steps: Steps) -> str:
         """What the visitor wrote, else the caption as a prompt."""
@@ -174,7 +203,14 @@ class Sketchbook:
         return Wish(self.canvas.lines, *said, self.follow, self.seed, self.variants, self.steps)
 
     def add(self, painting: Painting) -> None:
-        """Keep what was painted, and show it; the same wish again takes the place of its first painting."""
+        """Keep what was painted, and show it; the same wish again takes the place of its first painting.
+
+        One that ended early takes no place of one that has more of the pictures.
+        """
+        before = next((one for one in self.paintings if one.wish == painting.wish), None)
+        if before is not None and len(before.files) > len(painting.files):
+            self.shown = before
+            return
         others = [one for one in self.paintings if one.wish != painting.wish]
         self.paintings = [*others, painting][-KEPT:]
         self.shown = painting

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import replace
 from functools import partial
 from html import escape
@@ -20,22 +21,20 @@ from unprompt.app.thumbs import thumbs, url_of
 from unprompt.colouring.mentions import find_mentions
 from unprompt.colouring.paint_config import CRAYONS, PaintConfig
 from unprompt.colouring.palette import BASIC, names
-from unprompt.colouring.svg import SUFFIX, clean_svg, draw_svg, painted_svg
+from unprompt.colouring.svg import SUFFIX, painted_svg
 from unprompt.demos.line_art import SAMPLES, draw_sample, is_line_art_there
-from unprompt.demos.whole_pictures import colour_whole, open_whole_painter
+from unprompt.demos.whole_pictures import colour_whole, line_art_of, open_whole_painter, svg_of
 from unprompt.errors import UnpromptError, UnreadableImageError
-from unprompt.serving.uploads import EXTENSIONS, Upload, open_upload
+from unprompt.serving.uploads import EXTENSIONS, Upload
 from unprompt.storage.images import decode_image, encode_png, image_of
 from unprompt.text.english import counted
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
-    from PIL import Image
 
     from unprompt.colouring.small_paint import ColourPainter, Page, Painted
     from unprompt.painting.watch import Watch
 
-FINEST = 2000  # pixels of the longer side; larger line art is reduced
 PREVIEW = 1200  # of the picture that is tapped
 SMALL = 192  # of those to choose from
 LOOKED_AT, COLOURED = 8, 200  # drawings and their colours that the server keeps
@@ -66,30 +65,15 @@ def _painter() -> ColourPainter:
 @st.cache_resource(max_entries=LOOKED_AT, show_spinner=False)
 def _looked_at(digest: str, bridge: bool, _upload: Upload) -> Page:
     """Line art as the painter sees it, once for the same bytes, which `digest` stands for."""
-    return _painter().look(_picture(_upload), bridge)
+    return _painter().look(line_art_of(_upload, current_settings().limit_mb), bridge)
 
 
 @st.cache_data(max_entries=LOOKED_AT, show_spinner=False)
 def _preview(digest: str, _upload: Upload) -> bytes:
     """Line art as it came, on white, once for the same bytes, which `digest` stands for."""
-    picture = image_of(_picture(_upload))
+    picture = image_of(line_art_of(_upload, current_settings().limit_mb))
     picture.thumbnail((PREVIEW, PREVIEW))
     return encode_png(picture)
-
-
-def _picture(upload: Upload) -> Image.Image:
-    """Line art's pixels, not too many. UnreadableImageError."""
-    drawing = _drawing(upload)
-    if drawing is not None:
-        return draw_svg(drawing)
-    with open_upload(upload, current_settings().limit_mb, alpha=True) as picture:
-        picture.thumbnail((FINEST, FINEST))
-    return picture
-
-
-def _drawing(upload: Upload) -> bytes | None:
-    """An upload's SVG, where it is one."""
-    return clean_svg(upload.content) if upload.name.lower().endswith(SUFFIX) else None
 
 
 @st.cache_data(max_entries=COLOURED, show_spinner=False)
@@ -119,7 +103,7 @@ def _small(order: Order, taps: Taps, _work: Work) -> str:
 
 def _file(painted: Painted, kind: str, upload: Upload) -> bytes:
     if kind == "SVG":
-        return painted_svg(painted, _drawing(upload)).encode()
+        return painted_svg(painted, svg_of(upload)).encode()
     return encode_png(painted.image(transparent=kind == "Transparent PNG"))
 
 
@@ -298,20 +282,19 @@ def show_whole(
                 width="stretch",
                 alt=f"{Path(upload.name).stem}{' in colour' if painted else ''}",
             )
+            if not painted:
+                note("Press Colour: the whole picture is painted anew.")
         except UnreadableImageError as error:
             st.warning(f"**{plain(upload.name)}** cannot be used: {plain(str(error))}.")
-            return
-        if not painted:
-            note("Press Colour: the whole picture is painted anew.")
-    try:
-        done = await_painting(PAINTED, working)
-    except UnpromptError as error:
-        easel.painting, st.session_state[WRONG] = None, str(error)
-        st.rerun()
+    ended = await_painting(PAINTED, working)
     easel.painting = None
-    if done is not None:
-        easel.painted = Whole(*done)
-        st.rerun()
+    if ended is None:
+        return
+    if ended.files:
+        easel.painted = Whole(ended.wish, ended.files)
+    if ended.wrong:
+        st.session_state[WRONG] = ended.wrong
+    st.rerun()
 
 
 def _begin_whole(easel: Easel, upload: Upload) -> None:
@@ -319,8 +302,8 @@ def _begin_whole(easel: Easel, upload: Upload) -> None:
     named = settings.instruct, settings.webui, settings.webui_lineart, settings.device
     words, seeds = easel.words, easel.seeds  # as they are now
 
-    def paint(watch: Watch) -> tuple[bytes, ...]:
-        return colour_whole(open_whole_painter(*named), upload, words, seeds, settings.limit_mb, watch)
+    def paint(watch: Watch, take: Callable[[bytes], None]) -> None:
+        colour_whole(open_whole_painter(*named), upload, words, seeds, settings.limit_mb, watch, take)
 
     easel.painting = upload
     begin(PAINTED, upload, paint)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -11,8 +12,12 @@ from unprompt.serving.uploads import Upload, open_upload
 from unprompt.storage.images import encode_png
 
 if TYPE_CHECKING:
+    from PIL import Image
+
     from unprompt.colouring.whole_picture import WholePainter
     from unprompt.painting.watch import Watch
+
+FINEST = 2000  # pixels of the longer side; larger line art is reduced
 
 
 @cache
@@ -33,18 +38,34 @@ def open_whole_painter(instruct: Path | None, url: str | None, controlnet: str, 
     return WebUIPainter(WebUIPaint(url=url or "", controlnet=controlnet), find_auth())
 
 
+def line_art_of(upload: Upload, limit_mb: float) -> Image.Image:
+    """Line art's pixels, not too many. Raises UnreadableImageError for what is no picture."""
+    drawing = svg_of(upload)
+    if drawing is not None:
+        return draw_svg(drawing)
+    with open_upload(upload, limit_mb, alpha=True) as picture:
+        picture.thumbnail((FINEST, FINEST))
+    return picture
+
+
+def svg_of(upload: Upload) -> bytes | None:
+    """An upload's SVG, where it is one."""
+    return clean_svg(upload.content) if upload.name.lower().endswith(SUFFIX) else None
+
+
 def colour_whole(
     painter: WholePainter,
     upload: Upload,
     words: str,
     seeds: tuple[int, ...],
     limit_mb: float,
-    watch: Watch | None = None,
-) -> tuple[bytes, ...]:
-    """Pictures of a drawing as PNG files, one a seed. Raises what `WholePainter.paint` raises."""
-    if upload.name.lower().endswith(SUFFIX):
-        picture = draw_svg(clean_svg(upload.content))
-    else:
-        with open_upload(upload, limit_mb, alpha=True) as opened:
-            picture = opened.copy()
-    return tuple(encode_png(painter.paint(picture, words, seed, watch)) for seed in seeds)
+    watch: Watch,
+    take: Callable[[bytes], None],
+) -> None:
+    """Pictures of a drawing, one a seed; `take` is given the PNG file of each as soon as it is done.
+
+    Raises UnreadableImageError for what is no picture, and what `WholePainter.paint` raises.
+    """
+    picture = line_art_of(upload, limit_mb)
+    for seed in seeds:
+        take(encode_png(painter.paint(picture, words, seed, watch)))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
@@ -88,28 +88,32 @@ class GroupCaptioner:
 
         return group_strokes(self._network, drawings, self._namer)
 
-    def caption(self, drawings: Sequence[Drawing]) -> list[Caption]:
-        """One for each drawing."""
+    def caption(self, drawings: Sequence[Drawing], words: Sequence[Mapping[int, str]] = ()) -> list[Caption]:
+        """One for each drawing.
+
+        `words`: for each drawing what its things are, by the number of one of their strokes, as somebody
+        says.
+        """
         import numpy as np
 
         from unprompt.doodles.drawing import take
-        from unprompt.doodles.groups import facts_of, name_groups
+        from unprompt.doodles.groups import facts_of, name_groups, renamed
 
         groups = self.group(drawings)
         parts = [
             take(one, group.strokes) for one, those in zip(drawings, groups, strict=True) for group in those
         ]
-        words = list(self._namer.words)
-        order = [words.index(word) for word in self._network.config.words]
+        named_in = list(self._namer.words)
+        order = [named_in.index(word) for word in self._network.config.words]
         answers = self._namer.probabilities(parts)[:, order]
         found, first = [], 0
-        for drawing, those in zip(drawings, groups, strict=True):
+        for drawing, those, known in zip(drawings, groups, words or [{}] * len(drawings), strict=True):
             if not those:
                 found.append(captioned(SceneFacts(()), 1.0))
                 continue
             some = np.ascontiguousarray(answers[first : first + len(those)])
             first += len(those)
-            named = name_groups(self._network, drawing, those, some, self._sure)
+            named = renamed(name_groups(self._network, drawing, those, some, self._sure), those, known)
             found.append(captioned(facts_of(named, those), min(named.sure)))
         return found
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -265,6 +265,44 @@ def name_groups(
             Told(told[0], told[1], there), torch.from_numpy(probabilities)[None].to(device)
         )
     return settle(logits[0].cpu().numpy(), same[0].cpu().numpy(), network.config.words, sure)
+
+
+def renamed(named: Named, groups: Sequence[Group], words: Mapping[int, str]) -> Named:
+    """The kinds of things after somebody has said what some are, each by the number of one of its strokes.
+
+    What was taken for the same kind is of that word too, unless it has a word of its own. Of several words
+    for one group the last counts.
+    """
+    own = {
+        number: word
+        for stroke, word in words.items()
+        for number, group in enumerate(groups)
+        if stroke in group.strokes
+    }
+    rows: list[tuple[str, float, list[int]]] = []
+
+    def add(noun: str, sure: float, numbers: Sequence[int], joins: bool) -> None:
+        same = next((row for row in rows if row[0] == noun), None) if joins else None
+        if same is None:
+            rows.append((noun, sure, list(numbers)))
+        else:
+            same[2].extend(numbers)
+
+    for noun, sure, numbers in zip(named.nouns, named.sure, named.groups, strict=True):
+        said = [own[number] for number in numbers if number in own]
+        if not said:
+            add(noun, sure, numbers, joins=noun != SOMETHING)
+        for number in numbers if said else ():
+            add(own.get(number, said[-1]), 1.0, [number], joins=True)
+    known = {number for _, _, numbers in rows for number in numbers}
+    for number, word in own.items():
+        if number not in known:
+            add(word, 1.0, [number], joins=True)
+    return Named(
+        tuple(noun for noun, _, _ in rows),
+        tuple(sure for _, sure, _ in rows),
+        tuple(tuple(sorted(numbers)) for _, _, numbers in rows),
+    )
 
 
 def facts_of(named: Named, groups: Sequence[Group]) -> SceneFacts:

@@ -96,12 +96,12 @@ def lay_at(told: Told, spots: Sequence[Spot], follow: str, window: Window, dice:
     is larger.
     """
     sheet = laid_out_spots(spots, window.width, window.height)
-    number_by_word = {thing.word: number for number, thing in enumerate(told.things)}
+    number_by_kind = _number_things(told, spots)
     pieces: list[Piece] = []
     for spot in sheet:
-        if spot.word not in number_by_word:
+        if spot.kind not in number_by_kind:
             continue
-        number = number_by_word[spot.word]
+        number = number_by_kind[spot.kind]
         thing = told.things[number]
         block = single(thing.noun.drawing, thing.adjectives, number, dice)
         block = _fitted(block, spot, follow)
@@ -113,6 +113,17 @@ def lay_at(told: Told, spots: Sequence[Spot], follow: str, window: Window, dice:
     return tuple(sorted(pieces, key=lambda piece: -piece.w * piece.h))
 
 
+def _number_things(told: Told, spots: Sequence[Spot]) -> dict[int, int]:
+    """The number of the thing that spots of a kind are, by kinds; those of one word are in their order."""
+    found: dict[int, int] = {}
+    for kind, word in sorted({(spot.kind, spot.word) for spot in spots}):
+        taken = set(found.values())
+        numbers = [n for n, thing in enumerate(told.things) if thing.word == word and n not in taken]
+        if numbers:
+            found[kind] = numbers[0]
+    return found
+
+
 def laid_out_spots(spots: Sequence[Spot], width: int, height: int) -> list[Spot]:
     """Spots in a picture's pixels, as the whole drawing is laid out."""
     strokes = [stroke for spot in spots for stroke in spot.drawing.strokes]
@@ -120,7 +131,7 @@ def laid_out_spots(spots: Sequence[Spot], width: int, height: int) -> list[Spot]
     found = []
     for spot in spots:
         count = len(spot.drawing.strokes)
-        found.append(Spot(spot.word, Drawing(tuple(sheet[:count]))))
+        found.append(spot._replace(drawing=Drawing(tuple(sheet[:count]))))
         del sheet[:count]
     return found
 

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from itertools import pairwise
 from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
 from unprompt.doodles.drawing import Drawing, joined
-from unprompt.doodles.facts import SceneFacts, read_places, same_facts
+from unprompt.doodles.facts import SceneFacts, read_places, relate, same_facts
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -27,10 +28,11 @@ BEAM = 200  # ways that are kept while they are made
 
 
 class Spot(NamedTuple):
-    """A thing of a drawing: its word, and its own strokes where they lie."""
+    """A thing of a drawing: its word, its own strokes where they lie, and the number of its kind."""
 
     word: str
     drawing: Drawing
+    kind: int = 0
 
     @property
     def box(self) -> Floats:
@@ -59,7 +61,7 @@ def find_spots(drawing: Drawing, facts: SceneFacts, namer: Names | None = None) 
     columns = [namer.words.index(kind.noun) if kind.noun in namer.words else -1 for kind in kinds]
     cost = -np.log(np.maximum(known[:, columns], LEAST))  # (parts, kinds)
     named = [
-        [Spot(kinds[at].noun, part) for at, part in zip(order, parts, strict=True)]
+        [Spot(kinds[at].noun, part, at) for at, part in zip(order, parts, strict=True)]
         for order in best_orders(cost, [kind.count for kind in kinds])
     ]
     return next((spots for spots in named if _agrees(spots, facts)), named[0])
@@ -128,5 +130,11 @@ def best_orders(cost: Floats, counts: Sequence[int]) -> list[tuple[int, ...]]:
 
 def _agrees(spots: Sequence[Spot], facts: SceneFacts) -> bool:
     """Whether things that lie so are to each other what the facts say."""
-    boxes = [np.array([spot.box for spot in spots if spot.word == kind.noun]) for kind in facts.kinds]
-    return same_facts(read_places([kind.noun for kind in facts.kinds], boxes), facts)
+    nouns = [kind.noun for kind in facts.kinds]
+    boxes = [np.array([spot.box for spot in spots if spot.kind == number]) for number in range(len(nouns))]
+    ground = [number for number, kind in enumerate(facts.kinds) if not kind.sky]
+    for (one, other), relation in zip(pairwise(ground), facts.relations, strict=True):
+        # Facts do not tell two kinds of one noun apart.
+        if nouns[one] == nouns[other] and relate(boxes[one], boxes[other]) != relation:
+            return False
+    return same_facts(read_places(nouns, boxes), facts)

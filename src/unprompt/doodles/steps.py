@@ -1,23 +1,26 @@
 """From a drawing to a picture step by step, for faces: what it may be, a caption, a prompt, pictures.
 
-What is drawn last is what is guessed, and a guess that somebody takes corrects the caption.
+What is drawn last is what is guessed, and a guess that somebody takes is what that thing is in the caption.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass, field, replace
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
 from functools import cache
 from typing import TYPE_CHECKING, Protocol
 
-from unprompt.doodles.facts import SceneFacts, say_facts
+from unprompt.doodles.facts import say_facts
 from unprompt.doodles.nouns import SOMETHING, one_of
 from unprompt.doodles.paint_config import DoodlePaint
 from unprompt.doodles.paint_drawing import DoodlePainter
+from unprompt.doodles.painters import pass_over
 from unprompt.doodles.wording import negative_prompt_of, prompt_of
 from unprompt.errors import CheckpointError, InputError
 
 if TYPE_CHECKING:
+    from PIL import Image
+
     from unprompt.doodles.captioners import Caption
     from unprompt.doodles.drawing import Drawing
     from unprompt.doodles.groups import Group
@@ -51,8 +54,8 @@ class Describing(Protocol):
     def group(self, drawings: Sequence[Drawing]) -> list[list[Group]]:
         """The things of each drawing, as groups of its strokes."""
 
-    def caption(self, drawings: Sequence[Drawing]) -> list[Caption]:
-        """One for each drawing."""
+    def caption(self, drawings: Sequence[Drawing], words: Sequence[Mapping[int, str]] = ()) -> list[Caption]:
+        """One for each drawing; `words`: for each, what its things are, by one of their strokes' numbers."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -63,38 +66,44 @@ class Steps:
     captioner: Describing | None = None
     painter: DoodlePainter = field(default_factory=DoodlePainter)
 
-    def guesses(self, drawing: Drawing, top: int = TOP) -> tuple[Guess, ...]:
-        """What may have been drawn last, the likeliest first; nothing of an empty sheet, or with no namer."""
+    def guesses(
+        self, drawing: Drawing, top: int = TOP, thing: Sequence[int] | None = None
+    ) -> tuple[Guess, ...]:
+        """What may have been drawn last, the likeliest first; nothing of an empty sheet, or with no namer.
+
+        `thing`: what `last_thing` says, where that is known already.
+        """
         if not drawing.strokes or self.namer is None:
             return ()
-        return tuple(self.namer.name(self._last_thing(drawing), top))
-
-    def _last_thing(self, drawing: Drawing) -> Drawing:
-        """The thing to which the last stroke belongs."""
-        if self.captioner is None:
-            return drawing
         from unprompt.doodles.drawing import take
 
-        [groups] = self.captioner.group([drawing])
-        last = len(drawing.strokes) - 1
-        return take(drawing, next(group.strokes for group in groups if last in group.strokes))
+        return tuple(self.namer.name(take(drawing, thing or self.last_thing(drawing)), top))
 
-    def caption(self, drawing: Drawing, chosen: str = "", guesses: Sequence[Guess] = ()) -> str:
+    def last_thing(self, drawing: Drawing) -> tuple[int, ...]:
+        """The strokes, by number, of the thing to which the last one belongs; without a captioner all."""
+        last = len(drawing.strokes) - 1
+        if self.captioner is None or last < 1:
+            return tuple(range(last + 1))
+        [groups] = self.captioner.group([drawing])
+        return next(group.strokes for group in groups if last in group.strokes)
+
+    def caption(
+        self, drawing: Drawing, words: Mapping[int, str] | None = None, guesses: Sequence[Guess] = ()
+    ) -> str:
         """What a drawing shows, in words; "" for an empty sheet.
 
-        `guesses`: of this drawing. `chosen`: what the thing is that was drawn last, by somebody who knows.
-        Without a captioner the drawing is one thing: the chosen word, or the likeliest where it is likely
-        enough.
+        `words`: what its things are, by the number of one of their strokes, as somebody says. `guesses`: of
+        this drawing. Without a captioner the drawing is one thing: the last of the words, or the likeliest of
+        the guesses where it is likely enough.
         """
         if not drawing.strokes:
             return ""
-        likeliest = guesses[0].word if guesses else ""
+        words = words or {}
         if self.captioner is not None:
-            facts = self.captioner.caption([drawing])[0].facts
-            return say_facts(corrected(facts, likeliest, chosen) if chosen else facts) or SOMETHING
-        if chosen:
-            return one_of(chosen)
-        return one_of(likeliest) if guesses and guesses[0].probability >= SURE else SOMETHING
+            return say_facts(self.captioner.caption([drawing], [words])[0].facts) or SOMETHING
+        if words:
+            return one_of(list(words.values())[-1])
+        return one_of(guesses[0].word) if guesses and guesses[0].probability >= SURE else SOMETHING
 
     def prompt(self, caption: str, style: str = DoodlePaint.style) -> str:
         """A caption as what a painter is told; "" where it says nothing. Raises ConfigError for a style."""
@@ -115,24 +124,10 @@ class Steps:
         variants: int,
         config: DoodlePaint,
         watch: Watch | None = None,
+        take: Callable[[Image.Image], None] = pass_over,
     ) -> Painted:
         """Pictures of a drawing; see `DoodlePainter.paint`."""
-        return self.painter.paint(drawing, prompt, negative_prompt, variants, config, watch)
-
-
-def corrected(facts: SceneFacts, said: str, chosen: str) -> SceneFacts:
-    """Facts in which what was `said` to be one thing is another.
-
-    Where nothing was called that, what nobody was sure about is corrected, else the last kind of things.
-    """
-    nouns = [kind.noun for kind in facts.kinds]
-    if not nouns:
-        return facts
-    wrong = next((nouns.index(noun) for noun in (said, SOMETHING) if noun in nouns), len(nouns) - 1)
-    kinds = [
-        replace(kind, noun=chosen) if number == wrong else kind for number, kind in enumerate(facts.kinds)
-    ]
-    return replace(facts, kinds=tuple(kinds))
+        return self.painter.paint(drawing, prompt, negative_prompt, variants, config, watch, take)
 
 
 @cache
