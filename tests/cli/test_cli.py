@@ -134,7 +134,7 @@ class TestErrors:
             ),
             (
                 ["doodle", "caption", "a.png", "--length", "9"],
-                "--length belongs to --by FOLDER of a BLIP-2, without which it does nothing",
+                "--length belongs to --by FOLDER of a BLIP-2",
             ),
             (
                 ["doodle", "caption", "a.png", "--by", "{tmp}", "--sure", "0.5"],
