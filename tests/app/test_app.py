@@ -8,6 +8,7 @@ import re
 import socket
 import threading
 from collections import Counter
+from collections.abc import Callable
 from html import unescape
 from pathlib import Path
 from types import SimpleNamespace
@@ -700,6 +701,12 @@ def field(fields: Any, name: str) -> Any:
     return next(one for one in fields if one.key.startswith(f"{name}-"))
 
 
+def load(monkeypatch: pytest.MonkeyPatch, **answers: Callable[..., object]) -> None:
+    """Have the app ask a bundle that can do no more than this."""
+    loaded = SimpleNamespace(**answers)
+    monkeypatch.setattr(Models, "_answer", lambda models, question: question(loaded))
+
+
 def red_of(files: tuple[bytes, ...]) -> list[int]:
     """The red of each picture's first pixel."""
     return [Image.open(io.BytesIO(file)).getpixel((0, 0))[0] for file in files]
@@ -709,8 +716,7 @@ def test_captions_are_kept_under_the_name_that_a_picture_has_now(
     app: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     caption = SimpleNamespace(text="a red wall", model="a model", captioned=True)
-    loaded = SimpleNamespace(caption=lambda images: [caption])
-    monkeypatch.setattr(Models, "_answer", lambda models, question: question(loaded))
+    load(monkeypatch, caption=lambda images: [caption])
     kept: list[str] = []
     monkeypatch.setattr(
         captions, "captions_csv", lambda done: kept.extend(one.name for one in done) or b"table"
@@ -726,8 +732,7 @@ def test_captions_are_kept_under_the_name_that_a_picture_has_now(
 def test_a_prompt_to_compare_is_there_after_a_picture_or_another_page(
     app: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    loaded = SimpleNamespace(embed=lambda texts: [np.ones(4)])
-    monkeypatch.setattr(Models, "_answer", lambda models, question: question(loaded))
+    load(monkeypatch, embed=lambda texts: [np.ones(4)])
     at = app.switch_page("compare_page.py").run()
     at = at.segmented_control(key="compare-first-kind").set_value("Prompt").run()
     at = at.text_area(key="compare-first-text").set_value("a red bus").run()
@@ -743,8 +748,7 @@ def test_a_page_of_several_pictures_offers_no_more_samples_than_there_are(
     app: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     caption = SimpleNamespace(text="a wall", model="a model", captioned=True)
-    loaded = SimpleNamespace(caption=lambda images: [caption])
-    monkeypatch.setattr(Models, "_answer", lambda models, question: question(loaded))
+    load(monkeypatch, caption=lambda images: [caption])
     samples = tuple(Upload.of(*png(colour)[:2]) for colour in ("red", "blue"))
     monkeypatch.setattr("unprompt.app.picture_inputs.are_there_samples", lambda: True)
     monkeypatch.setattr("unprompt.app.picture_inputs.sample_uploads", lambda: samples)

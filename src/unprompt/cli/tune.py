@@ -80,7 +80,7 @@ def run(options: argparse.Namespace) -> None:
         f"best score {result.best.score:.4f} in trial {result.best.number}, of "
         f"{counted(len(result.trials), 'trial')}"
     )
-    print(f"settings    {result.out / 'best.toml'}")
-    print(f"trials      {result.out / 'trials.csv'} and trials.png")
     found = result.out / "best.toml"
+    print(f"settings    {found}")
+    print(f"trials      {result.out / 'trials.csv'} and trials.png")
     print(f"next        {command('train', options.dataset, '--out', 'RUN', '--config', found)}")

@@ -72,15 +72,8 @@ ZOOMED = 0.5  # how likely a drawing is shown larger than the picture, where tha
 DAMAGED = 0.28  # how likely each kind of damage is
 INK = 0.5  # from which a pixel is a line
 LONGEST_TEXT = 80
-MADE = (
-    "size",
-    "pocket",
-    "photographs",
-    "zoom",
-    "plain",
-    "split",
-    "seed",
-)  # settings of stage 1 that the record tells
+# Settings of stage 1 that the record tells.
+MADE = ("size", "pocket", "photographs", "zoom", "plain", "split", "seed")
 PHOTOGRAPH = "photograph"
 CELLS = 3  # small areas side by side that make a pattern
 

@@ -103,9 +103,9 @@ def caption_files(
 ) -> Blip2Captions:
     """Caption the drawings of files and folders by the folder `model`, with the updates `adapter` or without.
 
-    `out`: a table imgId,caption, .csv or .jsonl, which is replaced once it is finished. Killed and called
-    again with the same arguments, it goes on; `out`'s `.problems.csv` has what cannot be captioned. `tell` is
-    called with each id and caption, `progress` with drawings done and in all.
+    `out`: a table imgId,caption, .csv or .jsonl. Killed and called again with the same arguments, it goes
+    on; `out`'s `.problems.csv` has what cannot be captioned. `tell` is called with each id and caption,
+    `progress` with drawings done and in all.
 
     Raises InputError where there are no drawings, or none that can be read; CheckpointError for the model;
     RunError for a table that is there, or was begun with something else, unless `overwrite` replaces it.

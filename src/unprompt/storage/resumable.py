@@ -47,15 +47,13 @@ class FolderKind:
 
     `noun`: what to call it; it stands in the folder, too, and tells kinds with the same record apart, so
     each has its own. `record`: the file that is written last. `outputs`: patterns of everything else that it
-    writes there.
+    writes there. `more`: what else the message about a finished one offers: ", --option to do this".
     """
 
     noun: str
     record: str
     outputs: tuple[str, ...]
-    more: str = field(
-        default="", kw_only=True
-    )  # ", --option to do this": what else the message about a finished one offers
+    more: str = field(default="", kw_only=True)
 
 
 def fingerprints(plan: Mapping[str, Any]) -> dict[str, str]:
