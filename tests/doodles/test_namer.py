@@ -19,7 +19,7 @@ from unprompt.doodles.namer_config import NamerConfig, NamerTraining
 from unprompt.doodles.namer_files import read_namer
 from unprompt.doodles.namer_network import build
 from unprompt.doodles.train_namer import train_namer
-from unprompt.doodles.warps import LONGEST, begin, fit, lay_out, warp
+from unprompt.doodles.warps import LONGEST, Strokes, begin, fit, lay_out, mix, warp
 from unprompt.errors import CheckpointError, ConfigError, InputError
 from unprompt.learning.schedule import TrainingMachine
 
@@ -59,6 +59,31 @@ def test_a_beginning_has_the_first_strokes_and_never_all() -> None:
         some = begin(strokes, np.random.default_rng(seed))
         assert 4 <= some.stroke[-1] + 1 < len(SUN.strokes)
         assert np.array_equal(some.points, strokes.points[: len(some.points)])
+
+
+def test_a_mixture_has_strokes_of_both_drawings_and_of_each_two_fifths_at_least() -> None:
+    random = np.random.default_rng(0)
+
+    def of_lengths(lengths: list[int]) -> Strokes:
+        """Strokes that are told apart by how many points they have."""
+        points = random.uniform(-1, 1, (sum(lengths), 2)).astype(np.float32)
+        return Strokes(points, np.repeat(np.arange(len(lengths)), lengths))
+
+    one, other = [2, 3, 4, 5, 6], [12, 13, 14]
+    seen = set()
+    for seed in range(60):
+        mixed = mix(of_lengths(one), of_lengths(other), np.random.default_rng(seed))
+        lengths = np.bincount(mixed.stroke).tolist()
+        of_one, of_other = ([length for length in lengths if length in known] for known in (one, other))
+        assert lengths == of_one + of_other == sorted(lengths)
+        assert 2 <= len(of_one) <= 5
+        assert 2 <= len(of_other) <= 3
+        seen.add((len(of_one), len(of_other)))
+    assert len(seen) == 8  # from two fifths, rounded up, to all of each
+    again = [mix(lay_out(HOUSE), lay_out(SUN), np.random.default_rng(3)).points for _ in range(2)]
+    assert np.array_equal(*again)
+    dot = mix(of_lengths([2]), of_lengths([2]), np.random.default_rng(0))
+    assert dot.stroke.tolist() == [0, 0, 1, 1]
 
 
 def test_what_is_fitted_is_what_drawings_give() -> None:
@@ -228,6 +253,17 @@ def test_a_namer_learns_its_four_words_and_teaches_them(tmp_path: Path) -> None:
     config = replace(config, teacher=path, teacher_share=1.0, seed=1)
     taught = train_namer(wrong, tmp_path / "two", config, CPU, held_out=doodles(1))
     assert taught.rows[-1]["held_out_top_1"] == 1
+    # So it can by mixtures alone, where words would have told it nothing.
+    mixtures = replace(config, teacher_share=0.5, mixed=1.0, epochs=6)
+    taught = train_namer(wrong, tmp_path / "three", mixtures, CPU, held_out=doodles(1))
+    assert taught.rows[-1]["held_out_top_1"] == 1
+
+
+def test_mixtures_need_a_teacher_and_shares_add_up_to_one_at_most() -> None:
+    with pytest.raises(ConfigError, match="mixed needs a teacher"):
+        replace(TINY, mixed=0.5)
+    with pytest.raises(ConfigError, match=r"partial 0\.6 and mixed 0\.5 .* together at most 1"):
+        replace(TINY, teacher=Path("doodlenet"), partial=0.6, mixed=0.5)
 
 
 def test_other_words_and_other_sizes_are_refused(tmp_path: Path) -> None:

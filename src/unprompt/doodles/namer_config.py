@@ -72,7 +72,23 @@ class NamerTraining(NamerConfig):
     partial: float = setting(
         0.15, "how often only the first strokes are shown, as while somebody draws", least=0, most=1
     )
+    mixed: float = setting(
+        0.0,
+        "how often strokes of two drawings are shown as one, for the teacher alone to name",
+        least=0,
+        most=1,
+    )
     seed: int = setting(0, "of the first weights, the order and the warps", least=0)
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if self.mixed and not self.teacher:
+            raise ConfigError("two drawings mixed have no word: mixed needs a teacher that names them")
+        if self.partial + self.mixed > 1:
+            raise ConfigError(
+                f"partial {self.partial:g} and mixed {self.mixed:g} are shares of all that is shown: "
+                "together at most 1"
+            )
 
     def namer(self, words: tuple[str, ...]) -> NamerConfig:
         """The network's own settings."""

@@ -29,7 +29,7 @@ from unprompt.doodles.name import Namer, hits, labels_of
 from unprompt.doodles.namer_config import NamerConfig, NamerTraining
 from unprompt.doodles.namer_files import read_namer, write_namer
 from unprompt.doodles.namer_network import build
-from unprompt.doodles.warps import begin, fit, lay_out, warp
+from unprompt.doodles.warps import begin, fit, lay_out, mix, warp
 from unprompt.errors import ConfigError
 from unprompt.learning.accelerator import device_of, open_accelerator, shared_folder
 from unprompt.learning.curves import OUTPUTS, Row
@@ -174,7 +174,7 @@ class _Naming(nn.Module):  # type: ignore[misc]
         self._config = config
 
     def forward(self, seen: Tensor, labels: Tensor, whole: Tensor) -> tuple[Tensor, dict[str, Tensor]]:
-        """Loss, and sums over the batch. `whole` (B,): 1 where all of a drawing is shown, else 0."""
+        """Loss, and sums over the batch. `whole` (B,): 1 where all of one drawing is shown, else 0."""
         logits = self.network(seen)
         by_word = functional.cross_entropy(
             logits, labels, reduction="none", label_smoothing=self._config.smoothing
@@ -216,11 +216,17 @@ class _Shown:
             seed = derive_seed(config.seed, "shown", batch.epoch, int(row))
             random = np.random.Generator(np.random.PCG64(seed))
             strokes = self._strokes[rows[row]]
-            part = random.random() < config.partial
-            strokes = warp(begin(strokes, random) if part else strokes, random, config.warp)
+            way = random.random()
+            if way < config.partial:
+                strokes = warp(begin(strokes, random), random, config.warp)
+            elif way < config.partial + config.mixed:
+                other = self._strokes[rows[random.integers(len(rows))]]
+                strokes = mix(strokes, other, random, config.warp)
+            else:
+                strokes = warp(strokes, random, config.warp)
             fitted = fit(strokes, namer.side, namer.margin)
             seen.append(small_ink(*fitted.segments(), namer.side, namer.pen))
-            whole.append(not part)
+            whole.append(way >= config.partial + config.mixed)
         device = self._device
         return (
             torch.from_numpy(np.stack(seen))[:, None].to(device),

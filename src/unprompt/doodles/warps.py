@@ -23,7 +23,9 @@ SHEAR = 0.1
 BEND = 0.045
 SHIFT = 0.025  # of each stroke
 LONGEST = 0.3  # pieces are cut to this length, so that they can bend
-FEWEST = 0.4  # share of the strokes that a partial drawing has at least
+FEWEST = 0.4  # share of the strokes that a partial drawing, and each part of a mixture, has at least
+SMALLEST = 0.4  # of its size, which a part of a mixture may have
+OFF = 0.5  # how far from the middle the second part of a mixture may lie, each way
 
 
 class Strokes(NamedTuple):
@@ -72,6 +74,26 @@ def begin(strokes: Strokes, random: Generator) -> Strokes:
     kept = random.integers(min(max(1, int(np.ceil(FEWEST * count))), count - 1), count)
     end = int(np.searchsorted(strokes.stroke, kept))
     return Strokes(strokes.points[:end], strokes.stroke[:end])
+
+
+def some(strokes: Strokes, random: Generator) -> Strokes:
+    """Any of the strokes, in their order: from FEWEST of them up to all."""
+    count = int(strokes.stroke[-1]) + 1
+    kept = np.sort(random.permutation(count)[: random.integers(int(np.ceil(FEWEST * count)), count + 1)])
+    stays = np.isin(strokes.stroke, kept)
+    return Strokes(strokes.points[stays], np.searchsorted(kept, strokes.stroke[stays]))
+
+
+def mix(one: Strokes, other: Strokes, random: Generator, strength: float = 1.0) -> Strokes:
+    """Some strokes of either drawing, each warped, the second ones moved and one of both perhaps smaller.
+
+    No word says what that is, so it is for a teacher to name (as mixtures of pictures: Beyer et al. 2022).
+    """
+    first, second = (warp(some(drawing, random), random, strength) for drawing in (one, other))
+    sizes = np.where(random.random(2) < 0.5, 1.0, random.uniform(SMALLEST, 1, 2))
+    moved = second.points * sizes[1] + random.uniform(-OFF, OFF, 2)
+    points = np.concatenate([first.points * sizes[0], moved]).astype(np.float32)
+    return Strokes(points, np.concatenate([first.stroke, second.stroke + first.stroke[-1] + 1]))
 
 
 def fit(strokes: Strokes, size: float, margin: float) -> Strokes:
