@@ -660,6 +660,16 @@ def test_tags_that_no_prompt_names_are_told_before_anything_is_loaded(tmp_path: 
         fit(write_pocket(tmp_path / "DATA", 3), config)
 
 
+def test_a_data_set_that_is_not_finished_is_told(tmp_path: Path) -> None:
+    (tmp_path / "tags.txt").write_text("zeppelin over atlantis\n")
+    (write_pocket(tmp_path / "DATA", 3) / ".work").mkdir()
+    with (
+        pytest.warns(UserWarning, match="DATA is not finished, and only 3 images of it will be taken"),
+        pytest.raises(InputError, match="nothing to learn"),
+    ):
+        fit(tmp_path / "DATA", FitConfig(tags=str(tmp_path / "tags.txt")))
+
+
 @pytest.mark.slow
 class TestFit:
     def test_from_pocket_scenes_to_a_session(

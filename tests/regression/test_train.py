@@ -33,7 +33,7 @@ from tests.processes import run_command, started
 from unprompt.cli import main
 from unprompt.datasets.dataset import read_dataset
 from unprompt.datasets.split import first_of_shuffled
-from unprompt.errors import ConfigError, InputError, RunError
+from unprompt.errors import ConfigError, InputError, NoMemoryError, RunError
 from unprompt.learning.accelerator import choose_precision
 from unprompt.learning.schedule import learning_rate_share
 from unprompt.learning.state import Standing, read_state, write_state
@@ -155,7 +155,7 @@ def test_a_data_set_that_is_not_finished_is_told(pairs: Path, tmp_path: Path) ->
     (tmp_path / "HALF" / "dataset.json").unlink()
     (tmp_path / "HALF" / ".work").mkdir()
     seen = own_preprocess(TINY.backbone, TINY.size)
-    with pytest.warns(UserWarning, match="HALF is not finished, and 64 images of it will be learnt from"):
+    with pytest.warns(UserWarning, match="HALF is not finished, and only 64 images of it will be taken"):
         read_material(tmp_path / "HALF", seen, TINY, replace(CPU, decoded="no"), silent)
     with warnings.catch_warnings():
         warnings.simplefilter("error")
@@ -454,17 +454,37 @@ def test_unknown_augmentation(pairs: Path, tmp_path: Path) -> None:
         MemoryError(),
     ],
 )
-def test_memory_used_up_is_told(error: Exception, tmp_path: Path) -> None:
-    with (
-        pytest.raises(RunError, match="--accumulate 4 or --checkpointing"),
-        memory_told(MachineConfig(accumulate=2), tmp_path),
-    ):
+def test_memory_used_up_is_told(error: Exception) -> None:
+    with pytest.raises(RunError, match=r"^out of memory \(.+\); do less"), memory_told("do less"):
         raise error
 
 
-def test_other_errors_are_not_taken_for_memory(tmp_path: Path) -> None:
-    with pytest.raises(RuntimeError, match="shapes"), memory_told(MachineConfig(), tmp_path):
+def test_other_errors_are_not_taken_for_memory() -> None:
+    with pytest.raises(RuntimeError, match="shapes"), memory_told("do less"):
         raise RuntimeError("shapes differ")
+
+
+def test_memory_used_up_while_it_learns_or_at_the_end_costs_nothing(
+    pairs: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def no_memory(*_: object, **__: object) -> None:
+        raise MemoryError
+
+    run, one_epoch = tmp_path / "RUN", replace(TINY, epochs=1)
+    with monkeypatch.context() as patched:
+        patched.setattr("unprompt.regression.train.write_epoch", no_memory)
+        with pytest.raises(RunError, match="--accumulate 4 or --checkpointing: the result stays the same"):
+            train(pairs, run, one_epoch, replace(CPU, accumulate=2))
+    with monkeypatch.context() as patched:
+        patched.setattr("unprompt.regression.outputs.draw_gallery", no_memory)
+        with pytest.raises(
+            NoMemoryError, match=r"run the same command again: .*RUN keeps all"
+        ):
+            train(pairs, run, one_epoch, CPU)
+    best = (run / "best.safetensors").read_bytes()
+    assert train(pairs, run, one_epoch, CPU).resumed
+    assert (run / "best.safetensors").read_bytes() == best
+    assert (run / "gallery.png").exists()
 
 
 def test_damaged_state_says_so(pairs: Path, tmp_path: Path) -> None:

@@ -23,7 +23,7 @@ from unprompt import __version__
 from unprompt.datasets.batches import batches, share_of
 from unprompt.datasets.pixels import Pixels, images_fingerprint
 from unprompt.datasets.split import first_of_shuffled
-from unprompt.errors import ConfigError, RunError
+from unprompt.errors import ConfigError, NoMemoryError, RunError
 from unprompt.learning.accelerator import device_of, open_accelerator, shared_folder
 from unprompt.learning.curves import OUTPUTS
 from unprompt.learning.frozen_stages import frozen_stages, open_activations
@@ -124,7 +124,8 @@ def train(
     }
     sources = Sources(material.dataset.images, files_of([config.weights] if config.weights else []))
     with shared_folder(accelerator, out, KIND, plan, overwrite, sources):
-        with memory_told(machine, out):
+        smaller = f"with --accumulate {2 * machine.accumulate} or --checkpointing: the result stays the same"
+        with memory_told(f"run the same command {smaller}, and {out} goes on from its last save"):
             run = _Run(accelerator, network, material, config, machine, out, report)
             loop = run.begin()
             rows = run.learn(loop, on_epoch if main else lambda scores: None)
@@ -138,7 +139,9 @@ def train(
             validation_images=len(material.validation),
         )
         if main:
-            write_outputs(out, material, config, device_of(accelerator), result.epochs)
+            again = f"close what else uses it and run the same command again: {out} keeps all that was learnt"
+            with memory_told(again, NoMemoryError):
+                write_outputs(out, material, config, device_of(accelerator), result.epochs)
             finish(out, KIND, _record(result, material, config, machine, accelerator))
     if not machine.keep_decoded:
         accelerator.wait_for_everyone()
@@ -157,19 +160,16 @@ def check_parts(config: TrainConfig, machine: MachineConfig, images: int, proces
 
 
 @contextmanager
-def memory_told(machine: MachineConfig, out: Path) -> Iterator[None]:
-    """Turn memory used up, on a device or here, into a RunError that says what to change."""
+def memory_told(remedy: str, kind: type[RunError] = RunError) -> Iterator[None]:
+    """Turn memory used up, on a device or here, into an error of ours that says what to do."""
     try:
         yield
     except (MemoryError, RuntimeError) as error:
         if not is_out_of_memory(error):
             raise
         message = str(error)
-        raise RunError(
-            f"out of memory ({message.splitlines()[0] if message else 'no more said'}); run the same command "
-            f"with --accumulate {2 * machine.accumulate} or --checkpointing: the result stays the same, and "
-            f"{out} goes on from its last save"
-        ) from error
+        said = message.splitlines()[0] if message else "no more said"
+        raise kind(f"out of memory ({said}); {remedy}") from error
 
 
 class _Run:
