@@ -477,9 +477,7 @@ def test_memory_used_up_while_it_learns_or_at_the_end_costs_nothing(
             train(pairs, run, one_epoch, replace(CPU, accumulate=2))
     with monkeypatch.context() as patched:
         patched.setattr("unprompt.regression.outputs.draw_gallery", no_memory)
-        with pytest.raises(
-            NoMemoryError, match=r"run the same command again: .*RUN keeps all"
-        ):
+        with pytest.raises(NoMemoryError, match=r"run the same command again: .*RUN keeps all"):
             train(pairs, run, one_epoch, CPU)
     best = (run / "best.safetensors").read_bytes()
     assert train(pairs, run, one_epoch, CPU).resumed
