@@ -15,9 +15,10 @@ import socket
 import sys
 import time
 import warnings
-from contextlib import ExitStack, redirect_stdout
+from contextlib import ExitStack, nullcontext, redirect_stdout
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import polars as pl
@@ -46,7 +47,7 @@ from unprompt.regression.model import new_model
 from unprompt.regression.objective import Objective, loss_of
 from unprompt.regression.probe import fit_ridge
 from unprompt.regression.scores import EpochScores, read_scores
-from unprompt.regression.train import check_finite, check_parts, memory_told, train, validation_score
+from unprompt.regression.train import _Run, check_finite, check_parts, memory_told, train, validation_score
 from unprompt.storage.images import read_file
 
 pytestmark = pytest.mark.usefixtures("small_gallery")
@@ -379,6 +380,45 @@ def test_features_of_the_probe_outlive_a_kill(
             assert told == expected
     assert learnt(tmp_path / "RUN") == learnt(tmp_path / "WHOLE")
     assert same_weights(tmp_path / "RUN" / "last.safetensors", tmp_path / "WHOLE" / "last.safetensors")
+
+
+def test_each_of_several_processes_keeps_its_features_of_the_probe(
+    pairs: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("unprompt.regression.train.LOOK_BATCH", 8)
+    monkeypatch.setattr("unprompt.regression.train.KEPT_BATCHES", 2)
+    seen = own_preprocess(TINY.backbone, TINY.size)
+    material = read_material(pairs, seen, TINY, CPU, silent)
+    network = new_model(TINY)
+    done: list[int] = []
+    stop = 0
+
+    def look(process: int, out: Path) -> torch.Tensor:
+        """What one of two processes sees of the 48 images; `gather` would join it with the other's."""
+
+        def tell(step: str, so_far: int, total: int) -> None:
+            done.append(so_far)
+            if so_far == stop:
+                raise KeyboardInterrupt
+
+        place = SimpleNamespace(num_processes=2, process_index=process, device=torch.device("cpu"))
+        alone = SimpleNamespace(autocast=nullcontext, gather=lambda rows: rows, **vars(place))
+        run = _Run(alone, network, material, TINY, CPU, out, tell)
+        return run._over(material.train, network.features, "features", "train")
+
+    whole = [look(process, tmp_path / "elsewhere") for process in range(2)]
+    assert not (tmp_path / "elsewhere").exists()  # a machine without the main process's disk
+    assert not torch.equal(*whole)
+    (tmp_path / "RUN" / ".work").mkdir(parents=True)
+    stop = 24
+    for process in range(2):
+        with pytest.raises(KeyboardInterrupt):
+            look(process, tmp_path / "RUN")
+    stop = 0
+    done.clear()
+    for process in range(2):
+        assert torch.equal(look(process, tmp_path / "RUN"), whole[process])
+    assert done == [24, 24]  # of each, 16 were kept
 
 
 def test_callback_that_stops_a_run_leaves_it_resumable(pairs: Path, whole: Path, tmp_path: Path) -> None:

@@ -373,16 +373,17 @@ class _Run:
         """What `look` gives for images as they are: (n,) rows -> (n, D) float32 on the CPU.
 
         Each process takes one stretch of the rows; the last one fills up with its last row. `kept_as`: keep
-        it under this name as it comes, and take what an earlier start has kept; of one process alone, since
-        several may have no disk in common.
+        it under this name as it comes, and take what an earlier start of as many processes has kept. Those
+        keep nothing that do not see the folder which the main one has opened: it is on another machine.
         """
         accelerator = self.accelerator
         stretch = -(-len(rows) // accelerator.num_processes)
         places = np.arange(stretch) + stretch * accelerator.process_index
         mine = rows[np.minimum(places, len(rows) - 1)]
         kept = None
-        if kept_as and accelerator.num_processes == 1:
-            kept = self.out / WORK / FEATURES / kept_as
+        if kept_as and (self.out / WORK).is_dir():
+            own = f"{kept_as}-{accelerator.process_index}-of-{accelerator.num_processes}"
+            kept = self.out / WORK / FEATURES / own
         found = [] if kept is None else [part.to(accelerator.device) for part in read_features(kept)]
         done = sum(map(len, found))
         plan = [mine[start : start + LOOK_BATCH] for start in range(done, stretch, LOOK_BATCH)]
@@ -400,8 +401,8 @@ class _Run:
         return accelerator.gather(torch.cat([*found, *new])).cpu()[: len(rows)]
 
     def _forget_features(self) -> None:
-        """Remove what `_over` has kept."""
-        if self.accelerator.num_processes == 1:
+        """Remove what `_over` has kept; all processes have gathered it."""
+        if self.accelerator.is_main_process:
             shutil.rmtree(self.out / WORK / FEATURES, ignore_errors=True)
 
     def _workers(self) -> int:
