@@ -39,6 +39,7 @@ from unprompt.easy_diffuser.space import check_space, space_of
 from unprompt.easy_diffuser.tags import bare_words, find_mentions, plurals, read_tags
 from unprompt.errors import ConfigError, InputError, RunError, UnreadableImageError
 from unprompt.generate.pocket_prompts import PocketPrompts
+from unprompt.painting.webui_errors import WebUIError
 from unprompt.pocket.draw import draw_scene
 from unprompt.pocket.grammar import read_scene
 from unprompt.records import Prompts
@@ -573,6 +574,38 @@ def test_a_picture_that_the_models_cannot_look_at_costs_no_other(
     numbers = json.loads(told.out)
     assert ([one["positive"] for one in numbers["images"]], numbers["unreadable"]) == (["a fox"], 1)
     assert "a.png: what the model makes of it is infinite" in told.err
+
+
+def test_what_was_done_before_the_web_ui_failed_is_printed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def send(session: Session, url: str, steps: int, out: Path, *_: object) -> list[Path]:
+        if out.stem == "b":
+            raise WebUIError("the web UI has gone")
+        return [out]
+
+    monkeypatch.setattr(Session, "run", lambda _: Result("a fox", "", ()))
+    monkeypatch.setattr(Session, "send2ui", send)
+    for name in ("a.png", "b.png", "c.png"):
+        Image.new("RGB", (4, 4)).save(tmp_path / name)
+    ask = [
+        "easy-diffuser",
+        "run",
+        str(tmp_path),
+        "--send",
+        "http://127.0.0.1:1",
+        "--out",
+        str(tmp_path / "O"),
+    ]
+    assert main([*ask, "--json"]) == 1
+    told = capsys.readouterr()
+    done = [(one["image"], one.get("pictures")) for one in json.loads(told.out)["images"]]
+    assert done == [("a", [str(tmp_path / "O" / "a.png")]), ("b", None)]  # of b there are prompts
+    assert "the web UI has gone" in told.err
+    for name in ("a.png", "b.png", "c.png"):
+        (tmp_path / name).write_bytes(b"no")
+    assert main([*ask, "--json"]) == 1
+    assert capsys.readouterr().out == ""
 
 
 def test_pictures_stay_in_their_folder(tmp_path: Path) -> None:

@@ -370,14 +370,17 @@ def _paint_by_diffusion(options: argparse.Namespace) -> None:
     from unprompt.storage.images import encode_png
 
     picture, _ = open_drawing(options.image)
-    written = []
-    for number, made in enumerate(open_engine().variants(picture, options.words)):
-        written.append(_numbered(options.out, number))
-        write_bytes(written[-1], encode_png(made))
-        if not options.json:
-            print(f"coloured: {written[-1]}")
-    if options.json:
-        print(json.dumps({"files": [str(path) for path in written], "told": []}))
+    written: list[str] = []
+    try:
+        for number, made in enumerate(open_engine().variants(picture, options.words)):
+            out = _numbered(options.out, number)
+            write_bytes(out, encode_png(made))
+            written.append(str(out))
+            if not options.json:
+                print(f"coloured: {out}")
+    finally:  # also what was coloured before the web UI failed, or Ctrl-C
+        if options.json and written:
+            print(json.dumps({"files": written, "told": []}))
 
 
 def _instruct_of(options: argparse.Namespace) -> Callable[[], WholePainter]:
