@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 from unprompt.cli.options import (
     add_json,
     add_settings,
+    check_needed,
     complete,
     declare,
     given_settings,
@@ -21,7 +22,7 @@ from unprompt.cli.options import (
 )
 from unprompt.cli.printing import command
 from unprompt.cli.trainings import add_trainings, check_belongs, speaks, tell_training
-from unprompt.colouring.captions_config import WAYS, CaptionWay, FillSettings, ModelSettings
+from unprompt.colouring.captions_config import FILLS, WAYS, CaptionWay, FillSettings, ModelSettings
 from unprompt.colouring.data_config import TripleSettings
 from unprompt.colouring.grade_config import GradeConfig
 from unprompt.colouring.instruct_config import (
@@ -407,6 +408,8 @@ def _webui_of(options: argparse.Namespace) -> Callable[[], WholePainter]:
 def run_grade(options: argparse.Namespace) -> None:
     """Print a table, or the numbers as JSON, and write a page."""
     config = settings_from(options, GradeConfig)
+    if not options.out:
+        check_needed(options, GradeConfig, "--out", only=("shown",))
 
     from unprompt.colouring.grade import grade_page, grade_painters, table_of
     from unprompt.datasets.pairs import read_pairs
@@ -433,6 +436,8 @@ def run_caption(options: argparse.Namespace) -> None:
         settings_from(options, ModelSettings),
         options.turn_into,
     )
+    if options.by == FILLS and options.device != "auto":
+        raise ConfigError("--device belongs to captions by a network; fills are measured")
 
     from unprompt.colouring.write_captions import write_captions
 
