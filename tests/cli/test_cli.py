@@ -145,6 +145,10 @@ class TestErrors:
                 "--shown belongs to --out, without which it does nothing",
             ),
             (
+                ["doodle", "grade", "{tmp}", "--shown", "3"],
+                "--shown belongs to --out, without which it does nothing",
+            ),
+            (
                 ["colour", "data", "--out", "{tmp}/T", "--family", "{tmp}", "--pocket", "0.5"],
                 "pocket scenes are of OpenMoji's drawings; of a family there are none",
             ),

@@ -298,7 +298,7 @@ def test_the_vocabulary_is_looked_for(pth: Path, tmp_path: Path, monkeypatch: py
 
 def test_a_vocabulary_for_a_folder_that_has_its_own_is_refused(tmp_path: Path) -> None:
     (tmp_path / "config.json").write_text("{}")
-    with pytest.raises(ConfigError, match=r"--vocabulary belongs to Salesforce's .*; the captioner .* brings"):
+    with pytest.raises(ConfigError, match=r"--vocabulary belongs to .*; the captioner .* brings"):
         Captioner.load("cpu", tmp_path, SHORT, tmp_path)
 
 
