@@ -10,11 +10,13 @@ from __future__ import annotations
 
 import argparse
 import ast
+import hashlib
 import os
 import re
 import sys
 import tempfile
 import time
+from collections import Counter
 from collections.abc import Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from itertools import combinations
@@ -48,6 +50,17 @@ def notebooks() -> list[Path]:
 def cells(notebook: Any) -> list[tuple[str, str]]:
     """What makes two notebooks the same: kinds and sources of their cells."""
     return [(cell.cell_type, cell.source) for cell in notebook.cells]
+
+
+def synced(path: Path) -> Any:
+    """The notebook of a .py. Ids of cells are made of what is in them: the same .py gives the same bytes."""
+    notebook = jupytext.read(path)
+    seen: Counter[tuple[str, str]] = Counter()
+    for cell, content in zip(notebook.cells, cells(notebook), strict=True):
+        seen[content] += 1
+        told = "\n".join((*content, str(seen[content])))
+        cell.id = hashlib.sha256(told.encode()).hexdigest()[:8]
+    return notebook
 
 
 def complaints(path: Path) -> list[str]:
@@ -128,7 +141,7 @@ def main() -> int:
     parser.add_argument("--sync", action="store_true", help="write the .ipynb files from the .py files")
     if parser.parse_args().sync:
         for path in notebooks():
-            jupytext.write(jupytext.read(path), path.with_suffix(".ipynb"))
+            jupytext.write(synced(path), path.with_suffix(".ipynb"))
     found = [complaint for path in notebooks() for complaint in complaints(path)]
     found += clashes({path.name: names_used(path) for path in notebooks()})
     found = found or run_all(notebooks())

@@ -4,14 +4,32 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import jupytext
 import pytest
 
-from tests.run_notebooks import clashes, complaints, names_used, notebooks
+from tests.run_notebooks import clashes, complaints, names_used, notebooks, synced
 
 
 @pytest.mark.parametrize("path", notebooks(), ids=lambda path: path.stem)
 def test_a_notebook_is_thin_and_in_step(path: Path) -> None:
     assert complaints(path) == []
+
+
+@pytest.mark.parametrize("path", notebooks(), ids=lambda path: path.stem)
+def test_a_notebook_that_is_synced_anew_stays_as_it_is(path: Path) -> None:
+    there = jupytext.read(path.with_suffix(".ipynb"))
+    ids = [cell.id for cell in synced(path).cells]
+    assert ids == [cell.id for cell in there.cells]
+
+
+def test_ids_go_with_what_is_in_cells(tmp_path: Path) -> None:
+    def ids(*sources: str) -> list[str]:
+        (tmp_path / "one.py").write_text("".join(f"# %%\n{source}\n\n" for source in sources))
+        return [cell.id for cell in synced(tmp_path / "one.py").cells]
+
+    first, again, other = ids("show(1)", "show(1)", "show(2)")
+    assert len({first, again, other}) == 3
+    assert ids("show(0)", "show(1)", "show(2)")[1:] == [first, other]
 
 
 def test_no_two_notebooks_use_one_name() -> None:

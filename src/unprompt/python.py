@@ -649,13 +649,15 @@ def bank(
     `clip`: open_clip's name of it; `checkpoint`: its file or folder. `settings`: fields of `BankConfig` and
     `MemoryConfig`. Raises CheckpointError for the CLIP, and what `unprompt.members.bank.build_bank` raises.
     """
-    from unprompt.members.bank import build_bank
+    from unprompt.members.bank import KIND, build_bank
     from unprompt.networks.clip import Clip
     from unprompt.networks.clip_config import MODEL
     from unprompt.networks.devices import choose_device, device_here
+    from unprompt.storage.resumable import check_folder
 
     _take_memory(settings)
     config = _of(BankConfig, settings)
+    check_folder(Path(out), KIND, overwrite)  # before the CLIP is loaded, which takes a while
     load = partial(
         Clip.load,
         model=clip or MODEL,

@@ -26,7 +26,7 @@ from unprompt import doodles
 from unprompt.app.canvas import Canvas, lines_of
 from unprompt.app.settings import VARIABLE, AppSettings, ServerConfig, current_settings
 from unprompt.app.sketchbook import Painting
-from unprompt.app.start import MAIN, check_app_settings, check_port, streamlit_options
+from unprompt.app.start import MAIN, check_app_settings, check_port, check_streamlit, streamlit_options
 from unprompt.app.upload_room import bytes_in
 from unprompt.colouring.instruct_config import InstructPaint
 from unprompt.demos import captions
@@ -129,6 +129,15 @@ class TestServer:
     )
     def test_says_where_it_is(self, host: str, address: str) -> None:
         assert ServerConfig(host, 80).address == address
+
+    def test_says_that_streamlit_is_too_old(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        for found in ("1.67.0", "1.68rc1", "2", "2.0.dev3"):
+            monkeypatch.setattr("unprompt.app.start.version", lambda _, found=found: found)
+            check_streamlit()
+        for found in ("1.66.2", "1.66rc1", "1"):
+            monkeypatch.setattr("unprompt.app.start.version", lambda _, found=found: found)
+            with pytest.raises(ConfigError, match=rf"Streamlit 1\.67 or later, here is {found};"):
+                check_streamlit()
 
     def test_says_that_a_port_is_taken(self) -> None:
         with socket.socket() as other:

@@ -133,6 +133,26 @@ class TestErrors:
                 "--device is for the prompts of --fit, without which it does nothing",
             ),
             (
+                ["caption", "{tmp}", "--metadata-jsonl", "--ending", ".caption"],
+                "--ending belongs to --txt and --txt-folder, without which it does nothing",
+            ),
+            (
+                ["colour", "caption", "{tmp}", "--out", "{tmp}/c.csv", "--device", "cpu"],
+                "--device belongs to captions by a network; fills are measured",
+            ),
+            (
+                ["colour", "grade", "{tmp}", "--shown", "3"],
+                "--shown belongs to --out, without which it does nothing",
+            ),
+            (
+                ["doodle", "grade", "{tmp}", "--shown", "3"],
+                "--shown belongs to --out, without which it does nothing",
+            ),
+            (
+                ["colour", "data", "--out", "{tmp}/T", "--family", "{tmp}", "--pocket", "0.5"],
+                "pocket scenes are of OpenMoji's drawings; of a family there are none",
+            ),
+            (
                 ["doodle", "caption", "a.png", "--length", "9"],
                 "--length belongs to --by FOLDER of a BLIP-2",
             ),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import io
+import json
 from http.server import BaseHTTPRequestHandler
 from pathlib import Path
 from typing import Any
@@ -79,8 +80,9 @@ def test_the_command_colours_by_a_web_ui(
         assert said in capsys.readouterr().err, wrong
 
 
+@pytest.mark.parametrize("as_json", [False, True])
 def test_what_is_painted_stays_where_a_later_variant_fails(
-    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    as_json: bool, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     drawing = tmp_path / "box.png"
     line_art().save(drawing)
@@ -95,9 +97,11 @@ def test_what_is_painted_stays_where_a_later_variant_fails(
 
     with opened(answer) as server:
         colour = ["colour", "paint", str(drawing), "red", "--out", str(tmp_path / "made.png")]
-        assert main([*colour, "--engine", "webui", "--url", server.url, "--variants", "3"]) == 1
+        colour += ["--engine", "webui", "--url", server.url, "--variants", "3", *["--json"] * as_json]
+        assert main(colour) == 1
     assert Image.open(tmp_path / "made.png").size == (90, 60)
-    assert "made.png" in capsys.readouterr().out
+    told, made = capsys.readouterr().out, str(tmp_path / "made.png")
+    assert json.loads(told)["files"] == [made] if as_json else told == f"coloured: {made}\n"
 
 
 def test_an_svg_is_coloured_by_a_web_ui_too(tmp_path: Path) -> None:

@@ -255,6 +255,12 @@ def test_an_option_that_does_nothing_without_another_is_told(
     assert not (tmp_path / "out").exists()
 
 
+def test_a_default_that_is_given_asks_for_nothing(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    defaults = ["--colours", "12", "--colour-names", "--name-word", "Name:", "--original-size", "32"]
+    assert main(["page", "make", str(tmp_path / "none"), "--out", str(tmp_path / "out"), *defaults]) == 1
+    assert "does not exist" in capsys.readouterr().err
+
+
 def test_a_finished_folder_and_another_plan_are_refused(pictures: Path, tmp_path: Path) -> None:
     one = pictures / "d.png"
     make_pages([one], tmp_path / "out", COARSE)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import json
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -12,7 +13,8 @@ import pyarrow.parquet as pq
 import pytest
 from PIL import Image
 
-from unprompt.datasets.dataset import read_dataset
+from unprompt.datasets.dataset import read_dataset, read_what_is_there
+from unprompt.doodles.captioned import read_captioned
 from unprompt.errors import InputError, UnreadableImageError
 from unprompt.generate.prompt_files import read_any_prompts
 from unprompt.records import DIM, Embeddings, Prompts, unit_rows
@@ -49,6 +51,20 @@ def parts(tmp_path: Path) -> Path:
     write_part(folder / part_name(0), make_part(range(100)))
     write_part(folder / part_name(1), make_part(range(100, 150)))
     return folder
+
+
+@pytest.mark.parametrize("read", [read_what_is_there, read_any_prompts, lambda path: read_captioned([path])])
+def test_a_data_set_that_is_not_finished_is_told(
+    parts: Path, read: Callable[[Path], object], recwarn: pytest.WarningsRecorder
+) -> None:
+    read(parts)  # of other makers, perhaps
+    (parts / ".work").mkdir()
+    (parts / "dataset.json").write_text("{}")
+    read(parts)
+    assert not recwarn.list
+    (parts / "dataset.json").unlink()
+    with pytest.warns(UserWarning, match="DATASET is not finished, and only 150 images of it will be taken"):
+        read(parts)
 
 
 class TestParts:

@@ -39,6 +39,7 @@ from unprompt.easy_diffuser.space import check_space, space_of
 from unprompt.easy_diffuser.tags import bare_words, find_mentions, plurals, read_tags
 from unprompt.errors import ConfigError, InputError, RunError, UnreadableImageError
 from unprompt.generate.pocket_prompts import PocketPrompts
+from unprompt.painting.webui_errors import WebUIError
 from unprompt.pocket.draw import draw_scene
 from unprompt.pocket.grammar import read_scene
 from unprompt.records import Prompts
@@ -575,6 +576,38 @@ def test_a_picture_that_the_models_cannot_look_at_costs_no_other(
     assert "a.png: what the model makes of it is infinite" in told.err
 
 
+def test_what_was_done_before_the_web_ui_failed_is_printed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def send(session: Session, url: str, steps: int, out: Path, *_: object) -> list[Path]:
+        if out.stem == "b":
+            raise WebUIError("the web UI has gone")
+        return [out]
+
+    monkeypatch.setattr(Session, "run", lambda _: Result("a fox", "", ()))
+    monkeypatch.setattr(Session, "send2ui", send)
+    for name in ("a.png", "b.png", "c.png"):
+        Image.new("RGB", (4, 4)).save(tmp_path / name)
+    ask = [
+        "easy-diffuser",
+        "run",
+        str(tmp_path),
+        "--send",
+        "http://127.0.0.1:1",
+        "--out",
+        str(tmp_path / "O"),
+    ]
+    assert main([*ask, "--json"]) == 1
+    told = capsys.readouterr()
+    done = [(one["image"], one.get("pictures")) for one in json.loads(told.out)["images"]]
+    assert done == [("a", [str(tmp_path / "O" / "a.png")]), ("b", None)]  # of b there are prompts
+    assert "the web UI has gone" in told.err
+    for name in ("a.png", "b.png", "c.png"):
+        (tmp_path / name).write_bytes(b"no")
+    assert main([*ask, "--json"]) == 1
+    assert capsys.readouterr().out == ""
+
+
 def test_pictures_stay_in_their_folder(tmp_path: Path) -> None:
     """Ids are absolute paths where nothing shorter tells images apart."""
     files = [ImageFile(f"/a/{name}/1", tmp_path / f"{name}.png") for name in ("x", "y")]
@@ -658,6 +691,16 @@ def test_tags_that_no_prompt_names_are_told_before_anything_is_loaded(tmp_path: 
     config = FitConfig(bundle="no such bundle", tags=str(tmp_path / "tags.txt"))
     with pytest.raises(InputError, match=r"none of 3 pairs of an image and a tag .* nothing to learn"):
         fit(write_pocket(tmp_path / "DATA", 3), config)
+
+
+def test_a_data_set_that_is_not_finished_is_told(tmp_path: Path) -> None:
+    (tmp_path / "tags.txt").write_text("zeppelin over atlantis\n")
+    (write_pocket(tmp_path / "DATA", 3) / ".work").mkdir()
+    with (
+        pytest.warns(UserWarning, match="DATA is not finished, and only 3 images of it will be taken"),
+        pytest.raises(InputError, match="nothing to learn"),
+    ):
+        fit(tmp_path / "DATA", FitConfig(tags=str(tmp_path / "tags.txt")))
 
 
 @pytest.mark.slow

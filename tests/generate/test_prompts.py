@@ -109,12 +109,14 @@ def test_the_readers_of_prompts_read_it(tmp_path: Path) -> None:
 
 
 def test_a_prompt_may_be_longer_than_csv_takes_fields(tmp_path: Path) -> None:
-    long = "word " * 30_000
-    (tmp_path / "list.txt").write_text(f"{long}\na cat\n{long.upper()}\n")
+    limit, long = csv.field_size_limit(), "word, " * 30_000
+    (tmp_path / "list.txt").write_text(f"a cat\n{long}\na dog\n{long.upper()}\nA Cat\n")
     engine = FilePrompts(tmp_path / "list.txt")
-    assert extend_prompts(tmp_path / "prompts.csv", engine, 1).samples == (long.strip(),)
+    assert extend_prompts(tmp_path / "prompts.csv", engine, 2).samples == ("a cat", long.strip())
     result = extend_prompts(tmp_path / "prompts.csv", engine, None)
-    assert (result.count, dict(result.rejected)) == (2, {"duplicate": 1})
+    assert (result.count, dict(result.rejected)) == (3, {"duplicate": 2})
+    assert result.samples == ("a cat", long.strip(), "a dog")
+    assert csv.field_size_limit() == limit  # which is the process's, not ours
 
 
 def test_the_record_says_how_it_was_made(tmp_path: Path) -> None:

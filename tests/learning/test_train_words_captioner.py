@@ -125,6 +125,8 @@ def test_settings_of_other_captioners_are_refused(trained: Path) -> None:
     for config in (CaptionConfig(beams=3), CaptionConfig(prompt="a"), CaptionConfig(length=9)):
         with pytest.raises(ConfigError, match="leave out prompt, length and beams"):
             open_captioner("cpu", trained, config)
+    with pytest.raises(ConfigError, match="--vocabulary belongs to"):
+        open_captioner("cpu", trained, None, trained)
 
 
 def test_killed_training_ends_with_the_same_bytes(seen: tuple[Eyes, np.ndarray], tmp_path: Path) -> None:

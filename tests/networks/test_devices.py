@@ -19,6 +19,7 @@ OF_MEMORY = [
     RuntimeError("unable to mmap 8 bytes from file <a.safetensors>: Cannot allocate memory (12)"),
     RuntimeError("CUDA error: CUBLAS_STATUS_ALLOC_FAILED when calling `cublasCreate(handle)`"),
     RuntimeError("MPS backend out of memory (MPS allocated: 1 GB)"),
+    RuntimeError("can't start new thread"),
     OSError(errno.ENOMEM, "Cannot allocate memory"),
 ]
 OTHERS = [

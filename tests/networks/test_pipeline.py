@@ -2,6 +2,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from contextlib import nullcontext
+from itertools import groupby
 from pathlib import Path
 
 import numpy as np
@@ -9,7 +10,15 @@ import pytest
 from PIL import Image
 
 from unprompt.errors import NoMemoryError
-from unprompt.networks.pipeline import NOT_FINITE, keep_ahead, open_pipeline, see
+from unprompt.networks.pipeline import (
+    GROW_AFTER,
+    NOT_FINITE,
+    Fits,
+    keep_ahead,
+    look_through,
+    open_pipeline,
+    see,
+)
 from unprompt.storage.images import ImageFile
 
 
@@ -95,6 +104,29 @@ def test_a_batch_that_does_not_fit_is_looked_at_in_smaller_ones(
     found = [row[0] for part in parts for row in part.features[crowded.name].tolist()]
     assert found == [*range(1, 13), 1, 2, 3]
     assert crowded.tried == [8, 4, 2, 2, 2, 2, 2, 2, 2, 1]  # what did not fit once is not tried again
+
+
+@pytest.mark.filterwarnings("ignore:.*do not fit into the memory")
+def test_batches_grow_again_when_there_is_memory_and_seldom_try_where_there_is_none() -> None:
+    crowded, fits = Crowded(3, RuntimeError), Fits()
+    images = [np.array([1])] * 8
+
+    def look(calls: int) -> list[int]:
+        """The sizes that are tried in so many calls of eight images, each once as long as they stay."""
+        crowded.tried.clear()
+        for _ in range(calls):
+            look_through(crowded, images, fits)
+        return [size for size, _ in groupby(crowded.tried)]
+
+    assert look(1) == [8, 4, 2]
+    # 64 batches of two, then 128, then 256 between two tries, each of which fails.
+    assert look((64 + 128 + 256) // 4) == [2, 4, 2, 4, 2, 4, 2]
+    crowded.room = 8
+    assert look(500) == [2, 4, 8]
+    crowded.room = 7  # another spell begins with the short wait again
+    assert look(1 + GROW_AFTER // 2) == [8, 4, 8, 4]
+    look_through(crowded, images[:1], fits)
+    assert crowded.tried[-1] == 1
 
 
 def test_where_not_even_one_image_fits_it_is_told_in_a_sentence(tmp_path: Path) -> None:

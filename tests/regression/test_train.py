@@ -15,9 +15,10 @@ import socket
 import sys
 import time
 import warnings
-from contextlib import ExitStack, redirect_stdout
+from contextlib import ExitStack, nullcontext, redirect_stdout
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import polars as pl
@@ -33,7 +34,7 @@ from tests.processes import run_command, started
 from unprompt.cli import main
 from unprompt.datasets.dataset import read_dataset
 from unprompt.datasets.split import first_of_shuffled
-from unprompt.errors import ConfigError, InputError, RunError
+from unprompt.errors import ConfigError, InputError, NoMemoryError, RunError
 from unprompt.learning.accelerator import choose_precision
 from unprompt.learning.schedule import learning_rate_share
 from unprompt.learning.state import Standing, read_state, write_state
@@ -46,7 +47,7 @@ from unprompt.regression.model import new_model
 from unprompt.regression.objective import Objective, loss_of
 from unprompt.regression.probe import fit_ridge
 from unprompt.regression.scores import EpochScores, read_scores
-from unprompt.regression.train import check_finite, check_parts, memory_told, train, validation_score
+from unprompt.regression.train import _Run, check_finite, check_parts, memory_told, train, validation_score
 from unprompt.storage.images import read_file
 
 pytestmark = pytest.mark.usefixtures("small_gallery")
@@ -155,7 +156,7 @@ def test_a_data_set_that_is_not_finished_is_told(pairs: Path, tmp_path: Path) ->
     (tmp_path / "HALF" / "dataset.json").unlink()
     (tmp_path / "HALF" / ".work").mkdir()
     seen = own_preprocess(TINY.backbone, TINY.size)
-    with pytest.warns(UserWarning, match="HALF is not finished, and 64 images of it will be learnt from"):
+    with pytest.warns(UserWarning, match="HALF is not finished, and only 64 images of it will be taken"):
         read_material(tmp_path / "HALF", seen, TINY, replace(CPU, decoded="no"), silent)
     with warnings.catch_warnings():
         warnings.simplefilter("error")
@@ -381,6 +382,45 @@ def test_features_of_the_probe_outlive_a_kill(
     assert same_weights(tmp_path / "RUN" / "last.safetensors", tmp_path / "WHOLE" / "last.safetensors")
 
 
+def test_each_of_several_processes_keeps_its_features_of_the_probe(
+    pairs: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("unprompt.regression.train.LOOK_BATCH", 8)
+    monkeypatch.setattr("unprompt.regression.train.KEPT_BATCHES", 2)
+    seen = own_preprocess(TINY.backbone, TINY.size)
+    material = read_material(pairs, seen, TINY, CPU, silent)
+    network = new_model(TINY)
+    done: list[int] = []
+    stop = 0
+
+    def look(process: int, out: Path) -> torch.Tensor:
+        """What one of two processes sees of the 48 images; `gather` would join it with the other's."""
+
+        def tell(step: str, so_far: int, total: int) -> None:
+            done.append(so_far)
+            if so_far == stop:
+                raise KeyboardInterrupt
+
+        place = SimpleNamespace(num_processes=2, process_index=process, device=torch.device("cpu"))
+        alone = SimpleNamespace(autocast=nullcontext, gather=lambda rows: rows, **vars(place))
+        run = _Run(alone, network, material, TINY, CPU, out, tell)
+        return run._over(material.train, network.features, "features", "train")
+
+    whole = [look(process, tmp_path / "elsewhere") for process in range(2)]
+    assert not (tmp_path / "elsewhere").exists()  # a machine without the main process's disk
+    assert not torch.equal(*whole)
+    (tmp_path / "RUN" / ".work").mkdir(parents=True)
+    stop = 24
+    for process in range(2):
+        with pytest.raises(KeyboardInterrupt):
+            look(process, tmp_path / "RUN")
+    stop = 0
+    done.clear()
+    for process in range(2):
+        assert torch.equal(look(process, tmp_path / "RUN"), whole[process])
+    assert done == [24, 24]  # of each, 16 were kept
+
+
 def test_callback_that_stops_a_run_leaves_it_resumable(pairs: Path, whole: Path, tmp_path: Path) -> None:
     class StoppedError(Exception):
         pass
@@ -454,17 +494,35 @@ def test_unknown_augmentation(pairs: Path, tmp_path: Path) -> None:
         MemoryError(),
     ],
 )
-def test_memory_used_up_is_told(error: Exception, tmp_path: Path) -> None:
-    with (
-        pytest.raises(RunError, match="--accumulate 4 or --checkpointing"),
-        memory_told(MachineConfig(accumulate=2), tmp_path),
-    ):
+def test_memory_used_up_is_told(error: Exception) -> None:
+    with pytest.raises(RunError, match=r"^out of memory \(.+\); do less"), memory_told("do less"):
         raise error
 
 
-def test_other_errors_are_not_taken_for_memory(tmp_path: Path) -> None:
-    with pytest.raises(RuntimeError, match="shapes"), memory_told(MachineConfig(), tmp_path):
+def test_other_errors_are_not_taken_for_memory() -> None:
+    with pytest.raises(RuntimeError, match="shapes"), memory_told("do less"):
         raise RuntimeError("shapes differ")
+
+
+def test_memory_used_up_while_it_learns_or_at_the_end_costs_nothing(
+    pairs: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def no_memory(*_: object, **__: object) -> None:
+        raise MemoryError
+
+    run, one_epoch = tmp_path / "RUN", replace(TINY, epochs=1)
+    with monkeypatch.context() as patched:
+        patched.setattr("unprompt.regression.train.write_epoch", no_memory)
+        with pytest.raises(RunError, match="--accumulate 4 or --checkpointing: the result stays the same"):
+            train(pairs, run, one_epoch, replace(CPU, accumulate=2))
+    with monkeypatch.context() as patched:
+        patched.setattr("unprompt.regression.outputs.draw_gallery", no_memory)
+        with pytest.raises(NoMemoryError, match=r"run the same command again: .*RUN keeps all"):
+            train(pairs, run, one_epoch, CPU)
+    best = (run / "best.safetensors").read_bytes()
+    assert train(pairs, run, one_epoch, CPU).resumed
+    assert (run / "best.safetensors").read_bytes() == best
+    assert (run / "gallery.png").exists()
 
 
 def test_damaged_state_says_so(pairs: Path, tmp_path: Path) -> None:

@@ -17,7 +17,7 @@ from PIL import Image
 
 from tests.processes import killed_itself
 from unprompt.cli import main
-from unprompt.errors import ChangedError, ConfigError, RunError
+from unprompt.errors import ChangedError, ConfigError, NoMemoryError, RunError
 from unprompt.generate.config import RenderConfig
 from unprompt.generate.render.run import render_prompts
 from unprompt.pocket.engine import PocketEngine
@@ -425,6 +425,17 @@ def test_what_another_process_is_writing_is_no_failure_of_a_trial(
     with pytest.raises(KeyboardInterrupt):
         tune(pictures, tmp_path / "S", TINY, SEARCH, CPU)
     assert trainings.calls == 2
+    assert [line.split(",")[:2] for line in outcome(tmp_path / "S")[1:]] == [["0", RUNNING]]
+
+
+def test_too_little_memory_to_show_what_was_learnt_is_no_failure_of_a_trial(
+    pictures: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    trainings = Trainings(monkeypatch)
+    for error in (NoMemoryError("out of memory; run the same command again"), KeyboardInterrupt()):
+        trainings.ends_with = error
+        with pytest.raises(type(error)):
+            tune(pictures, tmp_path / "S", TINY, SEARCH, CPU)
     assert [line.split(",")[:2] for line in outcome(tmp_path / "S")[1:]] == [["0", RUNNING]]
 
 

@@ -722,6 +722,16 @@ class TestInterrupted:
         assert comparable(killed) == whole
         assert run_json(killed)["resumed"] is True
 
+    def test_by_whatever_chunks_it_was_begun_it_goes_on(
+        self, scenes: Path, finished: RunResult, tmp_path: Path
+    ) -> None:
+        """As one does on the command line that the web app has begun, which keeps more often."""
+        begin(scenes / "images", tmp_path / "RUN")
+        truth = ["--truth", str(scenes / "prompts.csv")]
+        assert main(["predict", str(scenes / "images"), "--out", str(tmp_path / "RUN"), *truth]) == 0
+        assert run_json(tmp_path / "RUN")["resumed"] is True
+        assert comparable(tmp_path / "RUN") == comparable(finished.folder)
+
     @pytest.mark.slow
     def test_killed_while_the_outputs_are_written(
         self, scenes: Path, whole: dict[str, str], tmp_path: Path

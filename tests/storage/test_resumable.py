@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections import Counter
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +19,7 @@ from unprompt.storage.files import read_json, write_json
 from unprompt.storage.resumable import (
     HOLDS,
     FolderKind,
+    as_begun,
     check_folder,
     fill_array,
     finish,
@@ -238,3 +240,17 @@ def test_every_kind_of_folder_has_a_noun_of_its_own() -> None:
     assert len(made) == len(re.findall(r"\b(?:FolderKind|drawn_kind)\((?!noun[:,])", source))
     assert [noun for noun, count in Counter(made).items() if count > 1] == []
     assert {"run", "bank", "training of a namer", "set of triples"} < set(made)
+
+
+def test_a_part_that_changes_nothing_stays_as_it_was_begun(tmp_path: Path) -> None:
+    kind = FolderKind("bank", "bank.json", ())
+    begun, asked = {"images": ["a", "b"], "chunk": 8}, {"images": ["a", "b"], "chunk": 32}
+    assert as_begun(tmp_path / "B", asked, "chunk") == asked
+    with suppress(Killed), open_folder(tmp_path / "B", kind, begun, False):
+        (tmp_path / "B" / ".work" / "chunk-0").touch()
+        raise Killed
+    assert as_begun(tmp_path / "B", asked, "chunk") == begun
+    others = {**asked, "images": ["a", "c"]}
+    assert as_begun(tmp_path / "B", others, "chunk") == others
+    (tmp_path / "B" / ".work" / "plan.json").write_text('{"images": ["a", "b"]}')
+    assert as_begun(tmp_path / "B", asked, "chunk") == asked

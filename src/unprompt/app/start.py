@@ -7,6 +7,7 @@ its scripts and fonts come from its own package.
 from __future__ import annotations
 
 import os
+import re
 import socket
 from collections.abc import Callable
 from dataclasses import replace
@@ -80,7 +81,7 @@ def check_streamlit() -> None:
         found = version("streamlit")
     except PackageNotFoundError:
         raise ConfigError("the web app needs Streamlit; run: pip install 'unprompt[app]'") from None
-    if tuple(map(int, found.split(".")[:2])) < STREAMLIT:
+    if tuple(map(int, re.findall(r"\d+", found)[:2])) < STREAMLIT:  # 1.68rc1 has a 1 and a 68
         raise ConfigError(
             f"the web app needs Streamlit {'.'.join(map(str, STREAMLIT))} or later, here is {found}; "
             "with Python 3.11 or later, run: pip install -U 'unprompt[app]'"

@@ -32,7 +32,7 @@ from unprompt.members.phrases import PhrasesMember
 from unprompt.members.retrieval import RetrievalMember
 from unprompt.networks.devices import choose_device
 from unprompt.networks.loader import Loader
-from unprompt.networks.pipeline import NOT_FINITE, Backbone, finite_rows, look_through
+from unprompt.networks.pipeline import NOT_FINITE, Backbone, Fits, finite_rows, look_through
 from unprompt.records import Embeddings, Prompts, first_rows
 from unprompt.storage.images import image_of, images_of_rows, is_one_image
 from unprompt.text.english import counted
@@ -114,7 +114,7 @@ class LoadedBundle:
         self._turn = threading.RLock()
         self._interrogators: dict[str, Interrogator] = {}
         self._compared: tuple[tuple[str, ...], FloatArray] | None = None
-        self._fits: dict[str, int] = {}  # images at a time where memory is short, by backbones' names
+        self._fits = Fits()
 
     @classmethod
     def load(cls, bundle: str, device: str = "auto", known: Prompts | None = None) -> LoadedBundle:

@@ -44,12 +44,14 @@ def run(options: argparse.Namespace) -> None:
     started = time.monotonic()
     options.when_interrupted = "run the same command again to go on; what is done is kept"
 
-    from unprompt.members.bank import build_bank
+    from unprompt.members.bank import KIND, build_bank
     from unprompt.networks.clip import Clip
     from unprompt.networks.devices import choose_device, device_here
+    from unprompt.storage.resumable import check_folder
 
     config = settings_from(options, BankConfig)
     take_memory(options)
+    check_folder(options.out, KIND, options.overwrite)  # before the CLIP is loaded, which takes a while
     load = partial(
         Clip.load,
         model=options.clip,

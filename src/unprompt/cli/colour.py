@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 from unprompt.cli.options import (
     add_json,
     add_settings,
+    check_needed,
     complete,
     declare,
     given_settings,
@@ -21,7 +22,7 @@ from unprompt.cli.options import (
 )
 from unprompt.cli.printing import command
 from unprompt.cli.trainings import add_trainings, check_belongs, speaks, tell_training
-from unprompt.colouring.captions_config import WAYS, CaptionWay, FillSettings, ModelSettings
+from unprompt.colouring.captions_config import FILLS, WAYS, CaptionWay, FillSettings, ModelSettings
 from unprompt.colouring.data_config import TripleSettings
 from unprompt.colouring.grade_config import GradeConfig
 from unprompt.colouring.instruct_config import (
@@ -370,14 +371,17 @@ def _paint_by_diffusion(options: argparse.Namespace) -> None:
     from unprompt.storage.images import encode_png
 
     picture, _ = open_drawing(options.image)
-    written = []
-    for number, made in enumerate(open_engine().variants(picture, options.words)):
-        written.append(_numbered(options.out, number))
-        write_bytes(written[-1], encode_png(made))
-        if not options.json:
-            print(f"coloured: {written[-1]}")
-    if options.json:
-        print(json.dumps({"files": [str(path) for path in written], "told": []}))
+    written: list[str] = []
+    try:
+        for number, made in enumerate(open_engine().variants(picture, options.words)):
+            out = _numbered(options.out, number)
+            write_bytes(out, encode_png(made))
+            written.append(str(out))
+            if not options.json:
+                print(f"coloured: {out}")
+    finally:  # also what was coloured before the web UI failed, or Ctrl-C
+        if options.json and written:
+            print(json.dumps({"files": written, "told": []}))
 
 
 def _instruct_of(options: argparse.Namespace) -> Callable[[], WholePainter]:
@@ -404,6 +408,8 @@ def _webui_of(options: argparse.Namespace) -> Callable[[], WholePainter]:
 def run_grade(options: argparse.Namespace) -> None:
     """Print a table, or the numbers as JSON, and write a page."""
     config = settings_from(options, GradeConfig)
+    if not options.out:
+        check_needed(options, GradeConfig, "--out", only=("shown",))
 
     from unprompt.colouring.grade import grade_page, grade_painters, table_of
     from unprompt.datasets.pairs import read_pairs
@@ -430,6 +436,8 @@ def run_caption(options: argparse.Namespace) -> None:
         settings_from(options, ModelSettings),
         options.turn_into,
     )
+    if options.by == FILLS and options.device != "auto":
+        raise ConfigError("--device belongs to captions by a network; fills are measured")
 
     from unprompt.colouring.write_captions import write_captions
 

@@ -11,7 +11,15 @@ from typing import TYPE_CHECKING, Any
 
 from unprompt.cli import doodle_blip2
 from unprompt.cli.doodle_name import read_all, warn_of
-from unprompt.cli.options import add_json, add_settings, complete, declare, given_settings, settings_from
+from unprompt.cli.options import (
+    add_json,
+    add_settings,
+    check_needed,
+    complete,
+    declare,
+    given_settings,
+    settings_from,
+)
 from unprompt.doodles.grade_config import GradeConfig
 from unprompt.doodles.group_config import CaptionConfig
 from unprompt.doodles.scenes_config import SceneConfig
@@ -153,6 +161,8 @@ def run_scenes(options: argparse.Namespace) -> None:
 def run_grade(options: argparse.Namespace) -> None:
     """Print a table, or the numbers as JSON, and write a page."""
     config = settings_from(options, GradeConfig)
+    if not options.out:
+        check_needed(options, GradeConfig, "--out", only=("shown",))
 
     from unprompt.doodles.grades import grade_captioners, grade_page, table_of
     from unprompt.doodles.name import Namer

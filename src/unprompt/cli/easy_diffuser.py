@@ -6,7 +6,7 @@ import argparse
 import json
 from dataclasses import asdict
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from unprompt.bundle.config import DEFAULT_BUNDLE
 from unprompt.cli.options import add_json, add_settings, complete, declare, settings_from, warn
@@ -108,44 +108,47 @@ def run(options: argparse.Namespace) -> None:
         count=options.count,
         words=settings_from(options, NegativeConfig),
     )
-    rows = []
+    rows: list[dict[str, Any]] = []
     whys: dict[str, int] = {}  # why nothing in a negative prompt is from its picture, and how often
     unreadable = 0
     first = ""
-    for file, place in zip(_counted(images), places, strict=True):
-        name = one_line(file.image_id)
-        try:
-            session.input_img(read_file(file))
-            result = session.run()
-        except UnreadableImageError as error:
-            unreadable += 1
-            first = first or f"{one_line(file.name)}: {error}"
-            with tqdm.external_write_mode():
-                warn(f"{one_line(file.name)}: {error}")
-            continue
-        row = {"image": file.image_id, **asdict(result)}
-        if not options.json:
-            tqdm.write(f"{name}\n  positive: {result.positive}\n  negative: {result.negative}")
-            whys[result.why_not] = whys.get(result.why_not, 0) + 1
-        if options.send:
-            pictures = session.send2ui(
-                options.send,
-                STEPS if options.steps is None else options.steps,
-                place,
-                ANSWER_SECONDS if options.timeout is None else options.timeout,
-                auth,
-            )
-            row["pictures"] = [str(picture) for picture in pictures]
+    try:
+        for file, place in zip(_counted(images), places, strict=True):
+            name = one_line(file.image_id)
+            try:
+                session.input_img(read_file(file))
+                result = session.run()
+            except UnreadableImageError as error:
+                unreadable += 1
+                first = first or f"{one_line(file.name)}: {error}"
+                with tqdm.external_write_mode():
+                    warn(f"{one_line(file.name)}: {error}")
+                continue
+            rows.append({"image": file.image_id, **asdict(result)})
             if not options.json:
-                tqdm.write(f"  pictures: {', '.join(map(one_line, row['pictures']))}")
-        rows.append(row)
-    if not rows:
-        raise InputError(none_readable(len(images), "image", first))
-    for why, count in whys.items():
-        if why:
-            warn(f"nothing in the negative prompts of {counted(count, 'image')} is from the images: {why}")
-    if options.json:
-        print(json.dumps({"images": rows, "unreadable": unreadable}, ensure_ascii=False))
+                tqdm.write(f"{name}\n  positive: {result.positive}\n  negative: {result.negative}")
+                whys[result.why_not] = whys.get(result.why_not, 0) + 1
+            if options.send:
+                pictures = session.send2ui(
+                    options.send,
+                    STEPS if options.steps is None else options.steps,
+                    place,
+                    ANSWER_SECONDS if options.timeout is None else options.timeout,
+                    auth,
+                )
+                rows[-1]["pictures"] = [str(picture) for picture in pictures]
+                if not options.json:
+                    tqdm.write(f"  pictures: {', '.join(map(one_line, rows[-1]['pictures']))}")
+        if not rows:
+            raise InputError(none_readable(len(images), "image", first))
+    finally:  # also what was done before the web UI failed, or Ctrl-C
+        for why, count in whys.items():
+            if why:
+                warn(
+                    f"nothing in the negative prompts of {counted(count, 'image')} is from the images: {why}"
+                )
+        if options.json and rows:
+            print(json.dumps({"images": rows, "unreadable": unreadable}, ensure_ascii=False))
 
 
 def _counted(images: Sequence[ImageFile]) -> Iterator[ImageFile]:

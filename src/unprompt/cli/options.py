@@ -134,14 +134,17 @@ def settings_from(options: argparse.Namespace, kind: type[C], **others: Any) -> 
     return kind(**{**given_settings(options, kind), **others})
 
 
-def check_needed(options: argparse.Namespace, kind: type[DataclassInstance], needed: str) -> None:
+def check_needed(
+    options: argparse.Namespace, kind: type[DataclassInstance], needed: str, only: Collection[str] = ()
+) -> None:
     """Raise ConfigError where an option that is a setting of a dataclass has another value than its default.
 
-    For where what it belongs to, such as "--dataset", was not given.
+    For where what it belongs to, such as "--dataset", was not given. `only`: of these settings.
     """
     given = given_settings(options, kind)
     for item in fields(kind):
-        if item.name in given and given[item.name] != item.default:
+        belongs = item.name in only if only else item.name in given
+        if belongs and given[item.name] != item.default:
             raise ConfigError(f"{flag_of(item)} belongs to {needed}, without which it does nothing")
 
 

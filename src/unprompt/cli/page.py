@@ -13,6 +13,7 @@ from unprompt.cli.options import (
     add_json,
     add_memory,
     add_settings,
+    check_needed,
     complete,
     declare,
     given_settings,
@@ -55,8 +56,6 @@ COMPARE_EXAMPLE = "  unprompt page compare IMAGES --out sheet.png --methods cann
 STAGES: Mapping[str, tuple[type[DataclassInstance], ...]] = {"1": (PairSettings,), "2": (StageTwoSettings,)}
 # Settings of pairs, and those that do nothing beside them.
 REPLACED = {"family": ("pocket", "split"), "plain": ("pocket", "photographs")}
-# Settings of paper, and those without which they do nothing.
-NEEDED = {"name_word": "name_line", "original_size": "original"}
 
 
 def add(parser: argparse.ArgumentParser) -> None:
@@ -71,7 +70,7 @@ def add(parser: argparse.ArgumentParser) -> None:
     add_settings(making.add_argument_group("lines"), PageConfig)
     add_settings(making.add_argument_group("files"), OutputConfig)
     add_settings(making.add_argument_group("paper"), PaperConfig)
-    add_settings(making.add_argument_group("paint by numbers"), NumbersConfig, left_open=True)
+    add_settings(making.add_argument_group("paint by numbers"), NumbersConfig)
     add_memory(making)
     add_json(making)
     comparing = declare(actions, "compare", "put pages of the same pictures by several methods on one sheet")
@@ -141,10 +140,15 @@ def _add_grade(actions: Any) -> None:
 
 def run(options: argparse.Namespace) -> None:
     """Make the pages of a folder."""
-    _check_needed(options)
     page, output = settings_from(options, PageConfig), settings_from(options, OutputConfig)
     take_memory(options)
     paper, numbers = settings_from(options, PaperConfig), settings_from(options, NumbersConfig)
+    if not paper.name_line:
+        check_needed(options, PaperConfig, "--name-line", only=("name_word",))
+    if paper.original == PaperConfig.original:
+        check_needed(options, PaperConfig, "--original", only=("original_size",))
+    if not output.numbers:
+        check_needed(options, NumbersConfig, "--numbers")
     options.when_interrupted = "run the same command again to go on; what is done is kept"
 
     from unprompt.colouring_pages.folder import Settings, make_pages
@@ -185,18 +189,6 @@ def run(options: argparse.Namespace) -> None:
             f"{len(result.problems):,} of {counted(result.images, 'image')} could not be read, see "
             f"{result.path / 'problems.csv'}"
         )
-
-
-def _check_needed(options: argparse.Namespace) -> None:
-    """Raise ConfigError for an option that does nothing without another one, which was not given."""
-    paper = PaperConfig()
-    other = {name for name in asdict(paper) if getattr(options, name) != getattr(paper, name)}
-    idle = {name: needed for name, needed in NEEDED.items() if name in other and needed not in other}
-    if not options.numbers:
-        idle |= dict.fromkeys(given_settings(options, NumbersConfig), "numbers")
-    for name, needed in idle.items():
-        flags = [f"--{one.replace('_', '-')}" for one in (name, needed)]
-        raise ConfigError(f"{flags[0]} belongs to {flags[1]}, without which it does nothing")
 
 
 def run_compare(options: argparse.Namespace) -> None:

@@ -41,3 +41,5 @@ class TripleSettings:
         check_settings(self)
         if self.family is not None and self.split != TripleSettings.split:
             raise ConfigError("split is of OpenMoji's drawings; of a family all are taken")
+        if self.family is not None and self.pocket != TripleSettings.pocket:
+            raise ConfigError("pocket scenes are of OpenMoji's drawings; of a family there are none")

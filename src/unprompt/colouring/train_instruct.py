@@ -47,7 +47,15 @@ from unprompt.networks.preprocess import Preprocess
 from unprompt.progress import Progress, silent
 from unprompt.storage.images import image_of
 from unprompt.storage.packages import needed_for
-from unprompt.storage.resumable import WORK, FolderKind, fill_array, fingerprint, finish, write_folder
+from unprompt.storage.resumable import (
+    WORK,
+    FolderKind,
+    check_folder,
+    fill_array,
+    fingerprint,
+    finish,
+    write_folder,
+)
 from unprompt.text.english import agreed, part_of
 
 if TYPE_CHECKING:
@@ -100,6 +108,7 @@ def train_instruct(
     not there or of another kind, RunError for a folder of something else and a loss that is not a number.
     """
     machine = machine or InstructMachine()
+    check_folder(out, KIND, overwrite)  # before the model is loaded, and pictures decoded
     captions = _captions_of(pairs)
     if config.lora:
         with needed_for("low-rank updates", "train"):

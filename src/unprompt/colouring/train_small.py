@@ -38,7 +38,7 @@ from unprompt.learning.schedule import TrainingMachine
 from unprompt.networks.checkpoints import sha256_of
 from unprompt.networks.minilm import PromptEncoder
 from unprompt.progress import Progress, silent
-from unprompt.storage.resumable import FolderKind, fingerprint, finish
+from unprompt.storage.resumable import FolderKind, check_folder, fingerprint, finish
 from unprompt.storage.sources import Sources
 
 MODEL_FILE = "painter.safetensors"
@@ -82,6 +82,7 @@ def train_painter(
     number.
     """
     config, machine = config or PainterTraining(), machine or TrainingMachine()
+    check_folder(out, KIND, overwrite)  # before captions are embedded, and pictures decoded
     accelerator = open_accelerator(machine.device)
     main = accelerator.is_main_process
     report = progress if main else silent

@@ -40,7 +40,7 @@ from unprompt.networks.devices import core_count
 from unprompt.networks.preprocess import Preprocess
 from unprompt.networks.weight_files import check_same_network
 from unprompt.progress import Progress, silent
-from unprompt.storage.resumable import FolderKind, finish
+from unprompt.storage.resumable import FolderKind, check_folder, finish
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -99,6 +99,7 @@ def train_pages(
     """
     config = config or PageTraining()
     machine = machine or PageMachine()
+    check_folder(out, KIND, overwrite)  # before pictures are decoded
     _check_pairs(pairs, held_out)
     start = _starting_generator(config)
     accelerator = open_accelerator(machine.device, config.precision)

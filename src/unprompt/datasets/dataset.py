@@ -10,6 +10,7 @@
 
 from __future__ import annotations
 
+import warnings
 from dataclasses import dataclass
 from itertools import chain
 from pathlib import Path
@@ -113,9 +114,20 @@ def read_dataset(path: AnyPath) -> Dataset:
     raise _unknown(path)
 
 
-def is_unfinished(path: Path) -> bool:
-    """Whether a data set of ours was begun, and what was writing it has not come to its end yet."""
-    return (path / WORK).is_dir() and not (path / DATASET_RECORD).exists()
+def read_what_is_there(path: AnyPath) -> Dataset:
+    """Read a data set to work with it, and warn where it is one of ours that is not finished.
+
+    Raises InputError as `read_dataset` does.
+    """
+    dataset = read_dataset(path)
+    # In a store nothing is ever being written by us, and each question to one takes its time.
+    if isinstance(path, Path) and (path / WORK).is_dir() and not (path / DATASET_RECORD).exists():
+        warnings.warn(
+            f"{path} is not finished, and only {counted(len(dataset), 'image')} of it will be taken; "
+            "run again what was writing it to have them all",
+            stacklevel=2,
+        )
+    return dataset
 
 
 def _unknown(path: AnyPath) -> InputError:

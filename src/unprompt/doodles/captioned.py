@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from unprompt.datasets.dataset import IMAGE_COLUMNS, read_dataset
+from unprompt.datasets.dataset import IMAGE_COLUMNS, read_what_is_there
 from unprompt.datasets.layouts import PROMPT_COLUMNS
 from unprompt.datasets.pairs import RECORD, SOURCE_NAMES, Pairs, read_pairs
 from unprompt.doodles.drawing import Drawing, hash_drawings
@@ -117,7 +117,7 @@ def _read(path: Path) -> CaptionedSheets:
         if strokes and not has_images(path):
             return _read_strokes([file for file in strokes if file.name.startswith(TRAIN)] or strokes)
     try:
-        dataset = read_dataset(path)
+        dataset = read_what_is_there(path)
     except InputError as error:
         return _read_others(path, error)
     return CaptionedSheets(Sheets(dataset.images), dataset.prompts.texts)

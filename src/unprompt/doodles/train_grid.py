@@ -40,7 +40,7 @@ from unprompt.networks.cnn_lstm import Eyes
 from unprompt.networks.cnn_lstm_config import END, PAD, START
 from unprompt.networks.devices import choose_device
 from unprompt.progress import Progress, silent
-from unprompt.storage.resumable import FolderKind, fingerprint, finish
+from unprompt.storage.resumable import FolderKind, check_folder, fingerprint, finish
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -67,6 +67,7 @@ def train_grid(
     missing, RunError for a folder of something else.
     """
     config = config or GridTraining()
+    check_folder(out, KIND, overwrite)  # before scenes are composed
     accelerator = open_accelerator(device)
     words = tuple(sorted({doodle.word for doodle in doodles if doodle.word}))
     scenes = list(compose_scenes(doodles, config.composed(config.seed), progress))

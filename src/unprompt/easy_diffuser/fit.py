@@ -10,7 +10,7 @@ import numpy as np
 
 from unprompt import __version__
 from unprompt.bundle.loaded import LoadedBundle
-from unprompt.datasets.dataset import read_dataset
+from unprompt.datasets.dataset import read_what_is_there
 from unprompt.datasets.seeds import derive_seed
 from unprompt.datasets.split import random_order, split_rows
 from unprompt.easy_diffuser.config import FitConfig
@@ -45,7 +45,7 @@ def fit(dataset: Path, config: FitConfig, progress: Progress = silent) -> Fitted
     same data set and settings give the same answer. `progress` is told the step, done and in all. Raises
     InputError for a data set that cannot be read or divided, or in which nothing can be learned.
     """
-    data = read_dataset(dataset)
+    data = read_what_is_there(dataset)
     tags = read_tags(config.tags)
     rows = draw_rows(len(data), config)
     prompts = data.prompts.at([data.prompts.ids[row] for row in rows])

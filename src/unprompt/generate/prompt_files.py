@@ -8,7 +8,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-from unprompt.datasets.dataset import read_dataset
+from unprompt.datasets.dataset import read_what_is_there
 from unprompt.errors import InputError
 from unprompt.generate.prompts import Draft
 from unprompt.networks.checkpoints import sha256_of
@@ -60,7 +60,7 @@ def read_prompt_table(path: Path, column: str | None = None) -> PromptTable:
     if path.is_dir() or is_archive(path):
         if column is not None:
             raise InputError(f"{path} is a data set: leave out --column")
-        prompts = read_dataset(path).prompts
+        prompts = read_what_is_there(path).prompts
         return PromptTable(prompts, ({},) * len(prompts))
     rows = _read_rows(path, column)
     prompts = Prompts(tuple(row.image_id for row in rows), tuple(row.text for row in rows))

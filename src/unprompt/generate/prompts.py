@@ -29,11 +29,13 @@ from unprompt.storage.files import (
     csv_line,
     full_disk_told,
     read_json,
+    read_text,
     write_bytes,
     write_json,
     writing,
 )
 from unprompt.storage.resumable import PROGRESS, hold_work
+from unprompt.storage.tables import parse_csv
 from unprompt.text.english import counted
 
 HEADER = ("imgId", "prompt", "source", "seed")
@@ -43,7 +45,6 @@ SAVE_SECONDS = 2.0  # between two saves: what a kill can cost, or a batch of dra
 NOUN = "list of new prompts"  # what is written here
 ROWS = "rows.csv"
 SAMPLES = 3
-LONGEST_FIELD = 2**31 - 1  # characters of a prompt that are read back; csv's own limit is 131,072
 
 
 @dataclass(frozen=True)
@@ -326,7 +327,16 @@ def _read_state(path: Path) -> _State | None:
 
 
 def _texts(path: Path) -> Iterator[str]:
-    """The prompts of a file that this module wrote."""
-    csv.field_size_limit(LONGEST_FIELD)
+    """The prompts of a file that this module wrote.
+
+    They are read one by one, as there may be millions, up to the first that is longer than csv takes. How
+    long that is, is the process's to say.
+    """
+    read = 0
     with path.open(encoding="utf-8", newline="") as stream:
-        yield from (row[1] for row in islice(csv.reader(stream), 1, None))
+        try:
+            for row in islice(csv.reader(stream), 1, None):
+                yield row[1]
+                read += 1
+        except csv.Error:
+            yield from (row["prompt"] for row in parse_csv(read_text(path), path, HEADER).rows[read:])

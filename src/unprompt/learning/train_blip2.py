@@ -44,7 +44,15 @@ from unprompt.networks.captioner_files import CaptionNetwork, load_captioner
 from unprompt.networks.checkpoints import sha256_of_files
 from unprompt.networks.pipeline import keep_ahead
 from unprompt.progress import Progress, silent
-from unprompt.storage.resumable import WORK, FolderKind, fill_array, fingerprint, finish, write_folder
+from unprompt.storage.resumable import (
+    WORK,
+    FolderKind,
+    check_folder,
+    fill_array,
+    fingerprint,
+    finish,
+    write_folder,
+)
 from unprompt.text.english import agreed, part_of
 
 if TYPE_CHECKING:
@@ -120,6 +128,7 @@ def train_blip2(
     a loss that is not a number.
     """
     config, machine = config or Blip2Training(), machine or Blip2Machine()
+    check_folder(out, KIND, overwrite)  # before the model is loaded
     check_captions(captions, len(pictures))
     accelerator = open_accelerator(machine.device, config.precision)
     # A batch that cannot be cut is told now, and not when all pictures have been looked at.

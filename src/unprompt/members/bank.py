@@ -27,7 +27,7 @@ import numpy as np
 from unprompt import __version__
 from unprompt.crew.hiring import hire
 from unprompt.crew.work import Crew, Place, Ready
-from unprompt.datasets.dataset import Dataset, read_dataset
+from unprompt.datasets.dataset import Dataset, read_what_is_there
 from unprompt.datasets.split import first_of_shuffled
 from unprompt.datasets.targets import embed_targets
 from unprompt.ensemble.score import cosines
@@ -173,7 +173,7 @@ def build_bank(
     holds something else.
     """
     config = config or BankConfig()
-    datasets = limit_datasets([read_dataset(path) for path in dict.fromkeys(sources)], config.limit)
+    datasets = limit_datasets([read_what_is_there(path) for path in dict.fromkeys(sources)], config.limit)
     files = [image for dataset in datasets for image in dataset.images]
     texts = [text for dataset in datasets for text in dataset.prompts.texts]
     kept = Sources(files)

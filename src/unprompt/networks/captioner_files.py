@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from unprompt.errors import CheckpointError, InputError
+from unprompt.errors import CheckpointError, ConfigError, InputError
 from unprompt.networks.blip_names import COUNTER, PARTS, SHAPES_READ, TIED, blip_sizes, transformers_name
 from unprompt.networks.checkpoints import Found, locate, snapshot_in, verify
 from unprompt.networks.extent import Extent, TooLargeError, check_numbers, check_side, made_within, parts_of
@@ -56,7 +56,8 @@ def load_captioner(path: Path | None, vocabulary: Path | None, precision: str) -
 
     `path` may also name one of CHECKPOINTS; None is the first of them. `vocabulary`: folder of BERT's
     vocab.txt, for a `.pth`. `precision`: fp32, fp16 or bf16 of the weights, but GIT is always in fp32.
-    Raises CheckpointError where something is missing, damaged or no captioner.
+    Raises CheckpointError where something is missing, damaged or no captioner, ConfigError for a vocabulary
+    that it has no use for.
     """
     if path is None or is_declared(path):
         found = _locate_usual() if path is None else locate(path.name)
@@ -66,6 +67,7 @@ def load_captioner(path: Path | None, vocabulary: Path | None, precision: str) -
     if path.is_dir() and not (path / "config.json").exists() and len(single := list(path.glob("*.pth"))) == 1:
         (path,) = single  # a data set that holds Salesforce's file and nothing else
     if path.is_dir():
+        refuse_vocabulary(path, vocabulary)
         return _load_folder(path, precision)
     if not path.is_file():
         raise CheckpointError(
@@ -73,6 +75,12 @@ def load_captioner(path: Path | None, vocabulary: Path | None, precision: str) -
             f"model_large_caption.pth, or one for `unprompt checkpoints fetch`: {', '.join(CHECKPOINTS)}"
         )
     return _load_salesforce(path, vocabulary, precision)
+
+
+def refuse_vocabulary(path: Path, vocabulary: Path | None) -> None:
+    """Raise ConfigError where a vocabulary was given for a captioner that brings its own."""
+    if vocabulary:
+        raise ConfigError(f"--vocabulary belongs to Salesforce's .pth; the captioner {path} brings its own")
 
 
 def _locate_usual() -> Found:

@@ -85,6 +85,9 @@ def open_captioner(
 
         return Transformers.load(device, model, config, vocabulary)
     path, kind = own
+    from unprompt.networks.captioner_files import refuse_vocabulary
+
+    refuse_vocabulary(path, vocabulary)
     other = config or CaptionConfig()
     if other != CaptionConfig(batch=other.batch):
         raise ConfigError(

@@ -12,14 +12,15 @@ from contextlib import contextmanager
 
 from unprompt.errors import ConfigError, NoMemoryError
 
-# What torch's errors say where memory is short: CUDA and MPS, allocators of Linux and Windows, mapped files,
-# and cuBLAS.
+# What errors say where memory is short: torch's of CUDA and MPS, of allocators of Linux and Windows, of
+# mapped files and of cuBLAS, and Python's of a thread that gets no stack.
 NO_MEMORY = (
     "out of memory",
     "can't allocate memory",
     "not enough memory",
     "Cannot allocate memory",
     "STATUS_ALLOC_FAILED",
+    "can't start new thread",
 )
 
 
@@ -66,7 +67,7 @@ def core_count() -> int:
 
 
 def is_out_of_memory(error: BaseException) -> bool:
-    """Whether an error, of torch's on any device or of the system's, says that there is not enough memory."""
+    """Whether an error, of torch's on any device, Python's or the system's, says that memory is short."""
     if isinstance(error, (MemoryError, NoMemoryError)) or (
         isinstance(error, OSError) and error.errno == errno.ENOMEM
     ):

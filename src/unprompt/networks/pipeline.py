@@ -36,6 +36,9 @@ NOT_FINITE = (
     "look at it on the CPU (--device cpu)"
 )
 
+# Batches that fitted, after which more images are given at once again; and where that failed time and again.
+GROW_AFTER, GROW_AFTER_MOST = 32, 1024
+
 Item = TypeVar("Item")
 Begun = TypeVar("Begun")
 
@@ -72,25 +75,69 @@ class Seen:
     seconds: dict[str, float]
 
 
-def look_through(backbone: Backbone, prepared: Sequence[NDArray[Any]], fits: dict[str, int]) -> NDArray[Any]:
+@dataclass
+class _Fit:
+    """Images at a time, batches of so many since then that fitted, and how many of them it takes to grow."""
+
+    size: int
+    patience: int
+    fitted: int = 0
+
+
+class Fits:
+    """How many images each backbone looks at at once: fewer where memory ran out, and in time more again.
+
+    After GROW_AFTER batches that fitted the size is doubled. Each time that memory runs out again before the
+    backbone's own batch has fitted, it takes twice as many, up to GROW_AFTER_MOST: little is lost where the
+    memory stays short.
+    """
+
+    def __init__(self) -> None:
+        self._by_name: dict[str, _Fit] = {}
+
+    def most(self, backbone: Backbone) -> int:
+        """How many images to give it at once."""
+        fit = self._by_name.get(backbone.name)
+        return fit.size if fit else backbone.batch
+
+    def shrink(self, backbone: Backbone, images: int) -> None:
+        """Note that so many did not fit."""
+        fit = self._by_name.get(backbone.name)
+        patience = min(2 * fit.patience, GROW_AFTER_MOST) if fit else GROW_AFTER
+        self._by_name[backbone.name] = _Fit(images // 2, patience)
+
+    def note(self, backbone: Backbone, images: int) -> None:
+        """Note that so many fitted."""
+        fit = self._by_name.get(backbone.name)
+        if fit is None or images < fit.size:  # fewer say nothing about this size
+            return
+        fit.fitted += 1
+        if fit.size >= backbone.batch:
+            self._by_name.pop(backbone.name, None)  # another thread may have done so
+        elif fit.fitted >= fit.patience:
+            fit.size, fit.fitted = min(2 * fit.size, backbone.batch), 0
+
+
+def look_through(backbone: Backbone, prepared: Sequence[NDArray[Any]], fits: Fits) -> NDArray[Any]:
     """B prepared images -> B rows, in the backbone's batches, or in smaller ones where memory is short.
 
-    A batch that does not fit is halved, with a warning, and looked at again. `fits` keeps the smaller size by
-    the backbone's name, for the batches that follow. Raises NoMemoryError where a single image does not fit.
+    A batch that does not fit is halved, with a warning, and looked at again; `fits` has the sizes of those
+    that follow. Raises NoMemoryError where a single image does not fit.
     """
     parts: list[NDArray[Any]] = []
     done = 0
     while done < len(prepared):
-        batch = prepared[done : done + fits.get(backbone.name, backbone.batch)]
+        batch = prepared[done : done + fits.most(backbone)]
         rows = _rows_if_they_fit(backbone, batch)
         if rows is None:
-            fits[backbone.name] = len(batch) // 2
+            fits.shrink(backbone, len(batch))
             warnings.warn(
                 f"{counted(len(batch), 'image')} at once do not fit into the memory; going on with "
                 f"{len(batch) // 2}",
                 stacklevel=2,
             )
         else:
+            fits.note(backbone, len(batch))
             parts.append(rows)
             done += len(batch)
     return np.concatenate(parts)
@@ -118,13 +165,13 @@ def see(
     files: Sequence[ImageFile],
     backbones: Sequence[Backbone],
     turn: Any,
-    fits: dict[str, int] | None = None,
+    fits: Fits | None = None,
 ) -> Seen:
     """Read, prepare and look at one batch of files. `turn` is the context in which the device may be used.
 
-    `fits`: what `look_through` keeps. Raises NoMemoryError as that does.
+    `fits`: the sizes that `look_through` goes by. Raises NoMemoryError as that does.
     """
-    fits = {} if fits is None else fits
+    fits = fits or Fits()
     seconds: dict[str, float] = defaultdict(float)
     problems: list[str | None] = []
     prepared: dict[str, list[NDArray[Any]]] = {backbone.name: [] for backbone in backbones}
@@ -225,7 +272,7 @@ class Pipeline:
         self._turn = nullcontext() if device == "cpu" else threading.Lock()
         begin = use_one_thread if device == "cpu" else None
         self._pool = ThreadPoolExecutor(workers, "unprompt-worker", initializer=begin)
-        self._fits: dict[str, int] = {}
+        self._fits = Fits()
 
     def submit(self, files: Sequence[ImageFile], backbones: Sequence[Backbone]) -> list[Future[Seen]]:
         """Begin a chunk; its batches always have the same borders, so their numbers are always the same."""

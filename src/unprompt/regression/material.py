@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import hashlib
-import warnings
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
 
-from unprompt.datasets.dataset import Dataset, is_unfinished, read_dataset
+from unprompt.datasets.dataset import Dataset, read_what_is_there
 from unprompt.datasets.pixels import Pixels, open_pixels
 from unprompt.datasets.split import first_of_shuffled, split_rows
 from unprompt.datasets.targets import embed_targets
@@ -19,7 +18,6 @@ from unprompt.networks.devices import choose_device
 from unprompt.networks.preprocess import Preprocess
 from unprompt.progress import Progress
 from unprompt.regression.config import MachineConfig, TrainConfig
-from unprompt.text.english import counted
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -61,13 +59,7 @@ def read_material(
     Of a data set that is not finished what is there is taken, with a warning. Raises InputError for one that
     cannot be read or split, and for images that cannot be decoded.
     """
-    dataset = read_dataset(path)
-    if is_unfinished(path):
-        warnings.warn(
-            f"{path} is not finished, and {counted(len(dataset), 'image')} of it will be learnt from; "
-            "run again what was writing it to have them all",
-            stacklevel=2,
-        )
+    dataset = read_what_is_there(path)
     device = choose_device(machine.device)
     targets = embed_targets(dataset, device, progress)
     split = split_rows(targets, config.validation, config.group_cosine, config.seed, device, progress)

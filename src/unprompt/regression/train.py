@@ -23,7 +23,7 @@ from unprompt import __version__
 from unprompt.datasets.batches import batches, share_of
 from unprompt.datasets.pixels import Pixels, images_fingerprint
 from unprompt.datasets.split import first_of_shuffled
-from unprompt.errors import ConfigError, RunError
+from unprompt.errors import ConfigError, NoMemoryError, RunError
 from unprompt.learning.accelerator import device_of, open_accelerator, shared_folder
 from unprompt.learning.curves import OUTPUTS
 from unprompt.learning.frozen_stages import frozen_stages, open_activations
@@ -124,7 +124,8 @@ def train(
     }
     sources = Sources(material.dataset.images, files_of([config.weights] if config.weights else []))
     with shared_folder(accelerator, out, KIND, plan, overwrite, sources):
-        with memory_told(machine, out):
+        smaller = f"with --accumulate {2 * machine.accumulate} or --checkpointing: the result stays the same"
+        with memory_told(f"run the same command {smaller}, and {out} goes on from its last save"):
             run = _Run(accelerator, network, material, config, machine, out, report)
             loop = run.begin()
             rows = run.learn(loop, on_epoch if main else lambda scores: None)
@@ -138,7 +139,9 @@ def train(
             validation_images=len(material.validation),
         )
         if main:
-            write_outputs(out, material, config, device_of(accelerator), result.epochs)
+            again = f"close what else uses it and run the same command again: {out} keeps all that was learnt"
+            with memory_told(again, NoMemoryError):
+                write_outputs(out, material, config, device_of(accelerator), result.epochs)
             finish(out, KIND, _record(result, material, config, machine, accelerator))
     if not machine.keep_decoded:
         accelerator.wait_for_everyone()
@@ -157,19 +160,16 @@ def check_parts(config: TrainConfig, machine: MachineConfig, images: int, proces
 
 
 @contextmanager
-def memory_told(machine: MachineConfig, out: Path) -> Iterator[None]:
-    """Turn memory used up, on a device or here, into a RunError that says what to change."""
+def memory_told(remedy: str, kind: type[RunError] = RunError) -> Iterator[None]:
+    """Turn memory used up, on a device or here, into an error of ours that says what to do."""
     try:
         yield
     except (MemoryError, RuntimeError) as error:
         if not is_out_of_memory(error):
             raise
         message = str(error)
-        raise RunError(
-            f"out of memory ({message.splitlines()[0] if message else 'no more said'}); run the same command "
-            f"with --accumulate {2 * machine.accumulate} or --checkpointing: the result stays the same, and "
-            f"{out} goes on from its last save"
-        ) from error
+        said = message.splitlines()[0] if message else "no more said"
+        raise kind(f"out of memory ({said}); {remedy}") from error
 
 
 class _Run:
@@ -373,16 +373,17 @@ class _Run:
         """What `look` gives for images as they are: (n,) rows -> (n, D) float32 on the CPU.
 
         Each process takes one stretch of the rows; the last one fills up with its last row. `kept_as`: keep
-        it under this name as it comes, and take what an earlier start has kept; of one process alone, since
-        several may have no disk in common.
+        it under this name as it comes, and take what an earlier start of as many processes has kept. Those
+        keep nothing that do not see the folder which the main one has opened: it is on another machine.
         """
         accelerator = self.accelerator
         stretch = -(-len(rows) // accelerator.num_processes)
         places = np.arange(stretch) + stretch * accelerator.process_index
         mine = rows[np.minimum(places, len(rows) - 1)]
         kept = None
-        if kept_as and accelerator.num_processes == 1:
-            kept = self.out / WORK / FEATURES / kept_as
+        if kept_as and (self.out / WORK).is_dir():
+            own = f"{kept_as}-{accelerator.process_index}-of-{accelerator.num_processes}"
+            kept = self.out / WORK / FEATURES / own
         found = [] if kept is None else [part.to(accelerator.device) for part in read_features(kept)]
         done = sum(map(len, found))
         plan = [mine[start : start + LOOK_BATCH] for start in range(done, stretch, LOOK_BATCH)]
@@ -400,8 +401,8 @@ class _Run:
         return accelerator.gather(torch.cat([*found, *new])).cpu()[: len(rows)]
 
     def _forget_features(self) -> None:
-        """Remove what `_over` has kept."""
-        if self.accelerator.num_processes == 1:
+        """Remove what `_over` has kept; all processes have gathered it."""
+        if self.accelerator.is_main_process:
             shutil.rmtree(self.out / WORK / FEATURES, ignore_errors=True)
 
     def _workers(self) -> int:

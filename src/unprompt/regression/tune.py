@@ -23,7 +23,7 @@ from typing import TYPE_CHECKING, Any
 from unprompt import __version__
 from unprompt.datasets.dataset import read_dataset
 from unprompt.datasets.pixels import discard_decoded, images_fingerprint
-from unprompt.errors import ChangedError, ConfigError, HeldError, RunError
+from unprompt.errors import ChangedError, ConfigError, HeldError, NoMemoryError, RunError
 from unprompt.networks.checkpoints import cache_folder, files_of
 from unprompt.networks.devices import choose_device
 from unprompt.progress import Progress, silent
@@ -282,8 +282,9 @@ def _learn(
             "another folder with --out"
         ) from error
     except (ConfigError, RunError) as error:
-        # A full disk, or another training that decodes the same images, is no fault of the settings.
-        if isinstance(error, HeldError) or isinstance(error.__cause__, OSError):
+        # A full disk, another training that decodes the same images, or too little memory to show what was
+        # learnt, is no fault of the settings.
+        if isinstance(error, (HeldError, NoMemoryError)) or isinstance(error.__cause__, OSError):
             raise
         trial.set_user_attr("problem", str(error))
         study.tell(trial.number, state=optuna.trial.TrialState.FAIL)

@@ -37,6 +37,7 @@ from unprompt.storage.files import read_json, read_prompts, write_json
 from unprompt.storage.images import ImageFile, find_images, identify_images
 from unprompt.storage.matching import fit_prompts, paths_by_id
 from unprompt.storage.remote import AnyPath
+from unprompt.storage.resumable import as_begun
 from unprompt.storage.sources import Sources
 from unprompt.storage.submission import describe_unsubmittable, read_submission_ids, submittable
 from unprompt.storage.text_config import TextConfig
@@ -46,6 +47,7 @@ from unprompt.text.english import counted, none_readable
 if TYPE_CHECKING:
     from unprompt.bundle.loaded import LoadedBundle
 
+CHUNK = "chunk"  # of the plan: by how many images the finished ones are kept
 TEXTS_BEGUN = "texts-begun.json"  # in the work folder: captions for training are being written
 REPLACES = "replaces"  # whether they take the place of what is there
 # Seconds kept for what follows the last image: once, and for each image, file that is looked into and truth.
@@ -108,7 +110,7 @@ def predict(
     with ExitStack() as stack:
         crew = stack.enter_context(hire(cluster, config.workers, [file.path for file in new]))
         device = loaded.device if loaded else crew.device(config.device)
-        plan = _plan(bundle, device, config, new, texts if places else None)
+        plan = as_begun(out, _plan(bundle, device, config, new, texts if places else None), CHUNK)
         folder, resumed = stack.enter_context(
             open_run(out, plan, config.overwrite, earlier is not None, sources)
         )
@@ -122,7 +124,7 @@ def predict(
         scored_ids = {file.image_id for file in files} & set(truths.ids if truths else ())
         reserve = FINISHING + an_image * len(files) + FINISHING_TRUTH * len(scored_ids)
         deadline = Deadline(config.deadline, started, reserve)
-        chunks = [new[first : first + config.chunk] for first in range(0, len(new), config.chunk)]
+        chunks = [new[first : first + plan[CHUNK]] for first in range(0, len(new), plan[CHUNK])]
         kept = [folder.level_of(number) for number in range(len(chunks))]
         if any(level is not Level.FULL for level in kept):
             elsewhere = loader if loader.device == device else Loader(device)
@@ -169,12 +171,12 @@ def predict(
 def _plan(
     bundle: Bundle, device: str, config: PredictConfig, files: Sequence[ImageFile], texts: TextConfig | None
 ) -> dict[str, Any]:
-    """All that decides the results; who does the work does not."""
+    """All that decides the results, and how they are kept; who does the work decides nothing."""
     plan: dict[str, Any] = {
         "unprompt": __version__,
         "bundle": bundle.as_dict(),
         "device": device,
-        "chunk": config.chunk,
+        CHUNK: config.chunk,
         "images": identify_images(files),
     }
     return {**plan, "texts": asdict(texts)} if texts else plan

@@ -272,11 +272,13 @@ class Sd2Painter:
         start = order.start
         if start:
             pipeline = repainting(pipeline)
+        renderer = Sd2Renderer(engine, pipeline, batch, eta=order.eta or 0.0)
         pictures = order.pictures
-        for first in range(0, len(pictures), batch):
-            portion = pictures[first : first + batch]
-            told = _in_all(tell, first, len(portion), len(pictures))
-            renderer = Sd2Renderer(engine, pipeline, batch, told, order.eta or 0.0)
+        begun = 0
+        while begun < len(pictures):
+            portion = pictures[begun : begun + renderer.batch]  # fewer, once memory has run out
+            renderer.tell = _in_all(tell, begun, len(portion), len(pictures))
+            begun += len(portion)
             try:
                 images = (
                     renderer.repaint(portion, start.image, start.strength)

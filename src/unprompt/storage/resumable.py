@@ -133,6 +133,16 @@ def open_folder(
             raise
 
 
+def as_begun(path: Path, plan: Mapping[str, Any], part: str) -> dict[str, Any]:
+    """The plan, with one part as unfinished work in the folder has it that was begun with the same others.
+
+    For a part which changes nothing in the result, but in which the steps that are done were cut.
+    """
+    begun = _known_plan(path / WORK / PLAN) or {}
+    same = part in begun and not describe_change(begun, {**plan, part: begun[part]})
+    return {**plan, part: begun[part]} if same else dict(plan)
+
+
 def check_folder(path: Path, kind: FolderKind, overwrite: bool) -> None:
     """Raise RunError for a finished folder, unless `overwrite`, and for one that belongs to something else.
 

@@ -37,6 +37,8 @@ class TextConfig:
         object.__setattr__(self, "ending", ending)
         if self.full_path and not self.meta_cap:
             raise ConfigError("--full-path is about pictures in --meta-cap, without which it does nothing")
+        if ending != TextConfig.ending and not self.has_files:
+            raise ConfigError("--ending belongs to --txt and --txt-folder, without which it does nothing")
 
     @property
     def has_files(self) -> bool:
