@@ -38,7 +38,7 @@ from unprompt.doodles.painters import Made, Order
 from unprompt.doodles.samples import draw_samples
 from unprompt.easy_diffuser.negative import usual_words
 from unprompt.errors import CheckpointError, ConfigError, InputError
-from unprompt.serving.batch_runs import BEGUN
+from unprompt.serving.batch_runs import BEGUN, BatchRuns
 from unprompt.serving.models import Models
 from unprompt.serving.uploads import Upload
 from unprompt.storage.files import write_json
@@ -775,6 +775,23 @@ def test_a_folder_outside_the_root_is_refused(app: Any) -> None:
     said = [error.value.replace("\\", "") for error in at.error]
     assert said == ["there is no folder '../..' below the root"]
     assert "Begin" not in [button.label for button in at.button]
+
+
+def test_a_run_that_is_begun_twice_is_one_and_says_so(app: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    ended = threading.Event()
+    monkeypatch.setattr(BatchRuns, "_do", lambda *_: ended.wait(PATIENCE))
+    try:
+        app.session_state["run-folder"] = "pictures"
+        at = app.switch_page("run_page.py").run()
+        begin = at.button(key="run-begin")
+        for _ in range(2):  # the second time before the page was drawn anew
+            at = begin.click().run()
+            assert not at.exception
+            assert at.button(key="run-begin").disabled
+            assert "1 image; your run over them is below" in html(at)
+            assert [button.label for button in at.button].count("Cancel") == 1
+    finally:
+        ended.set()
 
 
 def test_runs_that_an_earlier_server_left_unfinished_are_shown_and_go_on(app: Any, tmp_path: Path) -> None:

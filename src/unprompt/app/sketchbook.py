@@ -11,6 +11,7 @@ from typing import Any, NamedTuple
 from unprompt.app.canvas import Canvas, Line
 from unprompt.doodles.paint_config import CLOSELY, DoodlePaint
 from unprompt.doodles.steps import Guess, Steps
+from unprompt.doodles.wording import in_style, negative_in_style
 from unprompt.painting.seeds import SEEDS
 
 KEPT = 8  # paintings that can be gone back to
@@ -164,8 +165,13 @@ class Sketchbook:
         self.words = replace(self.words, negative=" ".join(text.split())[:MOST_WORDS])
 
     def choose_style(self, style: str) -> None:
-        """Have the prompt and the negative prompt in another style."""
-        self.words = replace(self.words, style=style, prompt=None, negative=None)
+        """Have the prompt and the negative prompt in another style; of written ones, the style's own words."""
+        before, prompt, negative = self.words.style, self.words.prompt, self.words.negative
+        if prompt is not None:
+            prompt = _own(in_style(prompt, before, style))
+        if negative is not None:
+            negative = negative_in_style(negative, before, style)[:MOST_WORDS]
+        self.words = replace(self.words, style=style, prompt=prompt, negative=negative)
 
     def caption(self, steps: Steps) -> str:
         """What the visitor wrote, else what the chosen words say, else what was guessed."""
