@@ -5,6 +5,7 @@ Nothing of Streamlit's: a sketchbook lies in a visitor's session.
 
 from __future__ import annotations
 
+import secrets
 from dataclasses import dataclass, field, replace
 from typing import Any, NamedTuple
 
@@ -91,7 +92,7 @@ class Painting:
 class Sketchbook:
     """`paintings`: the oldest first; `shown`: the one to be seen.
 
-    `seed`: of the next painting's first picture.
+    `seed`: of the next painting's first picture. `visit`: by it canvas.js knows a sheet of an earlier visit.
     """
 
     canvas: Canvas = field(default_factory=Canvas)
@@ -103,6 +104,7 @@ class Sketchbook:
     paintings: list[Painting] = field(default_factory=list)
     shown: Painting | None = None
     guesses: Guesses = Guesses()
+    visit: str = field(default_factory=lambda: secrets.token_hex(8))
 
     # --- the sheet
 
@@ -165,7 +167,7 @@ class Sketchbook:
         self.words = replace(self.words, negative=" ".join(text.split())[:MOST_WORDS])
 
     def choose_style(self, style: str) -> None:
-        """Have the prompt and the negative prompt in another style; of written ones, the style's own words."""
+        """Have both prompts in another style; of those that were written, only what the style put there."""
         before, prompt, negative = self.words.style, self.words.prompt, self.words.negative
         if prompt is not None:
             prompt = _own(in_style(prompt, before, style))

@@ -108,7 +108,7 @@ class BatchRuns:
             return sorted(self._runs.values(), key=lambda run: run.name, reverse=True)
 
     def begin(self, source: Path, label: str, images: int, owner: str = "") -> BatchRun:
-        """Queue a run over a folder of `images` images; where its owner has one open there already, it is that.
+        """Queue a run over a folder of `images` images, unless its owner has one open there: then it is that.
 
         A button can be clicked twice. Raises RunError where MOST_WAITING runs wait already, or where `out`
         cannot be written.
