@@ -8,7 +8,8 @@ import re
 import socket
 import threading
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from html import unescape
 from pathlib import Path
 from types import SimpleNamespace
@@ -266,22 +267,44 @@ def test_previews_of_pages_are_drawn_once(app: Any, monkeypatch: pytest.MonkeyPa
     from unprompt.colouring_pages.drawing import LineDrawing
     from unprompt.colouring_pages.sheet import Sheet
 
-    drawn: list[object] = []
+    drawn: list[tuple[type, Image.Image]] = []
 
-    def counted(kind: Any) -> None:
+    def counted(kind: type[LineDrawing] | type[Sheet]) -> None:
         render = kind.render
-        monkeypatch.setattr(kind, "render", lambda *given: drawn.append(kind) or render(*given))
+
+        def noted(*given: Any, **more: Any) -> Image.Image:
+            drawn.append((kind, render(*given, **more)))
+            return drawn[-1][1]
+
+        monkeypatch.setattr(kind, "render", noted)
 
     counted(LineDrawing)
     counted(Sheet)
     at = app.switch_page("colour_page.py").run()
-    at = at.file_uploader[0].set_value(png("olive")).run()
-    assert set(drawn) == {LineDrawing, Sheet}
+    at = at.file_uploader[0].set_value(boxes()).run()
+    assert {kind for kind, _ in drawn} == {LineDrawing, Sheet}
+    [sheet] = [image for kind, image in drawn if kind is Sheet]
+    assert len(set(np.asarray(sheet.convert("L")).flat)) > 10  # grey edges: thin lines have no gaps
     count = len(drawn)
     assert not at.run().exception
     assert len(drawn) == count
     at.toggle(key="colour-name").set_value(True).run()
     assert len(drawn) > count  # another sheet
+
+
+def test_it_is_said_that_areas_are_numbered(app: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    said: list[str] = []
+
+    @contextmanager
+    def spinner(text: str, **_: Any) -> Iterator[None]:
+        said.append(text)
+        yield
+
+    at = app.switch_page("colour_page.py").run()
+    at = at.file_uploader[0].set_value(boxes()).run()
+    monkeypatch.setattr("streamlit.spinner", spinner)
+    assert not at.toggle(key="colour-numbers").set_value(True).run().exception
+    assert "Numbering its areas." in said
 
 
 def boxes(mode: str = "L") -> tuple[str, bytes, str]:
