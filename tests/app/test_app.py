@@ -366,6 +366,17 @@ class TestColouringByWords:
             3,
         )
 
+    def test_variants_that_are_alike_are_told(self, app: Any) -> None:
+        at = app.switch_page("words_page.py").run()
+        at = at.file_uploader[0].set_value(boxes()).run()
+        at = held_widget(at.segmented_control, "words-variants").set_value(2).run()
+        at = held_widget(at.text_input, "words-text").set_value("all red").run()
+        assert not at.exception
+        told = "They are alike: the words say the colour of every part."
+        assert told in html(at)
+        at = held_widget(at.text_input, "words-text").set_value("").run()
+        assert told not in html(at)
+
     def test_taps_change_parts_and_are_undone_and_done_again(self, app: Any) -> None:
         at = app.switch_page("words_page.py").run()
         at = at.file_uploader[0].set_value(boxes("RGBA")).run()
