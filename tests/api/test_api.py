@@ -179,6 +179,7 @@ def test_the_page_of_a_blank_picture_is_blank_and_bad_ones_are_told(client: http
         ({"title": "two\nlines"}, "title must be one line"),
         ({"margin": 51}, "margin"),
         ({"numbers": True, "original": "grey"}, "original: a page to paint by numbers has no small picture"),
+        ({"colours": 5}, "colours: belongs to numbers, without which it does nothing; send numbers as true"),
         ({"detial": "low"}, "detail"),
     ):
         answer = client.post("/v1/page", json={**body, **wrong})
@@ -278,10 +279,15 @@ def test_a_file_is_coloured_as_it_is_sent(client: httpx.Client) -> None:
         (boxes(), {"crayons": "9"}, "crayons"),
         (boxes(), {"seed": -1}, "seed"),
         (boxes(), {"words": "a" * 20_001}, "words"),
+        (boxes(), {"wrods": "a red box"}, "unknown keys: 'wrods' (did you mean 'words'?)"),
+        (boxes(), {"variants": 3}, "unknown keys: 'variants'"),
     ):
         refused = client.post("/v1/colour/upload", params=parameters, content=content)
         assert refused.status_code == 422
         assert said in refused.json()["detail"]
+    refused = client.post("/v1/colour/upload", files={"file": ("boxes.png", boxes(), "image/png")})
+    assert refused.status_code == 422
+    assert refused.json()["detail"].startswith("the body is a form; send the picture's file alone")
 
 
 def test_what_cannot_be_coloured_is_told(client: httpx.Client) -> None:
@@ -338,20 +344,20 @@ def test_a_doodle_is_named_and_described(client: httpx.Client) -> None:
 @pytest.mark.parametrize(
     ("strokes", "said"),
     [
-        ("[]", "strokes: List should have at least 1 item"),
-        ("[[]]", "strokes.0: List should have at least 1 item"),
-        ("[[[1, 2, 3]]]", "strokes.0.0: List should have at most 2 items"),
-        ("[[[1]]]", "strokes.0.0: List should have at least 2 items"),
-        ("[[1, 2]]", "strokes.0.0: Input should be a valid list"),
-        ('[[["1", 2]]]', "strokes.0.0.0: Input should be a valid number"),
-        ("[[[NaN, 2]]]", "strokes.0.0.0: Input should be a finite number"),
-        ("[[[1, Infinity]]]", "strokes.0.0.1: Input should be a finite number"),
-        ("[[[1, null]]]", "strokes.0.0.1: Input should be a valid number"),
+        ("[]", "strokes: must have at least 1 value, has 0"),
+        ("[[]]", "strokes.0: must have at least 1 value, has 0"),
+        ("[[[1, 2, 3]]]", "strokes.0.0: must have at most 2 values, has 3"),
+        ("[[[1]]]", "strokes.0.0: must have at least 2 values, has 1"),
+        ("[[1, 2]]", "strokes.0.0: must be a list, got a number"),
+        ('[[["1", 2]]]', "strokes.0.0.0: must be a number, got a text"),
+        ("[[[NaN, 2]]]", "strokes.0.0.0: must be a number, got NaN or an infinity"),
+        ("[[[1, Infinity]]]", "strokes.0.0.1: must be a number, got NaN or an infinity"),
+        ("[[[1, null]]]", "strokes.0.0.1: must be a number, got null"),
         ("[[[1e9, 2]]]", "stroke 0 of a drawing has a coordinate beyond 10,000,000"),
-        (f"[{','.join(['[[1, 2]]'] * 1001)}]", "strokes: List should have at most 1000 items"),
-        (f"[[{','.join(['[1, 2]'] * 50_001)}]]", "strokes.0: List should have at most 50000 items"),
+        (f"[{','.join(['[[1, 2]]'] * 1001)}]", "strokes: must have at most 1,000 values, has 1,001"),
+        (f"[[{','.join(['[1, 2]'] * 50_001)}]]", "strokes.0: must have at most 50,000 values, has 50,001"),
         (f"[[{','.join(['[1, 2]'] * 30_000)}],[{','.join(['[1, 2]'] * 30_000)}]]", "60,000 points"),
-        ('{"points": []}', "strokes: Input should be a valid list"),
+        ('{"points": []}', "strokes: must be a list, got an object"),
     ],
 )
 def test_what_is_no_drawing_is_told(client: httpx.Client, strokes: str, said: str) -> None:
@@ -369,6 +375,8 @@ def test_what_else_a_doodle_cannot_have_is_told(client: httpx.Client) -> None:
         ({"wrod": "cat"}, "'wrod' (did you mean 'word'?)"),
         ({"strokes": None}, "strokes"),
         ({"style": "of old"}, "there is no style 'of old'"),
+        ({"word": "..."}, "word: '...' names nothing; say what the drawing shows"),
+        ({"word": "a\0"}, r"word: 'a\x00' names nothing"),
     ):
         answer = client.post("/v1/doodle", json={"strokes": CAT, **wrong})
         assert answer.status_code == 422, said
@@ -682,7 +690,50 @@ def test_every_error_has_the_same_shape(client: httpx.Client) -> None:
     for answer in answers:
         assert answer.json().keys() == {"error", "detail"}
         assert isinstance(answer.json()["detail"], str)
-    assert answers[3].json()["detail"] == "unknown keys: 'text' (did you mean 'texts'?)"
+    assert [answer.json()["detail"] for answer in answers] == [
+        "Not Found: there is no /nowhere here; /docs lists what there is",
+        "Method Not Allowed: /v1/embed is asked by POST, not by GET",
+        "the body is not JSON: Expecting property name enclosed in double quotes at character 2",
+        "unknown keys: 'text' (did you mean 'texts'?)",
+        "query.skip_current_image: must be true or false",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("path", "body", "said"),
+    [
+        ("/v1/embed", "", "the body is empty; send a JSON object"),
+        ("/v1/embed", "[]", "the body must be a JSON object, got a list"),
+        ("/sdapi/v1/interrogate", '"x"', "the body must be a JSON object, got a text"),
+        ("/v1/embed", "{}", "texts: missing; it has to be given"),
+        ("/v1/embed", '{"texts": "a cat"}', "texts: must be a list, got a text"),
+        ("/v1/embed", '{"texts": [null, true]}',
+         "texts.0: must be a text, got null; texts.1: must be a text, got true"),
+        ("/v1/embed", '{"texts": ["\\ud800"]}',
+         "texts.0: has half a character (\\ud800 to \\udfff); send whole ones"),
+        ("/v1/embed", '{"n": ' + "9" * 5000 + "}",
+         "the JSON has a number with too many digits; send a smaller one"),
+        ("/v1/negative", '{"image": ""}', "image: must not be empty"),
+        ("/v1/negative", '{"image": "/a.png"}',
+         "the image is not base64: it has the character '.'; send the picture's file as base64"),
+        ("/sdapi/v1/interrogate", '{"image": "abcde"}',
+         "the image is not base64: its length is 5, no multiple of 4, as if its end were missing; send"),
+        ("/v1/page", '{"image": "ab=c"}', "the image is not base64: it has = before its end; send"),
+        ("/v1/page", '{"image": "a", "dpi": 72.5}', "dpi: must be a whole number, got a fraction"),
+        ("/v1/page", '{"image": "a", "dpi": 9e9}', "dpi: must be at most 300"),
+        ("/v1/page", '{"image": "a", "line_width": 0}', "line_width: must be above 0"),
+        ("/v1/page", '{"image": "a", "format": "gif"}', "format: must be 'png', 'svg' or 'pdf'"),
+        ("/v1/colour", '{"image": "a", "seed": 4294967296}', "seed: must be below 4,294,967,296"),
+        ("/v1/colour", '{"image": "a", "hints": [[1]]}', "hints.0: must be an object, got a list"),
+        ("/sdapi/v1/txt2img", '{"steps": "many"}', "steps: must be a whole number"),
+    ],
+)  # fmt: skip
+def test_what_is_wrong_with_a_body_is_said_with_its_place_and_kind(
+    client: httpx.Client, path: str, body: str, said: str
+) -> None:
+    answer = client.post(path, content=body, headers={"content-type": "application/json"})
+    assert 400 <= answer.status_code < 500
+    assert answer.json()["detail"].startswith(said)
 
 
 def test_500_malformed_requests_leave_the_server_answering(

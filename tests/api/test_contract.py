@@ -16,10 +16,10 @@ from pydantic import ValidationError
 
 from unprompt.api.auth import VARIABLE, Credentials, find_credentials
 from unprompt.api.base64_pictures import bytes_of, decode, encode
+from unprompt.api.complaints import complaints
 from unprompt.api.config import ServeConfig
 from unprompt.api.contract import EmbedRequest, Img2ImgRequest, NegativeRequest, Txt2ImgRequest
 from unprompt.api.description import describe, read_endpoints
-from unprompt.api.errors import complaints
 from unprompt.api.painting_orders import MISSING, SETTINGS, Painted, answer, fit_image, read_order
 from unprompt.cli import build_parser
 from unprompt.errors import CheckpointError, ConfigError, UnreadableImageError

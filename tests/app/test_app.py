@@ -8,7 +8,8 @@ import re
 import socket
 import threading
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from html import unescape
 from pathlib import Path
 from types import SimpleNamespace
@@ -38,7 +39,7 @@ from unprompt.doodles.painters import Made, Order
 from unprompt.doodles.samples import draw_samples
 from unprompt.easy_diffuser.negative import usual_words
 from unprompt.errors import CheckpointError, ConfigError, InputError
-from unprompt.serving.batch_runs import BEGUN
+from unprompt.serving.batch_runs import BEGUN, BatchRuns
 from unprompt.serving.models import Models
 from unprompt.serving.uploads import Upload
 from unprompt.storage.files import write_json
@@ -275,22 +276,44 @@ def test_previews_of_pages_are_drawn_once(app: Any, monkeypatch: pytest.MonkeyPa
     from unprompt.colouring_pages.drawing import LineDrawing
     from unprompt.colouring_pages.sheet import Sheet
 
-    drawn: list[object] = []
+    drawn: list[tuple[type, Image.Image]] = []
 
-    def counted(kind: Any) -> None:
+    def counted(kind: type[LineDrawing] | type[Sheet]) -> None:
         render = kind.render
-        monkeypatch.setattr(kind, "render", lambda *given: drawn.append(kind) or render(*given))
+
+        def noted(*given: Any, **more: Any) -> Image.Image:
+            drawn.append((kind, render(*given, **more)))
+            return drawn[-1][1]
+
+        monkeypatch.setattr(kind, "render", noted)
 
     counted(LineDrawing)
     counted(Sheet)
     at = app.switch_page("colour_page.py").run()
-    at = at.file_uploader[0].set_value(png("olive")).run()
-    assert set(drawn) == {LineDrawing, Sheet}
+    at = at.file_uploader[0].set_value(boxes()).run()
+    assert {kind for kind, _ in drawn} == {LineDrawing, Sheet}
+    [sheet] = [image for kind, image in drawn if kind is Sheet]
+    assert len(set(np.asarray(sheet.convert("L")).flat)) > 10  # grey edges: thin lines have no gaps
     count = len(drawn)
     assert not at.run().exception
     assert len(drawn) == count
     at.toggle(key="colour-name").set_value(True).run()
     assert len(drawn) > count  # another sheet
+
+
+def test_it_is_said_that_areas_are_numbered(app: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    said: list[str] = []
+
+    @contextmanager
+    def spinner(text: str, **_: Any) -> Iterator[None]:
+        said.append(text)
+        yield
+
+    at = app.switch_page("colour_page.py").run()
+    at = at.file_uploader[0].set_value(boxes()).run()
+    monkeypatch.setattr("streamlit.spinner", spinner)
+    assert not at.toggle(key="colour-numbers").set_value(True).run().exception
+    assert "Numbering its areas." in said
 
 
 def boxes(mode: str = "L") -> tuple[str, bytes, str]:
@@ -351,6 +374,17 @@ class TestColouringByWords:
             False,
             3,
         )
+
+    def test_variants_that_are_alike_are_told(self, app: Any) -> None:
+        at = app.switch_page("words_page.py").run()
+        at = at.file_uploader[0].set_value(boxes()).run()
+        at = held_widget(at.segmented_control, "words-variants").set_value(2).run()
+        at = held_widget(at.text_input, "words-text").set_value("all red").run()
+        assert not at.exception
+        told = "They are alike: the words say the colour of every part."
+        assert told in html(at)
+        at = held_widget(at.text_input, "words-text").set_value("").run()
+        assert told not in html(at)
 
     def test_taps_change_parts_and_are_undone_and_done_again(self, app: Any) -> None:
         at = app.switch_page("words_page.py").run()
@@ -784,6 +818,23 @@ def test_a_folder_outside_the_root_is_refused(app: Any) -> None:
     said = [error.value.replace("\\", "") for error in at.error]
     assert said == ["there is no folder '../..' below the root"]
     assert "Begin" not in [button.label for button in at.button]
+
+
+def test_a_run_that_is_begun_twice_is_one_and_says_so(app: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    ended = threading.Event()
+    monkeypatch.setattr(BatchRuns, "_do", lambda *_: ended.wait(PATIENCE))
+    try:
+        app.session_state["run-folder"] = "pictures"
+        at = app.switch_page("run_page.py").run()
+        begin = at.button(key="run-begin")
+        for _ in range(2):  # the second time before the page was drawn anew
+            at = begin.click().run()
+            assert not at.exception
+            assert at.button(key="run-begin").disabled
+            assert "1 image; your run over them is below" in html(at)
+            assert [button.label for button in at.button].count("Cancel") == 1
+    finally:
+        ended.set()
 
 
 def test_runs_that_an_earlier_server_left_unfinished_are_shown_and_go_on(app: Any, tmp_path: Path) -> None:

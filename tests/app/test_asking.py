@@ -102,3 +102,19 @@ def test_what_failed_is_asked_again(monkeypatch: pytest.MonkeyPatch) -> None:
     assert [error.value for error in at.run().error] == ["not now"]
     at = at.run()
     assert [text.value for text in at.text] == ["an answer"]
+
+
+def test_the_second_click_of_two_on_stop_does_not_go_on() -> None:
+    """No button lies where the one to stop was."""
+    testing = pytest.importorskip("streamlit.testing.v1")
+
+    def script() -> None:
+        import streamlit as st
+
+        from unprompt.app.asking import ask
+
+        st.session_state["stopped"] = {"key"}
+        ask("key", "Looking.", str)
+
+    at = testing.AppTest.from_function(script, default_timeout=PATIENCE).run()
+    assert [one.type for one in at.main if one.type in ("text", "button")] == ["text", "button"]

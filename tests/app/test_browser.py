@@ -104,6 +104,14 @@ def test_the_prompt_and_an_edit_of_it(desktop: Visitor, scenes: Path) -> None:
     desktop.sees("Wordings so far")
 
 
+def test_the_first_page_has_an_address_like_the_others(desktop: Visitor) -> None:
+    desktop.open("prompt")
+    desktop.sees("Which prompts may have made these pictures?")
+    assert desktop.page.get_by_text("Page not found").count() == 0
+    desktop.follow("Caption")
+    desktop.follow("Prompt")
+
+
 def test_a_comparison(phone: Visitor) -> None:
     phone.open("compare")
     take = phone.page.get_by_role("button", name="Take a sample")

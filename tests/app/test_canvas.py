@@ -53,6 +53,12 @@ def test_what_was_drawn_on_the_sheet_before_does_not_come_onto_another() -> None
     assert canvas.take(sent(3.0, sheet=1))
 
 
+def test_what_is_drawn_densely_gets_thin_lines() -> None:
+    rows = [np.array([[0.0, row], [100.0, row]]) for row in np.linspace(0, 100, 14)]
+    assert {line.pen for line in lines_of(Drawing(tuple(rows)), fit=True)} == {6}
+    assert {line.pen for line in lines_of(Drawing(tuple(rows[::2])), fit=True)} == {14}
+
+
 @pytest.mark.parametrize(
     "value",
     [

@@ -336,6 +336,27 @@ def test_the_drawing_is_there_after_another_page_and_is_sent_to_be_coloured(phon
     assert crayon.is_checked()
 
 
+def test_the_drawing_is_there_after_the_page_was_loaded_again(
+    desktop: Visitor, windows: Windows, address: str
+) -> None:
+    draw(desktop, circle(0.5, 0.5, 0.3))
+    draw(desktop, [(0.4, 0.5), (0.6, 0.5)])
+    before = wait_for_lines(desktop, 2)
+    desktop.page.reload()
+    wait_for_ink(desktop, 0.8, 0.5)
+    assert wait_for_lines(desktop, 2) == before
+    draw(desktop, [(0.1, 0.1), (0.2, 0.2)])
+    wait_for_lines(desktop, 3)
+    with windows.visiting(address, "desktop") as other:
+        open_sheet(other)
+        other.sees("Draw here")
+    press(desktop, "Clear")
+    desktop.sees("Draw here")
+    desktop.settle()
+    desktop.page.reload()
+    desktop.sees("Draw here")
+
+
 def test_a_drawing_on_paper_comes_onto_the_sheet(desktop: Visitor, tmp_path: Path) -> None:
     pytest.importorskip("scipy")
     paper = Image.new("L", (400, 400), 235)

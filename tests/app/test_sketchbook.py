@@ -145,13 +145,31 @@ def test_what_is_written_is_kept_until_it_is_emptied() -> None:
     assert len(book.prompt(STEPS)) == MOST_WORDS
     book.write_prompt("")
     assert book.prompt(STEPS) == "A photo of a cat"
-    book.write_negative("")
-    assert book.negative(STEPS) == ""  # none is a wish too
     book.choose_style("oil")
     assert (book.prompt(STEPS), book.negative(STEPS)) == (
         "An oil painting of a cat",
         negative_prompt_of("oil"),
     )
+    book.write_negative("")
+    assert book.negative(STEPS) == ""  # none is a wish too
+
+
+def test_another_style_changes_no_more_of_what_is_written_than_the_words_of_the_style() -> None:
+    book = book_of(CAT)
+    book.write_prompt("A photo of my cat, at night")
+    book.write_negative(f"{negative_prompt_of('photo')}, dogs")
+    book.choose_style("cartoon")
+    assert book.prompt(STEPS) == "A cartoon of my cat, at night, bold outlines, flat colors"
+    assert book.negative(STEPS) == f"{negative_prompt_of('cartoon')}, dogs"
+    book.write_prompt("A cartoon of my cat, bold outlines, flat colors, at night")
+    book.choose_style("none")
+    assert (book.prompt(STEPS), book.negative(STEPS)) == ("my cat, at night", "dogs")
+    book.choose_style("oil")
+    assert (book.prompt(STEPS), book.negative(STEPS)) == ("my cat, at night", "dogs")
+    book.write_negative("")
+    book.write_prompt("two cats in their own words")
+    book.choose_style("photo")
+    assert (book.prompt(STEPS), book.negative(STEPS)) == ("two cats in their own words", "")
 
 
 def test_a_cleared_or_another_sheet_has_no_words_of_the_one_before() -> None:

@@ -197,6 +197,19 @@ def test_a_photograph_of_paper_becomes_black_on_white() -> None:
     assert (art.page[page == 255] > 200).mean() > 0.97
 
 
+@pytest.mark.slow
+def test_a_photograph_of_the_world_is_not_taken_for_one_of_paper() -> None:
+    """Its areas are each as even as paper, and differ from each other in lightness and colour."""
+    photo = np.zeros((240, 240, 3), np.uint8)
+    for number, colour in enumerate([(90, 140, 210), (190, 60, 50), (120, 130, 60), (210, 190, 150)]):
+        row, column = divmod(number, 2)
+        photo[120 * row : 120 * row + 120, 120 * column : 120 * column + 120] = colour
+    assert "no line art" in " ".join(read_line_art(Image.fromarray(photo)).told)
+    lamp = np.linspace(0.4, 0.9, 240)[None, :, None] * np.array([255.0, 235.0, 190.0])
+    paper = np.where(two_boxes(240)[..., None] == 0, 0.3, 1.0) * lamp
+    assert read_line_art(Image.fromarray(paper.astype(np.uint8))).told == ()
+
+
 def test_transparent_is_paper() -> None:
     rgba = np.zeros((20, 20, 4), np.uint8)
     rgba[5:15, 5] = (0, 0, 0, 255)

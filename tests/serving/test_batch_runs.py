@@ -117,6 +117,15 @@ class TestQueue:
         assert all(run.folder.parent == runs.out and run.folder.is_dir() for run in several)
         assert all("some-where" in run.name for run in several)
 
+    def test_an_owner_has_one_open_run_over_a_folder(self, runs: BatchRuns, pictures: Path) -> None:
+        first = runs.begin(pictures, "pictures", 3, owner="a")
+        assert runs.begin(pictures, "pictures", 3, owner="a").name == first.name  # clicked twice
+        assert runs.begin(pictures, "pictures", 3, owner="b").name != first.name
+        assert runs.begin(pictures.parent, "all", 3, owner="a").name != first.name
+        runs.cancel(first.name)
+        assert runs.begin(pictures, "pictures", 3, owner="a").name != first.name
+        assert len(runs.runs()) == 4
+
     def test_a_waiting_run_can_be_cancelled(
         self, runs: BatchRuns, pictures: Path, gate: threading.Event
     ) -> None:

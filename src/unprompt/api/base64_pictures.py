@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import base64
-import binascii
 import io
+import re
 
 from PIL import Image
 from PIL.PngImagePlugin import PngInfo
@@ -13,6 +13,8 @@ from unprompt.api.config import MOST_IMAGE_MB, MOST_PIXELS
 from unprompt.errors import UnreadableImageError
 from unprompt.serving.uploads import Upload, read_upload
 from unprompt.storage.images import PNG_LEVEL
+
+NOT_BASE64 = re.compile(r"[^A-Za-z0-9+/=]")
 
 
 def bytes_of(text: str) -> bytes:
@@ -26,10 +28,22 @@ def bytes_of(text: str) -> bytes:
         kind, comma, text = text.partition(",")
         if not comma or not kind.endswith(";base64"):
             raise UnreadableImageError("a data: address without base64; write data:image/png;base64,…")
+    text = "".join(text.split())
     try:
-        return base64.b64decode("".join(text.split()), validate=True)
-    except (binascii.Error, ValueError) as error:
-        raise UnreadableImageError(f"not base64: {error}") from None
+        return base64.b64decode(text, validate=True)
+    except ValueError:
+        raise UnreadableImageError(
+            f"not base64: {_why_not(text)}; send the picture's file as base64"
+        ) from None
+
+
+def _why_not(text: str) -> str:
+    """What is wrong with a text that is no base64."""
+    if other := NOT_BASE64.search(text):
+        return f"it has the character {other[0]!a}"
+    if len(text) % 4:
+        return f"its length is {len(text):,}, no multiple of 4, as if its end were missing"
+    return "it has = before its end"
 
 
 def decode(content: bytes, alpha: bool = False) -> Image.Image:

@@ -133,7 +133,7 @@ def parse_json(body: bytes) -> Any:
     try:
         text = body.decode("utf-8-sig")
     except UnicodeDecodeError:
-        raise HTTPException(400, "the body is not UTF-8; send JSON in UTF-8") from None
+        raise HTTPException(400, "the body is not UTF-8; send JSON in UTF-8, not compressed") from None
     # Quotes that are escaped end no text; what stands outside of texts is every other piece between quotes.
     plain = text.replace("\\\\", "").replace('\\"', "")
     too_many = HTTPException(413, f"the JSON has more than {MOST_VALUES:,} values; send several requests")
@@ -147,4 +147,9 @@ def parse_json(body: bytes) -> Any:
         depth += 1 if sign in "[{" else -1
         if depth > DEEPEST:
             raise HTTPException(422, f"the JSON has more than {DEEPEST} lists and objects in each other")
-    return json.loads(text)
+    try:
+        return json.loads(text)
+    except json.JSONDecodeError:
+        raise
+    except ValueError:  # Python reads no whole number of more than 4,300 digits
+        raise HTTPException(400, "the JSON has a number with too many digits; send a smaller one") from None

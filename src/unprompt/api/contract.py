@@ -59,10 +59,10 @@ ImageText = Annotated[
 ]
 
 
-class Given(BaseModel):
-    """What our own request bodies have in common."""
+class Known(BaseModel):
+    """What has the keys of its fields and no others."""
 
-    model_config = ConfigDict(extra="forbid", strict=True)
+    model_config = ConfigDict(extra="forbid")
 
     @model_validator(mode="before")
     @classmethod
@@ -77,6 +77,12 @@ class Given(BaseModel):
     @classmethod
     def _named(cls, key: str) -> str:
         return name_key(key, cls.model_fields)
+
+
+class Given(Known):
+    """What our own request bodies have in common."""
+
+    model_config = ConfigDict(strict=True)
 
 
 def name_key(key: str, known: Iterable[str]) -> str:
@@ -446,7 +452,7 @@ class PageRequest(Given):
         "none", description="the small picture in a corner; not with numbers"
     )
     numbers: bool = Field(False, description="to paint by numbers; a PDF has the solution as its second page")
-    colours: Whole = Field(12, ge=1, le=40, description="of the palette at most")
+    colours: Whole = Field(12, ge=1, le=40, description="of the palette at most; with numbers")
 
 
 class PageAnswer(BaseModel):
@@ -481,6 +487,16 @@ class ColourRequest(Given):
     transparent: bool = Field(False, description="leave out the paper; it stays out of a transparent image")
     bridge: bool = Field(True, description="close gaps between lines")
     format: Literal["json", "png"] = Field("json", description="png: the picture itself, not JSON")
+
+
+class ColourQuery(Known):
+    """How line art is to be coloured, where the body is its file."""
+
+    words: Text = ""
+    seed: Whole = Field(0, ge=0, lt=SEEDS)
+    crayons: Literal["any", "8", "16"] = "any"
+    transparent: bool = False
+    bridge: bool = True
 
 
 class HeardColour(BaseModel):

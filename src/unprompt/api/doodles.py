@@ -11,6 +11,7 @@ from unprompt.api.contract import DoodleAnswer, DoodleGuess, DoodleRequest
 from unprompt.doodles.drawing import Drawing
 from unprompt.doodles.paint_config import DoodlePaint
 from unprompt.doodles.steps import Steps, open_steps
+from unprompt.doodles.wording import content_of
 from unprompt.errors import ConfigError, InputError, UnpromptError
 from unprompt.serving.painters import NotHereError
 
@@ -26,12 +27,15 @@ class DoodleOrder:
 
 
 def read_order(request: DoodleRequest) -> DoodleOrder:
-    """A request as an order. Raises InputError for too many points, and for what is no drawing."""
+    """A request as an order. Raises InputError for too many points, what is no drawing, and an empty word."""
     count = sum(map(len, request.strokes))
     if count > MOST_POINTS:
         raise InputError(f"strokes: {count:,} points, the limit here is {MOST_POINTS:,}; send fewer")
     drawing = Drawing(tuple(np.array(stroke, float) for stroke in request.strokes))
-    return DoodleOrder(drawing, " ".join(request.word.split()), request.top, request.style)
+    word = " ".join(request.word.split())
+    if word and not (word.isprintable() and content_of(word)):
+        raise InputError(f"word: {word!a} names nothing; say what the drawing shows, such as cat")
+    return DoodleOrder(drawing, word, request.top, request.style)
 
 
 def tell(order: DoodleOrder, device: str = "cpu") -> DoodleAnswer | UnpromptError:

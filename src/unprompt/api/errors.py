@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
-from typing import Any
+from collections.abc import Mapping
 
 from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
 from starlette.exceptions import HTTPException
 from starlette.responses import Response
 
+from unprompt.api.complaints import complaints
 from unprompt.errors import CheckpointError, RunError, UnpromptError
 from unprompt.networks.devices import is_out_of_memory
 from unprompt.serving.hosts import shorten
@@ -18,7 +18,6 @@ from unprompt.serving.painters import NotHereError
 from unprompt.serving.worker import BusyError
 
 HUNG_UP = 499  # what nginx writes in its log for clients that did not wait; nobody reads it
-MOST_COMPLAINTS = 5
 
 
 class TooLittleMemoryError(UnpromptError):
@@ -44,17 +43,6 @@ def status_of(error: UnpromptError) -> int:
     if isinstance(error, NotHereError):
         return 404
     return 500 if isinstance(error, (CheckpointError, RunError)) else 422
-
-
-def complaints(errors: Sequence[Mapping[str, Any]]) -> str:
-    """Pydantic's errors in a line: each with the place where it is, never with the value."""
-    told = []
-    for error in errors[:MOST_COMPLAINTS]:
-        place = ".".join(shorten(str(part)) for part in error["loc"] if part != "body")
-        message = str(error["msg"]).removeprefix("Value error, ")
-        told.append(f"{place}: {message}" if place else message)
-    more = f"; and {len(errors) - len(told)} more" if len(errors) > len(told) else ""
-    return "; ".join(told) + more
 
 
 def add_handlers(app: FastAPI) -> None:
@@ -86,8 +74,14 @@ def add_handlers(app: FastAPI) -> None:
         return refusal(422, "RequestValidationError", complaints(error.errors()))
 
     @app.exception_handler(HTTPException)
-    async def http(_: Request, error: HTTPException) -> Response:
-        return refusal(error.status_code, "HTTPException", error.detail, error.headers)
+    async def http(request: Request, error: HTTPException) -> Response:
+        told, path = error.detail, shorten(request.url.path)
+        if error.status_code == 404:
+            told += f": there is no {path} here; /docs lists what there is"
+        elif error.status_code == 405:
+            allowed = (error.headers or {}).get("Allow", "another method")
+            told += f": {path} is asked by {allowed}, not by {shorten(request.method)}"
+        return refusal(error.status_code, "HTTPException", told, error.headers)
 
     @app.exception_handler(HungUpError)
     async def hung_up(_: Request, error: HungUpError) -> Response:

@@ -34,6 +34,8 @@ def read_order(request: PageRequest, content: bytes, device: str) -> PageOrder:
         raise ConfigError(
             "original: a page to paint by numbers has no small picture; leave out original or numbers"
         )
+    if request.colours != NumbersConfig.colours and not request.numbers:
+        raise ConfigError("colours: belongs to numbers, without which it does nothing; send numbers as true")
     paper = PaperConfig(
         paper=request.paper,
         orientation=request.orientation,

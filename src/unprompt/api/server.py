@@ -13,7 +13,7 @@ import socket
 from collections.abc import AsyncIterator, Callable, Coroutine, Sequence
 from contextlib import asynccontextmanager
 from functools import partial
-from typing import Annotated, Any, Literal, TypeVar
+from typing import Annotated, Any, TypeVar
 
 import uvicorn
 from fastapi import APIRouter, FastAPI, Query, Request, Response
@@ -28,7 +28,6 @@ from unprompt.api.base64_pictures import bytes_of, decode
 from unprompt.api.bodies import LARGE, BodyLimit, JsonRoute
 from unprompt.api.config import (
     MOST_BODY,
-    MOST_CHARACTERS,
     MOST_IMAGE_MB,
     MOST_IMAGES,
     MOST_TEXTS,
@@ -45,7 +44,6 @@ from unprompt.easy_diffuser.config import NegativeConfig
 from unprompt.easy_diffuser.negative import Negative, chosen_words, find_negative, join_negative
 from unprompt.errors import ConfigError, UnpromptError, UnreadableImageError
 from unprompt.interrogator.modes import Interrogation
-from unprompt.painting.seeds import SEEDS
 from unprompt.progress import Tell
 from unprompt.serving.connections import CarefulConnection
 from unprompt.serving.hosts import shorten
@@ -133,12 +131,12 @@ class Service:
 
     async def predict(self, images: Sequence[str]) -> list[Prediction]:
         """Base64 images -> what the bundle makes of them. Raises UnreadableImageError that says which."""
-        return await self._look(self._read, images)
+        return await self._look(self._read, images, [f"image {n}" for n in range(1, len(images) + 1)])
 
     async def interrogate(self, image: str, model: str) -> str:
         """A base64 image -> its prompt, by the bundle's own way or by a mode."""
         if model == CLIP:
-            [prediction] = await self.predict([image])
+            [prediction] = await self._look(self._read, [image], ["the image"])
             if not prediction.prompt:
                 raise NotHereError(
                     f"the bundle '{self.loaded.bundle.name}' makes only embeddings; they are at /v1/predict"
@@ -147,13 +145,13 @@ class Service:
         if model not in self._modes:
             here = ", ".join((CLIP, *self._modes))
             raise NotHereError(f"there is no model '{shorten(model)}' to interrogate with; here are {here}")
-        found: list[Interrogation] = await self._look(self._modes[model], [image])
+        found: list[Interrogation] = await self._look(self._modes[model], [image], ["the image"])
         return found[0].prompt
 
     async def negative(self, request: contract.NegativeRequest) -> contract.NegativeAnswer:
         """An image's negative prompt, with the usual words that are asked for."""
         words = chosen_words(NegativeConfig(tuple(request.words), tuple(request.without_words)))
-        found: list[Negative] = await self._look(self._negative, [request.image])
+        found: list[Negative] = await self._look(self._negative, [request.image], ["the image"])
         text = join_negative(found[0].text, words) if words else found[0].text
         return contract.NegativeAnswer(negative_prompt=text, why_not=found[0].why_not)
 
@@ -230,14 +228,15 @@ class Service:
                     key.encode("unicode_escape").decode(),
                 )
 
-    async def _look(self, kind: Kind, images: Sequence[str]) -> list[Any]:
-        contents = [await contents_of(text, f"image {number}") for number, text in enumerate(images, start=1)]
+    async def _look(self, kind: Kind, images: Sequence[str], names: Sequence[str]) -> list[Any]:
+        """What is found of base64 images, whose errors call them by their names."""
+        contents = [await contents_of(text, name) for name, text in zip(names, images, strict=True)]
         found = await self.worker.run(kind, contents)
-        for number, one in enumerate(found, start=1):
+        for name, one in zip(names, found, strict=True):
             if isinstance(one, UnreadableImageError):
-                raise UnreadableImageError(f"image {number} cannot be read: {one}")
+                raise UnreadableImageError(f"{name} cannot be read: {one}")
             if isinstance(one, TooLittleMemoryError):
-                raise TooLittleMemoryError(f"image {number}: {one}")
+                raise TooLittleMemoryError(f"{name}: {one}")
         return list(found)
 
     # --- in the model's thread
@@ -530,17 +529,14 @@ def ours(service: Service) -> APIRouter:
         return Response(coloured.answer().model_dump_json(), media_type="application/json")
 
     @router.post("/v1/colour/upload", responses=UPLOADED, openapi_extra=UPLOADS)
-    async def colour_upload(
-        request: Request,
-        words: Annotated[str, Query(max_length=MOST_CHARACTERS)] = "",
-        seed: Annotated[int, Query(ge=0, lt=SEEDS)] = 0,
-        crayons: Literal["any", "8", "16"] = "any",
-        transparent: bool = False,
-        bridge: bool = True,
-    ) -> Response:
+    async def colour_upload(request: Request, query: Annotated[contract.ColourQuery, Query()]) -> Response:
         """The same for a body that is the picture's file; the answer is the picture, a PNG."""
-        config = PaintConfig(seed=seed, crayons=crayons, bridge=bridge)
-        order = colours.ColourOrder(await request.body(), words, config, transparent=transparent)
+        if request.headers.get("content-type", "").startswith("multipart/"):
+            raise ConfigError(
+                "the body is a form; send the picture's file alone, as curl --data-binary @FILE does"
+            )
+        config = PaintConfig(seed=query.seed, crayons=query.crayons, bridge=query.bridge)
+        order = colours.ColourOrder(await request.body(), query.words, config, transparent=query.transparent)
         coloured = await unless_gone(request, service.coloured(order))
         return Response(coloured.files[0], media_type=PNG)
 

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, TypeVar
 
 import streamlit as st
 
-from unprompt.app.looks import note, plain, trouble
+from unprompt.app.looks import plain, trouble
 from unprompt.app.settings import current_settings
 from unprompt.errors import UnpromptError
 from unprompt.serving.batch_runs import BatchRuns
@@ -72,8 +72,8 @@ def ask(key: Hashable, doing: str, question: Callable[[LoadedBundle], Answer]) -
     place = st.empty()
     if key in stopped:
         with place.container(horizontal=True, vertical_alignment="center"):
+            st.text("Stopped.", width="content")  # where the button was that may be clicked twice
             st.button("Go on", key=f"go-on-{key}", on_click=stopped.discard, args=(key,))
-            note("Stopped.")
         return None
     last: dict[Hashable, Future[Answer]] = st.session_state.setdefault("last-asked", {})
     future = last.get(key)

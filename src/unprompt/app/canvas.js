@@ -12,6 +12,7 @@ const KEPT = 200; // sheets that can be gone back to
 const PAUSE = 700; // milliseconds between two times that a line is sent while it is drawn
 const STEP = 20; // by which an arrow key moves
 const MOVES = { ArrowLeft: [-1, 0], ArrowRight: [1, 0], ArrowUp: [0, -1], ArrowDown: [0, 1] };
+const STORE = "unprompt-sheet";
 const INK = "#111";
 const ICONS = {
   undo: "M9 14 4 9l5-5M4 9h10a6 6 0 0 1 0 12h-3",
@@ -137,6 +138,7 @@ function build(root) {
   const send = (lines) => {
     state.number = Math.max(Date.now(), state.number + 1);
     state.sent = performance.now();
+    keep(state.visit, lines);
     state.send("drawn", { sheet: state.sheet, number: state.number, lines });
   };
   const change = (lines, from = state.lines) => {
@@ -255,21 +257,42 @@ function build(root) {
     event.preventDefault();
   });
   tools.addEventListener("input", () => canvas.classList.toggle("rubbing", !chosen()));
-  return { canvas, empty, state, show };
+  return { canvas, empty, state, show, send };
 }
 
 const read = (lines) => lines.map(([pen, points]) => ({ pen, points }));
+const write = (lines) => lines.map(({ pen, points }) => [pen, points]);
+
+// The browser's tab keeps the sheet for a visit that begins anew, as when the page is loaded again.
+function keep(visit, lines) {
+  try {
+    sessionStorage.setItem(STORE, JSON.stringify({ visit, lines: write(lines) }));
+  } catch {} // without room, or where it may not be kept, the sheet ends with the visit
+}
+
+function kept() {
+  try {
+    const { visit, lines } = JSON.parse(sessionStorage.getItem(STORE));
+    return { visit, lines: read(lines) };
+  } catch {
+    return { lines: [] };
+  }
+}
 
 export default function ({ data, parentElement, setStateValue }) {
-  const fresh = !parentElement.pad;
-  const { canvas, empty, state, show } = (parentElement.pad ??= build(parentElement));
-  state.send = (name, { sheet, number, lines }) =>
-    setStateValue(name, { sheet, number, lines: lines.map(({ pen, points }) => [pen, points]) });
+  const { canvas, empty, state, show, send } = (parentElement.pad ??= build(parentElement));
+  state.send = (name, { sheet, number, lines }) => setStateValue(name, { sheet, number, lines: write(lines) });
   canvas.ariaLabel = data.says;
   empty.textContent = data.empty;
-  if (state.sheet === data.sheet) return;
+  const same = state.visit === data.visit;
+  if (same && state.sheet === data.sheet) return;
   // Another sheet was put here: the one before can be gone back to.
-  if (!fresh) state.before = [...state.before, state.lines].slice(-KEPT);
-  Object.assign(state, { sheet: data.sheet, lines: read(data.lines), live: null, pointer: null, after: [] });
+  if (same) state.before = [...state.before, state.lines].slice(-KEPT);
+  const before = kept();
+  const lost = before.visit !== data.visit && !data.lines.length ? before.lines : [];
+  const lines = lost.length ? lost : read(data.lines);
+  Object.assign(state, { visit: data.visit, sheet: data.sheet, lines, live: null, pointer: null, after: [] });
+  keep(data.visit, lines);
+  if (lost.length) send(lines);
   show();
 }

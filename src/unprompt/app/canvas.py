@@ -20,7 +20,8 @@ if TYPE_CHECKING:
     from PIL import Image
 
 SIDE = 1000  # of the sheet, in its own units; canvas.js has the same
-PEN = 14.0  # how wide lines are that come without a pen
+PEN, THIN = 14.0, 6.0  # how wide lines are that come without a pen; canvas.js has the same pens
+BUSY = 0.12  # of the sheet that a pen would blacken, from which on the thin one is taken
 WIDEST = 100.0
 MARGIN = 80  # around what is put onto the sheet
 MOST_LINES, MOST_POINTS = 600, 20_000  # of one sheet; canvas.js stops there
@@ -86,7 +87,8 @@ class Canvas:
 def lines_of(drawing: Drawing, fit: bool = False) -> tuple[Line, ...]:
     """A drawing as lines on the sheet; with `fit` as large as the sheet allows, else where it lies.
 
-    Of more strokes than the sheet takes the first ones, and of too many points evenly fewer.
+    Of more strokes than the sheet takes the first ones, and of too many points evenly fewer. What is drawn
+    densely gets thin lines, which leave its parts apart.
     """
     if not drawing.strokes:
         return ()
@@ -95,7 +97,9 @@ def lines_of(drawing: Drawing, fit: bool = False) -> tuple[Line, ...]:
     strokes = [np.clip(stroke, 0, SIDE) for stroke in drawing.strokes[:MOST_LINES]]
     step = -(-sum(map(len, strokes)) // (MOST_POINTS // 2))
     thinned = (np.concatenate([stroke[:-1:step], stroke[-1:]]) for stroke in strokes)
-    return tuple(Line(PEN, tuple(np.round(stroke, 1).ravel().tolist())) for stroke in thinned)
+    lines = tuple(Line(PEN, tuple(np.round(stroke, 1).ravel().tolist())) for stroke in thinned)
+    length = sum(np.hypot(*np.diff(stroke, axis=0).T).sum() for stroke in strokes)
+    return tuple(line._replace(pen=THIN) for line in lines) if PEN * length > BUSY * SIDE**2 else lines
 
 
 def svg_of(lines: tuple[Line, ...]) -> str:

@@ -123,7 +123,9 @@ def show_page(picture: Picture, page: Page, detail: str, numbers: bool, paper: P
             note(f"{picture.name} · lines by {page.method}")
             if page.is_blank:
                 note("Nothing to draw was found: the page is blank.")
-            sheets, why = _sheets(picture.digest, detail, numbers, paper, page)
+            with st.spinner("Numbering its areas." if numbers else "Laying it on paper."):
+                sheets, why = _sheets(picture.digest, detail, numbers, paper, page)
+                small = _small(picture.digest, detail, numbers, paper, sheets)
             if why:
                 trouble(why)
             stem = Path(picture.name).stem
@@ -142,7 +144,6 @@ def show_page(picture: Picture, page: Page, detail: str, numbers: bool, paper: P
                 easel_of(st.session_state).put(drawn_upload(page, f"{stem}.png"), "")
                 st.switch_page("words_page.py")
             with st.container(horizontal=True):
-                small = _small(picture.digest, detail, numbers, paper, sheets)
                 for file, says in zip(small, ("On paper", "Its colours"), strict=False):
                     st.image(file, caption=says, width=SMALL)
 
@@ -167,7 +168,7 @@ def _small(
     digest: str, detail: str, numbers: bool, paper: PaperConfig, _sheets: Sequence[Sheet]
 ) -> tuple[bytes, ...]:
     """Sheets as small PNG files, made once for what the other arguments stand for."""
-    return tuple(encode_png(sheet.render(SMALL_DPI)) for sheet in _sheets)
+    return tuple(encode_png(sheet.render(SMALL_DPI, smooth=True)) for sheet in _sheets)
 
 
 def _file(sheets: Sequence[Sheet], form: str, dpi: int, title: str) -> bytes:

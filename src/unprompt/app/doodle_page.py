@@ -139,6 +139,7 @@ def draw(book: Sketchbook) -> None:
     component(
         key="doodle-canvas",
         data={
+            "visit": book.visit,
             "sheet": book.canvas.sheet,
             "lines": book.canvas.data(),
             "empty": "Draw here",

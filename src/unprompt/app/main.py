@@ -17,15 +17,23 @@ PAGES = {
     "doodle": "Doodle to photo",
     "run": "Run",
 }
+FIRST = "prompt"
 
 # A Material icon as page_icon would be fetched from the network.
 st.set_page_config(page_title="unprompt", page_icon=str(ICON), layout="wide")
 set_style()
 pages = [
-    st.Page(f"{name}_page.py", title=title, url_path=name, default=name == "prompt")
+    st.Page(f"{name}_page.py", title=title, url_path=None if name == FIRST else name, default=name == FIRST)
     for name, title in PAGES.items()
 ]
-page = st.navigation(pages, position="hidden")
+
+
+def go_first() -> None:
+    """Streamlit has the first page at / alone: who types its name, as one can the others', comes there."""
+    st.switch_page(pages[0])
+
+
+page = st.navigation([*pages, st.Page(go_first, url_path=FIRST)], position="hidden")
 with st.container(horizontal=True, key="pages", gap="xsmall", vertical_alignment="center"):
     brand()
     for one in pages:

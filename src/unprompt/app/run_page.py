@@ -13,10 +13,11 @@ from unprompt.app.looks import empty, head, name, note, trouble
 from unprompt.app.settings import current_settings
 from unprompt.demos.captions import run_zip
 from unprompt.errors import UnpromptError
-from unprompt.serving.batch_runs import BatchRun, State, count_before
+from unprompt.serving.batch_runs import BatchRun, State, count_before, open_run
 from unprompt.serving.server_folders import folder_below, folders_with_images, images_below
 from unprompt.text.english import counted
 
+WRONG = "run-wrong"  # in the session: why none was begun
 EVERY = 1.0  # seconds between two looks at the open runs
 SHOWN = 20
 
@@ -60,13 +61,22 @@ def begin() -> None:
         except UnpromptError as error:
             trouble(str(error))
             return
+
+        def begin_run() -> None:
+            try:
+                batch_runs().begin(source, folder, len(images), _visitor())
+            except UnpromptError as error:
+                st.session_state[WRONG] = str(error)
+
+        is_open = open_run(source, _visitor(), batch_runs().runs()) is not None
         with st.container(horizontal=True, vertical_alignment="center"):
-            if st.button("Begin", type="primary", key="run-begin", icon=":material/play_arrow:"):
-                try:
-                    batch_runs().begin(source, folder, len(images), _visitor())
-                except UnpromptError as error:
-                    trouble(str(error))
-            note(counted(len(images), "image"))
+            st.button(
+                "Begin", type="primary", key="run-begin", icon=":material/play_arrow:", on_click=begin_run,
+                disabled=is_open,
+            )  # fmt: skip
+            note(f"{counted(len(images), 'image')}{'; your run over them is below' if is_open else ''}")
+        if wrong := st.session_state.pop(WRONG, ""):
+            trouble(wrong)
 
 
 def show_runs() -> None:

@@ -5,12 +5,14 @@ Nothing of Streamlit's: a sketchbook lies in a visitor's session.
 
 from __future__ import annotations
 
+import secrets
 from dataclasses import dataclass, field, replace
 from typing import Any, NamedTuple
 
 from unprompt.app.canvas import Canvas, Line
 from unprompt.doodles.paint_config import CLOSELY, DoodlePaint
 from unprompt.doodles.steps import Guess, Steps
+from unprompt.doodles.wording import in_style, negative_in_style
 from unprompt.painting.seeds import SEEDS
 
 KEPT = 8  # paintings that can be gone back to
@@ -90,7 +92,7 @@ class Painting:
 class Sketchbook:
     """`paintings`: the oldest first; `shown`: the one to be seen.
 
-    `seed`: of the next painting's first picture.
+    `seed`: of the next painting's first picture. `visit`: by it canvas.js knows a sheet of an earlier visit.
     """
 
     canvas: Canvas = field(default_factory=Canvas)
@@ -102,6 +104,7 @@ class Sketchbook:
     paintings: list[Painting] = field(default_factory=list)
     shown: Painting | None = None
     guesses: Guesses = Guesses()
+    visit: str = field(default_factory=lambda: secrets.token_hex(8))
 
     # --- the sheet
 
@@ -164,8 +167,13 @@ class Sketchbook:
         self.words = replace(self.words, negative=" ".join(text.split())[:MOST_WORDS])
 
     def choose_style(self, style: str) -> None:
-        """Have the prompt and the negative prompt in another style."""
-        self.words = replace(self.words, style=style, prompt=None, negative=None)
+        """Have both prompts in another style; of those that were written, only what the style put there."""
+        before, prompt, negative = self.words.style, self.words.prompt, self.words.negative
+        if prompt is not None:
+            prompt = _own(in_style(prompt, before, style))
+        if negative is not None:
+            negative = negative_in_style(negative, before, style)[:MOST_WORDS]
+        self.words = replace(self.words, style=style, prompt=prompt, negative=negative)
 
     def caption(self, steps: Steps) -> str:
         """What the visitor wrote, else what the chosen words say, else what was guessed."""

@@ -148,6 +148,8 @@ def show() -> None:
         if others:
             label("Choose one")
             thumbs("words-pick-variants", others, _take_variant, easel.chosen)
+            if len({picture for picture, _ in others}) == 1:
+                note("They are alike: the words say the colour of every part.")
         tell(shown, painted)
         offer(shown, painted)
         look_back(easel, shown)
@@ -213,8 +215,7 @@ def say(easel: Easel, upload: Upload) -> None:
     with st.container(horizontal=True, vertical_alignment="center", key="words-examples"):
         for number, example in enumerate(_examples(upload)):
             st.button(
-                example, key=f"words-example-{number}", type="tertiary", on_click=easel.change,
-                args=("words", example),
+                example, key=f"words-example-{number}", on_click=easel.change, args=("words", example),
             )  # fmt: skip
 
 

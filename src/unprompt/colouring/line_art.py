@@ -24,6 +24,7 @@ GROUND = 0.03  # of the longest side: dark things narrower than this are no grou
 MIDDLE = (70, 200)  # of 255, between black and white
 SHADED = 0.2  # of a picture's pixels between black and white, from which on it is no line art
 COLOURED = 24  # of 255: difference of channels from which on a pixel has a colour
+TINTS = 0.15  # how far the tint of what is taken for paper may spread; 0.01 where a lamp shines on real paper
 ALPHA = 128
 LINE = 1 / 160  # of the longest side, how wide the lines of a page are that is made of a picture
 
@@ -65,9 +66,11 @@ def read_line_art(picture: Image.Image, longest: int = LONGEST) -> LineArt:
     if np.median(page) < DARK:
         page, rgb = 255 - page, 255 - rgb
         told.append("it is white on black, and was turned round")
+    is_paper = True
     if np.percentile(page, 75) < CLEAN:
         page = flatten_paper(page)
-    if is_shaded(page, rgb):
+        is_paper = spread_of_tints(page, rgb) < TINTS
+    if not is_paper or is_shaded(page, rgb):
         page = _page_of(rgb)
         told.append("it is no line art, so its colouring page was made first")
     return LineArt(page, alpha if clear else None, size, tuple(told))
@@ -104,6 +107,20 @@ def is_shaded(page: Bytes, rgb: Bytes) -> bool:
     coloured = (seen.max(2) - seen.min(2)) > COLOURED
     # Old paper is yellowish all over; colours differ from place to place.
     return bool((coloured & (small < CLEAN)).mean() > SHADED)
+
+
+def spread_of_tints(page: Bytes, rgb: Bytes) -> float:
+    """How different the tints are of what is white on a page (H, W), in the picture (H, W, 3) that it is of.
+
+    Paper has one tint however it was lit; what is light in a photograph of the world has many. The standard
+    deviations of red less green and of green less blue, as shares of the lightness, summed.
+    """
+    step = max(1, max(page.shape) // 512)
+    light = rgb[::step, ::step][page[::step, ::step] >= CLEAN].astype(np.float32)  # (N, 3)
+    if not len(light):
+        return 0.0
+    tints = np.diff(light, axis=1) / np.maximum(light.mean(axis=1, keepdims=True), 1)  # (N, 2)
+    return float(tints.std(axis=0).sum())
 
 
 def _page_of(rgb: Bytes) -> Bytes:

@@ -130,6 +130,31 @@ def negative_prompt_of(style: str = "photo") -> str:
     return style_of(style).negative
 
 
+def in_style(prompt: str, before: str, after: str) -> str:
+    """A prompt that somebody wrote, with what one style put there in the words of another.
+
+    "A photo of my cat, at night" -> "An oil painting of my cat, at night". One without a style's words stays
+    as it is. Raises ConfigError for another style.
+    """
+    old, new = style_of(before), style_of(after)
+    text, tail = " ".join(prompt.split()), f", {new.tail}" if new.tail else ""
+    is_led, has_tail = bool(old.lead) and text.startswith(f"{old.lead} "), bool(old.tail) and old.tail in text
+    if is_led:
+        text = f"{new.lead} {text[len(old.lead) + 1 :]}".strip()
+    if has_tail:
+        return text.replace(f", {old.tail}", tail, 1)
+    return f"{text}{tail}" if is_led else text
+
+
+def negative_in_style(negative: str, before: str, after: str) -> str:
+    """A negative prompt that somebody wrote, with one style's words in it replaced by those of another.
+
+    Raises ConfigError for another style.
+    """
+    old, new = style_of(before).negative, style_of(after).negative
+    return negative.replace(old, new, 1).strip(", ") if old else negative
+
+
 def style_of(name: str) -> Style:
     """One of STYLES. Raises ConfigError for another name."""
     if name not in STYLES:

@@ -159,7 +159,7 @@ def _refusal(where: str, response: httpx.Response, body: bytes, auth: Auth | Non
             )
         return f"{where} does not take the password of '{auth[0]}'; see the server's --api-auth"
     if status in NO_SUCH_PAGE:
-        if status == 404 and said and said != "Not Found" and _is_json(body):
+        if status == 404 and said and not said.startswith("Not Found") and _is_json(body):
             return (
                 f"{where} does not know what was asked for: {said}; see /sdapi/v1/samplers for its samplers"
             )

@@ -108,11 +108,14 @@ class BatchRuns:
             return sorted(self._runs.values(), key=lambda run: run.name, reverse=True)
 
     def begin(self, source: Path, label: str, images: int, owner: str = "") -> BatchRun:
-        """Queue a run over a folder of `images` images.
+        """Queue a run over a folder of `images` images, unless its owner has one open there: then it is that.
 
-        Raises RunError where MOST_WAITING runs wait already, or where `out` cannot be written.
+        A button can be clicked twice. Raises RunError where MOST_WAITING runs wait already, or where `out`
+        cannot be written.
         """
         with self._lock:
+            if owner and (before := open_run(source, owner, self._runs.values())):
+                return before
             if sum(run.state is State.WAITING for run in self._runs.values()) >= MOST_WAITING:
                 raise RunError(f"{MOST_WAITING} runs are waiting already; begin yours when some are done")
             folder = self._new_folder(label)
@@ -257,6 +260,11 @@ class BatchRuns:
         with self._lock:
             if not stop.is_set():
                 self._runs[run.name] = replace(self._runs[run.name], **what)  # type: ignore[arg-type]
+
+
+def open_run(source: Path, owner: str, runs: Iterable[BatchRun]) -> BatchRun | None:
+    """The run over a folder that its owner has begun and that waits or runs; None where there is none."""
+    return next((run for run in runs if run.is_open and (run.source, run.owner) == (source, owner)), None)
 
 
 def count_before(run: BatchRun, runs: Iterable[BatchRun]) -> int:
