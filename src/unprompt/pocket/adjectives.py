@@ -38,7 +38,9 @@ SLOTS = ("size", "pose", "mood", "pattern", "colour", "material")  # in the orde
 class Adjective:
     """What one adjective changes. Scale and stretches are in thousandths, `turn` in degrees.
 
-    `badge` is a small drawing that goes with the thing, at "over" its head, "side" or "back".
+    `lift`: how far above the ground, in thousandths of the thing's longer side. `badge`: a drawing that goes
+    with the thing, large behind it ("back"), at both sides ("wings"), "under" it, or small before it: "over"
+    its head, on it ("hat"), at its "side", its "middle" or its "foot".
     """
 
     slot: str
@@ -250,8 +252,8 @@ def _furry(sprite: Bytes, dice: Dice) -> Bytes:
     height, width = sprite.shape[:2]
     reach = max(2, _unit(sprite) // 2)
     row, column = rows_and_columns(height, width)
-    y = np.clip(row + grain(height, width, dice) * reach // 128, 0, height - 1)
-    x = np.clip(column + grain(height, width, dice) * reach // 256, 0, width - 1)
+    y = np.clip(row + _grains(sprite, dice).astype(np.int32) * reach // 128, 0, height - 1)
+    x = np.clip(column + _grains(sprite, dice).astype(np.int32) * reach // 256, 0, width - 1)
     painted: Bytes = sprite[y, x]
     hair = grain(height, width, dice)[..., None] // 4
     painted[..., :3] = clipped(painted[..., :3].astype(np.int16) + hair)
@@ -410,16 +412,12 @@ def _slimy(sprite: Bytes, dice: Dice) -> Bytes:
     return _weave(sprite, row < drip, "#58d020", 225)
 
 
-def _muted(share: int) -> Painter:
-    """Colours drawn towards grey."""
-
-    def paint(sprite: Bytes, dice: Dice) -> Bytes:
-        painted = sprite.copy()
-        value = grey(sprite)[..., None].astype(np.int32)
-        painted[..., :3] = (sprite[..., :3] * (256 - share) + value * share) >> 8
-        return painted
-
-    return paint
+def _washed_out(sprite: Bytes, dice: Dice) -> Bytes:
+    """A quarter of its colour, the rest grey, and all of it paler."""
+    painted = sprite.copy()
+    value = grey(sprite)[..., None].astype(np.int32)
+    painted[..., :3] = (sprite[..., :3].astype(np.int32) * 52 + value * 156 + 255 * 48) >> 8
+    return painted
 
 
 def _holed(sprite: Bytes, dice: Dice) -> Bytes:
@@ -540,7 +538,7 @@ def _named() -> dict[str, Adjective]:
     ):
         add(words, Adjective("colour", _tinted(dark, middle, light)))
     add("rainbow-colored|multicolored", Adjective("colour", _rainbow))
-    add("faded|washed-out", Adjective("colour", _muted(200)))
+    add("faded|washed-out", Adjective("colour", _washed_out))
 
     for words, paint in (
         ("golden|gilded", _metal("#281800", "#a06c08", "#f0c030", "#fff8c0")),

@@ -12,6 +12,7 @@ from typing import Any
 
 import numpy as np
 
+from unprompt.errors import ConfigError
 from unprompt.pocket.dice import Dice
 from unprompt.pocket.kept import keep_array
 from unprompt.pocket.textures import Mask, Short, Whole, clouds, grain, on_circle, ramp, rgb, rows_and_columns
@@ -36,7 +37,12 @@ def land(sky: str, sky_low: str, ground: str, near: str, horizon: int = 600, rou
 
 
 def room(wall: str, wall_low: str, floor: str, near: str, pattern: str = "", horizon: int = 680) -> Painter:
-    """A wall over a floor with a skirting board; `pattern` is of the wall: bricks, stripes, tiles, panels."""
+    """A wall over a floor with a skirting board; `pattern`: of WALLS, or "" for a plain wall.
+
+    Raises ConfigError for any other pattern.
+    """
+    if pattern and pattern not in WALLS:
+        raise ConfigError(f"unknown pattern '{pattern}' of a wall; use one of: {', '.join(WALLS)}")
 
     def paint(side: int, dice: Dice) -> Short:
         line = side * (horizon + dice.between(-30, 30)) // 1000
@@ -45,15 +51,9 @@ def room(wall: str, wall_low: str, floor: str, near: str, pattern: str = "", hor
         canvas[line:] = ramp(floor, near, side - line)[:, None]
         row, column = rows_and_columns(side, side)
         unit = max(4, side // 10)
-        if pattern == "bricks":
-            joints = (row % (unit // 2) == 0) | ((column + row // (unit // 2) % 2 * unit // 2) % unit == 0)
-            canvas[:line][joints[:line]] -= 26
-        elif pattern == "tiles":
-            canvas[:line][((row % unit == 0) | (column % unit == 0))[:line]] -= 24
-        elif pattern == "stripes":
-            canvas[:line][np.broadcast_to(column // (unit // 2) % 2 == 0, (line, side))] += 12
-        elif pattern == "panels":
-            canvas[:line][np.broadcast_to(column % unit == 0, (line, side))] -= 34
+        if pattern:
+            shade, drawn = WALLS[pattern]
+            canvas[:line][np.broadcast_to(drawn(row[:line], column, unit), (line, side))] += shade
         middle = side // 2
         depth = row[line:] - line + side // 6
         boards = ((column - middle) * side // depth) // unit % 2 == 0
@@ -113,7 +113,9 @@ def faded(top: str, bottom: str) -> Painter:
 
 
 def patterned(colour: str, pattern: str, other: str) -> Painter:
-    """One colour, and another where a pattern of PATTERNS says so."""
+    """One colour, and another where a pattern of PATTERNS says so. Raises ConfigError for any other."""
+    if pattern not in PATTERNS:
+        raise ConfigError(f"unknown pattern '{pattern}'; use one of: {', '.join(PATTERNS)}")
 
     def paint(side: int, dice: Dice) -> Short:
         canvas = flat(colour)(side, dice)
@@ -170,6 +172,15 @@ PATTERNS: Mapping[str, Callable[[Whole, Whole, int], Any]] = {
     "bricks": _bricks,
     "rings": _rings,
     "rays": _rays,
+}
+
+# How much brighter the pattern of a room's wall is than the wall, and the pattern, by a tenth of the picture.
+WALLS: Mapping[str, tuple[int, Callable[[Whole, Whole, int], Any]]] = {
+    "bricks": (-26, _bricks),
+    "tiles": (-24, lambda row, column, unit: (row % unit == 0) | (column % unit == 0)),
+    "stripes": (12, lambda row, column, unit: column // (unit // 2) % 2 == 0),
+    "panels": (-34, lambda row, column, unit: column % unit == 0),
+    "ornate": (18, _ornaments),
 }
 
 
@@ -231,7 +242,7 @@ class Framed:
     inner: Painter
     colour: str
     width: int
-    kind: str = ""
+    perforated: bool = False
 
     def __call__(self, side: int, dice: Dice) -> Short:
         """A Painter."""
@@ -241,7 +252,7 @@ class Framed:
         thick = side * self.width // 1000
         canvas[edge < thick] = np.array(rgb(self.colour), np.int16)
         canvas[(edge >= thick) & (edge < thick + max(1, side // 64))] -= 50
-        if self.kind == "holes":
+        if self.perforated:
             unit = max(4, side // 12)
             y, x = (row + unit // 2) % unit * 2 - unit, (column + unit // 2) % unit * 2 - unit
             canvas[(edge < unit // 2) & (y * y + x * x < unit * unit // 3)] = (60, 60, 70)

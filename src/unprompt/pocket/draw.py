@@ -48,10 +48,12 @@ class Surroundings(Protocol):
 class Stage:
     """A scene before its subjects are painted: what is behind them, and where they will stand.
 
-    `image`: RGB, which painting changes. `pieces`: in its pixels. `dice`: as far as they were thrown.
+    `image`: RGB, which painting changes. `width`: the picture's; its window has half of it in a view that is
+    mirrored. `pieces`: in the image's pixels. `dice`: as far as they were thrown.
     """
 
     image: Image.Image
+    width: int
     window: Window
     pieces: Block
     style: Style | None
@@ -95,11 +97,11 @@ def open_stage(
     `place_subjects`: of the window, the view's scale in thousandths and the dice; gives pieces in pixels of
     the square drawing that the window is a part of.
     """
-    window = Window(size, height or size)
     dice = Dice(seed)
     style = STYLES[around.style] if around.style else None
     light = LIGHTS[around.light] if around.light else Light()
     view = VIEWS[around.view] if around.view else View()
+    window = Window((size + 1) // 2 if view.mirrored else size, height or size)
     lines = style.lines if style else False
     light_left = dice.chance(50)
 
@@ -108,7 +110,7 @@ def open_stage(
     if light.back:
         image = light.back(image, lines, window, dice)
     pieces = place_subjects(window, view.scale, dice)
-    return Stage(image, window, pieces, style, light, view, light_left, dice)
+    return Stage(image, size, window, pieces, style, light, view, light_left, dice)
 
 
 def paint_stage(stage: Stage) -> Image.Image:
@@ -124,7 +126,16 @@ def paint_stage(stage: Stage) -> Image.Image:
     image = styled(style, Canvas(image, figure), dice) if style else _finished(image, dice)
     if view.paint:
         image = view.paint(image, dice)
-    return window.squeezed(image) if framed else window.cut(image)
+    picture = window.squeezed(image) if framed else window.cut(image)
+    return _beside_itself(picture, stage.width) if view.mirrored else picture
+
+
+def _beside_itself(picture: Image.Image, width: int) -> Image.Image:
+    """A picture and its mirror image, which share the middle column where `width` is odd."""
+    whole = Image.new("RGB", (width, picture.height))
+    whole.paste(picture.transpose(Image.Transpose.FLIP_LEFT_RIGHT), (width - picture.width, 0))
+    whole.paste(picture)
+    return whole
 
 
 def subjects(scene: Scene, dice: Dice) -> Block:
@@ -229,8 +240,7 @@ def _cast_glow(image: Image.Image, alpha: Image.Image) -> None:
 def sprite(piece: Piece, lines: bool, light_left: bool, dice: Dice) -> Image.Image:
     """One piece as it is pasted: RGBA in its box's size, larger where it is turned."""
     w, h = max(2, piece.w), max(2, piece.h)
-    quarter = piece.turn % 180 == 90
-    if quarter:
+    if piece.turn % 180 == 90:
         w, h = h, w
     picture = _sized(piece.drawing, w, h, lines, light_left != piece.flip)
     if piece.half_of:
@@ -254,7 +264,7 @@ def sprite(piece: Piece, lines: bool, light_left: bool, dice: Dice) -> Image.Ima
     if piece.alpha < 255:
         picture = picture.copy()
         picture.putalpha(faint(picture.getchannel("A"), piece.alpha))
-    return turned(picture, piece.turn)
+    return turned(picture, piece.angle)
 
 
 def _sized(name: str, w: int, h: int, lines: bool, light_left: bool) -> Image.Image:
@@ -324,5 +334,5 @@ def turned(picture: Image.Image, degrees: int) -> Image.Image:
 def _finished(image: Image.Image, dice: Dice) -> Image.Image:
     """The look of a picture without a style: a little vignette and grain."""
     size = image.width
-    pixels = np.asarray(image).astype(np.int32) * (vignette(size) + 8) >> 8
+    pixels = np.asarray(image).astype(np.int32) * (vignette(size, size) + 8) >> 8
     return Image.fromarray(clipped(pixels + (grain(size, size, dice) // 40)[..., None]))

@@ -21,9 +21,10 @@ SIDE = 1000
 class Piece(NamedTuple):
     """One drawing in the plane: its box, and how it is changed on its way there.
 
-    `turn` is in degrees. `filled_with` is a drawing that textures its silhouette, `half_of` one whose right
-    half replaces its own, `alpha` in [0, 255]; `dark` makes it a shadow. `thing` numbers what it belongs to,
-    -1 for marks such as a thought bubble.
+    `turn`, its pose, and `lean`, what a relation adds, are in degrees; the box is that of the pose.
+    `filled_with` is a drawing that textures its silhouette, `half_of` one whose right half replaces its own,
+    `alpha` in [0, 255]; `dark` makes it a shadow. `thing` numbers what it belongs to, -1 for marks such as a
+    thought bubble.
     """
 
     drawing: str
@@ -39,6 +40,12 @@ class Piece(NamedTuple):
     half_of: str = ""
     alpha: int = 255
     dark: bool = False
+    lean: int = 0
+
+    @property
+    def angle(self) -> int:
+        """How far it is turned in all, in degrees."""
+        return self.turn + self.lean
 
 
 Block = tuple[Piece, ...]
@@ -103,6 +110,16 @@ def scaled(block: Block, share: int) -> Block:
 def changed(block: Block, **changes: Any) -> Block:
     """The block with the same change to every piece of a thing; its marks stay."""
     return tuple(piece._replace(**changes) if piece.thing >= 0 else piece for piece in block)
+
+
+def leant(block: Block, degrees: int) -> Block:
+    """The block with its things turned further, its marks as they were."""
+    return tuple(piece._replace(lean=piece.lean + degrees) if piece.thing >= 0 else piece for piece in block)
+
+
+def thing_of(block: Block) -> Piece:
+    """The first piece of a block that is no mark."""
+    return next(piece for piece in block if piece.thing >= 0)
 
 
 def placed(
@@ -257,9 +274,8 @@ def beside(gap: int = 70, between: str = "", tilt: int = 0) -> Layout:
     """b right of a, or left by the seed; `between` is a mark over the gap, `tilt` leans both inwards."""
 
     def lay(a: Block, b: Block, dice: Dice) -> Block:
-        first, second = (a, b) if dice.chance(50) or gap == 0 else (b, a)
-        if tilt:
-            first, second = changed(first, turn=tilt), changed(second, turn=-tilt)
+        first, second = (a, b) if dice.chance(50) else (b, a)
+        first, second = leant(first, tilt), leant(second, -tilt)
         second = placed(second, left=box(first).right + gap)
         if not between:
             return first + second
@@ -321,8 +337,8 @@ def chasing(badge: str) -> Layout:
     """a behind b with a gap, both leaning on the run, dust behind a."""
 
     def lay(a: Block, b: Block, dice: Dice) -> Block:
-        ahead = changed(placed(b, left=0, bottom=-80), turn=-10)
-        behind = changed(placed(a, left=box(ahead).right + 320), turn=-10)
+        ahead = leant(placed(b, left=0, bottom=-80), -10)
+        behind = leant(placed(a, left=box(ahead).right + 320), -10)
         side = box(behind).h * 45 // 100
         return (*ahead, *behind, mark(badge, box(behind).right + side // 2, -side // 2, side))
 
@@ -331,7 +347,7 @@ def chasing(badge: str) -> Layout:
 
 def fleeing(a: Block, b: Block, dice: Dice) -> Block:
     chase = chasing("1F4A8")(b, a, dice)
-    front = box(piece for piece in chase if piece.thing == a[0].thing)
+    front = box(piece for piece in chase if piece.thing == thing_of(a).thing)
     return (*chase, mark("1F4A6", front.right, front.top, front.h // 3))
 
 
@@ -354,20 +370,16 @@ def inside(a: Block, b: Block, dice: Dice) -> Block:
     shell = scaled(b, 1500)
     core = fitted(a, box(shell).w * 55 // 100, box(shell).h * 55 // 100)
     core = placed(core, middle=box(shell).middle, bottom=box(shell).bottom - box(shell).h * 18 // 100)
-    return shell + core + changed(shell, alpha=70)
+    return shell + core + tuple(piece._replace(alpha=70) for piece in shell if piece.thing >= 0)
 
 
-def held(share: int = 480, side: int = 1, height: int = 420, badge: str = "") -> Layout:
-    """b, `share` thousandths of a's size, before a on one side at a height from its foot."""
+def held(share: int = 480, height: int = 420, badge: str = "", middle: bool = False) -> Layout:
+    """b, `share` thousandths of a's size, before a at its side or its `middle`, at a height from its foot."""
 
     def lay(a: Block, b: Block, dice: Dice) -> Block:
         body = box(a)
         small = fitted(b, max(body.w, body.h) * share // SIDE, max(body.w, body.h) * share // SIDE)
-        x = (
-            body.middle
-            if side == 0
-            else (body.right - box(small).w // 6 if side > 0 else body.left + box(small).w // 6)
-        )
+        x = body.middle if middle else body.right - box(small).w // 6
         small = placed(small, middle=x, bottom=body.bottom - body.h * height // SIDE + box(small).h // 2)
         group = a + small
         if badge:
@@ -379,8 +391,8 @@ def held(share: int = 480, side: int = 1, height: int = 420, badge: str = "") ->
 
 def eaten(a: Block, b: Block, dice: Dice) -> Block:
     """b before a's mouth, crumbs below it."""
-    group = held(430, 0, 330)(a, b, dice)
-    food = b[0]
+    group = held(430, 330, middle=True)(a, b, dice)
+    food = thing_of(b)
     side = box(a).h // 5
     crumbs = tuple(
         mark(food.drawing, box(group).middle + x * side * 2, -side // 2, side, adjectives=food.adjectives)
@@ -448,7 +460,7 @@ def thrown(badge: str, height: int, share: int = 500) -> Layout:
         return (
             *a,
             mark(badge, body.right + 160, (box(flying).centre + body.centre) // 2, side),
-            *changed(flying, turn=20),
+            *leant(flying, 20),
         )
 
     return lay
@@ -470,9 +482,8 @@ def roped(push: bool) -> Layout:
 
     def lay(a: Block, b: Block, dice: Dice) -> Block:
         if push:
-            leaning = changed(a, turn=-14)
             load = placed(b, left=0)
-            pusher = placed(leaning, left=box(load).right - 40)
+            pusher = placed(leant(a, -14), left=box(load).right - 40)
             side = box(pusher).h // 3
             return (*load, *pusher, mark("1F4A8", box(pusher).right + side // 2, -side // 2, side))
         load = placed(b, left=box(a).right + 520)
@@ -486,12 +497,12 @@ def roped(push: bool) -> Layout:
 
 def halves(a: Block, b: Block, dice: Dice) -> Block:
     """One body: the left half a, the right half b."""
-    return tuple(piece._replace(half_of=b[0].drawing) if piece.thing >= 0 else piece for piece in a)
+    return changed(a, half_of=thing_of(b).drawing)
 
 
 def made_of(a: Block, b: Block, dice: Dice) -> Block:
     """a's silhouette full of b's."""
-    return changed(a, filled_with=b[0].drawing)
+    return changed(a, filled_with=thing_of(b).drawing)
 
 
 def shaped_like(a: Block, b: Block, dice: Dice) -> Block:
@@ -530,7 +541,7 @@ def shadowed(a: Block, b: Block, dice: Dice) -> Block:
 
 def leaning(a: Block, b: Block, dice: Dice) -> Block:
     wall = placed(b, left=0)
-    return wall + changed(placed(a, left=box(wall).right - 60), turn=18)
+    return wall + leant(placed(a, left=box(wall).right - 60), 18)
 
 
 def driving(a: Block, b: Block, dice: Dice) -> Block:

@@ -50,7 +50,8 @@ def graded(top: str, bottom: str, share: int) -> Painter:
     """Mix `share` of 256 of a colour ramp from top to bottom into the picture."""
 
     def paint(image: Image.Image, lines: bool, window: Window, dice: Dice) -> Image.Image:
-        over = ramp(top, bottom, image.height)[:, None].astype(np.int32)
+        row, _ = window.rows_and_columns
+        over = ramp(top, bottom, window.height)[row].astype(np.int32)  # (side, 1, 3)
         pixels = np.asarray(image).astype(np.int32)
         return Image.fromarray(clipped((pixels * (256 - share) + over * share) >> 8))
 
@@ -121,8 +122,8 @@ def streaks(colour: str, amount: int, length: int, share: int) -> Painter:
         trail = drops.copy()
         for step in range(1, side * length // 1000):
             trail[step:, : side - step // 3] |= drops[:-step, step // 3 :]
-        pixels = np.asarray(image).astype(np.int16)
-        pixels[trail] += (np.array(rgb(colour), np.int16) - pixels[trail]) * share // 256
+        pixels = np.asarray(image).astype(np.int32)
+        pixels[trail] += (np.array(rgb(colour), np.int32) - pixels[trail]) * share // 256
         return Image.fromarray(clipped(pixels))
 
     return paint
@@ -159,23 +160,27 @@ def fogged(colour: str, share: int) -> Painter:
 
 
 def starred(image: Image.Image, lines: bool, window: Window, dice: Dice) -> Image.Image:
-    """Stars in the upper part, fewer downwards."""
+    """Stars in the upper half, fewer in its lower part."""
     side = image.width
     cell = max(1, side // 128)
     pixels = np.asarray(image).astype(np.int16)
-    sparks = (grain(side // cell, side // cell, dice) > 125).repeat(cell, 0).repeat(cell, 1)
-    sparks[side // 2 :] = False
-    pixels[: sparks.shape[0], : sparks.shape[1]][sparks] += 190
+    spark = grain(side // cell, side // cell, dice).repeat(cell, 0).repeat(cell, 1)
+    row, _ = window.rows_and_columns
+    # Of the noise's two highest values, 126 and 127, none is left below the middle.
+    stars = spark > 125 + row[: len(spark)] * 4 // window.height
+    pixels[: stars.shape[0], : stars.shape[1]][stars] += 190
     return Image.fromarray(clipped(pixels))
 
 
 def spotlit(colour: str, floor: int) -> Painter:
-    """A round light in the middle; `floor` of 256 is left at the rim."""
+    """A light in the middle, in the picture's proportions; `floor` of 256 is left at the rim."""
 
     def paint(image: Image.Image, lines: bool, window: Window, dice: Dice) -> Image.Image:
         side = image.width
-        row, column = (axis.astype(np.int32) * 2 - side for axis in rows_and_columns(side, side))
-        distance = (row * row + column * column) * 256 // (side * side)
+        row, column = (axis.astype(np.int64) for axis in rows_and_columns(side, side))
+        y, x = (row - window.top) * 2 - window.height, (column - window.left) * 2 - window.width
+        squared = (y * window.width) ** 2 + (x * window.height) ** 2
+        distance = squared * 256 // (window.width * window.height) ** 2
         share = np.clip(330 - distance * 13 // 10, floor, 290)[..., None]
         pixels = np.asarray(image).astype(np.int32)
         return Image.fromarray(clipped(pixels * share * np.array(rgb(colour), np.int32) // 65_536))
@@ -189,7 +194,8 @@ def _shafts(image: Image.Image, lines: bool, window: Window, dice: Dice) -> Imag
     row, column = rows_and_columns(side, side)
     unit = max(6, side // 7)
     beam = abs((column + row // 2 + dice.below(unit)) % unit * 2 - unit) * 90 // unit
-    light = beam * (side - row) // side
+    depth, _ = window.rows_and_columns
+    light = beam * (window.height - depth) // window.height
     pixels = np.asarray(image).astype(np.int16)
     return Image.fromarray(
         clipped(pixels * 9 // 10 + (light[..., None] * np.array((4, 4, 3), np.int16)) // 4)
@@ -198,27 +204,26 @@ def _shafts(image: Image.Image, lines: bool, window: Window, dice: Dice) -> Imag
 
 def _aurora(image: Image.Image, lines: bool, window: Window, dice: Dice) -> Image.Image:
     side = image.width
-    row, column = rows_and_columns(side, side)
-    wave = clouds(1, side, side // 5, dice) * side // 700
-    height = np.clip(side // 2 - abs(row - side // 4 - wave), 0, side // 2) * 230 // max(1, side // 2)
+    row, column = window.rows_and_columns
+    wave = clouds(1, side, side // 5, dice) * window.height // 700
+    half = window.height // 2
+    height = np.clip(half - abs(row - window.height // 4 - wave), 0, half) * 230 // half
     glow = np.maximum(0, height - 70)[..., None]
-    colour = ramp_of(("#30ff90", "#40e0c0", "#a050f0"))[np.clip(column * 255 // side, 0, 255)[0]][
-        None
-    ].astype(np.int16)
+    colour = ramp_of(("#30ff90", "#40e0c0", "#a050f0"))[column * 255 // window.width]  # (1, side, 3)
     night = np.asarray(tinted("#284070")(image, lines, window, dice)).astype(np.int16)
     return Image.fromarray(clipped(night + colour.astype(np.int32) * glow // 256))
 
 
 def _lightning(image: Image.Image, lines: bool, window: Window, dice: Dice) -> Image.Image:
-    """A bright forked line from the top, in a dark sky."""
-    side = image.width
+    """A bright jagged line from the top, in a dark sky."""
     pixels = np.asarray(tinted("#70788c")(image, lines, window, dice)).copy()
-    x, thick = side * dice.between(200, 800) // 1000, max(1, side // 70)
-    for y in range(0, side * 6 // 10):
-        if y % max(1, side // 40) == 0:
+    x, thick = window.width * dice.between(200, 800) // 1000, max(1, window.scale // 70)
+    for y in range(0, window.height * 6 // 10):
+        if y % max(1, window.scale // 40) == 0:
             turn = dice.between(-2, 2)
-        x = min(side - thick - 1, max(thick, x + turn * (1 if y % 2 else 0)))
-        pixels[y, x - thick : x + thick + 1] = (255, 255, 220)
+        x = min(window.width - thick - 1, max(thick, x + turn * (1 if y % 2 else 0)))
+        left = window.left + x - thick
+        pixels[window.top + y, left : left + 2 * thick + 1] = (255, 255, 220)
     return Image.fromarray(pixels)
 
 
@@ -242,9 +247,8 @@ def _hazy(image: Image.Image, lines: bool, window: Window, dice: Dice) -> Image.
 
 def _backlit(image: Image.Image, lines: bool, window: Window, dice: Dice) -> Image.Image:
     """Bright in the middle behind, everything dark in front of it."""
-    side = image.width
     value = grey(np.asarray(image)).astype(np.int16)
-    halo = 255 - (256 - vignette(side)[..., 0]) * 2
+    halo = 255 - (256 - vignette(window.height, window.width)[..., 0][window.rows_and_columns]) * 2
     dark = np.where(value > 150, halo, value // 3)
     return Image.fromarray(ramp_of(("#100818", "#804030", "#ffd890", "#fffbe8"))[clipped(dark)])
 
@@ -262,7 +266,8 @@ def _two_lights(left: str, right: str) -> Painter:
 
     def paint(image: Image.Image, lines: bool, window: Window, dice: Dice) -> Image.Image:
         pixels = np.asarray(image).astype(np.int32)
-        colours = ramp(left, right, image.width)[None].astype(np.int32)
+        _, column = window.rows_and_columns
+        colours = ramp(left, right, window.width)[column].astype(np.int32)  # (1, side, 3)
         return Image.fromarray(clipped(pixels * colours * 5 // 1024 + colours // 7))
 
     return paint
@@ -289,7 +294,7 @@ def _dappled(image: Image.Image, lines: bool, window: Window, dice: Dice) -> Ima
 def _wet(image: Image.Image, lines: bool, window: Window, dice: Dice) -> Image.Image:
     """The lower quarter mirrors what is above it."""
     side = image.width
-    line = side * 3 // 4
+    line = window.top + window.height * 3 // 4
     pixels = np.asarray(image).copy()
     mirror = pixels[line - (side - line) : line][::-1].astype(np.int16)
     pixels[line:] = clipped(mirror * 7 // 10 + np.array((10, 24, 44), np.int16))

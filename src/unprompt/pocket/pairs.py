@@ -18,6 +18,7 @@ from unprompt.pocket.drawings import SMALLEST, rasterised, read_svg
 from unprompt.pocket.flat import fills_and_lines
 from unprompt.pocket.grammar import sample_scene
 from unprompt.pocket.layout import Piece
+from unprompt.pocket.lights import LIGHTS
 from unprompt.pocket.places import PLACES
 from unprompt.pocket.scene import AMOUNTS, Scene
 from unprompt.pocket.styles import STYLES
@@ -45,8 +46,9 @@ UNLIKE = (
 )  # fmt: skip
 NO_THING = 255  # stands for no thing in an image of things
 UNFILLED = 0x010204  # stands for what is inside a drawing but has no fill; no drawing has it
-# Adjectives that move a drawing's pixels.
+# Adjectives that move a drawing's pixels, and lights that move the picture's.
 MOVING = ("broken", "halved", "moth-eaten", "furry", "melting", "pixelated", "blurry")
+MOVING_LIGHTS = ("in a heat wave", "reflected in water")
 
 
 @dataclass(frozen=True, eq=False)
@@ -136,8 +138,9 @@ def _still(scene: Scene) -> Scene:
         for thing in scene.things
     )
     style = scene.style if scene.style in still_styles() else ""
-    view = "" if scene.view and VIEWS[scene.view].paint else scene.view
-    return replace(scene, things=things, style=style, view=view)
+    view = "" if scene.view and VIEWS[scene.view].moves else scene.view
+    moved = scene.light and LIGHTS[scene.light] in [LIGHTS[name] for name in MOVING_LIGHTS]
+    return replace(scene, things=things, style=style, view=view, light="" if moved else scene.light)
 
 
 def _flat_sprite(piece: Piece) -> Image.Image:
@@ -156,7 +159,7 @@ def _flat_sprite(piece: Piece) -> Image.Image:
     picture = picture.resize((w, h), Image.Resampling.NEAREST)
     if piece.flip:
         picture = picture.transpose(Image.Transpose.FLIP_LEFT_RIGHT)
-    return turned(picture, piece.turn)
+    return turned(picture, piece.angle)
 
 
 def _lines(pieces: Iterable[Piece], side: int) -> Image.Image:
@@ -185,7 +188,7 @@ def _sprite(piece: Piece) -> Image.Image:
         picture.paste(other.crop((w // 2, 0, w, h)), (w // 2, 0))
     if piece.flip:
         picture = picture.transpose(Image.Transpose.FLIP_LEFT_RIGHT)
-    return turned(picture, piece.turn)
+    return turned(picture, piece.angle)
 
 
 def _sized(name: str, w: int, h: int, rim: bool) -> Image.Image:

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from PIL import Image
 
+from unprompt.errors import ConfigError
 from unprompt.pocket.backdrops import (
     Framed,
     Painter,
@@ -27,6 +28,8 @@ from unprompt.pocket.textures import clipped, faint
 from unprompt.pocket.vocabulary import countries
 from unprompt.pocket.window import Window
 
+STREWN = ("back", "ground", "air", "walls", "flag", "corners")
+
 
 @dataclass(frozen=True)
 class Place:
@@ -41,6 +44,10 @@ class Place:
     strewn: str = "back"
     count: int = 5
     size: int = 220  # of the drawings, in thousandths of the picture
+
+    def __post_init__(self) -> None:
+        if self.strewn not in STREWN:
+            raise ConfigError(f"unknown way to strew '{self.strewn}'; use one of: {', '.join(STREWN)}")
 
 
 def strew(
@@ -179,7 +186,7 @@ def _places() -> dict[str, Place]:
     )
     add(
         "in a swamp|in the wetlands",
-        land("#8c9c78", "#c8ccA0".lower(), "#4c5c34", "#232c18", 560),
+        land("#8c9c78", "#c8cca0", "#4c5c34", "#232c18", 560),
         "1F438 1F33F 1FABE",
         "back",
         5,
@@ -653,7 +660,7 @@ def _places() -> dict[str, Place]:
     add("on floral wallpaper", flat("#e4ecd0"), "1F339 1F33C", "air", 10, 120)
     add("on a pastel gradient|in a pastel sky", faded("#f8c8e0", "#a8d8f8"))
     add("on a persian carpet", Framed(patterned("#8c1c2c", "ornaments", "#d8a848"), "#28305c", 70))
-    add("on a postage stamp", Framed(flat("#88b8a8"), "#f8f4e8", 90, "holes"))
+    add("on a postage stamp", Framed(flat("#88b8a8"), "#f8f4e8", 90, perforated=True))
     add("on a playing card", Framed(flat("#fcfcfc"), "#c8c8cc", 30), "2660 2665", "corners", 4, 110)
     add(
         "on a computer screen|in a video game",

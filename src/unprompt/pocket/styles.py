@@ -227,7 +227,7 @@ def _stained_glass(canvas: Canvas, dice: Dice) -> Bytes:
     if dice.chance(50):
         labels, borders = labels[:, ::-1], borders[:, ::-1]
     glass = clipped(
-        cell_means(rich, labels).astype(np.int16) * vignette(side) // 240
+        cell_means(rich, labels).astype(np.int16) * vignette(side, side) // 240
         + clouds(side, side, side // 6, dice)[..., None] // 8
     )
     lead = borders | (clipped(_edges(canvas, 1)) > 105)
@@ -284,7 +284,7 @@ def _blueprint(canvas: Canvas, dice: Dice) -> Bytes:
     return clipped(page + bright[..., None] + (grain(side, side, dice) // 24)[..., None])
 
 
-def _drawn_on(ground: str, chalk: bool = True) -> Painter:
+def _drawn_on(ground: str) -> Painter:
     """Coloured chalk lines on a dark ground."""
 
     def paint(canvas: Canvas, dice: Dice) -> Bytes:
@@ -358,15 +358,14 @@ def _pop_art(canvas: Canvas, dice: Dice) -> Bytes:
     start = dice.below(4)
     parts = [ramp_of(ramps[(start + number) % 4])[levels] for number in range(4)]
     page = np.concatenate([np.concatenate(parts[:2], axis=1), np.concatenate(parts[2:], axis=1)], axis=0)
-    whole = np.zeros((canvas.side, canvas.side, 3), np.uint8)
-    whole[: 2 * half, : 2 * half] = page
-    return whole
+    odd = canvas.side - 2 * half
+    return np.pad(page, ((0, odd), (0, odd), (0, 0)), mode="edge")
 
 
 def _night_vision(canvas: Canvas, dice: Dice) -> Bytes:
     side = canvas.side
     value = np.asarray(ImageOps.autocontrast(canvas.image.convert("L"), (1, 1))).astype(np.int16)
-    value = (value + grain(side, side, dice) // 4) * vignette(side)[..., 0] // 256
+    value = (value + grain(side, side, dice) // 4) * vignette(side, side)[..., 0] // 256
     value[:: max(2, side // 64)] -= 26
     return ramp_of(("#000800", "#0c6018", "#40e848", "#e0ffd0"))[clipped(value)]
 
@@ -376,7 +375,8 @@ def _sepia(canvas: Canvas, dice: Dice) -> Bytes:
     side = canvas.side
     tone = _mapped("#20120a", "#7a5230", "#cfa878", "#f4e4c4")(canvas, dice)
     aged = (
-        np.asarray(tone).astype(np.int16) * vignette(side) // 256 + (grain(side, side, dice) // 10)[..., None]
+        np.asarray(tone).astype(np.int16) * vignette(side, side) // 256
+        + (grain(side, side, dice) // 10)[..., None]
     )
     for _ in range(3):
         aged[:, dice.below(side)] += 30
@@ -387,7 +387,7 @@ def _photograph(canvas: Canvas, dice: Dice) -> Bytes:
     """Black and white film: contrast, grain, a darker rim."""
     side = canvas.side
     value = np.asarray(ImageOps.autocontrast(canvas.image.convert("L"), (2, 2))).astype(np.int16)
-    value = value * vignette(side)[..., 0] // 250 + grain(side, side, dice) // 7
+    value = value * vignette(side, side)[..., 0] // 250 + grain(side, side, dice) // 7
     return np.repeat(clipped(value)[..., None], 3, axis=2)
 
 
@@ -441,7 +441,7 @@ def _poster(*palettes: tuple[str, ...]) -> Painter:
         inks = np.array([rgb(ink) for ink in dice.pick(palettes)], np.uint8)
         value = np.asarray(ImageOps.autocontrast(_smoothed(canvas).convert("L"), (2, 2)))
         page = inks[value.astype(np.int32) * len(inks) // 256]
-        rim = side // 18
+        rim = max(1, side // 18)
         border = np.ones((side, side), bool)
         border[rim:-rim, rim:-rim] = False
         page[border] = inks[-1]
@@ -537,7 +537,7 @@ def _screen(canvas: Canvas, dice: Dice) -> Bytes:
     """A tube's red, green and blue stripes, dark lines between the rows."""
     side = canvas.side
     column = np.arange(side) // max(1, side // 128) % 3
-    bands = np.full((side, 3), 170, np.uint16)
+    bands = np.full((side, 3), 170, np.int32)
     bands[np.arange(side), column] = 320
     page = canvas.pixels * bands[None] // 256
     unit = max(3, side // 43)
@@ -562,12 +562,12 @@ def _lamps(canvas: Canvas, dice: Dice) -> Bytes:
 def _points(canvas: Canvas, dice: Dice) -> Bytes:
     """Dots of pure colour, each off its place's own."""
     side = canvas.side
-    labels = cells(side, 34)[:: dice.pick((-1, 1)), :: dice.pick((-1, 1))]
+    flipped = np.s_[:: dice.pick((-1, 1)), :: dice.pick((-1, 1))]
+    labels = cells(side, 34)[flipped]
     means = cell_means(canvas.pixels, labels).astype(np.int16)
     shift = np.asarray(_hue_shifts())[labels % 16]
     page = means + shift
-    border = cell_borders(side, 34)
-    page[border[:side, :side]] += 22
+    page[cell_borders(side, 34)[flipped]] += 22
     return clipped(page)
 
 
@@ -580,7 +580,9 @@ def _hue_shifts() -> tuple[tuple[int, int, int], ...]:
 def _silhouette(canvas: Canvas, dice: Dice) -> Image.Image:
     """Black subjects before a warm glow, as in a shadow play."""
     side = canvas.side
-    glow = ramp_of(("#381008", "#d87020", "#ffd878"))[clipped((vignette(side)[..., 0] - 150) * 256 // 100)]
+    glow = ramp_of(("#381008", "#d87020", "#ffd878"))[
+        clipped((vignette(side, side)[..., 0] - 150) * 256 // 100)
+    ]
     screen = canvas.image.convert("L").filter(ImageFilter.BoxBlur(side // 100))
     page = ImageChops.multiply(
         Image.fromarray(glow), screen.point([120 + value * 135 // 255 for value in range(256)]).convert("RGB")
@@ -726,14 +728,11 @@ def _comic(canvas: Canvas, dice: Dice) -> Bytes:
     middle = grey(flat.astype(np.uint8))[..., None].astype(np.int16)
     page = clipped(middle + (flat - middle) * 8 // 5)
     page[np.asarray(_thickened(canvas)) < 60] = (8, 8, 12)
-    rim = side // 20
+    rim, line = max(2, side // 20), max(1, side // 64)
     border = np.ones((side, side), bool)
     border[rim:-rim, rim:-rim] = False
     inner = border.copy()
-    border[
-        rim - max(1, side // 64) : side - rim + max(1, side // 64),
-        rim - max(1, side // 64) : side - rim + max(1, side // 64),
-    ] = False
+    border[rim - line : side - rim + line, rim - line : side - rim + line] = False
     page[inner] = (8, 8, 12)
     page[border] = (250, 250, 246)
     return page
@@ -775,7 +774,9 @@ def _aged(colours: tuple[str, ...], rough: int) -> Painter:
     def paint(canvas: Canvas, dice: Dice) -> Bytes:
         side = canvas.side
         value = np.asarray(ImageOps.autocontrast(canvas.image.convert("L"), (1, 1))).astype(np.int16)
-        value = value * vignette(side)[..., 0] // 256 + clouds(side, side, max(3, side // 7), dice) // rough
+        value = (
+            value * vignette(side, side)[..., 0] // 256 + clouds(side, side, max(3, side // 7), dice) // rough
+        )
         return ramp_of(colours)[clipped(value + grain(side, side, dice) // 16)]
 
     return paint

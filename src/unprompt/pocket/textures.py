@@ -124,10 +124,11 @@ def rows_and_columns(height: int, width: int) -> tuple[Whole, Whole]:
 
 
 @keep_array
-def vignette(side: int) -> Whole:
-    """How bright a lens leaves each pixel, 256 in the middle, about 150 in the corners: (side, side, 1)."""
-    middle = np.arange(side, dtype=np.int64) * 2 - side
-    distance = (middle[:, None] ** 2 + middle[None, :] ** 2) * 256 // (2 * side * side)  # 0 ... 256
+def vignette(height: int, width: int) -> Whole:
+    """How bright a lens leaves pixels, 256 in the middle, about 150 in the corners: (height, width, 1)."""
+    y, x = np.arange(height, dtype=np.int64) * 2 - height, np.arange(width, dtype=np.int64) * 2 - width
+    squared = (y * width)[:, None] ** 2 + (x * height)[None] ** 2
+    distance = squared * 256 // (2 * height * height * width * width)  # 0 ... 256
     return (256 - distance * distance * 100 // 65536)[..., None].astype(np.int32)
 
 

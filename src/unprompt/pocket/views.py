@@ -18,12 +18,19 @@ Painter = Callable[[Image.Image, Dice], Image.Image]
 class View:
     """The subjects' scale in thousandths, and what happens to the finished picture.
 
-    `framed`: a border or an opening that nothing may be cut off from.
+    `framed`: a border or an opening that nothing may be cut off from. `mirrored`: the scene is drawn into
+    half of the picture, and stands beside its mirror image.
     """
 
     scale: int = 1000
     paint: Painter | None = None
     framed: bool = False
+    mirrored: bool = False
+
+    @property
+    def moves(self) -> bool:
+        """Whether subjects do not stay where a picture without this view has them in its size."""
+        return self.paint is not None or self.mirrored
 
 
 def masked(inside: Callable[[int], Mask], colour: str) -> Painter:
@@ -100,23 +107,15 @@ def _tilted(image: Image.Image, dice: Dice) -> Image.Image:
     return Image.fromarray(np.asarray(image)[y, x])
 
 
-def _mirrored(image: Image.Image, dice: Dice) -> Image.Image:
-    pixels = np.asarray(image).copy()
-    half = image.width // 2
-    pixels[:, image.width - half :] = pixels[:, :half][:, ::-1]
-    return Image.fromarray(pixels)
-
-
 def _kaleidoscope(image: Image.Image, dice: Dice) -> Image.Image:
-    """The middle's quarters mirrored both ways, twice over."""
+    """The whole picture at half its size, mirrored to the right, and both of them downwards."""
     side = image.width
     small = image.resize((side // 2, side // 2), Image.Resampling.BOX)
     quarter = np.asarray(small)
     half = np.concatenate([quarter, quarter[:, ::-1]], axis=1)
     whole = np.concatenate([half, half[::-1]], axis=0)
-    pixels = np.zeros((side, side, 3), np.uint8)
-    pixels[: whole.shape[0], : whole.shape[1]] = whole
-    return Image.fromarray(pixels)
+    odd = side - len(whole)
+    return Image.fromarray(np.pad(whole, ((0, odd), (0, odd), (0, 0)), mode="edge"))
 
 
 def _fisheye(image: Image.Image, dice: Dice) -> Image.Image:
@@ -195,15 +194,21 @@ def _grainy(image: Image.Image, dice: Dice) -> Image.Image:
 def _views() -> dict[str, View]:
     table: dict[str, View] = {}
 
-    def add(words: str, scale: int = 1000, paint: Painter | None = None, framed: bool = False) -> None:
-        table.update(dict.fromkeys(words.split("|"), View(scale, paint, framed)))
+    def add(
+        words: str,
+        scale: int = 1000,
+        paint: Painter | None = None,
+        framed: bool = False,
+        mirrored: bool = False,
+    ) -> None:
+        table.update(dict.fromkeys(words.split("|"), View(scale, paint, framed, mirrored)))
 
     add("a close-up of|close-up|macro shot", 1750)
     add("a wide shot of|wide shot|seen from far away", 480)
     add("dutch angle|tilted camera", 1000, _tilted)
     add("a blurry picture of|out of focus", 1000, _out_of_focus)
     add("motion blur|long exposure", 1000, _motion)
-    add("perfectly symmetrical|mirrored", 1000, _mirrored)
+    add("perfectly symmetrical|mirrored", mirrored=True)
     add("kaleidoscope", 1000, _kaleidoscope, framed=True)
     add("fisheye lens", 1000, _fisheye, framed=True)
     add("seen through a keyhole", 1000, masked(_keyhole, "#141010"), framed=True)

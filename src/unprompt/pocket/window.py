@@ -9,7 +9,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 from math import isqrt
 
+import numpy as np
 from PIL import Image
+
+from unprompt.pocket.textures import Whole
 
 HORIZON = 600  # thousandths from the top, about where land meets the sky: it stays there in the window
 
@@ -38,6 +41,15 @@ class Window:
     def scale(self) -> int:
         """The side of a square of the window's area: what the size of things is a share of."""
         return isqrt(self.width * self.height)
+
+    @property
+    def rows_and_columns(self) -> tuple[Whole, Whole]:
+        """The square's rows (side, 1) and columns (1, side), counted in the window; outside, its nearest."""
+        seen = np.arange(self.side, dtype=np.int32)
+        return (
+            np.clip(seen - self.top, 0, self.height - 1)[:, None],
+            np.clip(seen - self.left, 0, self.width - 1)[None],
+        )
 
     def cut(self, image: Image.Image) -> Image.Image:
         """What the window shows of a square drawing."""
