@@ -606,6 +606,19 @@ class TestBadImages:
         good = submitted.at(["good-a"]).vectors[0]
         assert float(good @ prior_embedding()) < 0.99
 
+    def test_they_count_as_left_to_the_prior_and_not_by_a_deadline(
+        self, mixed: tuple[Path, RunResult]
+    ) -> None:
+        result = mixed[1]
+        record = run_json(result.folder)
+        assert record["levels"] == {"full": 2, "cheapest": 0, "prior": 6}
+        assert record["complete_bundle"]
+        with np.load(result.folder / "members" / "zeroshot.npz") as table:
+            levels = dict(zip(table["ids"].tolist(), table["levels"].tolist(), strict=True))
+        unread = {problem.image_id for problem in result.problems}
+        assert {name for name, level in levels.items() if level == Level.PRIOR} == unread
+        assert "deadline" not in (result.folder / "report.html").read_text()
+
     def test_a_folder_of_bad_images_only_is_an_error_with_a_submission(
         self, tmp_path: Path, capsys: pytest.CaptureFixture[str]
     ) -> None:
