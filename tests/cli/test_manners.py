@@ -19,6 +19,7 @@ if sys.version_info >= (3, 11):
 else:
     import tomli as tomllib
 
+from tests.processes import run_command, started
 from tests.rooms import modules
 from unprompt.cli import COMMANDS, build_parser, main
 from unprompt.cli.completion import Command, commands_of, write_bash, write_fish, write_zsh
@@ -186,6 +187,18 @@ class TestCache:
             (tmp_path / "unprompt" / kind).mkdir(parents=True)
             (tmp_path / "unprompt" / kind / "a.bin").write_bytes(b"0" * size)
         return tmp_path / "unprompt"
+
+    @pytest.mark.skipif(sys.platform != "linux", reason="permissions work otherwise here")
+    def test_a_folder_that_cannot_be_looked_into_is_told(
+        self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        (tmp_path / "closed").mkdir(mode=0)
+        monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "closed"))
+        printed = tmp_path / "printed.txt"
+        with started(run_command, ["cache"], printed, False) as process:
+            process.join()
+        pixels = tmp_path / "closed" / "unprompt" / "pixels"
+        assert f"0 bytes  {pixels} (no permission to look into it)  (decoded" in printed.read_text()
 
     def test_lists_sizes(self, folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
         assert main(["cache", "--json"]) == 0

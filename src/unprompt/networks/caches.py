@@ -12,7 +12,7 @@ from typing import Any
 from unprompt.errors import ConfigError, RunError
 from unprompt.networks.cache_kinds import FETCHED, MADE
 from unprompt.networks.checkpoints import cache_folder, hub_cache, shown_bytes
-from unprompt.storage.places import in_reach
+from unprompt.storage.places import in_reach, note_closed
 
 
 @dataclass(frozen=True)
@@ -36,7 +36,8 @@ class CacheState:
         }
 
     def __str__(self) -> str:
-        return f"{self.kind:<14}{shown_bytes(self.bytes):>10}  {self.folder}  ({self.what})"
+        where = f"{self.folder}{note_closed(self.folder)}"
+        return f"{self.kind:<14}{shown_bytes(self.bytes):>10}  {where}  ({self.what})"
 
 
 def cache_states() -> list[CacheState]:

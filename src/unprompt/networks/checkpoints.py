@@ -20,7 +20,7 @@ from typing import Any
 from unprompt.errors import CheckpointError, InputError
 from unprompt.storage.files import read_json, writing
 from unprompt.storage.packages import package_folder
-from unprompt.storage.places import in_reach
+from unprompt.storage.places import in_reach, note_closed
 from unprompt.storage.stand_ins import describe_stand_in
 from unprompt.text.english import counted
 
@@ -299,19 +299,13 @@ def locate(name: str, explicit: Path | None = None) -> Found:
             others.append(found)
     if others:
         return others[0]
-    where = "; ".join(dict.fromkeys(f"{place}: {folder}{_closed(folder)}" for place, folder in tried))
+    where = "; ".join(dict.fromkeys(f"{place}: {folder}{note_closed(folder)}" for place, folder in tried))
     size = f" ({size_of(checkpoint.download)})" if checkpoint.download else ""
     raise CheckpointError(
         f"checkpoint '{name}' ({checkpoint.role}) not found in {counted(len(tried), 'place')} ({where}); "
         f"{checkpoint.get[0]}{size}, or attach the Kaggle data set '{checkpoint.data_set}'; other ways: "
         f"unprompt checkpoints fetch {name} --by-hand"
     )
-
-
-def _closed(folder: Path) -> str:
-    """What to say of a folder that this process may not look into."""
-    there = next(place for place in (folder, *folder.parents) if os.access(place, os.F_OK))
-    return "" if os.access(there, os.X_OK) else " (no permission to look into it)"
 
 
 def size_of(files: Sequence[CheckpointFile]) -> str:

@@ -33,6 +33,12 @@ def in_reach(path: Path) -> bool:
     return os.access(path, os.R_OK)
 
 
+def note_closed(folder: Path) -> str:
+    """What to say behind the name of a folder that this process may not look into; "" of any other."""
+    there = next(place for place in (folder, *folder.parents) if os.access(place, os.F_OK))
+    return "" if os.access(there, os.X_OK) else " (no permission to look into it)"
+
+
 def check_writable(folder: Path, instead: str) -> None:
     """Raise RunError for a folder that this process cannot write to, or make; `instead`: what else to do."""
     there = next(place for place in (folder, *folder.parents) if os.access(place, os.F_OK))
