@@ -39,10 +39,14 @@ def note_closed(folder: Path) -> str:
     return "" if os.access(there, os.X_OK) else " (no permission to look into it)"
 
 
-def check_writable(folder: Path, instead: str) -> None:
-    """Raise RunError for a folder that this process cannot write to, or make; `instead`: what else to do."""
-    there = next(place for place in (folder, *folder.parents) if os.access(place, os.F_OK))
+def check_writable(path: Path, instead: str) -> None:
+    """Raise RunError for a folder that this process cannot write to, or make, and for a file in such a one.
+
+    `instead`: what else to do.
+    """
+    there = next(place for place in (path, *path.parents) if os.access(place, os.F_OK))
+    there = there if there.is_dir() else there.parent
     if not os.access(there, os.W_OK | os.X_OK):
         raise RunError(
-            f"{folder} cannot be written, for want of permission or as its disk is read-only; {instead}"
+            f"{path} cannot be written, for want of permission or as its disk is read-only; {instead}"
         )
