@@ -6,6 +6,7 @@ start of the interpreter itself is tested, tests start one.
 
 from __future__ import annotations
 
+import ctypes
 import multiprocessing
 import os
 import signal
@@ -16,6 +17,7 @@ from multiprocessing.process import BaseProcess
 from pathlib import Path
 from typing import Any
 
+CAPABILITIES = 0x20080522  # the version of what the system is told of them
 FORKS = multiprocessing.get_context("forkserver")
 # What conftest.py has the forked process import.
 HEAVY = (
@@ -50,11 +52,16 @@ def killed_itself(function: Callable[..., object], *given: Any) -> bool:
         return process.exitcode == -signal.SIGKILL
 
 
-def run_command(arguments: Sequence[str], output: Path) -> None:
-    """What `unprompt` does with these arguments, in a process of its own; it prints into the file."""
+def run_command(arguments: Sequence[str], output: Path, rights: bool = True) -> None:
+    """What `unprompt` does with these arguments, in a process of its own; it prints into the file.
+
+    `rights`: False takes away what root may on Linux, to read and to write what is closed to its owner.
+    """
     from unprompt.cli import main
 
     written = os.open(output, os.O_WRONLY | os.O_CREAT | os.O_APPEND)
     for stream in (1, 2):
         os.dup2(written, stream)
+    if not rights:
+        ctypes.CDLL(None).capset((ctypes.c_uint32 * 2)(CAPABILITIES, 0), (ctypes.c_uint32 * 6)())
     sys.exit(main(list(arguments)))

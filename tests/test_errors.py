@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import ast
+import errno
 import json
+import os
 import re
 import unicodedata
 from collections.abc import Iterator
@@ -12,7 +14,7 @@ from pathlib import Path
 import pytest
 
 from tests.rooms import PACKAGE
-from unprompt.errors import agreed, counted, none_readable, part_of, shown
+from unprompt.errors import agreed, counted, describe_os_error, none_readable, part_of, shown
 
 # A number, more words, and a verb of several: "{n} ids stand", "{n} of {m} images in {path} have".
 SEVERAL = re.compile(
@@ -34,6 +36,14 @@ def test_no_terminal_obeys_what_is_shown() -> None:
     assert not [one for one in hidden if unicodedata.category(one) == "Cf"]
     text = '"caf\udce9 \u202e \x9b"'
     assert json.loads(shown(text)) == json.loads(text)  # what is JSON stays it, with the same contents
+
+
+def test_what_the_system_refuses_says_what_to_do() -> None:
+    locked = PermissionError(errno.EACCES, os.strerror(errno.EACCES), "RUN/a.csv")
+    told = "RUN/a.csv: permission denied; get the right to it, or name another place"
+    assert describe_os_error(locked) == told
+    assert describe_os_error(OSError(errno.EPIPE, "Broken pipe")) == "broken pipe"
+    assert describe_os_error(OSError("what a library says")) == "what a library says"
 
 
 @pytest.mark.parametrize(

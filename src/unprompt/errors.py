@@ -5,6 +5,7 @@ anything else that is raised is a bug in unprompt. How messages count is said he
 how they show what others named.
 """
 
+import errno
 import re
 
 # What a terminal obeys instead of showing it, and what turns or hides the text around it: control characters,
@@ -12,6 +13,16 @@ import re
 _UNSAFE = "\x00-\x08\x0b-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069\ud800-\udfff"
 _IN_A_LINE = re.compile(f"[\t\n{_UNSAFE}]")
 _IN_LINES = re.compile(f"[{_UNSAFE}]")
+
+WHAT_TO_DO = {  # by the system's number of an error
+    errno.EACCES: "get the right to it, or name another place",
+    errno.EPERM: "get the right to it, or name another place",
+    errno.EROFS: "name a place on a disk that can be written",
+    errno.ENOENT: "check this name",
+    errno.ENAMETOOLONG: "name a shorter one",
+    errno.EMFILE: "do less at once (--workers), or allow this process more files (ulimit -n)",
+    errno.EIO: "the disk may be failing; copy the files to another one",
+}
 
 
 def shown(text: str, lines: bool = False) -> str:
@@ -33,12 +44,16 @@ class UnpromptError(Exception):
 
 
 def describe_os_error(error: OSError) -> str:
-    """What the system refused, where, as one line: "RUN/a.csv: permission denied"."""
+    """What the system refused, where, and what to do, as one line.
+
+    "RUN/a.csv: permission denied; get the right to it, or name another place".
+    """
     if not error.strerror:
         return " ".join(str(error).split()) or type(error).__name__
     names = " and ".join(str(name) for name in (error.filename, error.filename2) if name is not None)
     why = error.strerror[0].lower() + error.strerror[1:]
-    return f"{names}: {why}" if names else why
+    advice = WHAT_TO_DO.get(error.errno or 0)
+    return (f"{names}: {why}" if names else why) + (f"; {advice}" if advice else "")
 
 
 def describe_name_error(error: ValueError) -> str | None:

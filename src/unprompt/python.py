@@ -706,8 +706,15 @@ def make_pocket(
 
 
 @_takes()
-def doctor(images: int = 16_000, *, bundle: StrPath = DEFAULT_BUNDLE, out: StrPath = ".") -> Findings:
+def doctor(
+    images: int = 16_000,
+    *,
+    bundle: StrPath = DEFAULT_BUNDLE,
+    out: StrPath = ".",
+    progress: Progress | bool = True,
+) -> Findings:
     """Look at this machine: versions, devices, checkpoints, disk, and how long a run over N images takes."""
     from unprompt.runs.doctor import examine
 
-    return examine(str(bundle), images, Path(out))
+    with shown(progress, "image") as told:
+        return examine(str(bundle), images, Path(out), progress=told)

@@ -480,6 +480,8 @@ def test_what_the_system_refuses_is_one_line(tmp_path: Path, capsys: pytest.Capt
     Image.new("RGB", (8, 8)).save(tmp_path / "a.png")
     out = "x" * 300
     assert main(["predict", str(tmp_path / "a.png"), "--out", out]) == 1
-    assert capsys.readouterr().err.splitlines()[-1] == f"unprompt: {out}: file name too long"
+    assert (
+        capsys.readouterr().err.splitlines()[-1] == f"unprompt: {out}: file name too long; name a shorter one"
+    )
     with pytest.raises(RunError, match="file name too long"):
         unprompt.predict(tmp_path / "a.png", out)

@@ -5,12 +5,14 @@ from __future__ import annotations
 import csv
 import io
 import json
+import sys
 from pathlib import Path
 
 import pytest
 
 import unprompt
 from tests.marked_pictures import PARAMETERS, comfy_png, graph, png_with, saved, with_comment
+from tests.processes import run_command, started
 from unprompt.cli import begins_with_a_picture, main
 from unprompt.datasets.dataset import read_dataset
 from unprompt.errors import ConfigError, InputError
@@ -177,3 +179,18 @@ class TestAPictureAlone:
         assert (read["prompt"], read["bundle"]) == (LIGHTHOUSE, "lite")
         assert read["guess"] not in ("", LIGHTHOUSE)
         assert (guessed["prompt"], guessed["guess"]) == ("", guess.rstrip("\n"))
+
+    @pytest.mark.skipif(sys.platform != "linux", reason="permissions work otherwise here")
+    def test_a_cache_that_cannot_be_looked_into_only_costs_time(
+        self, scenes: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        pytest.importorskip("torch")
+        scene, printed = scenes / "images" / "scene-01.png", tmp_path / "printed.txt"
+        (tmp_path / "closed").mkdir(mode=0)
+        monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "closed"))
+        with started(run_command, [str(scene), "--device", "cpu"], printed, False) as process:
+            process.join()
+        shown = printed.read_text()
+        assert process.exitcode == 0, shown
+        assert "guessed by the bundle 'lite'" in shown
+        assert "(Permission denied); classes are embedded anew each run, unless XDG_CACHE_HOME" in shown

@@ -19,6 +19,7 @@ if sys.version_info >= (3, 11):
 else:
     import tomli as tomllib
 
+from tests.processes import run_command, started
 from tests.rooms import modules
 from unprompt.cli import COMMANDS, build_parser, main
 from unprompt.cli.completion import Command, commands_of, write_bash, write_fish, write_zsh
@@ -72,6 +73,11 @@ def test_alone_it_greets_with_help(capsys: pytest.CaptureFixture[str]) -> None:
         (["predict", "x", "--ouot", "y"], "required: --out; did you mean --out by --ouot?"),
         (["train", "x", "--out", "y", "--precision", "fp23"], "for --precision 'fp23'; did you mean fp32?"),
         (["score", "a", "b", "--zzz"], "unrecognized arguments: --zzz\n"),
+        (["score", "a", "b", "c"], "unrecognized arguments: c\n"),
+        (
+            ["predict", "a.png", "b.png", "c.png", "--out", "RUN"],
+            "arguments: b.png c.png; unprompt predict takes one folder of images, or one image: name the",
+        ),
     ],
 )
 def test_what_was_meant(arguments: list[str], says: str, capsys: pytest.CaptureFixture[str]) -> None:
@@ -181,6 +187,18 @@ class TestCache:
             (tmp_path / "unprompt" / kind).mkdir(parents=True)
             (tmp_path / "unprompt" / kind / "a.bin").write_bytes(b"0" * size)
         return tmp_path / "unprompt"
+
+    @pytest.mark.skipif(sys.platform != "linux", reason="permissions work otherwise here")
+    def test_a_folder_that_cannot_be_looked_into_is_told(
+        self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        (tmp_path / "closed").mkdir(mode=0)
+        monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "closed"))
+        printed = tmp_path / "printed.txt"
+        with started(run_command, ["cache"], printed, False) as process:
+            process.join()
+        pixels = tmp_path / "closed" / "unprompt" / "pixels"
+        assert f"0 bytes  {pixels} (no permission to look into it)  (decoded" in printed.read_text()
 
     def test_lists_sizes(self, folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
         assert main(["cache", "--json"]) == 0

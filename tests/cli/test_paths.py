@@ -18,7 +18,7 @@ from PIL import Image
 from PIL.PngImagePlugin import PngInfo
 
 from unprompt.cli import build_parser, main
-from unprompt.cli.places import FILES, WRITTEN
+from unprompt.cli.places import FILES, OUT, WRITTEN
 from unprompt.storage.remote import path_of
 
 PATHS = {"CSV", "FOLDER", "PATH"}  # of options whose type is text
@@ -50,6 +50,7 @@ OPTIONS = [
     (words, action) for words, parser in COMMANDS.items() for action in parser._actions if takes_path(action)
 ]
 OUTS = [(words, action) for words, action in OPTIONS if action.dest in WRITTEN and action.option_strings]
+TO_WRITE = [(words, action) for words, action in OUTS if action.dest == OUT]  # whatever is found
 INPUTS = [
     (words, action)
     for words, action in OPTIONS
@@ -119,6 +120,24 @@ def test_a_place_that_cannot_be_is_told_before_any_work(
         *([(there, "there is a folder; name a file in it")] if action.metavar in FILES else []),
     ):
         assert why in refused(command_line(words, action, str(place), there), capsys)
+
+
+@pytest.mark.parametrize(("words", "action"), TO_WRITE, ids=called(TO_WRITE))
+def test_a_place_without_the_right_to_write_is_told_before_any_work(
+    words: tuple[str, ...],
+    action: argparse.Action,
+    there: Path,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    access = os.access
+    monkeypatch.setattr(  # root may write everywhere
+        "os.access", lambda path, mode: access(path, mode) and not (mode & os.W_OK and Path(path) == there)
+    )
+    for place in (there / "out.csv", there / "new" / "out.csv"):
+        told = refused(command_line(words, action, str(place), there), capsys)
+        assert f"{place} cannot be written, for want of permission" in told
+        assert told.endswith("name another place with --out")
 
 
 HOSTILE = (b"\x1b[31mred\x07.png", b"caf\xe9.png", "gpj.\u202eexe.png".encode(), b"new\nline.png")

@@ -80,3 +80,11 @@ def test_weights_of_no_method_are_told() -> None:
         CompareConfig(("canny", "hed"), weights=weights)
     config = CompareConfig(("canny", "pix2pix"), weights=weights)
     assert [config.of(method).weights for method in config.methods] == [None, weights]
+
+
+def test_pictures_of_which_none_can_be_read(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    for name in ("a.png", "b.png"):
+        (tmp_path / name).write_bytes(b"no")
+    command = ["page", "compare", str(tmp_path), "--out", str(tmp_path / "sheet.png"), "--methods", "canny"]
+    assert main(command) == 1
+    assert "none of 2 pictures can be read, first: a.png: not an image" in capsys.readouterr().err

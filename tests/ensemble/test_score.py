@@ -7,6 +7,7 @@ import tracemalloc
 import numpy as np
 import pytest
 
+from unprompt.cli.options import describe_score
 from unprompt.ensemble.score import bootstrap_interval, cosines, score
 from unprompt.ensemble.score_tables import mean_scores, score_intervals
 from unprompt.errors import InputError
@@ -41,7 +42,10 @@ def test_the_score_is_the_mean_over_images_matched_by_id() -> None:
     assert result.ids == ("a", "b", "c")
     assert result.similarities == pytest.approx([1, 0.5**0.5, 24 / 25])
     assert result.mean == pytest.approx((1 + 0.5**0.5 + 0.96) / 3)
-    assert result.low <= result.mean <= result.high
+    low, high = result.numbers()["low"], result.numbers()["high"]
+    assert low is not None
+    assert high is not None
+    assert low <= result.mean <= high
     reordered = score(guess.at(["b", "c", "a"]), truth)
     assert reordered.numbers() == result.numbers()
 
@@ -68,9 +72,11 @@ def test_no_shared_image_is_an_error_that_shows_both_sides() -> None:
         score(table(**{"x.png": [1]}), table(x=[1], y=[1]))
 
 
-def test_one_image_has_an_interval_of_no_width() -> None:
+def test_one_image_has_no_interval() -> None:
     result = score(table(a=[1, 1]), table(a=[1, 0]))
-    assert result.low == result.high == result.mean == pytest.approx(0.5**0.5)
+    assert result.mean == pytest.approx(0.5**0.5)
+    assert (result.numbers()["low"], result.numbers()["high"]) == (None, None)
+    assert describe_score(result) == ["score 0.7071   n = 1"]
 
 
 def test_images_are_ranked_from_best_to_worst() -> None:

@@ -247,6 +247,47 @@ class TestCaptionsForTraining:
         assert predict(folder, tmp_path / "RUN", config, texts=texts).resumed
         assert len(list(folder.rglob("*.txt"))) == 3
 
+    def test_how_they_are_written_may_change_when_the_run_goes_on(
+        self, folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        from unprompt.storage.training_texts import TextPlaces
+
+        (folder / "2.txt").unlink()
+        config = PredictConfig(bundle="lite", device="cpu", recursive=True, report_images=0)
+
+        def fail(self: TextPlaces, line_by_id: dict[str, str]) -> None:
+            raise RunError("cannot be written")
+
+        with monkeypatch.context() as patch:
+            patch.setattr(TextPlaces, "write_all", fail)
+            with pytest.raises(RunError, match="cannot be written"):
+                predict(folder, tmp_path / "RUN", config, texts=TextConfig(txt=True))
+        elsewhere = TextConfig(txt_folder=str(tmp_path / "T"))
+        (tmp_path / "T").mkdir()
+        (tmp_path / "T" / "2.txt").write_text("mine")
+        with pytest.raises(RunError, match=r"2\.txt is there already"):
+            predict(folder, tmp_path / "RUN", config, texts=elsewhere)
+        (tmp_path / "T" / "2.txt").unlink()
+        result = predict(folder, tmp_path / "RUN", config, texts=elsewhere)
+        assert result.resumed
+        assert result.texts == 3
+        assert not list(folder.rglob("*.txt"))
+
+    @pytest.mark.skipif(sys.platform != "linux", reason="permissions work otherwise here")
+    def test_a_folder_that_cannot_be_written_is_told_before_the_work(
+        self, scenes: Path, tmp_path: Path
+    ) -> None:
+        pictures, printed = tmp_path / "P", tmp_path / "printed.txt"
+        shutil.copytree(scenes / "images", pictures)
+        pictures.chmod(0o555)
+        command = ["predict", str(pictures), "--out", str(tmp_path / "RUN"), "--txt"]
+        with started(run_command, command, printed, False) as process:
+            process.join()
+        pictures.chmod(0o755)
+        assert process.exitcode == 1
+        assert "name a folder for the texts with --txt-folder" in printed.read_text()
+        assert not (tmp_path / "RUN").exists()
+
     def test_killed_while_they_are_replaced_the_run_goes_on_to_replace(
         self, folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     ) -> None:
@@ -564,6 +605,19 @@ class TestBadImages:
             )
         good = submitted.at(["good-a"]).vectors[0]
         assert float(good @ prior_embedding()) < 0.99
+
+    def test_they_count_as_left_to_the_prior_and_not_by_a_deadline(
+        self, mixed: tuple[Path, RunResult]
+    ) -> None:
+        result = mixed[1]
+        record = run_json(result.folder)
+        assert record["levels"] == {"full": 2, "cheapest": 0, "prior": 6}
+        assert record["complete_bundle"]
+        with np.load(result.folder / "members" / "zeroshot.npz") as table:
+            levels = dict(zip(table["ids"].tolist(), table["levels"].tolist(), strict=True))
+        unread = {problem.image_id for problem in result.problems}
+        assert {name for name, level in levels.items() if level == Level.PRIOR} == unread
+        assert "deadline" not in (result.folder / "report.html").read_text()
 
     def test_a_folder_of_bad_images_only_is_an_error_with_a_submission(
         self, tmp_path: Path, capsys: pytest.CaptureFixture[str]

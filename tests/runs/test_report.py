@@ -362,3 +362,10 @@ def test_page_is_whole_without_javascript(browser: Any, tmp_path: Path) -> None:
     assert page.locator(".card:visible").count() == 2
     assert not page.locator("#controls").is_visible()
     assert page.locator("[data-copy]:visible").count() == 0
+
+
+def test_the_score_of_one_image_has_no_interval() -> None:
+    one = make_score({"a": 0.25}, low=None, high=None)
+    page = render_report(make_report(make_image("a", similarity=0.25), score=one))
+    assert "95% interval" not in page
+    assert "95% interval" in render_report(make_report(make_image("a", similarity=0.25)))

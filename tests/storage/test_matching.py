@@ -54,6 +54,27 @@ def test_names_in_several_folders(name: str, image_id: str) -> None:
     assert match_names([name], NESTED) == [image_id]
 
 
+COMPOSED, DECOMPOSED = "\u00e4pfel", "a\u0308pfel"  # the same to read
+
+
+@pytest.mark.parametrize(
+    ("names", "images", "ids"),
+    [
+        ([COMPOSED], [DECOMPOSED], [DECOMPOSED]),
+        ([DECOMPOSED], [COMPOSED], [COMPOSED]),
+        ([f"{COMPOSED}/1.png"], [f"{DECOMPOSED}/1", f"{DECOMPOSED}/2"], [f"{DECOMPOSED}/1"]),
+        ([f"{COMPOSED}.jpg"], [DECOMPOSED, "b"], [DECOMPOSED]),
+        # Two that are told by their forms alone stay two.
+        ([COMPOSED, DECOMPOSED], [DECOMPOSED, COMPOSED], [COMPOSED, DECOMPOSED]),
+        ([f"{COMPOSED}.png", f"{DECOMPOSED}.png"], [DECOMPOSED, COMPOSED], [COMPOSED, DECOMPOSED]),
+        ([COMPOSED, DECOMPOSED], [DECOMPOSED], [COMPOSED, DECOMPOSED]),
+        ([COMPOSED], [DECOMPOSED, COMPOSED], [COMPOSED]),
+    ],
+)
+def test_names_in_another_form_of_unicode(names: list[str], images: list[str], ids: list[str]) -> None:
+    assert match_names(names, {image_id: f"{image_id}.png" for image_id in images}) == ids
+
+
 def test_a_name_of_two_images_is_an_error() -> None:
     with pytest.raises(InputError, match=r"'1\.png' may mean 2 images, first: a/1\.png and b/1\.png; write"):
         match_names(["1.png"], NESTED)

@@ -295,6 +295,37 @@ def test_an_id_never_leads_out_of_the_folder_of_texts(image_id: str, tmp_path: P
     assert texts_in(tmp_path) == {"deep/T/sub/..x.txt": "a\n"}
 
 
+@pytest.mark.parametrize(
+    ("closed", "settings", "advice"),
+    [
+        ("b", {"txt": True}, "with --txt-folder"),
+        ("b", {"txt": True, "skip_existing": True}, ""),
+        ("b", {"metadata_jsonl": True}, ""),
+        ("", {"metadata_jsonl": True}, "leave out --metadata-jsonl"),
+        ("b", {"txt_folder": "{}/b/T"}, "name another --txt-folder"),
+        ("b", {"meta_cap": "{}/b/caps.json"}, "name another --meta-cap"),
+    ],
+)
+def test_a_folder_that_cannot_be_written_is_told_before_the_work(
+    closed: str, settings: dict[str, object], advice: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    paint(tmp_path, "a/1.png", "b/2.png")
+    (tmp_path / "b" / "2.txt").write_text("by hand")
+    access = os.access
+    monkeypatch.setattr(
+        "unprompt.storage.places.os.access",
+        lambda path, mode: access(path, mode) and not (mode & os.W_OK and path == tmp_path / closed),
+    )
+    given = {
+        key: value.format(tmp_path) if isinstance(value, str) else value for key, value in settings.items()
+    }
+    if not advice:
+        assert places_of(tmp_path, **given).pictures
+        return
+    with pytest.raises(RunError, match=f"{tmp_path / closed}.* cannot be written, .*{advice}"):
+        places_of(tmp_path, **given)
+
+
 def test_a_member_never_leads_out_of_the_folder_of_texts(tmp_path: Path) -> None:
     paint(tmp_path, "a.png")
     (tmp_path / "A").mkdir()

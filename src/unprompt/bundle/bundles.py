@@ -26,6 +26,7 @@ from unprompt.networks.loader import Loader
 from unprompt.storage.files import files_in
 from unprompt.storage.images import ImageFile, file_state
 from unprompt.storage.packages import extras, missing_from
+from unprompt.storage.places import in_reach
 from unprompt.storage.sources import Sources
 from unprompt.storage.toml_files import read_toml
 from unprompt.text.english import counted
@@ -92,7 +93,7 @@ def _bundle_file(name: str) -> Path:
     if name in shipped_bundles():
         return Path(str(files("unprompt") / "data" / "bundles" / f"{name}.toml"))
     installed = bundles_folder() / name / f"{name}.toml"
-    return installed if is_plain_name(name) and installed.is_file() else Path(name)
+    return installed if is_plain_name(name) and in_reach(installed) else Path(name)
 
 
 def is_plain_name(name: str) -> bool:

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import argparse
 import json
+from collections.abc import Sequence
 from pathlib import Path
 
 from unprompt.bundle.config import DEFAULT_BUNDLE
 from unprompt.cli.options import add_json
 from unprompt.errors import CheckpointError
+from unprompt.progress import StepBars
 
 EXAMPLE = """\
   unprompt doctor
@@ -29,13 +31,21 @@ def add(parser: argparse.ArgumentParser) -> None:
 
 
 def run(options: argparse.Namespace) -> None:
-    """Examine and print; ends with an error where the bundle cannot run."""
-    from unprompt.runs.doctor import examine
+    """Examine, and print what is known while the rest is measured; an error where the bundle cannot run."""
+    with StepBars("image") as bars:
 
-    findings = examine(options.bundle, options.images, options.out)
+        def tell(lines: Sequence[str]) -> None:
+            bars.close()
+            if not options.json:
+                print("\n".join(lines), flush=True)
+
+        bars.show("looking at this machine", 0, 0)
+        from unprompt.runs.doctor import examine
+
+        findings = examine(options.bundle, options.images, options.out, tell, bars.show)
     if options.json:
         print(json.dumps(findings.as_dict(), indent=2))
     else:
-        print("\n".join(findings.lines()))
+        print("\n".join(findings.run_lines()))
     if findings.trouble is not None:
         raise CheckpointError(f"the bundle '{options.bundle}' cannot run here, as said above")

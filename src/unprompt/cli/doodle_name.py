@@ -69,7 +69,10 @@ def read_all(paths: Sequence[Path]) -> list[Doodle]:
     found = [one for path in paths for one in read_doodles(path, problems) if one.drawing.strokes]
     warn_of(problems)
     if not found:
-        raise InputError(f"no drawings in {', '.join(map(str, paths))}")
+        raise InputError(
+            f"no drawings in {', '.join(map(str, paths))} that are not empty; name .ndjson or .svg files, "
+            "pictures of drawings, or a folder of these"
+        )
     return found
 
 

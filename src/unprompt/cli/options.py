@@ -195,9 +195,9 @@ def own_options(
 
 def describe_score(score: Score) -> list[str]:
     """A score in lines for people."""
-    lines = [
-        f"score {score.mean:.4f}   95% interval {score.low:.4f} to {score.high:.4f}   n = {len(score.ids)}"
-    ]
+    one = score.low is None or score.high is None
+    interval = "" if one else f"95% interval {score.low:.4f} to {score.high:.4f}   "
+    lines = [f"score {score.mean:.4f}   {interval}n = {len(score.ids)}"]
     for what, ids in (
         ("missing (in the truth, not in the guess)", score.missing),
         ("extra (no truth)", score.extra),

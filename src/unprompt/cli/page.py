@@ -28,7 +28,7 @@ from unprompt.colouring_pages.page_config import CompareConfig, GradeConfig, Out
 from unprompt.colouring_pages.paper_config import NumbersConfig, PaperConfig
 from unprompt.errors import ConfigError, InputError, UnreadableImageError
 from unprompt.progress import StepBars
-from unprompt.text.english import counted
+from unprompt.text.english import counted, none_readable
 
 if TYPE_CHECKING:
     from _typeshed import DataclassInstance
@@ -207,20 +207,20 @@ def run_compare(options: argparse.Namespace) -> None:
     if len(files) < len(every):
         warn(f"the first {len(files):,} of {counted(len(every), 'image')} are compared (--most)")
     extractors = [open_extractor(config.of(method)) for method in config.methods]
-    unreadable = []
+    unreadable: list[str] = []
 
     def pictures() -> Iterator[Image.Image]:
         for file in files:
             try:
                 yield read_file(file)
             except UnreadableImageError as error:
-                unreadable.append(file)
-                warn(f"{file.name}: {error}")
+                unreadable.append(f"{file.name}: {error}")
+                warn(unreadable[-1])
 
     sheet = compare_methods(pictures(), extractors, config.detail)
     shown = len(files) - len(unreadable)
     if not shown:
-        raise InputError("no picture can be read, so there is nothing to compare")
+        raise InputError(none_readable(len(files), "picture", unreadable[0]))
     write_bytes(options.out, encode_png(sheet))
     print(f"{counted(shown, 'picture')} by {', '.join(config.methods)}: {options.out}")
 

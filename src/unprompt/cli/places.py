@@ -6,9 +6,10 @@ import argparse
 from pathlib import Path
 
 from unprompt.errors import InputError
-from unprompt.storage.places import check_place
+from unprompt.storage.places import check_place, check_writable
 
-WRITTEN = ("out", "txt_folder", "meta_cap")
+OUT = "out"
+WRITTEN = (OUT, "txt_folder", "meta_cap")
 FILES = ("CSV", "FILE", "NPZ", "PAGE")  # how a place is called that has to be a file
 
 
@@ -24,3 +25,5 @@ def check_options(options: argparse.Namespace, parser: argparse.ArgumentParser) 
         if action.dest in WRITTEN and action.option_strings:
             for path in paths:
                 check_place(Path(path), is_file=action.metavar in FILES)
+                if action.dest == OUT and path != action.default:
+                    check_writable(Path(path), "name another place with --out")

@@ -94,7 +94,7 @@ def run(options: argparse.Namespace) -> None:
             f"{counted(result.left_out, 'image')} {agreed(result.left_out, 'are')} not in the sample and "
             f"{agreed(result.left_out, 'were')} left out of submission.csv"
         )
-    for note in level_notes(result.levels):
+    for note in level_notes(result.levels, len(result.problems)):
         warn(note)
 
 

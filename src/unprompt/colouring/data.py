@@ -140,7 +140,9 @@ def _known(visit: int, settings: TripleSettings, drawings: tuple[str, ...]) -> t
             known = known_openmoji(name, settings.size, placement)
         if (known.classes != PAPER).any():
             return known, Path(name).stem
-    raise InputError(f"{TRIES} drawings in a row have no coloured region at {settings.size} pixels")
+    raise InputError(
+        f"{TRIES} drawings in a row have no coloured region at {settings.size} pixels; give a larger --size"
+    )
 
 
 @lru_cache(1)

@@ -141,7 +141,9 @@ def number_regions(
     areas = np.bincount(labels.ravel())
     areas[0] = 0
     if not areas.any():
-        raise InputError("the drawing has no region to colour: all of it is lines")
+        raise InputError(
+            "the drawing has no region to colour: all of it is lines; take one whose lines enclose areas"
+        )
     colours = region_colours(labels, picture)  # (R + 1, 3)
     there = np.flatnonzero(areas).tolist()
     palette = choose_palette(colours[there], areas[there], config.colours)
@@ -515,7 +517,10 @@ def _plan(frame: Box, count: int, paper: PaperConfig, config: NumbersConfig) -> 
             if min(cell.width, cell.height) > 0
         ]
     if not plans:
-        raise ConfigError(f"a palette of {count} colours leaves no room on {paper.paper} for the drawing")
+        raise ConfigError(
+            f"a palette of {count} colours leaves no room on {paper.paper} for the drawing; take fewer "
+            "--colours, or a larger --paper"
+        )
     return max(plans, key=lambda plan: round(plan.drawing.area, 3))
 
 

@@ -26,6 +26,7 @@ from unprompt.progress import Progress, silent
 from unprompt.storage.files import hold_shared, remove_unheld
 from unprompt.storage.images import ImageFile, image_states, open_file
 from unprompt.storage.parts import ROW_GROUP
+from unprompt.storage.places import in_reach
 from unprompt.storage.remote import AnyPath
 from unprompt.storage.resumable import fill_array, fingerprint, rows_filled
 from unprompt.text.english import agreed, part_of
@@ -137,7 +138,7 @@ def open_pixels(
     if where == "no":
         return encoded
     array = _array_of(dataset, preprocess, cache)
-    if not array.exists():
+    if not in_reach(array):
         if where == "auto" and not _has_room(array, encoded):
             return encoded
         _fill(array, encoded, progress)
@@ -147,7 +148,7 @@ def open_pixels(
 def discard_decoded(dataset: Dataset | PairSide, preprocess: Preprocess, cache: Path) -> None:
     """Remove the array that `open_pixels` keeps of these images, if there is one that nobody reads."""
     array = _array_of(dataset, preprocess, cache)
-    if array.exists():
+    if in_reach(array):
         DecodedPixels(array).discard()
 
 

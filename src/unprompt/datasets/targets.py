@@ -16,6 +16,7 @@ from unprompt.networks.minilm import PromptEncoder, encoder_identity
 from unprompt.progress import Progress, silent
 from unprompt.records import unit_rows
 from unprompt.storage.files import read_arrays, write_arrays
+from unprompt.storage.places import in_reach
 
 if TYPE_CHECKING:
     from unprompt.datasets.dataset import Dataset
@@ -48,7 +49,7 @@ def _embed_once(texts: Sequence[str], device: str, progress: Progress) -> FloatA
     lengths = ",".join(str(len(text)) for text in texts)  # so that texts with line ends do not run together
     content = "\n".join((encoder_identity(), lengths, *texts)).encode("utf-8", "surrogatepass")
     path = cache_folder() / "embeddings" / f"targets-{hashlib.sha256(content).hexdigest()[:20]}.npz"
-    if path.exists():
+    if in_reach(path):
         try:
             return np.asarray(read_arrays(path, ("embeddings",))["embeddings"], dtype=np.float32)
         except InputError as error:

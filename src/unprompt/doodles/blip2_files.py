@@ -74,7 +74,10 @@ def find_drawings(paths: Sequence[Path]) -> list[Found]:
         if not files or (path.is_dir() and has_images(path)):
             found += [Found(file) for file in find_images(path)]
     if not found:
-        raise InputError(f"no drawings in {', '.join(map(str, paths))}")
+        raise InputError(
+            f"no drawings in {', '.join(map(str, paths))} that are not empty; name files of strokes, "
+            "pictures of drawings, or a folder of these"
+        )
     check_unique([one.file.image_id for one in found if one.problem is None], "the drawings")
     return found
 

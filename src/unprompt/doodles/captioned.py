@@ -96,7 +96,10 @@ def read_captioned(paths: Sequence[Path]) -> CaptionedSheets:
         captions += some.captions
     kept = [row for row, caption in enumerate(captions) if caption.strip()]
     if not kept:
-        raise InputError(f"nothing in {', '.join(map(str, paths))} has a caption to learn from")
+        raise InputError(
+            f"nothing in {', '.join(map(str, paths))} has a caption to learn from; name drawings with "
+            "captions, such as FS-COCO, or scenes of `unprompt doodle scenes`"
+        )
     return CaptionedSheets(Sheets(tuple(sources[row] for row in kept)), tuple(captions[row] for row in kept))
 
 

@@ -385,7 +385,7 @@ def read_scenes(path: Path) -> list[Scene]:
     except (OSError, EOFError, UnicodeDecodeError) as error:
         raise InputError(f"cannot read {path}: {error}") from error
     if not found:
-        raise InputError(f"{path} has no scenes")
+        raise InputError(f"{path} has no scenes; write some with: unprompt doodle scenes DRAWINGS --out FILE")
     return found
 
 

@@ -20,6 +20,7 @@ from unprompt.easy_diffuser.grading import why_no_skill
 from unprompt.easy_diffuser.relatedness import Relatedness, read_relatedness, related
 from unprompt.easy_diffuser.space import check_space
 from unprompt.errors import ConfigError
+from unprompt.storage.places import in_reach
 
 if TYPE_CHECKING:
     from PIL import Image
@@ -133,7 +134,7 @@ def relatedness_of(bundle: str) -> Relatedness:
         bundles_folder() / bundle / RELATEDNESS,
         Path(str(files("unprompt") / "data" / "easy_diffuser" / f"{bundle}.json")),
     ):
-        if is_plain_name(bundle) and path.is_file():
+        if is_plain_name(bundle) and in_reach(path):
             return _read_once(path, path.stat().st_mtime_ns)
     raise ConfigError(
         f"there is no relatedness of tags for the bundle '{bundle}'; make one with "

@@ -23,13 +23,14 @@ RESAMPLES = 2000
 class Score:
     """How well guesses fit: the mean similarity, its 95% interval, and what each image got.
 
+    A single image has no interval: `low` and `high` are None.
     `similarities` (n,) belongs to `ids`, the images that both sides have. `missing` are ids of the truth
     that the guess lacks, `extra` ids of the guess that the truth lacks; neither enters the mean.
     """
 
     mean: float
-    low: float
-    high: float
+    low: float | None
+    high: float | None
     ids: tuple[str, ...]
     similarities: NDArray[np.float64]
     missing: tuple[str, ...]
@@ -40,7 +41,7 @@ class Score:
         order = np.argsort(-self.similarities, kind="stable")
         return [(self.ids[row], float(self.similarities[row])) for row in order]
 
-    def numbers(self) -> dict[str, float | int]:
+    def numbers(self) -> dict[str, float | int | None]:
         """What `--json` prints."""
         return {
             "score": self.mean,
@@ -115,7 +116,7 @@ def score(guess: Embeddings, truth: Embeddings) -> Score:
 def score_rows(ids: SharedIds, guess: NDArray[np.floating], truth: NDArray[np.floating]) -> Score:
     """Compare the rows of n images that guess and truth share: (n, D) and (n, D), in the order of the ids."""
     similarities = cosines(guess, truth)
-    low, high = bootstrap_interval(similarities)
+    low, high = bootstrap_interval(similarities) if len(similarities) > 1 else (None, None)
     return Score(
         mean=float(similarities.mean()),
         low=low,

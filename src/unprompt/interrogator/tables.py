@@ -25,6 +25,7 @@ from unprompt.networks.checkpoints import cache_folder
 from unprompt.progress import Progress, StepBars
 from unprompt.storage.caching import make_once
 from unprompt.storage.files import writing
+from unprompt.storage.places import in_reach
 from unprompt.storage.resumable import fill_array
 from unprompt.text.english import agreed, part_of
 
@@ -123,7 +124,7 @@ def text_features(tower: TextTower, kind: str, phrases: Sequence[str], folder: P
         return _read(path, key, (len(phrases), like.shape[1])).to(like.device)
 
     def taken(path: Path) -> Tensor | None:
-        if not path.exists():
+        if not in_reach(path):
             return None
         try:
             return read(path)
@@ -225,7 +226,7 @@ def _read(path: Path, key: TableKey, shape: tuple[int, int]) -> Tensor:
 
 def _warn_of_missing(folder: Path, keys: Sequence[TableKey]) -> None:
     """Say in one line which tables a folder lacks, if it has others, or can be given none."""
-    missing = [key for key in keys if not (folder / key.file).exists()]
+    missing = [key for key in keys if not in_reach(folder / key.file)]
     others = [(key, path) for key in missing for path in sorted(folder.glob(f"{key.kind}-*.safetensors"))]
     kept = can_write(folder)
     if not missing or (kept and not others):

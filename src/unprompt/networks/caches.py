@@ -12,6 +12,7 @@ from typing import Any
 from unprompt.errors import ConfigError, RunError
 from unprompt.networks.cache_kinds import FETCHED, MADE
 from unprompt.networks.checkpoints import cache_folder, hub_cache, shown_bytes
+from unprompt.storage.places import in_reach, note_closed
 
 
 @dataclass(frozen=True)
@@ -35,7 +36,8 @@ class CacheState:
         }
 
     def __str__(self) -> str:
-        return f"{self.kind:<14}{shown_bytes(self.bytes):>10}  {self.folder}  ({self.what})"
+        where = f"{self.folder}{note_closed(self.folder)}"
+        return f"{self.kind:<14}{shown_bytes(self.bytes):>10}  {where}  ({self.what})"
 
 
 def cache_states() -> list[CacheState]:
@@ -75,6 +77,6 @@ def _state_of(kind: str, what: str, folder: Path) -> CacheState:
     sizes = []
     for root, _, names in os.walk(folder):
         for path in (Path(root) / name for name in names):
-            if not path.is_symlink():
+            if in_reach(path) and not path.is_symlink():
                 sizes.append(path.stat().st_size)
     return CacheState(kind, what, folder, len(sizes), sum(sizes))

@@ -20,6 +20,7 @@ from typing import Any
 from unprompt.errors import CheckpointError, InputError
 from unprompt.storage.files import read_json, writing
 from unprompt.storage.packages import package_folder
+from unprompt.storage.places import in_reach, note_closed
 from unprompt.storage.stand_ins import describe_stand_in
 from unprompt.text.english import counted
 
@@ -170,10 +171,10 @@ def in_hub_cache(source: Source) -> Path | None:
         return None
     repository = hub_cache() / f"models--{str(source.repository).replace('/', '--')}"
     revision = source.revision or "main"
-    if (repository / "refs" / revision).is_file():  # a branch, and which commit it was
+    if in_reach(repository / "refs" / revision):  # a branch, and which commit it was
         revision = (repository / "refs" / revision).read_text("utf-8").strip()
     folder = repository / "snapshots" / revision
-    return folder if folder.is_dir() else None
+    return folder if in_reach(folder) else None
 
 
 def snapshot_in(folder: Path) -> Path:
@@ -266,7 +267,7 @@ def places(checkpoint: Checkpoint, explicit: Path | None = None) -> list[tuple[s
     # Kaggle mounts a data set as NAME or as datasets/OWNER/NAME; the declared name is tried before others.
     mounted = [path for pattern in ("*", "datasets/*/*") for path in sorted(KAGGLE_INPUT.glob(pattern))]
     mounted.sort(key=lambda path: path.name not in (checkpoint.data_set, checkpoint.name))
-    found += [("Kaggle input", path) for path in mounted if path.is_dir()]
+    found += [("Kaggle input", path) for path in mounted if in_reach(path) and path.is_dir()]
     found.append(("the user's cache", checkpoint_folder(checkpoint.name)))
     forms = (checkpoint.files, *(other.files for other in checkpoint.alternatives))
     snapshots = dict.fromkeys(in_hub_cache(largest(form).source) for form in forms)
@@ -298,7 +299,7 @@ def locate(name: str, explicit: Path | None = None) -> Found:
             others.append(found)
     if others:
         return others[0]
-    where = "; ".join(dict.fromkeys(f"{place}: {folder}" for place, folder in tried))
+    where = "; ".join(dict.fromkeys(f"{place}: {folder}{note_closed(folder)}" for place, folder in tried))
     size = f" ({size_of(checkpoint.download)})" if checkpoint.download else ""
     raise CheckpointError(
         f"checkpoint '{name}' ({checkpoint.role}) not found in {counted(len(tried), 'place')} ({where}); "
@@ -326,9 +327,14 @@ def found_in(checkpoint: Checkpoint, folder: Path, place: str) -> Found | None:
     """The checkpoint's own files in a folder, else a complete alternative, else None. By name only."""
     for candidate in (None, *checkpoint.alternatives):
         found = Found(checkpoint, folder, place, candidate)
-        if all((folder / file.name).is_file() for file in found.files):
+        if all(_has_file(folder / file.name) for file in found.files):
             return found
     return None
+
+
+def _has_file(path: Path) -> bool:
+    """Whether a file is there that this process may read."""
+    return in_reach(path) and path.is_file()
 
 
 def sizes_agree(found: Found) -> bool:

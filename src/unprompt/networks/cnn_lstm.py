@@ -145,7 +145,10 @@ class CnnLstmCaptioner:
         network = read_cnn_lstm(path)
         config = network.config
         if not config.backbone:
-            raise CheckpointError(f"{path} does not say which network looks at images for it")
+            raise CheckpointError(
+                f"{path} does not say which network looks at images for it; write it again with "
+                "`unprompt colour train-captions`"
+            )
         eyes = Eyes.load(config.backbone, config.size, config.stages, device)
         if eyes.width != config.features:
             raise CheckpointError(

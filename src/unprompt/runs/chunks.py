@@ -36,7 +36,7 @@ class Level(IntEnum):
 
     FULL = 0  # every member
     CHEAPEST = 1  # the cheapest member alone: the deadline was near
-    PRIOR = 2  # no member: the deadline had come
+    PRIOR = 2  # no member: the deadline had come, or the image could not be read
 
 
 @dataclass(frozen=True, eq=False)

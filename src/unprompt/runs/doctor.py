@@ -7,7 +7,8 @@ import platform
 import shutil
 import tempfile
 import time
-from dataclasses import dataclass
+from collections.abc import Callable
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +20,7 @@ from unprompt.networks.checkpoints import Checkpoint, Found, known_checkpoints, 
 from unprompt.networks.devices import choose_device, core_count
 from unprompt.networks.loader import Loader
 from unprompt.networks.pipeline import gather, open_pipeline
+from unprompt.progress import Progress, silent
 from unprompt.records import DIM
 from unprompt.runs.outputs import installed_versions
 from unprompt.storage.images import ImageFile
@@ -113,6 +115,10 @@ class Findings:
 
     def lines(self) -> list[str]:
         """For people."""
+        return [*self.machine_lines(), *self.run_lines()]
+
+    def machine_lines(self) -> list[str]:
+        """What is known before the trial."""
         lines = [f"unprompt {__version__} on {self.system}", "", "versions"]
         lines += [f"  {name:<24}{text}" for name, text in self.versions.items()]
         lines += ["", "device", f"  {self.device}, {counted(self.cores, 'core')}"]
@@ -130,9 +136,14 @@ class Findings:
             f"disk at {self.out.resolve()}",
             f"  {self.free_bytes / 1e9:.1f} GB free, {counted(self.images, 'image')} "
             f"{agreed(self.images, 'need')} about {self.needed_bytes / 1e9:.2f} GB",
-            "",
-            f"{counted(self.images, 'image')} with the bundle '{self.bundle}'",
         ]
+        if self.free_bytes < self.needed_bytes:
+            lines.append("  not enough disk for that run")
+        return lines
+
+    def run_lines(self) -> list[str]:
+        """What the trial told."""
+        lines = ["", f"{counted(self.images, 'image')} with the bundle '{self.bundle}'"]
         if self.run_seconds is None:
             lines.append(f"  cannot run: {self.trouble}")
         else:
@@ -142,8 +153,6 @@ class Findings:
                 f"  about {_duration(self.run_seconds)}: {self.load_seconds:.1f} s to load, then "
                 f"{1 / self.image_seconds:.3g} images/s (measured now on {TRIAL_IMAGES} images of 512 x 512)"
             )
-        if self.free_bytes < self.needed_bytes:
-            lines.append("  not enough disk for that run")
         return lines
 
 
@@ -153,18 +162,27 @@ def _duration(seconds: float) -> str:
     return f"{seconds / 60:.0f} min" if seconds < 5400 else f"{seconds / 3600:.1f} h"
 
 
-def examine(bundle: str, images: int, out: Path) -> Findings:
-    """Look at the machine and try the bundle on a few images."""
+def examine(
+    bundle: str,
+    images: int,
+    out: Path,
+    tell: Callable[[list[str]], None] = lambda lines: None,
+    progress: Progress = silent,
+) -> Findings:
+    """Look at the machine and try the bundle on a few images.
+
+    `tell` is given `machine_lines` as soon as they are known, before the trial; `progress` is told how far
+    that is.
+    """
     spec = read_bundle(bundle)
-    device, load_seconds, image_seconds, trouble = "unknown", None, None, None
+    device, trouble = "unknown", None
     try:
         with needed_for(f"the bundle '{bundle}'", EXTRA):
             device = choose_device("auto")
-            load_seconds, image_seconds = _try(bundle, device)
     except (CheckpointError, RunError) as error:
         trouble = str(error)
     place = next(folder for folder in (out, *out.resolve().parents) if folder.exists())
-    return Findings(
+    found = Findings(
         versions=installed_versions(),
         system=f"{platform.system()} {platform.machine()}",
         cores=core_count(),
@@ -176,13 +194,22 @@ def examine(bundle: str, images: int, out: Path) -> Findings:
         out=place,
         bundle=bundle,
         images=images,
-        load_seconds=load_seconds,
-        image_seconds=image_seconds,
+        load_seconds=None,
+        image_seconds=None,
         trouble=trouble,
     )
+    tell(found.machine_lines())
+    if trouble is not None:
+        return found
+    try:
+        with needed_for(f"the bundle '{bundle}'", EXTRA):
+            load_seconds, image_seconds = _try(bundle, device, progress)
+    except (CheckpointError, RunError) as error:
+        return replace(found, trouble=str(error))
+    return replace(found, load_seconds=load_seconds, image_seconds=image_seconds)
 
 
-def _try(bundle: str, device: str) -> tuple[float, float]:
+def _try(bundle: str, device: str, progress: Progress) -> tuple[float, float]:
     """Seconds to load the bundle and seconds an image, on noise pictures written for the purpose.
 
     Raises CheckpointError where it cannot be loaded, or cannot look at one of them, and RunError where there
@@ -190,6 +217,7 @@ def _try(bundle: str, device: str) -> tuple[float, float]:
     """
     from PIL import Image
 
+    progress("loading models", 0, 0)
     load_members(read_bundle(bundle), Loader(device))  # imports, and tables that are made only once
     start = time.perf_counter()
     members = load_members(read_bundle(bundle), Loader(device))
@@ -197,15 +225,23 @@ def _try(bundle: str, device: str) -> tuple[float, float]:
     with tempfile.TemporaryDirectory() as folder:
         files = []
         for number in range(TRIAL_IMAGES):
+            progress("making trial pictures", number, TRIAL_IMAGES)
             path = Path(folder) / f"{number}.png"
             noise = Image.frombytes("RGB", (64, 64), os.urandom(64 * 64 * 3))
             noise.resize((512, 512), Image.Resampling.BICUBIC).save(path)
             files.append(ImageFile(path.stem, path))
         backbones = distinct_backbones(members)
         with open_pipeline(core_count(), device) as pipeline:
-            for chunk in (files[:8], files):  # the first only warms up
+            done, chunks = 0, (files[:8], files)  # the first only warms up
+            total = sum(map(len, chunks))
+            for chunk in chunks:
+                progress("measuring", done, total)
                 begun = time.perf_counter()
-                seen = gather(pipeline.submit(chunk, backbones))
+                futures = pipeline.submit(chunk, backbones)
+                for future in futures:
+                    done += len(future.result().problems)
+                    progress("measuring", done, total)
+                seen = gather(futures)
                 if problem := next(filter(None, seen.problems), None):
                     raise CheckpointError(f"a trial picture: {problem}")
                 for member in members:

@@ -82,18 +82,21 @@ def join_chunks(chunks: Sequence[Chunk], files: Sequence[ImageFile], bundle: Bun
         spec.name: Embeddings(ids, np.concatenate([chunk.embeddings[spec.name] for chunk in chunks]))
         for spec in bundle.members
     }
-    texts = [text for chunk in chunks for text in chunk.problems]
+    texts = [
+        NOT_IN_FOLDER if file.absent else text
+        for file, text in zip(files, (text for chunk in chunks for text in chunk.problems), strict=True)
+    ]
+    levels = np.concatenate([chunk.levels for chunk in chunks])
+    levels[[bool(text) for text in texts]] = Level.PRIOR  # which their rows carry
     return Outcome(
         files=files,
         tables=tables,
         blended=blend(list(tables.values()), [spec.weight for spec in bundle.members]),
         prompts=Prompts(ids, tuple(prompt for chunk in chunks for prompt in chunk.prompts)),
         problems=tuple(
-            Problem(file.image_id, file.name, NOT_IN_FOLDER if file.absent else text)
-            for file, text in zip(files, texts, strict=True)
-            if text or file.absent
+            Problem(file.image_id, file.name, text) for file, text in zip(files, texts, strict=True) if text
         ),
-        levels=np.concatenate([chunk.levels for chunk in chunks]),
+        levels=levels,
     )
 
 
@@ -203,16 +206,19 @@ def _report(
             "unprompt": __version__,
             **installed_versions(),
         },
-        notes=tuple(level_notes(done.counts())),
+        notes=tuple(level_notes(done.counts(), len(done.problems))),
     )
 
 
-def level_notes(counts: Counter[Level]) -> list[str]:
-    """Sentences for the reader where a deadline left images with less than the whole bundle."""
+def level_notes(counts: Counter[Level], problems: int) -> list[str]:
+    """Sentences for the reader where a deadline left images with less than the whole bundle.
+
+    `problems`: how many of those that got the prior are no deadline's, but could not be read.
+    """
     notes = []
     if cheapest := counts[Level.CHEAPEST]:
         notes.append(f"The deadline left {counted(cheapest, 'image')} to the cheapest member alone.")
-    if prior := counts[Level.PRIOR]:
+    if prior := counts[Level.PRIOR] - problems:
         notes.append(
             f"The deadline left {counted(prior, 'image')} without a look: the prior embedding stands "
             f"for {agreed(prior, 'them')}."
@@ -258,7 +264,7 @@ def describe_run(
         **_from_files(result, config),
         "levels": levels,
         "deadline_seconds": config.deadline,
-        "complete_bundle": levels["full"] == result.images,
+        "complete_bundle": levels["full"] + len(result.problems) == result.images,
         "score": {**scored.score.numbers(), "baseline": scored.baseline} if scored else None,
         "seconds": round(result.seconds, 3),
         "resumed": result.resumed,

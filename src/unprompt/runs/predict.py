@@ -49,7 +49,7 @@ if TYPE_CHECKING:
 
 CHUNK = "chunk"  # of the plan: by how many images the finished ones are kept
 TEXTS_BEGUN = "texts-begun.json"  # in the work folder: captions for training are being written
-REPLACES = "replaces"  # whether they take the place of what is there
+TEXTS, REPLACES = "texts", "replaces"  # their settings, and whether they take the place of what is there
 # Seconds kept for what follows the last image: once, and for each image, file that is looked into and truth.
 FINISHING, FINISHING_IMAGE, FINISHING_FILE, FINISHING_TRUTH = 2.0, 0.001, 0.002, 0.01
 
@@ -110,15 +110,13 @@ def predict(
     with ExitStack() as stack:
         crew = stack.enter_context(hire(cluster, config.workers, [file.path for file in new]))
         device = loaded.device if loaded else crew.device(config.device)
-        plan = as_begun(out, _plan(bundle, device, config, new, texts if places else None), CHUNK)
+        plan = as_begun(out, _plan(bundle, device, config, new), CHUNK)
         folder, resumed = stack.enter_context(
             open_run(out, plan, config.overwrite, earlier is not None, sources)
         )
         texts_begun = folder.work / TEXTS_BEGUN
-        if places and not texts_begun.exists():
-            places.check_free()
-        elif places and read_json(texts_begun)[REPLACES]:
-            places.go_on_replacing()
+        if places:
+            _go_on_with_texts(places, texts_begun)
         loader = loaded.loader if loaded else Loader(device_here(device))
         an_image = FINISHING_IMAGE + (FINISHING_FILE if config.from_file != OFF else 0)
         scored_ids = {file.image_id for file in files} & set(truths.ids if truths else ())
@@ -168,23 +166,29 @@ def predict(
     return result
 
 
-def _plan(
-    bundle: Bundle, device: str, config: PredictConfig, files: Sequence[ImageFile], texts: TextConfig | None
-) -> dict[str, Any]:
-    """All that decides the results, and how they are kept; who does the work decides nothing."""
-    plan: dict[str, Any] = {
+def _plan(bundle: Bundle, device: str, config: PredictConfig, files: Sequence[ImageFile]) -> dict[str, Any]:
+    """All that decides the results, and how they are kept. Who does the work does not, nor texts beside it."""
+    return {
         "unprompt": __version__,
         "bundle": bundle.as_dict(),
         "device": device,
         CHUNK: config.chunk,
         "images": identify_images(files),
     }
-    return {**plan, "texts": asdict(texts)} if texts else plan
 
 
 def _pictures(files: Sequence[ImageFile], root: AnyPath) -> list[Picture]:
     """The images that are there, with the folder that they are from."""
     return [Picture(file, root) for file in files if not file.absent]
+
+
+def _go_on_with_texts(places: TextPlaces, begun: Path) -> None:
+    """Raise RunError where texts are there already and are not those that an earlier start had begun."""
+    earlier = read_json(begun) if begun.exists() else {}
+    if earlier.get(TEXTS) != asdict(places.config):
+        places.check_free()
+    elif earlier[REPLACES]:
+        places.go_on_replacing()
 
 
 def _write_texts(places: TextPlaces, done: Outcome, begun: Path) -> int:
@@ -193,7 +197,7 @@ def _write_texts(places: TextPlaces, done: Outcome, begun: Path) -> int:
     `begun`: a file that says, if the work is killed from here on, that texts which are there may be its own,
     and whether it replaces others.
     """
-    write_json(begun, {REPLACES: places.replaces})
+    write_json(begun, {TEXTS: asdict(places.config), REPLACES: places.replaces})
     line_by_id = {
         image_id: places.finished_line(prompt)
         for image_id, prompt in zip(done.prompts.ids, done.prompts.texts, strict=True)

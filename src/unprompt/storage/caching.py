@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TypeVar
 
 from unprompt.errors import RunError, UnpromptError
+from unprompt.storage.places import in_reach
 
 Result = TypeVar("Result")
 
@@ -25,7 +26,7 @@ def make_once(
     folder that cannot be written only costs the time of making it again, and a warning: "`what` anew each
     run" ("phrases are encoded").
     """
-    if path.exists():
+    if in_reach(path):
         try:
             return read(path)
         except UnpromptError as error:
@@ -34,5 +35,10 @@ def make_once(
     try:
         write(path, made)
     except (OSError, RunError) as error:
-        warnings.warn(f"{path} cannot be written ({error}); {what} anew each run", stacklevel=3)
+        reason = (error.strerror if isinstance(error, OSError) else None) or error
+        warnings.warn(
+            f"{path} cannot be written ({reason}); {what} anew each run, unless XDG_CACHE_HOME "
+            "names a folder that can be",
+            stacklevel=3,
+        )
     return made

@@ -3,13 +3,16 @@
 Tables call one image `1`, `1.png`, `train_images/1.png` or `C:\\data\\train_images\\1.png`. A name means an
 image where it is its id; else where one of the two paths, of the name and of the image, ends in the other,
 whole folders counted, and an ending such as `.png` may be missing from either. `v1.5_0001` has no ending.
+Where no image is meant so, letters and their accents count as one whether they are written as one character
+or as two (Unicode's forms NFC and NFD, of which macOS gives files the second).
 """
 
 from __future__ import annotations
 
 import os
+import unicodedata
 from collections import defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -46,8 +49,11 @@ def match_names(names: Sequence[str], path_by_id: Mapping[str, str]) -> list[str
     """
     ids_by_stem: dict[str, list[str]] = defaultdict(list)
     for image_id, path in path_by_id.items():
-        ids_by_stem[_parts(path)[-1]].append(image_id)
-    return [name if name in path_by_id else _match(name, ids_by_stem, path_by_id) for name in names]
+        stem = _parts(path)[-1]
+        for form in {stem, _composed(stem)}:
+            ids_by_stem[form].append(image_id)
+    named = path_by_id.keys() & set(names)
+    return [name if name in named else _match(name, ids_by_stem, path_by_id, named) for name in names]
 
 
 def fit_prompts(prompts: Prompts, path_by_id: Mapping[str, str]) -> Prompts:
@@ -58,13 +64,25 @@ def fit_prompts(prompts: Prompts, path_by_id: Mapping[str, str]) -> Prompts:
     return replace(prompts, ids=tuple(match_names(prompts.ids, path_by_id)))
 
 
-def _match(name: str, ids_by_stem: Mapping[str, Sequence[str]], path_by_id: Mapping[str, str]) -> str:
-    parts = _parts(name)
+def _match(
+    name: str,
+    ids_by_stem: Mapping[str, Sequence[str]],
+    path_by_id: Mapping[str, str],
+    named: Collection[str],
+) -> str:
+    """`named`: ids that stand in the table as they are, and so are no other name's in another form."""
     candidates = [
         image_id
-        for image_id in ids_by_stem.get(parts[-1], ())
-        if _ends_in(parts, _parts(path_by_id[image_id])) or _ends_in(_parts(path_by_id[image_id]), parts)
+        for image_id in ids_by_stem.get(_parts(name)[-1], ())
+        if _may_be(_parts(name), _parts(path_by_id[image_id]))
     ]
+    if not candidates:
+        parts = _parts(_composed(name))
+        candidates = [
+            image_id
+            for image_id in ids_by_stem.get(parts[-1], ())
+            if image_id not in named and _may_be(parts, _parts(_composed(path_by_id[image_id])))
+        ]
     if len(candidates) > 1:  # 1.png and 1.jpg: the ending decides
         file = _slashed(name).rpartition("/")[2]
         candidates = [one for one in candidates if path_by_id[one].rpartition("/")[2] == file] or candidates
@@ -74,6 +92,11 @@ def _match(name: str, ids_by_stem: Mapping[str, Sequence[str]], path_by_id: Mapp
             f"{path_by_id[candidates[1]]}; write the folder and the ending in the table"
         )
     return candidates[0] if candidates else name
+
+
+def _composed(name: str) -> str:
+    """A name with each accent in one character with its letter, where there is such a character."""
+    return name if name.isascii() else unicodedata.normalize("NFC", name)
 
 
 def _slashed(name: str) -> str:
@@ -89,5 +112,7 @@ def _parts(name: str) -> list[str]:
     return parts
 
 
-def _ends_in(longer: Sequence[str], shorter: Sequence[str]) -> bool:
-    return list(longer[-len(shorter) :]) == list(shorter)
+def _may_be(name: Sequence[str], path: Sequence[str]) -> bool:
+    """Whether one of two paths ends in the other."""
+    shorter = min(len(name), len(path))
+    return name[-shorter:] == path[-shorter:]

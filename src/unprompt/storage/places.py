@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 from unprompt.errors import RunError
@@ -22,3 +23,30 @@ def check_place(path: Path, is_file: bool = False) -> None:
             if place != path and not place.is_dir():
                 raise RunError(f"{path} cannot be written: {place} is a file; name another place")
             return
+
+
+def in_reach(path: Path) -> bool:
+    """Whether a file or folder is there and this process may read it.
+
+    One in a locked folder is as good as not there, where `Path.exists` raises.
+    """
+    return os.access(path, os.R_OK)
+
+
+def note_closed(folder: Path) -> str:
+    """What to say behind the name of a folder that this process may not look into; "" of any other."""
+    there = next(place for place in (folder, *folder.parents) if os.access(place, os.F_OK))
+    return "" if os.access(there, os.X_OK) else " (no permission to look into it)"
+
+
+def check_writable(path: Path, instead: str) -> None:
+    """Raise RunError for a folder that this process cannot write to, or make, and for a file in such a one.
+
+    `instead`: what else to do.
+    """
+    there = next(place for place in (path, *path.parents) if os.access(place, os.F_OK))
+    there = there if there.is_dir() else there.parent
+    if not os.access(there, os.W_OK | os.X_OK):
+        raise RunError(
+            f"{path} cannot be written, for want of permission or as its disk is read-only; {instead}"
+        )

@@ -44,6 +44,7 @@ from unprompt.storage.files import (
 )
 from unprompt.storage.images import ImageFile, find_images, image_endings, readable
 from unprompt.storage.journal import Journal
+from unprompt.storage.places import check_writable
 from unprompt.storage.remote import AnyPath, RemotePath, path_below
 from unprompt.storage.resumable import PROGRESS, fingerprints, hold_work
 from unprompt.storage.sources import Sources, describe_change
@@ -143,7 +144,8 @@ class TextPlaces:
     def __init__(self, pictures: Sequence[Picture], config: TextConfig, overwrite: bool = False) -> None:
         """Nothing is written. Raises ConfigError and InputError for places that cannot be, or clash.
 
-        Names from outside, of rows, archives and stores, must not lead out of the folder of texts.
+        Names from outside, of rows, archives and stores, must not lead out of the folder of texts. Raises
+        RunError for a folder that is to get something and cannot be written.
         """
         if not config.is_wanted:
             raise ConfigError("say where the captions go: --txt, --metadata-jsonl or --meta-cap")
@@ -182,6 +184,7 @@ class TextPlaces:
             self._cap_sharing = self._find_sharing(keys, "add --full-path")
         self._no_rows = self._find_no_utf8() if self._has_tables else frozenset[str]()
         self._read_tables()
+        self._check_writable()
 
     @property
     def replaces(self) -> bool:
@@ -274,6 +277,26 @@ class TextPlaces:
             )
             self.notes = tuple(dict.fromkeys((*self.notes, note)))
         return frozenset(file.image_id for _, file in sharing)
+
+    def _check_writable(self) -> None:
+        """Raise RunError for a folder that is to get something and cannot be written."""
+        if self.config.has_files:
+            ids = {file.image_id for file in self.wanted()} - self._sharing
+            for folder in dict.fromkeys(self._text_by_id[image_id].parent for image_id in sorted(ids)):
+                check_writable(folder, self.other_folder)
+        for root in self._metadata:
+            own = [picture for picture in self.pictures if picture.root == root]
+            if self._replaces or any(TEXT not in self._row(picture) for picture in own):
+                check_writable(root, f"leave out --metadata-jsonl, which writes {METADATA} there")
+        if self.config.meta_cap:
+            check_writable(Path(self.config.meta_cap).parent, "name another --meta-cap")
+
+    @property
+    def other_folder(self) -> str:
+        """What to do where the texts' folder cannot be written."""
+        if self.config.txt_folder:
+            return "name another --txt-folder"
+        return "name a folder for the texts with --txt-folder"
 
     # --- what is there
 
@@ -571,6 +594,7 @@ def open_texts(
     the work was begun with another plan or with files that have changed since, or another process does it.
     `overwrite` starts anew in the first two cases; where existing texts are skipped, both are no error.
     """
+    check_writable(places.path, places.other_folder)
     with hold_work(work_folder(places, name), places.path, "set of texts for training", overwrite):
         sources = Sources([picture.file for picture in places.pictures], models)
         yield TextWriter(places, name, {**plan, "texts": asdict(places.config)}, overwrite, sources)
