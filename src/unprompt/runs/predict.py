@@ -167,7 +167,7 @@ def predict(
 
 
 def _plan(bundle: Bundle, device: str, config: PredictConfig, files: Sequence[ImageFile]) -> dict[str, Any]:
-    """All that decides the results, and how they are kept. Who does the work does not, nor texts beside it."""
+    """All that decides the results and how they are kept. Who does the work does not, nor texts beside it."""
     return {
         "unprompt": __version__,
         "bundle": bundle.as_dict(),
