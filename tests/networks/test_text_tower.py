@@ -90,6 +90,11 @@ class TestTokens:
     def test_any_text(self, text: str) -> None:
         assert padded(tokens().rows([text])) == tokenizer()([text]).tolist()
 
+    @settings(max_examples=200, deadline=None)
+    @given(st.text("abeinst", min_size=1, max_size=24))
+    def test_any_word(self, word: str) -> None:
+        assert padded(tokens().rows([word])) == tokenizer()([word]).tolist()
+
     @settings(max_examples=100, deadline=None)
     @given(*2 * [st.text("ab &;3'’\t,.!é\u00a0", max_size=20) | st.text(max_size=20)])
     def test_any_continuation(self, prefix: str, phrase: str) -> None:
