@@ -308,7 +308,7 @@ class CausalTower:
             return int(self._projection.out_features)
         return int(self._projection.shape[1])
 
-    def _tensor(self, numbers: NDArray[np.int64]) -> torch.Tensor:
+    def _tensor(self, numbers: NDArray[Any]) -> torch.Tensor:
         return torch.from_numpy(numbers).to(self._device)
 
     def _blocks(self, order: Sequence[int], rows: Sequence[Ids], common: int) -> Iterator[list[int]]:

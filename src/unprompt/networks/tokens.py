@@ -11,7 +11,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from functools import cache, lru_cache
-from itertools import chain
+from itertools import chain, pairwise
 from typing import Any
 
 WORDS_KEPT = 1 << 18
@@ -100,7 +100,7 @@ class Tokens:
         return tuple(tokenizer.encoder[part] for piece in pieces for part in self._parts(piece))
 
     def _parts(self, piece: str) -> list[str]:
-        """What the tokenizer's `bpe` gives, in half the time: only the pairs beside a merge are looked up anew.
+        """What the tokenizer's `bpe` gives, sooner: after a merge only the pairs beside it are looked up.
 
         The leftmost of equal pairs is merged first, and all of them in turn, as no pair with what was merged
         ranks before the pair itself.
@@ -109,7 +109,7 @@ class Tokens:
             return [piece]
         rank = self._tokenizer.bpe_ranks.get
         parts = [*piece[:-1], f"{piece[-1]}</w>"]
-        ranks = [rank(pair, math.inf) for pair in zip(parts, parts[1:], strict=False)]
+        ranks = [rank(pair, math.inf) for pair in pairwise(parts)]
         while ranks and (least := min(ranks)) < math.inf:
             place = ranks.index(least)
             parts[place : place + 2] = ["".join(parts[place : place + 2])]
