@@ -24,6 +24,7 @@ import sys
 import tempfile
 import time
 import warnings
+from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -31,7 +32,7 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
-from timing import record
+from timing import median_seconds, record
 
 MODES = ("classic", "fast", "best", "negative")
 LISTS = ("artists", "flavors", "mediums", "movements", "negative")
@@ -218,37 +219,43 @@ def measure_ours(work: Path, clip: str, images: int, chains: int, shortened: boo
     return found
 
 
-def floors(backbone: Any, tables: Any, files: Any, chains: int) -> dict[str, float]:
-    """Seconds that the products of an exact answer alone would take at the speed of large matrix products.
+def floors(backbone: Any, tables: Any, files: Any, chains: int) -> dict[str, tuple[float, float]]:
+    """Seconds that an exact answer alone would take: its products, and its other steps.
 
     For the tables, and for an image in the modes with chains: keys, values, queries and the two-layer network
-    of each distinct beginning of a text, once, and what its attention reads; nothing for all that is not a
-    product.
+    of each distinct beginning of a text, once, and what its attention reads, at the speed of large matrix
+    products; norms, activations, sums and softmax, each at the speed of its function on large arrays.
+    Nothing for splitting texts, finding their beginnings and moving keys and values.
     """
     from unprompt.interrogator.config import InterrogatorConfig
     from unprompt.interrogator.modes import Interrogator
     from unprompt.storage.images import read_file
 
-    counted = count_operations(backbone.texts)
+    counted = count_work(backbone.texts)
+    speeds = work_speeds(backbone.texts)
+
+    def seconds(times: int = 1) -> tuple[float, float]:
+        spent = {step: counted.pop(step) / speeds[step] / times for step in list(counted)}
+        return spent.pop("product"), sum(spent.values())
+
     found = {}
     for table in tables.values():
         backbone.texts.encode(table.phrases)
-    speed = product_speed(backbone.texts)
-    found["tables"] = counted.pop("operations") / speed
+    found["tables"] = seconds()
     if chains:
         images = [read_file(file) for file in files[:chains]]
         features = backbone.features([backbone.prepare(image) for image in images])
         for mode in ("best", "negative"):
             interrogator = Interrogator(backbone.texts, tables, InterrogatorConfig(mode=mode, exact=True))
             interrogator.prompts(features, [CAPTION] * len(features))
-            found[mode] = counted.pop("operations") / speed / chains
+            found[mode] = seconds(chains)
     return found
 
 
-def count_operations(texts: Any) -> dict[str, float]:
-    """A record to whose entry `operations` the tower's products are added from now on."""
+def count_work(texts: Any) -> Counter[str]:
+    """What is counted from now on: operations in products, and numbers that go through other steps."""
     tower = texts._causal
-    evaluated, counted = tower._evaluated, {"operations": 0.0}
+    evaluated, counted = tower._evaluated, Counter[str]()
     width, layers = tower.embedding.embedding_dim, len(tower._layers)
 
     def counting(prefix: Any, trie: Any) -> Any:
@@ -256,25 +263,33 @@ def count_operations(texts: Any) -> dict[str, float]:
         asked = (layers - 1) * nodes + ends  # queries in all layers
         read = layers * float((trie.depths + 1 + len(prefix.ids)).sum())  # keys that they are compared with
         products = 2 * layers * nodes + 10 * asked  # of W x W, for one token
-        counted["operations"] = counted.get("operations", 0.0) + 2 * products * width**2 + 4 * read * width
+        counted["product"] += 2 * products * width**2 + 4 * read * width
+        counted["norm"] += (layers * nodes + asked + ends) * width
+        counted["activation"] += 4 * asked * width
+        counted["sum"] += (nodes + 2 * asked) * width
+        counted["softmax"] += read * tower._layers[0].attn.num_heads
         return evaluated(prefix, trie)
 
     tower._evaluated = counting
     return counted
 
 
-def product_speed(texts: Any) -> float:
-    """Operations a second of one product the size of a layer's largest, with all cores."""
+def work_speeds(texts: Any) -> dict[str, float]:
+    """Operations a second of a product the size of a layer's largest, numbers a second of other steps."""
     import torch
+    from torch.nn import functional as F
 
     width = texts._causal.embedding.embedding_dim
-    left, right = torch.randn(8192, width), torch.randn(width, 4 * width)
-    taken = []
-    for _ in range(9):
-        start = time.perf_counter()
-        torch.mm(left, right)
-        taken.append(time.perf_counter() - start)
-    return 2 * 8192 * width * 4 * width / float(np.median(taken))
+    left, right, wide = torch.randn(8192, width), torch.randn(width, 4 * width), torch.randn(8192, 4 * width)
+    steps = {
+        "product": (lambda: torch.mm(left, right), 2 * wide.numel() * width),
+        "norm": (lambda: F.layer_norm(left, (width,)), left.numel()),
+        "activation": (lambda: F.gelu(wide), wide.numel()),
+        "sum": (lambda: left + left, left.numel()),
+        "softmax": (lambda: left.softmax(1), left.numel()),
+    }
+    with torch.inference_mode():
+        return {step: count / median_seconds(work, repeats=9) for step, (work, count) in steps.items()}
 
 
 def bare_tower_rate(backbone: Any, folder: Path, count: int) -> float:
@@ -368,11 +383,11 @@ def compare(options: argparse.Namespace) -> None:
             record(compared, costs(our_turns, what), costs(their_turns, what))
     shares = ", ".join(f"{mode} {ours[mode] / ours['tower']:.2f}" for mode in ("classic", "fast"))
     print(f"bare image tower {ours['tower']:.1f} images/s; of it have: {shares}")
-    for name, floor in ours.get("floors", {}).items():
+    for name, (products, others) in ours.get("floors", {}).items():
         taken = ours["tables"] if name == "tables" else 1 / ours[name]
-        print(
-            f"{name:10} {taken:9.2f} s; its products alone {floor:.2f} s: {taken / floor:.1f} times the floor"
-        )
+        steps = products + others
+        print(f"{name:10} {taken:9.2f} s; its products alone {products:.2f} s: {taken / products:.1f} times")
+        print(f"{'':10} with norms, activations, sums and softmax {steps:.2f} s: {taken / steps:.1f} times")
     print(f"peak memory {theirs['megabytes']:.0f} MB beside {ours['megabytes']:.0f} MB")
 
 

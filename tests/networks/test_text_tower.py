@@ -7,7 +7,6 @@ from itertools import chain
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import open_clip
 import pytest
 import torch
@@ -91,6 +90,11 @@ class TestTokens:
     def test_any_text(self, text: str) -> None:
         assert padded(tokens().rows([text])) == tokenizer()([text]).tolist()
 
+    @settings(max_examples=200, deadline=None)
+    @given(st.text("abeinst", min_size=1, max_size=24))
+    def test_any_word(self, word: str) -> None:
+        assert padded(tokens().rows([word])) == tokenizer()([word]).tolist()
+
     @settings(max_examples=100, deadline=None)
     @given(*2 * [st.text("ab &;3'’\t,.!é\u00a0", max_size=20) | st.text(max_size=20)])
     def test_any_continuation(self, prefix: str, phrase: str) -> None:
@@ -123,34 +127,51 @@ class TestTokens:
         assert [row[1:-1] for row in own.rows(others)] == [encode(text) for text in others]
 
 
+def ways(trie: Trie) -> list[list[int]]:
+    """The nodes on the way to each node, itself last."""
+    return [[node for node in range(last + 1) if last < trie.stops[node]] for last in range(len(trie.ids))]
+
+
 class TestTrie:
     def test_by_hand(self) -> None:
-        trie = Trie.of([[1, 9], [1, 2, 9], [1, 2, 9], [3, 9]])
-        assert trie.ids.tolist() == [1, 3, 9, 2, 9, 9]
-        assert trie.depths.tolist() == [0, 0, 1, 1, 1, 2]
-        assert trie.paths.tolist() == [
-            [0, -1, -1],
-            [1, -1, -1],
-            [0, 2, -1],
-            [0, 3, -1],
-            [1, 4, -1],
-            [0, 3, 5],
-        ]
-        assert trie.leaves.tolist() == [2, 5, 5, 4]
+        trie = Trie.of([[1, 2, 9], [1, 2, 9], [1, 9], [3, 9]])
+        assert trie.ids.tolist() == [1, 2, 9, 9, 3, 9]
+        assert trie.depths.tolist() == [0, 1, 2, 1, 0, 1]
+        assert trie.stops.tolist() == [4, 3, 3, 4, 6, 6]
+        assert trie.leaves.tolist() == [2, 2, 3, 5]
+        assert ways(trie) == [[0], [0, 1], [0, 1, 2], [0, 3], [4], [4, 5]]
 
     @given(st.lists(st.lists(st.integers(0, 2), min_size=1, max_size=9), min_size=1, max_size=30))
-    def test_paths_spell_the_rows(self, rows: list[list[int]]) -> None:
+    def test_ways_spell_the_rows(self, rows: list[list[int]]) -> None:
         rows = sorted([*row, 3] for row in rows)
         trie = Trie.of(rows)
         beginnings = {tuple(row[:length]) for row in rows for length in range(1, len(row) + 1)}
         assert len(trie.ids) == len(beginnings)
         for row, leaf in zip(rows, trie.leaves, strict=True):
-            assert [int(trie.ids[node]) for node in trie.paths[leaf] if node >= 0] == row
+            assert trie.ids[ways(trie)[leaf]].tolist() == row
 
-    def test_paths_are_given_by_depth_with_all_nodes(self) -> None:
-        trie = Trie.of([[1, 2, 3, 4, 5], [2, 3]])
-        pieces = trie.paths_to(np.array([1, 2, 6]))
-        assert [piece.tolist() for piece in pieces] == [[[1]], [[0, 2]], [[0, 2, 4, 5, 6, -1, -1, -1][:5]]]
+    def test_a_group_by_hand(self) -> None:
+        places, sees = Trie.of([[1, 2, 9], [1, 9], [3, 9]]).groups(4, common=1)
+        assert places.tolist() == [[0, 1, 2, 3, 4], [0, 5, 6, 7, 8]]  # nodes 6 and 7 fill the second group up
+        assert sees.astype(int).tolist() == [
+            [[1, 1, 0, 0, 0], [1, 1, 1, 0, 0], [1, 1, 1, 1, 0], [1, 1, 0, 0, 1]],
+            [[1, 1, 0, 0, 0], [1, 1, 1, 0, 0], [1, 0, 0, 1, 0], [1, 0, 0, 0, 1]],
+        ]
+
+    @given(
+        st.lists(st.lists(st.integers(0, 2), min_size=1, max_size=9), min_size=1, max_size=30),
+        st.integers(1, 9),
+        st.integers(0, 3),
+    )
+    def test_a_node_sees_what_is_common_and_its_way(
+        self, rows: list[list[int]], size: int, common: int
+    ) -> None:
+        trie = Trie.of(sorted([*row, 3] for row in rows))
+        places, sees = trie.groups(size, common)
+        for node, way in enumerate(ways(trie)):
+            group, own = divmod(node, size)
+            seen = places[group][sees[group, own]].tolist()
+            assert seen == [*range(common), *(place + common for place in way)]
 
 
 TOWERS: dict[str, dict[str, Any]] = {

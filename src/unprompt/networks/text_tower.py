@@ -2,8 +2,8 @@
 
 CLIP's text tower is causal: a token sees only those before it, and the features are read at the end token.
 So what follows the end does not matter, and texts that begin alike are alike there in every layer. N texts
-are therefore evaluated as a trie: each distinct beginning is one node, computed once, with one query over
-the keys of the tokens on its way from the root.
+are therefore evaluated as a trie: each distinct beginning is one node, computed once, which sees the nodes on
+its way from the root. Neighbours share most of these, so attention takes a few dozen nodes together.
 
 How many token positions that takes, for clip-interrogator's phrases (111,836 with "by" and "inspired by"):
 
@@ -14,8 +14,7 @@ How many token positions that takes, for clip-interrogator's phrases (111,836 wi
 
 We run the third number, plus the beginnings that two blocks of texts share; in the last layer all nodes get
 keys and values, and the end tokens alone the rest. In a chain of phrases all candidates begin with the
-prompt so far: its keys and values are computed once and kept while the prompt grows, and the candidates'
-nodes attend to them by one matrix product for all.
+prompt so far: its keys and values are computed once and kept while the prompt grows.
 """
 
 from __future__ import annotations
@@ -41,6 +40,7 @@ Ids = list[int]
 
 CPU_POSITIONS = 8192  # token positions in a block: few enough for a cache, enough to fill the cores
 GPU_POSITIONS = 65536  # less than half of what clip-interrogator puts into one of its chunks
+GROUP = 32  # nodes that attend together to the nodes on all their ways
 IMAGE_SIDE = ("visual.", "logit_")  # names in a CLIP that are not the text tower's
 ENCODING = "encoding texts"  # what progress is told
 PLAIN_TEXTS = 64  # texts in a batch of a tower that is run whole
@@ -163,60 +163,77 @@ def fingerprint(model: Any, without: tuple[str, ...] = ()) -> str:
 
 @dataclass(frozen=True, eq=False)
 class Prefix:
-    """What all candidates begin with: P ids, and each layer's keys and values, (H, P, C) each."""
+    """What all candidates begin with: P ids, and each layer's keys and values, (P, 2, H, C) each."""
 
     ids: Ids
-    keys: list[torch.Tensor]
-    values: list[torch.Tensor]
+    read: list[torch.Tensor]
 
     def cut(self, length: int) -> Prefix:
         """Its first `length` tokens, which do not depend on the rest."""
-        return Prefix(
-            self.ids[:length],
-            [key[:, :length] for key in self.keys],
-            [value[:, :length] for value in self.values],
-        )
+        return Prefix(self.ids[:length], [layer[:length] for layer in self.read])
 
 
 @dataclass(frozen=True, eq=False)
 class Trie:
-    """The N distinct beginnings of R rows as nodes, by depth, then by their rows' order.
+    """The N distinct beginnings of R rows as nodes, each before those that go on from it, row by row.
 
-    `ids` (N,) and `depths` (N,) are each node's token and place. `paths` (N, L) are the nodes on the way to
-    each from the root, itself last, then -1. `leaves` (R,) is the node where each row ends.
+    `ids` (N,) and `depths` (N,) are each node's token and place. `stops` (N,): node n is on the way from the
+    root to the nodes from n to stops[n] - 1, and to no others. `leaves` (R,) is the node where each row ends.
+    `ways` (R, L) are the nodes on the way there, itself last, and `makers` (N,) the first row with each node.
     """
 
     ids: NDArray[np.int64]
     depths: NDArray[np.int64]
-    paths: NDArray[np.int64]
+    stops: NDArray[np.int64]
     leaves: NDArray[np.int64]
+    ways: NDArray[np.int64]
+    makers: NDArray[np.int64]
 
     @classmethod
     def of(cls, rows: Sequence[Ids]) -> Trie:
         """The trie of rows in lexicographic order, none empty; equal rows end in the same leaf."""
         lengths = np.fromiter(map(len, rows), np.int64, len(rows))
         table = np.full((len(rows), int(lengths.max())), -1)
-        columns = np.arange(table.shape[1])
-        there = columns < lengths[:, None]  # (R, L)
+        there = np.arange(table.shape[1]) < lengths[:, None]  # (R, L)
         table[there] = np.fromiter(chain.from_iterable(rows), np.int64, int(lengths.sum()))
-        fresh = there.copy()  # where a row has left the one before it
-        fresh[1:] &= np.logical_or.accumulate(table[1:] != table[:-1], axis=1)
-        before = np.cumsum(fresh.sum(axis=0)) - fresh.sum(axis=0)  # nodes of lesser depth
-        nodes = before + np.cumsum(fresh, axis=0) - 1  # (R, L)
-        depths, makers = np.nonzero(fresh.T)  # each node's depth, and the row that made it
+        left = np.ones_like(there)  # where a row has left the one before it
+        left[1:] = np.logical_or.accumulate(table[1:] != table[:-1], axis=1)
+        fresh = left & there
+        makers, depths = np.nonzero(fresh)
+        numbers = fresh.cumsum().reshape(fresh.shape) - fresh  # of a node where it is fresh: those before it
+        ways = np.maximum.accumulate(np.where(fresh, numbers, 0))
+        behind = np.full((len(rows) + 1, table.shape[1]), len(makers))
+        behind[:-1] = np.where(left, numbers[:, :1], len(makers))  # the first node of a row that has left
+        stops = np.minimum.accumulate(behind[::-1])[::-1]
         return cls(
             ids=table[makers, depths],
             depths=depths,
-            paths=np.where(columns <= depths[:, None], nodes[makers], -1),
-            leaves=nodes[np.arange(len(rows)), lengths - 1],
+            stops=stops[makers + 1, depths],
+            leaves=ways[np.arange(len(rows)), lengths - 1],
+            ways=ways,
+            makers=makers,
         )
 
-    def paths_to(self, nodes: NDArray[np.int64]) -> list[NDArray[np.int64]]:
-        """The paths to some nodes in ascending order, cut into pieces of like depth: at most half is -1."""
-        limits = [1 << power for power in range(1 + int(self.paths.shape[1]).bit_length())]
-        cuts = [0, *np.searchsorted(self.depths[nodes], limits)]
-        pieces = zip(cuts, cuts[1:], limits, strict=False)
-        return [self.paths[nodes[start:stop], :limit] for start, stop, limit in pieces if stop > start]
+    def groups(self, size: int, common: int) -> tuple[NDArray[np.int64], NDArray[np.bool_]]:
+        """What is read by `size` neighbours at a time: G groups of them, the last filled up.
+
+        A group reads K places, the same number for each: (G, K). Those below `common` are of the tokens that
+        all begin with, place common + n is node n's. Also gives which of these each of the group's nodes
+        sees, (G, size, K): the common ones and those on the way to it, itself among them.
+        """
+        count = len(self.ids)
+        own = np.arange(-(-count // size) * size).reshape(-1, size)  # (G, size)
+        firsts = own[:, 0]
+        depths = self.depths[firsts, None]
+        above = np.where(np.arange(depths.max()) < depths, self.ways[self.makers[firsts], : depths.max()], -1)
+        nodes = np.concatenate([above, own], axis=1)
+        stops = np.arange(1, own.size + 2)  # what the last group is filled up with sees itself
+        stops[:count] = self.stops
+        stops[-1] = 0  # no node sees node -1
+        on_way = (nodes[:, None] <= own[:, :, None]) & (own[:, :, None] < stops[nodes][:, None])
+        shared = np.broadcast_to(np.arange(common), (len(own), common))
+        places = np.concatenate([shared, nodes.clip(0) + common], axis=1)
+        return places, np.pad(on_way, ((0, 0), (0, 0), (common, 0)), constant_values=True)
 
 
 class CausalTower:
@@ -291,7 +308,7 @@ class CausalTower:
             return int(self._projection.out_features)
         return int(self._projection.shape[1])
 
-    def _tensor(self, numbers: NDArray[np.int64]) -> torch.Tensor:
+    def _tensor(self, numbers: NDArray[Any]) -> torch.Tensor:
         return torch.from_numpy(numbers).to(self._device)
 
     def _blocks(self, order: Sequence[int], rows: Sequence[Ids], common: int) -> Iterator[list[int]]:
@@ -312,8 +329,8 @@ class CausalTower:
     def _prefix(self, ids: Ids) -> Prefix:
         """The keys and values of a prefix; those of the last one are used as far as both are the same."""
         kept = self._kept
-        if kept is None or kept.keys[0].device != self._device:
-            kept = Prefix([], [], [])
+        if kept is None or kept.read[0].device != self._device:
+            kept = Prefix([], [])
         same = sum(1 for _ in takewhile(lambda pair: pair[0] == pair[1], zip(kept.ids, ids, strict=False)))
         if same == len(ids):
             return kept.cut(same)
@@ -325,21 +342,16 @@ class CausalTower:
         start = len(prefix.ids)
         x = self._embedded(self._tensor(np.array(ids)), torch.arange(start, start + len(ids)))  # (M, W)
         sees = torch.ones(len(ids), start + len(ids), dtype=torch.bool, device=self._device).tril(start)
-        keys, values = [], []
+        read = []
         for number, layer in enumerate(self._layers):
             normed = layer.ln_1(x)
-            key = project(layer.attn, normed, "k").transpose(0, 1)  # (H, M, C)
-            value = project(layer.attn, normed, "v").transpose(0, 1)
+            read.append(project(layer.attn, normed, "kv"))
             if start:
-                key = torch.cat([prefix.keys[number], key], dim=1)  # (H, P + M, C)
-                value = torch.cat([prefix.values[number], value], dim=1)
-            keys.append(key)
-            values.append(value)
+                read[-1] = torch.cat([prefix.read[number], read[-1]])  # (P + M, 2, H, C)
             if layer is not self._layers[-1]:
-                query = project(layer.attn, normed, "q").transpose(0, 1)
-                seen = F.scaled_dot_product_attention(query, key, value, attn_mask=sees)
-                x = layer_output(layer, x, seen.transpose(0, 1))
-        return Prefix(prefix.ids + ids, keys, values)
+                seen = attend(project(layer.attn, normed, "q"), read[-1][None], sees[None])
+                x = layer_output(layer, x, seen)
+        return Prefix(prefix.ids + ids, read)
 
     def _embedded(self, ids: torch.Tensor, places: torch.Tensor) -> torch.Tensor:
         """Ids and their places in the text (N,) -> (N, W) in the layers' precision."""
@@ -348,22 +360,25 @@ class CausalTower:
 
     def _evaluated(self, prefix: Prefix, trie: Trie) -> torch.Tensor:
         """The features of a trie's R rows behind a prefix, (R, D) float32 unit rows."""
-        places = torch.from_numpy(trie.depths + len(prefix.ids))
-        x = self._embedded(self._tensor(trie.ids), places)  # (N, W)
+        places, sees = trie.groups(GROUP, len(prefix.ids))  # (G, K), (G, GROUP, K)
+        filled = (0, GROUP * len(places) - len(trie.ids))
+        depths = torch.from_numpy(np.pad(trie.depths, filled) + len(prefix.ids))
+        x = self._embedded(self._tensor(np.pad(trie.ids, filled)), depths)  # (N, W)
+        mask = torch.zeros(sees.shape, dtype=x.dtype, device=x.device)
+        mask.masked_fill_(~self._tensor(sees), -torch.inf)
+        at = self._tensor(places.ravel())
         ends, row_ends = np.unique(trie.leaves, return_inverse=True)
-        every = [self._tensor(path) for path in trie.paths_to(np.arange(len(trie.ids)))]
-        final = [self._tensor(path) for path in trie.paths_to(ends)]
+        chosen = self._tensor(ends)
         for number, layer in enumerate(self._layers):
             normed = layer.ln_1(x)
-            key = project(layer.attn, normed, "k")  # (N, H, C)
-            value = project(layer.attn, normed, "v")
-            paths = every
-            if layer is self._layers[-1]:
-                chosen = self._tensor(ends)
-                x, normed, paths = x[chosen], normed[chosen], final
-            query = project(layer.attn, normed, "q")  # (M, H, C)
-            seen = attend(query, key, value, prefix.keys[number], prefix.values[number], paths)
-            x = layer_output(layer, x, seen)
+            known = torch.cat([prefix.read[number], project(layer.attn, normed, "kv")])  # (P + N, 2, H, C)
+            read = known.flatten(1).index_select(0, at).view(*places.shape, *known.shape[1:])
+            if layer is not self._layers[-1]:
+                x = layer_output(layer, x, attend(project(layer.attn, normed, "q"), read, mask))
+            else:
+                query = known.new_zeros(len(x), 1, *known.shape[2:])
+                query[chosen] = project(layer.attn, normed[chosen], "q")
+                x = layer_output(layer, x[chosen], attend(query, read, mask)[chosen])
         features = self._norm(x)
         if isinstance(self._projection, torch.nn.Linear):
             features = self._projection(features)
@@ -390,47 +405,29 @@ def is_known(layer: Any) -> bool:
     return type(layer) is transformer.CustomResidualAttentionBlock and layer.attn.logit_scale is None
 
 
-def project(attention: Any, x: torch.Tensor, part: str) -> torch.Tensor:
-    """The queries ("q"), keys ("k") or values ("v") of some tokens: (N, W) -> (N, H, C)."""
-    number, width = "qkv".index(part), x.shape[1]
-    rows = slice(number * width, (number + 1) * width)
+def project(attention: Any, x: torch.Tensor, parts: str) -> torch.Tensor:
+    """Queries ("q"), or keys and values ("kv"), of some tokens: (N, W) -> (N, 1 or 2, H, C)."""
+    width = x.shape[1]
+    start = "qkv".index(parts)
+    rows = slice(start * width, (start + len(parts)) * width)
     bias = attention.in_proj_bias
     heads = F.linear(x, attention.in_proj_weight[rows], None if bias is None else bias[rows])
-    heads = heads.unflatten(1, (attention.num_heads, -1))
-    norm = getattr(attention, f"ln_{part}", None)
-    return heads if norm is None else norm(heads)
+    heads = heads.view(len(x), len(parts), attention.num_heads, -1)
+    norm = getattr(attention, f"ln_{parts[0]}", None)
+    if norm is not None:
+        heads[:, 0] = norm(heads[:, 0])
+    return heads
 
 
-def attend(
-    query: torch.Tensor,
-    key: torch.Tensor,
-    value: torch.Tensor,
-    prefix_key: torch.Tensor,
-    prefix_value: torch.Tensor,
-    paths: Sequence[torch.Tensor],
-) -> torch.Tensor:
-    """What queries (M, H, C) read from the prefix (H, P, C) and from the nodes on their paths (N, H, C).
+def attend(query: torch.Tensor, read: torch.Tensor, mask: torch.Tensor) -> torch.Tensor:
+    """What queries (G * M, 1, H, C), M in a group, read from their group's keys and values (G, K, 2, H, C).
 
-    `paths` are the queries' nodes, (n, L) and -1 where a path is shorter, in the queries' order. One softmax
-    goes over prefix and path. Gives (M, H, C).
+    `mask` (G, M, K), additive, says which of these a query sees. Gives (G * M, H, C).
     """
-    length = prefix_key.shape[1]
-    query = query.transpose(0, 1) * query.shape[2] ** -0.5  # (H, M, C)
-    before = query @ prefix_key.transpose(1, 2)  # (H, M, P)
-    seen = []
-    start = 0
-    for path in paths:
-        stop = start + len(path)
-        there = path.clamp(min=0)
-        keys = key[there].permute(2, 0, 3, 1)  # (H, n, C, L)
-        values = value[there].permute(2, 0, 1, 3)  # (H, n, L, C)
-        own = (query[:, start:stop, None] @ keys)[:, :, 0].masked_fill_(path < 0, -torch.inf)  # (H, n, L)
-        scores = torch.cat([before[:, start:stop], own], dim=2)
-        shares = torch.softmax(scores, dim=2, dtype=torch.float32).to(query.dtype)
-        near = (shares[:, :, None, length:] @ values)[:, :, 0]
-        seen.append(torch.baddbmm(near, shares[:, :, :length], prefix_value))  # (H, n, C)
-        start = stop
-    return torch.cat(seen, dim=1).transpose(0, 1)
+    key, value = read.permute(2, 0, 3, 1, 4)  # (G, H, K, C)
+    grouped = query.view(len(read), -1, *query.shape[2:]).transpose(1, 2)  # (G, H, M, C)
+    seen = F.scaled_dot_product_attention(grouped, key, value, attn_mask=mask[:, None])
+    return seen.transpose(1, 2).flatten(0, 1)
 
 
 def layer_output(layer: Any, x: torch.Tensor, seen: torch.Tensor) -> torch.Tensor:

@@ -8,9 +8,10 @@ than all else; it leaves printable ASCII without "&" as it is, and is done for o
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from functools import cache, lru_cache
-from itertools import chain
+from itertools import chain, pairwise
 from typing import Any
 
 WORDS_KEPT = 1 << 18
@@ -39,6 +40,7 @@ class Tokens:
         self.end = int(tokenizer.eot_token_id)
         self.highest = max(tokenizer.encoder.values())
         self._tokenizer = tokenizer
+        self._named = {tokenizer.decoder[number] for number in tokenizer.all_special_ids}
         self._word = lru_cache(maxsize=WORDS_KEPT)(self._split)
         self._phrase = lru_cache(maxsize=PHRASES_KEPT)(self._behind_comma)
         self._only_lowers = tokenizer.clean_fn is get_clean_fn("lower")  # beside mending and white space
@@ -95,7 +97,28 @@ class Tokens:
         tokenizer = self._tokenizer
         signs = tokenizer.byte_encoder
         pieces = ("".join(signs[byte] for byte in piece.encode()) for piece in tokenizer.pat.findall(word))
-        return tuple(tokenizer.encoder[part] for piece in pieces for part in tokenizer.bpe(piece).split(" "))
+        return tuple(tokenizer.encoder[part] for piece in pieces for part in self._parts(piece))
+
+    def _parts(self, piece: str) -> list[str]:
+        """What the tokenizer's `bpe` gives, sooner: after a merge only the pairs beside it are looked up.
+
+        The leftmost of equal pairs is merged first, and all of them in turn, as no pair with what was merged
+        ranks before the pair itself.
+        """
+        if piece in self._named:
+            return [piece]
+        rank = self._tokenizer.bpe_ranks.get
+        parts = [*piece[:-1], f"{piece[-1]}</w>"]
+        ranks = [rank(pair, math.inf) for pair in pairwise(parts)]
+        while ranks and (least := min(ranks)) < math.inf:
+            place = ranks.index(least)
+            parts[place : place + 2] = ["".join(parts[place : place + 2])]
+            del ranks[place]
+            if place > 0:
+                ranks[place - 1] = rank((parts[place - 1], parts[place]), math.inf)
+            if place < len(ranks):
+                ranks[place] = rank((parts[place], parts[place + 1]), math.inf)
+        return parts
 
 
 def is_plain(text: str) -> bool:
