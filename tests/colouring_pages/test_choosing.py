@@ -63,9 +63,22 @@ def test_own_lines_are_darker_than_both_sides() -> None:
 
 
 def test_a_line_as_much_darker_as_asked_for_is_just_a_line() -> None:
-    picture = np.full((200, 200, 3), 200, np.uint8)
-    picture[:, 90:94] = 140  # 0.7 of it
-    assert find_own_lines(picture)[100, 92] == pytest.approx(0.5, abs=0.01)
+    picture = np.full((200, 200, 3), 80, np.uint8)
+    picture[:, 90:94] = 55  # 0.69 of it
+    assert find_own_lines(picture)[100, 92] == pytest.approx(0.52, abs=0.01)
+
+
+def test_lines_that_are_not_dark_are_left_to_a_network() -> None:
+    def lines(*levels: int) -> bool:
+        picture = np.full((200, 200, 3), 255, np.uint8)
+        for number, level in enumerate(levels):
+            picture[:, 20 + 40 * number : 24 + 40 * number] = level
+        return bool(find_own_lines(picture).any())
+
+    assert lines(60)
+    assert not lines(70)
+    assert lines(60, 60, 150)
+    assert not lines(60, 150, 150)
 
 
 def test_an_outlined_picture_keeps_its_lines_and_gets_what_is_missing() -> None:

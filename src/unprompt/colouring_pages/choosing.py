@@ -24,6 +24,9 @@ RESTLESS = 0.4  # of a photograph's pixels differ from their neighbours, and mor
 LINE = 0.5  # ink from here on is a line
 WIDEST = 0.03  # of the diagonal that a picture's own line is wide
 DARKER = 0.3  # than what is beside it, as a share of that
+DARK = (
+    0.25  # lightness, 0 to 1, of outlines that are taken as they are, at most; a network draws others better
+)
 FAINT = 1e-3  # lightness, 0 to 1, that counts as none
 NEAR = 0.012  # of the diagonal that the lines of a picture and of a network may be apart
 DRAWN = 0.9  # of an outlined picture's own dark lines that a network draws, at least
@@ -50,7 +53,8 @@ def find_own_lines(picture: Picture) -> Ink:
     """Ink (H, W), 0 to 1: where a picture (H, W, 3) uint8 is darker than what is close by on both sides.
 
     What a grey closing (Serra 1982) lightens: lines, however dark what is beside them, but no borders of dark
-    areas. From LINE on, a pixel is darker by DARKER than what is beside it.
+    areas. From LINE on, a pixel is darker by DARKER than what is beside it. There is none where most such
+    pixels are lighter than DARK.
     """
     with needed_for("a picture's own lines", "pages", ConfigError):
         from scipy.ndimage import grey_closing
@@ -60,7 +64,8 @@ def find_own_lines(picture: Picture) -> Ink:
     closed = grey_closing(light, size=(width, width))
     darker = (closed - light) / (closed + FAINT)
     ink: Ink = np.minimum(darker * (LINE / DARKER), 1).astype(np.float32)
-    return ink
+    lines = ink >= LINE
+    return ink if lines.any() and np.median(light[lines]) <= DARK else np.zeros_like(ink)
 
 
 def take_own_lines(own: Ink, found: Ink) -> Ink | None:
