@@ -877,7 +877,7 @@ class TestWithLite:
         assert shown.count('<span class="label">Similarity</span>') == 1
         assert "an unrelated prompt: 0." in shown
         assert "a red wall" in shown
-        assert "None: its relatedness of tags cannot tell" in shown
+        assert "None: which words fit a picture is not told well enough here" in shown
         assert "Negative prompt, of usual words alone" in shown
         assert copyable(at)[1] == ", ".join(usual_words()["quality"])
         at = at.get("button_group")[0].set_value(["marks"]).run()

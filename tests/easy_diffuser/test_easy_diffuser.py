@@ -282,9 +282,9 @@ class TestGrading:
             ({"auc": "x", "share": 0.1, "images": 1, "pairs": 2}, "has no grade"),
             ({"auc": 0.9, "share": 0.0, "images": 100, "pairs": 1000}, "has no grade"),
             ({"auc": 0.70, "share": 0.1, "images": 100, "pairs": 1000}, ""),
-            ({"auc": 0.65, "share": 0.1, "images": 100, "pairs": 1000}, "0.65 (0.59 to 0.71)"),
+            ({"auc": 0.65, "share": 0.1, "images": 100, "pairs": 1000}, "65% of cases (59% to 71%;"),
             # As many pairs, but of few images: each counts for one hit.
-            ({"auc": 0.70, "share": 0.1, "images": 10, "pairs": 1000}, "0.70 (0.52 to 0.88)"),
+            ({"auc": 0.70, "share": 0.1, "images": 10, "pairs": 1000}, "70% of cases (52% to 88%;"),
         ],
     )
     def test_skill_is_all_of_the_interval_above_the_line(
@@ -446,7 +446,7 @@ class TestSession:
         everything = replace(fitted, threshold=0.0)
         for held_out, says in (
             ({}, "has no grade on held-out images"),
-            ({**fitted.held_out, "auc": 0.62}, r"its AUC is 0.62 (0.56 to 0.68), where 0.6 must be passed"),
+            ({**fitted.held_out, "auc": 0.62}, "in 62% of cases (56% to 68%; the AUC on"),
         ):
             weak = replace(everything, held_out=held_out)
             session = easy_diffuser.start(world / "images" / "p0.png", loaded=loaded, relatedness=weak)

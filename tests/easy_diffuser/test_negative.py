@@ -66,7 +66,8 @@ class TestWithLite:
         found = find_negative(loaded, PICTURE)
         assert found.text == ""
         assert (
-            "on 300 held-out images its AUC is 0.55 (0.52 to 0.58), where 0.6 must be passed" in found.why_not
+            "in 55% of cases (52% to 58%; the AUC on 300 held-out images), where 60% must be passed"
+            in found.why_not
         )
         with_words = find_negative(loaded, PICTURE, NegativeConfig(("quality",)))
         assert with_words.text == ", ".join(usual_words()["quality"])

@@ -150,9 +150,9 @@ def why_no_skill(held_out: Mapping[str, Any]) -> str:
     if low > LEAST_AUC:
         return ""
     return (
-        "its relatedness of tags cannot tell what is in a picture well enough to be asked: on "
-        f"{images:,} held-out images its AUC is {value:.2f} ({low:.2f} to {high:.2f}), where {LEAST_AUC} "
-        "must be passed and 0.5 is chance"
+        "which words fit a picture is not told well enough here: of one that does and one that does not, the "
+        f"right one is found in {value:.0%} of cases ({low:.0%} to {high:.0%}; the AUC on {images:,} "
+        f"held-out images), where {LEAST_AUC:.0%} must be passed and 50% is chance"
     )
 
 
