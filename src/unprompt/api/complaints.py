@@ -65,11 +65,11 @@ def _sentence(error: Mapping[str, Any]) -> str:
         case "less_than":
             return f"must be below {_number(limits['lt'])}"
         case "too_short":
-            return f"must have at least {_values(limits['min_length'])}, has {limits['actual_length']:,}"
+            least = counted(limits["min_length"], "value")
+            return f"must have at least {least}, has {limits['actual_length']:,}"
         case "too_long":
-            return (
-                f"must have at most {counted(limits['max_length'], 'value')}, has {limits['actual_length']:,}"
-            )
+            most = counted(limits["max_length"], "value")
+            return f"must have at most {most}, has {limits['actual_length']:,}"
         case "string_too_short":
             return "must not be empty"
         case "string_too_long":
@@ -107,7 +107,3 @@ def _kind(error: Mapping[str, Any]) -> str:
 
 def _number(limit: float) -> str:
     return f"{limit:,}" if isinstance(limit, int) else f"{limit:g}"
-
-
-def _values(count: int) -> str:
-    return counted(count, "value")

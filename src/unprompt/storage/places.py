@@ -35,8 +35,7 @@ def in_reach(path: Path) -> bool:
 
 def note_closed(folder: Path) -> str:
     """What to say behind the name of a folder that this process may not look into; "" of any other."""
-    there = next(place for place in (folder, *folder.parents) if os.access(place, os.F_OK))
-    return "" if os.access(there, os.X_OK) else " (no permission to look into it)"
+    return "" if os.access(_nearest(folder), os.X_OK) else " (no permission to look into it)"
 
 
 def check_writable(path: Path, instead: str) -> None:
@@ -44,9 +43,14 @@ def check_writable(path: Path, instead: str) -> None:
 
     `instead`: what else to do.
     """
-    there = next(place for place in (path, *path.parents) if os.access(place, os.F_OK))
-    there = there if there.is_dir() else there.parent
-    if not os.access(there, os.W_OK | os.X_OK):
+    there = _nearest(path)
+    folder = there if there.is_dir() else there.parent
+    if not os.access(folder, os.W_OK | os.X_OK):
         raise RunError(
             f"{path} cannot be written, for want of permission or as its disk is read-only; {instead}"
         )
+
+
+def _nearest(path: Path) -> Path:
+    """The path, or the nearest of the folders around it that is there and can be seen."""
+    return next(place for place in (path, *path.parents) if os.access(place, os.F_OK))
