@@ -142,7 +142,7 @@ def test_a_negative_prompt_is_not_made_up(client: httpx.Client, pictures: list[b
     body = {"image": base64_of(pictures[0])}
     answer = client.post("/v1/negative", json=body).json()
     assert answer["negative_prompt"] == ""
-    assert "cannot tell what is in a picture well enough to be asked" in answer["why_not"]
+    assert "which words fit a picture is not told well enough here" in answer["why_not"]
     worded = {**body, "words": ["quality", "marks"], "without_words": ["lowres"]}
     words = client.post("/v1/negative", json=worded).json()["negative_prompt"].split(", ")
     assert {"blurry", "watermark"} <= set(words)
