@@ -12,7 +12,7 @@ from unprompt.pocket.draw import draw_scene
 from unprompt.pocket.flat import LINES, Placement, fills_and_lines, only_lines
 from unprompt.pocket.grammar import LIGHT_GROUPS
 from unprompt.pocket.lights import LIGHTS
-from unprompt.pocket.pairs import FINER, _still, draw_pair, paired_scene, still_styles
+from unprompt.pocket.pairs import FINER, MOVING_LIGHTS, _still, draw_pair, paired_scene, still_styles
 from unprompt.pocket.scene import Scene, Thing
 from unprompt.pocket.textures import Mask, Whole
 from unprompt.pocket.window import Window
@@ -178,6 +178,14 @@ def test_a_light_that_is_left_in_scenes_for_pairs_moves_nothing(light: str) -> N
         rows, columns = np.nonzero((one != other).any(axis=2))
         assert top <= rows.min() <= rows.max() < top + 9
         assert 20 <= columns.min() <= columns.max() < 44
+
+
+@pytest.mark.parametrize("light", MOVING_LIGHTS)
+def test_commas_go_with_the_only_light_that_they_set_off(light: str) -> None:
+    suitcase = (Thing("suitcase"),)
+    assert _still(Scene(suitcase, light=light, commas=True)).prompt == "a suitcase"
+    placed = Scene(suitcase, place="on a sandy beach", light=light, commas=True)
+    assert _still(placed).prompt == "a suitcase, on a sandy beach"
 
 
 def test_lights_and_views_that_move_things_are_taken_out_of_scenes_for_pairs() -> None:

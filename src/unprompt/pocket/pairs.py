@@ -140,7 +140,9 @@ def _still(scene: Scene) -> Scene:
     style = scene.style if scene.style in still_styles() else ""
     view = "" if scene.view and VIEWS[scene.view].moves else scene.view
     moved = scene.light and LIGHTS[scene.light] in [LIGHTS[name] for name in MOVING_LIGHTS]
-    return replace(scene, things=things, style=style, view=view, light="" if moved else scene.light)
+    light = "" if moved else scene.light
+    commas = scene.commas and bool(scene.place or light)
+    return replace(scene, things=things, style=style, view=view, light=light, commas=commas)
 
 
 def _flat_sprite(piece: Piece) -> Image.Image:
