@@ -380,7 +380,7 @@ def test_a_table_has_a_caption_for_each_drawing(tmp_path: Path) -> None:
     ]
     path = tmp_path / "sheets.ndjson"
     path.write_text("".join(json.dumps(line) + "\n" for line in lines))
-    done = caption_all(path, TemplateCaptioner(Nearest()))
+    done = caption_all([path], TemplateCaptioner(Nearest()))
     write_captions(tmp_path / "captions.csv", {key: one.text for key, one in done.captions.items()})
     assert (tmp_path / "captions.csv").read_text().splitlines() == [
         "imgId,caption",
@@ -391,6 +391,22 @@ def test_a_table_has_a_caption_for_each_drawing(tmp_path: Path) -> None:
     assert (empty.image_id, twice.image_id) == ("none", "a")
     assert "empty" in empty.problem
     assert "twice" in twice.problem
+
+
+def test_several_files_are_captioned_and_none_may_be_missing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    for name, drawing in (("house", HOUSE), ("face", FACE)):
+        line = {"key_id": name, "drawing": [stroke.T.tolist() for stroke in drawing.strokes]}
+        Path(f"{name}.ndjson").write_text(json.dumps(line) + "\n")
+    given = ["house.ndjson", "face.ndjson", "--out", "table.csv", "--device", "cpu"]
+    for action in ("caption", "name"):
+        assert main(["doodle", action, *given]) == 0
+        rows = Path("table.csv").read_text().splitlines()[1:]
+        assert list(dict.fromkeys(row.split(",")[0] for row in rows)) == ["house", "face"]
+        assert main(["doodle", action, "no.ndjson", *given]) == 1
+        assert "no.ndjson does not exist" in capsys.readouterr().err
 
 
 def test_grades_are_of_all_parts_and_make_a_page(trained: Path, monkeypatch: pytest.MonkeyPatch) -> None:
