@@ -711,6 +711,22 @@ class TestSample:
         ]
         np.testing.assert_allclose(submitted.at(["absent"]).vectors[0], prior_embedding(), atol=1e-6)
 
+    def test_ids_may_be_in_another_form_of_unicode(self, scenes: Path, tmp_path: Path) -> None:
+        composed, decomposed = "\u00e4pfel", "a\u0308pfel"
+        folder = tmp_path / "images"
+        folder.mkdir()
+        shutil.copy(scenes / "images" / "scene-01.png", folder / f"{decomposed}.png")
+        shutil.copy(scenes / "images" / "scene-02.png", folder / "b.png")
+        self.write_sample(tmp_path / "sample.csv", [composed, "b"])
+        for form in (composed, decomposed):
+            (tmp_path / "truth.csv").write_text(f"imgId,prompt\n{form},apples\n", encoding="utf-8")
+            run, sample, truth = tmp_path / f"RUN {form}", tmp_path / "sample.csv", tmp_path / "truth.csv"
+            result = predict(folder, run, SMALL, sample=sample, truth=truth)
+            assert read_submission(run / "submission.csv").ids == (composed, "b")
+            assert (result.problems, result.left_out) == ((), 0)
+            assert result.score is not None
+            assert result.score.ids == (composed,)
+
     def test_of_other_images_is_an_error(self, scenes: Path, tmp_path: Path) -> None:
         self.write_sample(tmp_path / "sample.csv", ["x", "y"])
         with pytest.raises(InputError, match="starts with 'x'"):

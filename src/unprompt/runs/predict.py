@@ -35,13 +35,13 @@ from unprompt.runs.outputs import (
 )
 from unprompt.storage.files import read_json, read_prompts, write_json
 from unprompt.storage.images import ImageFile, identify_images
-from unprompt.storage.matching import fit_prompts, paths_by_id
+from unprompt.storage.matching import fit_prompts, match_forms, paths_by_id
 from unprompt.storage.remote import AnyPath
 from unprompt.storage.resumable import as_begun
 from unprompt.storage.sources import Sources
 from unprompt.storage.submission import describe_unsubmittable, read_submission_ids, submittable
 from unprompt.storage.text_config import TextConfig
-from unprompt.storage.training_texts import TextPlaces, find_pictures
+from unprompt.storage.training_texts import Picture, TextPlaces, find_pictures
 from unprompt.text.english import counted, none_readable
 
 if TYPE_CHECKING:
@@ -88,11 +88,12 @@ def predict(
     started = time.monotonic() if started is None else started
     bundle = loaded.bundle if loaded else read_bundle(config.bundle)
     pictures = find_pictures(source if isinstance(source, Sequence) else [source], config.recursive)
-    picture_by_id = {picture.file.image_id: picture for picture in pictures}
-    images = [picture_by_id[image_id].file for image_id in sorted(picture_by_id)]
+    images = sorted((picture.file for picture in pictures), key=lambda file: file.image_id)
     order, files, left_out = _match_sample(images, sample)
-    pictures = [picture_by_id[file.image_id] for file in files if not file.absent]
-    truths = fit_prompts(read_prompts(truth), paths_by_id(images)) if truth else None
+    root_by_place = {(picture.file.path, picture.file.row): picture.root for picture in pictures}
+    pictures = [Picture(file, root_by_place[file.path, file.row]) for file in files if not file.absent]
+    named = paths_by_id([picture.file for picture in pictures])
+    truths = fit_prompts(read_prompts(truth), named) if truth else None
     if truths is not None and not set(truths.ids) & set(order):
         raise InputError(
             f"no image id of {truth} is among the {counted(len(order), 'image')}, first: {truths.ids[0]}"
@@ -222,12 +223,15 @@ def _read_files(
 def _match_sample(images: list[ImageFile], sample: Path | None) -> tuple[list[str], list[ImageFile], int]:
     """Ids in the submission's order, the files to look at, and how many images the sample leaves out.
 
-    An id of the sample without an image counts as a file that cannot be read: its rows carry the prior. The
-    images that the sample asks for come first, so that a deadline costs the others more.
+    The files have the sample's ids, which may be in another of Unicode's forms than their names. An id of the
+    sample without an image counts as a file that cannot be read: its rows carry the prior. The images that
+    the sample asks for come first, so that a deadline costs the others more.
     """
     if sample is None:
         return [image.image_id for image in images], images, 0
     wanted = read_submission_ids(sample)
+    asked_by_id = dict(zip(match_forms(wanted, [image.image_id for image in images]), wanted, strict=True))
+    images = [replace(image, image_id=asked_by_id.get(image.image_id, image.image_id)) for image in images]
     file_by_id = {image.image_id: image for image in images}
     if not any(image_id in file_by_id for image_id in wanted):
         raise InputError(
