@@ -10,6 +10,7 @@ from __future__ import annotations
 import argparse
 import hashlib
 import platform
+import re
 import shutil
 import subprocess
 import sys
@@ -29,7 +30,8 @@ ROOT = HERE.parent
 DATA_SET = HERE / "unprompt-wheels"
 IMAGE_FILE = DATA_SET / "kaggle-image.txt"
 HASHES = "SHA256SUMS"
-EXTRAS = frozenset({"lite", "interrogate"})  # as notebooks/03_submission.py installs them
+NOTEBOOKS = ROOT / "notebooks"
+OFFLINE = "03"  # the notebook that the competition runs without internet
 PYTHON = "3.12"  # Kaggle's
 GLIBC = 35  # the image has Ubuntu 22.04, with glibc 2.35
 PLATFORMS = ("manylinux2014_x86_64", *(f"manylinux_2_{minor}_x86_64" for minor in range(17, GLIBC + 1)))
@@ -75,6 +77,18 @@ def applies(marker: Marker | None, extras: Iterable[str], python: str) -> bool:
         return True
     environment = {**ON_LINUX, "python_version": python, "python_full_version": f"{python}.0"}
     return any(marker.evaluate({**environment, "extra": extra}) for extra in ("", *extras))
+
+
+def extras_of(number: str) -> frozenset[str]:
+    """The extras that the first cell of a notebook installs."""
+    (notebook,) = NOTEBOOKS.glob(f"{number}_*.py")
+    (extras,) = re.findall(r"unprompt\[([\w,]+)\]", notebook.read_text(encoding="utf-8"))
+    return frozenset(extras.split(","))
+
+
+def notebook_numbers() -> list[str]:
+    """The numbers that the notebooks' names begin with."""
+    return sorted(path.name.partition("_")[0] for path in NOTEBOOKS.glob("*.py"))
 
 
 def requirements_of(wheel: Path) -> list[Requirement]:
@@ -186,7 +200,16 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--python", default=PYTHON, help="version of Kaggle's Python (default: %(default)s)")
     parser.add_argument("--image", type=Path, default=IMAGE_FILE, help="what Kaggle's image has")
+    parser.add_argument(
+        "--notebooks",
+        nargs="+",
+        default=[OFFLINE],
+        choices=notebook_numbers(),
+        metavar="NN",
+        help=f"numbers of those that install from the wheels alone (default: {OFFLINE})",
+    )
     arguments = parser.parse_args()
+    extras = frozenset().union(*map(extras_of, arguments.notebooks))
     for old in DATA_SET.glob("*.whl"):
         old.unlink()
     image = Image.read(arguments.image)
@@ -195,7 +218,7 @@ def main() -> None:
     here = ".".join(platform.python_version_tuple()[:2])
     wheels: dict[str, Path] = {}
     for python in dict.fromkeys((arguments.python, here)):
-        found = collect(ours, EXTRAS, image, python, downloader(DATA_SET, python))
+        found = collect(ours, extras, image, python, downloader(DATA_SET, python))
         wheels |= {wheel.name: wheel for wheel in found}
     write_hashes(DATA_SET)
     for wheel in wheels.values():

@@ -192,7 +192,7 @@ def demo(out: StrPath = "unprompt-demo", *, progress: Progress | bool = True) ->
 
 @_takes(PredictConfig, TextConfig, MemoryConfig)
 def predict(
-    images: StrPath,
+    images: StrPath | Sequence[StrPath],
     out: StrPath,
     *,
     bundle: StrPath = PredictConfig.bundle,
@@ -202,7 +202,7 @@ def predict(
     progress: Progress | bool = True,
     **settings: Any,
 ) -> RunResult:
-    """Run a bundle over a folder of images, a data set or one image, and leave a RUN folder in `out`.
+    """Run a bundle over images, folders of them or data sets, and leave a RUN folder in `out`.
 
     `bundle`: its name or its TOML file. `truth`: a prompts.csv to score against. `sample`: a sample
     submission, for ids and order. `deadline`: seconds, or a text such as "8h30m". `settings`: fields of
@@ -219,7 +219,7 @@ def predict(
     with shown(progress, "image") as told:
         told("loading models", 0, 0)
         return runs.predict(
-            path_of(images), Path(out), config, _path(truth), _path(sample), progress=told, texts=texts
+            _sources(images), Path(out), config, _path(truth), _path(sample), progress=told, texts=texts
         )
 
 

@@ -281,6 +281,7 @@ def test_a_file_is_coloured_as_it_is_sent(client: httpx.Client) -> None:
         (boxes(), {"words": "a" * 20_001}, "words"),
         (boxes(), {"wrods": "a red box"}, "unknown keys: 'wrods' (did you mean 'words'?)"),
         (boxes(), {"variants": 3}, "unknown keys: 'variants'"),
+        (boxes(), {"words": ["a red box", "a box"], "seed": 1}, "repeated keys: 'words'; give each once"),
     ):
         refused = client.post("/v1/colour/upload", params=parameters, content=content)
         assert refused.status_code == 422

@@ -235,6 +235,19 @@ class TestBlend:
         assert main(["blend", str(tmp_path / "a.npz"), *arguments]) == 0
         assert read_submission(tmp_path / "s.csv").ids == ("y", "x")
 
+    def test_ids_may_be_in_other_forms_of_unicode(self, tmp_path: Path) -> None:
+        composed, decomposed = "\u00e4pfel", "a\u0308pfel"
+        write_embeddings(tmp_path / "a.npz", Embeddings((composed, "x"), axes(0, 1)))
+        write_embeddings(tmp_path / "b.npz", Embeddings(("x", decomposed), axes(2, 3)))
+        write_embeddings(tmp_path / "truth.npz", Embeddings((decomposed, "x"), axes(0, 1)))
+        write_submission(tmp_path / "sample.csv", Embeddings((decomposed, "x"), axes(0, 0)))
+        files = [str(tmp_path / name) for name in ("a.npz", "b.npz")]
+        more = ["--fit", str(tmp_path / "truth.npz"), "--sample", str(tmp_path / "sample.csv")]
+        assert main(["blend", *files, "--out", str(tmp_path / "s.csv"), *more]) == 0
+        blended = read_submission(tmp_path / "s.csv")
+        assert blended.ids == (decomposed, "x")
+        np.testing.assert_allclose(blended.vectors, axes(0, 1), atol=1e-6)
+
     @pytest.fixture
     def fit_arguments(self, tmp_path: Path) -> list[str]:
         """Two members that are perpendicular, and a truth at 3 : 4 between them for three of four images."""

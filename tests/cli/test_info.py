@@ -6,6 +6,7 @@ import csv
 import io
 import json
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -13,9 +14,10 @@ import pytest
 import unprompt
 from tests.marked_pictures import PARAMETERS, comfy_png, graph, png_with, saved, with_comment
 from tests.processes import run_command, started
-from unprompt.cli import begins_with_a_picture, main
+from unprompt.cli import begins_with_a_picture, look, main
 from unprompt.datasets.dataset import read_dataset
 from unprompt.errors import ConfigError, InputError
+from unprompt.metadata.files import FilePrompt
 
 LIGHTHOUSE = "a lighthouse at dusk, (warm light:1.2)"
 
@@ -179,6 +181,20 @@ class TestAPictureAlone:
         assert (read["prompt"], read["bundle"]) == (LIGHTHOUSE, "lite")
         assert read["guess"] not in ("", LIGHTHOUSE)
         assert (guessed["prompt"], guessed["guess"]) == ("", guess.rstrip("\n"))
+
+    def test_what_was_found_is_printed_where_it_is_interrupted(
+        self, folder: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    ) -> None:
+        def guesses(left: list[FilePrompt], *_: str) -> Iterator[tuple[FilePrompt, str]]:
+            yield left[0], "a lamp"
+            raise KeyboardInterrupt
+
+        monkeypatch.setattr(look, "_guesses", guesses)
+        assert main([str(folder), "--guess", "--json"]) == 130
+        told = json.loads(capsys.readouterr().out)
+        assert told["interrupted"]
+        assert [one["prompt"] for one in told["images"][:2]] == [LIGHTHOUSE] * 2
+        assert [one.get("guess") for one in told["images"]] == ["a lamp", None, None, None]
 
     @pytest.mark.skipif(sys.platform != "linux", reason="permissions work otherwise here")
     def test_a_cache_that_cannot_be_looked_into_only_costs_time(

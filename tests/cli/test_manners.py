@@ -74,10 +74,6 @@ def test_alone_it_greets_with_help(capsys: pytest.CaptureFixture[str]) -> None:
         (["train", "x", "--out", "y", "--precision", "fp23"], "for --precision 'fp23'; did you mean fp32?"),
         (["score", "a", "b", "--zzz"], "unrecognized arguments: --zzz\n"),
         (["score", "a", "b", "c"], "unrecognized arguments: c\n"),
-        (
-            ["predict", "a.png", "b.png", "c.png", "--out", "RUN"],
-            "arguments: b.png c.png; unprompt predict takes one folder of images, or one image: name the",
-        ),
     ],
 )
 def test_what_was_meant(arguments: list[str], says: str, capsys: pytest.CaptureFixture[str]) -> None:

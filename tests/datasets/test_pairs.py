@@ -374,6 +374,12 @@ class TestAligned:
         with pytest.raises(InputError, match=r"first: 1; read one split at a time: train, val, test"):
             read_pairs(tmp_path)
 
+    def test_names_in_two_folders_may_be_in_other_forms_of_unicode(self, tmp_path: Path) -> None:
+        for side, name in (("A", "\u00e4"), ("B", "a\u0308")):
+            (tmp_path / f"train{side}").mkdir()
+            picture(0, 8, 8).save(tmp_path / f"train{side}" / f"{name}.png")
+        assert read_pairs(tmp_path, split="train").ids == ("\u00e4",)
+
     def test_an_odd_width_is_an_error_that_names_the_file(self, tmp_path: Path) -> None:
         self.both(tmp_path / "1.png", 1)
         for name in ("7.png", "8.png"):

@@ -416,6 +416,22 @@ def test_a_batch_out_of_memory_is_halved_and_nothing_is_lost(
         wide.render(PICTURES[:3])
 
 
+def test_the_full_batch_is_tried_again_and_more_and_more_rarely(
+    engine: Sd2Engine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("unprompt.diffusion.engine.PATIENCE", 2)
+    renderer = replace(engine, batch=4, steps=1).open()
+    tried = fail_above(renderer, 2, OUT_OF_MEMORY[0])
+    with pytest.warns(UserWarning, match="with 4 pictures .* going on with 2") as told:
+        renderer.render(PICTURES[:4] * 4)
+    assert len(told) == 3
+    assert tried == [4, 2, 2, 4, 2, 2, 2, 2, 4, 2, 2]
+    renderer.pipeline.unet._forward_pre_hooks.clear()  # what else used the memory is gone
+    for _ in range(8):
+        renderer.render(PICTURES[:4])
+    assert renderer.batch == 4
+
+
 def test_halving_goes_down_to_one(wide: Sd2Renderer, renderer: Sd2Renderer) -> None:
     fail_above(wide, 1, OUT_OF_MEMORY[0])
     with pytest.warns(UserWarning, match="going on with") as told:

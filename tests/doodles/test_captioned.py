@@ -70,6 +70,9 @@ def test_tables_of_pictures_and_captions(tmp_path: Path) -> None:
         found = read_captioned([path])
         assert found.captions == ("a dog", "a cat", "a small dog")
         assert [corner(found.sheets[row]) for row in range(3)] == [0, 40, 0]
+    (tmp_path / "Images" / "2.png").rename(tmp_path / "Images" / "a\u0308.png")
+    (tmp_path / "captions.csv").write_text("image,caption\n\u00e4.png,a cat\n", encoding="utf-8")
+    assert corner(read_captioned([tmp_path]).sheets[0]) == 40
     (tmp_path / "captions.csv").write_text("image,caption\n3.png,a dog\n")
     with pytest.raises(InputError, match=r"1 row of .*captions.csv names no picture .*first: '3.png'"):
         read_captioned([tmp_path])

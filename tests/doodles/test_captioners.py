@@ -21,7 +21,7 @@ from unprompt.doodles.captioners import NOTHING, GroupCaptioner, TemplateCaption
 from unprompt.doodles.drawing import Drawing, joined, take
 from unprompt.doodles.facts import Kind, SceneFacts
 from unprompt.doodles.grade_config import GradeConfig
-from unprompt.doodles.grades import grade_captioners, grade_page, open_captioner, table_of
+from unprompt.doodles.grades import Graded, grade_captioners, grade_page, open_captioner, table_of
 from unprompt.doodles.grid_captioner import Writer, find_tokens, read_tokens, write_tokens
 from unprompt.doodles.grid_config import GridConfig, GridTraining, LstmTraining
 from unprompt.doodles.group_config import GroupConfig, GroupTraining
@@ -38,11 +38,13 @@ from unprompt.doodles.groups import (
 from unprompt.doodles.ink import ink
 from unprompt.doodles.nouns import SOMETHING
 from unprompt.doodles.paint_config import FOLLOW
+from unprompt.doodles.round_trip import Trip, score_trips
 from unprompt.doodles.scenes import compose_scenes
 from unprompt.doodles.scenes_config import SceneConfig
 from unprompt.doodles.strokes import see_strokes
 from unprompt.doodles.train_grid import train_grid, train_lstm
 from unprompt.doodles.train_groups import judge_pairs, things_of, train_groups
+from unprompt.doodles.way_grades import grade_way
 from unprompt.errors import CheckpointError, ConfigError, InputError
 from unprompt.learning.schedule import TrainingMachine
 
@@ -380,7 +382,7 @@ def test_a_table_has_a_caption_for_each_drawing(tmp_path: Path) -> None:
     ]
     path = tmp_path / "sheets.ndjson"
     path.write_text("".join(json.dumps(line) + "\n" for line in lines))
-    done = caption_all(path, TemplateCaptioner(Nearest()))
+    done = caption_all([path], TemplateCaptioner(Nearest()))
     write_captions(tmp_path / "captions.csv", {key: one.text for key, one in done.captions.items()})
     assert (tmp_path / "captions.csv").read_text().splitlines() == [
         "imgId,caption",
@@ -391,6 +393,46 @@ def test_a_table_has_a_caption_for_each_drawing(tmp_path: Path) -> None:
     assert (empty.image_id, twice.image_id) == ("none", "a")
     assert "empty" in empty.problem
     assert "twice" in twice.problem
+
+
+def test_several_files_are_captioned_and_none_may_be_missing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    for name, drawing in (("house", HOUSE), ("face", FACE)):
+        line = {"key_id": name, "drawing": [stroke.T.tolist() for stroke in drawing.strokes]}
+        Path(f"{name}.ndjson").write_text(json.dumps(line) + "\n")
+    given = ["house.ndjson", "face.ndjson", "--out", "table.csv", "--device", "cpu"]
+    for action in ("caption", "name"):
+        assert main(["doodle", action, *given]) == 0
+        rows = Path("table.csv").read_text().splitlines()[1:]
+        assert list(dict.fromkeys(row.split(",")[0] for row in rows)) == ["house", "face"]
+        assert main(["doodle", action, "no.ndjson", *given]) == 1
+        assert "no.ndjson does not exist" in capsys.readouterr().err
+
+
+def test_grades_of_one_scene_have_no_intervals() -> None:
+    (scene,) = compose_scenes(doodles(2), SceneConfig(1, 0))
+    said = {"template": TemplateCaptioner(Nearest()).caption([scene.drawing])}
+    scores = {"nouns": 0.5, "counts": 1.0, "relations": float("nan"), "exact": 0.0}
+    way = grade_way(doodles(1)[:1], Nearest(), TemplateCaptioner(Nearest()), trips=0, pictures=0)
+    trips = score_trips([Trip(scene.facts, scene.caption, scene.caption, scene.facts, scene.facts)])
+    graded = Graded(
+        {"apart": [scene]}, {"apart": said}, {"apart": {"template": [scores]}}, replace(way, trips=trips)
+    )
+    told = json.loads(json.dumps(graded.as_dict(), allow_nan=False))
+    assert told["captions"]["apart"]["template"]["nouns"] == {"mean": 0.5, "low": None, "high": None}
+    assert told["names"]["top_1"] == {"mean": 1.0, "low": None, "high": None}
+    assert told["round_trips"]["scores"]["exact"] == 1
+    assert told["round_trips"]["intervals"]["exact"] == [None, None]
+    first, *lines = table_of(graded).splitlines()
+    assert first.endswith(": 1.000")
+    (row,) = [line for line in lines if line.startswith("  template")]
+    assert "0.500" in row
+    assert "(" not in row
+    page = grade_page(graded)
+    assert "0.500" in page
+    assert " to " not in page[page.index("<td>template") :].partition("</tr>")[0]
 
 
 def test_grades_are_of_all_parts_and_make_a_page(trained: Path, monkeypatch: pytest.MonkeyPatch) -> None:

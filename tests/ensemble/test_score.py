@@ -123,6 +123,14 @@ def test_equal_values_have_an_interval_of_no_width() -> None:
     assert bootstrap_interval(np.full(50, 0.25)) == (0.25, 0.25)
 
 
+def test_fewer_than_two_values_have_no_interval() -> None:
+    assert np.isnan(bootstrap_interval(np.array([0.25]))).all()
+    assert np.isnan(bootstrap_interval(np.array([]))).all()
+    spans = score_intervals([{"one": 0.25, "two": 1.0}, {"one": np.nan, "two": 1.0}], ["one", "two"])
+    assert np.isnan(spans["one"]).all()
+    assert spans["two"] == (1.0, 1.0)
+
+
 def test_intervals_of_many_things_take_little_memory() -> None:
     scores = [{"one": value} for value in np.random.default_rng(0).random(3000).tolist()]
     tracemalloc.start()

@@ -735,6 +735,24 @@ def test_the_command_says_whether_it_goes_on(
     assert capsys.readouterr().err == f"\nunprompt: interrupted; {advice}\n"
 
 
+def test_captions_that_were_found_are_printed_where_the_command_is_interrupted(
+    image_folder: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def interrupted(*given: Any) -> None:
+        tell = given[-2]
+        tell(Captioned(ImageFile("0", image_folder / "0.png"), "a fox", None))
+        tell(Captioned(ImageFile("damaged", image_folder / "damaged.png"), None, "no image"))
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("unprompt.interrogator.caption_files.caption", interrupted)
+    assert main(["caption", str(image_folder), "--json"]) == 130
+    told = json.loads(capsys.readouterr().out)
+    assert (told["captions"], told["interrupted"]) == ({"0": "a fox"}, True)
+    assert (told["images"], told["unreadable"]) == (2, 1)
+    assert main(["caption", str(image_folder), "--json", "--out", "captions.csv"]) == 130
+    assert capsys.readouterr().out == ""  # they are in the table
+
+
 def test_a_folder_of_which_nothing_can_be_read(
     tmp_path: Path, folders: dict[str, Path], capsys: pytest.CaptureFixture[str]
 ) -> None:

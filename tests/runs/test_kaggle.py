@@ -327,9 +327,12 @@ def test_the_image_list_is_one_that_the_notebook_can_install_on(build: Any) -> N
     assert "unprompt" not in image.versions
 
 
-def test_the_notebook_asks_for_the_extras_that_the_wheels_are_of(build: Any) -> None:
-    extras = re.findall(r"unprompt\[([\w,]+)\]", NOTEBOOK.read_text("utf-8"))
-    assert set(extras[0].split(",")) == build.EXTRAS
+def test_wheels_are_of_the_extras_that_notebooks_ask_for(build: Any) -> None:
+    assert build.extras_of("03") == {"lite", "interrogate"}
+    known = re.findall(r"^(\w+) = \[", (ROOT / "pyproject.toml").read_text("utf-8"), re.MULTILINE)
+    assert build.notebook_numbers() == [f"0{number}" for number in range(1, 8)]
+    for number in build.notebook_numbers():
+        assert build.extras_of(number) <= set(known)
 
 
 # --- the dry run

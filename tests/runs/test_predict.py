@@ -21,6 +21,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+import unprompt
 from tests.marked_pictures import PARAMETERS, png, text_chunk
 from tests.other_content import put_other_content
 from tests.processes import killed_itself, run_command, started
@@ -49,6 +50,7 @@ from unprompt.storage.images import NOT_IN_FOLDER, ImageFile, find_images
 from unprompt.storage.sources import Sources
 from unprompt.storage.submission import read_submission, write_submission
 from unprompt.storage.text_config import TextConfig
+from unprompt.storage.training_texts import Picture
 
 pytestmark = pytest.mark.usefixtures("one_loader")
 
@@ -347,6 +349,56 @@ class TestNames:
         assert len(read_prompts(tmp_path / "RUN" / "prompts.csv")) == 1
 
 
+class TestSeveralSources:
+    @pytest.fixture
+    def named(self, scenes: Path, tmp_path: Path) -> list[Path]:
+        """Two pictures, and a folder of two more."""
+        places = [tmp_path / name for name in ("b.png", "a.png", "more/c.png", "more/d.png")]
+        places[-1].parent.mkdir()
+        for number, path in enumerate(places, 1):
+            shutil.copy(scenes / "images" / f"scene-{number:02d}.png", path)
+        return [*places[:2], places[-1].parent]
+
+    def test_are_one_run(self, named: list[Path], finished: RunResult, tmp_path: Path) -> None:
+        out = tmp_path / "RUN"
+        assert main(["predict", *map(str, named), "--out", str(out), "--txt"]) == 0
+        found = read_submission(out / "submission.csv")
+        assert found.ids == ("a", "b", "c", "d")
+        alone = read_submission(finished.folder / "submission.csv").vectors
+        np.testing.assert_allclose(found.vectors, alone[[1, 0, 2, 3]], atol=1e-5)
+        assert [row.split(",")[1] for row in (out / "images.csv").read_text().splitlines()[1:]] == [
+            "a.png",
+            "b.png",
+            "c.png",
+            "d.png",
+        ]
+        assert (tmp_path / "b.txt").read_text().strip() == finished.prompts.texts[0]
+        assert (tmp_path / "more" / "d.txt").exists()
+
+    def test_are_the_same_from_python_and_can_grow(self, named: list[Path], tmp_path: Path) -> None:
+        updating = {"update": True, "progress": False, "device": "cpu"}
+        assert unprompt.predict(named[:1], tmp_path / "RUN", **updating).images == 1
+        grown = unprompt.predict([str(path) for path in named], tmp_path / "RUN", **updating)
+        assert (grown.images, grown.known) == (4, 1)
+
+    def test_of_the_same_name_are_told_apart(
+        self, named: list[Path], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    ) -> None:
+        shutil.copy(named[0], named[2])
+        shutil.copy(named[0], tmp_path / "b.jpg")
+        named.append(tmp_path / "b.jpg")
+        assert main(["predict", *map(str, named), "--out", str(tmp_path / "RUN")]) == 0
+        assert "3 of 6 images have the name of one in another folder" in capsys.readouterr().err
+        ids = {f"{tmp_path.name}/b.png", f"{tmp_path.name}/b.jpg", "more/b", "a", "c", "d"}
+        assert set(read_prompts(tmp_path / "RUN" / "prompts.csv").ids) == ids
+
+    def test_none_may_be_missing(
+        self, named: list[Path], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    ) -> None:
+        assert main(["predict", str(named[0]), str(tmp_path / "no.png"), "--out", str(tmp_path / "R")]) == 1
+        assert "no.png does not exist" in capsys.readouterr().err
+
+
 def update_and_die(name: str, images: Path, out: Path) -> None:
     """An update, killed in the moment before a file gets its `name`."""
 
@@ -540,7 +592,8 @@ class TestUpdate:
     def test_paths_that_cannot_be_have_no_row(self, tmp_path: Path) -> None:
         (tmp_path / "a.png").write_bytes(b"12345")
         files = [ImageFile(name[0], tmp_path / name) for name in ("a.png", "b\0.png", "/c.png")]
-        assert {one: row[1:3] for one, row in image_rows(files, tmp_path).items()} == {"a": ("a.png", "5")}
+        rows = image_rows(Picture(file, tmp_path) for file in files)
+        assert {one: row[1:3] for one, row in rows.items()} == {"a": ("a.png", "5")}
 
     def test_with_overwrite_is_refused(self) -> None:
         with pytest.raises(ConfigError, match="give one of both"):
@@ -657,6 +710,22 @@ class TestSample:
             ("absent", NOT_IN_FOLDER)
         ]
         np.testing.assert_allclose(submitted.at(["absent"]).vectors[0], prior_embedding(), atol=1e-6)
+
+    def test_ids_may_be_in_another_form_of_unicode(self, scenes: Path, tmp_path: Path) -> None:
+        composed, decomposed = "\u00e4pfel", "a\u0308pfel"
+        folder = tmp_path / "images"
+        folder.mkdir()
+        shutil.copy(scenes / "images" / "scene-01.png", folder / f"{decomposed}.png")
+        shutil.copy(scenes / "images" / "scene-02.png", folder / "b.png")
+        self.write_sample(tmp_path / "sample.csv", [composed, "b"])
+        for form in (composed, decomposed):
+            (tmp_path / "truth.csv").write_text(f"imgId,prompt\n{form},apples\n", encoding="utf-8")
+            run, sample, truth = tmp_path / f"RUN {form}", tmp_path / "sample.csv", tmp_path / "truth.csv"
+            result = predict(folder, run, SMALL, sample=sample, truth=truth)
+            assert read_submission(run / "submission.csv").ids == (composed, "b")
+            assert (result.problems, result.left_out) == ((), 0)
+            assert result.score is not None
+            assert result.score.ids == (composed,)
 
     def test_of_other_images_is_an_error(self, scenes: Path, tmp_path: Path) -> None:
         self.write_sample(tmp_path / "sample.csv", ["x", "y"])

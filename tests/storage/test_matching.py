@@ -9,7 +9,7 @@ import pytest
 from unprompt.errors import InputError
 from unprompt.records import Prompts
 from unprompt.storage.images import ImageFile
-from unprompt.storage.matching import fit_prompts, match_names, paths_by_id
+from unprompt.storage.matching import fit_prompts, match_forms, match_names, paths_by_id
 
 FLAT = {"1": "1.png", "v1.5_0001": "v1.5_0001.png", "x.png": "x.png.png"}
 NESTED = {"a/1": "a/1.png", "b/1": "b/1.png", "2": "a/2.png"}
@@ -73,6 +73,23 @@ COMPOSED, DECOMPOSED = "\u00e4pfel", "a\u0308pfel"  # the same to read
 )
 def test_names_in_another_form_of_unicode(names: list[str], images: list[str], ids: list[str]) -> None:
     assert match_names(names, {image_id: f"{image_id}.png" for image_id in images}) == ids
+
+
+@pytest.mark.parametrize(
+    ("names", "ids", "are"),
+    [
+        ([COMPOSED, "a"], ["a", DECOMPOSED], [DECOMPOSED, "a"]),
+        ([DECOMPOSED, "b"], ["a", COMPOSED], [COMPOSED, "b"]),
+        (["1.png", "a/1"], ["1"], ["1.png", "a/1"]),  # ids are no paths
+        # Two that are told by their forms alone stay two.
+        ([DECOMPOSED], [DECOMPOSED, COMPOSED], [DECOMPOSED]),
+        ([COMPOSED, DECOMPOSED], [DECOMPOSED], [COMPOSED, DECOMPOSED]),
+        (["\u1ea5", "a\u0302\u0301"], ["\u00e2\u0301"], ["\u1ea5", "a\u0302\u0301"]),
+        (["\u1ea5"], ["a\u0302\u0301", "\u00e2\u0301"], ["\u1ea5"]),
+    ],
+)
+def test_ids_in_another_form_of_unicode(names: list[str], ids: list[str], are: list[str]) -> None:
+    assert match_forms(names, ids) == are
 
 
 def test_a_name_of_two_images_is_an_error() -> None:

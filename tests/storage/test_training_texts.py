@@ -183,6 +183,17 @@ def test_a_clash_of_two_folders_is_refused(tmp_path: Path) -> None:
         TextPlaces(pictures, TextConfig(txt_folder=str(tmp_path / "T")))
 
 
+@pytest.mark.filterwarnings("ignore:.* ids say the folder too")
+def test_ids_of_files_that_are_named_one_by_one(tmp_path: Path) -> None:
+    paint(tmp_path, "a/1.png", "a/same.png", "b/same.png", "b/same.jpg", "deep/b/same.png")
+    named = [tmp_path / name for name in ("a/1.png", "a/same.png", "b/same.png", "b/same.jpg")]
+    ids = [one.file.image_id for one in find_pictures(named)]
+    assert ids == ["1", "a/same", "b/same.png", "b/same.jpg"]
+    another = tmp_path / "deep" / "b" / "same.png"
+    ids = [one.file.image_id for one in find_pictures([*named, another])]
+    assert ids == ["1", "a/same", str(named[2]), "b/same.jpg", str(another)]
+
+
 @pytest.mark.parametrize("skip", [False, True])
 def test_what_was_killed_goes_on(skip: bool, tmp_path: Path) -> None:
     paint(tmp_path, "1.png", "2.png", "3.png", "4.png", "5.png")

@@ -10,6 +10,7 @@ import logging
 import math
 import signal
 import socket
+from collections import Counter
 from collections.abc import AsyncIterator, Callable, Coroutine, Sequence
 from contextlib import asynccontextmanager
 from functools import partial
@@ -313,6 +314,14 @@ def _told(content: bytes) -> contract.PngInfoAnswer | UnreadableImageError:
 # --- the endpoints
 
 
+def check_keys_once(request: Request) -> None:
+    """Raise ConfigError where a query has a key several times, of which one value would count unasked."""
+    often = Counter(key for key, _ in request.query_params.multi_items())
+    repeated = [f"'{shorten(key)}'" for key, count in often.items() if count > 1]
+    if repeated:
+        raise ConfigError(f"repeated keys: {', '.join(repeated)}; give each once")
+
+
 async def unless_gone(request: Request, work: Coroutine[Any, Any, T]) -> T:
     """The work's result; but where the client hangs up first, cancel the work and raise HungUpError."""
     task, gone = asyncio.ensure_future(work), asyncio.ensure_future(_hang_up(request))
@@ -531,6 +540,7 @@ def ours(service: Service) -> APIRouter:
     @router.post("/v1/colour/upload", responses=UPLOADED, openapi_extra=UPLOADS)
     async def colour_upload(request: Request, query: Annotated[contract.ColourQuery, Query()]) -> Response:
         """The same for a body that is the picture's file; the answer is the picture, a PNG."""
+        check_keys_once(request)
         if request.headers.get("content-type", "").startswith("multipart/"):
             raise ConfigError(
                 "the body is a form; send the picture's file alone, as curl --data-binary @FILE does"

@@ -28,7 +28,7 @@ from unprompt.errors import UnpromptError, describe_name_error, describe_os_erro
 # Each command's module is its name, and has an EXAMPLE, `add` for its options and `run`.
 COMMANDS = {
     "demo": "recover the prompts of photographs and drawn scenes",
-    "predict": "recover the prompts of a folder of images and write a submission",
+    "predict": "recover the prompts of images and write a submission",
     "info": "show the prompts that stand in image files, and make a data set of them",
     "interrogate": "write a prompt for each image, of a caption and phrases",
     "caption": "describe each image in a sentence",

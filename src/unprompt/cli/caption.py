@@ -5,7 +5,9 @@ from __future__ import annotations
 import argparse
 import json
 import time
+from collections.abc import Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 from unprompt.cli.options import (
     add_json,
@@ -16,12 +18,16 @@ from unprompt.cli.options import (
     take_memory,
     warn,
 )
+from unprompt.cli.printing import found_is_printed
 from unprompt.networks.captioner_config import CaptionConfig
 from unprompt.progress import StepBars
 from unprompt.settings import CLUSTER, CLUSTERS, DEVICES
 from unprompt.storage.remote import path_of
 from unprompt.storage.text_config import TextConfig
 from unprompt.text.english import counted
+
+if TYPE_CHECKING:
+    from unprompt.interrogator.caption_files import Captioned
 
 EXAMPLE = """\
   unprompt caption IMAGES
@@ -73,13 +79,22 @@ def run(options: argparse.Namespace) -> None:
 
     from tqdm import tqdm
 
-    from unprompt.interrogator.caption_files import Captioned, caption
+    from unprompt.interrogator.caption_files import caption
 
     printing = not (options.out or options.json or texts.is_wanted)
-    with StepBars("image") as bars:
+    found: list[Captioned] = []
+
+    def until_now() -> dict[str, Any]:
+        captions = captions_of(found)
+        if not options.json or options.out or texts.is_wanted or not captions:
+            return {}
+        return numbers_of(len(found), len(found) - len(captions), started) | {"captions": captions}
+
+    with found_is_printed(until_now), StepBars("image") as bars:
 
         def tell(captioned: Captioned) -> None:
             """Each caption, as soon as it is there."""
+            found.append(captioned)
             if captioned.caption is None:
                 with tqdm.external_write_mode():
                     warn(f"{captioned.file.name}: {captioned.problem}")
@@ -101,9 +116,9 @@ def run(options: argparse.Namespace) -> None:
             bars.show,
         )
     unreadable, seconds = len(result.problems), time.monotonic() - started
-    captions = {one.file.image_id: one.caption for one in result.found if one.caption is not None}
+    captions = captions_of(result.found)
     if options.json:
-        numbers = {"images": result.images, "unreadable": unreadable, "seconds": round(seconds, 3)}
+        numbers = numbers_of(result.images, unreadable, started)
         if texts.is_wanted:
             numbers |= {"captions": len(captions), "skipped": result.skipped}
         what = {"out": str(result.path)} if result.path else {"captions": captions}
@@ -116,3 +131,13 @@ def run(options: argparse.Namespace) -> None:
         warn(note)
     if unreadable and not options.json:
         warn(f"{unreadable:,} of {counted(result.images, 'image')} could not be read")
+
+
+def captions_of(found: Sequence[Captioned]) -> dict[str, str]:
+    """The captions by image id, of the images that could be read."""
+    return {one.file.image_id: one.caption for one in found if one.caption is not None}
+
+
+def numbers_of(images: int, unreadable: int, started: float) -> dict[str, Any]:
+    """What `--json` prints of the work as a whole."""
+    return {"images": images, "unreadable": unreadable, "seconds": round(time.monotonic() - started, 3)}

@@ -99,7 +99,7 @@ def caption_drawings(options: argparse.Namespace) -> Blip2Captions:
 
     with StepBars("drawing") as bars:
         return caption_files(
-            [options.drawings],
+            options.drawings,
             options.by,
             options.out,
             options.adapter,

@@ -43,14 +43,14 @@ GRADE_EXAMPLE = """\
   unprompt doodle grade TEST.ndjson --learnt TRAIN.ndjson --out grades.html
   unprompt doodle grade TEST.ndjson --weights RUN/captioner.safetensors --others GRID/captioner.safetensors
 """
-DRAWINGS = "a file of drawings or a picture, or a folder of them"
+DRAWINGS = "files of drawings, pictures, or folders of them"
 
 
 def add(actions: Any) -> None:
     """Declare the three actions."""
     parser = declare(actions, "caption", "say what drawings show: things, how many, and where they are")
     complete(parser, run, EXAMPLE)
-    parser.add_argument("drawings", type=Path, metavar="DRAWINGS", help=DRAWINGS)
+    parser.add_argument("drawings", type=Path, nargs="+", metavar="DRAWINGS", help=DRAWINGS)
     parser.add_argument(
         "--out", type=Path, metavar="FILE", help="a table of imgId,caption; none: it is shown"
     )
@@ -89,7 +89,7 @@ def _add_device(parser: argparse.ArgumentParser) -> None:
 
 
 def run(options: argparse.Namespace) -> None:
-    """Caption the drawings of a file or a folder."""
+    """Caption the drawings of files and folders."""
     if options.by is not None:
         _refuse([*given_settings(options, CaptionConfig)], "captions by groups of strokes, not to --by")
         _run_blip2(options)

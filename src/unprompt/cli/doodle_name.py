@@ -32,7 +32,11 @@ def add(actions: Any) -> None:
     parser = declare(actions, "name", "name what drawings show, by the words of Quick, Draw!")
     complete(parser, run, EXAMPLE)
     parser.add_argument(
-        "drawings", type=Path, metavar="DRAWINGS", help="a file of drawings or a picture, or a folder of them"
+        "drawings",
+        type=Path,
+        nargs="+",
+        metavar="DRAWINGS",
+        help="files of drawings, pictures, or folders of them",
     )
     parser.add_argument(
         "--top", type=int, default=5, metavar="N", help="words for each drawing (%(default)s)"
@@ -77,7 +81,7 @@ def read_all(paths: Sequence[Path]) -> list[Doodle]:
 
 
 def run(options: argparse.Namespace) -> None:
-    """Name the drawings of a file or a folder."""
+    """Name the drawings of files and folders."""
     if options.top < 1:
         raise ConfigError(f"--top must be at least 1, got {options.top}")
 

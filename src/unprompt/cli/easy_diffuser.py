@@ -216,4 +216,6 @@ def describe_fit(fitted: Fitted) -> list[str]:
 
 
 def _share(share: Share) -> str:
+    if not share.count:
+        return "- (0 of 0)"
     return f"{share.value:.3f} ({share.low:.3f} to {share.high:.3f}, {share.right:,} of {share.count:,})"

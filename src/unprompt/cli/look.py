@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 from unprompt.bundle.config import DEFAULT_BUNDLE
 from unprompt.cli.options import add_json, complete, warn
 from unprompt.cli.parser import CommandParser
+from unprompt.cli.printing import found_is_printed
 from unprompt.errors import UnreadableImageError
 from unprompt.progress import StepBars
 from unprompt.settings import DEVICES
@@ -47,7 +48,8 @@ def build_look_parser() -> argparse.ArgumentParser:
 
 
 def run(options: argparse.Namespace) -> None:
-    """Print what stands in the files; then, with the bundle loaded, the guesses; as JSON all at once."""
+    """Print what stands in the files; then, with the bundle loaded, the guesses. JSON comes at the end, or
+    where the work is interrupted."""
     from unprompt.metadata.files import check_any_readable, read_file_prompts
     from unprompt.networks.devices import core_count
     from unprompt.storage.images import find_loose_images
@@ -55,27 +57,38 @@ def run(options: argparse.Namespace) -> None:
     files = find_loose_images(options.images, options.recursive)
     named = len(files) > 1
     left = []
-    found = []
-    for one in read_file_prompts(files, core_count()):
-        found.append(one)
-        if one.prompt and not options.json:
-            _print_found(one, named)
-        if one.problem is None and (options.guess or not one.prompt):
-            left.append(one)
-    check_any_readable(found)
-    problem_by_file = {one.file: one.problem for one in found if one.problem is not None}
-    guess_by_file = {}
-    for one, guess in _guesses(left, options.bundle, options.device):
-        if isinstance(guess, UnreadableImageError):
-            problem_by_file[one.file] = str(guess)
-        else:
-            guess_by_file[one.file] = guess
-            if not options.json:
-                _print_guess(one, guess, options.bundle, named)
+    found: list[FilePrompt] = []
+    problem_by_file: dict[ImageFile, str] = {}
+    guess_by_file: dict[ImageFile, str] = {}
+
+    def numbers() -> dict[str, Any]:
+        return _numbers_of(found, guess_by_file, problem_by_file, options.bundle)
+
+    def until_now() -> dict[str, Any]:
+        something = guess_by_file or any(one.prompt for one in found)
+        return numbers() if options.json and something else {}
+
+    with found_is_printed(until_now):
+        for one in read_file_prompts(files, core_count()):
+            found.append(one)
+            if one.prompt and not options.json:
+                _print_found(one, named)
+            if one.problem is not None:
+                problem_by_file[one.file] = one.problem
+            elif options.guess or not one.prompt:
+                left.append(one)
+        check_any_readable(found)
+        for one, guess in _guesses(left, options.bundle, options.device):
+            if isinstance(guess, UnreadableImageError):
+                problem_by_file[one.file] = str(guess)
+            else:
+                guess_by_file[one.file] = guess
+                if not options.json:
+                    _print_guess(one, guess, options.bundle, named)
     for file, problem in problem_by_file.items():
         warn(f"{file.name}: {problem}")
     if options.json:
-        print(json.dumps(_numbers_of(found, guess_by_file, problem_by_file, options.bundle)))
+        print(json.dumps(numbers()))
 
 
 def _numbers_of(

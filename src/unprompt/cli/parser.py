@@ -13,7 +13,6 @@ from unprompt.errors import shown
 NO_CHOICE = re.compile(r"argument (\S+): invalid choice: '(.*?)' \(choose from (.*)\)", re.DOTALL)
 REQUIRED = "the following arguments are required"
 LIKENESS = 0.6
-IMAGES = "IMAGES"  # how a command calls the place of its images
 
 
 class CommandParser(argparse.ArgumentParser):
@@ -31,8 +30,7 @@ class CommandParser(argparse.ArgumentParser):
         options, unknown = self.parse_known_args(args, namespace)
         if unknown:
             command: CommandParser = getattr(options, "parser", self)
-            advice = command.meant_by(unknown) or command.more_images(unknown)
-            command.error(f"unrecognized arguments: {' '.join(unknown)}{advice}")
+            command.error(f"unrecognized arguments: {' '.join(unknown)}{command.meant_by(unknown)}")
         return options
 
     def error(self, message: str) -> NoReturn:
@@ -62,13 +60,6 @@ class CommandParser(argparse.ArgumentParser):
         ]
         meant = {name: nearest(name, known) for name in wrong}
         return "".join(f"; did you mean {near} by {name}?" for name, near in meant.items() if near)
-
-    def more_images(self, given: Sequence[str]) -> str:
-        """What is said of words given after the one folder of images that this command takes."""
-        one = any(action.metavar == IMAGES and action.nargs is None for action in self._actions)
-        if not one or any(word.startswith("-") for word in given):
-            return ""
-        return f"; {self.prog} takes one folder of images, or one image: name the folder that they are in"
 
 
 def nearest(given: str, known: Sequence[str]) -> str:

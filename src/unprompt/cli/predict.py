@@ -29,6 +29,7 @@ if TYPE_CHECKING:
 
 EXAMPLE = """\
   unprompt predict my_images --out RUN
+  unprompt predict a.png b.png more_images --out RUN
   unprompt predict my_images --out RUN --truth prompts.csv
   unprompt predict s3://bucket/images --out RUN
   unprompt predict my_images --out RUN --txt --skip-existing --prefix "ohwx, "
@@ -39,7 +40,9 @@ EXAMPLE = """\
 
 def add(parser: argparse.ArgumentParser) -> None:
     """Declare the options."""
-    parser.add_argument("images", type=path_of, metavar="IMAGES", help="images: a folder, one, or an address")
+    parser.add_argument(
+        "images", type=path_of, nargs="+", metavar="IMAGES", help="images, folders of them, or addresses"
+    )
     parser.add_argument("--out", type=Path, required=True, metavar="RUN", help="folder for the results")
     parser.add_argument("--truth", type=Path, metavar="CSV", help="prompts.csv to score against")
     parser.add_argument("--sample", type=Path, metavar="CSV", help="sample submission: gives ids and order")

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import json
 import shlex
 import sys
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from typing import Any, TextIO
 
 from unprompt.errors import shown
@@ -30,6 +33,18 @@ def print_table(text: str) -> None:
         stream.plain.write(text)
     else:
         stream.write(text)
+
+
+@contextmanager
+def found_is_printed(found: Callable[[], Mapping[str, Any]]) -> Iterator[None]:
+    """For work whose results are printed as JSON at its end: where it is interrupted or fails, what it has
+    found until then is, with `"interrupted": true`, if `found` gives any."""
+    try:
+        yield
+    except BaseException:  # Ctrl-C too; it goes on to whoever tells of it
+        if some := found():
+            print(json.dumps({**some, "interrupted": True}, ensure_ascii=False), flush=True)
+        raise
 
 
 def command(*words: object) -> str:

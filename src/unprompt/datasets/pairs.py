@@ -25,6 +25,7 @@ from unprompt.errors import ConfigError, InputError, UnreadableImageError
 from unprompt.records import check_unique, rows_of
 from unprompt.storage.files import read_header, read_json, read_table
 from unprompt.storage.images import Half, ImageFile, find_images, has_images, read_size
+from unprompt.storage.matching import match_forms
 from unprompt.storage.parts import (
     INSTRUCT_COLUMNS,
     PAIR_COLUMNS,
@@ -411,6 +412,7 @@ def _read_alike(path: Path, split: str, direction: Direction | None) -> Pairs | 
     if not all(folder.is_dir() for folder in folders):
         return None
     sources, targets = ({file.image_id: file for file in find_images(folder)} for folder in folders)
+    targets = dict(zip(match_forms(list(targets), sources), targets.values(), strict=True))
     lonely = sorted(sources.keys() ^ targets.keys())
     if lonely:
         other = folders[lonely[0] in sources]

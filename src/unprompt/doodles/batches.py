@@ -2,26 +2,28 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from unprompt.doodles.drawing import Doodle
-from unprompt.doodles.read import read_doodles
-from unprompt.errors import InputError
+from unprompt.doodles.read import find_units
+from unprompt.errors import InputError, agreed
 from unprompt.records import Problem
 
 EMPTY = "it is empty: nothing is drawn there"
 
 
-def drawn_batches(path: Path, size: int, problems: list[Problem]) -> Iterator[list[Doodle]]:
-    """The drawings of a file or a folder, up to `size` at a time, each key once.
+def drawn_batches(paths: Sequence[Path], size: int, problems: list[Problem]) -> Iterator[list[Doodle]]:
+    """The drawings of files and folders, up to `size` at a time, each key once.
 
     What cannot be read, is empty or has another's key gets a row in `problems`. InputError at the end where
-    there was nothing else.
+    there was nothing else, and at once for a path that is not there or is of no known kind.
     """
+    units = [(path, unit) for path in paths for unit in find_units(path)]
+    drawn = ((path, doodle) for path, unit in units for doodle, _ in unit.read(problems))
     keys: set[str] = set()
     batch: list[Doodle] = []
-    for doodle in read_doodles(path, problems):
+    for path, doodle in drawn:
         if not doodle.drawing.strokes:
             problems.append(Problem(doodle.key, path.name, EMPTY))
         elif doodle.key in keys:
@@ -36,4 +38,5 @@ def drawn_batches(path: Path, size: int, problems: list[Problem]) -> Iterator[li
         yield batch
     if not keys:
         first = f": {problems[0].image_id}: {problems[0].problem}" if problems else ""
-        raise InputError(f"{path} holds no drawing that can be used{first}")
+        hold = agreed(len(paths), "hold")
+        raise InputError(f"{', '.join(map(str, paths))} {hold} no drawing that can be used{first}")

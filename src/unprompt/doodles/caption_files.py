@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -24,11 +24,11 @@ class Captioned:
     problems: tuple[Problem, ...] = ()
 
 
-def caption_all(path: Path, captioner: Captioner, progress: Progress = silent) -> Captioned:
-    """Caption all drawings of a file or a folder. InputError where there is none that can be read."""
+def caption_all(paths: Sequence[Path], captioner: Captioner, progress: Progress = silent) -> Captioned:
+    """Caption all drawings of files and folders. InputError where there is none that can be read."""
     problems: list[Problem] = []
     captions: dict[str, Caption] = {}
-    for batch in drawn_batches(path, BATCH, problems):
+    for batch in drawn_batches(paths, BATCH, problems):
         found = captioner.caption([one.drawing for one in batch])
         captions |= {one.key: caption for one, caption in zip(batch, found, strict=True)}
         progress("captioning drawings", len(captions), 0)

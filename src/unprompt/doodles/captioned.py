@@ -23,6 +23,7 @@ from unprompt.doodles.ndjson import read_ndjson
 from unprompt.errors import InputError, UnreadableImageError
 from unprompt.storage.files import read_header, read_table
 from unprompt.storage.images import ImageFile, find_images, has_images, image_states, read_file
+from unprompt.storage.matching import match_forms
 from unprompt.storage.resumable import fingerprint
 from unprompt.text.english import add_article, agreed, part_of
 
@@ -173,6 +174,7 @@ def _read_table(table: Path) -> CaptionedSheets:
             by_name[name] = file
     image, caption = columns
     names = [row[image].strip().replace("\\", "/") for row in rows]
+    names = match_forms(names, by_name)
     missing = [name for name in names if name not in by_name]
     if missing:
         raise InputError(

@@ -231,15 +231,18 @@ def table_of(graded: Graded) -> str:
         lines.append(f"  {'':14}" + "".join(f"{name:>22}" for name in SCORES) + f"{'words':>9}{'CIDEr':>9}")
         for captioner, some in found.items():
             spans = zip(mean_scores(some).values(), intervals(some).values(), strict=True)
-            cells = "".join(
-                f"{'-':>22}" if np.isnan(mean) else f"{mean:8.3f} ({low:.3f}-{high:.3f})"
-                for mean, (low, high) in spans
-            )
+            cells = "".join(_cell(mean, low, high) for mean, (low, high) in spans)
             words, cider = graded.words(part, captioner), graded.cider(part, captioner)
             lines.append(f"  {captioner:14}{cells}{words:9.3f}{cider:9.2f}")
     lines += ["", *(f"{name}: {text}" for name, text in TOLD.items())]
     lines.append("words: F1 of all words; it and CIDEr reward the grammar too and are not to steer by")
     return "\n".join(lines)
+
+
+def _cell(mean: float, low: float, high: float) -> str:
+    if np.isnan(mean):
+        return f"{'-':>22}"
+    return f"{mean:8.3f} " + (" " * 13 if np.isnan(low) else f"({low:.3f}-{high:.3f})")
 
 
 class Row(NamedTuple):
@@ -250,7 +253,7 @@ class Row(NamedTuple):
 
 
 def rows_of(way: WayGrades | None) -> list[Row]:
-    """Names, round trips and how pictures follow, with 95% intervals."""
+    """Names, round trips and how pictures follow, with 95% intervals where there are two or more."""
     if way is None:
         return []
     told = {"top_1": "named right", "top_5": "the right name among five"}
@@ -269,7 +272,7 @@ def rows_of(way: WayGrades | None) -> list[Row]:
 
 
 def _span(mean: float, low: float, high: float) -> str:
-    return f"{mean:.3f} ({low:.3f} to {high:.3f})"
+    return f"{mean:.3f}" + ("" if np.isnan(low) else f" ({low:.3f} to {high:.3f})")
 
 
 def grade_page(graded: Graded, config: GradeConfig | None = None) -> str:

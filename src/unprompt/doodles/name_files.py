@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -23,11 +23,11 @@ class Named:
     problems: tuple[Problem, ...] = ()
 
 
-def name_all(path: Path, namer: Namer, top: int = 5, progress: Progress = silent) -> Named:
-    """Name all drawings of a file or a folder. InputError where there is none that can be read."""
+def name_all(paths: Sequence[Path], namer: Namer, top: int = 5, progress: Progress = silent) -> Named:
+    """Name all drawings of files and folders. InputError where there is none that can be read."""
     problems: list[Problem] = []
     guesses: dict[str, list[Guess]] = {}
-    for batch in drawn_batches(path, BATCH, problems):
+    for batch in drawn_batches(paths, BATCH, problems):
         found = namer.probabilities([one.drawing for one in batch], len(LOOKS))
         guesses |= {one.key: namer.best(row, top) for one, row in zip(batch, found, strict=True)}
         progress("naming drawings", len(guesses), 0)

@@ -17,6 +17,7 @@ from unprompt.doodles.scenes import Scene, compose_scenes
 from unprompt.doodles.scenes_config import ANY, SceneConfig
 from unprompt.doodles.wording import prompt_of
 from unprompt.ensemble.score import bootstrap_interval
+from unprompt.ensemble.score_tables import finite_or_none
 from unprompt.errors import InputError
 from unprompt.progress import Progress, silent
 
@@ -27,7 +28,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Share:
-    """A mean, and its 95% bootstrap interval (Efron 1979)."""
+    """A mean, and its 95% bootstrap interval (Efron 1979), NaN of a single thing."""
 
     mean: float
     low: float
@@ -49,13 +50,26 @@ class WayGrades:
     followed: Mapping[str, FollowGrade]
 
     def as_dict(self) -> dict[str, Any]:
-        """As JSON can hold it."""
+        """As JSON can hold it: null where a score or an interval does not apply."""
+        trips = None
+        if self.trips:
+            trips = {
+                **asdict(self.trips),
+                "scores": _finite(self.trips.scores),
+                "intervals": {
+                    name: tuple(map(finite_or_none, span)) for name, span in self.trips.intervals.items()
+                },
+            }
         return {
             "drawings": self.drawings,
-            "names": {name: asdict(share) for name, share in self.names.items()},
-            "round_trips": asdict(self.trips) if self.trips else None,
+            "names": {name: _finite(asdict(share)) for name, share in self.names.items()},
+            "round_trips": trips,
             "followed": {how: grade._asdict() for how, grade in self.followed.items()},
         }
+
+
+def _finite(scores: Mapping[str, float]) -> dict[str, float | None]:
+    return {name: finite_or_none(score) for name, score in scores.items()}
 
 
 def grade_way(

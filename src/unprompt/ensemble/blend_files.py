@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from unprompt.ensemble.blend import blend, check_weights
@@ -15,7 +15,7 @@ from unprompt.networks.minilm import PromptEncoder, encode_cached
 from unprompt.progress import Progress, silent
 from unprompt.records import Embeddings
 from unprompt.storage.files import read_embeddings, read_prompts
-from unprompt.storage.matching import fit_prompts
+from unprompt.storage.matching import fit_embeddings, fit_prompts, match_forms
 from unprompt.storage.submission import (
     describe_unsubmittable,
     read_submission_ids,
@@ -53,7 +53,7 @@ def fit_files(
     check_members(len(members), given_weights)  # before the files are read and the truth is embedded
     if given_weights is None:
         given_weights = GIVEN if len(members) == len(GIVEN) else [1 / len(members)] * len(members)
-    tables = [read_embeddings(path) for path in members]
+    tables = _read_members(members)
     target = read_truth(truth, tables[0].ids, device)
     for path, table in zip(members, tables, strict=True):
         lost = set(target.ids) - set(table.ids)
@@ -72,7 +72,7 @@ def read_truth(path: Path, ids: Sequence[str], device: str = "auto") -> Embeddin
     `ids`: images of a member. Raises InputError where none of them has a truth, before anything is embedded.
     """
     known = (
-        read_embeddings(path)
+        fit_embeddings(read_embeddings(path), ids)
         if path.suffix == ".npz"
         else fit_prompts(read_prompts(path), {image_id: image_id for image_id in ids})
     )
@@ -95,12 +95,19 @@ def blend_files(members: Sequence[Path], weights: Sequence[float], out: Path, sa
     out with a warning. Raises what `blend` and the readers raise, InputError where no id can.
     """
     check_weights(weights, len(members))  # before the files are read
-    blended = blend([read_embeddings(path) for path in members], weights)
+    blended = blend(_read_members(members), weights)
     if sample:
-        blended = blended.at(read_submission_ids(sample))
+        ids = read_submission_ids(sample)
+        blended = replace(blended.at(match_forms(ids, blended.ids)), ids=tuple(ids))
     fine = submittable(blended.ids)
     if fine and (left_out := describe_unsubmittable(blended.ids, out)):
         warnings.warn(left_out, stacklevel=2)
         blended = blended.at(fine)
     write_submission(out, blended)
     return len(blended)
+
+
+def _read_members(members: Sequence[Path]) -> list[Embeddings]:
+    """The tables of members, under the ids of the first."""
+    first, *more = map(read_embeddings, members)
+    return [first, *(fit_embeddings(table, first.ids) for table in more)]

@@ -58,8 +58,11 @@ def bootstrap_interval(
 ) -> tuple[float, float]:
     """Percentile bootstrap interval of the mean (Efron & Tibshirani 1993, chapter 13).
 
-    Shapes: (n,) -> (low, high). Seeded, so the same values give the same interval.
+    Shapes: (n,) -> (low, high). Seeded, so the same values give the same interval. NaN for fewer than two
+    values: one says nothing about others.
     """
+    if len(values) < 2:
+        return np.nan, np.nan
     rng = np.random.default_rng(seed)
     means = np.empty(resamples)
     for row in range(resamples):

@@ -24,18 +24,26 @@ def mean_scores(scores: Sequence[Mapping[str, float]], names: Sequence[str]) -> 
 def score_intervals(
     scores: Sequence[Mapping[str, float]], names: Sequence[str], seed: int = 0
 ) -> dict[str, tuple[float, float]]:
-    """95% bootstrap intervals of `mean_scores`, over things (Efron 1979)."""
+    """95% bootstrap intervals of `mean_scores`, over things (Efron 1979).
+
+    NaN for a score that applies to fewer than two things: one says nothing about others.
+    """
     random = np.random.default_rng(seed)
     found = {}
     for name, column in zip(names, _table(scores, names).T, strict=True):
         values = column[~np.isnan(column)]
-        if not len(values):
+        if len(values) < 2:
             found[name] = (np.nan, np.nan)
             continue
         means = [values[random.integers(len(values), size=len(values))].mean() for _ in range(SAMPLES)]
         low, high = np.quantile(means, (0.025, 0.975))
         found[name] = (float(low), float(high))
     return found
+
+
+def finite_or_none(value: float) -> float | None:
+    """A score as JSON can hold it: None where it does not apply."""
+    return None if np.isnan(value) else value
 
 
 def _table(scores: Sequence[Mapping[str, float]], names: Sequence[str]) -> NDArray[np.float64]:

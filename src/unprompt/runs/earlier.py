@@ -17,6 +17,7 @@ from unprompt.runs.chunks import KIND, Chunk, Level
 from unprompt.storage.files import PROMPTS_HEADER, read_arrays, read_json, read_table, write_table
 from unprompt.storage.images import ImageFile, file_state
 from unprompt.storage.remote import AnyPath, path_below
+from unprompt.storage.training_texts import Picture
 
 IMAGES = "images.csv"
 FROM_FILE = "from_file.csv"
@@ -39,18 +40,17 @@ class Earlier:
         return tuple(file for file, level in zip(self.files, levels, strict=True) if level == Level.FULL)
 
 
-def image_rows(files: Sequence[ImageFile], root: AnyPath) -> dict[str, Row]:
-    """By id, which file each image that is there is from, and how that is now: the rows of images.csv.
+def image_rows(pictures: Iterable[Picture]) -> dict[str, Row]:
+    """By id, which file each image is from, by its path from its root, and how that file is now: the rows of
+    images.csv.
 
-    `root`: what the files' paths are relative to. Taken before images are looked at, so that one which
-    changes meanwhile is looked at again. A path that no file below `root` can have, as tables may name one,
-    has no row.
+    Taken before images are looked at, so that one which changes meanwhile is looked at again. A path that no
+    file below the root can have, as tables may name one, has no row.
     """
     rows = {}
-    for file in files:
-        if not file.absent:
-            with suppress(ValueError):
-                rows[file.image_id] = _row(file, root)
+    for picture in pictures:
+        with suppress(ValueError):
+            rows[picture.file.image_id] = _row(picture.file, picture.root)
     return rows
 
 

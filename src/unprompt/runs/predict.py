@@ -34,14 +34,14 @@ from unprompt.runs.outputs import (
     write_outputs,
 )
 from unprompt.storage.files import read_json, read_prompts, write_json
-from unprompt.storage.images import ImageFile, find_images, identify_images
-from unprompt.storage.matching import fit_prompts, paths_by_id
+from unprompt.storage.images import ImageFile, identify_images
+from unprompt.storage.matching import fit_prompts, match_forms, paths_by_id
 from unprompt.storage.remote import AnyPath
 from unprompt.storage.resumable import as_begun
 from unprompt.storage.sources import Sources
 from unprompt.storage.submission import describe_unsubmittable, read_submission_ids, submittable
 from unprompt.storage.text_config import TextConfig
-from unprompt.storage.training_texts import Picture, TextPlaces
+from unprompt.storage.training_texts import Picture, TextPlaces, find_pictures
 from unprompt.text.english import counted, none_readable
 
 if TYPE_CHECKING:
@@ -55,7 +55,7 @@ FINISHING, FINISHING_IMAGE, FINISHING_FILE, FINISHING_TRUTH = 2.0, 0.001, 0.002,
 
 
 def predict(
-    source: AnyPath,
+    source: AnyPath | Sequence[AnyPath],
     out: Path,
     config: PredictConfig | None = None,
     truth: Path | None = None,
@@ -65,16 +65,18 @@ def predict(
     texts: TextConfig | None = None,
     loaded: LoadedBundle | None = None,
 ) -> RunResult:
-    """Run a bundle over a folder of images, here or at an address, and leave a RUN folder.
+    """Run a bundle over images and leave a RUN folder.
 
-    `truth`: a prompts.csv to score against. `sample`: a sample submission whose ids and order the submission
-    takes. `started`: `time.monotonic()` when the deadline began to count. `progress` is told images done and
-    in all. `texts`: captions for training that are written besides, of the images that got a prompt; where
-    existing ones are skipped, the run is of all images all the same. `loaded`: the bundle, where it is loaded
-    already; `config` then has no say in the bundle, the device and who works. A run that was interrupted goes
-    on when called again with the same arguments, and leaves the same submission, prompts and members' files
-    as one that was not, and so does one on a cluster. Prompts that stand in the images' files are written
-    apart, and change nothing else unless `config.from_file` is "use".
+    `source`: a folder of images, an image or a data set, here or at an address, or several of these; their
+    images have the ids that `find_pictures` gives them, and are taken in the ids' order. `truth`: a
+    prompts.csv to score against. `sample`: a sample submission whose ids and order the submission takes.
+    `started`: `time.monotonic()` when the deadline began to count. `progress` is told images done and in all.
+    `texts`: captions for training that are written besides, of the images that got a prompt; where existing
+    ones are skipped, the run is of all images all the same. `loaded`: the bundle, where it is loaded already;
+    `config` then has no say in the bundle, the device and who works. A run that was interrupted goes on when
+    called again with the same arguments, and leaves the same submission, prompts and members' files as one
+    that was not, and so does one on a cluster. Prompts that stand in the images' files are written apart, and
+    change nothing else unless `config.from_file` is "use".
 
     Raises InputError for unusable images or files, CheckpointError for missing models, RunError for a RUN
     folder that is finished or belongs to something else, StoreError for images in a store that cannot be
@@ -85,10 +87,13 @@ def predict(
     config = config or PredictConfig()
     started = time.monotonic() if started is None else started
     bundle = loaded.bundle if loaded else read_bundle(config.bundle)
-    images = find_images(source, config.recursive, same_stems=True, tell=True)
+    pictures = find_pictures(source if isinstance(source, Sequence) else [source], config.recursive)
+    images = sorted((picture.file for picture in pictures), key=lambda file: file.image_id)
     order, files, left_out = _match_sample(images, sample)
-    root = source.parent if source.is_file() else source
-    truths = fit_prompts(read_prompts(truth), paths_by_id(images)) if truth else None
+    root_by_place = {(picture.file.path, picture.file.row): picture.root for picture in pictures}
+    pictures = [Picture(file, root_by_place[file.path, file.row]) for file in files if not file.absent]
+    named = paths_by_id([picture.file for picture in pictures])
+    truths = fit_prompts(read_prompts(truth), named) if truth else None
     if truths is not None and not set(truths.ids) & set(order):
         raise InputError(
             f"no image id of {truth} is among the {counted(len(order), 'image')}, first: {truths.ids[0]}"
@@ -97,10 +102,10 @@ def predict(
     texts.check_use()
     if config.update:
         texts = replace(texts, skip_existing=True)
-    places = TextPlaces(_pictures(files, root), texts, config.overwrite) if texts.is_wanted else None
+    places = TextPlaces(pictures, texts, config.overwrite) if texts.is_wanted else None
     if not loaded:
         check_checkpoints(bundle)  # before a run that is to be replaced goes
-    rows, own = image_rows(files, root), own_states(bundle)
+    rows, own = image_rows(pictures), own_states(bundle)
     earlier = read_earlier(out, files, rows, bundle, config.from_file == USE) if config.update else None
     known = earlier.known if earlier else ()
     known_ids = {file.image_id for file in known}
@@ -177,11 +182,6 @@ def _plan(bundle: Bundle, device: str, config: PredictConfig, files: Sequence[Im
     }
 
 
-def _pictures(files: Sequence[ImageFile], root: AnyPath) -> list[Picture]:
-    """The images that are there, with the folder that they are from."""
-    return [Picture(file, root) for file in files if not file.absent]
-
-
 def _go_on_with_texts(places: TextPlaces, begun: Path) -> None:
     """Raise RunError where texts are there already and are not those that an earlier start had begun."""
     earlier = read_json(begun) if begun.exists() else {}
@@ -223,12 +223,15 @@ def _read_files(
 def _match_sample(images: list[ImageFile], sample: Path | None) -> tuple[list[str], list[ImageFile], int]:
     """Ids in the submission's order, the files to look at, and how many images the sample leaves out.
 
-    An id of the sample without an image counts as a file that cannot be read: its rows carry the prior. The
-    images that the sample asks for come first, so that a deadline costs the others more.
+    The files have the sample's ids, which may be in another of Unicode's forms than their names. An id of the
+    sample without an image counts as a file that cannot be read: its rows carry the prior. The images that
+    the sample asks for come first, so that a deadline costs the others more.
     """
     if sample is None:
         return [image.image_id for image in images], images, 0
     wanted = read_submission_ids(sample)
+    asked_by_id = dict(zip(match_forms(wanted, [image.image_id for image in images]), wanted, strict=True))
+    images = [replace(image, image_id=asked_by_id.get(image.image_id, image.image_id)) for image in images]
     file_by_id = {image.image_id: image for image in images}
     if not any(image_id in file_by_id for image_id in wanted):
         raise InputError(

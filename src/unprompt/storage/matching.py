@@ -11,13 +11,13 @@ from __future__ import annotations
 
 import os
 import unicodedata
-from collections import defaultdict
-from collections.abc import Collection, Mapping, Sequence
+from collections import Counter, defaultdict
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 
 from unprompt.errors import InputError
-from unprompt.records import Prompts
+from unprompt.records import Embeddings, Prompts
 from unprompt.storage.images import EXTENSIONS, ImageFile
 from unprompt.storage.remote import AnyPath, RemotePath
 
@@ -54,6 +54,25 @@ def match_names(names: Sequence[str], path_by_id: Mapping[str, str]) -> list[str
             ids_by_stem[form].append(image_id)
     named = path_by_id.keys() & set(names)
     return [name if name in named else _match(name, ids_by_stem, path_by_id, named) for name in names]
+
+
+def match_forms(names: Sequence[str], ids: Iterable[str]) -> list[str]:
+    """The ids that `names` are, for names that are whole ids: in the same or in another of Unicode's forms.
+
+    A name that is no id, or may be several, is given back as it is, as are two that would be the same one.
+    """
+    known, given = set(ids), set(names)
+    forms = Counter(map(_composed, given - known))
+    ids_by_form: dict[str, list[str]] = defaultdict(list)
+    for image_id in known - given:
+        ids_by_form[_composed(image_id)].append(image_id)
+    id_by_form = {form: same[0] for form, same in ids_by_form.items() if len(same) == forms[form] == 1}
+    return [name if name in known else id_by_form.get(_composed(name), name) for name in names]
+
+
+def fit_embeddings(embeddings: Embeddings, ids: Sequence[str]) -> Embeddings:
+    """The same embeddings under those of the `ids` that theirs are in another form, see `match_forms`."""
+    return replace(embeddings, ids=tuple(match_forms(embeddings.ids, ids)))
 
 
 def fit_prompts(prompts: Prompts, path_by_id: Mapping[str, str]) -> Prompts:

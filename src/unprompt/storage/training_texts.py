@@ -95,18 +95,20 @@ def find_pictures(sources: Sequence[AnyPath], recursive: bool = False) -> list[P
     """The images of several folders and files, each once, in their order.
 
     Images of the same name are told apart by their folders, or by their endings: those of several `sources`
-    have the folder's name before their ids, or, where that is the same too, their path. Raises what
-    `find_images` raises.
+    have the folder's name before their ids, or before their whole names, or, where that is the same too,
+    their path. Raises what `find_images` raises.
     """
     found: dict[str, Picture] = {}
     for source in sources:
+        files = find_images(source, recursive, same_stems=True, tell=True)
         root = source.parent if source.is_file() else source
-        for file in find_images(source, recursive, same_stems=True, tell=True):
+        for file in files:
             picture = Picture(file, root)
             found.setdefault(picture.key, picture)
     pictures = list(found.values())
     for longer in (
         [f"{readable(one.root.resolve().name)}/{one.file.image_id}" for one in pictures],
+        [f"{readable(one.root.resolve().name)}/{readable(one.file.path.name)}" for one in pictures],
         [readable(key) for key in found],
     ):
         often = Counter(one.file.image_id for one in pictures)
