@@ -31,8 +31,8 @@ NETWORK_SIDE = {"low": 256, "middle": 352, "high": 576}
 LEAST_SIDE = 256
 CLASSIC_SIDE = 768
 CLASSIC_WIDTH = {"low": 4.5, "middle": 3.0, "high": 1.8}  # pixels
-PHOTOGRAPH_SPECKS = 2.0  # how much longer lines have to be to stay where a photograph is drawn
-PHOTOGRAPH_AREA = 0.025  # of the diagonal, the side of a square that is worth being coloured apart there
+PHOTOGRAPH_SPECKS = 2.5  # how much longer lines have to be to stay where a photograph is drawn
+PHOTOGRAPH_AREA = 0.035  # of the diagonal, the side of a square that is worth being coloured apart there
 OWN = "own lines"  # how the lines of an outlined picture are found
 STAGES = ("pages_stage_1", "pages_stage_2")  # the package's own generators, by their stage
 
