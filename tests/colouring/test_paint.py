@@ -15,7 +15,7 @@ from tests.colouring.small_world import LetterEncoder, tiny_painter, two_boxes
 from tests.other_content import put_other_content
 from unprompt.cli import main
 from unprompt.colouring.hints import Hint, read_colour, read_hint
-from unprompt.colouring.line_art import LineArt, measure_borders, read_line_art
+from unprompt.colouring.line_art import NARROW, SLOW, LineArt, measure_borders, read_line_art
 from unprompt.colouring.orders import open_drawing, paint_orders, read_orders
 from unprompt.colouring.paint_config import CRAYONS, PaintConfig
 from unprompt.colouring.painter_files import write_painter
@@ -213,12 +213,14 @@ def test_a_photograph_of_the_world_is_not_taken_for_one_of_paper() -> None:
 AREAS = [(90, 140, 210), (190, 60, 50), (120, 130, 60), (210, 190, 150)]
 
 
-def quarters(grey: bool, ground: int = 255) -> np.ndarray:
-    """Four areas of different colours in the middle of a ground."""
+def patches(grey: bool, ground: int = 255) -> np.ndarray:
+    """Areas of four colours in the middle of a ground."""
     picture = np.full((240, 240, 3), ground, np.uint8)
-    for number, colour in enumerate(AREAS):
-        row, column = divmod(number, 2)
-        picture[30 + 90 * row : 120 + 90 * row, 30 + 90 * column : 120 + 90 * column] = colour
+    for number in range(16):
+        row, column = divmod(number, 4)
+        picture[40 + 40 * row : 80 + 40 * row, 40 + 40 * column : 80 + 40 * column] = AREAS[
+            (row + column) % 4
+        ]
     return np.asarray(Image.fromarray(picture).convert("L").convert("RGB")) if grey else picture
 
 
@@ -233,7 +235,7 @@ def is_line_art(picture: np.ndarray, monkeypatch: pytest.MonkeyPatch) -> bool:
 def test_areas_between_black_and_white_are_no_line_art(
     grey: bool, ground: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    assert not is_line_art(quarters(grey, ground), monkeypatch)
+    assert not is_line_art(patches(grey, ground), monkeypatch)
 
 
 def test_a_small_coloured_thing_on_white_is_no_line_art(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -242,7 +244,7 @@ def test_a_small_coloured_thing_on_white_is_no_line_art(monkeypatch: pytest.Monk
     assert not is_line_art(picture, monkeypatch)
 
 
-@pytest.mark.parametrize("name", ["astronaut", "camera", "chelsea", "coffee", "coins"])
+@pytest.mark.parametrize("name", ["astronaut", "camera", "coffee", "coins"])
 def test_grey_photographs_are_no_line_art(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
     data = pytest.importorskip("skimage.data", reason="scikit-image is not installed")
     grey = Image.fromarray(getattr(data, name)()).convert("L")
@@ -277,19 +279,19 @@ def test_a_border_all_across_is_its_step_in_lightness() -> None:
     picture[:, 128:] = 127
     # The mean over seven pixels makes seven steps of it, from each of which goes what light may do.
     steps = np.linspace(255, 127, 8)
-    expected = (-np.diff(steps) / steps[1:] - 0.01).sum() / 128
-    assert measure_borders(picture) == pytest.approx(expected, rel=1e-3)
-    assert measure_borders(np.ascontiguousarray(picture.transpose(1, 0, 2))) == pytest.approx(
-        expected, rel=1e-3
-    )
-    assert measure_borders(np.full((1, 900, 3), 200, np.uint8)) == 0
+    expected = (-np.diff(steps) / steps[1:] - SLOW).sum() / 128
+    assert measure_borders(picture, NARROW) == pytest.approx(expected, rel=1e-3)
+    turned = np.ascontiguousarray(picture.transpose(1, 0, 2))
+    assert measure_borders(turned, NARROW) == pytest.approx(expected, rel=1e-3)
+    assert measure_borders(picture, NARROW, black=0.6) == 0
+    assert measure_borders(np.full((1, 900, 3), 200, np.uint8), NARROW) == 0
 
 
 def test_a_dark_picture_gets_the_page_of_itself(monkeypatch: pytest.MonkeyPatch) -> None:
     """And not of its negative, nor is it told to have been white on black."""
     seen: list[np.ndarray] = []
     monkeypatch.setattr("unprompt.colouring.line_art._page_of", lambda rgb: seen.append(rgb) or rgb[..., 0])
-    night = quarters(False, 20)
+    night = patches(False, 20)
     art = read_line_art(Image.fromarray(night // 2))
     np.testing.assert_array_equal(seen[0], night // 2)
     assert len(art.told) == 1

@@ -24,12 +24,12 @@ GROUND = 0.03  # of the longest side: dark things narrower than this are no grou
 MIDDLE = (70, 200)  # of 255, between black and white
 SHADED = 0.2  # of a picture's pixels between black and white, from which on it is no line art
 COLOURED = 24  # of 255: difference of channels from which on a pixel has a colour
-NARROW = 0.055  # of the longest side: what is narrower may be a line
+NARROW, NARROW_UNEVEN = 0.055, 0.039  # of the longest side: what is narrower may be a line, by the paper
 FEWEST = 3  # pixels that are narrow in a tiny picture, too
-BLACK = 0.25  # of the paper's lightness: what is darker may be ink, however wide it is
-SLOW = 0.01  # of its lightness that paper changes from one of 128 pixels to the next, however it is lit
-BORDERS = 0.003  # from here on a picture on white has areas beside its lines
-BORDERS_UNEVEN = 0.01  # the same on paper that is not white: the edges of shadows are let pass
+BLACK = 0.25  # of white: what is darker may be ink, however wide it is
+SLOW = 0.02  # of its lightness that paper changes from one of 128 pixels to the next, however it is lit
+BORDERS = 0.0025  # from here on a picture on white has areas beside its lines
+BORDERS_UNEVEN = 0.0145  # the same on paper that is not white: the edges of shadows are let pass
 TINTS = 0.15  # how far the tint of what is taken for paper may spread; 0.01 where a lamp shines on real paper
 ALPHA = 128
 LINE = 1 / 160  # of the longest side, how wide the lines of a page are that is made of a picture
@@ -72,13 +72,14 @@ def read_line_art(picture: Image.Image, longest: int = LONGEST) -> LineArt:
     is_dark = bool(np.median(page) < DARK)
     if is_dark:
         page, rgb = 255 - page, 255 - rgb
-    borders = measure_borders(rgb)
     if np.percentile(page, 75) >= CLEAN:
-        is_line_art = borders < BORDERS
+        is_line_art = measure_borders(rgb, NARROW, BLACK) < BORDERS
     else:
         page = flatten_paper(page)
         is_line_art = (
-            borders < BORDERS_UNEVEN and spread_of_tints(page, rgb) < TINTS and not is_shaded(page, rgb)
+            spread_of_tints(page, rgb) < TINTS
+            and not is_shaded(page, rgb)
+            and measure_borders(rgb, NARROW_UNEVEN) < BORDERS_UNEVEN
         )
     if is_line_art and is_dark:
         told.append("it is white on black, and was turned round")
@@ -108,12 +109,13 @@ def flatten_paper(page: Bytes) -> Bytes:
     return flat
 
 
-def measure_borders(rgb: Bytes) -> float:
-    """How much border is left in a picture (H, W, 3), dark on light, when what is narrow or black is away.
+def measure_borders(rgb: Bytes, narrow: float, black: float = 0) -> float:
+    """How much border is left in a picture (H, W, 3), dark on light, when its lines are taken away.
 
-    Of line art paper is left, whose light changes slowly; of fills and photographs, grey ones too, areas that
-    differ from their neighbours. The mean change from pixel to pixel in the channel that changes most, as a
-    share of the lightness, beyond what light does: a border all across a picture has 0.008 if it is strong.
+    Lines are what is narrower than `narrow` of the longest side, and what is darker than `black` of the
+    ground. Of line art paper is left, whose light changes slowly; of drawings with fills and of photographs,
+    grey ones too, areas that differ from their neighbours. The mean change from pixel to pixel, 128 of them a
+    side, in the channel that changes most, as a share of the lightness, beyond SLOW.
     """
     with needed_for("colouring", "pages", ConfigError):
         from scipy import ndimage
@@ -124,15 +126,13 @@ def measure_borders(rgb: Bytes) -> float:
     small = np.asarray(Image.fromarray(rgb).resize(size, way))
     small = small[: size[1] // 2 * 2, : size[0] // 2 * 2]
     small = small.reshape(size[1] // 2, 2, size[0] // 2, 2, 3).max((1, 3))  # the paper between fine lines
-    reach = round(max(NARROW, FEWEST / max(height, width)) * 128) | 1
+    reach = round(max(narrow, FEWEST / max(height, width)) * 128) | 1
     ground = ndimage.grey_closing(small, size=(reach, reach, 1)).astype(np.float32)
     lightest = ground.max(2)
-    black = lightest < BLACK * np.percentile(lightest, 90)
-    if black.any():
-        soft = ndimage.binary_dilation(black, np.ones((3, 3)))
-        if not soft.all():
-            nearest = ndimage.distance_transform_edt(soft, return_distances=False, return_indices=True)
-            ground = ground[tuple(nearest)]
+    ink = ndimage.binary_dilation(lightest < black * np.percentile(lightest, 90), np.ones((3, 3)))
+    if ink.any() and not ink.all():
+        nearest = ndimage.distance_transform_edt(ink, return_distances=False, return_indices=True)
+        ground = ground[tuple(nearest)]
     ground = ndimage.uniform_filter(ground, (reach, reach, 1))
     light = np.maximum(ground.max(2), 12)
     change = np.zeros_like(light)
