@@ -15,7 +15,7 @@ from tests.colouring.small_world import LetterEncoder, tiny_painter, two_boxes
 from tests.other_content import put_other_content
 from unprompt.cli import main
 from unprompt.colouring.hints import Hint, read_colour, read_hint
-from unprompt.colouring.line_art import LineArt, read_line_art
+from unprompt.colouring.line_art import NARROW, SLOW, LineArt, measure_borders, read_line_art
 from unprompt.colouring.orders import open_drawing, paint_orders, read_orders
 from unprompt.colouring.paint_config import CRAYONS, PaintConfig
 from unprompt.colouring.painter_files import write_painter
@@ -208,6 +208,93 @@ def test_a_photograph_of_the_world_is_not_taken_for_one_of_paper() -> None:
     lamp = np.linspace(0.4, 0.9, 240)[None, :, None] * np.array([255.0, 235.0, 190.0])
     paper = np.where(two_boxes(240)[..., None] == 0, 0.3, 1.0) * lamp
     assert read_line_art(Image.fromarray(paper.astype(np.uint8))).told == ()
+
+
+AREAS = [(90, 140, 210), (190, 60, 50), (120, 130, 60), (210, 190, 150)]
+
+
+def patches(grey: bool, ground: int = 255) -> np.ndarray:
+    """Areas of four colours in the middle of a ground."""
+    picture = np.full((240, 240, 3), ground, np.uint8)
+    for number in range(16):
+        row, column = divmod(number, 4)
+        picture[40 + 40 * row : 80 + 40 * row, 40 + 40 * column : 80 + 40 * column] = AREAS[
+            (row + column) % 4
+        ]
+    return np.asarray(Image.fromarray(picture).convert("L").convert("RGB")) if grey else picture
+
+
+def is_line_art(picture: np.ndarray, monkeypatch: pytest.MonkeyPatch) -> bool:
+    """Whether a picture is taken as it is, with the lines of a page stood in for."""
+    monkeypatch.setattr("unprompt.colouring.line_art._page_of", lambda rgb: rgb[..., 0])
+    return "no line art" not in " ".join(read_line_art(Image.fromarray(picture)).told)
+
+
+@pytest.mark.parametrize("ground", [255, 225, 20])
+@pytest.mark.parametrize("grey", [False, True])
+def test_areas_between_black_and_white_are_no_line_art(
+    grey: bool, ground: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert not is_line_art(patches(grey, ground), monkeypatch)
+
+
+def test_a_small_coloured_thing_on_white_is_no_line_art(monkeypatch: pytest.MonkeyPatch) -> None:
+    picture = np.full((300, 300, 3), 255, np.uint8)
+    picture[120:180, 120:180] = (230, 160, 60)
+    assert not is_line_art(picture, monkeypatch)
+
+
+@pytest.mark.parametrize("name", ["astronaut", "camera", "coffee", "coins"])
+def test_grey_photographs_are_no_line_art(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    data = pytest.importorskip("skimage.data", reason="scikit-image is not installed")
+    grey = Image.fromarray(getattr(data, name)()).convert("L")
+    assert not is_line_art(np.asarray(grey.convert("RGB")), monkeypatch)
+
+
+@pytest.mark.parametrize("ink", [(0, 0, 0), (150, 150, 150), (30, 60, 200), (200, 40, 40)])
+@pytest.mark.parametrize("pen", [1, 6, 14])
+def test_lines_of_any_ink_and_pen_are_line_art(
+    pen: int, ink: tuple[int, int, int], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    picture = np.full((300, 300, 3), 255, np.uint8)
+    for place in range(30, 270, 60):
+        picture[20:280, place : place + pen] = picture[place : place + pen, 20:280] = ink
+    assert is_line_art(picture, monkeypatch)
+
+
+def test_black_areas_are_ink(monkeypatch: pytest.MonkeyPatch) -> None:
+    page = two_boxes(320)
+    page[80:180, 60:160] = 0
+    assert is_line_art(page, monkeypatch)
+
+
+def test_the_edge_of_a_shadow_on_paper_is_no_area(monkeypatch: pytest.MonkeyPatch) -> None:
+    light = np.where(np.arange(320) < 120, 0.5, 0.85)[None, :, None] * np.array([255.0, 245.0, 220.0])
+    shadowed = np.where(two_boxes(320)[..., None] == 0, 0.3, 1.0) * light
+    assert is_line_art(shadowed.astype(np.uint8), monkeypatch)
+
+
+def test_a_border_all_across_is_its_step_in_lightness() -> None:
+    picture = np.full((256, 256, 3), 255, np.uint8)
+    picture[:, 128:] = 127
+    # The mean over seven pixels makes seven steps of it, from each of which goes what light may do.
+    steps = np.linspace(255, 127, 8)
+    expected = (-np.diff(steps) / steps[1:] - SLOW).sum() / 128
+    assert measure_borders(picture, NARROW) == pytest.approx(expected, rel=1e-3)
+    turned = np.ascontiguousarray(picture.transpose(1, 0, 2))
+    assert measure_borders(turned, NARROW) == pytest.approx(expected, rel=1e-3)
+    assert measure_borders(picture, NARROW, black=0.6) == 0
+    assert measure_borders(np.full((1, 900, 3), 200, np.uint8), NARROW) == 0
+
+
+def test_a_dark_picture_gets_the_page_of_itself(monkeypatch: pytest.MonkeyPatch) -> None:
+    """And not of its negative, nor is it told to have been white on black."""
+    seen: list[np.ndarray] = []
+    monkeypatch.setattr("unprompt.colouring.line_art._page_of", lambda rgb: seen.append(rgb) or rgb[..., 0])
+    night = patches(False, 20)
+    art = read_line_art(Image.fromarray(night // 2))
+    np.testing.assert_array_equal(seen[0], night // 2)
+    assert len(art.told) == 1
 
 
 def test_transparent_is_paper() -> None:

@@ -24,6 +24,12 @@ GROUND = 0.03  # of the longest side: dark things narrower than this are no grou
 MIDDLE = (70, 200)  # of 255, between black and white
 SHADED = 0.2  # of a picture's pixels between black and white, from which on it is no line art
 COLOURED = 24  # of 255: difference of channels from which on a pixel has a colour
+NARROW, NARROW_UNEVEN = 0.055, 0.039  # of the longest side: what is narrower may be a line, by the paper
+FEWEST = 3  # pixels that are narrow in a tiny picture, too
+BLACK = 0.25  # of white: what is darker may be ink, however wide it is
+SLOW = 0.02  # of its lightness that paper changes from one of 128 pixels to the next, however it is lit
+BORDERS = 0.0025  # from here on a picture on white has areas beside its lines
+BORDERS_UNEVEN = 0.0145  # the same on paper that is not white: the edges of shadows are let pass
 TINTS = 0.15  # how far the tint of what is taken for paper may spread; 0.01 where a lamp shines on real paper
 ALPHA = 128
 LINE = 1 / 160  # of the longest side, how wide the lines of a page are that is made of a picture
@@ -46,8 +52,8 @@ def read_line_art(picture: Image.Image, longest: int = LONGEST) -> LineArt:
     """Prepare a picture of any mode to be coloured.
 
     Transparent is paper; uneven paper is made white; white on black is turned round. A picture that is no
-    line art, shaded or in colour, gets the lines of its colouring page. `longest`: pixels a side; more are
-    reduced.
+    line art, as areas of it are grey or in colour, gets the lines of its colouring page. `longest`: pixels a
+    side; more are reduced.
     """
     if min(picture.size) < 1:
         raise InputError("the picture has no pixels")
@@ -61,17 +67,24 @@ def read_line_art(picture: Image.Image, longest: int = LONGEST) -> LineArt:
     clear = bool((alpha < ALPHA).any())
     over = Image.new("RGBA", picture.size, "white")
     over.alpha_composite(picture.convert("RGBA"))
-    rgb = np.asarray(over.convert("RGB"))
+    picture_rgb = rgb = np.asarray(over.convert("RGB"))
     page = np.asarray(Image.fromarray(rgb).convert("L"))
-    if np.median(page) < DARK:
+    is_dark = bool(np.median(page) < DARK)
+    if is_dark:
         page, rgb = 255 - page, 255 - rgb
-        told.append("it is white on black, and was turned round")
-    is_paper = True
-    if np.percentile(page, 75) < CLEAN:
+    if np.percentile(page, 75) >= CLEAN:
+        is_line_art = measure_borders(rgb, NARROW, BLACK) < BORDERS
+    else:
         page = flatten_paper(page)
-        is_paper = spread_of_tints(page, rgb) < TINTS
-    if not is_paper or is_shaded(page, rgb):
-        page = _page_of(rgb)
+        is_line_art = (
+            spread_of_tints(page, rgb) < TINTS
+            and not is_shaded(page, rgb)
+            and measure_borders(rgb, NARROW_UNEVEN) < BORDERS_UNEVEN
+        )
+    if is_line_art and is_dark:
+        told.append("it is white on black, and was turned round")
+    if not is_line_art:
+        page = _page_of(picture_rgb)
         told.append("it is no line art, so its colouring page was made first")
     return LineArt(page, alpha if clear else None, size, tuple(told))
 
@@ -94,6 +107,39 @@ def flatten_paper(page: Bytes) -> Bytes:
     # What is nearly as light as the paper is paper, and dark ink is black.
     flat: Bytes = np.rint(255 * np.clip((share - 0.35) / 0.5, 0, 1)).astype(np.uint8)
     return flat
+
+
+def measure_borders(rgb: Bytes, narrow: float, black: float = 0) -> float:
+    """How much border is left in a picture (H, W, 3), dark on light, when its lines are taken away.
+
+    Lines are what is narrower than `narrow` of the longest side, and what is darker than `black` of the
+    ground. Of line art paper is left, whose light changes slowly; of drawings with fills and of photographs,
+    grey ones too, areas that differ from their neighbours. The mean change from pixel to pixel, 128 of them a
+    side, in the channel that changes most, as a share of the lightness, beyond SLOW.
+    """
+    with needed_for("colouring", "pages", ConfigError):
+        from scipy import ndimage
+    height, width = rgb.shape[:2]
+    scale = 256 / max(height, width)
+    size = (max(2, round(width * scale)), max(2, round(height * scale)))
+    way = Image.Resampling.BOX if scale < 1 else Image.Resampling.BILINEAR
+    small = np.asarray(Image.fromarray(rgb).resize(size, way))
+    small = small[: size[1] // 2 * 2, : size[0] // 2 * 2]
+    small = small.reshape(size[1] // 2, 2, size[0] // 2, 2, 3).max((1, 3))  # the paper between fine lines
+    reach = round(max(narrow, FEWEST / max(height, width)) * 128) | 1
+    ground = ndimage.grey_closing(small, size=(reach, reach, 1)).astype(np.float32)
+    lightest = ground.max(2)
+    ink = ndimage.binary_dilation(lightest < black * np.percentile(lightest, 90), np.ones((3, 3)))
+    if ink.any() and not ink.all():
+        nearest = ndimage.distance_transform_edt(ink, return_distances=False, return_indices=True)
+        ground = ground[tuple(nearest)]
+    ground = ndimage.uniform_filter(ground, (reach, reach, 1))
+    light = np.maximum(ground.max(2), 12)
+    change = np.zeros_like(light)
+    change[:, 1:] = abs(np.diff(ground, axis=1)).max(2) / np.minimum(light[:, 1:], light[:, :-1])
+    down = abs(np.diff(ground, axis=0)).max(2) / np.minimum(light[1:], light[:-1])
+    change[1:] = np.maximum(change[1:], down)
+    return float(np.clip(change - SLOW, 0, 0.5).mean())
 
 
 def is_shaded(page: Bytes, rgb: Bytes) -> bool:
