@@ -272,6 +272,21 @@ def test_pictures_become_pages_to_colour_and_a_booklet(app: Any) -> None:
     assert not at.exception
 
 
+def test_it_is_said_in_plain_words_how_a_page_was_drawn(app: Any) -> None:
+    noise = np.random.default_rng(0).integers(0, 256, (96, 96, 3), np.uint8)
+    stream = io.BytesIO()
+    Image.fromarray(noise).save(stream, "PNG")
+    noisy = ("noise.png", stream.getvalue(), "image/png")
+    at = app.switch_page("colour_page.py").run()
+    at = at.file_uploader[0].set_value([boxes(), noisy, png("white")]).run()
+    said = {unescape(one.value.replace("\\", "")): one.help for one in at.caption}
+    assert said == {
+        "boxes.png · the picture's own lines": "Method: own lines",
+        "noise.png · lines drawn as of a photograph": "Method: pix2pix, stage 2",
+        "white.png · lines drawn as of an illustration": "Method: pix2pix, stage 1",
+    }
+
+
 def test_previews_of_pages_are_drawn_once(app: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     from unprompt.colouring_pages.drawing import LineDrawing
     from unprompt.colouring_pages.sheet import Sheet
