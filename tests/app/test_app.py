@@ -802,6 +802,51 @@ def test_a_prompt_to_compare_is_there_after_a_picture_or_another_page(
     assert at.text_area(key="compare-first-text").value == "a red bus"
 
 
+def test_pictures_are_there_after_another_page_until_they_are_removed(
+    app: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    caption = SimpleNamespace(text="a wall", model="a model", captioned=True)
+    load(monkeypatch, caption=lambda images: [caption])
+    at = app.switch_page("caption_page.py").run()
+    at = at.file_uploader[0].set_value([png("red"), png("blue")]).run()
+    for _ in range(2):
+        at = at.switch_page("run_page.py").run().switch_page("caption_page.py").run()
+        assert not at.exception
+        assert len(copyable(at)) == 2
+    (red,) = [button for button in at.button if button.label == "Remove red\\.png"]
+    at = red.click().run()
+    assert len(copyable(at)) == 1
+    at = at.file_uploader[0].set_value([png("blue"), png("white")]).run()  # one of them again
+    assert len(copyable(at)) == 2
+    assert not [button for button in at.button if button.label.startswith("Remove")]
+
+
+def test_a_picture_to_compare_is_there_after_a_prompt_and_gives_way_to_another(
+    app: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    load(monkeypatch, embed=lambda texts: [np.ones(4)])
+    monkeypatch.setattr("unprompt.app.picture_inputs.are_there_samples", lambda: False)
+    shown: list[str] = []
+    monkeypatch.setattr("streamlit.image", lambda *given, alt, **more: shown.append(alt))
+    monkeypatch.setattr("unprompt.demos.compare.image_side", lambda *given: SimpleNamespace(prompt="a wall"))
+    at = app.switch_page("compare_page.py").run()
+    at = at.file_uploader(key="compare-first-file").set_value(png("red")).run()
+    for kind in ("Prompt", "Picture"):
+        shown.clear()
+        at = at.segmented_control(key="compare-first-kind").set_value(kind).run()
+        assert not at.exception
+    assert shown == ["red.png"]
+    at = at.file_uploader(key="compare-first-file").set_value(png("blue")).run()
+    shown.clear()
+    at = at.segmented_control(key="compare-first-kind").set_value("Prompt").run()
+    at = at.segmented_control(key="compare-first-kind").set_value("Picture").run()
+    assert shown == ["blue.png"]
+    (remove,) = [button for button in at.button if button.label == "Remove blue\\.png"]
+    shown.clear()
+    assert not remove.click().run().exception
+    assert shown == []
+
+
 def test_a_page_of_several_pictures_offers_no_more_samples_than_there_are(
     app: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:

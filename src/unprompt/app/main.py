@@ -5,7 +5,7 @@ from __future__ import annotations
 import streamlit as st
 
 from unprompt.app.looks import ICON, brand, enable_copying, foot, set_style
-from unprompt.app.picture_inputs import accept_pasted, notice_refusals
+from unprompt.app.picture_inputs import accept_pasted, go_on_after_reload, notice_refusals
 from unprompt.app.settings import current_settings
 
 PAGES = {
@@ -38,6 +38,7 @@ with st.container(horizontal=True, key="pages", gap="xsmall", vertical_alignment
     brand()
     for one in pages:
         st.page_link(one)
+    go_on_after_reload()
     accept_pasted()
     notice_refusals()
     enable_copying()
