@@ -282,8 +282,8 @@ def test_it_is_said_in_plain_words_how_a_page_was_drawn(app: Any) -> None:
     said = {unescape(one.value.replace("\\", "")): one.help for one in at.caption}
     assert said == {
         "boxes.png · the picture's own lines": "Method: own lines",
-        "noise.png · lines drawn as of a photograph": "Method: pix2pix, stage 2",
-        "white.png · lines drawn as of an illustration": "Method: pix2pix, stage 1",
+        "noise.png · taken for a photograph": "Method: pix2pix, stage 2",
+        "white.png · taken for an illustration": "Method: pix2pix, stage 1",
     }
 
 

@@ -35,8 +35,8 @@ SLIDER_STYLE = Path(__file__).with_name("slider.css")
 PREVIEW = 1200  # pixels of the longer side of a preview
 LINES = {  # by the method of a page, what it means to who prints it
     "own lines": "the picture's own lines",
-    "pix2pix, stage 1": "lines drawn as of an illustration",
-    "pix2pix, stage 2": "lines drawn as of a photograph",
+    "pix2pix, stage 1": "taken for an illustration",
+    "pix2pix, stage 2": "taken for a photograph",
 }
 PAPER_NAMES = {"a4": "A4", "letter": "Letter"}
 MIMES = {"pdf": "application/pdf", "svg": "image/svg+xml", "png": "image/png"}
