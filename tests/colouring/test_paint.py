@@ -210,6 +210,20 @@ def test_a_photograph_of_the_world_is_not_taken_for_one_of_paper() -> None:
     assert read_line_art(Image.fromarray(paper.astype(np.uint8))).told == ()
 
 
+def test_a_dark_photograph_of_the_world_is_not_taken_for_white_on_black(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    drawn: list[np.ndarray] = []
+    monkeypatch.setattr("unprompt.colouring.line_art._page_of", lambda rgb: drawn.append(rgb) or rgb[..., 0])
+    photo = np.zeros((240, 240, 3), np.uint8)
+    for number, colour in enumerate([(20, 40, 90), (80, 20, 10), (60, 65, 20), (110, 90, 60)]):
+        row, column = divmod(number, 2)
+        photo[120 * row : 120 * row + 120, 120 * column : 120 * column + 120] = colour
+    art = read_line_art(Image.fromarray(photo))
+    assert art.told == ("it is no line art, so its colouring page was made first",)
+    assert np.array_equal(drawn[0], photo)  # as it is, not its negative
+
+
 def test_transparent_is_paper() -> None:
     rgba = np.zeros((20, 20, 4), np.uint8)
     rgba[5:15, 5] = (0, 0, 0, 255)

@@ -63,16 +63,18 @@ def read_line_art(picture: Image.Image, longest: int = LONGEST) -> LineArt:
     over.alpha_composite(picture.convert("RGBA"))
     rgb = np.asarray(over.convert("RGB"))
     page = np.asarray(Image.fromarray(rgb).convert("L"))
-    if np.median(page) < DARK:
+    seen, is_dark = rgb, bool(np.median(page) < DARK)
+    if is_dark:
         page, rgb = 255 - page, 255 - rgb
-        told.append("it is white on black, and was turned round")
     is_paper = True
     if np.percentile(page, 75) < CLEAN:
         page = flatten_paper(page)
         is_paper = spread_of_tints(page, rgb) < TINTS
     if not is_paper or is_shaded(page, rgb):
-        page = _page_of(rgb)
+        page = _page_of(seen)
         told.append("it is no line art, so its colouring page was made first")
+    elif is_dark:
+        told.append("it is white on black, and was turned round")
     return LineArt(page, alpha if clear else None, size, tuple(told))
 
 
