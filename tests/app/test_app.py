@@ -831,6 +831,24 @@ def test_pictures_are_there_after_another_page_until_they_are_removed(
     assert not [button for button in at.button if button.label.startswith("Remove")]
 
 
+def test_settings_of_colouring_pages_are_there_after_another_page(app: Any) -> None:
+    at = app.switch_page("colour_page.py").run()
+    at = at.file_uploader[0].set_value([boxes(), png("red")]).run()
+    at.segmented_control(key="colour-detail").set_value("low")
+    at.segmented_control(key="colour-paper").set_value("letter")
+    at.slider(key="colour-width").set_value(1.5)
+    at.text_input(key="colour-title").set_value("For Ada")
+    for name in ("numbers", "original", "name"):
+        at.toggle(key=f"colour-{name}").set_value(True)
+    at = at.run().switch_page("run_page.py").run().switch_page("colour_page.py").run()
+    assert not at.exception
+    assert at.segmented_control(key="colour-detail").value == "low"
+    assert at.segmented_control(key="colour-paper").value == "letter"
+    assert at.slider(key="colour-width").value == 1.5
+    assert at.text_input(key="colour-title").value == "For Ada"
+    assert all(at.toggle(key=f"colour-{name}").value for name in ("numbers", "original", "name"))
+
+
 def test_a_picture_to_compare_is_there_after_a_prompt_and_gives_way_to_another(
     app: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -956,6 +974,9 @@ class TestWithLite:
         assert copyable(at)[1] == "watermark"
         at = at.text_input[0].set_value("a red wall").run()
         assert "below the recovered prompt" in html(at)
+        at = at.switch_page("run_page.py").run().switch_page("prompt_page.py").run()
+        assert copyable(at)[:2] == [prompt, "watermark"]
+        assert at.text_input[0].value == "a red wall"
 
     def test_a_prompt_in_the_file_is_shown_beside_the_guess(self, app: Any) -> None:
         at = app.file_uploader[0].set_value(("a.png", png_with(parameters=PARAMETERS), "image/png")).run()
@@ -975,6 +996,8 @@ class TestWithLite:
         at = at.toggle[1].set_value(True).run()
         assert not at.exception
         assert [field.value for field in at.text_input] == [copyable(at)[1]]
+        at = at.switch_page("run_page.py").run().switch_page("prompt_page.py").run()
+        assert [toggle.value for toggle in at.toggle] == [False, True]
 
     def test_two_prompts_are_compared(self, app: Any) -> None:
         at = app.switch_page("compare_page.py").run()

@@ -94,20 +94,30 @@ def choose() -> tuple[str, bool, PaperConfig]:
             default=PageConfig().detail,
             required=True,
             key="colour-detail",
+            persist_state="session",
             help="Low leaves out what is small, for small children.",
         )
-        width = st.slider("Lines, mm", 0.3, 2.5, PaperConfig().line_width, 0.1, key="colour-width", width=180)
+        width = st.slider(
+            "Lines, mm", 0.3, 2.5, PaperConfig().line_width, 0.1, key="colour-width", width=180,
+            persist_state="session",
+        )  # fmt: skip
         paper = st.segmented_control(
             "Paper",
             PAPERS,
             default="a4",
             required=True,
             key="colour-paper",
+            persist_state="session",
             format_func=PAPER_NAMES.__getitem__,
         )
-        numbers = st.toggle("By numbers", key="colour-numbers", help="Areas numbered, with a palette.")
-        original = st.toggle("Small original", key="colour-original")
-        name_line = st.toggle("Name line", key="colour-name")
+        numbers = st.toggle(
+            "By numbers",
+            key="colour-numbers",
+            help="Areas numbered, with a palette.",
+            persist_state="session",
+        )
+        original = st.toggle("Small original", key="colour-original", persist_state="session")
+        name_line = st.toggle("Name line", key="colour-name", persist_state="session")
     return (
         detail,
         numbers,
@@ -234,7 +244,10 @@ def offer_booklet(pages: Sequence[Page], paper: PaperConfig, numbers: bool) -> N
     from unprompt.colouring_pages.page import make_booklet_pdf
 
     with st.container(horizontal=True, vertical_alignment="bottom", key="colour-booklet"):
-        title = st.text_input("Title of the booklet", "My colouring book", max_chars=60, key="colour-title")
+        title = st.text_input(
+            "Title of the booklet", "My colouring book", max_chars=60, key="colour-title",
+            persist_state="session",
+        )  # fmt: skip
         st.download_button(
             f"Booklet of {counted(len(pages), 'page')}{' without numbers' if numbers else ''} (.pdf)",
             partial(make_booklet_pdf, pages, paper, title),
