@@ -304,8 +304,11 @@ def test_previews_of_pages_are_drawn_once(app: Any, monkeypatch: pytest.MonkeyPa
 
     counted(LineDrawing)
     counted(Sheet)
+    shown: list[str] = []
+    monkeypatch.setattr("streamlit.image", lambda *given, alt, **more: shown.append(alt))
     at = app.switch_page("colour_page.py").run()
     at = at.file_uploader[0].set_value(boxes()).run()
+    assert shown == ["On paper: boxes.png"]
     assert {kind for kind, _ in drawn} == {LineDrawing, Sheet}
     [sheet] = [image for kind, image in drawn if kind is Sheet]
     assert len(set(np.asarray(sheet.convert("L")).flat)) > 10  # grey edges: thin lines have no gaps

@@ -129,7 +129,9 @@ def test_the_first_page_has_an_address_like_the_others(desktop: Visitor) -> None
     desktop.open("prompt")
     desktop.sees("Which prompts may have made these pictures?")
     assert desktop.page.get_by_text("Page not found").count() == 0
+    desktop.page.wait_for_function("document.title === 'Prompt · unprompt'")
     desktop.follow("Caption")
+    desktop.page.wait_for_function("document.title === 'Caption · unprompt'")
     desktop.follow("Prompt")
 
 

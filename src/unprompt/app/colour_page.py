@@ -161,7 +161,7 @@ def show_page(picture: Picture, page: Page, detail: str, numbers: bool, paper: P
                 st.switch_page("words_page.py")
             with st.container(horizontal=True):
                 for file, says in zip(small, ("On paper", "Its colours"), strict=False):
-                    st.image(file, caption=says, width=SMALL)
+                    st.image(file, caption=says, width=SMALL, alt=f"{says}: {picture.name}")
 
 
 def drawn_upload(page: Page, name: str) -> Upload:
