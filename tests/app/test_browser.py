@@ -75,6 +75,27 @@ def test_captions(phone: Visitor, scenes: Path, tmp_path: Path) -> None:
     assert table.startswith("file,caption,short,plain,social,model,captioned\n")
 
 
+def test_pictures_are_there_after_the_page_was_loaded_again(
+    phone: Visitor, windows: Windows, address: str, scenes: Path
+) -> None:
+    phone.open("caption")
+    phone.page.set_input_files(UPLOADER, picture(scenes, 1))
+    phone.sees("Download as CSV")
+    phone.settle()
+    phone.page.reload()
+    phone.sees("Download as CSV")
+    phone.settle()
+    phone.fits(phone.page.get_by_role("button", name="Remove scene-01.png"))
+    with windows.visiting(address, "phone") as other:
+        other.open("caption")
+        other.sees("Upload, paste or drop pictures")
+    phone.page.get_by_role("button", name="Remove scene-01.png").click()
+    phone.sees("Upload, paste or drop pictures")
+    phone.settle()
+    phone.page.reload()
+    phone.sees("Upload, paste or drop pictures")
+
+
 def test_the_prompt_and_an_edit_of_it(desktop: Visitor, scenes: Path) -> None:
     page = desktop.page
     desktop.open("")
@@ -108,7 +129,9 @@ def test_the_first_page_has_an_address_like_the_others(desktop: Visitor) -> None
     desktop.open("prompt")
     desktop.sees("Which prompts may have made these pictures?")
     assert desktop.page.get_by_text("Page not found").count() == 0
+    desktop.page.wait_for_function("document.title === 'Prompt · unprompt'")
     desktop.follow("Caption")
+    desktop.page.wait_for_function("document.title === 'Caption · unprompt'")
     desktop.follow("Prompt")
 
 

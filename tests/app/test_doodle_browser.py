@@ -300,6 +300,17 @@ def test_a_sample_is_named_corrected_painted_and_gone_back_to(desktop: Visitor) 
     wait_for_lines(desktop, 1)
 
 
+def test_a_sample_that_is_clicked_twice_is_undone_at_once(desktop: Visitor) -> None:
+    sample = desktop.page.get_by_role("button", name="Cat", exact=True)
+    for _ in range(2):
+        sample.click()
+        wait_for_lines(desktop, 15)
+    press(desktop, "Undo")
+    desktop.sees("Draw here")
+    press(desktop, "Redo")
+    wait_for_lines(desktop, 15)
+
+
 def test_the_drawing_is_there_after_another_page_and_is_sent_to_be_coloured(phone: Visitor) -> None:
     page = phone.page
     draw(phone, [*circle(0.5, 0.5, 0.3)])

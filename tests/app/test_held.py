@@ -5,6 +5,17 @@ from __future__ import annotations
 from unprompt.app.held import Held, hold
 
 
+def test_a_widget_that_was_gone_is_another_one_and_says_no_news() -> None:
+    widgets: dict[str, Held] = {}
+    first = hold(widgets, "crayons", "any")
+    assert first.is_news("16")
+    first.is_gone = True
+    assert not first.is_news("any")  # what the server makes of a value that the browser has no more
+    second = hold(widgets, "crayons", "16")
+    assert (second.key, second.first) == ("crayons-1", "16")
+    assert hold(widgets, "crayons", "16") is second
+
+
 def test_a_widget_stays_while_it_shows_what_it_is_to_show() -> None:
     widgets: dict[str, Held] = {}
     first = hold(widgets, "caption", "a cat")

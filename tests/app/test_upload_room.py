@@ -9,6 +9,7 @@ import subprocess
 from collections import Counter
 from contextlib import ExitStack
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -253,7 +254,7 @@ def test_files_on_easels_are_counted_once_and_as_long_as_their_visitor_is_there(
     from streamlit.runtime.uploaded_file_manager import UploadedFileRec
 
     keeper, easel = MemoryUploadedFileManager("/"), Easel()
-    upload_room.count_easel("painter", easel)
+    upload_room.count_kept("painter", easel)
     uploads = [Upload.of(f"{size}.png", bytes(size)) for size in (100, 20)]
     for upload in uploads:
         keeper.add_file("painter", UploadedFileRec(upload.name, upload.name, "image/png", upload.content))
@@ -267,6 +268,23 @@ def test_files_on_easels_are_counted_once_and_as_long_as_their_visitor_is_there(
     assert upload_room.bytes_in(keeper) == {"painter": 20}
     keeper.remove_session_files("painter")  # who leaves takes it along, whenever Python forgets the easel
     assert upload_room.bytes_in(keeper) == {}
+
+
+def test_streamlit_forgets_files_that_are_dropped(monkeypatch: pytest.MonkeyPatch) -> None:
+    runtime = pytest.importorskip("streamlit.runtime")
+    from streamlit.runtime.memory_uploaded_file_manager import MemoryUploadedFileManager
+    from streamlit.runtime.uploaded_file_manager import UploadedFileRec
+
+    upload_room.drop_files("one", [b""])  # where nothing is served
+    keeper = MemoryUploadedFileManager("/")
+    monkeypatch.setattr(runtime.Runtime, "exists", lambda: True)
+    monkeypatch.setattr(runtime.Runtime, "instance", lambda: SimpleNamespace(uploaded_file_mgr=keeper))
+    contents = [bytes(100), bytes(100), bytes(20)]  # two that are equal came by two uploaders
+    for visitor in ("one", "other"):
+        for number, content in enumerate(contents):
+            keeper.add_file(visitor, UploadedFileRec(str(number), "a.png", "image/png", content))
+    upload_room.drop_files("one", contents[1:])
+    assert upload_room.bytes_in(keeper) == {"one": 100, "other": 220}
 
 
 @pytest.mark.slow

@@ -84,6 +84,16 @@ def test_folders_to_choose_from(root: Path) -> None:
     assert len(folders_with_images(root, most=2)) == 2
 
 
+def test_of_a_folder_of_folders_one_with_images_is_named(root: Path) -> None:
+    for name in ("deep", "deep/"):
+        with pytest.raises(InputError, match=r"'deep/?' holds no images itself; .* in it: 'deep/dogs'"):
+            images_below(root, name)
+    with pytest.raises(InputError, match=r"in it: '(cats|deep/dogs)'"):
+        images_below(root, ".")
+    with pytest.raises(InputError, match=r"empty holds no images \(looked for"):
+        images_below(root, "empty")
+
+
 def test_a_root_is_a_folder(tmp_path: Path) -> None:
     with pytest.raises(InputError, match="--root"):
         resolved_root(tmp_path / "none")

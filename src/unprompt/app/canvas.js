@@ -262,6 +262,7 @@ function build(root) {
 
 const read = (lines) => lines.map(([pen, points]) => ({ pen, points }));
 const write = (lines) => lines.map(({ pen, points }) => [pen, points]);
+const alike = (lines, others) => JSON.stringify(write(lines)) === JSON.stringify(others);
 
 // The browser's tab keeps the sheet for a visit that begins anew, as when the page is loaded again.
 function keep(visit, lines) {
@@ -286,8 +287,8 @@ export default function ({ data, parentElement, setStateValue }) {
   empty.textContent = data.empty;
   const same = state.visit === data.visit;
   if (same && state.sheet === data.sheet) return;
-  // Another sheet was put here: the one before can be gone back to.
-  if (same) state.before = [...state.before, state.lines].slice(-KEPT);
+  // Another sheet was put here: the one before can be gone back to, unless it looks the same.
+  if (same && !alike(state.lines, data.lines)) state.before = [...state.before, state.lines].slice(-KEPT);
   const before = kept();
   const lost = before.visit !== data.visit && !data.lines.length ? before.lines : [];
   const lines = lost.length ? lost : read(data.lines);

@@ -17,12 +17,14 @@ from unprompt.doodles.drawing import Drawing
 from unprompt.doodles.ink import ink
 
 if TYPE_CHECKING:
+    from numpy.typing import NDArray
     from PIL import Image
 
 SIDE = 1000  # of the sheet, in its own units; canvas.js has the same
 PEN, THIN = 14.0, 6.0  # how wide lines are that come without a pen; canvas.js has the same pens
 BUSY = 0.12  # of the sheet that a pen would blacken, from which on the thin one is taken
 WIDEST = 100.0
+CORNER = 8  # from it on, a corner of a drawing from elsewhere is round
 MARGIN = 80  # around what is put onto the sheet
 MOST_LINES, MOST_POINTS = 600, 20_000  # of one sheet; canvas.js stops there
 
@@ -87,8 +89,9 @@ class Canvas:
 def lines_of(drawing: Drawing, fit: bool = False) -> tuple[Line, ...]:
     """A drawing as lines on the sheet; with `fit` as large as the sheet allows, else where it lies.
 
-    Of more strokes than the sheet takes the first ones, and of too many points evenly fewer. What is drawn
-    densely gets thin lines, which leave its parts apart.
+    Of more strokes than the sheet takes the first ones, and of too many points evenly fewer. Corners stay
+    corners, though the sheet draws curves between points, as they come of a hand. What is drawn densely gets
+    thin lines, which leave its parts apart.
     """
     if not drawing.strokes:
         return ()
@@ -96,10 +99,23 @@ def lines_of(drawing: Drawing, fit: bool = False) -> tuple[Line, ...]:
         drawing = drawing.fitted(SIDE, MARGIN)
     strokes = [np.clip(stroke, 0, SIDE) for stroke in drawing.strokes[:MOST_LINES]]
     step = -(-sum(map(len, strokes)) // (MOST_POINTS // 2))
-    thinned = (np.concatenate([stroke[:-1:step], stroke[-1:]]) for stroke in strokes)
-    lines = tuple(Line(PEN, tuple(np.round(stroke, 1).ravel().tolist())) for stroke in thinned)
+    thinned = [np.concatenate([stroke[:-1:step], stroke[-1:]]) for stroke in strokes]
+    cornered = [_with_corners(stroke) for stroke in thinned]
+    laid = cornered if sum(map(len, cornered)) <= MOST_POINTS // 2 else thinned
+    lines = tuple(Line(PEN, tuple(np.round(stroke, 1).ravel().tolist())) for stroke in laid)
     length = sum(np.hypot(*np.diff(stroke, axis=0).T).sum() for stroke in strokes)
     return tuple(line._replace(pen=THIN) for line in lines) if PEN * length > BUSY * SIDE**2 else lines
+
+
+def _with_corners(stroke: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Points (N, 2), and beside the ends of each long way between two of them another one on it."""
+    ways = np.diff(stroke, axis=0)
+    lengths = np.hypot(*ways.T)
+    long = lengths > 4 * CORNER
+    aside = ways[long] * (CORNER / lengths[long])[:, None]
+    before, after = np.flatnonzero(long), np.flatnonzero(long) + 1
+    beside = np.stack([stroke[before] + aside, stroke[after] - aside], 1).reshape(-1, 2)
+    return np.insert(stroke, np.repeat(after, 2), beside, axis=0)
 
 
 def svg_of(lines: tuple[Line, ...]) -> str:

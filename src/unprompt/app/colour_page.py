@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 import streamlit as st
 
 from unprompt.app.easel import easel_of
-from unprompt.app.looks import empty, head, note, trouble
+from unprompt.app.looks import empty, head, note, plain, trouble
 from unprompt.app.picture_inputs import Picture, pick_pictures
 from unprompt.app.settings import current_settings
 from unprompt.colouring_pages.page_config import DETAILS, PageConfig
@@ -33,6 +33,11 @@ if TYPE_CHECKING:
 SLIDER = Path(__file__).with_name("slider.js")
 SLIDER_STYLE = Path(__file__).with_name("slider.css")
 PREVIEW = 1200  # pixels of the longer side of a preview
+LINES = {  # by the method of a page, what it means to who prints it
+    "own lines": "the picture's own lines",
+    "pix2pix, stage 1": "taken for an illustration",
+    "pix2pix, stage 2": "taken for a photograph",
+}
 PAPER_NAMES = {"a4": "A4", "letter": "Letter"}
 MIMES = {"pdf": "application/pdf", "svg": "image/svg+xml", "png": "image/png"}
 SMALL_DPI, SMALL = 60, 190  # of a sheet's preview: dots an inch, and pixels that it is shown wide
@@ -89,20 +94,30 @@ def choose() -> tuple[str, bool, PaperConfig]:
             default=PageConfig().detail,
             required=True,
             key="colour-detail",
+            persist_state="session",
             help="Low leaves out what is small, for small children.",
         )
-        width = st.slider("Lines, mm", 0.3, 2.5, PaperConfig().line_width, 0.1, key="colour-width", width=180)
+        width = st.slider(
+            "Lines, mm", 0.3, 2.5, PaperConfig().line_width, 0.1, key="colour-width", width=180,
+            persist_state="session",
+        )  # fmt: skip
         paper = st.segmented_control(
             "Paper",
             PAPERS,
             default="a4",
             required=True,
             key="colour-paper",
+            persist_state="session",
             format_func=PAPER_NAMES.__getitem__,
         )
-        numbers = st.toggle("By numbers", key="colour-numbers", help="Areas numbered, with a palette.")
-        original = st.toggle("Small original", key="colour-original")
-        name_line = st.toggle("Name line", key="colour-name")
+        numbers = st.toggle(
+            "By numbers",
+            key="colour-numbers",
+            help="Areas numbered, with a palette.",
+            persist_state="session",
+        )
+        original = st.toggle("Small original", key="colour-original", persist_state="session")
+        name_line = st.toggle("Name line", key="colour-name", persist_state="session")
     return (
         detail,
         numbers,
@@ -120,7 +135,8 @@ def show_page(picture: Picture, page: Page, detail: str, numbers: bool, paper: P
         with left:
             slide(picture, page, detail, paper, key)
         with right:
-            note(f"{picture.name} · lines by {page.method}")
+            how = LINES.get(page.method, page.method)
+            st.caption(plain(f"{picture.name} · {how}"), help=f"Method: {page.method}")
             if page.is_blank:
                 note("Nothing to draw was found: the page is blank.")
             with st.spinner("Numbering its areas." if numbers else "Laying it on paper."):
@@ -145,7 +161,7 @@ def show_page(picture: Picture, page: Page, detail: str, numbers: bool, paper: P
                 st.switch_page("words_page.py")
             with st.container(horizontal=True):
                 for file, says in zip(small, ("On paper", "Its colours"), strict=False):
-                    st.image(file, caption=says, width=SMALL)
+                    st.image(file, caption=says, width=SMALL, alt=f"{says}: {picture.name}")
 
 
 def drawn_upload(page: Page, name: str) -> Upload:
@@ -228,7 +244,10 @@ def offer_booklet(pages: Sequence[Page], paper: PaperConfig, numbers: bool) -> N
     from unprompt.colouring_pages.page import make_booklet_pdf
 
     with st.container(horizontal=True, vertical_alignment="bottom", key="colour-booklet"):
-        title = st.text_input("Title of the booklet", "My colouring book", max_chars=60, key="colour-title")
+        title = st.text_input(
+            "Title of the booklet", "My colouring book", max_chars=60, key="colour-title",
+            persist_state="session",
+        )  # fmt: skip
         st.download_button(
             f"Booklet of {counted(len(pages), 'page')}{' without numbers' if numbers else ''} (.pdf)",
             partial(make_booklet_pdf, pages, paper, title),

@@ -11,7 +11,7 @@ import streamlit as st
 
 from unprompt.app.canvas import Canvas, lines_of, picture_of, svg_of
 from unprompt.app.easel import easel_of
-from unprompt.app.held_widgets import held, take
+from unprompt.app.held_widgets import held, let_go, take
 from unprompt.app.looks import empty, head, label, note, plain, trouble
 from unprompt.app.paintings import await_painting, begin, is_painting
 from unprompt.app.picture_inputs import say_room
@@ -150,7 +150,10 @@ def draw(book: Sketchbook) -> None:
 
 
 def _take_drawn() -> None:
-    sketchbook_of(st.session_state).take(st.session_state["doodle-canvas"]["drawn"])
+    book = sketchbook_of(st.session_state)
+    book.take(st.session_state["doodle-canvas"]["drawn"])
+    if book.canvas.is_empty and book.shown is None:
+        let_go("doodle")
 
 
 def guess(book: Sketchbook, steps: Steps) -> None:

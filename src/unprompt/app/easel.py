@@ -6,7 +6,7 @@ Nothing of Streamlit's, and no pictures that are decoded: an easel lies in a vis
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from hashlib import sha256
 from typing import Any, NamedTuple
 
@@ -128,6 +128,13 @@ class Easel:
         self.works = {key: work for key, work in self.works.items() if work.upload is self.upload}
         if self.painted and self.painted.upload is not self.upload:
             self.painted = None
+
+    def go_on_from(self, before: Easel) -> None:
+        """Have what lay on another easel, unless there is line art on this one."""
+        if self.upload is None:
+            works = {key: replace(work) for key, work in list(before.works.items())}
+            painted = replace(before.painted) if before.painted else None
+            vars(self).update(vars(before) | {"works": works, "painted": painted, "painting": None})
 
     @property
     def seeds(self) -> tuple[int, ...]:

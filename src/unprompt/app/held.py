@@ -2,7 +2,8 @@
 
 A widget that is given another value can miss it, where the page is drawn anew before that came to the
 browser; and of a page that was not drawn to its end, values come back as if the visitor had just given them.
-So a widget that is to show something else is a new one, with another key, and what it shows is no news.
+So a widget that is to show something else is a new one, with another key, and what it shows is no news. So is
+one that comes back after a page without it: the server may still have its value when the browser has not.
 """
 
 from __future__ import annotations
@@ -14,12 +15,16 @@ from typing import Any
 
 @dataclass
 class Held:
-    """The widget of a name: which one it is, what it began with, and what it last showed."""
+    """The widget of a name: which one it is, what it began with, and what it last showed.
+
+    `is_gone`: whether the page is drawn without it.
+    """
 
     name: str
     number: int
     first: Any
     last: Any
+    is_gone: bool = False
 
     @property
     def key(self) -> str:
@@ -28,7 +33,7 @@ class Held:
 
     def is_news(self, value: object) -> bool:
         """Whether a visitor changed the widget to this value; then it is what it last showed."""
-        if value == self.last:
+        if self.is_gone or value == self.last:
             return False
         self.last = value
         return True
@@ -41,6 +46,6 @@ class Held:
 def hold(widgets: MutableMapping[str, Held], name: str, value: object) -> Held:
     """The widget of a name that shows a value: the one that is there, or a new one."""
     before = widgets.get(name)
-    if before is None or before.last != value:
+    if before is None or before.is_gone or before.last != value:
         widgets[name] = Held(name, before.number + 1 if before else 0, value, value)
     return widgets[name]

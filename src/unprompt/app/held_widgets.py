@@ -24,6 +24,13 @@ def held(name: str, value: object) -> Held:
     return hold(widgets, name, value)
 
 
+def let_go(page: str) -> None:
+    """Take in that a page is drawn without its widgets, whose names begin with its own."""
+    for name, widget in st.session_state.get(HELD, {}).items():
+        if name.startswith(f"{page}-"):
+            widget.is_gone = True
+
+
 def take(widget: Held, use: Callable[[Any], None]) -> None:
     """Use what a visitor changed a widget to."""
     value = st.session_state[widget.key]

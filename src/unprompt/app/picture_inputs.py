@@ -1,4 +1,4 @@
-"""The widgets by which pictures come to a page: an uploader, pasting, samples."""
+"""The widgets by which pictures come to a page: an uploader, pasting, samples, what was there before."""
 
 from __future__ import annotations
 
@@ -10,10 +10,10 @@ from typing import TYPE_CHECKING
 import streamlit as st
 from streamlit.runtime.scriptrunner import get_script_run_ctx
 
-from unprompt.app.easel import easel_of
 from unprompt.app.looks import plain
 from unprompt.app.settings import current_settings
-from unprompt.app.upload_room import count_easel, held_bytes, room_for
+from unprompt.app.upload_room import count_kept, drop_files, held_bytes, room_for
+from unprompt.app.visit import go_on_with, visit_of
 from unprompt.demos.sample_uploads import are_there_samples, sample_uploads
 from unprompt.errors import UnreadableImageError
 from unprompt.serving.uploads import (
@@ -32,6 +32,8 @@ if TYPE_CHECKING:
 
 PASTE = Path(__file__).with_name("paste.js")
 REFUSED = Path(__file__).with_name("refused.js")
+VISIT = Path(__file__).with_name("visit.js")
+NAMED = 8  # files that can be removed one by one
 
 
 @dataclass(frozen=True)
@@ -60,16 +62,21 @@ def pick_pictures(key: str) -> list[Picture]:
     """An uploader for several pictures, and samples to take one after the other. Says what cannot be read."""
     settings = current_settings()
     say_room()
+    widget = f"{key}-files"
+    is_new = widget not in st.session_state
     files = st.file_uploader(
         "Pictures",
         EXTENSIONS,
         accept_multiple_files=True,
-        key=f"{key}-files",
+        key=widget,
         max_upload_size=settings.limit_mb,
         label_visibility="collapsed",
     )
-    count = _samples_taken(key, each_once=True)
     uploads = [Upload.of(file.name, file.getvalue()) for file in files]
+    kept = visit_of(st.session_state).take(widget, uploads, is_new)
+    _offer_removal(widget, kept)
+    uploads = [*kept, *uploads]
+    count = _samples_taken(key, each_once=True)
     if count:
         uploads += sample_uploads()[:count]
     return _readable(_limited(without_doubles(uploads), settings.most_files))
@@ -78,21 +85,62 @@ def pick_pictures(key: str) -> list[Picture]:
 def pick_picture(key: str, first_sample: int = 0) -> Picture | None:
     """An uploader for one picture; where it is empty, a sample can be taken. Says what cannot be read."""
     say_room()
+    visit, widget = visit_of(st.session_state), f"{key}-file"
+    is_new = widget not in st.session_state
     file = st.file_uploader(
         "Picture",
         EXTENSIONS,
-        key=f"{key}-file",
+        key=widget,
         max_upload_size=current_settings().limit_mb,
         label_visibility="collapsed",
     )
-    if file is not None:
-        uploads = [Upload.of(file.name, file.getvalue())]
+    uploads = [Upload.of(file.name, file.getvalue())] if file is not None else []
+    kept = visit.take(widget, uploads, is_new)
+    if uploads:
+        _forget(widget, kept)  # one takes the place of another
+    elif kept:
+        _offer_removal(widget, kept)
+        uploads = [*kept[-1:]]
     else:
         count = _samples_taken(key)
         samples = sample_uploads() if count else ()
         uploads = [samples[(first_sample + count - 1) % len(samples)]] if samples else []
     pictures = _readable(uploads)
     return pictures[0] if pictures else None
+
+
+def _offer_removal(widget: str, kept: Sequence[Upload]) -> None:
+    """Buttons to remove files that are there though their uploader shows them no longer."""
+    if not kept:
+        return
+    with st.container(horizontal=True, vertical_alignment="center", key=f"{widget}-kept"):
+        st.caption(f"{counted(len(kept), 'picture')} from before", width="content")
+        if len(kept) <= NAMED:
+            for upload in kept:
+                st.button(
+                    f"Remove {plain(upload.name)}", key=f"{widget}-drop-{upload.digest}", type="tertiary",
+                    on_click=_forget, args=(widget, (upload,)),
+                )  # fmt: skip
+        if len(kept) > 1:
+            st.button(
+                "Remove them all", key=f"{widget}-drop", type="tertiary", on_click=_forget,
+                args=(widget, kept),
+            )  # fmt: skip
+
+
+def _forget(widget: str, uploads: Sequence[Upload]) -> None:
+    visit_of(st.session_state).remove(widget, uploads)
+    drop_files(_visitor(), [upload.content for upload in uploads])
+
+
+def go_on_after_reload() -> None:
+    """Let who loads the page again go on with what was there before."""
+    component = st.components.v2.component("unprompt_visit", js=VISIT.read_text(encoding="utf-8"))
+    component(
+        key="visit-before",
+        data={"token": visit_of(st.session_state).token},
+        on_before_change=lambda: go_on_with(st.session_state, st.session_state["visit-before"]["before"]),
+    )
 
 
 def accept_pasted() -> None:
@@ -112,14 +160,13 @@ def say_room() -> None:
     Stands above each uploader, for what is larger is refused before a page can say anything. What Colour by
     words keeps of this visitor's earlier line art goes first, as nothing there can be taken away by hand.
     """
-    settings, script, easel = current_settings(), get_script_run_ctx(), easel_of(st.session_state)
+    settings, visit, visitor = current_settings(), visit_of(st.session_state), _visitor()
     most = int(settings.uploads_mb * MEGABYTE)
     enough = min(settings.limit_mb * MEGABYTE, most)
-    visitor = script.session_id if script else ""
-    count_easel(visitor, easel)
+    count_kept(visitor, visit)
     room = room_for(visitor, held_bytes(), most)
     if room < enough:
-        easel.forget_others()
+        visit.easel.forget_others()
         room = room_for(visitor, held_bytes(), most)
     if room >= enough:
         return
@@ -131,21 +178,27 @@ def say_room() -> None:
     )
 
 
+def _visitor() -> str:
+    """Streamlit's name for the visitor's session."""
+    script = get_script_run_ctx()
+    return script.session_id if script else ""
+
+
 def _samples_taken(key: str, each_once: bool = False) -> int:
     """Buttons to take samples and to put them away; returns how many have been taken.
 
     `each_once`: no more than there are, else the first follows the last.
     """
-    state = f"{key}-samples"
-    count = int(st.session_state.setdefault(state, 0))
+    samples = visit_of(st.session_state).samples
+    count = samples.get(key, 0)
     if not are_there_samples():
         return 0
 
     def take() -> None:
-        st.session_state[state] = count + 1
+        samples[key] = count + 1
 
     def put_away() -> None:
-        st.session_state[state] = 0
+        samples[key] = 0
 
     with st.container(horizontal=True, vertical_alignment="center", key=f"{key}-sampling"):
         label = "Take another sample" if count else "Take a sample"

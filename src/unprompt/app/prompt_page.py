@@ -82,7 +82,9 @@ def show_picture(picture: Picture, mode: str, doing: str, slow: bool, alone: boo
         if measured is None:
             return None
         show_prompt(found, mode, measured[0].similarity, place)
-        wanted = alone or st.toggle("Negative prompt, your own words", key=f"more-{picture.digest}")
+        wanted = alone or st.toggle(
+            "Negative prompt, your own words", key=f"more-{picture.digest}", persist_state="session"
+        )
         if wanted:
             show_negative(picture, slow)
     if wanted:
@@ -124,7 +126,10 @@ def choose_mode(modes: tuple[str, ...]) -> str:
     """One of the modes; where there is a single one, no widget."""
     if len(modes) == 1:
         return modes[0]
-    return st.segmented_control("Mode", modes, default=modes[0], required=True, key="prompt-mode") or modes[0]
+    mode = st.segmented_control(
+        "Mode", modes, default=modes[0], required=True, key="prompt-mode", persist_state="session"
+    )
+    return mode or modes[0]
 
 
 def show_prompt(found: Interrogation, mode: str, similarity: float, place: Place) -> None:
@@ -172,6 +177,7 @@ def choose_words(key: str) -> tuple[str, ...]:
         default=GROUPS[:1],
         format_func=str.capitalize,
         key=f"negative-groups-{key}",
+        persist_state="session",
     )
     config = NegativeConfig(words=tuple(group for group in GROUPS if group in groups))
     words = chosen_words(config)
@@ -185,6 +191,7 @@ def choose_words(key: str) -> tuple[str, ...]:
             default=words,
             key=f"negative-words-{'-'.join(config.words)}-{key}",
             label_visibility="collapsed",
+            persist_state="session",
         )
     return tuple(word for word in words if word in kept)
 
@@ -205,6 +212,7 @@ def show_wordings(state: str, first: Wording, place: Place) -> None:
         max_chars=2000,
         live="300ms",
         key=f"wording-{state}",
+        persist_state="session",
         label_visibility="collapsed",
     )
     kept: tuple[Wording, ...] = st.session_state.setdefault(f"kept-{state}", (first,))

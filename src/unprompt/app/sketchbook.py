@@ -106,6 +106,15 @@ class Sketchbook:
     guesses: Guesses = Guesses()
     visit: str = field(default_factory=lambda: secrets.token_hex(8))
 
+    def go_on_from(self, before: Sketchbook) -> None:
+        """Have what was said and painted in another one, but for its sheet: that is in the browser's tab."""
+        if not self.paintings:
+            copies = {id(one): replace(one) for one in before.paintings}
+            self.paintings = list(copies.values())
+            self.shown = copies.get(id(before.shown))
+            self.words, self.seed, self.variants = before.words, before.seed, before.variants
+            self.follow, self.steps = before.follow, before.steps
+
     # --- the sheet
 
     def take(self, sent: object) -> None:

@@ -1,8 +1,8 @@
 """How much of visitors' files the app's server holds at a time, and how much of that is one visitor's.
 
 Streamlit keeps each file in memory until its visitor leaves or takes it away, and a program can send file
-after file for a visitor; it limits each of them, and not their sum. The page Colour by words keeps files
-longer, of the works that a visitor can go back to.
+after file for a visitor; it limits each of them, and not their sum. Files are kept longer here: those of
+uploaders that were left, and on the page Colour by words those of the works that can be gone back to.
 
 A visitor's first file is taken wherever there is room for it, a further one where all that the visitor then
 has is no more than what stays free. So n visitors who send all they can have 1 / (n + 1) of the room each and
@@ -12,18 +12,26 @@ leave as much for the next: the dynamic threshold of shared buffers (Choudhury a
 from __future__ import annotations
 
 from collections import Counter
-from typing import TYPE_CHECKING
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Protocol
 from weakref import WeakValueDictionary
 
 if TYPE_CHECKING:
     from starlette.types import ASGIApp, Message, Receive, Scope, Send
     from streamlit.runtime.uploaded_file_manager import UploadedFileManager
 
-    from unprompt.app.easel import Easel
-
 UPLOADS = "/_stcore/upload_file/"  # Streamlit's path for them
 REFUSED = b"this server holds as many files as it can; take some away, or try again later"
-_EASELS: WeakValueDictionary[str, Easel] = WeakValueDictionary()  # by visitor
+
+
+class Keeper(Protocol):
+    """What keeps files of a visitor."""
+
+    @property
+    def files(self) -> list[bytes]: ...
+
+
+_KEEPERS: WeakValueDictionary[str, Keeper] = WeakValueDictionary()  # by visitor
 
 
 class UploadRoom:
@@ -83,9 +91,22 @@ def room_for(visitor: str, taken: Counter[str], most: int) -> int:
     return max(0, free - taken[visitor]) // 2 if taken[visitor] else free
 
 
-def count_easel(visitor: str, easel: Easel) -> None:
-    """Count the files on a visitor's easel from now on, as long as the visitor is there."""
-    _EASELS[visitor] = easel
+def count_kept(visitor: str, keeper: Keeper) -> None:
+    """Count the files that are kept of a visitor from now on, as long as the visitor is there."""
+    _KEEPERS[visitor] = keeper
+
+
+def drop_files(visitor: str, contents: Sequence[bytes]) -> None:
+    """Have Streamlit forget files of a visitor, which it keeps though no uploader shows them."""
+    from streamlit.runtime import Runtime
+    from streamlit.runtime.memory_uploaded_file_manager import MemoryUploadedFileManager
+
+    keeper = Runtime.instance().uploaded_file_mgr if Runtime.exists() else None
+    if isinstance(keeper, MemoryUploadedFileManager):
+        dropped = set(map(id, contents))
+        for file in list(keeper.file_storage.get(visitor, {}).values()):
+            if id(file.data) in dropped:
+                keeper.remove_file(visitor, file.file_id)
 
 
 def held_bytes() -> Counter[str]:
@@ -96,7 +117,7 @@ def held_bytes() -> Counter[str]:
 
 
 def bytes_in(keeper: UploadedFileManager) -> Counter[str]:
-    """Bytes by visitor in Streamlit's keeper of files, as long as that is the one in memory, and on easels.
+    """Bytes by visitor in Streamlit's keeper of files, as long as that is the one in memory, and in others.
 
     It knows a visitor from the first file until the visitor leaves, also when all files were taken away.
     """
@@ -104,8 +125,8 @@ def bytes_in(keeper: UploadedFileManager) -> Counter[str]:
     held: Counter[str] = Counter()
     for visitor, files in list(stored.items()):
         sent = [file.data for file in list(files.values())]
-        easel = _EASELS.get(visitor)
-        kept = {id(content): content for content in (easel.files if easel else ())}
+        keeping = _KEEPERS.get(visitor)
+        kept = {id(content): content for content in (keeping.files if keeping else ())}
         for content in sent:
             kept.pop(id(content), None)
         held[visitor] = sum(map(len, [*sent, *kept.values()]))

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 import streamlit as st
 
 from unprompt.app.easel import Easel, Order, Taps, Whole, Work, easel_of
-from unprompt.app.held_widgets import held, take
+from unprompt.app.held_widgets import held, let_go, take
 from unprompt.app.looks import empty, head, label, note, plain, trouble
 from unprompt.app.paintings import await_painting, begin, is_painting
 from unprompt.app.picture_inputs import say_room
@@ -166,8 +166,9 @@ def pick(easel: Easel) -> None:
             easel.put(Upload.of(file.name, file.getvalue()))
             st.session_state["words-uploaded"] = easel.upload
             st.session_state["words-sample"] = None
-        elif easel.upload is before:
+        elif easel.upload is before:  # also where another file takes its place, for a moment
             easel.put(None)
+            let_go("words")
 
     def take_sample() -> None:
         name = st.session_state["words-sample"]

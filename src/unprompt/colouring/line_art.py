@@ -81,11 +81,11 @@ def read_line_art(picture: Image.Image, longest: int = LONGEST) -> LineArt:
             and not is_shaded(page, rgb)
             and measure_borders(rgb, NARROW_UNEVEN) < BORDERS_UNEVEN
         )
-    if is_line_art and is_dark:
-        told.append("it is white on black, and was turned round")
     if not is_line_art:
         page = _page_of(picture_rgb)
         told.append("it is no line art, so its colouring page was made first")
+    elif is_dark:
+        told.append("it is white on black, and was turned round")
     return LineArt(page, alpha if clear else None, size, tuple(told))
 
 

@@ -22,10 +22,10 @@ class Sample(NamedTuple):
 
 
 SAMPLES: Mapping[str, Sample] = {
-    "Turtle": Sample("1F422", ("a green turtle with a brown shell", "a purple turtle, its shell yellow")),
+    "Turtle": Sample("1F422", ("a green turtle with a brown shell", "mostly purple, with some yellow")),
     "Butterfly": Sample("1F98B", ("an orange butterfly with a black body", "a butterfly in blue and pink")),
-    "Castle": Sample("1F3F0", ("a grey castle with red roofs", "a pink castle with purple roofs")),
-    "Parrot": Sample("1F99C", ("a red parrot with a blue wing", "a green parrot with a yellow beak")),
+    "Castle": Sample("1F3F0", ("a grey castle with a red door", "a yellow castle with a blue gate")),
+    "Parrot": Sample("1F99C", ("a red parrot with a yellow head", "a green parrot with a red head")),
     "Train": Sample("1F682", ("a blue steam train with red wheels", "a black train with golden wheels")),
     "House": Sample("1F3E0", ("a yellow house with a red roof", "a light blue house, brown roof")),
 }

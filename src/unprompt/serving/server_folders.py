@@ -48,7 +48,14 @@ def images_below(root: Path, name: str) -> list[ImageFile]:
     Raises InputError as `folder_below` and `find_images` do, and where an image is a link that leads out.
     """
     folder = folder_below(root, name)
-    files = find_images(folder, same_stems=True)
+    try:
+        files = find_images(folder, same_stems=True)
+    except InputError:
+        first = next(iter(folders_with_images(folder, most=1)), ".")
+        if first == ".":
+            raise
+        inside = f"{name.strip().rstrip('/')}/{first}" if folder != root else first
+        raise InputError(f"'{name}' holds no images itself; choose a folder in it: '{inside}'") from None
     outside = [file for file in files if not file.local_path.resolve().is_relative_to(root)]
     if outside:
         raise InputError(
