@@ -1,7 +1,8 @@
 """Colouring pages of photographs, which have no truth: how much is closed, and what is too small for a child.
 
-`python benchmarks/page_photographs.py IMAGES…`: pages of photographs or pictures of text-to-image models by stage 1,
-stage 2, auto and classic ways, drawn 800 pixels a longer side with lines of .8 mm on A4. Means a page:
+`python benchmarks/page_photographs.py IMAGES…`: pages of these images, and of the photographs that packages
+bring, by stage 1, stage 2, auto and classic ways, 800 pixels a longer side with lines of .8 mm on A4. Means a
+page:
 
 - closed: the share of the white that is not in the largest area;
 - short: pieces that are shorter either way than 4% of the diagonal;

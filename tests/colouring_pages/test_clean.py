@@ -302,6 +302,16 @@ def test_a_small_corner_of_the_page_is_no_button() -> None:
     assert (joined == ring(120, 120, 60)).all()
 
 
+def test_a_small_part_with_walls_as_short_as_lines_are_wide_is_opened() -> None:
+    """Two lines near each other, and two bars between them: the cell that they enclose goes."""
+    across, along = np.abs(Y - 120), np.abs(X - 120)
+    lines = (np.abs(across - 6) <= 3.5) & (along <= 80)
+    lines |= (across <= 6) & ((np.abs(along - 6) <= 3.5) | (np.abs(along - 80) <= 3.5))
+    before = count_regions(lines)
+    joined = join_small_parts(lines, lines.astype(np.float32), 400, 9)
+    assert count_regions(joined) == before - 1
+
+
 @settings(max_examples=30, deadline=None)
 @given(st.integers(0, 10_000), st.sampled_from([0.0, 30.0, 200.0, 5000.0]))
 def test_joining_only_takes_ink_away_and_leaves_no_small_part_between_others(seed: int, least: float) -> None:

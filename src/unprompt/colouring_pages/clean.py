@@ -364,7 +364,8 @@ def join_small_parts(lines: Mask, ink: NDArray[np.float32], least: float, stroke
     kept = thinned.copy()
     kept[y[opened], x[opened]] = False
     nearest = ndimage.distance_transform_edt(~thinned, return_distances=False, return_indices=True)
-    found: Mask = lines & (kept[tuple(nearest)] | dilate(kept, 0.75 * stroke))
+    # Half a stroke is the body of a line that stays; with more, short walls would stay closed.
+    found: Mask = lines & (kept[tuple(nearest)] | dilate(kept, 0.5 * stroke))
     return found
 
 
