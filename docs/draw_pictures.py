@@ -24,6 +24,7 @@ PHOTOGRAPHS = (
     "camera.png", "horse.png", "coins.png", "moon.png", "color.png",
 )  # fmt: skip
 DRAWINGS = 12
+SHEET = 988  # pixels that the sheet of pages is wide
 
 
 def draw_doodles() -> None:
@@ -83,9 +84,9 @@ def draw_pages() -> None:
             extractors.append(open_extractor(PageConfig(method=method)))
         except CheckpointError as error:
             print(f"without a column for {method}: {error}")
-    compare_methods(_pictures(), extractors).resize((988, 4744), Image.Resampling.LANCZOS).save(
-        HERE / "colouring_pages.webp", quality=60
-    )
+    sheet = compare_methods(_pictures(), extractors)
+    small = (SHEET, round(SHEET * sheet.height / sheet.width))
+    sheet.resize(small, Image.Resampling.LANCZOS).save(HERE / "colouring_pages.webp", quality=60)
 
 
 def _pictures() -> Iterator[Image.Image]:
