@@ -274,6 +274,22 @@ def test_the_edge_of_a_shadow_on_paper_is_no_area(monkeypatch: pytest.MonkeyPatc
     assert is_line_art(shadowed.astype(np.uint8), monkeypatch)
 
 
+@pytest.mark.parametrize("table", [(60, 40, 20), (20, 60, 30), (90, 90, 90)])
+def test_what_a_sheet_of_paper_lies_on_is_left_out(
+    table: tuple[int, int, int], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The page has the sheet's lines where they were, and neither its edge nor the table."""
+    sheet = np.where(two_boxes(160)[..., None] == 0, 0.2, 1.0) * np.array([230.0, 225.0, 205.0])
+    photo = np.full((280, 320, 3), table, np.uint8)
+    photo[60:220, 90:250] = sheet
+    assert is_line_art(photo, monkeypatch)
+    art = read_line_art(Image.fromarray(photo))
+    assert art.told == ("what its sheet of paper lies on was left out",)
+    expected = np.full((280, 320), 255)
+    expected[60:220, 90:250] = two_boxes(160)
+    assert ((art.page < 128) == (expected < 128)).all()
+
+
 def test_a_border_all_across_is_its_step_in_lightness() -> None:
     picture = np.full((256, 256, 3), 255, np.uint8)
     picture[:, 128:] = 127

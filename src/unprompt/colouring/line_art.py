@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from PIL import Image, ImageChops
 
+from unprompt.colouring_pages.sheet_of_paper import without_table
 from unprompt.errors import ConfigError, InputError
 from unprompt.storage.images import reduced
 from unprompt.storage.packages import needed_for
@@ -51,9 +52,9 @@ class LineArt:
 def read_line_art(picture: Image.Image, longest: int = LONGEST) -> LineArt:
     """Prepare a picture of any mode to be coloured.
 
-    Transparent is paper; uneven paper is made white; white on black is turned round. A picture that is no
-    line art, as areas of it are grey or in colour, gets the lines of its colouring page. `longest`: pixels a
-    side; more are reduced.
+    Transparent is paper, and so is what a sheet of paper lies on; uneven paper is made white; white on black
+    is turned round. A picture that is no line art, as areas of it are grey or in colour, gets the lines of
+    its colouring page. `longest`: pixels a side; more are reduced.
     """
     if min(picture.size) < 1:
         raise InputError("the picture has no pixels")
@@ -68,6 +69,9 @@ def read_line_art(picture: Image.Image, longest: int = LONGEST) -> LineArt:
     over = Image.new("RGBA", picture.size, "white")
     over.alpha_composite(picture.convert("RGBA"))
     picture_rgb = rgb = np.asarray(over.convert("RGB"))
+    on_table = without_table(rgb)
+    if on_table is not None:
+        rgb = on_table
     page = np.asarray(Image.fromarray(rgb).convert("L"))
     is_dark = bool(np.median(page) < DARK)
     if is_dark:
@@ -84,8 +88,11 @@ def read_line_art(picture: Image.Image, longest: int = LONGEST) -> LineArt:
     if not is_line_art:
         page = _page_of(picture_rgb)
         told.append("it is no line art, so its colouring page was made first")
-    elif is_dark:
-        told.append("it is white on black, and was turned round")
+    else:
+        if on_table is not None:
+            told.append("what its sheet of paper lies on was left out")
+        if is_dark:
+            told.append("it is white on black, and was turned round")
     return LineArt(page, alpha if clear else None, size, tuple(told))
 
 

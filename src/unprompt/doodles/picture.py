@@ -12,6 +12,16 @@ import numpy as np
 from PIL import Image
 
 from unprompt.colouring_pages.clean import find_lines, hollow
+from unprompt.colouring_pages.sheet_of_paper import (
+    EVEN,
+    FAINTEST,
+    GROUND_SIDE,
+    WIDEST,
+    find_sheet,
+    otsu,
+    part_light,
+    rim_of,
+)
 from unprompt.colouring_pages.skeleton import NEIGHBOURS, Rim, thin
 from unprompt.colouring_pages.strokes import middles
 from unprompt.doodles.drawing import Drawing
@@ -28,14 +38,7 @@ if TYPE_CHECKING:
     Points = NDArray[np.float64]
 
 LARGEST, SMALLEST = 400, 224  # pixels of the longest side at which a picture is looked at
-GROUND_SIDE = 128  # pixels of the longest side at which the ground is estimated
-WIDEST = 0.2  # of the longest side: what is darker than the ground and narrower than this is ink
-RIM = 0.03  # of the longest side: how far the rim reaches in that shows which ground there is
-FAINTEST = 30.0  # of 255: what differs less from the ground all over is no ink
 LIKELY, SURE = 0.3, 0.5  # of the ink's own strength
-EVEN = 100.0  # of 255: a sheet of one grey is light from here on
-SHEET, FULL, LIT = 0.15, 0.75, 0.55  # a sheet's share of the picture, of its box, and of light within it
-EDGE = 35.0  # of 255: how much darker it is beside a sheet
 EVENED = 0.2  # of the longest side: how far the mean reaches by which uneven light is evened out
 THIN = 0.08  # of the longest side: opaque parts that are nowhere thicker on a side are lines, not a sheet
 HALFTONE = (0.12, 0.45)  # of the ink's strength, neither paper nor line
@@ -145,7 +148,7 @@ def _differ_from_ground(rgb: Reals) -> tuple[Reals, bool]:
     size = (max(1, round(width * scale)), max(1, round(height * scale)))
     small = np.stack([_scaled(channel, size, Image.Resampling.BOX) for channel in rgb.transpose(2, 0, 1)], 2)
     reach = max(3, round(WIDEST * max(size)) | 1)
-    sheet = _find_sheet(small.mean(2), reach)
+    sheet = find_sheet(small.mean(2), reach)
     if sheet is not None:
         # The table gets the colour of the paper that is nearest.
         nearest = ndimage.distance_transform_edt(~sheet, return_distances=False, return_indices=True)
@@ -170,62 +173,19 @@ def _scaled(channel: Reals, size: tuple[int, int], way: Image.Resampling) -> Rea
     return np.asarray(Image.fromarray(channel).resize(size, way), np.float32)
 
 
-def _part(grey: Reals) -> float:
-    """The grey that parts light from dark; one between black and white where all is nearly the same."""
-    level = _otsu(grey)
-    light = grey > level
-    if light.all() or not light.any() or grey[light].mean() - grey[~light].mean() < FAINTEST:
-        return EVEN
-    return level
-
-
-def _find_sheet(grey: Reals, reach: int) -> Mask | None:
-    """A sheet of paper (H, W) that is lighter than what it lies on, without its rim; None: there is none."""
-    from scipy import ndimage
-
-    light = grey > _part(grey)
-    if light[_rim_of(light)].mean() > 0.5:
-        return None
-    closed = ndimage.binary_closing(np.pad(light, reach), np.ones((reach, reach)))[reach:-reach, reach:-reach]
-    labels, count = ndimage.label(closed)
-    if not count:
-        return None
-    sheet = ndimage.binary_fill_holes(labels == 1 + int(np.bincount(labels.ravel())[1:].argmax()))
-    rows, columns = (np.flatnonzero(sheet.any(axis)) for axis in (1, 0))
-    box = (rows[-1] + 1 - rows[0]) * (columns[-1] + 1 - columns[0])
-    # What is lit beside a shadow reaches to several sides of the picture.
-    cut_off = sum(bool(side.any()) for side in (sheet[0], sheet[-1], sheet[:, 0], sheet[:, -1]))
-    if sheet.mean() < SHEET or sheet.sum() < FULL * box or light[sheet].mean() < LIT or cut_off > 1:
-        return None
-    inside = ndimage.binary_erosion(sheet, iterations=2, border_value=1)
-    within = inside & ~ndimage.binary_erosion(inside, iterations=3, border_value=1)
-    beside = ndimage.binary_dilation(sheet, iterations=5) & ~ndimage.binary_dilation(sheet, iterations=2)
-    if not within.any() or np.median(grey[within]) - np.median(grey[beside]) < EDGE:
-        return None  # the light falls off slowly
-    found: Mask = inside
-    return found
-
-
 def _has_dark_ground(grey: Reals) -> bool:
     """Whether a picture (H, W) is light on dark: by its rim, and by what is thick."""
     from scipy import ndimage
 
-    level = _part(grey)
+    level = part_light(grey)
     if level == EVEN:
         return bool(np.median(grey) < EVEN)
     grey = grey - ndimage.gaussian_filter(grey, EVENED * max(grey.shape))  # light falls unevenly
-    light = grey > _otsu(grey)
-    share = float(light[_rim_of(light)].mean())
+    light = grey > otsu(grey)
+    share = float(light[rim_of(light)].mean())
     if 0.2 < share < 0.8:
         return _thickness(light) < _thickness(~light)
     return share < 0.5
-
-
-def _rim_of(mask: Mask) -> Mask:
-    rim = max(1, round(RIM * max(mask.shape)))
-    found = np.ones_like(mask)
-    found[rim:-rim, rim:-rim] = False
-    return found
 
 
 def _thickness(mask: Mask) -> float:
@@ -235,24 +195,12 @@ def _thickness(mask: Mask) -> float:
     return 0.0 if not mask.any() else float(ndimage.distance_transform_edt(mask).max())
 
 
-def _otsu(values: NDArray[np.floating]) -> float:
-    """The value that parts values into two groups best (Otsu 1979)."""
-    counts, edges = np.histogram(values, 64)
-    middles = (edges[1:] + edges[:-1]) / 2
-    below = np.cumsum(counts).astype(float)
-    sums = np.cumsum(counts * middles)
-    above = below[-1] - below
-    with np.errstate(divide="ignore", invalid="ignore"):
-        between = below * above * (sums / below - (sums[-1] - sums) / above) ** 2
-    return float(edges[1 + int(np.nanargmax(np.nan_to_num(between, nan=-1.0)))])
-
-
 def _measure_strength(difference: Reals) -> float:
     """How much ink differs from the ground, as most of it does; 0: nothing differs."""
     some = difference[difference > FAINTEST / 2]
     if some.size < 4:
         return 0.0
-    level = _otsu(some)
+    level = otsu(some)
     return float(np.percentile(some[some >= level], 60))
 
 
