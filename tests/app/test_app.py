@@ -288,9 +288,12 @@ def test_it_is_said_in_plain_words_how_a_page_was_drawn(app: Any) -> None:
 
 
 def test_previews_of_pages_are_drawn_once(app: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    import streamlit as st
+
     from unprompt.colouring_pages.drawing import LineDrawing
     from unprompt.colouring_pages.sheet import Sheet
 
+    st.cache_resource.clear()
     drawn: list[tuple[type, Image.Image]] = []
 
     def counted(kind: type[LineDrawing] | type[Sheet]) -> None:

@@ -304,6 +304,8 @@ def test_a_sample_that_is_clicked_twice_is_undone_at_once(desktop: Visitor) -> N
     sample = desktop.page.get_by_role("button", name="Cat", exact=True)
     for _ in range(2):
         sample.click()
+        desktop.page.wait_for_timeout(1500)  # the second looks as the first: nothing shows that it has come
+        desktop.settle()
         wait_for_lines(desktop, 15)
     press(desktop, "Undo")
     desktop.sees("Draw here")

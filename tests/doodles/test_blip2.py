@@ -103,7 +103,7 @@ def train_options(*arguments: object) -> argparse.Namespace:
 
 def caption_options(*arguments: object) -> argparse.Namespace:
     parser = argparse.ArgumentParser()
-    parser.add_argument("drawings", type=Path)
+    parser.add_argument("drawings", type=Path, nargs="+")
     parser.add_argument("--by", type=Path)
     parser.add_argument("--out", type=Path)
     parser.add_argument("--json", action="store_true")

@@ -412,7 +412,8 @@ def _read_alike(path: Path, split: str, direction: Direction | None) -> Pairs | 
     if not all(folder.is_dir() for folder in folders):
         return None
     sources, targets = ({file.image_id: file for file in find_images(folder)} for folder in folders)
-    targets = dict(zip(match_forms(list(targets), sources), targets.values(), strict=True))
+    matched = zip(match_forms(list(targets), sources), targets.values(), strict=True)
+    targets = {image_id: replace(file, image_id=image_id) for image_id, file in matched}
     lonely = sorted(sources.keys() ^ targets.keys())
     if lonely:
         other = folders[lonely[0] in sources]
