@@ -33,6 +33,7 @@ from unprompt.colouring.painter_files import read_painter
 from unprompt.colouring.palette import PAPER, WHITE
 from unprompt.colouring.scores import SCORES, difference_of, intervals, mean_scores, score_drawing
 from unprompt.datasets.pairs import Pairs, join_pairs
+from unprompt.ensemble.score_tables import spans_as_json
 from unprompt.errors import InputError
 from unprompt.html.kit import render_page
 from unprompt.networks.minilm import PromptEncoder
@@ -85,22 +86,13 @@ class Graded:
             painter: {
                 group or "all": {
                     "triples": len(some),
-                    **{
-                        name: {"mean": _number(mean), "low": _number(low), "high": _number(high)}
-                        for (name, mean), (low, high) in zip(
-                            mean_scores(some).items(), intervals(some).values(), strict=True
-                        )
-                    },
+                    **spans_as_json(mean_scores(some), intervals(some)),
                 }
                 for group in ("", *self.group_names)
                 if (some := self.of_group(painter, group))
             }
             for painter in self.scores
         }
-
-
-def _number(value: float) -> float | None:
-    return None if np.isnan(value) else round(value, 4)
 
 
 def grade_painters(

@@ -37,13 +37,13 @@ def without_table(rgb: Bytes) -> Bytes | None:
         from scipy import ndimage
 
     height, width = rgb.shape[:2]
-    scale = min(1.0, GROUND_SIDE / max(height, width))
-    size = (max(1, round(width * scale)), max(1, round(height * scale)))
+    size, reach = size_of_ground(height, width)
     small = np.asarray(Image.fromarray(rgb).resize(size, Image.Resampling.BOX))
-    sheet = find_sheet(small.mean(2, dtype=np.float32), max(3, round(WIDEST * max(size)) | 1))
+    grey = small.mean(2, dtype=np.float32)
+    sheet = find_sheet(grey, reach)
     if sheet is None:
         return None
-    light = small.mean(2)[sheet]
+    light = grey[sheet]
     if (light > AS_LIGHT * np.percentile(light, 90)).mean() < PAPER:
         return None
     nearest = ndimage.distance_transform_edt(~sheet, return_distances=False, return_indices=True)
@@ -52,6 +52,13 @@ def without_table(rgb: Bytes) -> Bytes | None:
     whole = Image.fromarray(paper).resize((width, height), Image.Resampling.BILINEAR)
     lit = Image.fromarray((255 * sheet).astype(np.uint8)).resize((width, height), Image.Resampling.BILINEAR)
     return np.where((np.asarray(lit) > LIGHT)[..., None], rgb, np.asarray(whole))
+
+
+def size_of_ground(height: int, width: int) -> tuple[tuple[int, int], int]:
+    """Width and height at which a picture's ground is estimated, and how far ink reaches at most there."""
+    scale = min(1.0, GROUND_SIDE / max(height, width))
+    size = (max(1, round(width * scale)), max(1, round(height * scale)))
+    return size, max(3, round(WIDEST * max(size)) | 1)
 
 
 def find_sheet(grey: Reals, reach: int) -> Mask | None:
@@ -91,6 +98,7 @@ def part_light(grey: Reals) -> float:
 
 
 def rim_of(mask: Mask) -> Mask:
+    """What lies at the border of a mask (H, W)."""
     rim = max(1, round(RIM * max(mask.shape)))
     found = np.ones_like(mask)
     found[rim:-rim, rim:-rim] = False

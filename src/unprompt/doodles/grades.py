@@ -26,6 +26,7 @@ from unprompt.doodles.name import labels_of
 from unprompt.doodles.scenes import Scene, compose_scenes
 from unprompt.doodles.scenes_config import ANY, SceneConfig
 from unprompt.doodles.way_grades import WayGrades, grade_way
+from unprompt.ensemble.score_tables import rounded_or_none, spans_as_json
 from unprompt.errors import CheckpointError
 from unprompt.html.kit import render_page
 from unprompt.progress import Progress, silent
@@ -82,24 +83,15 @@ class Graded:
             part: {
                 captioner: {
                     "scenes": len(some),
-                    **{
-                        name: {"mean": _number(mean), "low": _number(low), "high": _number(high)}
-                        for (name, mean), (low, high) in zip(
-                            mean_scores(some).items(), intervals(some).values(), strict=True
-                        )
-                    },
-                    "words": _number(self.words(part, captioner)),
-                    "cider": _number(self.cider(part, captioner)),
+                    **spans_as_json(mean_scores(some), intervals(some)),
+                    "words": rounded_or_none(self.words(part, captioner)),
+                    "cider": rounded_or_none(self.cider(part, captioner)),
                 }
                 for captioner, some in found.items()
             }
             for part, found in self.scores.items()
         }
         return {"captions": captions, **(self.way.as_dict() if self.way else {})}
-
-
-def _number(value: float) -> float | None:
-    return None if np.isnan(value) else round(value, 4)
 
 
 def grade_captioners(

@@ -15,12 +15,11 @@ from unprompt.colouring_pages.clean import find_lines, hollow
 from unprompt.colouring_pages.sheet_of_paper import (
     EVEN,
     FAINTEST,
-    GROUND_SIDE,
-    WIDEST,
     find_sheet,
     otsu,
     part_light,
     rim_of,
+    size_of_ground,
 )
 from unprompt.colouring_pages.skeleton import NEIGHBOURS, Rim, thin
 from unprompt.colouring_pages.strokes import middles
@@ -144,10 +143,8 @@ def _differ_from_ground(rgb: Reals) -> tuple[Reals, bool]:
         from scipy import ndimage
 
     height, width = rgb.shape[:2]
-    scale = min(1.0, GROUND_SIDE / max(height, width))
-    size = (max(1, round(width * scale)), max(1, round(height * scale)))
+    size, reach = size_of_ground(height, width)
     small = np.stack([_scaled(channel, size, Image.Resampling.BOX) for channel in rgb.transpose(2, 0, 1)], 2)
-    reach = max(3, round(WIDEST * max(size)) | 1)
     sheet = find_sheet(small.mean(2), reach)
     if sheet is not None:
         # The table gets the colour of the paper that is nearest.

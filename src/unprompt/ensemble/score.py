@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from unprompt.ensemble.score_tables import finite_or_none
 from unprompt.errors import InputError
 from unprompt.text.english import counted
 
@@ -119,7 +120,7 @@ def score(guess: Embeddings, truth: Embeddings) -> Score:
 def score_rows(ids: SharedIds, guess: NDArray[np.floating], truth: NDArray[np.floating]) -> Score:
     """Compare the rows of n images that guess and truth share: (n, D) and (n, D), in the order of the ids."""
     similarities = cosines(guess, truth)
-    low, high = bootstrap_interval(similarities) if len(similarities) > 1 else (None, None)
+    low, high = map(finite_or_none, bootstrap_interval(similarities))
     return Score(
         mean=float(similarities.mean()),
         low=low,

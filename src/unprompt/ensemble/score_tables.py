@@ -46,5 +46,20 @@ def finite_or_none(value: float) -> float | None:
     return None if np.isnan(value) else value
 
 
+def rounded_or_none(value: float) -> float | None:
+    """The same to four digits, for what people read."""
+    return finite_or_none(round(value, 4))
+
+
+def spans_as_json(
+    means: Mapping[str, float], intervals: Mapping[str, tuple[float, float]]
+) -> dict[str, dict[str, float | None]]:
+    """`mean_scores` and their `score_intervals` to four digits, by name."""
+    return {
+        name: dict(zip(("mean", "low", "high"), map(rounded_or_none, (mean, *intervals[name])), strict=True))
+        for name, mean in means.items()
+    }
+
+
 def _table(scores: Sequence[Mapping[str, float]], names: Sequence[str]) -> NDArray[np.float64]:
     return np.array([[one[name] for name in names] for one in scores]).reshape(-1, len(names))
