@@ -35,8 +35,8 @@ from unprompt.colouring_pages.network import Generator
 from unprompt.colouring_pages.openmoji import drawings_of
 from unprompt.colouring_pages.page import draw_page
 from unprompt.colouring_pages.page_config import OutputConfig, PageConfig
+from unprompt.networks.cores import one_thread_each, use_one_thread
 from unprompt.networks.devices import core_count
-from unprompt.networks.pipeline import one_thread_each, use_one_thread
 
 SIDE = 512
 PHOTOGRAPH = (4000, 3000)

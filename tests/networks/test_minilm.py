@@ -8,11 +8,13 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from tests.real_images import real_folder
 from unprompt.errors import CheckpointError
 from unprompt.networks.checkpoints import locate
-from unprompt.networks.minilm import CHECKPOINT, PromptEncoder, encode_cached
+from unprompt.networks.minilm import CHECKPOINT, PromptEncoder, _bundles, encode_cached
 from unprompt.records import DIM, Prompts
 from unprompt.storage.files import read_prompts, write_arrays
 from unprompt.storage.submission import read_submission
@@ -30,6 +32,32 @@ TEXTS = (
     "🎨",
     "ramen carved out of fractal rose ebony, in the style of hudson river school",
 )
+
+
+@given(st.lists(st.integers(2, 256), max_size=300), st.sampled_from((64, 256, 1024)))
+def test_bundles_are_all_texts_once_by_length_and_of_about_one_size(lengths: list[int], most: int) -> None:
+    bundles = _bundles(lengths, most)
+    rows = [row for bundle in bundles for row in bundle]
+    assert sorted(rows) == list(range(len(lengths)))
+    assert [lengths[row] for row in rows] == sorted(lengths)
+    sizes = [sum(lengths[row] for row in bundle) for bundle in bundles]
+    assert all(size < most + lengths[bundle[-1]] for size, bundle in zip(sizes, bundles, strict=True))
+
+
+def test_embeddings_are_the_same_if_cores_take_bundles_of_their_own(encoder: PromptEncoder) -> None:
+    import torch
+
+    texts = [f"{number} {text}" for number in range(40) for text in TEXTS]
+    threads = torch.get_num_threads()
+    try:
+        torch.set_num_threads(1)
+        one_by_one = encoder.encode(texts)
+        torch.set_num_threads(3)
+        side_by_side = encoder.encode(texts)
+        assert torch.get_num_threads() == 3
+    finally:
+        torch.set_num_threads(threads)
+    assert np.array_equal(one_by_one, side_by_side)
 
 
 def test_rows_are_unit_float32_and_in_order(encoder: PromptEncoder) -> None:

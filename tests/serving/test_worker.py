@@ -94,12 +94,33 @@ def test_requests_that_wait_are_answered_together_in_their_order() -> None:
 
     bench = run(scenario)
     assert bench.calls == [
-        ("embed", [0]),  # nobody waits for company
+        ("embed", [0]),  # who comes first waits for nobody
         ("embed", [1, 2, 7]),  # with 4, 5 and 6 it would be more than four
         ("paint", [3]),
         ("embed", [4, 5, 6]),
         ("paint", [8]),  # painted alone
     ]
+
+
+def test_those_who_were_answered_together_are_waited_for_when_the_first_asks_again() -> None:
+    async def scenario(bench: Bench, worker: Worker) -> None:
+        embed = bench.kind("embed", together=4)
+        first = await queued(worker, embed, 0)
+        await bench.has_begun()
+        together = [await queued(worker, embed, item) for item in (1, 2, 3)]
+        bench.go.release(2)
+        await asyncio.gather(first, *together)
+        again = []
+        for item in (4, 5, 6):
+            again.append(await queued(worker, embed, item))
+            await asyncio.sleep(0)  # the event loop has other things to do
+        bench.go.release(10)
+        await asyncio.gather(*again)
+        assert await worker.run(embed, [7]) == ["embed 7"]  # it is not waited for ever
+        assert await worker.run(embed, [8]) == ["embed 8"]
+
+    bench = run(scenario)
+    assert bench.calls == [("embed", items) for items in ([0], [1, 2, 3], [4, 5, 6], [7], [8])]
 
 
 def test_a_request_larger_than_a_call_is_not_cut() -> None:

@@ -26,8 +26,8 @@ from unprompt.colouring_pages.paper_config import NumbersConfig, PaperConfig
 from unprompt.colouring_pages.pdf import pdf_bytes, write_pdf
 from unprompt.errors import ConfigError, InputError, UnreadableImageError
 from unprompt.networks.checkpoints import sha256_of
+from unprompt.networks.cores import keep_ahead, one_thread_each, use_one_thread
 from unprompt.networks.devices import core_count
-from unprompt.networks.pipeline import keep_ahead, one_thread_each, use_one_thread
 from unprompt.progress import Progress, silent
 from unprompt.records import Problem
 from unprompt.storage.damage import DAMAGED_ARRAYS

@@ -17,7 +17,7 @@ from torch.utils.data import DataLoader, Dataset
 from unprompt.datasets.seeds import derive_seed
 from unprompt.datasets.split import random_order
 from unprompt.errors import ConfigError, InputError
-from unprompt.networks.pipeline import keep_ahead
+from unprompt.networks.cores import keep_ahead
 from unprompt.storage.processes import forking_from_server
 from unprompt.text.english import counted
 

@@ -42,7 +42,7 @@ from unprompt.networks.adapters import ADAPTER, add_adapter, count_parameters, s
 from unprompt.networks.captioner import prepare
 from unprompt.networks.captioner_files import CaptionNetwork, load_captioner
 from unprompt.networks.checkpoints import sha256_of_files
-from unprompt.networks.pipeline import keep_ahead
+from unprompt.networks.cores import keep_ahead
 from unprompt.progress import Progress, silent
 from unprompt.storage.resumable import (
     WORK,

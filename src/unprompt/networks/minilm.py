@@ -12,6 +12,7 @@ import numpy as np
 
 from unprompt.errors import CheckpointError, InputError
 from unprompt.networks.checkpoints import cache_folder, declared, locate, verify
+from unprompt.networks.cores import each_on_a_core
 from unprompt.progress import StepBars
 from unprompt.records import DIM, Embeddings, Prompts
 from unprompt.storage.caching import make_once
@@ -30,7 +31,8 @@ TOKENIZER_FILE = "tokenizer.json"
 HEADS = 12  # of its attention
 MOST_TOKENS = 256  # of a text, the two around it among them
 TOLD_AFTER = 512  # texts
-TOGETHER = 1024  # tokens that are looked at together; measured to be the fastest on two cores
+TOGETHER = 256  # tokens that a core looks at together; more are not faster there
+TOGETHER_ELSEWHERE = 1024  # by a GPU
 
 
 class TokenStates(NamedTuple):
@@ -106,11 +108,18 @@ class PromptEncoder:
 
     def _looked_at(self, texts: Sequence[Sequence[int]]) -> Iterator[tuple[list[int], Tensor]]:
         """Rows of texts that have T tokens each, and their states (N, T, 384), the shortest first."""
-        assert self._network is not None
-        order = sorted(range(len(texts)), key=lambda row: len(texts[row]))
-        for rows in _bundles(order, [len(text) for text in texts]):
+        network = self._network
+        assert network is not None
+        on_cores = network.device == "cpu"
+        bundles = _bundles([len(text) for text in texts], TOGETHER if on_cores else TOGETHER_ELSEWHERE)
+
+        def look(rows: Sequence[int]) -> list[Tensor]:
+            return list(network.states([texts[row] for row in rows]))
+
+        looked_at = each_on_a_core(look, bundles) if on_cores else map(look, bundles)
+        for rows, found in zip(bundles, looked_at, strict=True):
             start = 0
-            for states in self._network.states([texts[row] for row in rows]):
+            for states in found:
                 yield rows[start : start + len(states)], states
                 start += len(states)
 
@@ -157,15 +166,14 @@ def _encode_telling(encoder: PromptEncoder, texts: Sequence[str], what: str) -> 
     return vectors
 
 
-def _bundles(rows: Sequence[int], lengths: Sequence[int]) -> Iterator[list[int]]:
-    """Rows in order, as many at a time as have up to TOGETHER tokens, or one."""
-    bundle: list[int] = []
-    tokens = 0
-    for row in rows:
-        if bundle and tokens + lengths[row] > TOGETHER:
-            yield bundle
-            bundle, tokens = [], 0
-        bundle.append(row)
-        tokens += lengths[row]
-    if bundle:
-        yield bundle
+def _bundles(lengths: Sequence[int], most: int) -> list[list[int]]:
+    """Rows of texts with so many tokens each, the shortest first, in bundles of about `most` tokens, or a
+    text.
+
+    They do not depend on the number of cores, so neither does the last digit of what is computed.
+    """
+    rows = np.argsort(lengths, kind="stable")
+    ends = np.cumsum(np.take(lengths, rows))
+    middles = ends - np.take(lengths, rows) / 2
+    bundle = middles * -(-ends[-1:] // most) // ends[-1:]  # (N,) the number of each row's
+    return [part.tolist() for part in np.split(rows, np.flatnonzero(np.diff(bundle)) + 1) if len(part)]

@@ -8,20 +8,20 @@ take turns on the device.
 
 from __future__ import annotations
 
-import sys
 import threading
 import time
 import warnings
-from collections import defaultdict, deque
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections import defaultdict
+from collections.abc import Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Protocol, TypeVar
+from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
 
 from unprompt.errors import NoMemoryError, UnreadableImageError
+from unprompt.networks.cores import one_thread_each, use_one_thread
 from unprompt.networks.devices import is_out_of_memory
 from unprompt.storage.images import ImageFile, open_file
 from unprompt.text.english import counted
@@ -38,9 +38,6 @@ NOT_FINITE = (
 
 # Batches that fitted, after which more images are given at once again; and where that failed time and again.
 GROW_AFTER, GROW_AFTER_MOST = 32, 1024
-
-Item = TypeVar("Item")
-Begun = TypeVar("Begun")
 
 
 class Backbone(Protocol):
@@ -225,44 +222,6 @@ def _without_overflows(seen: Seen) -> Seen:
     )
     features = {name: rows[kept] for name, rows in seen.features.items()} if kept.any() else {}
     return Seen(problems, features, seen.seconds)
-
-
-def keep_ahead(
-    items: Iterable[Item], begin: Callable[[Item], Begun], ahead: int
-) -> Iterator[tuple[Item, Begun]]:
-    """Items in their order with what `begin` gave for each, so that `ahead` later ones are begun by then."""
-    under_way: deque[tuple[Item, Begun]] = deque()
-    for item in items:
-        under_way.append((item, begin(item)))
-        if len(under_way) > ahead:
-            yield under_way.popleft()
-    while under_way:
-        yield under_way.popleft()
-
-
-def use_one_thread() -> None:
-    """Let torch compute with one thread where the calling thread asks it to, if it is loaded."""
-    if "torch" in sys.modules:
-        import torch
-
-        torch.set_num_threads(1)
-
-
-@contextmanager
-def one_thread_each() -> Iterator[None]:
-    """For a block with workers of which each computes by itself: torch has one thread, and then as many as
-    before."""
-    if "torch" not in sys.modules:
-        yield
-        return
-    import torch
-
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    try:
-        yield
-    finally:
-        torch.set_num_threads(threads)
 
 
 class Pipeline:

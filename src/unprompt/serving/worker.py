@@ -1,8 +1,11 @@
 """The one thread in which models work, and the bounded queue in front of it.
 
 Requests of the same kind that wait at the same time are answered by one call: while a forward pass runs,
-those that come meanwhile gather for the next, so nobody waits for company, and the busier the server is, the
-larger are its batches. Everything but the work itself happens in the event loop's thread and needs no locks.
+those that come meanwhile gather for the next, and the busier the server is, the larger are its batches.
+Whoever is answered with others often asks again at once, as they do: the first to come back waits until all
+are back, or until nobody has come for a moment (LULL). Else it would have a call of its own, in the end every
+second call. Who is alone waits for nobody. Everything but the work itself happens in the event loop's thread
+and needs no locks.
 """
 
 from __future__ import annotations
@@ -24,6 +27,7 @@ from unprompt.text.english import agreed
 LONGEST_RETRY = 600  # seconds that Retry-After says at most
 UNKNOWN_PACE = 1.0  # seconds that a job is taken to need before any is done
 PACE_MEMORY = 0.8  # of the seconds a job takes: the share that older jobs have in the mean
+LULL, QUIET_ROUNDS = 0.0005, 8  # seconds and rounds of the event loop, which can take long each
 
 
 class BusyError(UnpromptError):
@@ -127,6 +131,9 @@ class Worker:
         self._waiting: list[_Job] = []
         self._running: list[_Job] = []
         self._taken = 0
+        self._company = 1  # jobs that the last call answered
+        self._last_came = 0.0  # by the monotonic clock
+        self._quiet_rounds: int | None = None  # since then; None while nobody waits for company
         self._pace: float | None = None  # seconds a job, in the recent mean; none is done yet
 
     @property
@@ -147,7 +154,7 @@ class Worker:
         job = _Job(kind, items, asyncio.get_running_loop().create_future())
         self._taken += 1
         self._waiting.append(job)
-        self._next()
+        self._gather()
         try:
             return await job.answers
         finally:
@@ -159,8 +166,31 @@ class Worker:
             job.answers.cancel()
         await asyncio.to_thread(self._thread.shutdown)
 
+    def _gather(self) -> None:
+        """Begin the next call when as many wait as were answered last, or nobody has come for a moment."""
+        if self._running or not self._waiting:
+            return
+        if len(self._waiting) >= self._company:
+            self._next()
+            return
+        self._last_came = time.monotonic()
+        if self._quiet_rounds is None:
+            asyncio.get_running_loop().call_soon(self._look_again)
+        self._quiet_rounds = 0
+
+    def _look_again(self) -> None:
+        """A round of the event loop later."""
+        if self._quiet_rounds is None:
+            return
+        self._quiet_rounds += 1
+        if self._quiet_rounds >= QUIET_ROUNDS and time.monotonic() - self._last_came >= LULL:
+            self._next()
+        else:
+            asyncio.get_running_loop().call_soon(self._look_again)
+
     def _next(self) -> None:
         """Begin the next call, where none runs and something waits."""
+        self._quiet_rounds = None
         self._waiting = [job for job in self._waiting if not job.answers.done()]
         if self._running or not self._waiting:
             return
@@ -189,6 +219,7 @@ class Worker:
         """Hand out what a call gave, then begin the next."""
         self.course = None
         self._running = []
+        self._company = len(turn)
         seconds = (time.monotonic() - started) / len(turn)
         before = seconds if self._pace is None else self._pace
         self._pace = PACE_MEMORY * before + (1 - PACE_MEMORY) * seconds
@@ -202,4 +233,4 @@ class Worker:
                 job.answers.set_exception(error)
             else:
                 job.answers.set_result(its_own)
-        self._next()
+        self._gather()
