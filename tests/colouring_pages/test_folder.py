@@ -196,6 +196,19 @@ def test_an_unknown_format_is_told() -> None:
         OutputConfig(formats=("png", "gif"))
 
 
+def test_blank_pages_are_left_out_of_a_booklet_unless_all_are(tmp_path: Path) -> None:
+    ring, white = Image.new("RGB", (80, 80), "white"), Image.new("RGB", (80, 80), "white")
+    ImageDraw.Draw(ring).ellipse((10, 10, 70, 70), outline="black", width=3)
+    settings = replace(COARSE, output=OutputConfig(formats=("png",), booklet="Summer"))
+    for names, pages in ((("a", "white", "z"), 3), (("white",), 2)):  # with the title page
+        source, out = tmp_path / f"in-{pages}", tmp_path / f"out-{pages}"
+        source.mkdir()
+        for name in names:
+            (white if name == "white" else ring).save(source / f"{name}.png")
+        assert make_pages([source], out, settings).blank == ("white",)
+        assert (out / "booklet.pdf").read_bytes().count(b"/Type /Page ") == pages
+
+
 @pytest.mark.parametrize("title", ["Our\nsummer", "Our \udcfcmmer"])
 def test_a_booklet_that_cannot_be_titled_is_told(title: str) -> None:
     with pytest.raises(ConfigError, match="booklet must be one line of printable text"):

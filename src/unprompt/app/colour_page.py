@@ -80,9 +80,10 @@ def show() -> None:
                 continue
         pages.append((picture, page))
         show_page(picture, page, detail, numbers, paper)
-    if len(pages) > 1:
+    drawn = [page for _, page in pages if not page.is_blank]
+    if len(drawn) > 1:
         with above:
-            offer_booklet([page for _, page in pages], paper, numbers)
+            offer_booklet(drawn, paper, numbers)
 
 
 def choose() -> tuple[str, bool, PaperConfig]:

@@ -278,14 +278,14 @@ class _Work:
             write_bytes(self.out / f"{name}.pdf", pdf_bytes(sheets, dpi, name))
 
     def write_together(self, files: Sequence[ImageFile], progress: Progress) -> None:
-        """The booklet, or the sheets with several pictures on each."""
+        """The booklet, or the sheets with several pictures on each; without blank pages, unless all are."""
         paper, output = self.settings.paper, self.settings.output
         progress("sheets", 0, 1)
-        unreadable = {problem.image_id for problem in self.problems}
+        left_out = {problem.image_id for problem in self.problems}
+        if len(left_out) + len(self.blank) < len(files):
+            left_out |= {*self.blank}
         marks = [
-            self._mark(number)
-            for number, file in enumerate(files, start=1)
-            if file.image_id not in unreadable
+            self._mark(number) for number, file in enumerate(files, start=1) if file.image_id not in left_out
         ]
         drawings = [_read_drawing(mark) for mark in marks]
         pictures = None if paper.original == "none" else [_read_original(mark) for mark in marks]

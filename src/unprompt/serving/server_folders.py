@@ -50,10 +50,10 @@ def images_below(root: Path, name: str) -> list[ImageFile]:
     folder = folder_below(root, name)
     try:
         files = find_images(folder, same_stems=True)
-    except InputError:
+    except InputError as error:
         first = next(iter(folders_with_images(folder, most=1)), ".")
-        if first == ".":
-            raise
+        if first == ".":  # where the root lies on the server's machine is not told
+            raise InputError(str(error).replace(str(folder), f"'{name}'")) from None
         inside = f"{name.strip().rstrip('/')}/{first}" if folder != root else first
         raise InputError(f"'{name}' holds no images itself; choose a folder in it: '{inside}'") from None
     outside = [file for file in files if not file.local_path.resolve().is_relative_to(root)]
