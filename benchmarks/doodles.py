@@ -128,8 +128,8 @@ def measure_steps(doodles: Sequence[Doodle], namer: Namer, weights: Path | None,
         scores = [score_caption(one, scene.facts) for one, scene in zip(said, scenes, strict=True)]
         spans = intervals(scores)
         cells = (
-            f"{name} {mean:.3f} ({spans[name][0]:.2f} to {spans[name][1]:.2f})"
-            for name, mean in mean_scores(scores).items()
+            f"{name} {mean:.3f}" + ("" if np.isnan(low) else f" ({low:.2f} to {high:.2f})")
+            for (name, mean), (low, high) in zip(mean_scores(scores).items(), spans.values(), strict=True)
         )
         yield f"told {what}: {', '.join(cells)}"
 

@@ -71,6 +71,28 @@ def test_too_much_is_refused_before_it_is_parsed(body: bytes, status: int | None
     assert time.process_time() - begin < 2
 
 
+@pytest.mark.parametrize("depth", [0, 3])
+def test_a_key_stands_once_in_an_object_where_that_is_asked_for(depth: int) -> None:
+    before, after = b'[{"a": ' * depth, b"}]" * depth
+    twice = before + b'{"a": 1, "b": 2, "a": 3}' + after
+    assert parse_json(twice) == json.loads(twice)
+    with pytest.raises(HTTPException) as caught:
+        parse_json(twice, keys_once=True)
+    assert caught.value.status_code == 422
+    assert caught.value.detail == "repeated keys: 'a'; give each once"
+    often = before + b'{"a": 1, "b": {"a": 2}, "c": [{"a": 1}, {"a": 2}]}' + after
+    assert parse_json(often, keys_once=True) == json.loads(often)
+
+
+def test_repeated_keys_are_named_within_bounds() -> None:
+    keys = [f"{number}" + "x" * 1000 for number in range(1000)]
+    body = "{" + ", ".join(f'"{key}": 1' for key in keys * 2) + ', "\\ud800": 1, "\\ud800": 2}'
+    with pytest.raises(HTTPException) as caught:
+        parse_json(body.encode(), keys_once=True)
+    assert "996 more" in caught.value.detail
+    assert len(caught.value.detail) < 1000
+
+
 def small_app(**limits: float) -> FastAPI:
     app = FastAPI()
     router = APIRouter(route_class=JsonRoute)

@@ -173,6 +173,15 @@ def test_pairs_are_captioned_and_what_cannot_be_read_is_told(
     assert [one.line_art is None for one in read_pictures([pairs])] == [False] * 3
 
 
+def test_nouns_in_another_of_unicodes_forms_are_the_pictures_own(tmp_path: Path) -> None:
+    (tmp_path / "pictures").mkdir()
+    on_white(painted(RED, RED)[1]).save(tmp_path / "pictures" / "\u00e4pfel.png")
+    (tmp_path / "nouns.csv").write_text("imgId,noun\na\u0308pfel,fruit\n")
+    way = CaptionWay(fills=FillSettings(nouns=str(tmp_path / "nouns.csv")))
+    write_captions([tmp_path / "pictures"], tmp_path / "captions.csv", way)
+    assert rows_of(tmp_path / "captions.csv") == {"\u00e4pfel": "a red fruit"}
+
+
 def test_captions_that_were_stopped_go_on(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("unprompt.colouring.write_captions.BATCH", 2)
     folder = tmp_path / "pictures"

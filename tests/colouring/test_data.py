@@ -22,8 +22,9 @@ from unprompt.colouring.palette import CLASSES, PAPER
 from unprompt.colouring.wordings import coloured_name, fill_in
 from unprompt.colouring_pages.openmoji import base_by_drawing, drawings_of, split_of
 from unprompt.datasets.pairs import read_pairs
-from unprompt.errors import ConfigError, InputError
+from unprompt.errors import ConfigError, InputError, RunError
 from unprompt.pocket.closing import NOTHING
+from unprompt.pocket.version import VERSION
 
 FOX = "1F98A"
 
@@ -117,6 +118,19 @@ def test_triples_do_not_depend_on_each_other_or_on_workers(tmp_path: Path) -> No
     pairs = read_pairs(one.out)
     assert alone.caption == (pairs.captions or ())[7]
     assert np.array_equal(np.asarray(alone.target), np.asarray(open_image(pairs.targets[7])))
+
+
+def test_pairs_of_another_pocket_world_are_not_mixed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def stop(step: str, made: int, total: int) -> None:
+        if made:
+            raise KeyboardInterrupt
+
+    settings = TripleSettings(count=3, size=64, part=1)
+    with pytest.raises(KeyboardInterrupt):
+        make_triples(tmp_path / "out", settings, stop)
+    monkeypatch.setattr("unprompt.colouring.data.VERSION", VERSION + 1)
+    with pytest.raises(RunError, match="was begun with another version of the pocket world"):
+        make_triples(tmp_path / "out", settings)
 
 
 SQUARE = '<path d="M9 9h18v18h-18z" fill="#f00"/><path d="M18 9h9v18h-9z" fill="#00f"/>'

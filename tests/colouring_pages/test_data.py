@@ -34,6 +34,7 @@ from unprompt.networks.shipped import shipped_file
 from unprompt.pocket.closing import NOTHING
 from unprompt.pocket.drawings import svg_folder
 from unprompt.pocket.pairs import LINE
+from unprompt.pocket.version import VERSION
 from unprompt.storage.files import read_json
 from unprompt.storage.images import find_images, read_file
 from unprompt.storage.parts import part_name
@@ -234,6 +235,19 @@ def test_pairs_come_as_parts_with_any_number_of_workers_and_after_a_kill(tmp_pat
         make_pairs(tmp_path / "whole", PairSettings(**settings))
     with pytest.raises(ConfigError, match="split must be one of"):
         PairSettings(split="all")
+
+
+def test_pairs_of_another_pocket_world_are_not_mixed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def stop(step: str, made: int, total: int) -> None:
+        if made:
+            raise KeyboardInterrupt
+
+    settings = PairSettings(count=3, size=32, part=1)
+    with pytest.raises(KeyboardInterrupt):
+        make_pairs(tmp_path / "out", settings, stop)
+    monkeypatch.setattr("unprompt.colouring_pages.data.VERSION", VERSION + 1)
+    with pytest.raises(RunError, match="was begun with another version of the pocket world"):
+        make_pairs(tmp_path / "out", settings)
 
 
 def _stop_at(done: int):  # type: ignore[no-untyped-def]

@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 
 from unprompt.colouring_pages.clean import clean
-from unprompt.colouring_pages.extract import CLASSIC_SIDE, Extractor, open_extractor
+from unprompt.colouring_pages.extract import CLASSIC_SIDE, Automatic, ByStage, Extractor, open_extractor
 from unprompt.colouring_pages.methods import CLASSIC, find_longest_side
-from unprompt.colouring_pages.page_config import DETAILS, PageConfig
+from unprompt.colouring_pages.page_config import AUTOMATIC, DETAILS, OWN, PageConfig
 from unprompt.colouring_pages.skeleton import thin
 from unprompt.colouring_pages.strokes import strokes
 from unprompt.errors import CheckpointError, ConfigError
@@ -116,6 +116,14 @@ def test_the_package_s_generators_draw_one_line_where_a_thing_ends(picture: np.n
     np.testing.assert_allclose(radius, 1 / 3, atol=0.02)
     # Once around, and not twice: the length of a circle, in steps along rows, columns and diagonals.
     assert len(middle) == pytest.approx(8 / np.sqrt(2) * max(height, width) / 3, rel=0.1)
+
+
+def test_all_that_auto_draws_by_has_words_for_who_prints_it() -> None:
+    automatic = open_extractor(PageConfig())
+    assert isinstance(automatic, Automatic)
+    assert isinstance(automatic.network, ByStage)
+    assert {OWN, *(one.method for one in automatic.network.stages)} == AUTOMATIC.keys()
+    assert all(AUTOMATIC.values())
 
 
 def test_a_stage_can_be_asked_for() -> None:

@@ -34,6 +34,43 @@ def shades_of(dataset: Dataset) -> list[int]:
     return [read_file(image).getpixel((0, 0))[0] for image in dataset.images]
 
 
+COMPOSED, DECOMPOSED = "\u00e4pfel", "a\u0308pfel"  # the same to read, as macOS writes names the second
+
+
+@pytest.mark.parametrize("layout", ["imagefolder", "links", "diffusiondb", "zipped", "texts", "records"])
+@pytest.mark.parametrize(("named", "told"), [(COMPOSED, DECOMPOSED), (DECOMPOSED, COMPOSED)])
+def test_names_meet_in_any_of_unicodes_forms(tmp_path: Path, layout: str, named: str, told: str) -> None:
+    folder = tmp_path / "part-000001"
+    paint(folder, {f"{named}.png": 1, "b.png": 2})
+    record = json.dumps({f"{told}.png": {"p": "apples"}, "b.png": {"p": "b"}})
+    if layout in ("imagefolder", "links"):
+        if layout == "links":
+            (folder / f"{named}.png").rename(tmp_path / "elsewhere.png")
+            (folder / f"{named}.png").symlink_to(tmp_path / "elsewhere.png")
+        lines = [{"file_name": f"{told}.png", "text": "apples"}, {"file_name": "b.png", "text": "b"}]
+        (folder / "metadata.jsonl").write_text("".join(json.dumps(line) + "\n" for line in lines))
+    elif layout == "diffusiondb":
+        (folder / "part-000001.json").write_text(record)
+    elif layout == "zipped":
+        with zipfile.ZipFile(tmp_path / "part-000001.zip", "w") as archive:
+            for file in sorted(folder.iterdir()):
+                archive.write(file, file.name)
+                file.unlink()
+        folder.rmdir()
+        (tmp_path / "part-000001.json").write_text(record)
+    elif layout == "texts":
+        (folder / f"{told}.txt").write_text("apples")
+        (folder / "b.caption").write_text("b")
+    else:
+        (folder / f"{told}.json").write_text('{"caption": "apples"}')
+        (folder / "b.txt").write_text("b")
+    dataset = read_dataset(tmp_path if layout == "zipped" else folder)
+    assert dict(zip(*(dataset.prompts.ids, dataset.prompts.texts), strict=True)) == {
+        "b": "b",
+        named: "apples",
+    }
+
+
 class TestTrain:
     def test_names_with_dots_folders_and_endings(self, tmp_path: Path) -> None:
         paint(tmp_path / "train_images", {"v1.5_01.png": 1, "v1.5_02.png": 2, "a/3.png": 3, "b/3.png": 4})

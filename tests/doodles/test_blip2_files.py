@@ -151,7 +151,6 @@ def test_drawings_of_which_none_can_be_read(
         ("--length", "32"),
         ("--batch", "0"),
         ("--adapter", "RUN"),
-        ("--overwrite",),
     ],
 )
 def test_options_of_blip2_without_it(

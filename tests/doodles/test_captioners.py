@@ -15,7 +15,7 @@ import torch
 from tests.doodles.own import BY_WORD, FACE, HOUSE, LADDER, SUN, doodles
 from unprompt.cli import main
 from unprompt.doodles import grades
-from unprompt.doodles.caption_files import caption_all, write_captions
+from unprompt.doodles.caption_files import caption_files
 from unprompt.doodles.caption_scores import mean_scores, score_caption
 from unprompt.doodles.captioners import NOTHING, GroupCaptioner, TemplateCaptioner, read_group_network
 from unprompt.doodles.drawing import Drawing, joined, take
@@ -24,7 +24,7 @@ from unprompt.doodles.grade_config import GradeConfig
 from unprompt.doodles.grades import Graded, grade_captioners, grade_page, open_captioner, table_of
 from unprompt.doodles.grid_captioner import Writer, find_tokens, read_tokens, write_tokens
 from unprompt.doodles.grid_config import GridConfig, GridTraining, LstmTraining
-from unprompt.doodles.group_config import GroupConfig, GroupTraining
+from unprompt.doodles.group_config import CaptionConfig, GroupConfig, GroupTraining
 from unprompt.doodles.group_network import GroupNetwork, Told
 from unprompt.doodles.groups import (
     Named,
@@ -373,7 +373,8 @@ def test_strokes_are_grouped_by_what_was_learnt(trained: Path) -> None:
 # --- files
 
 
-def test_a_table_has_a_caption_for_each_drawing(tmp_path: Path) -> None:
+def test_a_table_has_a_caption_for_each_drawing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(GroupCaptioner, "load", lambda *_: TemplateCaptioner(Nearest()))
     lines = [
         {"key_id": "b", "drawing": [stroke.T.tolist() for stroke in SHEET.strokes]},
         {"key_id": "a", "drawing": [stroke.T.tolist() for stroke in HOUSE.strokes]},
@@ -382,8 +383,7 @@ def test_a_table_has_a_caption_for_each_drawing(tmp_path: Path) -> None:
     ]
     path = tmp_path / "sheets.ndjson"
     path.write_text("".join(json.dumps(line) + "\n" for line in lines))
-    done = caption_all([path], TemplateCaptioner(Nearest()))
-    write_captions(tmp_path / "captions.csv", {key: one.text for key, one in done.captions.items()})
+    done = caption_files([path], CaptionConfig(), tmp_path / "captions.csv", "cpu")
     assert (tmp_path / "captions.csv").read_text().splitlines() == [
         "imgId,caption",
         'b,"a house to the left of two ladders, with a sun in the sky"',
@@ -393,6 +393,8 @@ def test_a_table_has_a_caption_for_each_drawing(tmp_path: Path) -> None:
     assert (empty.image_id, twice.image_id) == ("none", "a")
     assert "empty" in empty.problem
     assert "twice" in twice.problem
+    rows = (tmp_path / "captions.problems.csv").read_text().splitlines()
+    assert [row.split(",")[0] for row in rows] == ["imgId", "none", "a"]
 
 
 def test_several_files_are_captioned_and_none_may_be_missing(
@@ -402,10 +404,10 @@ def test_several_files_are_captioned_and_none_may_be_missing(
     for name, drawing in (("house", HOUSE), ("face", FACE)):
         line = {"key_id": name, "drawing": [stroke.T.tolist() for stroke in drawing.strokes]}
         Path(f"{name}.ndjson").write_text(json.dumps(line) + "\n")
-    given = ["house.ndjson", "face.ndjson", "--out", "table.csv", "--device", "cpu"]
     for action in ("caption", "name"):
+        given = ["house.ndjson", "face.ndjson", "--out", f"{action}.csv", "--device", "cpu"]
         assert main(["doodle", action, *given]) == 0
-        rows = Path("table.csv").read_text().splitlines()[1:]
+        rows = Path(f"{action}.csv").read_text().splitlines()[1:]
         assert list(dict.fromkeys(row.split(",")[0] for row in rows)) == ["house", "face"]
         assert main(["doodle", action, "no.ndjson", *given]) == 1
         assert "no.ndjson does not exist" in capsys.readouterr().err

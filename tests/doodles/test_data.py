@@ -319,6 +319,15 @@ def test_captions_of_ones_own(tmp_path: Path) -> None:
     assert captions["ho1"] == "a house as a doodle"
 
 
+def test_captions_in_another_of_unicodes_forms_are_the_drawings_own(tmp_path: Path) -> None:
+    source = tmp_path / "a.ndjson"
+    source.write_text(line(OWN["house"], "h\u00e4user", word="house"))
+    (tmp_path / "captions.csv").write_text("imgId,caption\nha\u0308user,a small house\n")
+    settings = DoodleSetSettings(size=0, captions=tmp_path / "captions.csv")
+    made = prepare_doodles([source], tmp_path / "set", settings)
+    assert [one.caption for doodles in made.drawings.values() for one in doodles] == ["a small house"]
+
+
 def test_nothing_that_can_be_read_is_told(tmp_path: Path) -> None:
     (tmp_path / "a.ndjson").write_text("{}\n")
     with pytest.raises(InputError, match="cannot be read"):

@@ -31,6 +31,7 @@ from unprompt.generate.config import RenderConfig
 from unprompt.generate.render.run import render_prompts
 from unprompt.networks.minilm import PromptEncoder, encoder_identity
 from unprompt.pocket.engine import PocketEngine
+from unprompt.pocket.version import VERSION
 from unprompt.records import Prompts, unit_rows
 from unprompt.storage.files import read_prompts, write_prompts
 from unprompt.storage.images import find_images, read_file
@@ -245,6 +246,19 @@ class TestGoingOn:
         prompts.write_text(prompts.read_text("utf-8").replace("id20,", "id20,another "), "utf-8")
         with pytest.raises(RunError, match="D was begun with other prompts; run what was begun"):
             render_prompts(prompts, tmp_path / "D", PaintEngine(), RenderConfig(**SMALL))
+
+    def test_another_pocket_world_does_not_go_on(
+        self, pocket_prompts: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        def stop(step: str, done: int, total: int) -> None:
+            if done >= 20:
+                raise KeyboardInterrupt
+
+        with pytest.raises(KeyboardInterrupt):
+            render_prompts(pocket_prompts, tmp_path / "D", PocketEngine(16), RenderConfig(**SMALL), stop)
+        monkeypatch.setattr("unprompt.pocket.engine.VERSION", VERSION + 1)
+        with pytest.raises(RunError, match="D was begun with another version of the pocket world"):
+            render_prompts(pocket_prompts, tmp_path / "D", PocketEngine(16), RenderConfig(**SMALL))
 
     def test_somebody_elses_folder_is_refused(self, prompts: Path, tmp_path: Path) -> None:
         (tmp_path / "D").mkdir()

@@ -27,6 +27,7 @@ from unprompt.pocket.places import PLACES
 from unprompt.pocket.relations import RELATIONS
 from unprompt.pocket.scene import AMOUNTS, LEADING, Scene, Thing
 from unprompt.pocket.styles import STYLES
+from unprompt.pocket.version import VERSION
 from unprompt.pocket.views import VIEWS
 from unprompt.pocket.vocabulary import countries, nouns
 
@@ -191,7 +192,7 @@ class TestStream:
     def test_another_seed_gives_other_prompts(self) -> None:
         first, second = ({d.text for d in islice(PocketPrompts(seed).drafts(0), 200)} for seed in (0, 1))
         assert len(first & second) < 5
-        assert PocketPrompts(1).settings() == {"engine": "pocket", "seed": 1}
+        assert PocketPrompts(1).settings() == {"engine": "pocket", "world": VERSION, "seed": 1}
 
     def test_what_is_kept_reads_back_as_it_was_meant(self) -> None:
         drafts = list(islice(PocketPrompts(3).drafts(0), 2000))

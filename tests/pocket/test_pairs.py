@@ -1,18 +1,28 @@
 from __future__ import annotations
 
+from contextlib import suppress
 from dataclasses import replace
 
 import numpy as np
 import pytest
 from PIL import Image
 
+from tests.pocket.golden import check, digest
 from unprompt.pocket.closing import BLACK, NOTHING, close_lines, drawn
 from unprompt.pocket.dice import Dice
 from unprompt.pocket.draw import draw_scene
 from unprompt.pocket.flat import LINES, Placement, fills_and_lines, only_lines
 from unprompt.pocket.grammar import LIGHT_GROUPS
 from unprompt.pocket.lights import LIGHTS
-from unprompt.pocket.pairs import FINER, MOVING_LIGHTS, _still, draw_pair, paired_scene, still_styles
+from unprompt.pocket.pairs import (
+    FINER,
+    MOVING_LIGHTS,
+    _still,
+    draw_flat,
+    draw_pair,
+    paired_scene,
+    still_styles,
+)
 from unprompt.pocket.scene import Scene, Thing
 from unprompt.pocket.textures import Mask, Whole
 from unprompt.pocket.window import Window
@@ -219,3 +229,19 @@ def test_a_scene_for_pairs_stays_in_place_and_has_only_the_drawings_allowed() ->
     assert "a watercolor of" in still_styles()
     with pytest.raises(LookupError):
         paired_scene(0, ())
+
+
+def test_what_is_drawn_changes_with_the_version_only() -> None:
+    scenes = [paired_scene(seed) for seed in range(6)]
+    pairs = [draw_pair(scene, seed, 64) for seed, scene in enumerate(scenes)]
+    flat = []
+    for seed, scene in enumerate(scenes):
+        with suppress(LookupError):
+            flat.append(draw_flat(scene, seed, 64))
+    assert len(flat) > 2
+    found = {
+        "pairs": digest(picture for pair in pairs for picture in pair),
+        "pages": digest(Image.fromarray(one.page) for one in flat),
+        "fills": digest(Image.fromarray(one.fills.astype(np.int32)) for one in flat),
+    }
+    check(found)

@@ -10,7 +10,7 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 
-from unprompt.errors import ConfigError
+from unprompt.errors import ConfigError, RunError
 from unprompt.interrogator.prompt_files import Table
 from unprompt.interrogator.vocabulary import OwnLists, read_vocabulary
 from unprompt.learning.train_clip import ClipTraining
@@ -18,12 +18,15 @@ from unprompt.learning.words_captioner_config import WordsCaptionerTraining
 from unprompt.networks.captioner import read_captions
 from unprompt.networks.preprocess import Preprocess
 from unprompt.pocket.interrogation import phrase_lists
+from unprompt.pocket.version import VERSION
 from unprompt.progress import silent
 from unprompt.recipes import pocket
 from unprompt.recipes.config import PocketConfig
+from unprompt.recipes.scenes import Scenes
+from unprompt.records import Prompts
 from unprompt.regression.config import TrainConfig
 from unprompt.runs.config import PredictConfig
-from unprompt.storage.files import read_json, read_prompts
+from unprompt.storage.files import read_json, read_prompts, write_prompts
 from unprompt.storage.resumable import PROGRESS
 
 
@@ -92,6 +95,18 @@ def test_recipe_comes_from_the_packages_own_settings(tmp_path: Path) -> None:
     assert pocket.Recipe.read(tmp_path, PocketConfig(clip=tmp_path / "clip.toml")).clip.epochs == 1
     with pytest.raises(ConfigError, match="held_out must be at least 2, got 1"):
         PocketConfig(held_out=1)
+
+
+def test_scenes_of_another_pocket_world_are_not_taken(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    scenes = Scenes(tmp_path, 3, 0)
+    write_prompts(scenes.prompts, Prompts(("a", "b", "c"), ("a fox", "two foxes", "a teapot")))
+    scenes.draw(1, size=16)
+    scenes.draw(1, size=16)
+    monkeypatch.setattr("unprompt.recipes.scenes.VERSION", VERSION + 1)
+    with pytest.raises(RunError, match="DATASET was drawn by another version of the pocket world"):
+        scenes.draw(1, size=16)
 
 
 def test_bundle_text_is_a_bundle(tmp_path: Path) -> None:

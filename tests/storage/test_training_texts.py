@@ -145,6 +145,30 @@ def test_tables_keep_what_they_say_of_other_things(tmp_path: Path) -> None:
     assert texts_in(tmp_path) == {"1.txt": "written by hand", "3.txt": "by hand\n", "sub/2.txt": "a 2\n"}
 
 
+@pytest.mark.parametrize("full_path", [False, True])
+def test_rows_in_another_of_unicodes_forms_are_the_pictures_own(tmp_path: Path, full_path: bool) -> None:
+    composed, decomposed = "\u00e4pfel", "a\u0308pfel"
+    paint(tmp_path, f"{composed}.png", "b.png")
+    metadata, caps = tmp_path / "metadata.jsonl", tmp_path / "meta_cap.json"
+    key = str(tmp_path / f"{decomposed}.png") if full_path else decomposed
+    metadata.write_text(json.dumps({"file_name": f"{decomposed}.png", "text": "by hand", "label": 7}) + "\n")
+    caps.write_text(json.dumps({key: {"caption": "by hand", "tags": "fruit"}}))
+    settings = {"metadata_jsonl": True, "meta_cap": str(caps), "full_path": full_path}
+    with pytest.raises(RunError, match="is there already"):
+        caption_all(places_of(tmp_path, **settings))
+    writer = caption_all(places_of(tmp_path, **settings, skip_existing=True))
+    assert writer.skipped == 1
+    assert [row["text"] for row in rows_of(metadata)] == ["by hand", "a b"]
+
+    caption_all(places_of(tmp_path, overwrite=True, **settings), overwrite=True)
+    assert rows_of(metadata) == [
+        {"file_name": f"{composed}.png", "text": f"a {composed}", "label": 7},
+        {"file_name": "b.png", "text": "a b"},
+    ]
+    now = {Path(name).stem: entry for name, entry in json.loads(caps.read_text()).items()}
+    assert now == {composed: {"caption": f"a {composed}", "tags": "fruit"}, "b": {"caption": "a b"}}
+
+
 def test_meta_cap_by_whole_paths(tmp_path: Path) -> None:
     paint(tmp_path, "a/1.png", "b/1.png")
     caps = tmp_path / "meta_cap.json"

@@ -6,7 +6,8 @@ import asyncio
 import json
 import re
 import time
-from collections.abc import Callable, Coroutine
+from collections import Counter
+from collections.abc import Callable, Coroutine, Iterable
 from typing import Any
 
 from fastapi import Request, Response
@@ -16,7 +17,9 @@ from starlette.exceptions import HTTPException
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from unprompt.api.config import DEEPEST, LONGEST, MOST_TOGETHER, MOST_VALUES, PATIENCE
+from unprompt.api.contract import MOST_NAMED
 from unprompt.api.errors import refusal
+from unprompt.serving.hosts import shorten
 
 LARGE = 1 << 16  # bytes of JSON, or of base64 in it, that are read in another thread than the answering one
 RETRY_AFTER = 5  # seconds, where there is no room for one more body
@@ -104,32 +107,52 @@ class BodyLimit:
 class JsonRequest(Request):
     """A request whose JSON is looked over before it is parsed, where others can be answered meanwhile."""
 
+    keys_once = False  # see parse_json
+
     async def json(self) -> Any:
         """The body as Python's values. Raises HTTPException, and what `json.loads` raises."""
         if not hasattr(self, "_json"):
             body = await self.body()
             if len(body) > LARGE:
-                self._json = await asyncio.to_thread(parse_json, body)
+                self._json = await asyncio.to_thread(parse_json, body, self.keys_once)
             else:
-                self._json = parse_json(body)
+                self._json = parse_json(body, self.keys_once)
         return self._json
 
 
+class StrictJsonRequest(JsonRequest):
+    """One in whose JSON no key may stand twice in an object."""
+
+    keys_once = True
+
+
 class JsonRoute(APIRoute):
-    """A route whose endpoint is given a `JsonRequest`."""
+    """A route whose endpoint is given a `JsonRequest`: for clients that are used to what is taken."""
+
+    request_class: type[JsonRequest] = JsonRequest
 
     def get_route_handler(self) -> Callable[[Request], Coroutine[Any, Any, Response]]:
         """FastAPI's own, around another request."""
         handle = super().get_route_handler()
 
         async def handled(request: Request) -> Response:
-            return await handle(JsonRequest(request.scope, request.receive))
+            return await handle(self.request_class(request.scope, request.receive))
 
         return handled
 
 
-def parse_json(body: bytes) -> Any:
-    """JSON in UTF-8 -> Python's values. Raises HTTPException for more or deeper values than are taken."""
+class StrictJsonRoute(JsonRoute):
+    """The same with a `StrictJsonRequest`: for our own endpoints, which refuse what they do not know."""
+
+    request_class = StrictJsonRequest
+
+
+def parse_json(body: bytes, keys_once: bool = False) -> Any:
+    """JSON in UTF-8 -> Python's values. Raises HTTPException for more or deeper values than are taken.
+
+    `keys_once`: and for an object with a key twice, of which one value would count unasked. The web UI's
+    endpoints take the last, as the web UI does: its clients may rely on it, as on keys that are passed over.
+    """
     try:
         text = body.decode("utf-8-sig")
     except UnicodeDecodeError:
@@ -148,8 +171,23 @@ def parse_json(body: bytes) -> Any:
         if depth > DEEPEST:
             raise HTTPException(422, f"the JSON has more than {DEEPEST} lists and objects in each other")
     try:
-        return json.loads(text)
+        return json.loads(text, object_pairs_hook=_with_keys_once if keys_once else None)
     except json.JSONDecodeError:
         raise
     except ValueError:  # Python reads no whole number of more than 4,300 digits
         raise HTTPException(400, "the JSON has a number with too many digits; send a smaller one") from None
+
+
+def _with_keys_once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    found = dict(pairs)
+    if len(found) < len(pairs):
+        raise HTTPException(422, describe_repeated(key for key, _ in pairs))
+    return found
+
+
+def describe_repeated(keys: Iterable[str]) -> str:
+    """What is said about keys of which some are there several times; "" where none is."""
+    often = [key for key, count in Counter(keys).items() if count > 1]
+    more = f" and {len(often) - MOST_NAMED} more" if len(often) > MOST_NAMED else ""
+    named = ", ".join(f"'{shorten(key)}'" for key in often[:MOST_NAMED])
+    return f"repeated keys: {named}{more}; give each once" if often else ""

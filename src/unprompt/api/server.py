@@ -11,7 +11,6 @@ import logging
 import math
 import signal
 import socket
-from collections import Counter
 from collections.abc import AsyncIterator, Callable, Coroutine, Sequence
 from contextlib import asynccontextmanager
 from functools import partial
@@ -27,7 +26,7 @@ from unprompt import __version__
 from unprompt.api import colours, contract, doodles, pages, painting_orders
 from unprompt.api.auth import BasicAuth, Credentials
 from unprompt.api.base64_pictures import bytes_of, decode
-from unprompt.api.bodies import LARGE, BodyLimit, JsonRoute
+from unprompt.api.bodies import LARGE, BodyLimit, JsonRoute, StrictJsonRoute, describe_repeated
 from unprompt.api.config import (
     MOST_BODY,
     MOST_IMAGE_MB,
@@ -317,10 +316,8 @@ def _told(content: bytes) -> contract.PngInfoAnswer | UnreadableImageError:
 
 def check_keys_once(request: Request) -> None:
     """Raise ConfigError where a query has a key several times, of which one value would count unasked."""
-    often = Counter(key for key, _ in request.query_params.multi_items())
-    repeated = [f"'{shorten(key)}'" for key, count in often.items() if count > 1]
-    if repeated:
-        raise ConfigError(f"repeated keys: {', '.join(repeated)}; give each once")
+    if said := describe_repeated(key for key, _ in request.query_params.multi_items()):
+        raise ConfigError(said)
 
 
 async def unless_gone(request: Request, work: Coroutine[Any, Any, T]) -> T:
@@ -492,7 +489,7 @@ def web_ui(service: Service) -> APIRouter:
 
 def ours(service: Service) -> APIRouter:
     """The endpoints that the web UI does not have."""
-    router = APIRouter(tags=["unprompt's"], responses=REFUSALS, route_class=JsonRoute)
+    router = APIRouter(tags=["unprompt's"], responses=REFUSALS, route_class=StrictJsonRoute)
 
     @router.post("/v1/embed")
     async def embed(request: Request, body: contract.EmbedRequest) -> contract.EmbedAnswer:

@@ -15,7 +15,7 @@ from unprompt.app.easel import easel_of
 from unprompt.app.looks import empty, head, note, plain, trouble
 from unprompt.app.picture_inputs import Picture, pick_pictures
 from unprompt.app.settings import current_settings
-from unprompt.colouring_pages.page_config import DETAILS, PageConfig
+from unprompt.colouring_pages.page_config import AUTOMATIC, DETAILS, PageConfig
 from unprompt.colouring_pages.paper_config import ORIGINALS, PAPERS, NumbersConfig, PaperConfig
 from unprompt.errors import UnpromptError
 from unprompt.serving.uploads import Upload, open_upload
@@ -33,11 +33,6 @@ if TYPE_CHECKING:
 SLIDER = Path(__file__).with_name("slider.js")
 SLIDER_STYLE = Path(__file__).with_name("slider.css")
 PREVIEW = 1200  # pixels of the longer side of a preview
-LINES = {  # by the method of a page, what it means to who prints it
-    "own lines": "the picture's own lines",
-    "pix2pix, stage 1": "taken for an illustration",
-    "pix2pix, stage 2": "taken for a photograph",
-}
 PAPER_NAMES = {"a4": "A4", "letter": "Letter"}
 MIMES = {"pdf": "application/pdf", "svg": "image/svg+xml", "png": "image/png"}
 SMALL_DPI, SMALL = 60, 190  # of a sheet's preview: dots an inch, and pixels that it is shown wide
@@ -136,8 +131,7 @@ def show_page(picture: Picture, page: Page, detail: str, numbers: bool, paper: P
         with left:
             slide(picture, page, detail, paper, key)
         with right:
-            how = LINES.get(page.method, page.method)
-            st.caption(plain(f"{picture.name} · {how}"), help=f"Method: {page.method}")
+            st.caption(plain(f"{picture.name} · {AUTOMATIC[page.method]}"), help=f"Method: {page.method}")
             if page.is_blank:
                 note("Nothing to draw was found: the page is blank.")
             with st.spinner("Numbering its areas." if numbers else "Laying it on paper."):

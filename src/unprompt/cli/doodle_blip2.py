@@ -7,6 +7,7 @@ import json
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from unprompt.cli.doodle_name import GOES_ON
 from unprompt.cli.options import add_settings, given_settings, settings_from, warn
 from unprompt.cli.printing import command
 from unprompt.learning.blip2_config import Blip2Machine, Blip2Training
@@ -31,17 +32,11 @@ def add_caption_options(parser: argparse.ArgumentParser) -> None:
         "--adapter", type=Path, metavar="RUN", help="what a training left, or low-rank updates of peft's"
     )
     add_settings(group, CaptionConfig, left_open=True)
-    group.add_argument(
-        "--overwrite",
-        action="store_true",
-        help="replace a table that is there, or was begun with something else",
-    )
 
 
 def given_caption_options(options: argparse.Namespace) -> list[str]:
     """The names of those of `add_caption_options` that were given."""
-    others = [name for name in ("adapter", "overwrite") if getattr(options, name)]
-    return [*others, *given_settings(options, CaptionConfig)]
+    return [*(["adapter"] if options.adapter else []), *given_settings(options, CaptionConfig)]
 
 
 def run_train(options: argparse.Namespace) -> None:
@@ -86,7 +81,7 @@ def caption_drawings(options: argparse.Namespace) -> Blip2Captions:
     """Caption DRAWINGS (`options.drawings`) by the folder --by: into --out, or printed as they come."""
     config = settings_from(options, CaptionConfig)
     if options.out:
-        options.when_interrupted = "run the same command again to go on; what is done is kept"
+        options.when_interrupted = GOES_ON
     showing = not (options.out or options.json)
 
     from tqdm import tqdm

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from unprompt.cli import doodle_blip2
-from unprompt.cli.doodle_name import read_all, warn_of
+from unprompt.cli.doodle_name import GOES_ON, OVERWRITE, read_all, warn_of
 from unprompt.cli.options import (
     add_json,
     add_settings,
@@ -20,6 +20,7 @@ from unprompt.cli.options import (
     given_settings,
     settings_from,
 )
+from unprompt.cli.printing import found_is_printed
 from unprompt.doodles.grade_config import GradeConfig
 from unprompt.doodles.group_config import CaptionConfig
 from unprompt.doodles.scenes_config import SceneConfig
@@ -29,6 +30,9 @@ from unprompt.settings import DEVICES
 from unprompt.text.english import counted
 
 if TYPE_CHECKING:
+    from unprompt.doodles.blip2_files import Blip2Captions
+    from unprompt.doodles.caption_files import Captioned
+    from unprompt.doodles.captioners import Caption
     from unprompt.records import Problem
 
 EXAMPLE = """\
@@ -52,7 +56,10 @@ def add(actions: Any) -> None:
     complete(parser, run, EXAMPLE)
     parser.add_argument("drawings", type=Path, nargs="+", metavar="DRAWINGS", help=DRAWINGS)
     parser.add_argument(
-        "--out", type=Path, metavar="FILE", help="a table of imgId,caption; none: it is shown"
+        "--out",
+        type=Path,
+        metavar="FILE",
+        help="a table of imgId,caption, .csv or .jsonl; none: they are shown",
     )
     add_settings(parser, CaptionConfig, left_open=True)
     parser.add_argument(
@@ -60,6 +67,7 @@ def add(actions: Any) -> None:
     )
     doodle_blip2.add_caption_options(parser)
     _add_device(parser)
+    parser.add_argument("--overwrite", action="store_true", help=OVERWRITE)
     add_json(parser)
 
     parser = declare(actions, "scenes", "compose scenes of single drawings, with captions of known truth")
@@ -97,26 +105,37 @@ def run(options: argparse.Namespace) -> None:
     _refuse(doodle_blip2.given_caption_options(options), "--by FOLDER of a BLIP-2")
     config = settings_from(options, CaptionConfig)
 
-    from unprompt.doodles.caption_files import caption_all, write_captions
-    from unprompt.doodles.captioners import GroupCaptioner
-    from unprompt.networks.devices import choose_device
-
-    captioner = GroupCaptioner.load(config, choose_device(options.device))
-    with StepBars("drawing") as bars:
-        done = caption_all(options.drawings, captioner, bars.show)
-    captions = {key: one.text for key, one in done.captions.items()}
     if options.out:
-        write_captions(options.out, captions)
+        options.when_interrupted = GOES_ON
+
+    from tqdm import tqdm
+
+    from unprompt.doodles.caption_files import caption_files
+
+    showing = not (options.out or options.json)
+    found: dict[str, Caption] = {}
+
+    def tell(key: str, caption: Caption) -> None:
+        if showing:
+            tqdm.write(f"{key}: {caption.text}")  # above the bar
+        elif not options.out:
+            found[key] = caption
+
+    def until_now() -> dict[str, Any]:
+        said = {key: {"caption": one.text, "sure": one.sure} for key, one in found.items()}
+        return {"captions": said} if said else {}
+
+    with found_is_printed(until_now), StepBars("drawing") as bars:
+        done = caption_files(
+            options.drawings, config, options.out, options.device, options.overwrite, tell, bars.show
+        )
     if options.json:
         _print_json(
-            {key: {"caption": one.text, "sure": one.sure} for key, one in done.captions.items()},
+            {key: {"caption": text, "sure": done.sure.get(key)} for key, text in done.captions.items()},
             done.problems,
         )
     elif options.out:
-        print(f"{counted(len(captions), 'drawing')} captioned: {options.out}")
-    else:
-        for key, text in captions.items():
-            print(f"{key}: {text}")
+        _print_done(done, options.out)
     warn_of(done.problems)
 
 
@@ -131,9 +150,13 @@ def _run_blip2(options: argparse.Namespace) -> None:
     if options.json:
         _print_json({key: {"caption": text} for key, text in done.captions.items()}, done.problems)
     elif options.out:
-        resumed = ", going on from an earlier start" if done.resumed else ""
-        print(f"{counted(len(done.captions), 'drawing')} captioned{resumed}: {options.out}")
+        _print_done(done, options.out)
     warn_of(done.problems)
+
+
+def _print_done(done: Captioned | Blip2Captions, out: Path) -> None:
+    resumed = ", going on from an earlier start" if done.resumed else ""
+    print(f"{counted(len(done.captions), 'drawing')} captioned{resumed}: {out}")
 
 
 def _print_json(found: Mapping[str, Mapping[str, Any]], problems: Sequence[Problem]) -> None:

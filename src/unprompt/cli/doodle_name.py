@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import argparse
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from unprompt.cli.options import add_json, complete, declare, warn
+from unprompt.cli.printing import found_is_printed
 from unprompt.errors import ConfigError, InputError
 from unprompt.progress import StepBars
 from unprompt.settings import DEVICES
@@ -17,6 +18,7 @@ from unprompt.text.english import counted
 
 if TYPE_CHECKING:
     from unprompt.doodles.drawing import Doodle
+    from unprompt.doodles.name import Guess
     from unprompt.records import Problem
 
 EXAMPLE = """\
@@ -24,6 +26,8 @@ EXAMPLE = """\
   unprompt doodle name drawings.ndjson --top 5 --out names.csv
   unprompt doodle name FOLDER --weights doodlenet --json
 """
+OVERWRITE = "replace a table that is there, or was begun with something else"
+GOES_ON = "run the same command again to go on; what is done is kept"
 TOLD = 5  # drawings that cannot be read, of which something is said at once
 
 
@@ -45,7 +49,7 @@ def add(actions: Any) -> None:
         "--out",
         type=Path,
         metavar="FILE",
-        help="a table of imgId,rank,name,probability; none: they are shown",
+        help="a table of imgId,rank,name,probability, .csv or .jsonl; none: they are shown",
     )
     parser.add_argument(
         "--weights",
@@ -54,6 +58,7 @@ def add(actions: Any) -> None:
         help="a namer of `unprompt doodle train`, or DoodleNet's folder (the package's own)",
     )
     parser.add_argument("--device", default="auto", help=f"{DEVICES} (%(default)s)")
+    parser.add_argument("--overwrite", action="store_true", help=OVERWRITE)
     add_json(parser)
 
 
@@ -85,22 +90,42 @@ def run(options: argparse.Namespace) -> None:
     if options.top < 1:
         raise ConfigError(f"--top must be at least 1, got {options.top}")
 
-    from unprompt.doodles.name import Namer
-    from unprompt.doodles.name_files import name_all, write_names
-    from unprompt.networks.devices import choose_device
-
-    namer = Namer.load(options.weights, choose_device(options.device))
-    with StepBars("drawing") as bars:
-        named = name_all(options.drawings, namer, options.top, bars.show)
     if options.out:
-        write_names(options.out, named.guesses)
+        options.when_interrupted = GOES_ON
+
+    from tqdm import tqdm
+
+    from unprompt.doodles.name_files import name_files
+
+    showing = not (options.out or options.json)
+    found: dict[str, list[Guess]] = {}
+
+    def tell(key: str, guesses: list[Guess]) -> None:
+        if showing:
+            told = ", ".join(f"{guess.word} {guess.probability:.2f}" for guess in guesses)
+            tqdm.write(f"{key}: {told}")  # above the bar
+        elif not options.out:
+            found[key] = guesses
+
+    with found_is_printed(lambda: _as_json(found) if found else {}), StepBars("drawing") as bars:
+        named = name_files(
+            options.drawings,
+            options.weights,
+            options.top,
+            options.out,
+            options.device,
+            options.overwrite,
+            tell,
+            bars.show,
+        )
     if options.json:
-        found = {key: [guess._asdict() for guess in guesses] for key, guesses in named.guesses.items()}
         problems = [asdict(problem) for problem in named.problems]
-        print(json.dumps({"names": found, "problems": problems}, ensure_ascii=False))
+        print(json.dumps(_as_json(named.guesses) | {"problems": problems}, ensure_ascii=False))
     elif options.out:
-        print(f"{counted(len(named.guesses), 'drawing')} named: {options.out}")
-    else:
-        for key, guesses in named.guesses.items():
-            print(f"{key}: {', '.join(f'{guess.word} {guess.probability:.2f}' for guess in guesses)}")
+        resumed = ", going on from an earlier start" if named.resumed else ""
+        print(f"{counted(len(named.guesses), 'drawing')} named{resumed}: {options.out}")
     warn_of(named.problems)
+
+
+def _as_json(guesses: Mapping[str, list[Guess]]) -> dict[str, Any]:
+    return {"names": {key: [guess._asdict() for guess in some] for key, some in guesses.items()}}

@@ -44,6 +44,7 @@ from unprompt.datasets.write_pairs import WrittenPairs
 from unprompt.errors import InputError
 from unprompt.pocket.closing import NOTHING
 from unprompt.pocket.flat import Placement
+from unprompt.pocket.version import VERSION, WORLD
 from unprompt.progress import Progress, silent
 from unprompt.records import Problem
 from unprompt.storage.resumable import check_folder
@@ -86,6 +87,7 @@ def make_triples(
     plan = {
         **made,
         "kind": "colour triples",
+        WORLD: VERSION,
         "drawings": hashlib.sha256(json.dumps(drawings).encode()).hexdigest(),
     }
     amount = Amount(settings.count, settings.part, settings.workers, settings.overwrite)

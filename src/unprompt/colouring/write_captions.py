@@ -38,6 +38,7 @@ from unprompt.storage.images import (
     identify_images,
     image_states,
 )
+from unprompt.storage.matching import fit_keys
 from unprompt.text.english import none_readable
 
 if TYPE_CHECKING:
@@ -179,8 +180,9 @@ def _nouns_of(files: Sequence[ImageFile], settings: FillSettings) -> dict[str, s
         }
     path = Path(settings.nouns)
     table = read_table(path, (HEADER[0], NOUN))
-    named = dict(zip(read_ids(table, path), (row[NOUN] for row in table.rows), strict=True))
     check_unique(read_ids(table, path), str(path))
+    named = dict(zip(read_ids(table, path), (row[NOUN] for row in table.rows), strict=True))
+    named = fit_keys(named, ids)
     rows_of(tuple(named), ids, f"noun in {path}")
     return {image_id: named[image_id] for image_id in ids}
 

@@ -48,6 +48,7 @@ from unprompt.errors import ConfigError, InputError, UnreadableImageError
 from unprompt.pocket.closing import borders
 from unprompt.pocket.flat import Placement
 from unprompt.pocket.pairs import LINE, draw_pair, paired_scene
+from unprompt.pocket.version import VERSION, WORLD
 from unprompt.progress import Progress, silent
 from unprompt.records import Problem
 from unprompt.storage import resumable as folders
@@ -91,7 +92,7 @@ def make_pairs(out: Path, settings: PairSettings | None = None, progress: Progre
     made = {"kind": "stage 1", **{name: getattr(settings, name) for name in MADE}}
     if settings.family:
         made["family"] = settings.family.name
-    plan = {**made, "drawings": hashlib.sha256(json.dumps(names).encode()).hexdigest()}
+    plan = {**made, WORLD: VERSION, "drawings": hashlib.sha256(json.dumps(names).encode()).hexdigest()}
     amount = Amount(settings.count, settings.part, settings.workers, settings.overwrite)
     draw = partial(make_pair, settings=settings, names=names)
     return write_drawn_pairs(out, KIND, draw, amount, plan, made, progress, problems)

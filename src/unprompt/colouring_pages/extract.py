@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Protocol
 
@@ -12,7 +12,7 @@ from PIL import Image
 from unprompt.colouring_pages.choosing import find_own_lines, is_photograph, take_own_lines
 from unprompt.colouring_pages.clean import CleanSettings, clean
 from unprompt.colouring_pages.methods import CLASSIC, find_longest_side, resized
-from unprompt.colouring_pages.page_config import PageConfig
+from unprompt.colouring_pages.page_config import GENERATORS, OWN, PageConfig
 from unprompt.colouring_pages.tiles import draw_in_tiles
 from unprompt.errors import ConfigError
 from unprompt.networks.devices import choose_device
@@ -33,8 +33,6 @@ CLASSIC_SIDE = 768
 CLASSIC_WIDTH = {"low": 4.5, "middle": 3.0, "high": 1.8}  # pixels
 PHOTOGRAPH_SPECKS = 2.5  # how much longer lines have to be to stay where a photograph is drawn
 PHOTOGRAPH_AREA = 0.035  # of the diagonal, the side of a square that is worth being coloured apart there
-OWN = "own lines"  # how the lines of an outlined picture are found
-STAGES = ("pages_stage_1", "pages_stage_2")  # the package's own generators, by their stage
 
 
 @dataclass(frozen=True, eq=False)
@@ -92,13 +90,14 @@ class Extractor:
 
 @dataclass(frozen=True, eq=False)
 class ByStage:
-    """The generator of stage 2 for what is a photograph, that of stage 1 for any other picture."""
+    """The generator for photographs for what is one, that for illustrations for any other picture."""
 
-    stages: tuple[Extractor, Extractor]
+    stages: Sequence[Extractor]
     method: str = "pix2pix"
 
     def find(self, picture: Picture) -> Found:
-        return self.stages[is_photograph(picture)].find(picture)
+        photograph = is_photograph(picture)
+        return next(one for one in self.stages if one.photograph == photograph).find(picture)
 
 
 @dataclass(frozen=True, eq=False)
@@ -172,9 +171,10 @@ def _open_pix2pix(config: PageConfig) -> LineFinder:
         draw = read_generator(weights).to(device).draw
         return Extractor(name, NETWORK_SIDE[config.detail], draw, LEAST_SIDE, photograph)
 
-    def stage(number: int) -> Extractor:
-        return opened(shipped_file(STAGES[number - 1]), f"pix2pix, stage {number}", photograph=number == 2)
+    def stage(number: str) -> Extractor:
+        own = GENERATORS[number]
+        return opened(shipped_file(own.weights), own.method, own.photographs)
 
     if config.weights is not None:
         return opened(config.weights, "pix2pix")
-    return ByStage((stage(1), stage(2))) if config.stage == "auto" else stage(int(config.stage))
+    return ByStage([stage(one) for one in GENERATORS]) if config.stage == "auto" else stage(config.stage)

@@ -12,8 +12,31 @@ from unprompt.settings import DEVICES, check_settings, setting
 DETAILS = ("low", "middle", "high")
 METHODS = ("auto", "pix2pix", "canny", "xdog", "dodge", "hed")
 BY_GENERATOR = ("auto", "pix2pix")  # methods that draw by a generator of ours
-STAGES = ("auto", "1", "2")
 FORMATS = ("png", "svg", "pdf")
+
+
+@dataclass(frozen=True)
+class OwnGenerator:
+    """One of the package's own generators.
+
+    `weights`: its file's name. `method`: what pages say that they are drawn by. `taken`: what that means to
+    who prints them. `photographs`: whether it is for these.
+    """
+
+    weights: str
+    method: str
+    taken: str
+    photographs: bool = False
+
+
+GENERATORS = {
+    "1": OwnGenerator("pages_stage_1", "pix2pix, stage 1", "taken for an illustration"),
+    "2": OwnGenerator("pages_stage_2", "pix2pix, stage 2", "taken for a photograph", photographs=True),
+}
+STAGES = ("auto", *GENERATORS)
+OWN = "own lines"  # what pages of outlined pictures say
+# What pages say by the method `auto`, and what that means to who prints them.
+AUTOMATIC = {OWN: "the picture's own lines", **{one.method: one.taken for one in GENERATORS.values()}}
 
 
 @dataclass(frozen=True)

@@ -7,7 +7,8 @@
 - shards: .tar or .zip files as webdatasets are, 0001.jpg with 0001.txt or 0001.json, as img2dataset has them;
 - texts: images, each with a text of the same stem beside it: .txt, .caption, or .json with a prompt.
 
-All look into nested folders. Images and prompts are matched by name, and what is left over is an error.
+All look into nested folders. Images and prompts are matched by name, in any of Unicode's forms, and what is
+left over is an error.
 """
 
 from __future__ import annotations
@@ -15,6 +16,7 @@ from __future__ import annotations
 import json
 import os
 import posixpath
+from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -25,6 +27,7 @@ from unprompt.storage.archives import Member, ids_of_members, list_members, read
 from unprompt.storage.damage import DAMAGED_JSON
 from unprompt.storage.files import read_json, read_table, read_text
 from unprompt.storage.images import ImageFile, image_endings
+from unprompt.storage.matching import fit_keys, match_forms
 from unprompt.storage.parts import column_types, read_text_column
 from unprompt.storage.remote import AnyPath, RemotePath
 from unprompt.text.english import agreed, counted, part_of
@@ -144,10 +147,12 @@ def _diffusiondb_record(path: AnyPath, record: Any) -> dict[str, str]:
 def _join(path: AnyPath, images: Sequence[ImageFile], prompt_by_file: Mapping[str, str], what: str) -> Found:
     """Images and prompts by the images' files, once it is sure that each has the other."""
     file_by_id = {image.image_id: _file_named(image.path.name, image.path.parent) for image in images}
+    prompt_by_file = fit_keys(prompt_by_file, file_by_id.values())
     is_here = isinstance(path, Path)
     if is_here and any(file not in prompt_by_file for file in file_by_id.values()):  # there may be links
         file_by_id = {image.image_id: os.path.realpath(image.local_path) for image in images}
-        prompt_by_file = {os.path.realpath(file): prompt for file, prompt in prompt_by_file.items()}
+        real = {os.path.realpath(file): prompt for file, prompt in prompt_by_file.items()}
+        prompt_by_file = fit_keys(real, file_by_id.values())
     without = [image for image in images if file_by_id[image.image_id] not in prompt_by_file]
     if without:
         raise InputError(
@@ -180,10 +185,13 @@ def _relative(file: str | AnyPath, folder: AnyPath) -> str:
 Names = Mapping[tuple[str, str], str]  # of files by stem and ending, the ending in small letters
 
 
-def _names_in(folder: AnyPath) -> Names:
-    """What lies in a folder and may be a text; hidden files do not count."""
-    files = (file for file in folder.iterdir() if file.suffix.lower() in (*TEXTS, JSON))
-    return {(file.stem, file.suffix.lower()): file.name for file in files if not file.name.startswith(".")}
+def _names_in(folder: AnyPath, stems: Iterable[str]) -> Names:
+    """What lies in a folder and may be a text, by the images' `stems`; hidden files do not count."""
+    texts = (file for file in folder.iterdir() if file.suffix.lower() in (*TEXTS, JSON))
+    files = [file for file in texts if not file.name.startswith(".")]
+    own = list(dict.fromkeys(file.stem for file in files))
+    stem_by_own = dict(zip(own, match_forms(own, stems), strict=True))
+    return {(stem_by_own[file.stem], file.suffix.lower()): file.name for file in files}
 
 
 def have_texts(images: Sequence[ImageFile]) -> bool:
@@ -228,7 +236,10 @@ def read_texts(path: AnyPath, images: Sequence[ImageFile]) -> Found:
 
 
 def _names_by_folder(images: Sequence[ImageFile]) -> dict[AnyPath, Names]:
-    return {folder: _names_in(folder) for folder in {image.path.parent for image in images}}
+    stems_in: dict[AnyPath, list[str]] = defaultdict(list)
+    for image in images:
+        stems_in[image.path.parent].append(image.path.stem)
+    return {folder: _names_in(folder, stems) for folder, stems in stems_in.items()}
 
 
 def _text_beside(image: AnyPath, names: Names) -> str | None:
@@ -272,7 +283,8 @@ def read_shards(path: AnyPath, archives: Sequence[AnyPath]) -> Found:
     without = []
     for archive in archives:
         samples = _samples_in(archive)
-        listed = _diffusiondb_prompts(archive, samples)
+        names = [_file_name(sample.image) for sample in samples.values() if sample.image]
+        listed = fit_keys(_diffusiondb_prompts(archive, samples), names)
         for sample in samples.values():
             if sample.image is None:
                 continue

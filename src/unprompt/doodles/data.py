@@ -38,6 +38,7 @@ from unprompt.records import Problem
 from unprompt.storage import resumable as folders
 from unprompt.storage.files import read_ids, read_table, write_bytes, write_problems, writing
 from unprompt.storage.images import encode_png, file_state
+from unprompt.storage.matching import fit_keys
 from unprompt.storage.parts import write_text_part
 from unprompt.text.english import add_article, none_readable
 
@@ -143,6 +144,9 @@ def _gather(
     shown: set[tuple[str, str]] = set()
     count_by_key: dict[str, int] = defaultdict(int)
     same: dict[str, str] = {}  # each text once in memory
+    if not all(map(str.isascii, captions)):
+        keys = {entry["key_id"] for number in range(units) for _, entry in kept.entries(number)}
+        captions = fit_keys(captions, keys)
     for number in range(units):
         record = kept.record(number)
         found.problems += [Problem(*problem) for problem in record["problems"]]

@@ -10,6 +10,7 @@ from unprompt.errors import InputError
 from unprompt.generate.prompts import Draft
 from unprompt.pocket.grammar import read_scene, sample_scene
 from unprompt.pocket.scene import Scene
+from unprompt.pocket.version import VERSION, WORLD
 
 
 class PocketPrompts:
@@ -23,7 +24,7 @@ class PocketPrompts:
 
     def settings(self) -> Mapping[str, Any]:
         """What decides the stream."""
-        return {"engine": "pocket", "seed": self.seed}
+        return {"engine": "pocket", WORLD: VERSION, "seed": self.seed}
 
     def drafts(self, start: int) -> Iterator[Draft]:
         """Drafts from number `start` on, endless."""

@@ -14,10 +14,9 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
-from typing import Any, TypeAlias
+from typing import Any, Protocol, TypeAlias
 
 from unprompt.errors import ConfigError, RunError
-from unprompt.networks.captioner import HEADER as CAPTION_HEADER
 from unprompt.records import Problem
 from unprompt.storage.damage import OTHER_RECORD
 from unprompt.storage.files import (
@@ -38,6 +37,19 @@ LINES = ".jsonl"
 NOTED = "problems.jsonl"  # in the hidden folder
 TABLES = (".csv", LINES)
 NOUN = "table of what images show"  # what is written here
+DIGITS = 4  # of a cosine: more than half precision has
+
+Fields: TypeAlias = tuple[str | int | float, ...]
+
+
+class Row(Protocol):
+    """What one image gave; `file`: where it lies, None where that file holds other images too."""
+
+    @property
+    def file(self) -> ImageFile | None: ...
+
+    def lines(self) -> Sequence[Fields]:
+        """The lines of the table, each by its columns."""
 
 
 @dataclass(frozen=True)
@@ -49,10 +61,9 @@ class PromptRow:
     caption: str
     similarity: float
 
-    def fields(self) -> dict[str, str | float]:
-        """The row by column; four digits of the cosine are more than half precision has."""
-        values = (self.file.image_id, self.prompt, self.caption, round(self.similarity, 4))
-        return dict(zip(HEADER, values, strict=True))
+    def lines(self) -> Sequence[Fields]:
+        """One, by `HEADER`."""
+        return [(self.file.image_id, self.prompt, self.caption, self.similarity)]
 
 
 @dataclass(frozen=True)
@@ -62,27 +73,26 @@ class CaptionRow:
     file: ImageFile
     caption: str
 
-    def fields(self) -> dict[str, str | float]:
-        """The row by column."""
-        return dict(zip(CAPTION_HEADER, (self.file.image_id, self.caption), strict=True))
-
-
-Row: TypeAlias = PromptRow | CaptionRow
+    def lines(self) -> Sequence[Fields]:
+        """One, by `networks.captioner.HEADER`."""
+        return [(self.file.image_id, self.caption)]
 
 
 class Table:
     """One .csv or .jsonl file.
 
-    `header`: the columns of its rows. `path` is what to tell the user, `work` the hidden folder, `problems`
-    the file for what cannot be read, and `noted` where that is kept until the table is whole.
+    `header`: the columns of its rows. `digits`: to which numbers in them are rounded. `path` is what to tell
+    the user, `work` the hidden folder, `problems` the file for what cannot be read, and `noted` where that is
+    kept until the table is whole.
     """
 
-    def __init__(self, path: Path, header: Sequence[str] = HEADER) -> None:
+    def __init__(self, path: Path, header: Sequence[str] = HEADER, digits: int = DIGITS) -> None:
         """Nothing is written. Raises ConfigError for a file of another ending, which is no table."""
         if path.suffix.lower() not in TABLES:
             raise ConfigError(f"--out must end in {' or '.join(TABLES)}, got {path}")
         self.path = path
         self.header = header
+        self._digits = digits
         self.work = path.with_name(f".{path.name}.work")
         self.problems = path.with_name(f"{path.stem}.problems.csv")
         self.noted = Journal(self.work / NOTED)
@@ -121,15 +131,18 @@ class Table:
 
     def append(self, rows: Sequence[Row]) -> int:
         """Write rows to the disk; returns the size that counts from now on."""
-        content = b"".join(self._line(row) for row in rows)
+        content = b"".join(self._line(line) for row in rows for line in row.lines())
         self._written.update(content)
         return self._file.append(content)
 
-    def _line(self, row: Row) -> bytes:
-        fields = row.fields()
+    def _line(self, line: Fields) -> bytes:
         if self._has_lines:
+            values = [round(value, self._digits) if isinstance(value, float) else value for value in line]
+            fields = dict(zip(self.header, values, strict=True))
             return (json.dumps(fields, ensure_ascii=False) + "\n").encode()
-        return csv_line([f"{value:.4f}" if isinstance(value, float) else value for value in fields.values()])
+        return csv_line(
+            [f"{value:.{self._digits}f}" if isinstance(value, float) else str(value) for value in line]
+        )
 
 
 def output_for(out: Path | None, texts: TextConfig) -> Table | TextConfig:
@@ -218,7 +231,7 @@ class PromptWriter:
         )
         self._problems += problems
         _save(self._output, self._state)
-        self._sources.note(row.file for row in rows)
+        self._sources.note(row.file for row in rows if row.file is not None)
 
     def finish(self) -> None:
         """Write the table of problems, where there are some, and forget the progress."""

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from unprompt.errors import ConfigError, InputError
 from unprompt.pocket.draw import draw_scene
 from unprompt.pocket.grammar import read_scene
+from unprompt.pocket.version import VERSION, WORLD
 from unprompt.text.english import agreed, part_of
 
 if TYPE_CHECKING:
@@ -47,7 +48,7 @@ class PocketEngine:
     def settings(self) -> Mapping[str, Any]:
         """What decides the pictures, beside prompts and seeds."""
         sides = {"size": self.size} if self.height is None else {"width": self.size, "height": self.height}
-        return {"engine": self.name, **sides}
+        return {"engine": self.name, WORLD: VERSION, **sides}
 
     def check(self, prompts: Sequence[str]) -> None:
         """Raise InputError, with a count and the first, where there are prompts outside the grammar."""

@@ -11,6 +11,7 @@ import numpy as np
 
 from unprompt.datasets.dataset import Dataset
 from unprompt.ensemble.score import bootstrap_interval, cosines
+from unprompt.ensemble.score_tables import finite_or_none
 from unprompt.recipes.scenes import embeddings_of
 from unprompt.records import Embeddings
 from unprompt.storage.files import write_table
@@ -33,10 +34,13 @@ def constant_way(train: Dataset, truth: Embeddings, target: float = 0.0) -> Way:
 
 
 def compare(ours: Way, others: Sequence[Way]) -> list[dict[str, Any]]:
-    """A row for each way: score and interval; for the others also how far ours is above, image by image."""
+    """A row for each way: score and interval; for the others also how far ours is above, image by image.
+
+    A single image has no interval: its ends are None.
+    """
     rows = []
     for way in (ours, *others):
-        low, high = bootstrap_interval(way.similarities)
+        low, high = map(finite_or_none, bootstrap_interval(way.similarities))
         row: dict[str, Any] = {
             "way": way.name,
             "score": float(way.similarities.mean()),
@@ -45,7 +49,7 @@ def compare(ours: Way, others: Sequence[Way]) -> list[dict[str, Any]]:
         }
         if way is not ours:
             gains = ours.similarities - way.similarities
-            low, high = bootstrap_interval(gains)
+            low, high = map(finite_or_none, bootstrap_interval(gains))
             gain = float(gains.mean())
             row |= {"gain": gain, "gain_low": low, "gain_high": high, "target": way.target}
             row["met"] = gain >= way.target
@@ -60,16 +64,21 @@ def table_lines(rows: Sequence[dict[str, Any]]) -> list[str]:
     head = f"{'':{width}}   score   95% interval       ours is above by   95% interval"
     lines = [f"{head}        target" if aimed else head]
     for row in rows:
-        line = f"{row['way']:{width}}  {row['score']:.4f}  {row['low']:.4f} to {row['high']:.4f}"
+        line = f"{row['way']:{width}}  {row['score']:.4f}  {_span(row['low'], row['high'], '.4f'):16}"
         if "gain" in row:
-            line += f"   {row['gain']:+.4f}            {row['gain_low']:+.4f} to {row['gain_high']:+.4f}"
+            line += f"   {row['gain']:+.4f}            {_span(row['gain_low'], row['gain_high'], '+.4f'):18}"
             if aimed:
                 line += f"   {row['target']:.2f} {'met' if row['met'] else 'missed'}"
-        lines.append(line)
+        lines.append(line.rstrip())
     return lines
 
 
+def _span(low: float | None, high: float | None, form: str) -> str:
+    return "" if low is None or high is None else f"{low:{form}} to {high:{form}}"
+
+
 def write_rows(path: Path, rows: Sequence[dict[str, Any]]) -> None:
-    """Rows of the same kind as CSV; what a row lacks stays empty."""
+    """Rows of the same kind as CSV; what a row lacks, or has as None, stays empty."""
     header = list(dict.fromkeys(name for row in rows for name in row))
-    write_table(path, header, ([str(row.get(name, "")) for name in header] for row in rows))
+    values = ([row.get(name) for name in header] for row in rows)
+    write_table(path, header, (["" if value is None else str(value) for value in row] for row in values))

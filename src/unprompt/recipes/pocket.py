@@ -521,7 +521,8 @@ def make_pocket(
     *others, ours = rows
     table = compare(ours, others)
     best = best_member(rows)
-    beats = next(row for row in table if row["way"] == best.name)["gain_low"] > 0
+    above = next(row for row in table if row["way"] == best.name)["gain_low"]
+    beats = above is not None and above > 0
     write_rows(out / "results.csv", table)
     numbers = {
         "training_images": recipe.images,

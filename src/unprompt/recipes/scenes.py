@@ -16,6 +16,7 @@ from unprompt.generate.prompts import extend_prompts
 from unprompt.generate.render.run import render_prompts
 from unprompt.networks.minilm import encoder_identity
 from unprompt.pocket.engine import PocketEngine
+from unprompt.pocket.version import VERSION, WORLD
 from unprompt.progress import Progress, silent
 from unprompt.regression import train as training
 from unprompt.regression.config import MachineConfig, TrainConfig
@@ -63,8 +64,17 @@ class Scenes:
             )
 
     def draw(self, workers: int, progress: Progress = silent, size: int = PocketEngine.size) -> None:
-        """Draw the scenes, `size` pixels a side, if that is not done; a killed call goes on where it was."""
-        if not (self.dataset / DATASET_RECORD).exists():
+        """Draw the scenes, `size` pixels a side, if that is not done; a killed call goes on where it was.
+
+        Raises RunError where another version of the pocket world has drawn them.
+        """
+        record = self.dataset / DATASET_RECORD
+        if record.exists() and read_json(record)["settings"].get(WORLD) != VERSION:
+            raise RunError(
+                f"{self.dataset} was drawn by another version of the pocket world; name another folder with "
+                "--out"
+            )
+        if not record.exists():
             render_prompts(
                 self.prompts,
                 self.dataset,

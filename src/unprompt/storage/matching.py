@@ -15,11 +15,14 @@ from collections import Counter, defaultdict
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
+from typing import TypeVar
 
 from unprompt.errors import InputError
 from unprompt.records import Embeddings, Prompts
 from unprompt.storage.images import EXTENSIONS, ImageFile
 from unprompt.storage.remote import AnyPath, RemotePath
+
+Row = TypeVar("Row")
 
 
 def paths_by_id(files: Sequence[ImageFile], folder: AnyPath | None = None) -> dict[str, str]:
@@ -68,6 +71,11 @@ def match_forms(names: Sequence[str], ids: Iterable[str]) -> list[str]:
         ids_by_form[_composed(image_id)].append(image_id)
     id_by_form = {form: same[0] for form, same in ids_by_form.items() if len(same) == forms[form] == 1}
     return [name if name in known else id_by_form.get(_composed(name), name) for name in names]
+
+
+def fit_keys(rows: Mapping[str, Row], ids: Iterable[str]) -> dict[str, Row]:
+    """The same rows under those of the `ids` that their keys are in another form, see `match_forms`."""
+    return dict(zip(match_forms(list(rows), ids), rows.values(), strict=True))
 
 
 def fit_embeddings(embeddings: Embeddings, ids: Sequence[str]) -> Embeddings:

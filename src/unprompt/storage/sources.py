@@ -45,6 +45,7 @@ WORDS: Mapping[str, str] = {
     "phrases": PHRASES,
     "prompts": "other prompts",
     "engine": "another engine",
+    "world": "another version of the pocket world",
     "orders": "other orders",
     "device": "another device",
     "precision": "another precision, which device and settings decide",

@@ -21,7 +21,7 @@ import os
 import re
 import warnings
 import zipfile
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, replace
@@ -44,6 +44,7 @@ from unprompt.storage.files import (
 )
 from unprompt.storage.images import ImageFile, find_images, image_endings, readable
 from unprompt.storage.journal import Journal
+from unprompt.storage.matching import fit_keys
 from unprompt.storage.places import check_writable
 from unprompt.storage.remote import AnyPath, RemotePath, path_below
 from unprompt.storage.resumable import PROGRESS, fingerprints, hold_work
@@ -199,9 +200,14 @@ class TextPlaces:
 
     def _read_tables(self) -> None:
         """Read what metadata.jsonl and meta_cap.json say now."""
-        roots = dict.fromkeys(map(_local_root, self.pictures)) if self.config.metadata_jsonl else ()
-        self._metadata = {root: _read_metadata(root / METADATA) for root in roots}
-        self._caps = _read_caps(Path(self.config.meta_cap)) if self.config.meta_cap else {}
+        names_in: dict[Path, list[str]] = defaultdict(list)
+        for picture in self.pictures if self.config.metadata_jsonl else ():
+            names_in[_local_root(picture)].append(picture.relative.as_posix())
+        self._metadata = {
+            root: fit_keys(_read_metadata(root / METADATA), names) for root, names in names_in.items()
+        }
+        caps = _read_caps(Path(self.config.meta_cap)) if self.config.meta_cap else {}
+        self._caps = fit_keys(caps, map(self._cap_key, self.pictures))
 
     def _told_path(self) -> Path:
         if self.config.txt_folder:
@@ -416,6 +422,7 @@ class TextPlaces:
                 name = picture.relative.as_posix()
                 row = self._metadata[_local_root(picture)].setdefault(name, {FILE_NAME: name})
                 if self._set(row, TEXT, line):
+                    row[FILE_NAME] = name  # it may have been in another of Unicode's forms
                     changed.add(_local_root(picture) / METADATA)
             if self.config.meta_cap and picture.file.image_id not in self._cap_sharing:
                 entry = self._caps.setdefault(self._cap_key(picture), {})

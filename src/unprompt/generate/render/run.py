@@ -25,6 +25,7 @@ from unprompt.generate.render.workers import Chunk, Rendering, renderers
 from unprompt.networks.devices import choose_device
 from unprompt.networks.minilm import PromptEncoder, encoder_identity
 from unprompt.painting.engine import Picture, RenderEngine
+from unprompt.pocket.version import WORLD
 from unprompt.progress import Progress, silent
 from unprompt.records import Embeddings, Prompts
 from unprompt.storage import resumable as folders
@@ -96,8 +97,9 @@ def render_prompts(
     plan = {
         "unprompt": __version__,
         "engine": engine.name,
-        "settings": {name: value for name, value in settings.items() if name != MODEL},
+        "settings": {name: value for name, value in settings.items() if name not in (MODEL, WORLD)},
         "model": settings.get(MODEL),
+        WORLD: settings.get(WORLD),
         "seed": config.seed,
         "as_folder": config.as_folder,
         "chunk": chunk_size,
