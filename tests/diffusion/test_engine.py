@@ -289,8 +289,8 @@ def test_a_picture_does_not_depend_on_its_neighbours(engine: Sd2Engine, schedule
     for others in (backwards, alone):
         assert np.abs(together - others).max() <= 1  # rounding: see Sd2Renderer
         assert (together != others).mean() < 0.001
-    renderer.batch = 1  # what "auto" means on a CPU: then to the last bit
-    assert np.array_equal(pixels(renderer.render(PICTURES)), alone)
+    by_one = replace(engine, scheduler=scheduler, batch=1).open()  # as on a CPU: to the last bit
+    assert np.array_equal(pixels(by_one.render(PICTURES)), alone)
 
 
 def test_seed_prompt_guidance_and_negative_prompt_change_the_picture(engine: Sd2Engine) -> None:

@@ -11,30 +11,14 @@ from PIL import Image
 
 from unprompt.errors import NoMemoryError
 from unprompt.networks.pipeline import (
-    GROW_AFTER,
     NOT_FINITE,
+    PATIENCE,
     Fits,
-    keep_ahead,
     look_through,
     open_pipeline,
     see,
 )
 from unprompt.storage.images import ImageFile
-
-
-@pytest.mark.parametrize("ahead", [0, 1, 3, 9])
-def test_keep_ahead_begins_so_many_before_one_is_handed_out(ahead: int) -> None:
-    begun: list[int] = []
-
-    def begin(item: int) -> str:
-        begun.append(item)
-        return f"work {item}"
-
-    for number, (item, work) in enumerate(keep_ahead(range(5), begin, ahead)):
-        assert (item, work) == (number, f"work {number}")
-        assert begun == list(range(min(number + ahead + 1, 5)))
-    assert begun == list(range(5))
-    assert not list(keep_ahead([], begin, ahead))
 
 
 class Widths:
@@ -124,7 +108,7 @@ def test_batches_grow_again_when_there_is_memory_and_seldom_try_where_there_is_n
     crowded.room = 8
     assert look(500) == [2, 4, 8]
     crowded.room = 7  # another spell begins with the short wait again
-    assert look(1 + GROW_AFTER // 2) == [8, 4, 8, 4]
+    assert look(1 + PATIENCE // 2) == [8, 4, 8, 4]
     look_through(crowded, images[:1], fits)
     assert crowded.tried[-1] == 1
 

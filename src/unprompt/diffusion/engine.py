@@ -24,6 +24,7 @@ from unprompt.diffusion.model import (
 from unprompt.errors import ConfigError, InputError, RunError
 from unprompt.networks.checkpoints import folder_of
 from unprompt.networks.devices import choose_device, is_out_of_memory, nth_gpu
+from unprompt.networks.fits import Fit
 from unprompt.progress import Tell, untold
 from unprompt.storage.images import image_of
 from unprompt.text.english import agreed, counted, part_of
@@ -120,8 +121,7 @@ class Sd2Engine(Sd2Config):
 
 
 class Sd2Renderer:
-    """A loaded model. `batch` is how many pictures it makes at once; it falls where memory runs out, and
-    rises again towards what it was after a number of batches that fitted.
+    """A loaded model.
 
     A picture's noise comes from its own generator, seeded with its seed, on the CPU: it is the same on every
     device and whatever else is in the batch. With a batch of 1, the same machine gives the same bytes. Larger
@@ -135,19 +135,21 @@ class Sd2Renderer:
         """`tell`: hears of every step of all pictures together. `eta`: how much noise DDIM adds, 0 to 1."""
         self.engine = engine
         self.pipeline = pipeline
-        self.batch = self._full_batch = batch
-        self._fitted, self._patience = 0, PATIENCE  # batches since it changed, and until it is raised
+        self._fit = Fit(batch, PATIENCE)
         self.tell = tell
         self.eta = eta
+
+    @property
+    def batch(self) -> int:
+        """How many pictures it makes at once, which falls where memory runs out; see `Fit`."""
+        return self._fit.size
 
     def render(self, pictures: Sequence[Picture]) -> list[Image.Image]:
         """One RGB image a picture, in order.
 
         A batch that does not fit into the memory is halved, with a warning, and made again; later batches
-        have the smaller size. After PATIENCE of these it is doubled, since what else used the memory may be
-        gone, and each time the next try comes after twice as many. Raises RunError where a single picture
-        does not fit, and where the model gives numbers that are not finite, which would be saved as a black
-        image.
+        have the smaller size. Raises RunError where a single picture does not fit, and where the model gives
+        numbers that are not finite, which would be saved as a black image.
         """
         return self._render(pictures, self._from_noise)
 
@@ -192,7 +194,7 @@ class Sd2Renderer:
             if drawn is None:
                 # Only here, after the error and the tensors that it held are gone, is there memory to free.
                 empty_cache(self.engine.device)
-                self.batch, self._fitted = len(batch) // 2, 0
+                self._fit.shrink(len(batch))
                 warnings.warn(
                     f"out of memory with {counted(len(batch), 'picture')} of {self._size} at once; going "
                     "on with "
@@ -201,15 +203,8 @@ class Sd2Renderer:
                 )
             else:
                 images += drawn
-                self._note_fit()
+                self._fit.note(len(batch))
         return images
-
-    def _note_fit(self) -> None:
-        """Count a batch that fitted; of a size that is not the full one, raise it when there were enough."""
-        self._fitted += 1
-        if self.batch < self._full_batch and self._fitted >= self._patience:
-            self.batch, self._fitted = min(2 * self.batch, self._full_batch), 0
-            self._patience *= 2
 
     @property
     def _size(self) -> str:

@@ -23,6 +23,7 @@ import numpy as np
 from unprompt.errors import NoMemoryError, UnreadableImageError
 from unprompt.networks.cores import one_thread_each, use_one_thread
 from unprompt.networks.devices import is_out_of_memory
+from unprompt.networks.fits import Fit
 from unprompt.storage.images import ImageFile, open_file
 from unprompt.text.english import counted
 
@@ -36,8 +37,7 @@ NOT_FINITE = (
     "look at it on the CPU (--device cpu)"
 )
 
-# Batches that fitted, after which more images are given at once again; and where that failed time and again.
-GROW_AFTER, GROW_AFTER_MOST = 32, 1024
+PATIENCE = 32  # batches that fit before a larger one is tried again
 
 
 class Backbone(Protocol):
@@ -72,47 +72,15 @@ class Seen:
     seconds: dict[str, float]
 
 
-@dataclass
-class _Fit:
-    """Images at a time, batches of so many since then that fitted, and how many of them it takes to grow."""
-
-    size: int
-    patience: int
-    fitted: int = 0
-
-
 class Fits:
-    """How many images each backbone looks at at once: fewer where memory ran out, and in time more again.
-
-    After GROW_AFTER batches that fitted the size is doubled. Each time that memory runs out again before the
-    backbone's own batch has fitted, it takes twice as many, up to GROW_AFTER_MOST: little is lost where the
-    memory stays short.
-    """
+    """How many images each backbone looks at at once; see `Fit`."""
 
     def __init__(self) -> None:
-        self._by_name: dict[str, _Fit] = {}
+        self._by_name: dict[str, Fit] = {}
 
-    def most(self, backbone: Backbone) -> int:
-        """How many images to give it at once."""
-        fit = self._by_name.get(backbone.name)
-        return fit.size if fit else backbone.batch
-
-    def shrink(self, backbone: Backbone, images: int) -> None:
-        """Note that so many did not fit."""
-        fit = self._by_name.get(backbone.name)
-        patience = min(2 * fit.patience, GROW_AFTER_MOST) if fit else GROW_AFTER
-        self._by_name[backbone.name] = _Fit(images // 2, patience)
-
-    def note(self, backbone: Backbone, images: int) -> None:
-        """Note that so many fitted."""
-        fit = self._by_name.get(backbone.name)
-        if fit is None or images < fit.size:  # fewer say nothing about this size
-            return
-        fit.fitted += 1
-        if fit.size >= backbone.batch:
-            self._by_name.pop(backbone.name, None)  # another thread may have done so
-        elif fit.fitted >= fit.patience:
-            fit.size, fit.fitted = min(2 * fit.size, backbone.batch), 0
+    def of(self, backbone: Backbone) -> Fit:
+        """The backbone's."""
+        return self._by_name.setdefault(backbone.name, Fit(backbone.batch, PATIENCE))
 
 
 def look_through(backbone: Backbone, prepared: Sequence[NDArray[Any]], fits: Fits) -> NDArray[Any]:
@@ -121,20 +89,21 @@ def look_through(backbone: Backbone, prepared: Sequence[NDArray[Any]], fits: Fit
     A batch that does not fit is halved, with a warning, and looked at again; `fits` has the sizes of those
     that follow. Raises NoMemoryError where a single image does not fit.
     """
+    fit = fits.of(backbone)
     parts: list[NDArray[Any]] = []
     done = 0
     while done < len(prepared):
-        batch = prepared[done : done + fits.most(backbone)]
+        batch = prepared[done : done + fit.size]
         rows = _rows_if_they_fit(backbone, batch)
         if rows is None:
-            fits.shrink(backbone, len(batch))
+            fit.shrink(len(batch))
             warnings.warn(
                 f"{counted(len(batch), 'image')} at once do not fit into the memory; going on with "
                 f"{len(batch) // 2}",
                 stacklevel=2,
             )
         else:
-            fits.note(backbone, len(batch))
+            fit.note(len(batch))
             parts.append(rows)
             done += len(batch)
     return np.concatenate(parts)
