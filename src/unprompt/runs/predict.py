@@ -19,18 +19,18 @@ from unprompt.metadata.files import FilePrompt, read_file_prompts
 from unprompt.networks.devices import core_count, device_here
 from unprompt.networks.loader import Loader
 from unprompt.progress import Progress, silent
-from unprompt.runs.chunks import Level, RunFolder, open_run
+from unprompt.runs.chunks import Level, RunFolder, join, open_run
 from unprompt.runs.config import PredictConfig
 from unprompt.runs.deadline import Deadline
-from unprompt.runs.earlier import IMAGES, image_rows, join_in_order, read_earlier, write_images
+from unprompt.runs.earlier import IMAGES, image_rows, read_earlier, rows_in_order, write_images
 from unprompt.runs.looking import Look, Looking
 from unprompt.runs.outputs import (
     Outcome,
     RunResult,
     describe_run,
-    join_chunks,
     score_run,
     use_file_prompts,
+    write_members,
     write_outputs,
 )
 from unprompt.storage.files import read_json, read_prompts, write_json
@@ -134,10 +134,11 @@ def predict(
             work = Looking(bundle, elsewhere, loaded.members if loaded else None)
             _fill(folder, chunks, kept, crew, work, deadline, sources, progress)
         names = [spec.name for spec in bundle.members]
-        made = [folder.read_chunk(number, names) for number in range(len(chunks))]
+        parts = [folder.read_chunk(number, names) for number in range(len(chunks))]
+        made = join([*parts, earlier.kept] if earlier else parts, names)
         if earlier:
-            made = [join_in_order([*made, earlier.chunk], [*new, *earlier.files], files)]
-        done = join_chunks(made, files, bundle)
+            made = made.at(rows_in_order(made.levels, [*new, *earlier.files], files))
+        done = write_members(folder, made, files, bundle)
         from_files = _read_files(files, config, progress)
         if config.from_file == USE and from_files:
             done = use_file_prompts(done, from_files, loader.encoder)

@@ -10,12 +10,11 @@ import numpy as np
 import polars as pl
 
 from unprompt.errors import InputError, agreed, counted, part_of
-from unprompt.records import DIM, Embeddings
+from unprompt.records import DIM, AnyEmbeddings, Embeddings
 from unprompt.storage.damage import damaged_table
 from unprompt.storage.files import writing
 
 HEADER = ("imgId_eId", "val")
-IMAGES_AT_A_TIME = 1000  # 384,000 rows: large enough for polars, small enough for any machine
 UNIT_TOLERANCE = 1e-3
 _ROW_IDS = "\n".join(f"\0_{element}" for element in range(DIM))  # one image's ids, \0 where its own goes
 _FORBIDDEN = re.compile(r'[\x00-\x1f,"\ud800-\udfff]')
@@ -50,16 +49,28 @@ def check_image_ids(ids: Sequence[str]) -> None:
         )
 
 
-def write_submission(path: Path, embeddings: Embeddings) -> None:
+def write_submission(path: Path, embeddings: AnyEmbeddings) -> None:
     """Write a submission: 384 rows an image, in the order of `embeddings.ids`.
 
     Every vector must have unit length within 1e-3, since the rows go out as they are. Values are written
     with as many digits as float32 needs to come back exactly.
 
-    The usual way builds 384 N strings in a Python loop. Here each image's block of row ids is one
-    `str.replace` in a template, and polars splits the blocks and formats the numbers.
+    The usual way builds 384 N strings in a Python loop. Here each image's row ids are one `str.replace` in a
+    template, and polars splits those of some images and formats the numbers.
     """
     check_image_ids(embeddings.ids)
+    with writing(path) as stream:
+        stream.write((",".join(HEADER) + "\n").encode())
+        for some in embeddings.blocks():
+            _check_unit(some)
+            row_ids = pl.Series(HEADER[0], [_ROW_IDS.replace("\0", image_id) for image_id in some.ids])
+            values = some.vectors.ravel()  # (384 n,)
+            frame = pl.DataFrame({HEADER[0]: row_ids.str.split("\n").explode(), HEADER[1]: values})
+            frame.write_csv(stream, include_header=False, quote_style="never")
+
+
+def _check_unit(embeddings: Embeddings) -> None:
+    """Raise InputError, with a count and the first, for vectors without unit length."""
     lengths = np.linalg.norm(embeddings.vectors.astype(np.float64), axis=1)
     bad = np.flatnonzero(np.abs(lengths - 1) > UNIT_TOLERANCE)
     if bad.size:
@@ -67,14 +78,6 @@ def write_submission(path: Path, embeddings: Embeddings) -> None:
             f"{part_of(bad.size, len(embeddings), 'embedding')} {agreed(bad.size, 'do')} not have unit "
             f"length, first: {embeddings.ids[bad[0]]} with {lengths[bad[0]]:.4f}"
         )
-    with writing(path) as stream:
-        stream.write((",".join(HEADER) + "\n").encode())
-        for start in range(0, len(embeddings), IMAGES_AT_A_TIME):
-            ids = embeddings.ids[start : start + IMAGES_AT_A_TIME]
-            blocks = pl.Series(HEADER[0], [_ROW_IDS.replace("\0", image_id) for image_id in ids])
-            values = embeddings.vectors[start : start + IMAGES_AT_A_TIME].ravel()  # (384 n,)
-            frame = pl.DataFrame({HEADER[0]: blocks.str.split("\n").explode(), HEADER[1]: values})
-            frame.write_csv(stream, include_header=False, quote_style="never")
 
 
 def read_submission(path: Path) -> Embeddings:
