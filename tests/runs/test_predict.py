@@ -36,7 +36,7 @@ from unprompt.errors import CheckpointError, ConfigError, InputError, RunError
 from unprompt.networks.checkpoints import sha256_of
 from unprompt.networks.loader import Loader
 from unprompt.progress import silent
-from unprompt.records import DIM, Embeddings
+from unprompt.records import DIM, Embeddings, LazyEmbeddings
 from unprompt.runs.chunks import Chunk, Level, RunFolder
 from unprompt.runs.config import PredictConfig
 from unprompt.runs.deadline import Deadline
@@ -184,6 +184,25 @@ class TestWhatARunLeaves:
         for image_id, prompt in zip(finished.prompts.ids, finished.prompts.texts, strict=True):
             assert image_id in page
             assert html.escape(prompt) in page
+
+    def test_how_many_are_in_memory_does_not_change_a_byte(
+        self, scenes: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        ids = tuple(f"scene-{number:02d}" for number in (7, 12, 1, 99, 3, 5, 4))
+        sample = tmp_path / "sample.csv"
+        write_submission(sample, Embeddings(ids, np.tile(prior_embedding(), (7, 1))))
+        predict(scenes / "images", tmp_path / "WHOLE", SMALL, sample=sample)
+        blocks, some, asked = LazyEmbeddings.blocks, LazyEmbeddings.some, []
+
+        def note(self: LazyEmbeddings, rows: np.ndarray) -> Embeddings:
+            asked.append(len(rows))
+            return some(self, rows)
+
+        monkeypatch.setattr(LazyEmbeddings, "blocks", lambda self: blocks(self, 5))
+        monkeypatch.setattr(LazyEmbeddings, "some", note)
+        predict(scenes / "images", tmp_path / "RUN", SMALL, sample=sample)
+        assert comparable(tmp_path / "RUN") == comparable(tmp_path / "WHOLE")
+        assert max(asked) == 5
 
     def test_workers_do_not_change_a_byte(self, scenes: Path, finished: RunResult, tmp_path: Path) -> None:
         config = PredictConfig(chunk=4, workers=3)
@@ -507,6 +526,15 @@ class TestUpdate:
         assert (run / "run.json").exists()
         predict(updated.pictures, run, PredictConfig(chunk=2, update=True))
         assert comparable(run) == whole
+
+    def test_what_is_damaged_is_not_carried_over(self, updated: Updated, tmp_path: Path) -> None:
+        run = shutil.copytree(updated.run, tmp_path / "RUN")
+        path = run / "members" / "phrases.npz"
+        content = bytearray(path.read_bytes())
+        content[len(content) // 2] ^= 1
+        path.write_bytes(content)
+        with pytest.raises(InputError, match=r"phrases\.npz cannot be read"):
+            predict(updated.pictures, run, PredictConfig(chunk=2, update=True))
 
     def test_a_deadline_takes_no_guess_away(self, scenes: Path, tmp_path: Path) -> None:
         pictures, run = tmp_path / "pictures", tmp_path / "RUN"
@@ -986,10 +1014,10 @@ def anew(folder: RunFolder, kept: Sequence[Level | None]) -> list[bool]:
     return found
 
 
-def predict_and_measure(images: Path) -> None:
+def predict_and_measure(images: Path, config: PredictConfig) -> None:
     """A run in a folder beside the images, in which peak.txt is the most memory that it took, in MB."""
     run = images.with_name(f"RUN-{images.name}")
-    predict(images, run, PredictConfig(chunk=4, workers=2, report_images=4))
+    predict(images, run, config)
     (run / "peak.txt").write_text(str(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024))
 
 
@@ -1007,14 +1035,36 @@ def test_memory_does_not_grow_with_the_number_of_images(tmp_path: Path) -> None:
         for number in range(count):
             (tmp_path / str(count) / f"{number:03d}.bmp").hardlink_to(tmp_path / "one.bmp")
 
+    config = PredictConfig(chunk=4, workers=2, report_images=4)
+
     def peak(count: int) -> int:
         """Of a process of its own: models that are loaded a second time leave holes in memory."""
-        with started(predict_and_measure, tmp_path / str(count)) as process:
+        with started(predict_and_measure, tmp_path / str(count), config) as process:
             process.join()
         return int((tmp_path / f"RUN-{count}" / "peak.txt").read_text())
 
     few, many = peak(16), peak(28)
     assert many - few < 120, (few, many)  # 12 more decoded images would be 280 MB
+
+
+@pytest.mark.slow
+def test_memory_of_the_driver_grows_little_with_the_images(tmp_path: Path) -> None:
+    """The embeddings alone would be 4.6 KB an image."""
+    Image.new("RGB", (8, 8), "teal").save(tmp_path / "one.png")
+    for count in (2_000, 12_000):
+        (tmp_path / str(count)).mkdir()
+        for number in range(count):
+            (tmp_path / str(count) / f"{number:05d}.png").hardlink_to(tmp_path / "one.png")
+
+    nobody_looks = PredictConfig(deadline=0, from_file="off", report_images=0)
+
+    def peak(count: int) -> int:
+        with started(predict_and_measure, tmp_path / str(count), nobody_looks) as process:
+            process.join()
+        return int((tmp_path / f"RUN-{count}" / "peak.txt").read_text())
+
+    few, many = peak(2_000), peak(12_000)
+    assert many - few < 40, (few, many)  # MB, of 10,000 images
 
 
 @pytest.mark.real

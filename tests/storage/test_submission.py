@@ -15,9 +15,8 @@ from hypothesis import strategies as st
 
 from tests.real_images import real_folder
 from unprompt.errors import InputError
-from unprompt.records import DIM, Embeddings, unit_rows
+from unprompt.records import BLOCK, DIM, Embeddings, unit_rows
 from unprompt.storage.submission import (
-    IMAGES_AT_A_TIME,
     check_image_ids,
     read_submission,
     read_submission_ids,
@@ -98,7 +97,7 @@ def test_small_and_large_numbers_come_back_exactly(tmp_path: Path) -> None:
 
 
 def test_more_images_than_are_written_at_a_time(tmp_path: Path) -> None:
-    embeddings = unit_embeddings(*(f"{number}" for number in range(IMAGES_AT_A_TIME + 3)))
+    embeddings = unit_embeddings(*(f"{number}" for number in range(BLOCK + 3)))
     write_submission(tmp_path / "s.csv", embeddings)
     assert same(read_submission(tmp_path / "s.csv"), embeddings)
 

@@ -17,6 +17,7 @@ from unprompt.errors import InputError, RunError
 from unprompt.runs.chunks import KIND, Kept, Level, member_paths
 from unprompt.storage.files import (
     PROMPTS_HEADER,
+    check_whole,
     read_arrays,
     read_json,
     read_rows,
@@ -107,7 +108,10 @@ def read_earlier(
     row_by_id = {row["imgId"]: tuple(row[name] for name in HEADER) for row in _read(run / IMAGES, HEADER)}
     prompt_by_id = {row["imgId"]: row["prompt"] for row in _read(run / "prompts.csv", PROMPTS_HEADER)}
     own_by_id = {row["imgId"]: row["prompt"] for row in _read(run / FROM_FILE, PROMPTS_HEADER)}
-    tables = {name: read_arrays(path, ("ids", "levels")) for name, path in member_paths(run, bundle).items()}
+    paths = member_paths(run, bundle)
+    tables = {name: read_arrays(path, ("ids", "levels")) for name, path in paths.items()}
+    for path in paths.values():
+        check_whole(path)
     place_by_id = {
         name: {str(image_id): place for place, image_id in enumerate(table["ids"])}
         for name, table in tables.items()
@@ -136,7 +140,7 @@ def read_earlier(
     return Earlier(
         tuple(level_by_file),
         Kept(
-            {name: rows_of(name, path) for name, path in member_paths(run, bundle).items()},
+            {name: rows_of(name, path) for name, path in paths.items()},
             prompts=[prompt_by_id[file.image_id] for file in level_by_file],
             problems=[""] * len(level_by_file),
             levels=np.array(list(level_by_file.values()), dtype=np.int8),

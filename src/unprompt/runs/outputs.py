@@ -10,7 +10,6 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timezone
 from functools import partial
 from importlib.metadata import PackageNotFoundError, version
-from itertools import count
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -133,10 +132,10 @@ def score_run(blended: AnyEmbeddings, truths: Prompts, encoder: PromptEncoder) -
     ids = share_ids(blended.ids, truths.ids)
     texts = truths.at(ids.shared).texts
     guessed, constant = np.empty(len(texts)), np.empty(len(texts))  # similarities (n,)
-    prior = prior_embedding()
-    for start, some in zip(count(step=SCORED), blended.at(ids.shared).blocks(SCORED)):
-        rows = slice(start, start + SCORED)
-        target = encoder.encode(texts[rows])
+    prior, done = prior_embedding(), 0
+    for some in blended.at(ids.shared).blocks(SCORED):
+        rows = slice(done, done := done + len(some))
+        target = encoder.encode(texts[rows])  # (b, 384)
         guessed[rows] = cosines(some.vectors, target)
         constant[rows] = cosines(np.tile(prior, (len(some), 1)), target)
     return RunScore(

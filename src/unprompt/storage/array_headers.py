@@ -49,6 +49,8 @@ def map_array(path: Path, name: str) -> NDArray[Any]:
         lengths = _MEMBER_HEADER.unpack(stream.read(_MEMBER_HEADER.size))
         stream.seek(sum(lengths), os.SEEK_CUR)
         shape, by_column, kind = _check_header(stream, member.file_size)
+        if kind.hasobject:
+            raise ValueError(f"its array '{name}' is of objects")
         return np.memmap(stream, kind, "r", stream.tell(), shape, "F" if by_column else "C")
 
 

@@ -390,6 +390,17 @@ def write_embeddings(path: Path, embeddings: AnyEmbeddings, **more: NDArray[Any]
     )
 
 
+def check_whole(path: Path) -> None:
+    """Raise InputError for an .npz of which `read_rows` would give other numbers than were written."""
+    try:
+        with zipfile.ZipFile(path) as archive:
+            damaged = archive.testzip()
+    except DAMAGED_ARRAYS as error:
+        raise InputError(f"{path} cannot be read as an .npz file: {error}") from error
+    if damaged:
+        raise InputError(f"{path} cannot be read as an .npz file: {damaged} is damaged")
+
+
 def read_rows(path: Path, rows: Rows) -> FloatArray:
     """Some rows of members/NAME.npz, without the others. Raises InputError where that cannot be done."""
     try:

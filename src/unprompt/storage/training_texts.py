@@ -22,7 +22,7 @@ import re
 import warnings
 import zipfile
 from collections import Counter
-from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path, PurePath, PureWindowsPath
@@ -108,11 +108,12 @@ def find_pictures(sources: Sequence[AnyPath], recursive: bool = False) -> list[P
     before = [one.file.image_id for one in found.values()]
     pictures = list(found.values())
     del found  # its keys are all their paths
-    for longer in (
+    ways: tuple[Callable[[Picture], str], ...] = (
         lambda one: f"{readable(one.root.resolve().name)}/{one.file.image_id}",
         lambda one: f"{readable(one.root.resolve().name)}/{readable(one.file.path.name)}",
         lambda one: readable(one.key),
-    ):
+    )
+    for longer in ways:
         often = Counter(one.file.image_id for one in pictures)
         pictures = [
             replace(one, file=replace(one.file, image_id=longer(one)))
