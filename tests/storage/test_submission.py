@@ -162,6 +162,20 @@ def test_ids_come_in_the_order_of_their_first_row(tmp_path: Path) -> None:
     assert read_submission_ids(tmp_path / "s.csv") == ["z", "a_1", "m", "a"]
 
 
+@pytest.mark.parametrize("size", [1, 20, 64, 1000])
+def test_ids_are_read_by_parts_of_the_file(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, size: int
+) -> None:
+    path = tmp_path / "s.csv"
+    monkeypatch.setattr("unprompt.storage.submission.BYTES_AT_A_TIME", size)
+    rows = ['z_5,0,"two', 'lines, 2 ""words"" too"', "a_1_0,0,", '"m_0",0,x', "z_4,0,", "é_3,0,", "a_1_1,0,y"]
+    path.write_text("\n".join(["\ufeffimgId_eId,val,note", *rows]), encoding="utf-8")
+    assert read_submission_ids(path) == ["z", "a_1", "m", "é"]
+    path.write_text("imgId_eId,val\n" + "a_0,0\n" * 9 + "b_400,0\n" + "a_1,0\n" * 9)
+    with pytest.raises(InputError, match=r"s\.csv, line 11: 'b_400' is not an imgId_eId"):
+        read_submission_ids(path)
+
+
 @pytest.mark.parametrize("bad", ["b", "b_384", "_3", "", "b_x", "b-7"])
 def test_a_row_of_a_sample_that_names_no_image_is_told_and_not_dropped(tmp_path: Path, bad: str) -> None:
     path = tmp_path / "sample.csv"

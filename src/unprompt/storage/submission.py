@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 from pathlib import Path
+from typing import IO
 
 import numpy as np
 import polars as pl
@@ -16,6 +17,7 @@ from unprompt.storage.files import writing
 
 HEADER = ("imgId_eId", "val")
 UNIT_TOLERANCE = 1e-3
+BYTES_AT_A_TIME = 1 << 22  # of a sample that is read for its ids
 _ROW_IDS = "\n".join(f"\0_{element}" for element in range(DIM))  # one image's ids, \0 where its own goes
 _FORBIDDEN = re.compile(r'[\x00-\x1f,"\ud800-\udfff]')
 
@@ -86,7 +88,8 @@ def read_submission(path: Path) -> Embeddings:
     Raises InputError for another header, a value that is not a number, a row id without `_0` … `_383`, and
     an image that has not each of its 384 rows exactly once.
     """
-    frame = _read_rows(path)
+    _check_file(path)
+    frame = _parse_rows(path, path)
     image_ids, elements = frame["image"], frame["element"]
     if frame[HEADER[1]].null_count():
         row = int(frame[HEADER[1]].is_null().arg_max() or 0)
@@ -116,15 +119,38 @@ def read_submission_ids(path: Path) -> list[str]:
 
     Raises InputError, with the line, for a row id that is none: its image would be missing in what is sent.
     """
-    return _read_rows(path)["image"].unique(maintain_order=True).to_list()
+    _check_file(path)
+    ids: dict[str, None] = {}
+    first = 2
+    with path.open("rb") as stream:
+        header = stream.readline()
+        while (rows := _next_rows(stream)) or not ids:
+            images = _parse_rows(header + rows, path, first)["image"]
+            ids.update(dict.fromkeys(images.unique(maintain_order=True)))
+            first += rows.count(b"\n")
+    return list(ids)
 
 
-def _read_rows(path: Path) -> pl.DataFrame:
-    """Columns imgId_eId, val, image, element. Raises InputError, with the line, for a malformed row id."""
+def _check_file(path: Path) -> None:
     if not path.is_file():
         raise InputError(f"{path} does not exist or is not a file")
+
+
+def _next_rows(stream: IO[bytes]) -> bytes:
+    """The next rows of a CSV file, up to a line end that stands in no quotes."""
+    rows = stream.read(BYTES_AT_A_TIME) + stream.readline()
+    while rows.count(b'"') % 2 and (line := stream.readline()):
+        rows += line
+    return rows
+
+
+def _parse_rows(source: bytes | Path, path: Path, first: int = 2) -> pl.DataFrame:
+    """Columns imgId_eId, val, image, element of a table with its header; `first`: the line of its first row.
+
+    Raises InputError, with the line, for a malformed row id.
+    """
     try:
-        frame = pl.read_csv(path, schema_overrides={HEADER[0]: pl.String, HEADER[1]: pl.Float64})
+        frame = pl.read_csv(source, schema_overrides={HEADER[0]: pl.String, HEADER[1]: pl.Float64})
     except damaged_table() as error:
         raise InputError(f"{path} cannot be read as a submission: {str(error).splitlines()[0]}") from error
     if tuple(frame.columns[:2]) != HEADER:
@@ -145,7 +171,7 @@ def _read_rows(path: Path) -> pl.DataFrame:
         others = len(malformed) - 1
         more = f", and {counted(others, 'more row')} {agreed(others, 'have')} none" if others else ""
         raise InputError(
-            f"{path}, line {row + 2}: '{row_ids[row]}' is not an imgId_eId such as 20057f34d_0{more}; "
+            f"{path}, line {row + first}: '{row_ids[row]}' is not an imgId_eId such as 20057f34d_0{more}; "
             "mend or remove the row"
         )
     return frame
