@@ -101,7 +101,7 @@ def test_how_many_images_are_scored_together_does_not_matter(
     blended = encoder.embed(prompts_of(guesses)).unit()
     lazy = LazyEmbeddings(blended.ids, blended.vectors.__getitem__)
     whole = score_run(blended, truths, encoder)  # type: ignore[arg-type]
-    monkeypatch.setattr("unprompt.runs.outputs.SCORED", 2)
+    monkeypatch.setattr("unprompt.runs.outputs.ENCODED", 2)
     parts = score_run(lazy, truths, encoder)  # type: ignore[arg-type]
     assert parts.score.ranked() == whole.score.ranked()
     assert (parts.score.numbers(), parts.baseline) == (whole.score.numbers(), whole.baseline)

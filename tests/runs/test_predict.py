@@ -33,17 +33,19 @@ from unprompt.crew.here import Here
 from unprompt.ensemble.blend import blend
 from unprompt.ensemble.prior import prior_embedding
 from unprompt.errors import CheckpointError, ConfigError, InputError, RunError
+from unprompt.metadata.files import FilePrompt
+from unprompt.metadata.generation import Generation
 from unprompt.networks.checkpoints import sha256_of
 from unprompt.networks.loader import Loader
 from unprompt.progress import silent
-from unprompt.records import DIM, Embeddings, LazyEmbeddings
+from unprompt.records import DIM, Embeddings, LazyEmbeddings, Prompts
 from unprompt.runs.chunks import Chunk, Level, RunFolder
 from unprompt.runs.config import PredictConfig
 from unprompt.runs.deadline import Deadline
 from unprompt.runs.earlier import image_rows, read_earlier
 from unprompt.runs.kaggle import BundleChoice, kernel_config
 from unprompt.runs.looking import Looking
-from unprompt.runs.outputs import RunResult
+from unprompt.runs.outputs import Outcome, RunResult, use_file_prompts
 from unprompt.runs.predict import _fill, predict
 from unprompt.storage.files import read_embeddings, read_prompts, write_embeddings
 from unprompt.storage.images import NOT_IN_FOLDER, ImageFile, find_images
@@ -121,6 +123,33 @@ class TestPromptsInTheFiles:
         members = read_embeddings(tmp_path / "RUN" / "members" / "zeroshot.npz").vectors
         own = read_embeddings(finished.folder / "members" / "zeroshot.npz").vectors
         np.testing.assert_allclose(members, own[:3], atol=1e-6)
+
+    def test_how_many_are_encoded_together_does_not_matter(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        files = [ImageFile(name, Path(f"{name}.png")) for name in "abcde"]
+        vectors = np.eye(5, DIM, dtype=np.float32)
+        done = Outcome(
+            files,
+            LazyEmbeddings(tuple("abcde"), vectors.__getitem__),
+            Prompts(tuple("abcde"), ("guess",) * 5),
+            (),
+            np.zeros(5, np.int8),
+        )
+        own = [FilePrompt(files[row], Generation(f"a cat and {row} dogs")) for row in (4, 0, 3)]
+        encoder = Loader("cpu").encoder
+        monkeypatch.setattr("unprompt.runs.outputs.ENCODED", 2)
+        used = use_file_prompts(done, own, encoder)
+        assert used.prompts.texts == (
+            "a cat and 0 dogs",
+            "guess",
+            "guess",
+            "a cat and 3 dogs",
+            "a cat and 4 dogs",
+        )
+        expected = vectors.copy()
+        expected[[4, 0, 3]] = encoder.encode([one.prompt for one in own])
+        np.testing.assert_allclose(
+            used.blended.some(np.array([3, 1, 0, 4])).vectors, expected[[3, 1, 0, 4]], atol=1e-6
+        )
 
     def test_a_kernel_does_not_look(self) -> None:
         assert kernel_config(BundleChoice("lite", ""), 60).from_file == "off"

@@ -24,7 +24,7 @@ from unprompt.metadata.config import USE
 from unprompt.metadata.files import FilePrompt, count_tools, write_file_prompts
 from unprompt.networks.devices import core_count
 from unprompt.networks.minilm import PromptEncoder
-from unprompt.records import AnyEmbeddings, LazyEmbeddings, Problem, Prompts, rows_of
+from unprompt.records import DIM, AnyEmbeddings, LazyEmbeddings, Problem, Prompts, rows_of
 from unprompt.runs.chunks import Kept, Level, RunFolder, member_paths
 from unprompt.runs.config import PredictConfig
 from unprompt.runs.earlier import FROM_FILE
@@ -39,7 +39,7 @@ if TYPE_CHECKING:
 
     from unprompt.records import FloatArray, Rows
 
-SCORED = 4096  # images that are scored together
+ENCODED = 4096  # texts that are encoded together; the tokens of one take kilobytes
 VERSIONS_OF = ("numpy", "pillow", "polars", "timm", "tokenizers", "torch")
 
 
@@ -108,12 +108,15 @@ def use_file_prompts(done: Outcome, from_files: Sequence[FilePrompt], encoder: P
     rows = rows_of(ids, [one.file.image_id for one in from_files], "embedding")
     places = np.full(len(ids), -1)  # (N,) among the files' own
     places[rows] = range(len(rows))
-    own = encoder.encode([one.prompt for one in from_files])
+    own = np.empty((len(rows), DIM), dtype=np.float32)
+    for start in range(0, len(rows), ENCODED):
+        some = slice(start, start + ENCODED)
+        own[some] = encoder.encode([one.prompt for one in from_files[some]])
     for row, one in zip(rows, from_files, strict=True):
         texts[row] = one.prompt
 
-    def take(some: Rows) -> FloatArray:
-        return np.where(places[some, None] < 0, done.blended.take(some), own[places[some]])
+    def take(rows: Rows) -> FloatArray:
+        return np.where(places[rows, None] < 0, done.blended.take(rows), own[places[rows]])
 
     return replace(done, blended=LazyEmbeddings(ids, take), prompts=Prompts(ids, tuple(texts)))
 
@@ -133,7 +136,7 @@ def score_run(blended: AnyEmbeddings, truths: Prompts, encoder: PromptEncoder) -
     texts = truths.at(ids.shared).texts
     guessed, constant = np.empty(len(texts)), np.empty(len(texts))  # similarities (n,)
     prior, done = prior_embedding(), 0
-    for some in blended.at(ids.shared).blocks(SCORED):
+    for some in blended.at(ids.shared).blocks(ENCODED):
         rows = slice(done, done := done + len(some))
         target = encoder.encode(texts[rows])  # (b, 384)
         guessed[rows] = cosines(some.vectors, target)
