@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
 from unprompt.errors import InputError
-from unprompt.records import DIM, Embeddings, Prompts, unit_rows
+from unprompt.records import DIM, Embeddings, LazyEmbeddings, Prompts, unit_rows
 
 
 def counted_rows(count: int) -> np.ndarray:
@@ -43,6 +43,26 @@ def test_doubled_ids_are_counted_and_the_first_is_named() -> None:
 def test_prompts_need_a_text_for_each_id() -> None:
     with pytest.raises(InputError, match="2 ids but 1 prompt"):
         Prompts(("a", "b"), ("one",))
+
+
+def test_lazy_embeddings_are_taken_by_id_and_in_blocks() -> None:
+    lazy = LazyEmbeddings(tuple("abcd"), lambda rows: counted_rows(4)[rows])
+    turned = lazy.at(["d", "a", "c"])
+    assert len(turned) == 3
+    assert [(block.ids, block.vectors[:, 0].tolist()) for block in turned.blocks(2)] == [
+        (("d", "a"), [4, 1]),
+        (("c",), [3]),
+    ]
+    assert [block.ids for block in Embeddings(tuple("abc"), counted_rows(3)).blocks(2)] == [
+        ("a", "b"),
+        ("c",),
+    ]
+    with pytest.raises(InputError, match="1 of 2 images has no embedding, first: x"):
+        lazy.at(["a", "x"])
+    with pytest.raises(InputError, match="1 of 2 embeddings holds NaN or infinity, first: b"):
+        LazyEmbeddings(("a", "b"), lambda rows: counted_rows(2)[rows] / [[1], [0]][: len(rows)]).some(
+            np.arange(2)
+        )
 
 
 def test_embeddings_become_float32_and_a_tuple_of_ids() -> None:

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeAlias
 
 import numpy as np
 
@@ -15,8 +15,11 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     FloatArray = NDArray[np.float32]
+    Rows = NDArray[np.int64]  # numbers of rows, from 0
+    TakeRows = Callable[[Rows], FloatArray]  # M of them -> the rows (M, 384)
 
 DIM = 384  # width of all-MiniLM-L6-v2, and so of every embedding
+BLOCK = 1000  # images whose embeddings are in memory together where all of them need not be
 
 
 def unit_rows(vectors: NDArray[np.floating], what: str = "embeddings") -> FloatArray:
@@ -104,6 +107,42 @@ class Embeddings:
     def unit(self) -> Embeddings:
         """The same rows scaled to length 1."""
         return Embeddings(self.ids, unit_rows(self.vectors))
+
+    def blocks(self, size: int = BLOCK) -> Iterator[Embeddings]:
+        """The same, `size` images after the other."""
+        for start in range(0, len(self), size):
+            yield Embeddings(self.ids[start : start + size], self.vectors[start : start + size])
+
+
+@dataclass(frozen=True, eq=False)
+class LazyEmbeddings:
+    """Prompt embeddings by image id that lie on the disk, or are computed, until some are asked for.
+
+    `ids`: N different strings. `take`: numbers of rows -> these rows.
+    """
+
+    ids: tuple[str, ...]
+    take: TakeRows
+
+    def __len__(self) -> int:
+        return len(self.ids)
+
+    def some(self, rows: Rows) -> Embeddings:
+        """Some rows, in memory. Raises InputError where they are no embeddings."""
+        return Embeddings(tuple(self.ids[row] for row in rows.tolist()), self.take(rows))
+
+    def at(self, ids: Sequence[str]) -> LazyEmbeddings:
+        """The rows of `ids`, in that order. Raises InputError naming the first missing id."""
+        rows = np.array(rows_of(self.ids, ids, "embedding"), dtype=np.int64)
+        return LazyEmbeddings(tuple(ids), lambda some: self.take(rows[some]))
+
+    def blocks(self, size: int = BLOCK) -> Iterator[Embeddings]:
+        """All of them, `size` images after the other."""
+        for start in range(0, len(self), size):
+            yield self.some(np.arange(start, min(start + size, len(self))))
+
+
+AnyEmbeddings: TypeAlias = Embeddings | LazyEmbeddings
 
 
 @dataclass(frozen=True)

@@ -10,9 +10,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
-from unprompt.ensemble.blend import blend
+from unprompt.ensemble.blend import blend, blend_lazily
 from unprompt.errors import ConfigError, InputError
-from unprompt.records import DIM, Embeddings
+from unprompt.records import DIM, Embeddings, LazyEmbeddings
 
 
 def table(**vector_by_id: list[float]) -> Embeddings:
@@ -120,6 +120,18 @@ def test_opposite_vectors_cancel_out_whatever_their_lengths(length: float) -> No
     second = Embeddings(first.ids, np.stack([-length * first.vectors[0], first.vectors[1]]))
     with pytest.raises(InputError, match="1 of 2 blended embeddings is zero or not finite, first: row 0"):
         blend([first, second], [0.5, 0.5])
+
+
+@pytest.mark.parametrize("size", [1, 3, 7, 40])
+def test_blocks_have_the_bytes_of_the_whole(size: int) -> None:
+    ids = tuple(f"{number:02d}" for number in range(40))
+    vectors = np.random.default_rng(0).normal(size=(3, 40, DIM)).astype(np.float32)
+    weights = [0.2, 0.5, 0.3]
+    whole = blend([Embeddings(ids, some) for some in vectors], weights)
+    lazy = blend_lazily([LazyEmbeddings(ids, some.__getitem__) for some in vectors], weights)
+    blocks = list(lazy.blocks(size))
+    assert [image_id for block in blocks for image_id in block.ids] == list(ids)
+    assert b"".join(block.vectors.tobytes() for block in blocks) == whole.vectors.tobytes()
 
 
 def brute_force(tables: list[Embeddings], weights: list[float]) -> np.ndarray:

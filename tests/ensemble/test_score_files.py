@@ -12,7 +12,7 @@ from unprompt.ensemble.score import score
 from unprompt.ensemble.score_files import score_files
 from unprompt.errors import InputError
 from unprompt.networks.minilm import PromptEncoder
-from unprompt.records import DIM, Embeddings, Prompts
+from unprompt.records import DIM, Embeddings, LazyEmbeddings, Prompts
 from unprompt.runs.outputs import score_run
 from unprompt.storage.files import write_prompts
 from unprompt.storage.submission import write_submission
@@ -91,3 +91,17 @@ def test_a_run_embeds_the_truth_of_its_own_images(encoder: Counting) -> None:
     assert encoder.texts == ["a cat", "a fox"]
     assert result.score.numbers() == score(blended, encoder.embed(prompts_of(TRUTHS))).numbers()
     assert result.truth_by_id == TRUTHS
+
+
+def test_how_many_images_are_scored_together_does_not_matter(
+    encoder: Counting, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    guesses = {str(number): f"guess {number}" for number in range(7)}
+    truths = prompts_of({str(number): f"truth {number}" for number in (5, 0, 9, 3, 6, 1)})
+    blended = encoder.embed(prompts_of(guesses)).unit()
+    lazy = LazyEmbeddings(blended.ids, blended.vectors.__getitem__)
+    whole = score_run(blended, truths, encoder)  # type: ignore[arg-type]
+    monkeypatch.setattr("unprompt.runs.outputs.ENCODED", 2)
+    parts = score_run(lazy, truths, encoder)  # type: ignore[arg-type]
+    assert parts.score.ranked() == whole.score.ranked()
+    assert (parts.score.numbers(), parts.baseline) == (whole.score.numbers(), whole.baseline)

@@ -33,17 +33,19 @@ from unprompt.crew.here import Here
 from unprompt.ensemble.blend import blend
 from unprompt.ensemble.prior import prior_embedding
 from unprompt.errors import CheckpointError, ConfigError, InputError, RunError
+from unprompt.metadata.files import FilePrompt
+from unprompt.metadata.generation import Generation
 from unprompt.networks.checkpoints import sha256_of
 from unprompt.networks.loader import Loader
 from unprompt.progress import silent
-from unprompt.records import DIM, Embeddings
+from unprompt.records import DIM, Embeddings, LazyEmbeddings, Prompts
 from unprompt.runs.chunks import Chunk, Level, RunFolder
 from unprompt.runs.config import PredictConfig
 from unprompt.runs.deadline import Deadline
 from unprompt.runs.earlier import image_rows, read_earlier
 from unprompt.runs.kaggle import BundleChoice, kernel_config
 from unprompt.runs.looking import Looking
-from unprompt.runs.outputs import RunResult
+from unprompt.runs.outputs import Outcome, RunResult, use_file_prompts
 from unprompt.runs.predict import _fill, predict
 from unprompt.storage.files import read_embeddings, read_prompts, write_embeddings
 from unprompt.storage.images import NOT_IN_FOLDER, ImageFile, find_images
@@ -122,6 +124,33 @@ class TestPromptsInTheFiles:
         own = read_embeddings(finished.folder / "members" / "zeroshot.npz").vectors
         np.testing.assert_allclose(members, own[:3], atol=1e-6)
 
+    def test_how_many_are_encoded_together_does_not_matter(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        files = [ImageFile(name, Path(f"{name}.png")) for name in "abcde"]
+        vectors = np.eye(5, DIM, dtype=np.float32)
+        done = Outcome(
+            files,
+            LazyEmbeddings(tuple("abcde"), vectors.__getitem__),
+            Prompts(tuple("abcde"), ("guess",) * 5),
+            (),
+            np.zeros(5, np.int8),
+        )
+        own = [FilePrompt(files[row], Generation(f"a cat and {row} dogs")) for row in (4, 0, 3)]
+        encoder = Loader("cpu").encoder
+        monkeypatch.setattr("unprompt.runs.outputs.ENCODED", 2)
+        used = use_file_prompts(done, own, encoder)
+        assert used.prompts.texts == (
+            "a cat and 0 dogs",
+            "guess",
+            "guess",
+            "a cat and 3 dogs",
+            "a cat and 4 dogs",
+        )
+        expected = vectors.copy()
+        expected[[4, 0, 3]] = encoder.encode([one.prompt for one in own])
+        np.testing.assert_allclose(
+            used.blended.some(np.array([3, 1, 0, 4])).vectors, expected[[3, 1, 0, 4]], atol=1e-6
+        )
+
     def test_a_kernel_does_not_look(self) -> None:
         assert kernel_config(BundleChoice("lite", ""), 60).from_file == "off"
 
@@ -184,6 +213,25 @@ class TestWhatARunLeaves:
         for image_id, prompt in zip(finished.prompts.ids, finished.prompts.texts, strict=True):
             assert image_id in page
             assert html.escape(prompt) in page
+
+    def test_how_many_are_in_memory_does_not_change_a_byte(
+        self, scenes: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        ids = tuple(f"scene-{number:02d}" for number in (7, 12, 1, 99, 3, 5, 4))
+        sample = tmp_path / "sample.csv"
+        write_submission(sample, Embeddings(ids, np.tile(prior_embedding(), (7, 1))))
+        predict(scenes / "images", tmp_path / "WHOLE", SMALL, sample=sample)
+        blocks, some, asked = LazyEmbeddings.blocks, LazyEmbeddings.some, []
+
+        def note(self: LazyEmbeddings, rows: np.ndarray) -> Embeddings:
+            asked.append(len(rows))
+            return some(self, rows)
+
+        monkeypatch.setattr(LazyEmbeddings, "blocks", lambda self: blocks(self, 5))
+        monkeypatch.setattr(LazyEmbeddings, "some", note)
+        predict(scenes / "images", tmp_path / "RUN", SMALL, sample=sample)
+        assert comparable(tmp_path / "RUN") == comparable(tmp_path / "WHOLE")
+        assert max(asked) == 5
 
     def test_workers_do_not_change_a_byte(self, scenes: Path, finished: RunResult, tmp_path: Path) -> None:
         config = PredictConfig(chunk=4, workers=3)
@@ -507,6 +555,15 @@ class TestUpdate:
         assert (run / "run.json").exists()
         predict(updated.pictures, run, PredictConfig(chunk=2, update=True))
         assert comparable(run) == whole
+
+    def test_what_is_damaged_is_not_carried_over(self, updated: Updated, tmp_path: Path) -> None:
+        run = shutil.copytree(updated.run, tmp_path / "RUN")
+        path = run / "members" / "phrases.npz"
+        content = bytearray(path.read_bytes())
+        content[len(content) // 2] ^= 1
+        path.write_bytes(content)
+        with pytest.raises(InputError, match=r"phrases\.npz cannot be read"):
+            predict(updated.pictures, run, PredictConfig(chunk=2, update=True))
 
     def test_a_deadline_takes_no_guess_away(self, scenes: Path, tmp_path: Path) -> None:
         pictures, run = tmp_path / "pictures", tmp_path / "RUN"
@@ -931,9 +988,9 @@ class TestDeadline:
         assert levels[0] is Level.FULL
         assert levels[-1] is Level.PRIOR
         for part, level in zip(parts, levels, strict=True):
-            same = np.array_equal(part.embeddings["zeroshot"], part.embeddings["phrases"])
-            assert same is (level is not Level.FULL)
-            is_prior = np.allclose(part.embeddings["zeroshot"], prior_embedding())
+            zeroshot, phrases = (part.embeddings[name](np.arange(2)) for name in ("zeroshot", "phrases"))
+            assert np.array_equal(zeroshot, phrases) is (level is not Level.FULL)
+            is_prior = np.allclose(zeroshot, prior_embedding())
             assert is_prior is (level is Level.PRIOR)
 
     @pytest.mark.parametrize(
@@ -981,15 +1038,15 @@ def anew(folder: RunFolder, kept: Sequence[Level | None]) -> list[bool]:
         if folder.level_of(number) is None:
             found.append(False)
         else:
-            guesses = folder.read_chunk(number, ["zeroshot"]).embeddings["zeroshot"]
+            guesses = folder.read_chunk(number, ["zeroshot"]).embeddings["zeroshot"](np.arange(3))
             found.append(level is None or not np.array_equal(guesses, np.full((3, DIM), number)))
     return found
 
 
-def predict_and_measure(images: Path) -> None:
+def predict_and_measure(images: Path, config: PredictConfig) -> None:
     """A run in a folder beside the images, in which peak.txt is the most memory that it took, in MB."""
     run = images.with_name(f"RUN-{images.name}")
-    predict(images, run, PredictConfig(chunk=4, workers=2, report_images=4))
+    predict(images, run, config)
     (run / "peak.txt").write_text(str(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024))
 
 
@@ -1007,14 +1064,36 @@ def test_memory_does_not_grow_with_the_number_of_images(tmp_path: Path) -> None:
         for number in range(count):
             (tmp_path / str(count) / f"{number:03d}.bmp").hardlink_to(tmp_path / "one.bmp")
 
+    config = PredictConfig(chunk=4, workers=2, report_images=4)
+
     def peak(count: int) -> int:
         """Of a process of its own: models that are loaded a second time leave holes in memory."""
-        with started(predict_and_measure, tmp_path / str(count)) as process:
+        with started(predict_and_measure, tmp_path / str(count), config) as process:
             process.join()
         return int((tmp_path / f"RUN-{count}" / "peak.txt").read_text())
 
     few, many = peak(16), peak(28)
     assert many - few < 120, (few, many)  # 12 more decoded images would be 280 MB
+
+
+@pytest.mark.slow
+def test_memory_of_the_driver_grows_little_with_the_images(tmp_path: Path) -> None:
+    """The embeddings alone would be 4.6 KB an image."""
+    Image.new("RGB", (8, 8), "teal").save(tmp_path / "one.png")
+    for count in (2_000, 12_000):
+        (tmp_path / str(count)).mkdir()
+        for number in range(count):
+            (tmp_path / str(count) / f"{number:05d}.png").hardlink_to(tmp_path / "one.png")
+
+    nobody_looks = PredictConfig(deadline=0, from_file="off", report_images=0)
+
+    def peak(count: int) -> int:
+        with started(predict_and_measure, tmp_path / str(count), nobody_looks) as process:
+            process.join()
+        return int((tmp_path / f"RUN-{count}" / "peak.txt").read_text())
+
+    few, many = peak(2_000), peak(12_000)
+    assert many - few < 40, (few, many)  # MB, of 10,000 images
 
 
 @pytest.mark.real

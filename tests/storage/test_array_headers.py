@@ -12,7 +12,7 @@ import pytest
 
 from tests.fuzzing import Attack, run, try_one
 from unprompt.errors import InputError
-from unprompt.storage.array_headers import load_array
+from unprompt.storage.array_headers import load_array, map_array
 from unprompt.storage.damage import DAMAGED_ARRAYS
 from unprompt.storage.files import read_arrays
 
@@ -100,6 +100,29 @@ def test_honest_arrays_are_read(tmp_path: Path) -> None:
         np.testing.assert_array_equal(load_array(tmp_path / "a.npy"), array)
 
 
+def test_an_array_of_an_npz_is_left_on_the_disk(tmp_path: Path) -> None:
+    arrays = {
+        "texts": np.array(["a", "bcd"]),
+        "one": np.array(7),
+        "turned": np.asfortranarray(np.arange(12).reshape(3, 4)),
+        "half": np.arange(3, dtype=np.float16)[:, None],
+    }
+    np.savez(tmp_path / "a.npz", **arrays)
+    for name, array in arrays.items():
+        mapped = map_array(tmp_path / "a.npz", name)
+        assert isinstance(mapped, np.memmap)
+        assert mapped.dtype == array.dtype
+        np.testing.assert_array_equal(mapped, array)
+    np.savez_compressed(tmp_path / "b.npz", **arrays)
+    with pytest.raises(ValueError, match="its array 'half' is compressed"):
+        map_array(tmp_path / "b.npz", "half")
+    np.savez(tmp_path / "c.npz", names=np.array(["a", None]))
+    with pytest.raises(ValueError, match="its array 'names' is of objects"):
+        map_array(tmp_path / "c.npz", "names")
+    with pytest.raises(KeyError):
+        map_array(tmp_path / "a.npz", "other")
+
+
 def attacks(folder: Path) -> list[Attack]:
     """Arrays to be damaged, alone and packed."""
     np.save(folder / "a.npy", np.arange(12.0).reshape(3, 4))
@@ -110,10 +133,11 @@ def attacks(folder: Path) -> list[Attack]:
     def read(name: str, content: bytes) -> None:
         path = folder / f"damaged-{name}"
         path.write_bytes(content)
-        if name.endswith(".npz"):
-            read_arrays(path, ("a", "b"))
-            return
         try:
+            if name.endswith(".npz"):
+                map_array(path, "a").sum()
+                read_arrays(path, ("a", "b"))
+                return
             load_array(path)
         except DAMAGED_ARRAYS as error:
             raise InputError(str(error)) from error

@@ -21,10 +21,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from unprompt.errors import InputError, RunError
-from unprompt.records import DIM, Embeddings, Problem, Prompts
+from unprompt.records import BLOCK, DIM, Embeddings, LazyEmbeddings, Problem, Prompts
 from unprompt.storage.files import (
     check_file_names,
     check_paths_below,
+    check_whole,
     csv_line,
     full_disk_told,
     locked,
@@ -33,6 +34,7 @@ from unprompt.storage.files import (
     read_embeddings,
     read_json,
     read_prompts,
+    read_rows,
     write_bytes,
     write_embeddings,
     write_json,
@@ -367,6 +369,49 @@ def test_the_same_arrays_give_the_same_bytes(tmp_path: Path) -> None:
     assert (tmp_path / "a.npz").read_bytes() == (tmp_path / "b.npz").read_bytes()
     with zipfile.ZipFile(tmp_path / "a.npz") as archive:  # the clock is not in the file
         assert {entry.date_time for entry in archive.infolist()} == {(1980, 1, 1, 0, 0, 0)}
+
+
+@pytest.mark.parametrize("count", [1, 2, BLOCK, BLOCK + 1])
+def test_in_blocks_they_are_numpys_own_bytes(tmp_path: Path, count: int) -> None:
+    ids = tuple(f"{'é' * (number % 3)}{number}" for number in range(count))
+    vectors = np.random.default_rng(0).normal(size=(count, DIM)).astype(np.float32)
+    levels = np.arange(count, dtype=np.int8)
+    np.savez(tmp_path / "whole.npz", ids=np.array(ids), embeddings=vectors, levels=levels)
+    asked = []
+
+    def take(rows: np.ndarray) -> np.ndarray:
+        asked.append(len(rows))
+        return vectors[rows]
+
+    for embeddings in (Embeddings(ids, vectors), LazyEmbeddings(ids, take)):
+        write_embeddings(tmp_path / "blocks.npz", embeddings, levels=levels)
+        assert (tmp_path / "blocks.npz").read_bytes() == (tmp_path / "whole.npz").read_bytes()
+    assert sum(asked) == count
+    assert max(asked) <= BLOCK  # more are never in memory
+    rows = np.array([count - 1, 0])
+    np.testing.assert_array_equal(read_rows(tmp_path / "blocks.npz", rows), vectors[rows])
+
+
+def test_no_embeddings_are_numpys_own_bytes_too(tmp_path: Path) -> None:
+    nothing = np.empty((0, DIM), np.float32)
+    np.savez(tmp_path / "whole.npz", ids=np.array((), dtype=np.str_), embeddings=nothing)
+    write_embeddings(tmp_path / "blocks.npz", Embeddings((), nothing))
+    assert (tmp_path / "blocks.npz").read_bytes() == (tmp_path / "whole.npz").read_bytes()
+
+
+def test_a_changed_byte_of_an_npz_is_found(tmp_path: Path) -> None:
+    path = tmp_path / "a.npz"
+    write_embeddings(path, random_embeddings("a", "b"))
+    check_whole(path)
+    content = bytearray(path.read_bytes())
+    content[len(content) // 2] ^= 1
+    path.write_bytes(content)
+    with pytest.raises(InputError, match=r"a\.npz cannot be read .*embeddings\.npy is damaged"):
+        check_whole(path)
+    path.write_bytes(content[:-30])
+    for read in (check_whole, lambda path: read_rows(path, np.array([0]))):
+        with pytest.raises(InputError, match=r"a\.npz cannot be read as an \.npz file"):
+            read(path)
 
 
 def test_pickled_objects_are_refused_and_never_run(tmp_path: Path) -> None:

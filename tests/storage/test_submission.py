@@ -15,9 +15,8 @@ from hypothesis import strategies as st
 
 from tests.real_images import real_folder
 from unprompt.errors import InputError
-from unprompt.records import DIM, Embeddings, unit_rows
+from unprompt.records import BLOCK, DIM, Embeddings, unit_rows
 from unprompt.storage.submission import (
-    IMAGES_AT_A_TIME,
     check_image_ids,
     read_submission,
     read_submission_ids,
@@ -98,7 +97,7 @@ def test_small_and_large_numbers_come_back_exactly(tmp_path: Path) -> None:
 
 
 def test_more_images_than_are_written_at_a_time(tmp_path: Path) -> None:
-    embeddings = unit_embeddings(*(f"{number}" for number in range(IMAGES_AT_A_TIME + 3)))
+    embeddings = unit_embeddings(*(f"{number}" for number in range(BLOCK + 3)))
     write_submission(tmp_path / "s.csv", embeddings)
     assert same(read_submission(tmp_path / "s.csv"), embeddings)
 
@@ -161,6 +160,20 @@ def test_ids_come_in_the_order_of_their_first_row(tmp_path: Path) -> None:
     lines = ["imgId_eId,val", "z_5,0", "a_1_0,0", "z_4,0", "m_0,0", "a_1_1,0", "a_0,0"]
     (tmp_path / "s.csv").write_text("\n".join(lines))
     assert read_submission_ids(tmp_path / "s.csv") == ["z", "a_1", "m", "a"]
+
+
+@pytest.mark.parametrize("size", [1, 20, 64, 1000])
+def test_ids_are_read_by_parts_of_the_file(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, size: int
+) -> None:
+    path = tmp_path / "s.csv"
+    monkeypatch.setattr("unprompt.storage.submission.BYTES_AT_A_TIME", size)
+    rows = ['z_5,0,"two', 'lines, 2 ""words"" too"', "a_1_0,0,", '"m_0",0,x', "z_4,0,", "é_3,0,", "a_1_1,0,y"]
+    path.write_text("\n".join(["\ufeffimgId_eId,val,note", *rows]), encoding="utf-8")
+    assert read_submission_ids(path) == ["z", "a_1", "m", "é"]
+    path.write_text("imgId_eId,val\n" + "a_0,0\n" * 9 + "b_400,0\n" + "a_1,0\n" * 9)
+    with pytest.raises(InputError, match=r"s\.csv, line 11: 'b_400' is not an imgId_eId"):
+        read_submission_ids(path)
 
 
 @pytest.mark.parametrize("bad", ["b", "b_384", "_3", "", "b_x", "b-7"])

@@ -4,12 +4,16 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from unprompt.errors import ConfigError, InputError
-from unprompt.records import Embeddings, unit_rows
+from unprompt.records import Embeddings, LazyEmbeddings, unit_rows
 from unprompt.text.english import counted
+
+if TYPE_CHECKING:
+    from unprompt.records import FloatArray, Rows
 
 CANCELLED = 1e-6  # a blend shorter than this, relative to its weights, is float32's rounding
 
@@ -59,3 +63,12 @@ def blend(tables: Sequence[Embeddings], weights: Sequence[float]) -> Embeddings:
             raise InputError(f"member {position}: {error}") from error
     total[np.linalg.norm(total, axis=1) < CANCELLED * shares.sum()] = 0
     return Embeddings(ids, unit_rows(total, "blended embeddings"))
+
+
+def blend_lazily(tables: Sequence[LazyEmbeddings], weights: Sequence[float]) -> LazyEmbeddings:
+    """What `blend` gives, of images that are asked for; all tables have the same ids in the same order."""
+
+    def take(rows: Rows) -> FloatArray:
+        return blend([table.some(rows) for table in tables], weights).vectors
+
+    return LazyEmbeddings(tables[0].ids, take)

@@ -119,7 +119,11 @@ def score(guess: Embeddings, truth: Embeddings) -> Score:
 
 def score_rows(ids: SharedIds, guess: NDArray[np.floating], truth: NDArray[np.floating]) -> Score:
     """Compare the rows of n images that guess and truth share: (n, D) and (n, D), in the order of the ids."""
-    similarities = cosines(guess, truth)
+    return score_similarities(ids, cosines(guess, truth))
+
+
+def score_similarities(ids: SharedIds, similarities: NDArray[np.float64]) -> Score:
+    """Judge by the similarities (n,) of the images that guess and truth share, in the order of the ids."""
     low, high = map(finite_or_none, bootstrap_interval(similarities))
     return Score(
         mean=float(similarities.mean()),

@@ -11,13 +11,15 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from unprompt.records import DIM
 from unprompt.storage import resumable as folders
 from unprompt.storage.files import read_arrays, write_arrays
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    from unprompt.records import FloatArray
+    from unprompt.bundle.bundles import Bundle
+    from unprompt.records import FloatArray, Rows, TakeRows
     from unprompt.storage.sources import Sources
 
 KIND = folders.FolderKind(
@@ -39,6 +41,11 @@ class Level(IntEnum):
     PRIOR = 2  # no member: the deadline had come, or the image could not be read
 
 
+def member_paths(run: Path, bundle: Bundle) -> dict[str, Path]:
+    """Where a RUN keeps the embeddings of a bundle's members, by their names."""
+    return {spec.name: run / "members" / f"{spec.name}.npz" for spec in bundle.members}
+
+
 @dataclass(frozen=True, eq=False)
 class Chunk:
     """The finished work on n consecutive images.
@@ -52,6 +59,55 @@ class Chunk:
     prompts: tuple[str, ...]
     problems: tuple[str, ...]
     levels: NDArray[np.int8]
+
+
+@dataclass(frozen=True, eq=False)
+class Kept:
+    """The finished work on n images as a Chunk has it, but that the embeddings stay on the disk.
+
+    `embeddings`: by member what reads some of its rows.
+    """
+
+    embeddings: dict[str, TakeRows]
+    prompts: Sequence[str]
+    problems: Sequence[str]
+    levels: NDArray[np.int8]
+
+    def at(self, rows: Rows) -> Kept:
+        """Some of the images, in another order."""
+
+        def pick(take: TakeRows) -> TakeRows:
+            return lambda some: take(rows[some])
+
+        return Kept(
+            {name: pick(take) for name, take in self.embeddings.items()},
+            [self.prompts[row] for row in rows],
+            [self.problems[row] for row in rows],
+            self.levels[rows],
+        )
+
+
+def join(parts: Sequence[Kept], members: Sequence[str]) -> Kept:
+    """The images of several parts, one part's after the other's."""
+    starts = np.cumsum([0, *(len(part.levels) for part in parts)])
+
+    def joined(name: str) -> TakeRows:
+        def take(rows: Rows) -> FloatArray:
+            found = np.empty((len(rows), DIM), dtype=np.float32)
+            numbers = np.searchsorted(starts, rows, side="right") - 1  # of the parts that have them
+            for number in np.unique(numbers):
+                here = numbers == number
+                found[here] = parts[number].embeddings[name](rows[here] - starts[number])
+            return found
+
+        return take
+
+    return Kept(
+        {name: joined(name) for name in members},
+        [prompt for part in parts for prompt in part.prompts],
+        [problem for part in parts for problem in part.problems],
+        np.concatenate([part.levels for part in parts]),
+    )
 
 
 class RunFolder:
@@ -80,14 +136,18 @@ class RunFolder:
             **arrays,
         )
 
-    def read_chunk(self, number: int, members: Sequence[str]) -> Chunk:
+    def read_chunk(self, number: int, members: Sequence[str]) -> Kept:
         """Read a finished chunk back."""
-        names = [f"member:{name}" for name in members]
-        arrays = read_arrays(self._chunk_path(number), ["prompts", "problems", "levels", *names])
-        return Chunk(
-            embeddings={name: arrays[f"member:{name}"] for name in members},
-            prompts=tuple(str(text) for text in arrays["prompts"]),
-            problems=tuple(str(text) for text in arrays["problems"]),
+        path = self._chunk_path(number)
+        arrays = read_arrays(path, ("prompts", "problems", "levels"))
+
+        def rows_of(array: str) -> TakeRows:
+            return lambda rows: read_arrays(path, (array,))[array][rows]
+
+        return Kept(
+            embeddings={name: rows_of(f"member:{name}") for name in members},
+            prompts=[str(text) for text in arrays["prompts"]],
+            problems=[str(text) for text in arrays["problems"]],
             levels=arrays["levels"],
         )
 

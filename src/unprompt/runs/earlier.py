@@ -7,17 +7,31 @@ from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from unprompt import __version__
 from unprompt.bundle.bundles import Bundle, own_states
 from unprompt.errors import InputError, RunError
-from unprompt.runs.chunks import KIND, Chunk, Level
-from unprompt.storage.files import PROMPTS_HEADER, read_arrays, read_json, read_table, write_table
+from unprompt.runs.chunks import KIND, Kept, Level, member_paths
+from unprompt.storage.files import (
+    PROMPTS_HEADER,
+    check_whole,
+    read_arrays,
+    read_json,
+    read_rows,
+    read_table,
+    write_table,
+)
 from unprompt.storage.images import ImageFile, file_state
 from unprompt.storage.remote import AnyPath, path_below
 from unprompt.storage.training_texts import Picture
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from unprompt.records import Rows, TakeRows
 
 IMAGES = "images.csv"
 FROM_FILE = "from_file.csv"
@@ -31,12 +45,12 @@ class Earlier:
     """The images that have a guess, and what they gave; a deadline left some to the cheapest member."""
 
     files: tuple[ImageFile, ...]
-    chunk: Chunk
+    kept: Kept
 
     @property
     def known(self) -> tuple[ImageFile, ...]:
         """Those that need not be looked at again."""
-        levels = self.chunk.levels
+        levels = self.kept.levels
         return tuple(file for file, level in zip(self.files, levels, strict=True) if level == Level.FULL)
 
 
@@ -94,10 +108,10 @@ def read_earlier(
     row_by_id = {row["imgId"]: tuple(row[name] for name in HEADER) for row in _read(run / IMAGES, HEADER)}
     prompt_by_id = {row["imgId"]: row["prompt"] for row in _read(run / "prompts.csv", PROMPTS_HEADER)}
     own_by_id = {row["imgId"]: row["prompt"] for row in _read(run / FROM_FILE, PROMPTS_HEADER)}
-    tables = {
-        spec.name: read_arrays(run / "members" / f"{spec.name}.npz", ("ids", "embeddings", "levels"))
-        for spec in bundle.members
-    }
+    paths = member_paths(run, bundle)
+    tables = {name: read_arrays(path, ("ids", "levels")) for name, path in paths.items()}
+    for path in paths.values():
+        check_whole(path)
     place_by_id = {
         name: {str(image_id): place for place, image_id in enumerate(table["ids"])}
         for name, table in tables.items()
@@ -118,16 +132,17 @@ def read_earlier(
         return Level(max(tables[name]["levels"][places[image_id]] for name, places in place_by_id.items()))
 
     level_by_file = {file: level for file in files if (level := level_of(file)) is not Level.PRIOR}
-    embeddings = {
-        name: table["embeddings"][[place_by_id[name][file.image_id] for file in level_by_file]]
-        for name, table in tables.items()
-    }
+
+    def rows_of(name: str, path: Path) -> TakeRows:
+        places = np.array([place_by_id[name][file.image_id] for file in level_by_file], dtype=np.int64)
+        return lambda rows: read_rows(path, places[rows])
+
     return Earlier(
         tuple(level_by_file),
-        Chunk(
-            embeddings,
-            prompts=tuple(prompt_by_id[file.image_id] for file in level_by_file),
-            problems=("",) * len(level_by_file),
+        Kept(
+            {name: rows_of(name, path) for name, path in paths.items()},
+            prompts=[prompt_by_id[file.image_id] for file in level_by_file],
+            problems=[""] * len(level_by_file),
             levels=np.array(list(level_by_file.values()), dtype=np.int8),
         ),
     )
@@ -141,24 +156,12 @@ def _read(path: Path, header: Sequence[str]) -> list[dict[str, str]]:
         return []
 
 
-def join_in_order(chunks: Sequence[Chunk], files: Sequence[ImageFile], order: Sequence[ImageFile]) -> Chunk:
-    """Chunks of `files` as one chunk, whose rows are in the order of the same files in `order`.
+def rows_in_order(levels: NDArray[np.int8], files: Sequence[ImageFile], order: Sequence[ImageFile]) -> Rows:
+    """The rows of `files`, whose levels are `levels`, in the order of the same files in `order`.
 
-    Of a file that stands in two of them that row is taken which got more of the bundle, the first of equals.
+    Of a file that stands there twice that row is taken which got more of the bundle, the first of equals.
     """
-    levels = np.concatenate([chunk.levels for chunk in chunks])
     row_by_id: dict[str, int] = {}
     for row in np.argsort(levels, kind="stable").tolist():
         row_by_id.setdefault(files[row].image_id, row)
-    rows = [row_by_id[file.image_id] for file in order]
-    prompts = [prompt for chunk in chunks for prompt in chunk.prompts]
-    problems = [problem for chunk in chunks for problem in chunk.problems]
-    return Chunk(
-        {
-            name: np.concatenate([chunk.embeddings[name] for chunk in chunks])[rows]
-            for name in chunks[0].embeddings
-        },
-        tuple(prompts[row] for row in rows),
-        tuple(problems[row] for row in rows),
-        levels[rows],
-    )
+    return np.array([row_by_id[file.image_id] for file in order], dtype=np.int64)

@@ -8,6 +8,7 @@ from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from datetime import datetime, timezone
+from functools import partial
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -16,19 +17,19 @@ import numpy as np
 
 from unprompt import __version__
 from unprompt.bundle.bundles import Bundle
-from unprompt.ensemble.blend import blend
+from unprompt.ensemble.blend import blend_lazily
 from unprompt.ensemble.prior import prior_embedding
-from unprompt.ensemble.score import Score, cosines, score_rows, share_ids
+from unprompt.ensemble.score import Score, cosines, score_similarities, share_ids
 from unprompt.metadata.config import USE
 from unprompt.metadata.files import FilePrompt, count_tools, write_file_prompts
 from unprompt.networks.devices import core_count
 from unprompt.networks.minilm import PromptEncoder
-from unprompt.records import Embeddings, Problem, Prompts
-from unprompt.runs.chunks import Chunk, Level, RunFolder
+from unprompt.records import DIM, AnyEmbeddings, LazyEmbeddings, Problem, Prompts, rows_of
+from unprompt.runs.chunks import Kept, Level, RunFolder, member_paths
 from unprompt.runs.config import PredictConfig
 from unprompt.runs.earlier import FROM_FILE
 from unprompt.runs.report import Report, ReportImage, choose_images, render_report
-from unprompt.storage.files import write_bytes, write_embeddings, write_problems, write_prompts
+from unprompt.storage.files import read_rows, write_bytes, write_embeddings, write_problems, write_prompts
 from unprompt.storage.images import NOT_IN_FOLDER, ImageFile
 from unprompt.storage.submission import submittable, write_submission
 from unprompt.text.english import agreed, counted
@@ -36,6 +37,9 @@ from unprompt.text.english import agreed, counted
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
+    from unprompt.records import FloatArray, Rows
+
+ENCODED = 4096  # texts that are encoded together; the tokens of one take kilobytes
 VERSIONS_OF = ("numpy", "pillow", "polars", "timm", "tokenizers", "torch")
 
 
@@ -61,11 +65,10 @@ class RunResult:
 
 @dataclass(frozen=True, eq=False)
 class Outcome:
-    """All chunks joined: one table a member, their blend, and what belongs to each image."""
+    """All chunks joined: the members' blend, and what belongs to each image."""
 
     files: Sequence[ImageFile]
-    tables: dict[str, Embeddings]
-    blended: Embeddings
+    blended: LazyEmbeddings
     prompts: Prompts
     problems: tuple[Problem, ...]
     levels: NDArray[np.int8]
@@ -75,24 +78,20 @@ class Outcome:
         return Counter(Level(int(level)) for level in self.levels)
 
 
-def join_chunks(chunks: Sequence[Chunk], files: Sequence[ImageFile], bundle: Bundle) -> Outcome:
-    """Join the chunks of all `files`, in order, and blend the members with the bundle's weights."""
+def write_members(folder: RunFolder, kept: Kept, files: Sequence[ImageFile], bundle: Bundle) -> Outcome:
+    """Write the members' files of all `files`, and blend what stands there with the bundle's weights."""
     ids = tuple(file.image_id for file in files)
-    tables = {
-        spec.name: Embeddings(ids, np.concatenate([chunk.embeddings[spec.name] for chunk in chunks]))
-        for spec in bundle.members
-    }
-    texts = [
-        NOT_IN_FOLDER if file.absent else text
-        for file, text in zip(files, (text for chunk in chunks for text in chunk.problems), strict=True)
-    ]
-    levels = np.concatenate([chunk.levels for chunk in chunks])
+    texts = [NOT_IN_FOLDER if file.absent else text for file, text in zip(files, kept.problems, strict=True)]
+    levels = kept.levels.copy()
     levels[[bool(text) for text in texts]] = Level.PRIOR  # which their rows carry
+    tables = []
+    for name, path in member_paths(folder.path, bundle).items():
+        write_embeddings(path, LazyEmbeddings(ids, kept.embeddings[name]), levels=levels)
+        tables.append(LazyEmbeddings(ids, partial(read_rows, path)))
     return Outcome(
         files=files,
-        tables=tables,
-        blended=blend(list(tables.values()), [spec.weight for spec in bundle.members]),
-        prompts=Prompts(ids, tuple(prompt for chunk in chunks for prompt in chunk.prompts)),
+        blended=blend_lazily(tables, [spec.weight for spec in bundle.members]),
+        prompts=Prompts(ids, tuple(kept.prompts)),
         problems=tuple(
             Problem(file.image_id, file.name, text) for file, text in zip(files, texts, strict=True) if text
         ),
@@ -105,14 +104,21 @@ def use_file_prompts(done: Outcome, from_files: Sequence[FilePrompt], encoder: P
 
     The members' tables stay what the members said.
     """
-    vectors, texts = done.blended.vectors.copy(), list(done.prompts.texts)
-    row_by_id = {image_id: row for row, image_id in enumerate(done.blended.ids)}
-    rows = [row_by_id[one.file.image_id] for one in from_files]
-    vectors[rows] = encoder.encode([one.prompt for one in from_files])
+    ids, texts = done.blended.ids, list(done.prompts.texts)
+    rows = rows_of(ids, [one.file.image_id for one in from_files], "embedding")
+    places = np.full(len(ids), -1)  # (N,) among the files' own
+    places[rows] = range(len(rows))
+    own = np.empty((len(rows), DIM), dtype=np.float32)
+    for start in range(0, len(rows), ENCODED):
+        some = slice(start, start + ENCODED)
+        own[some] = encoder.encode([one.prompt for one in from_files[some]])
     for row, one in zip(rows, from_files, strict=True):
         texts[row] = one.prompt
-    ids = done.blended.ids
-    return replace(done, blended=Embeddings(ids, vectors), prompts=Prompts(ids, tuple(texts)))
+
+    def take(rows: Rows) -> FloatArray:
+        return np.where(places[rows, None] < 0, done.blended.take(rows), own[places[rows]])
+
+    return replace(done, blended=LazyEmbeddings(ids, take), prompts=Prompts(ids, tuple(texts)))
 
 
 @dataclass(frozen=True, eq=False)
@@ -124,15 +130,20 @@ class RunScore:
     truth_by_id: dict[str, str]
 
 
-def score_run(blended: Embeddings, truths: Prompts, encoder: PromptEncoder) -> RunScore:
+def score_run(blended: AnyEmbeddings, truths: Prompts, encoder: PromptEncoder) -> RunScore:
     """Score a blend against the true prompts of its images, and the prior beside it."""
     ids = share_ids(blended.ids, truths.ids)
-    target = encoder.encode(truths.at(ids.shared).texts)  # (n, 384)
-    scored = score_rows(ids, blended.at(ids.shared).vectors, target)
-    constant = np.tile(prior_embedding(), (len(scored.ids), 1))
+    texts = truths.at(ids.shared).texts
+    guessed, constant = np.empty(len(texts)), np.empty(len(texts))  # similarities (n,)
+    prior, done = prior_embedding(), 0
+    for some in blended.at(ids.shared).blocks(ENCODED):
+        rows = slice(done, done := done + len(some))
+        target = encoder.encode(texts[rows])  # (b, 384)
+        guessed[rows] = cosines(some.vectors, target)
+        constant[rows] = cosines(np.tile(prior, (len(some), 1)), target)
     return RunScore(
-        score=scored,
-        baseline=float(cosines(constant, target).mean()),
+        score=score_similarities(ids, guessed),
+        baseline=float(constant.mean()),
         truth_by_id=dict(zip(truths.ids, truths.texts, strict=True)),
     )
 
@@ -146,13 +157,11 @@ def write_outputs(
     scored: RunScore | None,
     from_files: Sequence[FilePrompt] = (),
 ) -> None:
-    """Write everything but run.json.
+    """Write everything but the members' files and run.json.
 
     `order` is the submission's, which has those of the ids that can stand in one. `from_files`: prompts that
     files have.
     """
-    for name, table in done.tables.items():
-        write_embeddings(folder.path / "members" / f"{name}.npz", table, levels=done.levels)
     write_prompts(folder.path / "prompts.csv", done.prompts)
     write_problems(folder.path / "problems.csv", done.problems)
     fine = submittable(order)
@@ -178,23 +187,22 @@ def _report(
     ids = done.blended.ids
     similarity_by_id = dict(scored.score.ranked()) if scored else {}
     problem_by_id = {problem.image_id: problem.problem for problem in done.problems}
-    prompt_by_id = dict(zip(ids, done.prompts.texts, strict=True))
-    file_by_id = {file.image_id: file for file in done.files}
     from_file_by_id = {one.file.image_id: one.prompt for one in from_files}
-    shown = choose_images(ids, scored.score if scored else None, config.report_images)
+    shown = set(choose_images(ids, scored.score if scored else None, config.report_images))
     return Report(
         bundle=bundle.name,
         images=tuple(
             ReportImage(
                 image_id=image_id,
-                file=None if image_id in problem_by_id else file_by_id[image_id],
-                guess=prompt_by_id[image_id],
+                file=None if image_id in problem_by_id else file,
+                guess=guess,
                 truth=scored.truth_by_id.get(image_id) if scored else None,
                 similarity=similarity_by_id.get(image_id),
                 problem=problem_by_id.get(image_id),
                 from_file=from_file_by_id.get(image_id, ""),
             )
-            for image_id in shown
+            for image_id, file, guess in zip(ids, done.files, done.prompts.texts, strict=True)
+            if image_id in shown
         ),
         total=len(ids),
         score=scored.score if scored else None,

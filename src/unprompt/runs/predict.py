@@ -19,25 +19,25 @@ from unprompt.metadata.files import FilePrompt, read_file_prompts
 from unprompt.networks.devices import core_count, device_here
 from unprompt.networks.loader import Loader
 from unprompt.progress import Progress, silent
-from unprompt.runs.chunks import Level, RunFolder, open_run
+from unprompt.runs.chunks import Level, RunFolder, join, open_run
 from unprompt.runs.config import PredictConfig
 from unprompt.runs.deadline import Deadline
-from unprompt.runs.earlier import IMAGES, image_rows, join_in_order, read_earlier, write_images
+from unprompt.runs.earlier import IMAGES, image_rows, read_earlier, rows_in_order, write_images
 from unprompt.runs.looking import Look, Looking
 from unprompt.runs.outputs import (
     Outcome,
     RunResult,
     describe_run,
-    join_chunks,
     score_run,
     use_file_prompts,
+    write_members,
     write_outputs,
 )
 from unprompt.storage.files import read_json, read_prompts, write_json
 from unprompt.storage.images import ImageFile, identify_images
 from unprompt.storage.matching import fit_prompts, match_forms, paths_by_id
 from unprompt.storage.remote import AnyPath
-from unprompt.storage.resumable import as_begun
+from unprompt.storage.resumable import as_begun, fingerprint
 from unprompt.storage.sources import Sources
 from unprompt.storage.submission import describe_unsubmittable, read_submission_ids, submittable
 from unprompt.storage.text_config import TextConfig
@@ -88,12 +88,13 @@ def predict(
     started = time.monotonic() if started is None else started
     bundle = loaded.bundle if loaded else read_bundle(config.bundle)
     pictures = find_pictures(source if isinstance(source, Sequence) else [source], config.recursive)
-    images = sorted((picture.file for picture in pictures), key=lambda file: file.image_id)
-    order, files, left_out = _match_sample(images, sample)
-    root_by_place = {(picture.file.path, picture.file.row): picture.root for picture in pictures}
-    pictures = [Picture(file, root_by_place[file.path, file.row]) for file in files if not file.absent]
-    named = paths_by_id([picture.file for picture in pictures])
-    truths = fit_prompts(read_prompts(truth), named) if truth else None
+    pictures.sort(key=lambda picture: picture.file.image_id)
+    order, pictures, left_out = _match_sample(pictures, sample)
+    files = [picture.file for picture in pictures]
+    pictures = [picture for picture in pictures if not picture.file.absent]
+    truths = None
+    if truth:
+        truths = fit_prompts(read_prompts(truth), paths_by_id([picture.file for picture in pictures]))
     if truths is not None and not set(truths.ids) & set(order):
         raise InputError(
             f"no image id of {truth} is among the {counted(len(order), 'image')}, first: {truths.ids[0]}"
@@ -134,10 +135,11 @@ def predict(
             work = Looking(bundle, elsewhere, loaded.members if loaded else None)
             _fill(folder, chunks, kept, crew, work, deadline, sources, progress)
         names = [spec.name for spec in bundle.members]
-        made = [folder.read_chunk(number, names) for number in range(len(chunks))]
+        parts = [folder.read_chunk(number, names) for number in range(len(chunks))]
+        made = join([*parts, earlier.kept] if earlier else parts, names)
         if earlier:
-            made = [join_in_order([*made, earlier.chunk], [*new, *earlier.files], files)]
-        done = join_chunks(made, files, bundle)
+            made = made.at(rows_in_order(made.levels, [*new, *earlier.files], files))
+        done = write_members(folder, made, files, bundle)
         from_files = _read_files(files, config, progress)
         if config.from_file == USE and from_files:
             done = use_file_prompts(done, from_files, loader.encoder)
@@ -178,7 +180,7 @@ def _plan(bundle: Bundle, device: str, config: PredictConfig, files: Sequence[Im
         "bundle": bundle.as_dict(),
         "device": device,
         CHUNK: config.chunk,
-        "images": identify_images(files),
+        "images": fingerprint({"images": identify_images(files)}),
     }
 
 
@@ -220,33 +222,38 @@ def _read_files(
     return tuple(one for one in found if one.prompt)
 
 
-def _match_sample(images: list[ImageFile], sample: Path | None) -> tuple[list[str], list[ImageFile], int]:
-    """Ids in the submission's order, the files to look at, and how many images the sample leaves out.
+def _match_sample(pictures: list[Picture], sample: Path | None) -> tuple[list[str], list[Picture], int]:
+    """Ids in the submission's order, the pictures to look at, and how many of them the sample leaves out.
 
-    The files have the sample's ids, which may be in another of Unicode's forms than their names. An id of the
+    They have the sample's ids, which may be in another of Unicode's forms than their names. An id of the
     sample without an image counts as a file that cannot be read: its rows carry the prior. The images that
     the sample asks for come first, so that a deadline costs the others more.
     """
+    ids = [picture.file.image_id for picture in pictures]
     if sample is None:
-        return [image.image_id for image in images], images, 0
+        return ids, pictures, 0
     wanted = read_submission_ids(sample)
-    asked_by_id = dict(zip(match_forms(wanted, [image.image_id for image in images]), wanted, strict=True))
-    images = [replace(image, image_id=asked_by_id.get(image.image_id, image.image_id)) for image in images]
-    file_by_id = {image.image_id: image for image in images}
-    if not any(image_id in file_by_id for image_id in wanted):
-        raise InputError(
-            f"no image id of {sample} is among the {counted(len(images), 'image')} "
-            f"(the sample starts with '{wanted[0]}', the folder with '{images[0].image_id}')"
-        )
-    folder = images[0].path.parent
-    absent = [
-        ImageFile(image_id, folder / image_id, absent=True)
-        for image_id in wanted
-        if image_id not in file_by_id
+    asked_by_id = dict(zip(match_forms(wanted, ids), wanted, strict=True))
+    pictures = [
+        replace(picture, file=replace(picture.file, image_id=asked_by_id.get(image_id, image_id)))
+        for picture, image_id in zip(pictures, ids, strict=True)
     ]
-    asked = set(wanted)
-    files = sorted([*images, *absent], key=lambda file: (file.image_id not in asked, file.image_id))
-    return wanted, files, sum(image.image_id not in asked for image in images)
+    known, asked = {picture.file.image_id for picture in pictures}, set(wanted)
+    if not known & asked:
+        raise InputError(
+            f"no image id of {sample} is among the {counted(len(ids), 'image')} "
+            f"(the sample starts with '{wanted[0]}', the folder with '{ids[0]}')"
+        )
+    folder = pictures[0].file.path.parent
+    absent = [
+        Picture(ImageFile(image_id, folder / image_id, absent=True), folder)
+        for image_id in wanted
+        if image_id not in known
+    ]
+    pictures = sorted(
+        [*pictures, *absent], key=lambda one: (one.file.image_id not in asked, one.file.image_id)
+    )
+    return wanted, pictures, len(known - asked)
 
 
 def _fill(

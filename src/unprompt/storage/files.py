@@ -16,6 +16,7 @@ import sys
 import zipfile
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
+from dataclasses import dataclass
 from functools import lru_cache
 from itertools import chain
 from pathlib import Path, PurePosixPath, PureWindowsPath
@@ -24,14 +25,16 @@ from typing import IO, TYPE_CHECKING, Any
 import numpy as np
 
 from unprompt.errors import HeldError, InputError, RunError, counted, shown
-from unprompt.records import Embeddings, Problem, Prompts
-from unprompt.storage.array_headers import check_packed
+from unprompt.records import BLOCK, DIM, AnyEmbeddings, Embeddings, Problem, Prompts
+from unprompt.storage.array_headers import check_packed, map_array
 from unprompt.storage.damage import DAMAGED_ARRAYS, DAMAGED_JSON
 from unprompt.storage.remote import AnyPath
 from unprompt.storage.tables import LINES, Table, parse_csv, parse_header, parse_json_lines
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
+
+    from unprompt.records import FloatArray, Rows
 
 PARTS = ".*.part"  # names of files that are being written
 HELD = (errno.EWOULDBLOCK, errno.EACCES)  # what a lock says that another process holds
@@ -320,10 +323,35 @@ def read_text(path: AnyPath) -> str:
         raise InputError(f"{path}, line {line}: is not UTF-8 (byte {start}); save it as UTF-8") from error
 
 
-def write_arrays(path: Path, **arrays: NDArray[Any]) -> None:
-    """Write arrays to an .npz that needs no pickle to read. The same arrays give the same bytes."""
-    with writing(path) as stream:
-        np.savez(stream, allow_pickle=False, **arrays)
+@dataclass(frozen=True)
+class ArrayBlocks:
+    """An array (N, …) whose rows come some at a time, in order, so that it is never in memory whole."""
+
+    shape: tuple[int, ...]
+    dtype: np.dtype[Any]
+    blocks: Iterable[NDArray[Any]]
+
+
+def write_arrays(path: Path, **arrays: NDArray[Any] | ArrayBlocks) -> None:
+    """Write arrays to an .npz that needs no pickle to read, as `np.savez` does.
+
+    The same arrays give the same bytes, in blocks or not.
+    """
+    with writing(path) as stream, zipfile.ZipFile(stream, "w") as archive:
+        for name, array in arrays.items():
+            with archive.open(f"{name}.npy", "w", force_zip64=True) as member:
+                if isinstance(array, ArrayBlocks):
+                    _write_blocks(member, array)
+                else:
+                    np.lib.format.write_array(member, array, allow_pickle=False)
+
+
+def _write_blocks(member: IO[bytes], array: ArrayBlocks) -> None:
+    kind = np.lib.format.dtype_to_descr(array.dtype)
+    header = {"descr": kind, "fortran_order": False, "shape": array.shape}
+    np.lib.format.write_array_header_1_0(member, header)
+    for block in array.blocks:
+        member.write(block.astype(array.dtype, copy=False).tobytes())
 
 
 def read_arrays(path: AnyPath, names: Sequence[str]) -> dict[str, NDArray[Any]]:
@@ -348,9 +376,37 @@ def read_arrays(path: AnyPath, names: Sequence[str]) -> dict[str, NDArray[Any]]:
         raise InputError(f"{path} cannot be read as an .npz file: {error}") from error
 
 
-def write_embeddings(path: Path, embeddings: Embeddings, **more: NDArray[Any]) -> None:
+def write_embeddings(path: Path, embeddings: AnyEmbeddings, **more: NDArray[Any]) -> None:
     """Write members/NAME.npz: `ids` (N,) text and `embeddings` (N, 384) float32, and what the caller adds."""
-    write_arrays(path, ids=np.array(embeddings.ids, dtype=np.str_), embeddings=embeddings.vectors, **more)
+    ids, count = embeddings.ids, len(embeddings)
+    kind = np.dtype(f"U{max(map(len, ids), default=0) or 1}")
+    id_blocks = (np.array(ids[start : start + BLOCK], dtype=kind) for start in range(0, count, BLOCK))
+    vectors = (block.vectors for block in embeddings.blocks())
+    write_arrays(
+        path,
+        ids=ArrayBlocks((count,), kind, id_blocks),
+        embeddings=ArrayBlocks((count, DIM), np.dtype(np.float32), vectors),
+        **more,
+    )
+
+
+def check_whole(path: Path) -> None:
+    """Raise InputError for an .npz of which `read_rows` would give other numbers than were written."""
+    try:
+        with zipfile.ZipFile(path) as archive:
+            damaged = archive.testzip()
+    except DAMAGED_ARRAYS as error:
+        raise InputError(f"{path} cannot be read as an .npz file: {error}") from error
+    if damaged:
+        raise InputError(f"{path} cannot be read as an .npz file: {damaged} is damaged")
+
+
+def read_rows(path: Path, rows: Rows) -> FloatArray:
+    """Some rows of members/NAME.npz, without the others. Raises InputError where that cannot be done."""
+    try:
+        return np.array(map_array(path, "embeddings")[rows], dtype=np.float32)
+    except DAMAGED_ARRAYS as error:
+        raise InputError(f"{path} cannot be read as an .npz file: {error}") from error
 
 
 def read_embeddings(path: AnyPath) -> Embeddings:

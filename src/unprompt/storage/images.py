@@ -69,7 +69,7 @@ NOT_IN_FOLDER = "the sample submission lists it, but the folder has no such imag
 AnyImage: TypeAlias = "str | os.PathLike[str] | bytes | Image.Image | NDArray[Any]"
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class ImageFile:
     """One image: its id and where it is, or would be where it is `absent`.
 

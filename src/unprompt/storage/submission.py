@@ -5,18 +5,19 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 from pathlib import Path
+from typing import IO
 
 import numpy as np
 import polars as pl
 
 from unprompt.errors import InputError, agreed, counted, part_of
-from unprompt.records import DIM, Embeddings
+from unprompt.records import DIM, AnyEmbeddings, Embeddings
 from unprompt.storage.damage import damaged_table
 from unprompt.storage.files import writing
 
 HEADER = ("imgId_eId", "val")
-IMAGES_AT_A_TIME = 1000  # 384,000 rows: large enough for polars, small enough for any machine
 UNIT_TOLERANCE = 1e-3
+BYTES_AT_A_TIME = 1 << 22  # of a sample that is read for its ids
 _ROW_IDS = "\n".join(f"\0_{element}" for element in range(DIM))  # one image's ids, \0 where its own goes
 _FORBIDDEN = re.compile(r'[\x00-\x1f,"\ud800-\udfff]')
 
@@ -50,16 +51,28 @@ def check_image_ids(ids: Sequence[str]) -> None:
         )
 
 
-def write_submission(path: Path, embeddings: Embeddings) -> None:
+def write_submission(path: Path, embeddings: AnyEmbeddings) -> None:
     """Write a submission: 384 rows an image, in the order of `embeddings.ids`.
 
     Every vector must have unit length within 1e-3, since the rows go out as they are. Values are written
     with as many digits as float32 needs to come back exactly.
 
-    The usual way builds 384 N strings in a Python loop. Here each image's block of row ids is one
-    `str.replace` in a template, and polars splits the blocks and formats the numbers.
+    The usual way builds 384 N strings in a Python loop. Here each image's row ids are one `str.replace` in a
+    template, and polars splits those of some images and formats the numbers.
     """
     check_image_ids(embeddings.ids)
+    with writing(path) as stream:
+        stream.write((",".join(HEADER) + "\n").encode())
+        for some in embeddings.blocks():
+            _check_unit(some)
+            row_ids = pl.Series(HEADER[0], [_ROW_IDS.replace("\0", image_id) for image_id in some.ids])
+            values = some.vectors.ravel()  # (384 n,)
+            frame = pl.DataFrame({HEADER[0]: row_ids.str.split("\n").explode(), HEADER[1]: values})
+            frame.write_csv(stream, include_header=False, quote_style="never")
+
+
+def _check_unit(embeddings: Embeddings) -> None:
+    """Raise InputError, with a count and the first, for vectors without unit length."""
     lengths = np.linalg.norm(embeddings.vectors.astype(np.float64), axis=1)
     bad = np.flatnonzero(np.abs(lengths - 1) > UNIT_TOLERANCE)
     if bad.size:
@@ -67,14 +80,6 @@ def write_submission(path: Path, embeddings: Embeddings) -> None:
             f"{part_of(bad.size, len(embeddings), 'embedding')} {agreed(bad.size, 'do')} not have unit "
             f"length, first: {embeddings.ids[bad[0]]} with {lengths[bad[0]]:.4f}"
         )
-    with writing(path) as stream:
-        stream.write((",".join(HEADER) + "\n").encode())
-        for start in range(0, len(embeddings), IMAGES_AT_A_TIME):
-            ids = embeddings.ids[start : start + IMAGES_AT_A_TIME]
-            blocks = pl.Series(HEADER[0], [_ROW_IDS.replace("\0", image_id) for image_id in ids])
-            values = embeddings.vectors[start : start + IMAGES_AT_A_TIME].ravel()  # (384 n,)
-            frame = pl.DataFrame({HEADER[0]: blocks.str.split("\n").explode(), HEADER[1]: values})
-            frame.write_csv(stream, include_header=False, quote_style="never")
 
 
 def read_submission(path: Path) -> Embeddings:
@@ -83,7 +88,8 @@ def read_submission(path: Path) -> Embeddings:
     Raises InputError for another header, a value that is not a number, a row id without `_0` … `_383`, and
     an image that has not each of its 384 rows exactly once.
     """
-    frame = _read_rows(path)
+    _check_file(path)
+    frame = _parse_rows(path, path)
     image_ids, elements = frame["image"], frame["element"]
     if frame[HEADER[1]].null_count():
         row = int(frame[HEADER[1]].is_null().arg_max() or 0)
@@ -113,15 +119,38 @@ def read_submission_ids(path: Path) -> list[str]:
 
     Raises InputError, with the line, for a row id that is none: its image would be missing in what is sent.
     """
-    return _read_rows(path)["image"].unique(maintain_order=True).to_list()
+    _check_file(path)
+    ids: dict[str, None] = {}
+    first = 2
+    with path.open("rb") as stream:
+        header = stream.readline()
+        while (rows := _next_rows(stream)) or not ids:
+            images = _parse_rows(header + rows, path, first)["image"]
+            ids.update(dict.fromkeys(images.unique(maintain_order=True)))
+            first += rows.count(b"\n")
+    return list(ids)
 
 
-def _read_rows(path: Path) -> pl.DataFrame:
-    """Columns imgId_eId, val, image, element. Raises InputError, with the line, for a malformed row id."""
+def _check_file(path: Path) -> None:
     if not path.is_file():
         raise InputError(f"{path} does not exist or is not a file")
+
+
+def _next_rows(stream: IO[bytes]) -> bytes:
+    """The next rows of a CSV file, up to a line end that stands in no quotes."""
+    rows = stream.read(BYTES_AT_A_TIME) + stream.readline()
+    while rows.count(b'"') % 2 and (line := stream.readline()):
+        rows += line
+    return rows
+
+
+def _parse_rows(source: bytes | Path, path: Path, first: int = 2) -> pl.DataFrame:
+    """Columns imgId_eId, val, image, element of a table with its header; `first`: the line of its first row.
+
+    Raises InputError, with the line, for a malformed row id.
+    """
     try:
-        frame = pl.read_csv(path, schema_overrides={HEADER[0]: pl.String, HEADER[1]: pl.Float64})
+        frame = pl.read_csv(source, schema_overrides={HEADER[0]: pl.String, HEADER[1]: pl.Float64})
     except damaged_table() as error:
         raise InputError(f"{path} cannot be read as a submission: {str(error).splitlines()[0]}") from error
     if tuple(frame.columns[:2]) != HEADER:
@@ -142,7 +171,7 @@ def _read_rows(path: Path) -> pl.DataFrame:
         others = len(malformed) - 1
         more = f", and {counted(others, 'more row')} {agreed(others, 'have')} none" if others else ""
         raise InputError(
-            f"{path}, line {row + 2}: '{row_ids[row]}' is not an imgId_eId such as 20057f34d_0{more}; "
+            f"{path}, line {row + first}: '{row_ids[row]}' is not an imgId_eId such as 20057f34d_0{more}; "
             "mend or remove the row"
         )
     return frame

@@ -21,8 +21,13 @@ import os
 import re
 import warnings
 import zipfile
+<<<<<<< HEAD
 from collections import Counter, defaultdict
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+=======
+from collections import Counter
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+>>>>>>> w-driver
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path, PurePath, PureWindowsPath
@@ -71,7 +76,7 @@ def _flat(text: str) -> str:
 # --- which pictures
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Picture:
     """An image file, and the folder among IMAGES that it was found in."""
 
@@ -106,20 +111,25 @@ def find_pictures(sources: Sequence[AnyPath], recursive: bool = False) -> list[P
         for file in files:
             picture = Picture(file, root)
             found.setdefault(picture.key, picture)
+    before = [one.file.image_id for one in found.values()]
     pictures = list(found.values())
-    for longer in (
-        [f"{readable(one.root.resolve().name)}/{one.file.image_id}" for one in pictures],
-        [f"{readable(one.root.resolve().name)}/{readable(one.file.path.name)}" for one in pictures],
-        [readable(key) for key in found],
-    ):
+    del found  # its keys are all their paths
+    ways: tuple[Callable[[Picture], str], ...] = (
+        lambda one: f"{readable(one.root.resolve().name)}/{one.file.image_id}",
+        lambda one: f"{readable(one.root.resolve().name)}/{readable(one.file.path.name)}",
+        lambda one: readable(one.key),
+    )
+    for longer in ways:
         often = Counter(one.file.image_id for one in pictures)
         pictures = [
-            replace(one, file=replace(one.file, image_id=image_id)) if often[one.file.image_id] > 1 else one
-            for one, image_id in zip(pictures, longer, strict=True)
+            replace(one, file=replace(one.file, image_id=longer(one)))
+            if often[one.file.image_id] > 1
+            else one
+            for one in pictures
         ]
-    before = [one.file.image_id for one in found.values()]
-    now = [one.file.image_id for one in pictures]
-    renamed = [new for new, old in zip(now, before, strict=True) if new != old]
+    renamed = [
+        one.file.image_id for one, old in zip(pictures, before, strict=True) if one.file.image_id != old
+    ]
     if renamed:
         warnings.warn(
             f"{part_of(len(renamed), len(pictures), 'image')} {agreed(len(renamed), 'have')} the name of one "
