@@ -21,13 +21,8 @@ import os
 import re
 import warnings
 import zipfile
-<<<<<<< HEAD
 from collections import Counter, defaultdict
-from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
-=======
-from collections import Counter
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
->>>>>>> w-driver
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path, PurePath, PureWindowsPath
