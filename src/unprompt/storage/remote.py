@@ -199,7 +199,7 @@ class RemotePath:
                 info = dict(store.info(inside))
                 # A web server has no folders, but pages with links.
                 is_page = inside.startswith(WEB) and (info.get("mimetype") or PAGE) == PAGE
-                if is_page and self._state is None and store.isdir(inside):
+                if is_page and self._state is None and _has_links(store, inside):
                     info["type"] = "directory"
             self._state = _state_of(info, -1)
         return self._state
@@ -270,13 +270,20 @@ class RemotePath:
         with self._asking() as store:
             content: bytes = store.cat_file(self._called, start=start, end=start + size)
             _check_whole(len(content), min(size, self.known_size - start))
+            if len(content) > size:
+                raise OSError(
+                    "the whole file came where a part of it was asked for, as from a web server that knows "
+                    "no range requests; copy the file to this machine and name it there"
+                )
         return content
 
     @contextmanager
     def open(self, mode: str = "rb") -> Iterator[IO[bytes]]:
         """A file's bytes as a stream: what is asked for is fetched, in blocks of BLOCK bytes."""
         with self._asking() as store:
-            stream = store.open(self._called, mode, block_size=BLOCK)
+            # fsspec's reader of web pages cannot seek in a file without bytes, though that needs no fetching.
+            empty = self.known_size == 0
+            stream = io.BytesIO() if empty else store.open(self._called, mode, block_size=BLOCK)
         with io.BufferedReader(_Reading(self, stream)) as reading:
             yield reading
 
@@ -392,6 +399,14 @@ class _Reading(io.RawIOBase):
         if not self.closed:
             self._stream.close()
         super().close()
+
+
+def _has_links(store: Any, page: str) -> bool:
+    """Whether a web page is a folder. Asked by its list: stores that keep copies answer `isdir` otherwise."""
+    try:
+        return bool(store.ls(page, detail=False))
+    except (FileNotFoundError, ValueError):
+        return False
 
 
 def _check_whole(came: int, expected: int) -> None:
