@@ -268,16 +268,17 @@ class TestFailures:
     def test_a_web_server_without_range_requests_is_no_damaged_image(
         self, folder: Path, tmp_path: Path
     ) -> None:
-        """It answers with the whole shard where a member is asked for."""
+        """It answers with the whole file where a part is asked for."""
         pytest.importorskip("aiohttp", reason="aiohttp is not installed")
-        shards = tmp_path / "shards"
-        shards.mkdir()
-        with tarfile.open(shards / "0.tar", "w") as tar:
+        with tarfile.open(tmp_path / "0.tar", "w") as tar:
             tar.add(folder / "a.png", "a.png")
+        with zipfile.ZipFile(tmp_path / "1.zip", "w") as packed:
+            packed.write(folder / "a.png", "a.png")
+        write_text_part(tmp_path / "2.parquet", ["a"], [(png(0), "a.png")], ["a text"])
         with web_pages(tmp_path) as server:
-            (file,) = find_images(path_of(f"http://127.0.0.1:{server.server_port}/shards/"))
-            with pytest.raises(StoreError, match=r"0\.tar: .*the whole file came .*no range requests"):
-                read_file(file)
+            for name in ("0.tar", "1.zip", "2.parquet"):
+                with pytest.raises(StoreError, match=rf"{name}: its server gives whole files .*; copy the"):
+                    what_is_read(path_of(f"http://127.0.0.1:{server.server_port}/{name}"))
 
     def test_a_connection_that_is_cut_and_a_file_that_is_denied(self, folder: Path) -> None:
         with web_hdfs(folder.parent) as server:

@@ -39,6 +39,7 @@ UNASKED = (
 )  # a file's size that the list of its folder does not say; -1: nor does the store when asked for it
 BLOCK = 5 << 20  # bytes that are asked for at a time where a file is read on and on
 WEB, PAGE = ("http://", "https://"), "text/html"
+NO_RANGES = "range requests"  # what fsspec's error names where a web server gives whole files only
 SHORTEST_SECRET = 4  # characters of an option's value that is taken out of messages
 LONGEST_REASON = 200  # characters of what a store says
 _ADDRESS = re.compile(r"[A-Za-z][A-Za-z0-9+_.-]*(::|://)")
@@ -271,10 +272,7 @@ class RemotePath:
             content: bytes = store.cat_file(self._called, start=start, end=start + size)
             _check_whole(len(content), min(size, self.known_size - start))
             if len(content) > size:
-                raise OSError(
-                    "the whole file came where a part of it was asked for, as from a web server that knows "
-                    "no range requests; copy the file to this machine and name it there"
-                )
+                raise OSError(f"all {len(content):,} bytes came: no {NO_RANGES}")
         return content
 
     @contextmanager
@@ -324,15 +322,18 @@ class RemotePath:
         for secret in _secrets_in(self._address, options):
             said = said.replace(secret, _HIDDEN)
         said = shown(without_secrets(said))[:LONGEST_REASON]
-        if isinstance(error, PermissionError):
+        then = "what is done stays done, run the same command again to go on"
+        if NO_RANGES in said:
+            why = "its server gives whole files only and no parts of them"
+            then = "copy the file to this machine and name the copy"
+        elif isinstance(error, PermissionError):
             why = "no permission to read it; see whether the credentials are right and have not run out"
         elif isinstance(error, FileNotFoundError):
             why = "the store does not have it any more"
         else:
             why = "the store cannot be read"
         return StoreError(
-            f"{shown(str(self))}: {why} ({type(error).__name__}{f': {said}' if said else ''}); what is done "
-            "stays done, run the same command again to go on"
+            f"{shown(str(self))}: {why} ({type(error).__name__}{f': {said}' if said else ''}); {then}"
         )
 
 
