@@ -8,6 +8,7 @@ import multiprocessing
 import os
 import subprocess
 import sys
+import warnings
 from pathlib import Path
 from typing import Any
 
@@ -125,6 +126,46 @@ def test_what_moved_is_told_from_noise(benchmark_named: Any) -> None:
         "new: only in the new file",
         "gone: only in the old file",
     ]
+
+
+def test_a_single_turn_and_turns_without_spread(benchmark_named: Any) -> None:
+    compare = benchmark_named("compare")
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        lines = compare.compare(
+            {"one": [0.5], "few": [0.5, 0.6], "same": [0.5] * 3, "other": [0.5] * 3},
+            {"one": [0.6], "few": [0.9], "same": [0.5] * 2, "other": [0.6] * 2},
+        )
+    assert lines == [
+        "one: 0.500 -> 0.600, of too few turns to tell",
+        "few: 0.548 -> 0.900, of too few turns to tell",
+        "same: 0.500 -> 0.500, within the noise",
+        "other: 0.500 -> 0.600, SLOWER, 1.20 times as long",
+    ]
+
+
+def test_it_moved_the_way_in_which_the_test_found_it(benchmark_named: Any) -> None:
+    """Where nearly half of the turns are slower, medians may be the same."""
+    compare = benchmark_named("compare")
+    assert compare.describe("a", [1.0] * 60, [1.0] * 31 + [1.21] * 29) == (
+        "a: 1.000 -> 1.097, SLOWER, 1.10 times as long"
+    )
+
+
+@pytest.mark.parametrize("content", ["", "{}", "[]", '{"version": "1.0", "benchmarks": [{}]}'])
+def test_another_kind_of_file_is_no_file_to_compare(
+    benchmark_named: Any,
+    content: str,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    (tmp_path / "old.json").write_text(content)
+    compare = benchmark_named("compare")
+    monkeypatch.setattr("sys.argv", ["compare.py", str(tmp_path / "old.json"), str(tmp_path / "new.json")])
+    with pytest.raises(SystemExit, match="2"):
+        compare.main()
+    assert "old.json is no file of pyperf's (" in capsys.readouterr().err
 
 
 def test_as_much_is_learnt_as_the_minutes_allow(benchmark_named: Any) -> None:

@@ -7,11 +7,13 @@ import json
 import tarfile
 import zipfile
 from pathlib import Path
+from typing import Any
 
 import polars as pl
 import pytest
 
 from tests.datasets.test_dataset import png
+from tests.stores import put
 from unprompt.datasets.dataset import Dataset, read_dataset
 from unprompt.datasets.picture_check import check_pictures
 from unprompt.datasets.provenance import read_origin
@@ -20,7 +22,7 @@ from unprompt.generate.prompt_files import read_any_prompts
 from unprompt.records import Prompts
 from unprompt.storage import archives
 from unprompt.storage.images import find_images, read_encoded, read_file
-from unprompt.storage.remote import read_span
+from unprompt.storage.remote import path_of, read_span
 
 
 def paint(folder: Path, shades: dict[str, int]) -> None:
@@ -183,6 +185,21 @@ class TestParquetOfTheHub:
         pl.DataFrame(rows | {"mask": [{"bytes": png(6)}]}).write_parquet(tmp_path / "a.parquet")
         with pytest.raises(InputError, match=r"no column 'image' .it has: img, caption, label, mask"):
             read_dataset(tmp_path)
+
+    @pytest.mark.parametrize("name", ["image", "jpg"])
+    def test_a_column_of_plain_bytes(self, tmp_path: Path, name: str) -> None:
+        """As img2dataset's parquet files have it; a struct is taken before it."""
+        rows: dict[str, list[Any]] = {"key": ["000"] * 2, name: [png(5), None], "caption": ["five", "none"]}
+        pl.DataFrame(rows).write_parquet(tmp_path / "a.parquet")
+        for source in (tmp_path, path_of(put(tmp_path, f"memory://bytes-{name}"))):
+            dataset = read_dataset(source)
+            assert dataset.prompts.texts == ("five", "none")
+            assert read_encoded(dataset.images[0]) == png(5)
+            with pytest.raises(UnreadableImageError, match="no image"):
+                read_encoded(dataset.images[1])
+        if name == "jpg":
+            pl.DataFrame(rows | {"img": [{"bytes": png(6)}] * 2}).write_parquet(tmp_path / "a.parquet")
+            assert shades_of(read_dataset(tmp_path)) == [6, 6]
 
 
 class TestDiffusionDB:

@@ -8,6 +8,7 @@ import subprocess
 import sys
 import tempfile
 import warnings
+import zipfile
 import zlib
 from collections.abc import Callable
 from contextlib import suppress
@@ -608,6 +609,18 @@ def test_what_is_left_out_is_counted_by_kind_once(tmp_path: Path) -> None:
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         find_images(tmp_path)
+
+
+def test_folders_beside_archives_are_told(tmp_path: Path) -> None:
+    """But not the tables and counts that lie beside shards."""
+    touch(tmp_path, "00000.parquet", "00000_stats.json", "more/a.png")
+    with zipfile.ZipFile(tmp_path / "00000.zip", "w") as packed:
+        packed.writestr("a.png", b"")
+    with pytest.warns(UserWarning, match="not entered") as caught:
+        assert len(find_images(tmp_path, tell=True)) == 1
+    assert [str(one.message).removeprefix(f"{tmp_path}: ") for one in caught] == [
+        "1 folder was not entered, first: more; add --recursive to look into them",
+    ]
 
 
 def test_an_iphone_picture_says_what_reads_it(tmp_path: Path) -> None:

@@ -127,6 +127,25 @@ class TestImages:
         with pytest.raises(StoreError, match="cannot be read"):
             find_images(path_of(address))
 
+    def test_an_index_of_which_copies_are_kept(self, folder: Path) -> None:
+        pytest.importorskip("aiohttp", reason="aiohttp is not installed")
+        (folder / "other" / "e#1.png").unlink()
+        with web_pages(folder.parent) as server:
+            address = f"simplecache::http://127.0.0.1:{server.server_port}/pictures"
+            assert what_is_read(path_of(address), recursive=True) == what_is_read(folder, recursive=True)
+
+    def test_a_file_without_bytes_on_a_web_server(self, tmp_path: Path) -> None:
+        pytest.importorskip("aiohttp", reason="aiohttp is not installed")
+        for name in ("0.tar", "0.zip", "0.parquet"):
+            folder = tmp_path / name[2:]
+            folder.mkdir()
+            (folder / name).touch()
+        with web_pages(tmp_path) as server:
+            for kind in ("tar", "zip", "parquet"):
+                address = f"http://127.0.0.1:{server.server_port}/{kind}/"
+                with pytest.raises(InputError, match=rf"0\.{kind} cannot be read as"):
+                    find_images(path_of(address))
+
     def test_one_image_a_part_and_archives(self, folder: Path, tmp_path: Path) -> None:
         contents = [(png(n), f"{n}.png") for n in range(150)]
         parts = tmp_path / "parts"
@@ -245,6 +264,21 @@ class TestFailures:
         store.short["a.png"] = 50
         with pytest.raises(StoreError, match=rf"a.png: .*50 of {len(png(0))} bytes came"):
             read_file(files[0])
+
+    def test_a_web_server_without_range_requests_is_no_damaged_image(
+        self, folder: Path, tmp_path: Path
+    ) -> None:
+        """It answers with the whole file where a part is asked for."""
+        pytest.importorskip("aiohttp", reason="aiohttp is not installed")
+        with tarfile.open(tmp_path / "0.tar", "w") as tar:
+            tar.add(folder / "a.png", "a.png")
+        with zipfile.ZipFile(tmp_path / "1.zip", "w") as packed:
+            packed.write(folder / "a.png", "a.png")
+        write_text_part(tmp_path / "2.parquet", ["a"], [(png(0), "a.png")], ["a text"])
+        with web_pages(tmp_path) as server:
+            for name in ("0.tar", "1.zip", "2.parquet"):
+                with pytest.raises(StoreError, match=rf"{name}: its server gives whole files .*; copy the"):
+                    what_is_read(path_of(f"http://127.0.0.1:{server.server_port}/{name}"))
 
     def test_a_connection_that_is_cut_and_a_file_that_is_denied(self, folder: Path) -> None:
         with web_hdfs(folder.parent) as server:

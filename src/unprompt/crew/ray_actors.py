@@ -13,6 +13,7 @@ import os
 import socket
 import tempfile
 import time
+import warnings
 from collections import Counter, deque
 from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager, suppress
@@ -128,10 +129,14 @@ def _check_reached(path: RemotePath, size: int, here: str) -> None:
 
 @dataclass(eq=False)
 class _Worker:
-    """An actor as this process sees it. `jobs`: numbers of those that it has, the oldest first."""
+    """An actor as this process sees it. `jobs`: numbers of those that it has, the oldest first.
+
+    `machine`: the name by which people know the node.
+    """
 
     actor: Any
     node: str
+    machine: str = ""
     ahead: int | None = None  # None: it is not ready yet
     jobs: deque[tuple[int, Any]] = field(default_factory=deque)  # with what `begin` gave
     awaited: Any = None  # what it is to give next
@@ -215,7 +220,9 @@ class _Staff:
             there = sum(worker.node == name for worker in self._workers)
             for number in range(there, len(places)):
                 if self._count is None or len(self._workers) < self._count:
-                    self._workers.append(self._hired(name, places[number], options))
+                    worker = self._hired(name, places[number], options)
+                    worker.machine = node.get("NodeManagerHostname", name)
+                    self._workers.append(worker)
         if not self._workers:
             lost = f": {self._reason}; what is done stays done" if self._reason else ""
             needed = "a GPU" if self._on_gpus else counted(self._cores or 1, "core")
@@ -283,6 +290,10 @@ class _Staff:
         with suppress(Exception):  # where it is only out of reach, it must not work on for nobody
             ray.kill(worker.actor)
         ledger.lose([number for number, _ in worker.jobs], self._reason)
+        warnings.warn(
+            f"a worker on {worker.machine} was lost ({self._reason}); what it had is done again",
+            stacklevel=2,
+        )
 
     def dismiss(self) -> None:
         """End the actors."""
@@ -368,7 +379,7 @@ def _connect(cores: int) -> None:
     here = {} if os.environ.get("RAY_ADDRESS") else alone
     # Ray gives its workers one thread each; another number of threads adds up in another order.
     threads = {"OMP_NUM_THREADS": str(core_count())}
-    with tempfile.TemporaryDirectory(prefix="unprompt-") as empty:
+    with tempfile.TemporaryDirectory(prefix="unprompt-") as empty, _nothing_printed():
         try:
             ray.init(
                 log_to_driver=False,
@@ -379,3 +390,24 @@ def _connect(cores: int) -> None:
         except Exception as error:  # Ray has no class of its own for a cluster that does not answer
             where = os.environ.get("RAY_ADDRESS", "this machine")
             raise RunError(f"no Ray cluster at {where}: {_last_line(error)}") from error
+
+
+@contextmanager
+def _nothing_printed() -> Iterator[None]:
+    """Have Ray, where it is begun in this block, print nothing of what its machines say of themselves.
+
+    It has a thread that prints that to stdout, where the numbers of --json go: 44 lines for each machine that
+    is lost. No setting keeps it from doing so.
+    """
+    try:
+        from ray._private import worker
+
+        listen = worker.listen_error_messages
+    except (ImportError, AttributeError):  # another version has it elsewhere: better printed than not begun
+        yield
+        return
+    worker.listen_error_messages = lambda *_: None
+    try:
+        yield
+    finally:
+        worker.listen_error_messages = listen

@@ -210,14 +210,14 @@ def _list_images(source: AnyPath, recursive: bool, tell: bool) -> list[ImageFile
     if parts:
         return images_in_parts(parts)
     if not contents.images and contents.archives:
-        for sentence in contents.left_out(everything=False):
+        for sentence in contents.left_out(passed=tell, others=False):
             warnings.warn(f"{source}: {sentence}", stacklevel=3)
         return images_in_archives(contents.archives, source)
     if not contents.images:
         kinds = ", ".join(sorted(ending[1:] for ending in image_endings()))
-        found = "; ".join([f"looked for {kinds}", *contents.left_out(everything=True)])
+        found = "; ".join([f"looked for {kinds}", *contents.left_out(passed=True, others=True)])
         raise InputError(f"{source} holds no images ({found})")
-    for sentence in contents.left_out(everything=tell):
+    for sentence in contents.left_out(passed=tell, others=tell):
         warnings.warn(f"{source}: {sentence}", stacklevel=3)
     return [ImageFile(readable(path.stem), path) for path in contents.images]
 
@@ -331,17 +331,17 @@ class _Contents:
     passed: list[AnyPath] = field(default_factory=list)
     closed: list[tuple[AnyPath, str]] = field(default_factory=list)
 
-    def left_out(self, everything: bool) -> list[str]:
-        """Sentences about what was left out: folders that cannot be entered, or really `everything`."""
+    def left_out(self, passed: bool, others: bool) -> list[str]:
+        """Sentences about what was left out: folders that cannot be entered, and what is asked for."""
         told = []
         if self.closed:
             path, why = self.closed[0]
             told.append(f"{_were(len(self.closed), 'folder')} left out, first: {readable(str(path))} ({why})")
-        if everything and self.passed:
+        if passed and self.passed:
             first = readable(self.passed[0].name)
             were = _were(len(self.passed), "folder")
             told.append(f"{were} not entered, first: {first}; add --recursive to look into them")
-        if everything and self.others:
+        if others and self.others:
             counts = ", ".join(f"{readable(kind)} {count:,}" for kind, count in self.others.most_common())
             left_out = _were(self.others.total(), "file", " of other kinds")
             told.append(f"{left_out} left out: {counts}{_advice(self.others)}")

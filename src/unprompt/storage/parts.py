@@ -243,19 +243,29 @@ def count_rows(path: AnyPath) -> int:
 
 
 def find_image_column(path: AnyPath) -> str:
-    """The column of pictures: `image`, or the only one. Raises InputError where it cannot be told."""
+    """The column of pictures: `image`, or the only one. Raises InputError where it cannot be told.
+
+    A column of plain bytes is taken where there is none of structs, as img2dataset's `jpg`.
+    """
     there = column_types(path)
-    pictures = [name for name, kind in there.items() if _holds_pictures(kind)]
-    if IMAGE not in there and len(pictures) == 1:
-        return pictures[0]
+    for holds in (_is_image_struct, _holds_pictures):
+        pictures = [name for name, kind in there.items() if holds(kind)]
+        if IMAGE not in there and len(pictures) == 1:
+            return pictures[0]
     check_image_column(path, IMAGE)
     return IMAGE
+
+
+def _is_image_struct(kind: pl.DataType) -> bool:
+    import polars as pl
+
+    return isinstance(kind, pl.Struct) and "bytes" in {field.name for field in kind.fields}
 
 
 def _holds_pictures(kind: pl.DataType) -> bool:
     import polars as pl
 
-    return isinstance(kind, pl.Struct) and "bytes" in {field.name for field in kind.fields}
+    return _is_image_struct(kind) or kind == pl.Binary
 
 
 def read_columns(path: AnyPath, columns: Sequence[str]) -> pl.DataFrame:
@@ -312,7 +322,8 @@ def check_image_column(path: AnyPath, column: str) -> None:
     kind = _check_columns(path, (column,))[column]
     if not _holds_pictures(kind):
         raise InputError(
-            f"{path}: the column '{column}' holds {kind}, expected pictures (a struct of bytes and path)"
+            f"{path}: the column '{column}' holds {kind}, "
+            "expected pictures (bytes, or a struct of bytes and path)"
         )
 
 
@@ -335,7 +346,8 @@ def _read_block(path: Path, _changed: int, block: int, column: str) -> list[byte
 
     try:
         rows = pl.scan_parquet(path).select(column).slice(block * ROW_GROUP, ROW_GROUP).collect()
-        return rows[column].struct.field("bytes").to_list()
+        pictures = rows[column]
+        return (pictures if pictures.dtype == pl.Binary else pictures.struct.field("bytes")).to_list()
     except damaged_table() as error:
         raise _unreadable(path, error) from error
 
@@ -353,9 +365,10 @@ def _read_end(path: RemotePath, _as_it_is: State) -> Any:
 
 @lru_cache(maxsize=GROUPS_KEPT)
 def _read_group(path: RemotePath, _as_it_is: State, group: int, column: str) -> list[bytes | None]:
+    in_struct = _is_image_struct(column_types(path)[column])
     with _opened(path) as part:
-        structs = part.read_row_group(group, columns=[f"{column}.bytes"])[column]
-        return [None if one is None else one["bytes"] for one in structs.to_pylist()]
+        found = part.read_row_group(group, columns=[f"{column}.bytes" if in_struct else column])[column]
+        return [one["bytes"] if in_struct and one else one for one in found.to_pylist()]
 
 
 @contextmanager

@@ -39,6 +39,7 @@ UNASKED = (
 )  # a file's size that the list of its folder does not say; -1: nor does the store when asked for it
 BLOCK = 5 << 20  # bytes that are asked for at a time where a file is read on and on
 WEB, PAGE = ("http://", "https://"), "text/html"
+NO_RANGES = "range requests"  # what fsspec's error names where a web server gives whole files only
 SHORTEST_SECRET = 4  # characters of an option's value that is taken out of messages
 LONGEST_REASON = 200  # characters of what a store says
 _ADDRESS = re.compile(r"[A-Za-z][A-Za-z0-9+_.-]*(::|://)")
@@ -199,7 +200,7 @@ class RemotePath:
                 info = dict(store.info(inside))
                 # A web server has no folders, but pages with links.
                 is_page = inside.startswith(WEB) and (info.get("mimetype") or PAGE) == PAGE
-                if is_page and self._state is None and store.isdir(inside):
+                if is_page and self._state is None and _has_links(store, inside):
                     info["type"] = "directory"
             self._state = _state_of(info, -1)
         return self._state
@@ -270,13 +271,17 @@ class RemotePath:
         with self._asking() as store:
             content: bytes = store.cat_file(self._called, start=start, end=start + size)
             _check_whole(len(content), min(size, self.known_size - start))
+            if len(content) > size:
+                raise OSError(f"all {len(content):,} bytes came: no {NO_RANGES}")
         return content
 
     @contextmanager
     def open(self, mode: str = "rb") -> Iterator[IO[bytes]]:
         """A file's bytes as a stream: what is asked for is fetched, in blocks of BLOCK bytes."""
         with self._asking() as store:
-            stream = store.open(self._called, mode, block_size=BLOCK)
+            # fsspec's reader of web pages cannot seek in a file without bytes, though that needs no fetching.
+            empty = self.known_size == 0
+            stream = io.BytesIO() if empty else store.open(self._called, mode, block_size=BLOCK)
         with io.BufferedReader(_Reading(self, stream)) as reading:
             yield reading
 
@@ -317,15 +322,18 @@ class RemotePath:
         for secret in _secrets_in(self._address, options):
             said = said.replace(secret, _HIDDEN)
         said = shown(without_secrets(said))[:LONGEST_REASON]
-        if isinstance(error, PermissionError):
+        then = "what is done stays done, run the same command again to go on"
+        if NO_RANGES in said:
+            why = "its server gives whole files only and no parts of them"
+            then = "copy the file to this machine and name the copy"
+        elif isinstance(error, PermissionError):
             why = "no permission to read it; see whether the credentials are right and have not run out"
         elif isinstance(error, FileNotFoundError):
             why = "the store does not have it any more"
         else:
             why = "the store cannot be read"
         return StoreError(
-            f"{shown(str(self))}: {why} ({type(error).__name__}{f': {said}' if said else ''}); what is done "
-            "stays done, run the same command again to go on"
+            f"{shown(str(self))}: {why} ({type(error).__name__}{f': {said}' if said else ''}); {then}"
         )
 
 
@@ -392,6 +400,14 @@ class _Reading(io.RawIOBase):
         if not self.closed:
             self._stream.close()
         super().close()
+
+
+def _has_links(store: Any, page: str) -> bool:
+    """Whether a web page is a folder. Asked by its list: stores that keep copies answer `isdir` otherwise."""
+    try:
+        return bool(store.ls(page, detail=False))
+    except (FileNotFoundError, ValueError):
+        return False
 
 
 def _check_whole(came: int, expected: int) -> None:
