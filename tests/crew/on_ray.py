@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import os
 import signal
+import subprocess
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -102,6 +103,24 @@ def check_openings(crew: RayActors, folder: Path) -> None:
             list(blind.do(Squares(), range(3)))
 
 
+def check_alone() -> None:
+    """Without an address, work goes to a cluster of its own, not to one that happens to run here."""
+    script = (
+        "import ray; from unprompt.crew.ray_actors import join_ray\n"
+        "with join_ray(cores=1, count=1): print([node['Resources']['CPU'] for node in ray.nodes()])"
+    )
+    others = {name: value for name, value in os.environ.items() if name != "RAY_ADDRESS"}
+    done = subprocess.run(
+        [sys.executable, "-c", script],
+        cwd=sys.prefix,  # -c would find the modules of the strange folder
+        env=others,
+        capture_output=True,
+        text=True,
+        timeout=600,
+    )
+    assert done.stdout == "[1.0]\n", done.stderr[-4000:]
+
+
 def check_commands(world: Path, out: Path) -> None:
     """Each command on the cluster; the workers of the first are killed in its middle."""
     killed = []
@@ -123,6 +142,7 @@ def check_commands(world: Path, out: Path) -> None:
 if __name__ == "__main__":
     world, pictures, out = map(Path, sys.argv[1:])
     with two_machines() as first, join_ray() as crew:
+        check_alone()
         check_squares(crew, out.parent / "lost", spared=first)
         with kept_workers():
             check_openings(crew, out.parent)

@@ -371,6 +371,7 @@ def _connect(cores: int) -> None:
 
     os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
     alone = {
+        "address": "local",  # one that runs on this machine was not asked for
         "include_dashboard": False,
         "num_cpus": cores,
         # Workers that begin before it is known what they need would never be given work.
