@@ -249,9 +249,12 @@ def use_one_thread() -> None:
 
 
 @contextmanager
-def one_thread_each() -> Iterator[None]:
-    """For a block with workers of which each computes by itself: torch has one thread, and then as many as
-    before."""
+def torch_on_one_thread() -> Iterator[None]:
+    """Torch computes with one thread in this block, and then with as many as before.
+
+    For workers that compute each by itself, and for many small tensors, over each of which the threads would
+    wait for one another longer than they compute.
+    """
     if "torch" not in sys.modules:
         yield
         return
@@ -289,7 +292,7 @@ class Pipeline:
 def open_pipeline(workers: int, device: str) -> Iterator[Pipeline]:
     """A pipeline that is closed, and torch's thread count restored, when the block ends in any way."""
     pipeline = Pipeline(workers, device)
-    with one_thread_each() if device == "cpu" else nullcontext():
+    with torch_on_one_thread() if device == "cpu" else nullcontext():
         try:
             yield pipeline
         finally:
