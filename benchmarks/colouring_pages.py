@@ -35,7 +35,7 @@ from unprompt.colouring_pages.network import Generator
 from unprompt.colouring_pages.openmoji import drawings_of
 from unprompt.colouring_pages.page import draw_page
 from unprompt.colouring_pages.page_config import OutputConfig, PageConfig
-from unprompt.networks.cores import one_thread_each, use_one_thread
+from unprompt.networks.cores import torch_on_one_thread, use_one_thread
 from unprompt.networks.devices import core_count
 
 SIDE = 512
@@ -63,7 +63,7 @@ def write_photograph(path: Path, picture: np.ndarray) -> None:
 
 def in_workers(look: Callable[[np.ndarray], object], pictures: list[np.ndarray]) -> None:
     """A bare side: every picture looked at, a thread a core."""
-    with one_thread_each(), ThreadPoolExecutor(core_count(), initializer=use_one_thread) as pool:
+    with torch_on_one_thread(), ThreadPoolExecutor(core_count(), initializer=use_one_thread) as pool:
         list(pool.map(look, pictures))
 
 

@@ -6,6 +6,6 @@ from pathlib import Path
 if sys.path[:1] == [str(Path.cwd())] and Path(__file__).parents[1] != Path.cwd():
     del sys.path[0]
 
-from unprompt.cli import main
+from unprompt.cli import start
 
-sys.exit(main())
+sys.exit(start())

@@ -367,3 +367,9 @@ def test_settings_that_make_no_sense(settings: dict[str, object], kind: type, wo
 def test_members_left_out_of_a_bundle_made_by_hand() -> None:
     with pytest.raises(ConfigError, match="the bundle 'bare' has no members"):
         Bundle("bare", "", ())
+
+
+def test_the_members_of_lite_share_where_things_lie() -> None:
+    """The projection of what is seen, of more than two thousand embeddings, is read and multiplied once."""
+    zeroshot, phrases = load_members(read_bundle("lite"), Loader("cpu"))
+    assert zeroshot._projection is phrases._projection  # type: ignore[attr-defined]

@@ -9,6 +9,7 @@ import shlex
 import subprocess
 import sys
 from collections.abc import Iterator, Sequence
+from importlib import import_module
 from pathlib import Path
 from typing import Any
 
@@ -18,13 +19,14 @@ from PIL import Image
 
 import unprompt
 from tests.real_images import real_folder
-from unprompt.cli import COMMANDS, build_parser, main
+from unprompt.cli import COMMANDS, build_parser, main, start
 from unprompt.ensemble.prior import prior_embedding
 from unprompt.errors import RunError
 from unprompt.networks.checkpoints import known_checkpoints
 from unprompt.records import DIM, Embeddings, Prompts
 from unprompt.storage.files import write_embeddings, write_prompts
 from unprompt.storage.submission import read_submission, write_submission
+from unprompt.storage.toml_files import read_toml
 
 VERBS = list(COMMANDS)
 
@@ -80,6 +82,22 @@ print(sorted(name for name in sys.modules if name.startswith("unprompt.cli.")))
         run = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
         shared = ("extras", "options", "parser", "places", "printing")
         assert run.stdout.strip() == str([f"unprompt.cli.{name}" for name in (*shared, "score")])
+
+    def test_a_process_of_its_own_hardly_looks_for_garbage(self) -> None:
+        """It would go through hundreds of thousands of torch's objects at their import, and at the exit."""
+        program = """
+import atexit, gc, runpy, sys
+usual = gc.get_threshold()
+atexit.register(lambda: print(gc.get_freeze_count() > 10_000, gc.get_threshold()[:2] == usual[:2]))
+atexit.register(lambda: print(gc.isenabled(), gc.get_threshold()[2] >= 10 * usual[2]))
+sys.argv = ["unprompt", "--version"]
+runpy.run_module("unprompt", run_name="__main__", alter_sys=True)
+"""
+        run = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
+        assert run.stdout.splitlines() == [f"unprompt {unprompt.__version__}", "True True", "True True"]
+        project = read_toml(Path(__file__).parents[2] / "pyproject.toml")["project"]
+        module, _, name = project["scripts"]["unprompt"].partition(":")
+        assert getattr(import_module(module), name) is start
 
     def test_all_options_say_what_they_do(self) -> None:
         for command in commands_below(build_parser()):

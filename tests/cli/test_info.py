@@ -5,6 +5,8 @@ from __future__ import annotations
 import csv
 import io
 import json
+import os
+import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -181,6 +183,30 @@ class TestAPictureAlone:
         assert (read["prompt"], read["bundle"]) == (LIGHTHOUSE, "lite")
         assert read["guess"] not in ("", LIGHTHOUSE)
         assert (guessed["prompt"], guessed["guess"]) == ("", guess.rstrip("\n"))
+
+    @pytest.mark.parametrize(("given", "told"), [(None, "PASSIVE"), ("ACTIVE", "ACTIVE")])
+    def test_threads_that_wait_leave_the_cores_to_others(
+        self, folder: Path, given: str | None, told: str
+    ) -> None:
+        """It has to be said before torch is imported, which here is as if it were not installed."""
+        program = """
+import os, sys
+
+class Watch:
+    def find_spec(self, name, path=None, target=None):
+        if name == "torch":
+            print(os.environ.get("OMP_WAIT_POLICY"))
+            raise ImportError(name="torch")
+
+sys.meta_path.insert(0, Watch())
+from unprompt.cli import main
+main(sys.argv[1:])
+"""
+        environment = {name: value for name, value in os.environ.items() if name != "OMP_WAIT_POLICY"}
+        environment |= {"OMP_WAIT_POLICY": given} if given else {}
+        asked = [sys.executable, "-c", program, str(folder / "d.png")]
+        run = subprocess.run(asked, env=environment, capture_output=True, text=True, check=True)
+        assert {*run.stdout.split()} == {told}
 
     def test_what_was_found_is_printed_where_it_is_interrupted(
         self, folder: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]

@@ -32,7 +32,7 @@ def encoder() -> PromptEncoder:
 
 @pytest.fixture(scope="module")
 def projection(encoder: PromptEncoder) -> Projection:
-    return Projection.build(encoder, 1.0)
+    return Projection.load("cpu", encoder, 1.0)
 
 
 def member_with(encoder: PromptEncoder, projection: Projection, **settings: float) -> PhrasesMember:

@@ -61,7 +61,7 @@ def reference() -> Any:
 
 @pytest.fixture(scope="module")
 def projection() -> Projection:
-    return Projection.build(PromptEncoder.load("cpu"), 1.0)
+    return Projection.load("cpu", PromptEncoder.load("cpu"), 1.0)
 
 
 def smooth_picture(seed: int, side: int = 512, blobs: int = 24) -> Image.Image:

@@ -6,6 +6,8 @@ import ast
 import io
 import os
 import struct
+import subprocess
+import sys
 import zipfile
 import zlib
 from collections.abc import Callable
@@ -124,6 +126,27 @@ def test_every_format_that_is_taken_is_decoded_in_process() -> None:
         opener = Image.OPEN[name][0]
         assert "StubImageFile" not in str(getattr(opener, "__mro__", "")), name
         assert name not in ("EPS", "WMF", "FPX", "MIC")
+
+
+def test_what_reads_rare_formats_is_imported_for_them_alone(tmp_path: Path) -> None:
+    """All of it takes as long to import as a picture takes to be looked at."""
+    for kind in ("png", "jpg", "bmp", "webp"):
+        Image.new("RGB", (8, 8)).save(tmp_path / f"cat.{kind}")
+    program = """
+import sys
+from pathlib import Path
+from unprompt.storage.images import read_image
+for kind in ("png", "jpg", "webp", "bmp"):
+    print(kind, read_image(Path(f"cat.{kind}")).size, "PIL.WebPImagePlugin" in sys.modules)
+"""
+    asked = [sys.executable, "-c", program]
+    told = subprocess.run(asked, capture_output=True, text=True, check=True, cwd=tmp_path).stdout
+    assert told.splitlines() == [
+        "png (8, 8) False",
+        "jpg (8, 8) False",
+        "webp (8, 8) True",
+        "bmp (8, 8) True",
+    ]
 
 
 def test_nothing_else_opens_pictures_of_strangers() -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -129,6 +130,9 @@ def _guesses(
 
     if not left:
         return
+    # Read when torch is imported: threads that wait for one another sleep. That they kept cores busy took as
+    # long as one picture's look, and many times as long where other work has the cores.
+    os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
     with StepBars("image") as bars:
         bars.show("loading models", 0, 0)
         loaded = LoadedBundle.load(bundle, device)

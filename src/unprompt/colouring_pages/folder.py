@@ -26,7 +26,7 @@ from unprompt.colouring_pages.paper_config import NumbersConfig, PaperConfig
 from unprompt.colouring_pages.pdf import pdf_bytes, write_pdf
 from unprompt.errors import ConfigError, InputError, UnreadableImageError
 from unprompt.networks.checkpoints import sha256_of
-from unprompt.networks.cores import keep_ahead, one_thread_each, use_one_thread
+from unprompt.networks.cores import keep_ahead, torch_on_one_thread, use_one_thread
 from unprompt.networks.devices import core_count
 from unprompt.progress import Progress, silent
 from unprompt.records import Problem
@@ -225,7 +225,7 @@ class _Work:
         """A page of each picture, in order; those of an earlier start are kept."""
         workers = core_count()
         pages = ThreadPoolExecutor(workers, "unprompt-pages", initializer=use_one_thread)
-        with one_thread_each(), pages as pool:
+        with torch_on_one_thread(), pages as pool:
 
             def begin(numbered: tuple[int, ImageFile]) -> Future[_Done]:
                 number, file = numbered

@@ -210,7 +210,7 @@ def build(loader: Loader, spec: MemberSpec) -> PhrasesMember:
         spec.name,
         loader.once(ImageNetClassifier.load, spec.checkpoint),
         loader.once(Detector.load),
-        Projection.build(loader.encoder, ZeroshotConfig().gain),
+        loader.once(Projection.load, loader.encoder, ZeroshotConfig().gain),
         loader.encoder,
         spec.read(PhrasesConfig),
     )

@@ -91,7 +91,7 @@ class Projection:
     gain: float
 
     @classmethod
-    def build(cls, encoder: PromptEncoder, gain: float) -> Projection:
+    def load(cls, _device: str, encoder: PromptEncoder, gain: float) -> Projection:
         """Embed the sentences (once; then from the cache)."""
         classes = encode_cached(encoder, class_sentences(), "classes")  # (1000, 384)
         counted = [
@@ -138,7 +138,7 @@ def build(loader: Loader, spec: MemberSpec) -> ZeroshotMember:
         spec.name,
         loader.once(ImageNetClassifier.load, spec.checkpoint),
         loader.once(Detector.load),
-        Projection.build(loader.encoder, spec.read(ZeroshotConfig).gain),
+        loader.once(Projection.load, loader.encoder, spec.read(ZeroshotConfig).gain),
     )
 
 

@@ -40,9 +40,12 @@ def use_one_thread() -> None:
 
 
 @contextmanager
-def one_thread_each() -> Iterator[None]:
-    """For a block with workers of which each computes by itself: torch has one thread, and then as many as
-    before."""
+def torch_on_one_thread() -> Iterator[None]:
+    """Torch computes with one thread in this block, and then with as many as before.
+
+    For workers that compute each by itself, and for many small tensors, over each of which the threads would
+    wait for one another longer than they compute.
+    """
     if "torch" not in sys.modules:
         yield
         return
@@ -68,6 +71,9 @@ def each_on_a_core(call: Callable[[Item], Result], items: Sequence[Item]) -> Ite
     if cores == 1 or len(items) < cores:
         yield from map(call, items)
         return
-    with one_thread_each(), ThreadPoolExecutor(cores, "unprompt-cores", initializer=use_one_thread) as pool:
+    with (
+        torch_on_one_thread(),
+        ThreadPoolExecutor(cores, "unprompt-cores", initializer=use_one_thread) as pool,
+    ):
         for _, begun in keep_ahead(items, lambda item: pool.submit(call, item), cores):
             yield begun.result()

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from PIL import Image
 
+from unprompt.networks.cores import torch_on_one_thread
 from unprompt.networks.shipped import read_shipped
 from unprompt.storage.packages import needed_for
 
@@ -41,8 +42,9 @@ class Detector:
         """Read the package's weights. Raises CheckpointError where they are not whole."""
         with needed_for("this bundle", "lite"):
             from unprompt.networks.ssdlite import SsdLite
-        network = SsdLite()
-        network.load_state_dict(read_shipped("detector"))  # in 16 bits there, in 32 here
+        with torch_on_one_thread():
+            network = SsdLite()
+            network.load_state_dict(read_shipped("detector"))  # in 16 bits there, in 32 here
         return cls(network.eval().requires_grad_(False).to(device), device)
 
     def prepare(self, image: Image.Image) -> NDArray[np.uint8]:

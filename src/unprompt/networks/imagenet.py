@@ -11,6 +11,7 @@ import numpy as np
 
 from unprompt.errors import CheckpointError
 from unprompt.networks.checkpoints import locate, verify
+from unprompt.networks.cores import torch_on_one_thread
 from unprompt.storage.images import central_square
 from unprompt.storage.packages import load_alone, needed_for
 
@@ -53,7 +54,9 @@ class ImageNetClassifier:
 
             from unprompt.networks.efficientnet_lite import load_folded
         theirs = torch.load(found.main_path, map_location="cpu", weights_only=True)
-        return cls(load_folded(theirs).eval().requires_grad_(False).to(device), device)
+        with torch_on_one_thread():
+            network = load_folded(theirs)
+        return cls(network.eval().requires_grad_(False).to(device), device)
 
     def prepare(self, image: Image.Image) -> NDArray[np.uint8]:
         """The central square at the network's input size: RGB image -> (260, 260, 3) uint8."""

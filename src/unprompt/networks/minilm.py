@@ -12,7 +12,7 @@ import numpy as np
 
 from unprompt.errors import CheckpointError, InputError
 from unprompt.networks.checkpoints import cache_folder, declared, locate, verify
-from unprompt.networks.cores import each_on_a_core
+from unprompt.networks.cores import each_on_a_core, torch_on_one_thread
 from unprompt.progress import StepBars
 from unprompt.records import DIM, Embeddings, Prompts
 from unprompt.storage.caching import make_once
@@ -78,7 +78,9 @@ class PromptEncoder:
             raise CheckpointError(f"{path} is no tokenizer: {error}") from error
         tokenizer.no_padding()
         tokenizer.enable_truncation(MOST_TOKENS)
-        return cls(Bert(load_file(found.main_path), HEADS, device), tokenizer, encoder_identity())
+        with torch_on_one_thread():
+            network = Bert(load_file(found.main_path), HEADS, device)
+        return cls(network, tokenizer, encoder_identity())
 
     def encode(self, texts: Sequence[str]) -> FloatArray:
         """N texts -> (N, 384) float32 unit rows. Text beyond the model's 256 tokens has no influence."""

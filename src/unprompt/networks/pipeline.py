@@ -21,7 +21,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 import numpy as np
 
 from unprompt.errors import NoMemoryError, UnreadableImageError
-from unprompt.networks.cores import one_thread_each, use_one_thread
+from unprompt.networks.cores import torch_on_one_thread, use_one_thread
 from unprompt.networks.devices import is_out_of_memory
 from unprompt.networks.fits import Fit
 from unprompt.storage.images import ImageFile, open_file
@@ -217,7 +217,7 @@ class Pipeline:
 def open_pipeline(workers: int, device: str) -> Iterator[Pipeline]:
     """A pipeline that is closed, and torch's thread count restored, when the block ends in any way."""
     pipeline = Pipeline(workers, device)
-    with one_thread_each() if device == "cpu" else nullcontext():
+    with torch_on_one_thread() if device == "cpu" else nullcontext():
         try:
             yield pipeline
         finally:

@@ -25,6 +25,7 @@ FORMATS = (
     "PNG", "JPEG", "JPEG2000", "WEBP", "AVIF", "BMP", "DIB", "GIF", "TIFF", "HEIF", "JXL", "PPM", "TGA",
     "QOI", "ICO", "CUR", "ICNS", "PCX", "SGI", "PSD", "DDS", "XBM", "XPM",
 )  # fmt: skip
+COMMON = FORMATS[:2]  # tried before Pillow imports what reads the others, some 45 modules
 NO_IMAGE = "not an image, or one of an unknown format"
 LONGEST_REASON = 200  # characters of what a decoder says
 
@@ -35,6 +36,10 @@ def open_picture(source: Path | IO[bytes], formats: Sequence[str] = FORMATS) -> 
     Only those that are in FORMATS and that this Pillow knows count. Raises whatever Pillow raises; to be
     called within `decoding`.
     """
+    _silence()
+    Image.preinit()  # reads those that are common
+    with suppress(UnidentifiedImageError):
+        return Image.open(source, formats=[name for name in COMMON if name in formats])
     return Image.open(source, formats=_known(tuple(formats)))
 
 
@@ -87,11 +92,16 @@ def _known(formats: tuple[str, ...]) -> tuple[str, ...]:
 
 
 @cache
-def _add_plug_ins() -> None:
-    """Once; and have Pillow say nothing on the side of what it finds in files: readers say it."""
+def _silence() -> None:
+    """Once: have Pillow say nothing on the side of what it finds in files, as readers say it."""
     warnings.simplefilter("ignore", Image.DecompressionBombWarning)
     warnings.filterwarnings("ignore", category=UserWarning, module=r"PIL\.")
     logging.getLogger("PIL").addHandler(logging.NullHandler())
+
+
+@cache
+def _add_plug_ins() -> None:
+    """Once."""
     with suppress(ImportError):
         import_module("pillow_heif").register_heif_opener()
     with suppress(ImportError):
