@@ -200,6 +200,14 @@ def png(colour: str) -> tuple[str, bytes, str]:
     return f"{colour}.png", stream.getvalue(), "image/png"
 
 
+def block() -> tuple[str, bytes, str]:
+    """A picture in which there is something to draw."""
+    image, stream = Image.new("RGB", (96, 64), "white"), io.BytesIO()
+    image.paste((200, 60, 20), (20, 15, 70, 50))
+    image.save(stream, "PNG")
+    return "block.png", stream.getvalue(), "image/png"
+
+
 @pytest.fixture(scope="module")
 def known(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Known prompts; the same file for all tests, so that the bundle is loaded once."""
@@ -259,15 +267,11 @@ def test_what_is_no_picture_gets_a_sentence(app: Any) -> None:
 
 def test_pictures_become_pages_to_colour_and_a_booklet(app: Any) -> None:
     at = app.switch_page("colour_page.py").run()
-    scene = io.BytesIO()
-    image = Image.new("RGB", (96, 64), "white")
-    image.paste((200, 60, 20), (20, 15, 70, 50))
-    image.save(scene, "PNG")
-    at = at.file_uploader[0].set_value([("scene.png", scene.getvalue(), "image/png"), png("white")]).run()
+    at = at.file_uploader[0].set_value([block(), png("white"), boxes()]).run()
     assert not at.exception
     assert "Nothing to draw was found: the page is blank." in html(at)  # of the white one
     labels = [button.label for button in at.get("download_button")]
-    assert labels == ["Booklet of 2 pages (.pdf)", "PDF", "SVG", "PNG", "PDF", "SVG", "PNG"]
+    assert labels == ["Booklet of 2 pages (.pdf)", *["PDF", "SVG", "PNG"] * 3]  # without the white one
     at = at.toggle(key="colour-numbers").set_value(True).run()
     assert not at.exception
 
@@ -839,7 +843,7 @@ def test_pictures_are_there_after_another_page_until_they_are_removed(
 
 def test_settings_of_colouring_pages_are_there_after_another_page(app: Any) -> None:
     at = app.switch_page("colour_page.py").run()
-    at = at.file_uploader[0].set_value([boxes(), png("red")]).run()
+    at = at.file_uploader[0].set_value([boxes(), block()]).run()
     at.segmented_control(key="colour-detail").set_value("low")
     at.segmented_control(key="colour-paper").set_value("letter")
     at.slider(key="colour-width").set_value(1.5)

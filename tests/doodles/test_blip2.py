@@ -107,6 +107,7 @@ def caption_options(*arguments: object) -> argparse.Namespace:
     parser.add_argument("--by", type=Path)
     parser.add_argument("--out", type=Path)
     parser.add_argument("--json", action="store_true")
+    parser.add_argument("--overwrite", action="store_true")
     parser.add_argument("--device", default="cpu")
     doodle_blip2.add_caption_options(parser)
     return parser.parse_args([str(one) for one in arguments])
