@@ -39,8 +39,9 @@ LISTS = ("artists", "flavors", "mediums", "movements", "negative")
 CAPTION = "a small bird that sits on a wooden fence in front of a house"
 SIDE = 512  # pixels of the image files
 BATCH = 32  # images that ours ranks together
+SMALL_WIDTH = 64
 SMALL = {
-    "embed_dim": 64,
+    "embed_dim": SMALL_WIDTH,
     "vision_cfg": {"image_size": 224, "layers": 2, "width": 64, "head_width": 16, "patch_size": 32},
     "text_cfg": {"context_length": 77, "vocab_size": 49408, "width": 64, "heads": 4, "layers": 2},
 }
@@ -357,7 +358,7 @@ def compare(options: argparse.Namespace) -> None:
         write_lists(work / "lists", options.phrases)
         if options.lent_tables:
             (work / "lent").mkdir()
-            write_tables(work / "lent", SMALL["embed_dim"] if options.clip == "small" else 512)
+            write_tables(work / "lent", SMALL_WIDTH if options.clip == "small" else 512)
         their_turns, our_turns = [], []
         for _ in range(options.repeats):
             their_turns.append(run("theirs", work, options.reference_images, options))

@@ -14,6 +14,7 @@ import time
 from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from itertools import islice
 from pathlib import Path
 from typing import Any
@@ -40,6 +41,11 @@ def cpu_seconds(work: Callable[[], Any]) -> tuple[float, Any]:
     start = time.process_time()
     result = work()
     return time.process_time() - start, result
+
+
+def joined(work: Callable[[], list[str]], calls: int) -> list[str]:
+    """What so many calls give, one after the other."""
+    return [line for _ in range(calls) for line in work()]
 
 
 @dataclass(eq=False)
@@ -155,11 +161,8 @@ def main() -> None:
         drafts += some
         ours.add(seconds, len(some), sum(not draft.rejected for draft in some))
         for peer, (calls, count) in peers.items():
-            seconds, lines = cpu_seconds(
-                lambda calls=calls, count=count: [
-                    line for _ in range(calls) for line in generate(model, tokenizer, examples, config, count)
-                ]
-            )
+            generated = partial(generate, model, tokenizer, examples, config, count)
+            seconds, lines = cpu_seconds(partial(joined, generated, calls))
             peer.add(seconds, len(lines), sum(not read_line(line, examples)[1] for line in lines))
     print(f"{ours.line()} (target: {TARGET})")
     for peer in peers:

@@ -130,7 +130,8 @@ def resident(process: psutil.Process) -> int:
 def children_of(process: psutil.Process) -> list[psutil.Process]:
     """Its children and theirs."""
     with suppress(psutil.NoSuchProcess):
-        return process.children(recursive=True)
+        found: list[psutil.Process] = process.children(recursive=True)
+        return found
     return []
 
 

@@ -41,7 +41,10 @@ def main() -> None:
     words = [word for word in (folder / "vocab.txt").read_text("utf-8").split("\n") if word.isalpha()]
 
     def theirs(texts: list[str], batch: int) -> np.ndarray:
-        return library.encode(texts, batch_size=batch, normalize_embeddings=True, show_progress_bar=False)
+        rows: np.ndarray = library.encode(
+            texts, batch_size=batch, normalize_embeddings=True, show_progress_bar=False
+        )
+        return rows
 
     speed = products_a_second()
     for name, texts in (

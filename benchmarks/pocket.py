@@ -22,6 +22,7 @@ from unprompt.pocket.dice import Dice
 from unprompt.pocket.draw import draw_scene, placed_in, subjects
 from unprompt.pocket.grammar import sample_scene
 from unprompt.pocket.scene import Scene
+from unprompt.pocket.window import Window
 from unprompt.storage.packages import package_folder
 
 SIZE = 128
@@ -41,7 +42,7 @@ def whole_svg(scene: Scene, seed: int) -> Image.Image:
     """The scene's subjects composed as one SVG and rasterised at once."""
     dice = Dice(seed)
     parts = []
-    for piece in placed_in(subjects(scene, dice), 1000, SIZE, dice):
+    for piece in placed_in(subjects(scene, dice), 1000, Window(SIZE, SIZE), dice):
         x, y = piece.x + piece.w / 2, piece.y + piece.h / 2
         scale = max(piece.w, piece.h) / 72
         flip = -1 if piece.flip else 1

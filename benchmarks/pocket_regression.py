@@ -127,6 +127,7 @@ def measure_curve(
 def ridge_way(train: Dataset, held_out: Dataset, config: TrainConfig, size: int, folder: Path) -> Way:
     """Ridge regression on the frozen backbone's features; its strength is the best on validation rows."""
     preprocess = own_preprocess(config.backbone, size)
+    assert isinstance(train.path, Path)  # it lies on this machine
     with StepBars("image") as bars:
         material = read_material(train.path, preprocess, config, MachineConfig(decoded="no"), bars.show)
         seen, unseen = (

@@ -55,7 +55,7 @@ def bare_forward(count: int, cores: int, device: str) -> tuple[Callable[[], None
 
     ways = [(batch, passes) for batch in sizes for passes in ({1, cores} if device == "cpu" else {1})]
     trial = max(TRIAL, *sizes)
-    batch, passes = min(ways, key=lambda way: median_seconds(lambda: look(*way, trial), 2))
+    batch, passes = min(ways, key=lambda way: median_seconds(lambda: look(way[0], way[1], trial), 2))
     return lambda: look(batch, passes, count), f"{passes} at a time, batches of {batch}"
 
 

@@ -363,11 +363,11 @@ def main() -> None:
         print(f"bare model: {one:.0f} prompts/s one by one, {many:.0f} by 32")
         print(f"{'clients':>7} {'requests/s':>11} {'p50, ms':>9} {'p99, ms':>9} {'/ one':>13} {'/ by 32':>8}")
         for clients, turns in waits.items():
-            seen = summary([wait for turn in turns for wait in turn], clients, options.seconds)
+            met = summary([wait for turn in turns for wait in turn], clients, options.seconds)
             target = f"   target: >= {TARGETS[clients]}" if clients in TARGETS else ""
             print(
-                f"{clients:7} {seen.rate:11.0f} {1e3 * seen.p50:9.1f} {1e3 * seen.p99:9.1f} "
-                f"{seen.rate / one:13.2f} {seen.rate / many:8.2f}{target}"
+                f"{clients:7} {met.rate:11.0f} {1e3 * met.p50:9.1f} {1e3 * met.p99:9.1f} "
+                f"{met.rate / one:13.2f} {met.rate / many:8.2f}{target}"
             )
         for clients, turns in waits.items():
             each = [seconds / len(turn) for turn in turns]  # seconds for an answer

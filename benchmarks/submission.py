@@ -24,9 +24,10 @@ def pandas_write(path: Path, embeddings: Embeddings) -> None:
     pd.DataFrame({"imgId_eId": ids, "val": embeddings.vectors.ravel()}).to_csv(path, index=False)
 
 
-def pandas_read(path: Path) -> np.ndarray:  # type: ignore[type-arg]
+def pandas_read(path: Path) -> np.ndarray:
     """As public notebooks read it: trusting the order of the rows, which ours does not."""
-    return pd.read_csv(path)["val"].to_numpy(dtype=np.float32).reshape(-1, DIM)
+    values: np.ndarray = pd.read_csv(path)["val"].to_numpy(dtype=np.float32)
+    return values.reshape(-1, DIM)
 
 
 def main() -> None:

@@ -162,6 +162,7 @@ def png_files(images: Images, folder: Path) -> list[Path]:
         if image.row is not None:
             path = folder / f"{image.image_id}.png"
             path.write_bytes(read_image_bytes(image.path, image.row) or b"")
+        assert isinstance(path, Path)  # data sets lie on this machine
         paths.append(path)
     return paths
 
