@@ -107,44 +107,41 @@ class BodyLimit:
 class JsonRequest(Request):
     """A request whose JSON is looked over before it is parsed, where others can be answered meanwhile."""
 
-    keys_once = False  # see parse_json
+    def __init__(self, scope: Scope, receive: Receive, keys_once: bool) -> None:
+        """`keys_once`: see parse_json."""
+        super().__init__(scope, receive)
+        self._keys_once = keys_once
 
     async def json(self) -> Any:
         """The body as Python's values. Raises HTTPException, and what `json.loads` raises."""
         if not hasattr(self, "_json"):
             body = await self.body()
             if len(body) > LARGE:
-                self._json = await asyncio.to_thread(parse_json, body, self.keys_once)
+                self._json = await asyncio.to_thread(parse_json, body, self._keys_once)
             else:
-                self._json = parse_json(body, self.keys_once)
+                self._json = parse_json(body, self._keys_once)
         return self._json
-
-
-class StrictJsonRequest(JsonRequest):
-    """One in whose JSON no key may stand twice in an object."""
-
-    keys_once = True
 
 
 class JsonRoute(APIRoute):
     """A route whose endpoint is given a `JsonRequest`: for clients that are used to what is taken."""
 
-    request_class: type[JsonRequest] = JsonRequest
+    keys_once = False  # see parse_json
 
     def get_route_handler(self) -> Callable[[Request], Coroutine[Any, Any, Response]]:
         """FastAPI's own, around another request."""
         handle = super().get_route_handler()
 
         async def handled(request: Request) -> Response:
-            return await handle(self.request_class(request.scope, request.receive))
+            return await handle(JsonRequest(request.scope, request.receive, self.keys_once))
 
         return handled
 
 
 class StrictJsonRoute(JsonRoute):
-    """The same with a `StrictJsonRequest`: for our own endpoints, which refuse what they do not know."""
+    """The same for our own endpoints, which refuse what they do not know, and a key that stands twice."""
 
-    request_class = StrictJsonRequest
+    keys_once = True
 
 
 def parse_json(body: bytes, keys_once: bool = False) -> Any:

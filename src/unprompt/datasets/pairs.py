@@ -25,7 +25,7 @@ from unprompt.errors import ConfigError, InputError, UnreadableImageError
 from unprompt.records import check_unique, rows_of
 from unprompt.storage.files import read_header, read_json, read_table
 from unprompt.storage.images import Half, ImageFile, find_images, has_images, read_size
-from unprompt.storage.matching import match_forms
+from unprompt.storage.matching import fit_keys
 from unprompt.storage.parts import (
     INSTRUCT_COLUMNS,
     PAIR_COLUMNS,
@@ -412,8 +412,8 @@ def _read_alike(path: Path, split: str, direction: Direction | None) -> Pairs | 
     if not all(folder.is_dir() for folder in folders):
         return None
     sources, targets = ({file.image_id: file for file in find_images(folder)} for folder in folders)
-    matched = zip(match_forms(list(targets), sources), targets.values(), strict=True)
-    targets = {image_id: replace(file, image_id=image_id) for image_id, file in matched}
+    matched = fit_keys(targets, sources)
+    targets = {image_id: replace(file, image_id=image_id) for image_id, file in matched.items()}
     lonely = sorted(sources.keys() ^ targets.keys())
     if lonely:
         other = folders[lonely[0] in sources]
